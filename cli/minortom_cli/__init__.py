@@ -1,0 +1,1 @@
+"""The commands ``minortom``, ``csmoe`` and ``csmoe-train``."""

@@ -1,0 +1,129 @@
+"""What every command shares: progress, printing a result, and how a command ends."""
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, Any
+
+import click
+import typer
+
+from minortom.errors import MinorTomError
+
+EXIT_USER_ERROR = 1
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result alone, as JSON, on stdout.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output made otherwise.")]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes or threads to use; all cores by default.")
+]
+
+
+def say(text: str) -> None:
+    """Tell the user something that is not the result: on stderr."""
+    typer.echo(text, err=True)
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on stderr; yields the callback (done, total) that moves it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def emit(result: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Print a result on stdout: JSON alone, or a table for people.
+
+    A mapping becomes one line a key; a sequence of mappings one row each.
+    """
+    if as_json:
+        typer.echo(json.dumps(result, indent=2, ensure_ascii=False))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    if isinstance(result, Mapping):
+        table = Table(box=None, show_header=False, pad_edge=False)
+        for key, value in result.items():
+            table.add_row(key.replace("_", " "), _shown(value))
+    else:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for name in result[0] if result else ():
+            table.add_column(name, justify="right" if _is_number(result[0][name]) else "left")
+        for row in result:
+            table.add_row(*(_shown(value) for value in row.values()))
+    width = None if sys.stdout.isatty() else 120
+    Console(width=width, highlight=False, markup=False).print(table)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_shown(item)}" for key, item in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(_shown(item) for item in value) or "none"
+    return "–" if value is None else str(value)
+
+
+def show_version(program: str, wanted: bool) -> None:
+    """Print the version and end, when it was asked for."""
+    if wanted:
+        from minortom import __version__
+
+        typer.echo(f"{program} {__version__}")
+        raise typer.Exit
+
+
+def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
+    """Run an app and give its exit code.
+
+    A user's mistake is one line on stderr and 1, wrong usage Click's 2, an interrupt 130,
+    SIGTERM 143. A bug keeps its traceback.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except MinorTomError as error:
+        typer.secho("error: " + " ".join(str(error).split()), fg="red", err=True)
+        return EXIT_USER_ERROR
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        say("interrupted")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # `| head` is no error
+        sys.stderr.close()
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    """Unwind as for any exception, so that temporary files go and finished work stays."""
+    del signum, frame
+    raise SystemExit(EXIT_TERMINATED)

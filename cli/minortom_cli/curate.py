@@ -1,0 +1,39 @@
+"""The ``minortom`` command: one file a subcommand, gathered here."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from minortom_cli import annotate, demo, export, quickstart, report, sample
+from minortom_cli.console import run, show_version
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Curate Major TOM satellite tiles: annotate, sample, report, export.",
+)
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Hold the options that stand before a subcommand."""
+    show_version("minortom", version)
+
+
+app.command(name="annotate")(annotate.annotate)
+app.command(name="sample")(sample.sample)
+app.command(name="report")(report.report)
+app.command(name="export")(export.export)
+app.command(name="demo")(demo.demo)
+app.command(name="quickstart")(quickstart.quickstart)
+
+
+def main() -> None:
+    """Run ``minortom`` and end with its exit code."""
+    sys.exit(run(app))

@@ -1,0 +1,1 @@
+"""CSMoE: a cross-sensor masked autoencoder with soft mixture-of-experts layers."""

@@ -1,0 +1,126 @@
+"""Artefacts on disk: written whole or not at all, and never silently replaced."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from minortom.errors import InputError, OutputExistsError
+from minortom.provenance import KEY, Provenance, run_record
+
+
+def is_up_to_date(out: Path, provenance: Provenance, *, overwrite: bool, record: str = "") -> bool:
+    """Say whether ``out`` is there and made from the same; complain if from something else.
+
+    Args:
+        out: A file, or a folder whose JSON file ``record`` holds the provenance.
+        provenance: What the result to come would depend on.
+        overwrite: Whether the user allows another result to be replaced.
+        record: Name of the JSON file inside the folder; empty for a Parquet file.
+
+    Raises:
+        OutputExistsError: If something else is there and ``overwrite`` is false.
+        InputError: If the folder that ``out`` goes into does not exist or is no folder.
+    """
+    if not out.parent.is_dir():
+        raise InputError(f"--out {out}: the folder {out.parent} does not exist; create it first")
+    if not out.exists():
+        return False
+    stored = stored_provenance(out / record if record else out)
+    if stored == json.loads(provenance.to_json()):
+        return True
+    if overwrite:
+        return False
+    found = "made with other inputs or options" if stored else "not made by this command"
+    raise OutputExistsError(f"{out} exists, {found}; give --overwrite or another --out")
+
+
+def stored_provenance(path: Path) -> dict[str, object] | None:
+    """Read the record inside a Parquet or JSON file; None where there is none."""
+    try:
+        if path.suffix == ".json":
+            found = json.loads(path.read_text(encoding="utf-8")).get(KEY)
+        else:
+            found = json.loads((pq.read_schema(path).metadata or {})[KEY.encode()])
+    except (OSError, ValueError, KeyError, AttributeError, pa.ArrowException):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+@contextmanager
+def whole_file(out: Path) -> Iterator[Path]:
+    """Yield a path beside ``out`` to write to; it takes the place of ``out`` at the end.
+
+    On any exception, an interrupt too, what was written is removed and ``out`` is as before.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes it private
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """Yield an empty folder beside ``out``; it takes the place of ``out`` at the end."""
+    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        replace_folder(temporary, out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace_folder(finished: Path, out: Path) -> None:
+    """Put ``finished`` in the place of ``out``; what was there goes last."""
+    if not out.exists():
+        finished.rename(out)
+        return
+    old = out.with_name(f".{out.name}.old-{os.getpid()}")
+    out.rename(old)
+    finished.rename(out)
+    if old.is_dir():
+        shutil.rmtree(old)
+    else:
+        old.unlink()
+
+
+def write_text(out: Path, text: str) -> None:
+    """Write a UTF-8 text file whole or not at all."""
+    with whole_file(out) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(out: Path, value: object) -> None:
+    """Write a JSON file whole or not at all, keys as given, for people to read."""
+    write_text(out, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_run_record(out: Path, started: datetime, **more: object) -> None:
+    """Write ``<out>.run.json``: how this result came about, apart from its content."""
+    write_json(out.with_name(f"{out.name}.run.json"), {**run_record(started), **more})
+
+
+def now() -> datetime:
+    """Tell the time for a run record, in UTC."""
+    return datetime.now(UTC)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,108 @@
+"""Where an artefact comes from: what its content depends on, and nothing else.
+
+The record goes *inside* the file, so "same input, same bytes" holds. How it was made (the
+command as typed, host, times, versions of libraries) goes to ``<out>.run.json`` beside it.
+"""
+
+import getpass
+import hashlib
+import json
+import platform
+import re
+import shlex
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from minortom import __version__
+from minortom.errors import InputError
+
+KEY = "minortom"
+"""Key of the record in a Parquet file's metadata, and in a folder's JSON file."""
+
+_LIBRARIES = ("numpy", "pyarrow", "rasterio", "numba", "pymoo", "duckdb", "torch", "lightning")
+_SECRET = re.compile(
+    r"(?i)(token|secret|password|api[-_]?key|hf_[a-z0-9]{8,}|//[^/@\s]+:[^/@\s]+@)"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What the content of an artefact depends on."""
+
+    command: str
+    """Subcommand, as in ``annotate``."""
+    options: Mapping[str, object]
+    """Options that change the result. Numbers, strings, booleans, lists of those."""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of each input, by the role it plays (``climate``, ``cells``)."""
+    seed: int | None = None
+    licences: tuple[str, ...] = ()
+    """Licences and attributions that the artefact inherits."""
+    version: str = __version__
+
+    def to_json(self) -> str:
+        """Write the record with sorted keys: equal records are equal strings."""
+        record = {"tool": "minortom", **asdict(self)}
+        return json.dumps(record, sort_keys=True, ensure_ascii=False)
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file, or a folder's files by relative name and content.
+
+    Raises:
+        InputError: If the path does not exist or cannot be read.
+    """
+    if path.is_dir():
+        digest = hashlib.sha256()
+        for file in sorted(p for p in path.rglob("*") if p.is_file()):
+            digest.update(f"{file.relative_to(path).as_posix()}\0{sha256_of(file)}\n".encode())
+        return digest.hexdigest()
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}; check the path") from None
+
+
+def run_record(started: datetime) -> dict[str, object]:
+    """Describe this run: what does not change the content. Secrets are blanked."""
+    versions = {}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "command_line": shlex.join(_without_secrets(sys.argv)),
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": socket.gethostname(),
+        "user": _user(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "libraries": versions,
+    }
+
+
+def _user() -> str | None:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return None
+
+
+def _without_secrets(words: list[str]) -> list[str]:
+    """Blank every word that looks like a secret, and the value after such an option."""
+    shown, hide_next = [], False
+    for word in words:
+        looks_secret = bool(_SECRET.search(word))
+        shown.append("***" if hide_next or (looks_secret and not word.startswith("--")) else word)
+        if looks_secret and "=" in word and word.startswith("--"):
+            shown[-1] = word.split("=", 1)[0] + "=***"
+        hide_next = looks_secret and word.startswith("--") and "=" not in word
+    return shown
