@@ -8,13 +8,11 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Annotated, Any
 
-import click
 import typer
 
 from minortom.errors import MinorTomError
 
 EXIT_USER_ERROR = 1
-EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result alone, as JSON, on stdout.")]
@@ -113,20 +111,13 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     """
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = app(args=arguments, standalone_mode=False)
+        app(args=arguments)
     except MinorTomError as error:
         typer.secho("error: " + " ".join(str(error).split()), fg="red", err=True)
         return EXIT_USER_ERROR
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        say("interrupted")
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:  # `| head` is no error
-        sys.stderr.close()
-        return 0
-    return code if isinstance(code, int) else 0
+    except SystemExit as end:  # how typer ends every other way, wrong usage and Ctrl-C too
+        return end.code if isinstance(end.code, int) else EXIT_USER_ERROR
+    return 0
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:

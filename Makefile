@@ -1,0 +1,50 @@
+# Everything a developer or a curious user types. `make` alone lists the targets.
+# Other Python: make PYTHON=python3.12 …   Another CUDA or CPU build of torch: set PIP_EXTRA_INDEX_URL.
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help install quickstart test soak lint bench clean
+
+help:
+	@echo "make install     .venv with the package, its extras and what developers need"
+	@echo "make quickstart  the whole chain, small: maps to embeddings, under 4 minutes"
+	@echo "make test        the quick suite    make soak   what takes longer"
+	@echo "make lint        ruff, mypy, import-linter"
+	@echo "make bench       measure; results in benchmarks/"
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"error: wanted Python 3.11 or later, found {v.major}.{v.minor} as $(PYTHON); give make PYTHON=python3.11")'
+	@echo "making $(VENV) and installing minortom with its extras (some 2.5 GB, a few minutes)"
+	@$(PYTHON) -m venv $(VENV)
+	@# torch first: the build at hand (a CPU build, say) then satisfies what comes after it
+	@$(BIN)/python -m pip install --quiet $(TORCH)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dev]'
+	@$(BIN)/python -m pip check
+	@touch $@
+
+quickstart: $(INSTALLED)
+	@$(BIN)/minortom quickstart --out quickstart --overwrite
+
+test: $(INSTALLED)
+	@echo "running the quick suite"; $(BIN)/python -m pytest
+
+soak: $(INSTALLED)
+	@echo "running what takes longer"; $(BIN)/python -m pytest -m soak
+
+lint: $(INSTALLED)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(INSTALLED)
+	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) quickstart build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

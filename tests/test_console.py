@@ -1,0 +1,81 @@
+import json
+import os
+
+import pytest
+import typer
+from minortom_cli import console
+
+from minortom.errors import InputError
+
+
+def app_that(act):
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(act)
+    return app
+
+
+def raise_(error):
+    raise error
+
+
+def test_a_users_mistake_is_one_line_and_exit_code_1(capsys):
+    code = console.run(app_that(lambda: raise_(InputError("wanted a,\n found b"))), [])
+
+    assert code == 1
+    assert capsys.readouterr() == ("", "error: wanted a, found b\n")
+
+
+def test_wrong_usage_keeps_exit_code_2(capsys):
+    assert console.run(app_that(lambda: None), ["--no-such-option"]) == 2
+    assert "No such option" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_130():
+    assert console.run(app_that(lambda: raise_(KeyboardInterrupt())), []) == 130
+
+
+def test_sigterm_unwinds_and_is_143():
+    undone = []
+
+    def act():
+        try:
+            os.kill(os.getpid(), 15)
+        finally:
+            undone.append(True)
+
+    assert console.run(app_that(act), []) == 143
+    assert undone == [True]
+
+
+def test_a_bug_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        console.run(app_that(lambda: raise_(ZeroDivisionError())), [])
+
+
+def test_json_is_the_result_alone(capsys):
+    console.emit({"tiles": 3, "dropped": {"sea": 1}}, as_json=True)
+
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"tiles": 3, "dropped": {"sea": 1}}
+    assert err == ""
+
+
+def test_a_table_shows_every_key_and_value_without_markup(capsys):
+    console.emit({"tiles": 90203, "path": "[bold]x[/bold]", "none": None}, as_json=False)
+
+    assert capsys.readouterr().out.split() == [
+        "tiles",
+        "90,203",
+        "path",
+        "[bold]x[/bold]",
+        "none",
+        "–",
+    ]
+
+
+def test_rows_share_one_header(capsys):
+    console.emit([{"recipe": "tiny", "params": 1}, {"recipe": "small", "params": 2}], as_json=False)
+
+    out = capsys.readouterr().out
+    assert out.count("recipe") == 1
+    assert "tiny" in out and "small" in out

@@ -1,0 +1,104 @@
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from minortom.errors import InputError, OutputExistsError
+from minortom.outputs import is_up_to_date, replace_folder, whole_file, whole_folder, write_json
+from minortom.provenance import KEY, Provenance
+
+MADE = Provenance(command="annotate", options={"bbox": [0.0, 1.0]}, inputs={"cells": "12"})
+OTHER = Provenance(command="annotate", options={"bbox": None}, inputs={"cells": "12"})
+
+
+@pytest.fixture
+def made(tmp_path):
+    out = tmp_path / "out.parquet"
+    pq.write_table(pa.table({"a": [1]}).replace_schema_metadata({KEY: MADE.to_json()}), out)
+    return out
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    out = tmp_path / "out"
+    out.write_text("old")
+
+    with pytest.raises(KeyboardInterrupt), whole_file(out) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+
+    assert out.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_finished_write_replaces_the_file_and_is_readable_by_the_group(tmp_path):
+    out = tmp_path / "out"
+    out.write_text("old")
+    mode = out.stat().st_mode
+
+    with whole_file(out) as temporary:
+        temporary.write_text("new")
+
+    assert out.read_text() == "new"
+    assert out.stat().st_mode == mode
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_an_interrupted_folder_leaves_the_old_folder_and_nothing_else(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "old").touch()
+
+    with pytest.raises(RuntimeError), whole_folder(out) as temporary:
+        (temporary / "half").touch()
+        raise RuntimeError
+
+    assert [p.name for p in out.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_finished_folder_holds_only_the_new_files(tmp_path):
+    out, new = tmp_path / "out", tmp_path / "new"
+    out.mkdir()
+    (out / "old").touch()
+    new.mkdir()
+    (new / "file").touch()
+
+    replace_folder(new, out)
+
+    assert [p.name for p in out.iterdir()] == ["file"]
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_an_output_made_from_the_same_is_up_to_date(made):
+    assert is_up_to_date(made, MADE, overwrite=False)
+    assert is_up_to_date(made, MADE, overwrite=True)
+
+
+def test_an_output_made_from_something_else_is_not_replaced_unasked(made):
+    with pytest.raises(OutputExistsError, match="made with other inputs or options.*--overwrite"):
+        is_up_to_date(made, OTHER, overwrite=False)
+    assert not is_up_to_date(made, OTHER, overwrite=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"a text", b"PAR1 garbage PAR1"])
+def test_a_strangers_file_is_not_replaced_unasked(tmp_path, content):
+    (tmp_path / "out.parquet").write_bytes(content)
+
+    with pytest.raises(OutputExistsError, match="not made by this command"):
+        is_up_to_date(tmp_path / "out.parquet", MADE, overwrite=False)
+
+
+def test_a_folder_is_judged_by_its_record(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    write_json(out / "dataset.json", {KEY: json.loads(MADE.to_json())})
+
+    assert is_up_to_date(out, MADE, overwrite=False, record="dataset.json")
+    with pytest.raises(OutputExistsError):
+        is_up_to_date(out, OTHER, overwrite=False, record="dataset.json")
+
+
+def test_an_output_in_a_folder_that_does_not_exist_is_refused_at_once(tmp_path):
+    with pytest.raises(InputError, match="does not exist; create it first"):
+        is_up_to_date(tmp_path / "no" / "out.parquet", MADE, overwrite=False)
