@@ -1,0 +1,79 @@
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from minortom import __version__
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("torch", "lightning", "numba", "pymoo", "geopandas", "rasterio", "matplotlib", "duckdb")
+
+
+def run_python(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.mark.parametrize("module", ["curate", "model"])
+def test_help_loads_nothing_heavy(module):
+    loaded = run_python(
+        f"import sys; sys.argv = ['x', '--help']\nfrom minortom_cli import {module}\n"
+        f"from minortom_cli.console import run\nrun({module}.app)\n"
+        f"print('LOADED', [m for m in {HEAVY} if m in sys.modules])"
+    )
+
+    assert loaded.splitlines()[-1] == "LOADED []"
+    assert "Usage" in loaded
+
+
+def test_curation_never_loads_torch():
+    modules = sorted(p.stem for p in (ROOT / "minortom").glob("*.py"))
+    code = "import sys\n" + "".join(f"import minortom.{m}\n" for m in modules if m != "__init__")
+
+    assert run_python(code + "print('torch' in sys.modules)").strip() == "False"
+
+
+def test_the_model_loads_no_geospatial_library():
+    modules = sorted(p.stem for p in (ROOT / "csmoe_model").glob("*.py"))
+    code = "import sys\n" + "".join(f"import csmoe_model.{m}\n" for m in modules)
+    heavy = ("rasterio", "geopandas", "shapely", "pyproj", "duckdb", "numba", "pymoo")
+
+    assert run_python(code + f"print([m for m in {heavy} if m in sys.modules])").strip() == "[]"
+
+
+@pytest.mark.parametrize("program", ["minortom", "csmoe"])
+def test_each_command_tells_its_version(program):
+    command = [str(Path(sys.executable).parent / program), "--version"]
+
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert told == f"{program} {__version__}\n"
+
+
+def test_the_wheel_installs_three_packages_and_nothing_called_cli(tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=ROOT, check=True, capture_output=True,
+    )  # fmt: skip
+    (wheel,) = tmp_path.glob("*.whl")
+
+    names = zipfile.ZipFile(wheel).namelist()
+
+    tops = {name.split("/")[0] for name in names}
+    assert tops == {"minortom", "csmoe_model", "minortom_cli", f"minortom-{__version__}.dist-info"}
+    assert "minortom/data_manifests/koppen-geiger-2023.yaml" in names
+    assert "minortom/templates/report.html.j2" in names
+
+
+def test_every_dependency_states_its_reason():
+    text = (ROOT / "pyproject.toml").read_text()
+    section = text[text.index("dependencies = [") : text.index("[project.scripts]")]
+
+    bounds = [line for line in section.splitlines() if re.match(r'\s+"', line)]
+
+    assert len(bounds) > 20
+    assert [line for line in bounds if not re.search(r'",\s+# \w', line)] == []
