@@ -1,0 +1,152 @@
+"""How a shard is laid out: its columns, and where each value lies in the file.
+
+A shard is a Parquet file that any tool reads: one ``binary`` column a tensor and plain
+metadata columns beside. The tensor columns are uncompressed, PLAIN, without dictionary, one
+page a row group, and all values of a column are equally long; so the place of each value
+is arithmetic, and one sample is read without decoding its row group.
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from minortom.errors import InputError
+from minortom.sensors import BASE_RESOLUTION_M, GROUPS, BandGroup
+
+SCHEMA_VERSION = 1
+ROW_GROUP_ROWS = 64
+RECORD_KEY = "minortom.shards"
+"""Key, in a shard's footer, of what ``dataset.json`` says about its columns."""
+DATASET_FILE = "dataset.json"
+LICENCE = "CC-BY-SA-4.0"
+ATTRIBUTION = "contains modified Copernicus Sentinel data"
+PREFIX_BYTES = 4
+"""PLAIN puts the length of each value, a little-endian uint32, in front of it."""
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+METADATA_SCHEMA = pa.schema(
+    [
+        pa.field("grid_cell", pa.string(), nullable=False),
+        pa.field("patch_row", pa.int16(), nullable=False),
+        pa.field("patch_col", pa.int16(), nullable=False),
+        pa.field("s2_product_id", pa.string(), nullable=False),
+        pa.field("s1_product_id", pa.string(), nullable=False),
+        pa.field("s2_timestamp", TIMESTAMP),
+        pa.field("s1_timestamp", TIMESTAMP),
+        pa.field("dt_days", pa.float64()),
+        pa.field("s2_offset", pa.int16(), nullable=False),
+        pa.field("epsg", pa.int32(), nullable=False),
+        pa.field("ulx_m", pa.float64(), nullable=False),
+        pa.field("uly_m", pa.float64(), nullable=False),
+        pa.field("lat", pa.float64(), nullable=False),
+        pa.field("lon", pa.float64(), nullable=False),
+        pa.field("climate", pa.string(), nullable=False),
+        pa.field("landcover", pa.string(), nullable=False),
+        pa.field("stratum", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+    ]
+)
+"""The columns beside the tensors, one row a patch.
+
+``patch_row``/``patch_col`` count from the north-west patch of the tile's block; ``dt_days``
+is S1 minus S2; ``s2_offset`` is what was subtracted from the archive's S2 values;
+``ulx_m``/``uly_m`` is the north-west corner in the projection ``epsg``; ``lat``/``lon``
+(degrees) is the patch's centre.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleSpec:
+    """What one sample is: a patch, and the tensors that follow from its size."""
+
+    patch_px: int
+    """Side of a patch in 10 m pixels; even, so that 20 m bands cut at whole pixels."""
+
+    def __post_init__(self) -> None:
+        finest, coarsest = BASE_RESOLUTION_M, max(group.resolution_m for group in GROUPS)
+        if self.patch_px < 1 or self.patch_px * finest % coarsest:
+            raise InputError(
+                f"a patch of {self.patch_px} px does not cut bands of {coarsest} m at whole "
+                f"pixels; give a positive multiple of {coarsest // finest}"
+            )
+
+    def shape(self, column: str) -> tuple[int, int, int]:
+        """Give (bands, height, width) of a tensor column."""
+        return group_of(column).shape(self.patch_px)
+
+    def num_bytes(self, column: str) -> int:
+        """Give the bytes of one value of a tensor column."""
+        bands, height, width = self.shape(column)
+        # All dtypes of the schema have two bytes a pixel: uint16 and int16.
+        return bands * height * width * 2
+
+    @property
+    def sample_bytes(self) -> int:
+        """The bytes of the tensors of one sample."""
+        return sum(self.num_bytes(group.column) for group in GROUPS)
+
+
+def group_of(column: str) -> BandGroup:
+    """Find the bands that a tensor column holds."""
+    return next(group for group in GROUPS if group.column == column)
+
+
+def shard_schema() -> pa.Schema:
+    """Give the schema of a shard: the tensors, then the metadata."""
+    tensors = [pa.field(group.column, pa.binary(), nullable=False) for group in GROUPS]
+    return pa.schema([*tensors, *METADATA_SCHEMA])
+
+
+def shard_name(index: int, count: int) -> str:
+    """Name a shard, as in ``shard-00000-of-00012.parquet``."""
+    return f"shard-{index:05d}-of-{count:05d}.parquet"
+
+
+def column_records(spec: SampleSpec) -> dict[str, dict[str, object]]:
+    """Say of each tensor column what a reader without this library has to know."""
+    return {
+        group.column: {
+            "sensor": group.sensor,
+            "bands": list(group.bands),
+            "shape": list(group.shape(spec.patch_px)),
+            "axes": ["band", "row from north", "column from west"],
+            "dtype": group.dtype,
+            "byte_order": "little",
+            "resolution_m": group.resolution_m,
+            "nodata": group.nodata,
+            "scale": group.scale,
+            "unit": group.unit,
+        }
+        for group in GROUPS
+    }
+
+
+def value_places(footer: pq.FileMetaData, column: str, num_bytes: int) -> list[int] | None:
+    """Locate the first value of ``column`` in each row group; value i follows i strides later.
+
+    Args:
+        footer: The shard's footer.
+        column: A tensor column.
+        num_bytes: Bytes of each value; a stride is this and the prefix of 4.
+
+    Returns:
+        Byte offset of the first value's prefix, a row group; None where the column is
+        compressed, dictionary-coded or of another encoding, so that offsets say nothing.
+    """
+    number = footer.schema.names.index(column)
+    places = []
+    for group in range(footer.num_row_groups):
+        chunk = footer.row_group(group).column(number)
+        values_bytes = chunk.num_values * (num_bytes + PREFIX_BYTES)
+        header_bytes = chunk.total_compressed_size - values_bytes
+        plain = (
+            chunk.physical_type == "BYTE_ARRAY"
+            and chunk.compression == "UNCOMPRESSED"
+            and not chunk.has_dictionary_page
+            and set(chunk.encodings) <= {"PLAIN", "RLE", "BIT_PACKED"}
+        )
+        if not plain or header_bytes <= 0:
+            return None
+        places.append(chunk.data_page_offset + header_bytes)
+    return places
