@@ -57,6 +57,9 @@ class ShardWriter:
             data_page_size=2**31 - 1,
             data_page_version="1.0",
             write_page_checksum=True,
+            # Parquet's own types say it all; beside an Arrow schema, pyarrow would hide the
+            # metadata below from whoever reads the schema.
+            store_schema=False,
         )
         self._writer.add_key_value_metadata(
             {KEY: provenance.to_json(), RECORD_KEY: _padded(shard_record(spec, None))}

@@ -14,6 +14,7 @@ import pytest
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors, write_made_up_shards
 
 from minortom.errors import InputError, ShardError
+from minortom.shard_layout import shard_schema
 from minortom.shard_writer import write_shards
 from minortom.shards import SampleSpec, ShardSet
 
@@ -130,6 +131,10 @@ def test_statistics_stay_exact_for_the_largest_values(tmp_path):
     found, share = ShardSet.open(tmp_path / "s").statistics["s2_10m"], 1 / (8 * 200 * 200)
     assert found["mean"] == pytest.approx([65535 - share] * 4, rel=1e-15)
     assert found["std"] == pytest.approx([(share * (1 - share)) ** 0.5] * 4, rel=1e-12)
+
+
+def test_the_types_need_no_arrow_schema(folder):
+    assert pq.read_schema(folder / FIRST).equals(shard_schema())
 
 
 def test_each_footer_repeats_the_record(folder):
