@@ -1,0 +1,246 @@
+"""Cells of the Major TOM grid, 10 km: name <-> row, column <-> degrees.
+
+A sphere is cut into 2004 rows of equal height, each row into cells of equal width. Row ``k``
+(-1002 to 1001) has its southern edge at ``k * 180 / 2004`` degrees and is called ``kU`` from the
+equator up and ``|k|D`` below it. A row has ``M = ceil(circumference of its southern edge / 10 km)``
+columns; column ``j`` (``-floor(M/2)`` to ``ceil(M/2) - 1``) has its western edge at ``j * 360 / M``
+degrees and is called ``jR`` or ``|j|L``. A cell is named after its south-west corner, as in
+``922D_249L``, and owns its southern and western edges.
+
+Source: Francis and Czerkawski, "Major TOM: Expandable Datasets for Earth Observation" (2024).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from minortom.errors import InputError
+
+N_ROWS = 2004
+"""Rows from pole to pole: ceil(pi * R / 10 km)."""
+DEFAULT_EXTENT_DEG = 85.0
+"""Southern edges of the rows of the published grid lie between plus and minus this latitude."""
+
+_CELL_KM = 10.0
+_RADIUS_KM = 6378.137
+_SOUTHERNMOST = -N_ROWS // 2
+_SOUTH_DEG = np.arange(_SOUTHERNMOST, N_ROWS // 2 + 1) * 180 / N_ROWS
+_N_COLUMNS = np.ceil(
+    2 * np.pi * _RADIUS_KM * np.cos(np.radians(_SOUTH_DEG[:-1])) / _CELL_KM
+).astype(np.int64)
+_HALF_COLUMNS = int(_N_COLUMNS.max()) // 2
+_KEY_STEP = 4096  # a power of two above the number of columns: keys sort by row, then column
+
+# In these rows the official code rounds the western edge of the cell at the antimeridian to
+# the other side, and publishes it as the easternmost column: (M/2)R instead of (M/2)L.
+_ALIAS_ROWS = np.array([502, 518, 521, 581, 794, 800])
+
+_ROW_NAMES = np.array([f"{k}U" if k >= 0 else f"{-k}D" for k in range(_SOUTHERNMOST, N_ROWS // 2)])
+_COLUMN_NAMES = np.array(  # one more to the east than there are columns: the alias
+    [f"{j}R" if j >= 0 else f"{-j}L" for j in range(-_HALF_COLUMNS, _HALF_COLUMNS + 1)]
+)
+_LONGEST_NAME = len("1002D_2004L")
+
+
+Edges = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+"""West, south, east, north, [n] each, degrees."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cells:
+    """Some cells of the grid, in any order.
+
+    Raises:
+        InputError: If a row, or a column of its row, does not exist.
+    """
+
+    row: NDArray[np.int64]
+    """[n] rows, -1002 to 1001 from south to north."""
+    col: NDArray[np.int64]
+    """[n] columns, from west to east, 0 with its western edge at longitude 0."""
+
+    def __post_init__(self) -> None:
+        row = np.asarray(self.row, dtype=np.int64)
+        col = np.asarray(self.col, dtype=np.int64)
+        if row.ndim != 1 or row.shape != col.shape:
+            raise InputError(f"wanted as many rows as columns, found {row.shape} and {col.shape}")
+        bad = np.flatnonzero(~_exist(row, col))
+        if len(bad):
+            raise InputError(
+                f"the grid has no cell at row {row[bad[0]]}, column {col[bad[0]]}; rows go from "
+                f"{_SOUTHERNMOST} to {-_SOUTHERNMOST - 1}, columns from -floor(M/2) to ceil(M/2)-1"
+            )
+        object.__setattr__(self, "row", row)
+        object.__setattr__(self, "col", col)
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def take(self, which: NDArray[np.intp] | NDArray[np.bool_]) -> "Cells":
+        """Give the cells at these indices, or where a mask is true."""
+        return Cells(row=self.row[which], col=self.col[which])
+
+    def keys(self) -> NDArray[np.int64]:
+        """Number the cells: [n] whole numbers that grow by row, then by column."""
+        return (self.row - _SOUTHERNMOST) * _KEY_STEP + self.col + _HALF_COLUMNS
+
+    def names(self) -> NDArray[np.str_]:
+        """Give [n] names such as ``922D_249L``."""
+        row_names = np.strings.add(_ROW_NAMES, "_")[self.row - _SOUTHERNMOST]
+        return np.strings.add(row_names, _COLUMN_NAMES[self.col + _HALF_COLUMNS])
+
+    def bounds_deg(self) -> Edges:
+        """Give the edges: west, south, east, north, [n] each.
+
+        West is at least -180. In a row with an odd number of columns the easternmost cell
+        reaches over the antimeridian; there, and only there, east is more than 180.
+        """
+        n_columns = self._row_columns()
+        south = _SOUTH_DEG[self.row - _SOUTHERNMOST]
+        north = _SOUTH_DEG[self.row - _SOUTHERNMOST + 1]
+        return _west_deg(self.col, n_columns), south, _west_deg(self.col + 1, n_columns), north
+
+    def centres(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Give the middles: longitude in [-180, 180) and latitude, [n] each, degrees."""
+        lon_deg = _west_deg(self.col + 0.5, self._row_columns())
+        lat_deg = (self.row + 0.5) * 180 / N_ROWS
+        lon_deg[lon_deg >= 180] -= 360  # the middle of a cell over the antimeridian
+        return lon_deg, lat_deg
+
+    def utm_epsg(self) -> NDArray[np.int32]:
+        """Give the EPSG code [n] of the UTM zone that holds each south-west corner.
+
+        With the exceptions for south-west Norway and Svalbard. A published tile may lie in
+        another zone: its product's CRS decides, as its GeoTIFFs and its metadata say.
+        """
+        west, south, _, _ = self.bounds_deg()
+        zone = np.floor((west + 180) / 6).astype(np.int32) + 1
+        norway = (south >= 56) & (south < 64) & (west >= 3) & (west < 12)
+        zone[norway] = 32
+        svalbard = (south >= 72) & (south < 84) & (west >= 0) & (west < 42)
+        zone[svalbard] = np.array([31, 33, 35, 37])[np.digitize(west[svalbard], [9, 21, 33])]
+        return np.where(self.row >= 0, 32600, 32700).astype(np.int32) + zone
+
+    def _row_columns(self) -> NDArray[np.int64]:
+        return columns_of_rows(self.row)
+
+
+def columns_of_rows(row: ArrayLike) -> NDArray[np.int64]:
+    """Give the number of columns M of rows -1002 to 1001."""
+    n_columns: NDArray[np.int64] = _N_COLUMNS[np.asarray(row) - _SOUTHERNMOST]
+    return n_columns
+
+
+def whole_grid(*, extent_deg: float = DEFAULT_EXTENT_DEG) -> Cells:
+    """Give all cells whose southern edge lies within plus or minus ``extent_deg``.
+
+    5,094,350 cells for the default, 5,113,745 for 90, ordered by row, then by column.
+    """
+    rows = np.flatnonzero(np.abs(_SOUTH_DEG[:-1]) <= extent_deg) + _SOUTHERNMOST
+    n_columns = columns_of_rows(rows)
+    starts = np.cumsum(n_columns) - n_columns
+    first = np.repeat(starts + n_columns // 2, n_columns)
+    return Cells(
+        row=np.repeat(rows, n_columns),
+        col=np.arange(n_columns.sum()) - first,
+    )
+
+
+def merged(several: Sequence[Cells]) -> Cells:
+    """Give every cell of these once, ordered by row, then by column."""
+    found = np.zeros(N_ROWS * _KEY_STEP, dtype=bool)
+    for cells in several:
+        found[cells.keys()] = True
+    row, col = np.divmod(np.flatnonzero(found), _KEY_STEP)
+    return Cells(row=row + _SOUTHERNMOST, col=col - _HALF_COLUMNS)
+
+
+def cells_from_names(names: Sequence[str] | NDArray[np.str_]) -> Cells:
+    """Read [n] names such as ``922D_249L``.
+
+    In the few rows where published data call the cell at the antimeridian ``(M/2)R``, that
+    name is accepted for ``(M/2)L``.
+
+    Raises:
+        InputError: If a name is none of a cell; the message holds the first such names.
+    """
+    text = _short_strings(names)
+    row_name, _, column_name = np.strings.partition(text, "_")
+    row, row_known = _positions(row_name, _ROW_NAMES)
+    col, column_known = _positions(column_name, _COLUMN_NAMES)
+    row, col = row + _SOUTHERNMOST, col - _HALF_COLUMNS
+    alias = np.isin(np.abs(row), _ALIAS_ROWS) & (2 * col == columns_of_rows(row))
+    col = np.where(alias, -col, col)
+    bad = np.flatnonzero(~(row_known & column_known & _exist(row, col)))
+    if len(bad):
+        shown = ", ".join(repr(str(names[i])[:40]) for i in bad[:3])
+        raise InputError(
+            f"{len(bad):,} of {len(text):,} names are no cell of the Major TOM 10 km grid, first "
+            f"{shown}; wanted names such as 922D_249L (row U or D, column R or L, no 0D, no 0L)"
+        )
+    return Cells(row=row, col=col)
+
+
+def cells_at(lon_deg: ArrayLike, lat_deg: ArrayLike) -> Cells:
+    """Find the cells that hold [n] points; southern and western edges belong to a cell.
+
+    Args:
+        lon_deg: -180 to 180; 180 is -180.
+        lat_deg: -90 to 90; the north pole lies in the northernmost row.
+
+    Raises:
+        InputError: If a coordinate is out of range or not a number.
+    """
+    lon = np.atleast_1d(np.asarray(lon_deg, dtype=np.float64))
+    lat = np.atleast_1d(np.asarray(lat_deg, dtype=np.float64))
+    for name, values, limit in (("longitude", lon, 180), ("latitude", lat, 90)):
+        bad = np.flatnonzero(~(np.abs(values) <= limit))
+        if len(bad):
+            raise InputError(
+                f"{name} {values[bad[0]]} (point {bad[0]}) is out of range; wanted degrees from "
+                f"-{limit} to {limit}"
+            )
+    lon = np.where(lon == 180, -180.0, lon)
+    # Compared with the edges themselves: a point on an edge must not round across it.
+    row = np.minimum(np.searchsorted(_SOUTH_DEG, lat, side="right") - 1, N_ROWS - 1)
+    n_columns = _N_COLUMNS[row]
+    col = np.floor(lon * n_columns / 360)
+    col += _west_deg(col + 1, n_columns) <= lon
+    col -= _west_deg(col, n_columns) > lon
+    col = np.where(col < -(n_columns // 2), col + n_columns, col)
+    return Cells(row=row + _SOUTHERNMOST, col=col.astype(np.int64))
+
+
+def _west_deg(
+    col: NDArray[np.int64] | NDArray[np.floating], n_columns: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    # The product is exact, so that the quotient is the nearest float to the true edge, and
+    # the westernmost edge of an even row is -180 and not a hair beyond it.
+    edge: NDArray[np.float64] = col * 360.0 / n_columns
+    return edge
+
+
+def _exist(row: NDArray[np.int64], col: NDArray[np.int64]) -> NDArray[np.bool_]:
+    in_range = (row >= _SOUTHERNMOST) & (row < -_SOUTHERNMOST)
+    n_columns = _N_COLUMNS[np.where(in_range, row, 0) - _SOUTHERNMOST]
+    exists: NDArray[np.bool_] = in_range & (col >= -(n_columns // 2)) & (col < (n_columns + 1) // 2)
+    return exists
+
+
+def _short_strings(names: Sequence[str] | NDArray[np.str_]) -> NDArray[np.str_]:
+    """Make an array of strings; what is too long for a name becomes "", which is none either."""
+    if isinstance(names, np.ndarray) and names.dtype.kind == "U":
+        return names
+    return np.array([s if len(s) <= _LONGEST_NAME else "" for s in names], dtype=np.str_)
+
+
+def _positions(
+    names: NDArray[np.str_], table: NDArray[np.str_]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Find names in a table: positions [n] (0 where unknown), and whether they are there."""
+    order = np.argsort(table)
+    found = order[np.minimum(np.searchsorted(table[order], names), len(table) - 1)]
+    known = table[found] == names
+    return np.where(known, found, 0), known
