@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from made_up_pairs import PROVENANCE, made_up_metadata, made_up_tensors, write_made_up_shards
+from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors, write_made_up_shards
 
 from minortom.errors import InputError, ShardError
 from minortom.shard_layout import shard_schema
