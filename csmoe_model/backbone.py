@@ -1,0 +1,94 @@
+"""The encoder path of one sensor or of both: what is left after pretraining.
+
+Axes, as name suffixes:
+    B  images in a batch    C  bands    H W  pixel rows and columns    D  token width
+"""
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from csmoe_model.config import ModelConfig
+from csmoe_model.encoder import SensorEncoder, SharedEncoder
+from csmoe_model.layers import patchify
+from minortom.errors import InputError
+from minortom.sensors import MODEL_BANDS, SensorName
+
+SENSORS: tuple[SensorName, ...] = tuple(MODEL_BANDS)
+"""The sensors of a pair, in the order in which the model lists them."""
+
+
+class Backbone(nn.Module):
+    """Sensor encoders and the shared encoder, without anything that only pretraining needs."""
+
+    def __init__(self, config: ModelConfig, *, sensors: Sequence[SensorName] = SENSORS) -> None:
+        """Build the paths of `sensors`."""
+        super().__init__()
+        self.config = config
+        self.sensors = nn.ModuleDict({name: SensorEncoder(config, name) for name in sensors})
+        self.shared = SharedEncoder(config)
+
+    def forward(
+        self,
+        *,
+        s2: Float[Tensor, "B C H W"] | None = None,
+        s1: Float[Tensor, "B C H W"] | None = None,
+        patch_tokens: bool = False,
+    ) -> dict[str, Tensor]:
+        """Encode whole images of either sensor or both.
+
+        Args:
+            s2: Normalised Sentinel-2 images, bands as in `MODEL_BANDS["s2"]`. Any height and
+                width that the patch divides; positions are stretched to the new grid.
+            s1: Normalised Sentinel-1 images, bands as in `MODEL_BANDS["s1"]`.
+            patch_tokens: Give the patches' tokens too.
+
+        Returns:
+            For each sensor given: its [CLS] vectors [B, D] under `s2` or `s1` and, where
+            asked for, its patch tokens [B, N, D] in raster order under `s2_tokens` or
+            `s1_tokens`.
+
+        Raises:
+            InputError: If no image is given, one of a sensor that is not here, or one whose
+                bands or size do not fit.
+        """
+        given: dict[SensorName, Tensor] = {}
+        for name, image in (("s2", s2), ("s1", s1)):
+            if image is not None:
+                given[name] = image  # type: ignore[index]  # both names are sensors
+        if not given:
+            raise InputError("encode needs an image of at least one sensor, s2 or s1; got none")
+        out = {}
+        for name, image_BCHW in given.items():
+            token_BND = self._encode_one(name, image_BCHW)
+            out[str(name)] = token_BND[:, 0]
+            if patch_tokens:
+                out[f"{name}_tokens"] = token_BND[:, 1:]
+        return out
+
+    def _encode_one(
+        self, sensor: SensorName, image_BCHW: Float[Tensor, "B C H W"]
+    ) -> Float[Tensor, "B 1+N D"]:
+        if sensor not in self.sensors:
+            raise InputError(f"this model has no {sensor} path; it has {', '.join(self.sensors)}")
+        check_image(sensor, image_BCHW)
+        patch_size = self.config.patch_size
+        patches_BNP = patchify(image_BCHW, patch_size)
+        grid = (image_BCHW.shape[2] // patch_size, image_BCHW.shape[3] // patch_size)
+        encoded: Tensor = self.shared(self.sensors[sensor](patches_BNP, grid=grid))
+        return encoded
+
+
+def check_image(sensor: SensorName, image_BCHW: Tensor) -> None:
+    """Check the axes and the number of bands.
+
+    Raises:
+        InputError: If they are not those of the sensor.
+    """
+    bands = MODEL_BANDS[sensor]
+    if image_BCHW.ndim != 4 or image_BCHW.shape[1] != len(bands):
+        raise InputError(
+            f"{sensor} images must be [batch, {len(bands)}, height, width] with the bands "
+            f"{' '.join(bands)}; got {list(image_BCHW.shape)}"
+        )

@@ -1,0 +1,261 @@
+"""CSMoE: encoders, decoders and the objective, and the vectors that a user takes home.
+
+Axes, as name suffixes:
+    B  images in a batch    C  bands    H W  pixel rows and columns    D  token width
+    N  patches    U  visible    M  masked    P  values in a patch    L  layers    E  experts
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from csmoe_model.backbone import SENSORS, Backbone, check_image
+from csmoe_model.collectives import gather_rows, mean_over_processes
+from csmoe_model.config import ModelConfig
+from csmoe_model.decoder import Decoder, decode_sources
+from csmoe_model.layers import NORM_EPS, initialise, patchify, take_tokens, unpatchify
+from csmoe_model.losses import (
+    RoutingTerms,
+    imbalance_loss,
+    mutual_information_loss,
+    reconstruction_loss,
+    routing_terms,
+)
+from csmoe_model.masking import Masks
+from csmoe_model.soft_moe import Routing
+from minortom.errors import InputError
+from minortom.sensors import MODEL_BANDS, SensorName
+
+TERMS = (
+    "loss", "umr", "cmr", "mi", "rep", "bal", "rec_s2_s2", "rec_s2_s1", "rec_s1_s1", "rec_s1_s2",
+)  # fmt: skip
+"""The scalars of a batch, in the order of the log's columns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerUse:
+    """How one layer with experts routed a batch, for the log; without gradient."""
+
+    name: str
+    """`s2.0` ... for a sensor's layers, `shared.0` ... for the shared ones."""
+    usage_E: Tensor
+    """Share of the combine weight of each expert, over the global batch; sums to 1."""
+    dispatch_entropy: Tensor
+    """1 = slots average all tokens, 0 = each reads one token."""
+    combine_entropy: Tensor
+    """1 = tokens average all slots, 0 = each takes one slot."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainOutput:
+    """The loss of a batch (Eq. 20) and its terms, all scalars; `rec_TARGET_SOURCE` (Eq. 17)."""
+
+    loss: Tensor
+    """umr + cmr + mi + rep_weight * rep + bal_weight * bal."""
+    umr: Tensor
+    """rec_s2_s2 + rec_s1_s1 (Eq. 4)."""
+    cmr: Tensor
+    """rec_s2_s1 + rec_s1_s2 (Eq. 9)."""
+    mi: Tensor
+    rep: Tensor
+    """Mean over the layers; 0 without experts, as `bal`."""
+    bal: Tensor
+    rec_s2_s2: Tensor
+    rec_s2_s1: Tensor
+    rec_s1_s1: Tensor
+    rec_s1_s2: Tensor
+    layers: tuple[LayerUse, ...]
+    """Routing of each layer with experts."""
+    reconstructions: dict[str, Tensor] | None
+    """Where asked for: whole images [B, C, H, W] by `TARGET_SOURCE`, without gradient."""
+
+    def terms(self) -> dict[str, Tensor]:
+        """Give the scalars by name, in the order of the log's columns, without gradient."""
+        return {name: getattr(self, name).detach() for name in TERMS}
+
+
+class CSMoE(nn.Module):
+    """The pretraining model. `backbone` is what stays; the rest serves the objective."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Build the model and draw its weights from torch's global generator."""
+        super().__init__()
+        self.config = config
+        self.backbone = Backbone(config)
+        self.decoders = nn.ModuleDict(
+            {target: Decoder(config, target=target, sources=SENSORS) for target in SENSORS}
+        )
+        # One for both sensors, as in CSMAE: it compares what lies in the common space.
+        self.projector = nn.Sequential(
+            nn.LayerNorm(config.width, eps=NORM_EPS), nn.Linear(config.width, config.width)
+        )
+        self.projector.apply(initialise)
+
+    def encode(
+        self,
+        s2: Float[Tensor, "B C H W"] | None = None,
+        s1: Float[Tensor, "B C H W"] | None = None,
+        *,
+        patch_tokens: bool = False,
+    ) -> dict[str, Tensor]:
+        """Encode whole images of either sensor or both: see `Backbone.forward`."""
+        encoded: dict[str, Tensor] = self.backbone(s2=s2, s1=s1, patch_tokens=patch_tokens)
+        return encoded
+
+    def forward(
+        self,
+        s2_BCHW: Float[Tensor, "B C H W"],
+        s1_BCHW: Float[Tensor, "B C H W"],
+        masks: Masks,
+        *,
+        reconstruct: bool = False,
+    ) -> PretrainOutput:
+        """Compute the objective on a batch of pairs.
+
+        Args:
+            s2_BCHW: Normalised Sentinel-2 images at `config.image_size`.
+            s1_BCHW: The Sentinel-1 images of the same places.
+            masks: What each sensor's encoder does not see; from `masking.draw_masks`.
+            reconstruct: Give the four reconstructions as images, too.
+
+        Raises:
+            InputError: If an image does not have the size or the bands of the model.
+        """
+        patches = self._patches({"s2": s2_BCHW, "s1": s1_BCHW})
+        layers: list[tuple[str, RoutingTerms]] = []
+        encoded = self._encode_visible(patches, masks, layers)
+        mi = self._mutual_information(encoded)
+        rec, reconstructions = self._reconstruct(patches, encoded, masks, reconstruct=reconstruct)
+        rep, bal, uses = self._regularisers(layers, like=mi)
+
+        umr, cmr = rec["s2_s2"] + rec["s1_s1"], rec["s2_s1"] + rec["s1_s2"]
+        weighted = self.config.rep_weight * rep + self.config.bal_weight * bal
+        return PretrainOutput(
+            loss=umr + cmr + mi + weighted,
+            umr=umr, cmr=cmr, mi=mi, rep=rep, bal=bal,
+            rec_s2_s2=rec["s2_s2"], rec_s2_s1=rec["s2_s1"],
+            rec_s1_s1=rec["s1_s1"], rec_s1_s2=rec["s1_s2"],
+            layers=uses,
+            reconstructions=reconstructions,
+        )  # fmt: skip
+
+    def parameter_groups(self, weight_decay: float) -> list[dict[str, object]]:
+        """Split the weights for AdamW: no decay on norms, biases, tokens and scales."""
+        decayed: list[nn.Parameter] = []
+        kept: list[nn.Parameter] = []
+        for name, weight in self.named_parameters():
+            # The experts' biases are stacked, hence the name; all else that has one axis
+            # is a norm, a bias, a token or a scale.
+            plain = weight.ndim < 2 or "bias" in name.rsplit(".", 1)[-1]
+            (kept if plain else decayed).append(weight)
+        return [
+            {"params": decayed, "weight_decay": weight_decay},
+            {"params": kept, "weight_decay": 0.0},
+        ]
+
+    def _patches(self, images: Mapping[SensorName, Tensor]) -> dict[SensorName, Tensor]:
+        size = self.config.image_size
+        for sensor, image_BCHW in images.items():
+            check_image(sensor, image_BCHW)
+            if image_BCHW.shape[2:] != (size, size):
+                found = " x ".join(str(side) for side in image_BCHW.shape[2:])
+                raise InputError(
+                    f"pretraining needs {sensor} images of {size} x {size} pixels, the model's "
+                    f"image_size; got {found}"
+                )
+        return {
+            sensor: patchify(image_BCHW, self.config.patch_size)
+            for sensor, image_BCHW in images.items()
+        }
+
+    def _encode_visible(
+        self,
+        patches: Mapping[SensorName, Tensor],
+        masks: Masks,
+        layers: list[tuple[str, RoutingTerms]],
+    ) -> dict[SensorName, Float[Tensor, "B 1+U D"]]:
+        """Encode the visible patches of both sensors; append each layer's routing terms."""
+
+        def note(prefix: str, count: list[int], routing: Routing) -> None:
+            config = self.config
+            terms = routing_terms(routing, rep_form=config.rep_form, bal_form=config.bal_form)
+            layers.append((f"{prefix}.{len(count)}", terms))
+            count.append(1)
+
+        tokens = [
+            self.backbone.sensors[sensor](
+                patches_BNP,
+                visible_BU=masks.of(sensor).visible_BU,
+                on_routing=partial(note, sensor, []),
+            )
+            for sensor, patches_BNP in patches.items()
+        ]
+        # Both sensors as one batch: no image sees another, and the shared experts are
+        # balanced over both, so that one may specialise in a sensor.
+        shared = self.backbone.shared(torch.cat(tokens), on_routing=partial(note, "shared", []))
+        return dict(zip(patches, shared.chunk(len(tokens)), strict=True))
+
+    def _mutual_information(self, encoded: Mapping[SensorName, Tensor]) -> Tensor:
+        projected = {name: self.projector(x_BND[:, 0]) for name, x_BND in encoded.items()}
+        return mutual_information_loss(
+            gather_rows(projected["s2"]),
+            gather_rows(projected["s1"]),
+            temperature=self.config.mi_temperature,
+            form=self.config.mi_form,
+        )
+
+    def _reconstruct(
+        self,
+        patches: Mapping[SensorName, Tensor],
+        encoded: Mapping[SensorName, Tensor],
+        masks: Masks,
+        *,
+        reconstruct: bool,
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor] | None]:
+        """Draw both sensors from both; always compare where the *source* was hidden."""
+        visible = {name: masks.of(name).visible_BU for name in SENSORS}
+        losses, images = {}, {}
+        for target in SENSORS:
+            decoder = self.decoders[target]
+            assert isinstance(decoder, Decoder)
+            for source, drawn_BNK in decode_sources(decoder, encoded, visible).items():
+                masked_BM = masks.of(source).masked_BM
+                losses[f"{target}_{source}"] = reconstruction_loss(
+                    decoder.draw(drawn_BNK, source, masked_BM),
+                    take_tokens(patches[target], masked_BM),
+                )
+                if reconstruct:
+                    with torch.no_grad():
+                        images[f"{target}_{source}"] = self._image(
+                            target, decoder.draw(drawn_BNK, source)
+                        )
+        return losses, images if reconstruct else None
+
+    def _image(self, sensor: SensorName, patches_BNP: Tensor) -> Float[Tensor, "B C H W"]:
+        side = self.config.grid_size
+        return unpatchify(patches_BNP, bands=len(MODEL_BANDS[sensor]), grid=(side, side))
+
+    def _regularisers(
+        self, layers: list[tuple[str, RoutingTerms]], *, like: Tensor
+    ) -> tuple[Tensor, Tensor, tuple[LayerUse, ...]]:
+        """Average REP and BAL over the layers, usage being that of the global batch."""
+        if not layers:
+            return torch.zeros_like(like), torch.zeros_like(like), ()
+        rep = torch.stack([terms.rep for _, terms in layers]).mean()
+        usage_LE = mean_over_processes(torch.stack([terms.usage_E for _, terms in layers]))
+        printed = [terms.sharpness for _, terms in layers if terms.sharpness is not None]
+        bal = torch.stack(printed).mean() if printed else imbalance_loss(usage_LE).mean()
+        uses = tuple(
+            LayerUse(
+                name=name,
+                usage_E=usage_E,
+                dispatch_entropy=terms.dispatch_entropy,
+                combine_entropy=terms.combine_entropy,
+            )
+            for (name, terms), usage_E in zip(layers, usage_LE.detach(), strict=True)
+        )
+        return rep, bal, uses

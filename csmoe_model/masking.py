@@ -1,0 +1,135 @@
+"""Which patches are hidden: a function of (seed, epoch, sample), of nothing else.
+
+A counter-based generator gives every sample its own numbers, so masks do not depend on the
+rank, the worker, the batch or the order in which samples come.
+
+Axes, as name suffixes: B samples, N patches of an image, U visible ones, M masked ones.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from csmoe_model.config import MaskMode, visible_count
+from minortom.sensors import SensorName
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mask:
+    """The patches of one sensor's images that are seen and hidden; every image as many."""
+
+    visible_BU: Int[Tensor, "B U"]
+    """Patches that the encoder sees, ascending: raster order, which the router relies on."""
+    masked_BM: Int[Tensor, "B M"]
+    """The other patches, ascending."""
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "Mask":
+        """Give the same mask on another device."""
+        return Mask(
+            visible_BU=self.visible_BU.to(device, non_blocking=non_blocking),
+            masked_BM=self.masked_BM.to(device, non_blocking=non_blocking),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Masks:
+    """The masks of a batch of pairs."""
+
+    s2: Mask
+    s1: Mask
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "Masks":
+        """Give the same masks on another device."""
+        return Masks(
+            s2=self.s2.to(device, non_blocking=non_blocking),
+            s1=self.s1.to(device, non_blocking=non_blocking),
+        )
+
+    def of(self, sensor: SensorName) -> Mask:
+        """Give one sensor's mask."""
+        return self.s2 if sensor == "s2" else self.s1
+
+
+def draw_masks(
+    samples: Sequence[int] | NDArray[np.int64],
+    *,
+    num_patches: int,
+    mask_ratio: float,
+    mode: MaskMode,
+    seed: int,
+    epoch: int,
+) -> Masks:
+    """Draw the masks of some samples.
+
+    Args:
+        samples: Index of each sample in its dataset.
+        num_patches: Patches of an image.
+        mask_ratio: Part of them to hide; 0 hides none.
+        mode: How the two sensors' masks relate (`ModelConfig.mask_mode`).
+        seed: Of the run.
+        epoch: Every epoch draws anew.
+    """
+    visible = visible_count(num_patches, mask_ratio)
+    first = _order(samples, num_patches, seed=seed, epoch=epoch, stream="mask s2")
+    if mode == "independent":
+        second = _order(samples, num_patches, seed=seed, epoch=epoch, stream="mask s1")
+    else:
+        # The other end of the same order shares no patch while at most half are visible.
+        second = first if mode == "identical" else first[:, ::-1]
+    return Masks(s2=_split(first, visible), s1=_split(second, visible))
+
+
+def uniform_noise(
+    samples: Sequence[int] | NDArray[np.int64], count: int, *, seed: int, epoch: int, stream: str
+) -> NDArray[np.float64]:
+    """Draw `count` numbers in [0, 1) for each sample, shape [B, count].
+
+    Args:
+        samples: Index of each sample in its dataset.
+        count: Numbers for each sample.
+        seed: Of the run.
+        epoch: Every epoch draws anew.
+        stream: What the numbers are for; different uses get unrelated numbers.
+    """
+    use = int.from_bytes(hashlib.blake2b(stream.encode(), digest_size=8).digest())
+    key = np.zeros(1, np.uint64)
+    for word in (use, seed, epoch):
+        key = _mix((key ^ np.uint64(word)) + _GOLDEN)
+    key_B = _mix(key ^ np.asarray(samples, dtype=np.int64).astype(np.uint64))
+    counter = np.arange(1, count + 1, dtype=np.uint64)
+    bits = _mix(key_B[:, None] + counter * _GOLDEN)
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def _mix(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Scramble 64 bits: the output function of SplitMix64 (Steele et al. 2014)."""
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+def _order(
+    samples: Sequence[int] | NDArray[np.int64],
+    num_patches: int,
+    *,
+    seed: int,
+    epoch: int,
+    stream: str,
+) -> NDArray[np.int64]:
+    noise = uniform_noise(samples, num_patches, seed=seed, epoch=epoch, stream=stream)
+    return np.argsort(noise, axis=1, kind="stable")
+
+
+def _split(order_BN: NDArray[np.int64], visible: int) -> Mask:
+    return Mask(
+        visible_BU=torch.from_numpy(np.sort(order_BN[:, :visible], axis=1)),
+        masked_BM=torch.from_numpy(np.sort(order_BN[:, visible:], axis=1)),
+    )
