@@ -1,0 +1,225 @@
+"""Batches: the right samples, in an order that arithmetic gives; pixels as the model wants them."""
+
+import numpy as np
+import pytest
+import torch
+from shard_maker import write_made_up_shards
+
+from csmoe_model.data import Loader
+from csmoe_model.images import Normalise, draw_flips, resized
+from csmoe_model.order import OrderedBatches, ShuffledBatches, rank_share
+from minortom.errors import InputError
+from minortom.sensors import MODEL_BANDS
+from minortom.shards import ShardSet
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "shards"
+    write_made_up_shards(folder, num_patches=50, num_val=10, rows_per_shard=17)
+    return folder
+
+
+@pytest.fixture
+def shards(folder):
+    return ShardSet.open(folder)
+
+
+def shuffled(samples, *, batch_size=8, num_steps=20, seed=0):
+    return ShuffledBatches(
+        samples=np.asarray(samples), batch_size=batch_size, num_steps=num_steps, seed=seed
+    )
+
+
+def samples_of(loader):
+    return [(batch.epoch, batch.samples.tolist()) for batch in loader]
+
+
+def test_an_epoch_has_each_sample_at_most_once_and_drops_the_incomplete_batch():
+    order = shuffled(range(100, 150))
+    for epoch in range(3):
+        places = [order.at(step) for step in range(6 * epoch, 6 * (epoch + 1))]
+        assert [found for found, _ in places] == [epoch] * 6
+        seen = np.concatenate([samples for _, samples in places])
+        assert len(set(seen.tolist())) == 48
+        assert set(seen.tolist()) <= set(range(100, 150))
+
+
+def test_epochs_and_seeds_have_different_orders_and_equal_seeds_the_same():
+    first = [shuffled(range(40), seed=seed).at(step)[1].tolist() for seed, step in
+             ((0, 0), (0, 5), (1, 0), (0, 0))]  # fmt: skip
+    assert first[0] == first[3]
+    assert first[0] != first[1]
+    assert first[0] != first[2]
+
+
+def test_every_sample_is_dropped_as_often_as_any_other():
+    order = shuffled(range(11), batch_size=10, num_steps=2000)
+    counts = np.bincount(np.concatenate([order.at(step)[1] for step in range(2000)]))
+    # 2000 epochs leave one of 11 out: 181.8 times each, with a deviation of 12.9.
+    assert abs((2000 - counts) - 2000 / 11).max() < 5 * 12.9
+
+
+def test_validation_gives_each_sample_once_in_order():
+    batches = OrderedBatches(samples=np.arange(5, 15), batch_size=4)
+    assert [batches.at(step)[1].tolist() for step in range(len(batches))] == [
+        [5, 6, 7, 8], [9, 10, 11, 12], [13, 14],
+    ]  # fmt: skip
+
+
+def test_a_batch_larger_than_the_split_is_an_error_that_says_so():
+    with pytest.raises(InputError, match=r"batch of 64 pairs is larger .* has 50.*--batch-size"):
+        shuffled(range(50), batch_size=64)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_a_batch_holds_the_pixels_of_its_samples(folder, shards, workers):
+    tensors = write_made_up_shards(folder.parent / f"same-{workers}", num_patches=50, num_val=10)
+    loader = Loader(shards, shuffled(shards.indices("train")), workers=workers)
+    batches = 0
+    for batch in loader:
+        batches += 1
+        for column, found in batch.tensors.items():
+            np.testing.assert_array_equal(found.numpy(), tensors[column][batch.samples])
+    assert batches == len(loader) == 20
+
+
+def test_the_order_does_not_depend_on_the_number_of_threads(shards):
+    batches = shuffled(shards.indices("train"))
+    one, four = (samples_of(Loader(shards, batches, workers=n)) for n in (1, 4))
+    assert one == four
+
+
+def test_a_loader_goes_on_with_exactly_the_samples_not_yet_given_out(shards):
+    batches = shuffled(shards.indices("train"))
+    whole = samples_of(Loader(shards, batches))
+    stopped = Loader(shards, batches)
+    reading = iter(stopped)
+    seen = [next(reading) for _ in range(7)]
+    state = stopped.state_dict()
+    reading.close()
+    assert state == {"step": 7}
+
+    resumed = Loader(shards, batches)
+    resumed.load_state_dict(state)
+    assert [(b.epoch, b.samples.tolist()) for b in seen] + samples_of(resumed) == whole
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 4])
+def test_ranks_share_the_global_batches_of_one_process(shards, world_size):
+    batches = shuffled(shards.indices("train"))
+    whole = samples_of(Loader(shards, batches))
+    parts = [
+        samples_of(Loader(shards, batches, rank=rank, world_size=world_size))
+        for rank in range(world_size)
+    ]
+    joined = [
+        (step[0][0], [sample for _, samples in step for sample in samples])
+        for step in zip(*parts, strict=True)
+    ]
+    assert joined == whole
+
+
+def test_rank_shares_are_contiguous_and_differ_by_at_most_one():
+    parts = [rank_share(np.arange(10), rank=rank, world_size=4) for rank in range(4)]
+    assert [part.tolist() for part in parts] == [[0, 1], [2, 3, 4], [5, 6], [7, 8, 9]]
+
+
+def test_a_read_error_in_a_thread_reaches_the_caller(shards, monkeypatch):
+    def broken(*_):
+        raise OSError("disk gone")
+
+    monkeypatch.setattr(ShardSet, "read_into", broken)
+    with pytest.raises(OSError, match="disk gone"):
+        next(iter(Loader(shards, shuffled(shards.indices("train")))))
+
+
+def test_buffers_are_used_again(shards):
+    places = [
+        batch.tensors["s1"].data_ptr()
+        for batch in Loader(shards, shuffled(shards.indices("train"), num_steps=40))
+    ]
+    assert len(set(places)) <= 5
+
+
+def test_images_are_the_bands_by_wavelength_z_scored_at_10_m(shards):
+    normalise = Normalise(shards.statistics, image_size=8)
+    buffers = shards.buffers(1)
+    shards.read_into(3, buffers, 0)
+    images = normalise({column: torch.from_numpy(array) for column, array in buffers.items()})
+
+    where = {
+        band: (column, place)
+        for column, of_column in shards.statistics.items()
+        for place, band in enumerate(of_column["bands"])
+    }
+    for sensor, bands in MODEL_BANDS.items():
+        assert images[sensor].shape == (1, len(bands), 8, 8)
+        for channel, band in enumerate(bands):
+            column, place = where[band]
+            stored = buffers[column][0, place].astype(float)
+            times = 8 // stored.shape[0]
+            wanted = np.kron(stored, np.ones((times, times)))
+            mean, std = (shards.statistics[column][name][place] for name in ("mean", "std"))
+            np.testing.assert_allclose(
+                images[sensor][0, channel].numpy(), (wanted - mean) / std, rtol=1e-5, atol=1e-5
+            )
+
+
+def test_training_pixels_have_mean_0_and_deviation_1_in_every_band(shards):
+    batches = OrderedBatches(samples=shards.indices("train"), batch_size=40)
+    batch = next(iter(Loader(shards, batches)))
+    for image_BCHW in Normalise(shards.statistics, image_size=8)(batch.tensors).values():
+        torch.testing.assert_close(
+            image_BCHW.mean((0, 2, 3)), torch.zeros(image_BCHW.shape[1]), atol=1e-4, rtol=0
+        )
+        torch.testing.assert_close(
+            image_BCHW.std((0, 2, 3), correction=0), torch.ones(image_BCHW.shape[1])
+        )
+
+
+def test_both_sensors_of_a_pair_are_mirrored_alike(shards):
+    normalise = Normalise(shards.statistics, image_size=12)
+    buffers = shards.buffers(4)
+    for row in range(4):
+        shards.read_into(row, buffers, row)
+    tensors = {column: torch.from_numpy(array) for column, array in buffers.items()}
+    flips_B2 = torch.tensor([[False, False], [True, False], [False, True], [True, True]])
+    axes = ([], [2], [1], [1, 2])  # of an image [band, row, column]
+    plain, mirrored = normalise(tensors), normalise(tensors, flips_B2)
+    for sensor in plain:
+        for row, flip_axes in enumerate(axes):
+            torch.testing.assert_close(
+                mirrored[sensor][row], plain[sensor][row].flip(flip_axes), atol=1e-5, rtol=1e-5
+            )
+
+
+def test_flips_depend_on_seed_epoch_and_sample_and_are_fair_coins():
+    samples = np.arange(4000)
+    flips = draw_flips(samples, seed=1, epoch=2)
+    torch.testing.assert_close(draw_flips(samples[::-1].copy(), seed=1, epoch=2), flips.flip(0))
+    for other in (draw_flips(samples, seed=2, epoch=2), draw_flips(samples, seed=1, epoch=3)):
+        assert 0.45 < (other == flips).double().mean() < 0.55
+    quarters = torch.bincount(flips[:, 0] * 2 + flips[:, 1] * 1, minlength=4)
+    assert quarters.min() > 900
+
+
+def test_resizing_keeps_a_constant_and_a_gradient():
+    ramp = torch.arange(12.0).expand(1, 1, 12, 12)
+    larger, smaller = resized(ramp, 24), resized(ramp, 6)
+    assert larger.shape == (1, 1, 24, 24)
+    torch.testing.assert_close(larger[0, 0, 0, 2:-2].diff(), torch.full((19,), 0.5))
+    torch.testing.assert_close(smaller[0, 0, 0, 1:-1].diff(), torch.full((3,), 2.0))
+    assert resized(ramp, 12) is ramp
+
+
+def test_statistics_of_other_bands_are_refused(shards):
+    wrong = {**shards.statistics, "s1": {"bands": ("hh",), "mean": (0.0,), "std": (1.0,)}}
+    with pytest.raises(InputError, match=r"s1.*\['hh'\].*\['vv', 'vh'\]|s1.*\('vv', 'vh'\)"):
+        Normalise(wrong, image_size=8)
+
+
+def test_a_band_without_contrast_is_refused(shards):
+    flat = {**shards.statistics["s1"], "std": (1.0, 0.0)}
+    with pytest.raises(InputError, match="s1 has the std .* contrast"):
+        Normalise({**shards.statistics, "s1": flat}, image_size=8)

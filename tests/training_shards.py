@@ -1,0 +1,48 @@
+"""Small shards whose pixels can be learnt from, and a model that fits them."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from shard_maker import PROVENANCE, made_up_metadata
+
+from csmoe_model.config import ModelConfig
+from minortom.sensors import GROUPS
+from minortom.shard_writer import write_shards
+
+LANDCOVERS = ("tree_cover", "cropland", "built_up", "water")
+
+MODEL = ModelConfig(
+    patch_size=4, image_size=16, width=32, num_heads=2, sensor_layers=1, shared_layers=1,
+    num_experts=2, decoder_width=16, decoder_layers=1, decoder_heads=2,
+)  # fmt: skip
+
+
+def learnable_shards(
+    out: Path, *, train: int = 20, val: int = 4, test: int = 0, patch_px: int = 16
+) -> Path:
+    """Write patches of four kinds of land, each with stripes of its own in every band."""
+    count = train + val + test
+    rng = np.random.default_rng(0)
+    kind = np.arange(count) % len(LANDCOVERS)
+    tensors = {}
+    for group in GROUPS:
+        bands, side, _ = group.shape(patch_px)
+        north = np.arange(side)[:, None] / side * np.ones(side)
+        stripes = np.stack([np.sin(8 * (k + 1) * north) for k in range(len(LANDCOVERS))])[kind]
+        bright = rng.uniform(0.5, 1.5, (count, 1, 1))
+        pixels = (stripes + bright)[:, None] * np.arange(1, bands + 1)[:, None, None]
+        pixels = pixels + rng.normal(0, 0.05, pixels.shape)
+        stored = 2000 + 300 * pixels if group.dtype == "uint16" else -1500 + 200 * pixels
+        tensors[group.column] = stored.astype(group.dtype)
+    columns = {
+        "split": ["train"] * train + ["val"] * val + ["test"] * test,
+        "landcover": [LANDCOVERS[k] for k in kind],
+    }
+    metadata = made_up_metadata(count)
+    for name, values in columns.items():
+        place = metadata.schema.get_field_index(name)
+        field = metadata.schema.field(name)
+        metadata = metadata.set_column(place, field, pa.array(values, field.type))
+    write_shards(out, tensors=tensors, metadata=metadata, provenance=PROVENANCE, rows_per_shard=7)
+    return out
