@@ -59,18 +59,21 @@ class ShuffledBatches:
 
 @dataclass(frozen=True, kw_only=True)
 class OrderedBatches:
-    """Every sample once, in the given order; the last batch may be smaller."""
+    """Every sample once, in the given order; batch sizes differ by at most one.
+
+    So that no batch is left with a single pair, which has nothing to be compared with.
+    """
 
     samples: Samples
     batch_size: int
+    """The most that a batch may hold."""
 
     def __len__(self) -> int:
         return math.ceil(len(self.samples) / self.batch_size)
 
     def at(self, step: int) -> tuple[int, Samples]:
         """Give epoch 0 and the sample numbers of batch ``step``."""
-        first = step * self.batch_size
-        return 0, self.samples[first : first + self.batch_size]
+        return 0, rank_share(self.samples, rank=step, world_size=len(self))
 
 
 def steps_per_epoch(num_samples: int, batch_size: int) -> int:
