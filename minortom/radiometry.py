@@ -1,0 +1,86 @@
+"""From the archive's numbers to the shards': Sentinel-2 offsets, Sentinel-1 decibels."""
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minortom.sensors import S1, S2_10M
+
+BASELINE_OFFSET = 1000
+"""Added to Sentinel-2 values by ESA's processing from baseline 04.00 on."""
+
+_BASELINE = re.compile(r"_N(\d{4})_")
+_FIRST_WITH_OFFSET = 400
+_REPROCESSED = 9999
+"""Baseline of products that were processed again, without the offset."""
+
+# The offset makes room for values slightly below zero reflectance: few pixels lie below it,
+# and none far below. Scenes without it have dark pixels (water, shadow) in some band.
+_DARK_PERCENT = 1.0
+_NEARLY_OFFSET = 900
+_FAR_BELOW_OFFSET = 750
+
+_MAX_INT16 = np.iinfo(np.int16).max
+
+
+def offset_of_product(product_id: str) -> int | None:
+    """Tell what a product adds to its valid values, from ``_Nxxyy_`` in its name.
+
+    Returns:
+        1000 for baseline 04.00 and later, 0 for earlier ones and for N9999; None where the
+        name holds no baseline.
+    """
+    found = _BASELINE.search(product_id)
+    if not found:
+        return None
+    baseline = int(found.group(1))
+    return BASELINE_OFFSET if _FIRST_WITH_OFFSET <= baseline != _REPROCESSED else 0
+
+
+def remove_offset(values: NDArray[np.uint16], offset: int) -> NDArray[np.uint16]:
+    """Subtract ``offset`` from valid values; none falls below 1, and 0 stays nodata."""
+    if not offset:
+        return values
+    lowered = np.maximum(values, offset + 1) - np.uint16(offset)
+    return np.where(values == S2_10M.nodata, values, lowered)
+
+
+def offset_is_doubtful(bands: list[NDArray[np.uint16]], offset: int | None) -> bool:
+    """Hold the product's name against its values: a sign for people, never a decision.
+
+    Args:
+        bands: Values as in the archive, one array a band, 0 is nodata.
+        offset: What the product's name says, None if nothing.
+
+    Returns:
+        True if the name says 1000 and a band has many values far below that, or if it says
+        nothing and no band has a pixel near zero.
+    """
+    dark = [np.percentile(valid, _DARK_PERCENT) for band in bands if len(valid := band[band > 0])]
+    if not dark:
+        return False
+    if offset is None:
+        return bool(min(dark) >= _NEARLY_OFFSET)
+    return bool(offset and min(dark) < _FAR_BELOW_OFFSET)
+
+
+def decibels(power: NDArray[np.floating], nodata: float | None) -> NDArray[np.int16]:
+    """Turn linear power into steps of 0.01 dB.
+
+    Args:
+        power: Backscatter as linear power.
+        nodata: The file's own nodata value, if it has one.
+
+    Returns:
+        Rounded decibels / 0.01; -32768 where power is ``nodata``, -32768, not finite, zero or
+        negative.
+    """
+    valid = np.isfinite(power) & (power > 0)
+    if nodata is not None:
+        valid &= power != nodata
+    # In float64: float32 logarithms would round some pixels to the neighbouring step.
+    steps = np.log10(power, where=valid, out=np.zeros(power.shape), dtype=np.float64)
+    steps *= 10 / S1.scale
+    steps = np.clip(np.rint(steps), S1.nodata + 1, _MAX_INT16)
+    return np.where(valid, steps, S1.nodata).astype(np.int16)

@@ -1,0 +1,150 @@
+"""GeoTIFF bytes, one a band, to arrays on the Sentinel-2 grid of the tile."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+from rasterio.warp import Resampling, reproject
+from rasterio.windows import Window
+
+from minortom.errors import ArchiveError
+
+_SAME_PLACE_PX = 0.01
+"""Grids that differ by less, in pixels, are one grid."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """North-up pixels in a projection, as a GeoTIFF has them."""
+
+    epsg: int
+    pixel_m: float
+    west_m: float
+    north_m: float
+    height_px: int
+    width_px: int
+
+    @property
+    def transform(self) -> Affine:
+        """The map from (column, row) to (easting, northing), metres."""
+        return Affine(self.pixel_m, 0, self.west_m, 0, -self.pixel_m, self.north_m)
+
+    def starts_with(self, other: "Grid") -> bool:
+        """Say whether both have one projection, north-west corner and pixel size."""
+        apart_m = max(abs(self.west_m - other.west_m), abs(self.north_m - other.north_m))
+        longest_px = max(self.height_px, self.width_px)
+        return (
+            self.epsg == other.epsg
+            and abs(self.pixel_m - other.pixel_m) * longest_px < _SAME_PLACE_PX * self.pixel_m
+            and apart_m < _SAME_PLACE_PX * self.pixel_m
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """A rectangle of pixels of a grid."""
+
+    row_px: int
+    col_px: int
+    height_px: int
+    width_px: int
+
+    def scaled(self, factor: int) -> "Box":
+        """Give the same ground in pixels ``factor`` times as large; all sides must divide."""
+        sides = (self.row_px, self.col_px, self.height_px, self.width_px)
+        assert not any(side % factor for side in sides), (sides, factor)
+        row, col, height, width = (side // factor for side in sides)
+        return Box(row_px=row, col_px=col, height_px=height, width_px=width)
+
+
+class Band:
+    """One opened GeoTIFF of one band."""
+
+    def __init__(self, name: str, dataset: rasterio.DatasetReader) -> None:
+        """Read the georeference; see :func:`opened` for the errors."""
+        self.name = name
+        self._dataset = dataset
+        self.nodata: float | None = dataset.nodata
+        self.dtype: str = dataset.dtypes[0]
+        transform, epsg = dataset.transform, dataset.crs and dataset.crs.to_epsg()
+        square = transform.a > 0 and abs(transform.a + transform.e) < 1e-6 * transform.a
+        if not epsg or not square or transform.b or transform.d:
+            raise ArchiveError(
+                f"{name} is not georeferenced as a tile is: CRS {dataset.crs}, "
+                f"transform {tuple(transform)[:6]}; wanted a CRS with an EPSG code, north up"
+            )
+        self.grid = Grid(
+            epsg=epsg, pixel_m=transform.a, west_m=transform.c, north_m=transform.f,
+            height_px=dataset.height, width_px=dataset.width,
+        )  # fmt: skip
+
+    def read(self, box: Box) -> NDArray[Any]:
+        """Read the pixels of a box, which must lie inside."""
+        bottom, right = box.row_px + box.height_px, box.col_px + box.width_px
+        if bottom > self.grid.height_px or right > self.grid.width_px:
+            raise ArchiveError(
+                f"{self.name} has {self.grid.height_px} × {self.grid.width_px} px; "
+                f"wanted at least {bottom} × {right}"
+            )
+        window = Window(box.col_px, box.row_px, box.width_px, box.height_px)
+        with _named(self.name):
+            pixels: NDArray[Any] = self._dataset.read(1, window=window)
+        return pixels
+
+    def warped(self, target: Grid, box: Box) -> NDArray[np.float64]:
+        """Read the nearest pixel for each one of a box of another grid; NaN where there is none.
+
+        The values of nodata pixels are NaN, too.
+        """
+        with _named(self.name):
+            pixels = self._dataset.read(1)
+        source = pixels.astype(np.float64)
+        if self.nodata is not None:
+            source[pixels == self.nodata] = np.nan
+        result = np.full((box.height_px, box.width_px), np.nan)
+        # tolerance=0: each pixel's own projection; the default may be off by 1/8 pixel.
+        reproject(
+            source, result,
+            src_transform=self.grid.transform, src_crs=f"EPSG:{self.grid.epsg}", src_nodata=np.nan,
+            dst_transform=target.transform * Affine.translation(box.col_px, box.row_px),
+            dst_crs=f"EPSG:{target.epsg}", dst_nodata=np.nan,
+            resampling=Resampling.nearest, tolerance=0,
+        )  # fmt: skip
+        return result
+
+
+@contextmanager
+def opened(name: str, geotiff: bytes | None) -> Iterator[Band]:
+    """Open the bytes of a band.
+
+    Raises:
+        ArchiveError: If there are no bytes, they are no GeoTIFF or damaged, or the image has
+            not one band, a CRS with an EPSG code and square pixels with north up.
+    """
+    if not geotiff:
+        raise ArchiveError(f"{name} holds no bytes")
+    with rasterio.MemoryFile(geotiff) as file:
+        with _named(name):
+            dataset = file.open(driver="GTiff")
+        with dataset:
+            if dataset.count != 1:
+                raise ArchiveError(f"{name} has {dataset.count} bands in one GeoTIFF; wanted one")
+            with _named(name):
+                band = Band(name, dataset)
+            yield band
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Turn what rasterio says about bytes into an error that names the band."""
+    try:
+        yield
+    except (RasterioError, CRSError, NotGeoreferencedWarning) as error:
+        found = str(error.__cause__ or error).splitlines()[0]
+        raise ArchiveError(f"{name} is no readable GeoTIFF ({found})") from None
