@@ -1,0 +1,147 @@
+"""Patches to vectors: the [CLS] of each sensor, from whole images, without masks or flips."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from numpy.typing import NDArray
+
+from csmoe_model.checkpoints import Trained, load_model
+from csmoe_model.data import Loader
+from csmoe_model.images import autocast, best_device
+from csmoe_model.neighbours import draw_neighbours
+from csmoe_model.order import OrderedBatches
+from minortom.errors import InputError
+from minortom.geoparquet import read_table, write_points
+from minortom.outputs import is_up_to_date, now, write_run_record
+from minortom.progress import OnProgress, ignore_progress
+from minortom.provenance import Provenance, sha256_of
+from minortom.shard_layout import DATASET_FILE
+from minortom.shards import ShardSet
+
+BOTH = "both"
+_BATCH_SIZE = 64
+_COLUMNS = ("grid_cell", "patch_row", "patch_col", "split", "climate", "landcover", "lat", "lon")
+
+Vectors = dict[str, NDArray[np.float32]]
+"""[sample, width], by `s2`, `s1` and `both`."""
+
+
+def embed(
+    checkpoint: Path,
+    shards: Path,
+    out: Path,
+    *,
+    neighbours: Path | None = None,
+    overwrite: bool = False,
+    workers: int = 2,
+    on_progress: OnProgress = ignore_progress,
+) -> dict[str, object]:
+    """Write a GeoParquet file with three vectors a patch: `s2`, `s1` and `both`.
+
+    Rows stand in the order of the shards, and the three of a patch beside each other. `both`
+    is the mean of the other two, which both come out of the same LayerNorm.
+
+    Args:
+        checkpoint: A run's folder, or the `model` folder inside.
+        shards: Folder of shards; patches of any split.
+        out: GeoParquet file to write.
+        neighbours: PNG of some patches with their nearest neighbours; none when None.
+        overwrite: Whether another file in `out` may be replaced.
+        workers: Threads that read.
+        on_progress: Called with (patches done, patches in all).
+
+    Returns:
+        What there is to tell, for people.
+
+    Raises:
+        InputError: If the checkpoint is none.
+        ShardError: If the shards are missing, damaged or of another version.
+        OutputExistsError: If `out` is something else.
+    """
+    started = now()
+    data = ShardSet.open(shards)
+    trained = load_model(checkpoint, device=best_device())
+    if neighbours is not None and not neighbours.parent.is_dir():
+        raise InputError(
+            f"--neighbours {neighbours}: the folder {neighbours.parent} does not exist"
+        )
+    provenance = Provenance(
+        command="embed",
+        options={},
+        inputs={
+            "weights": trained.weights_sha256,
+            "shards": sha256_of(data.folder / DATASET_FILE),
+        },
+        licences=trained.licences,
+    )
+    done = is_up_to_date(out, provenance, overwrite=overwrite)
+    if not done:
+        vectors = encode_shards(trained, data, workers=workers, on_progress=on_progress)
+        write_points(_table(data, vectors), out, provenance)
+        write_run_record(out, started)
+    if neighbours is not None:
+        draw_neighbours(data, read_vectors(out, BOTH), neighbours)
+    return {
+        "status": "up to date" if done else "embedded",
+        "patches": len(data),
+        "width": trained.model.config.width,
+        "embeddings": str(out),
+        "neighbours": str(neighbours) if neighbours else None,
+    }
+
+
+def encode_shards(
+    trained: Trained,
+    data: ShardSet,
+    *,
+    workers: int = 2,
+    on_progress: OnProgress = ignore_progress,
+) -> Vectors:
+    """Encode every sample of some shards.
+
+    Images are normalised with the statistics that the model was trained with, and resized to
+    its image size.
+    """
+    device, width = next(trained.model.parameters()).device, trained.model.config.width
+    names = ("s2", "s1", BOTH)
+    vectors = {name: np.empty((len(data), width), np.float32) for name in names}
+    batches = OrderedBatches(samples=np.arange(len(data)), batch_size=_BATCH_SIZE)
+    for batch in Loader(data, batches, workers=workers):
+        tensors = {column: tensor.to(device) for column, tensor in batch.tensors.items()}
+        with torch.inference_mode(), autocast(device):
+            images = trained.normalise(tensors)
+            cls = trained.model.encode(s2=images["s2"], s1=images["s1"])
+        found = {name: vector_BD.float().cpu().numpy() for name, vector_BD in cls.items()}
+        found[BOTH] = (found["s2"] + found["s1"]) / 2
+        for name in names:
+            vectors[name][batch.samples] = found[name]
+        on_progress(int(batch.samples[-1]) + 1, len(data))
+    return vectors
+
+
+def read_vectors(path: Path, sensor: str) -> NDArray[np.float32]:
+    """Read the vectors of one sensor, [sample, width], in the order of the shards.
+
+    Raises:
+        InputError: If the file is none that `csmoe embed` writes.
+    """
+    table = read_table(path, ["sensor", "vector"], made_by="csmoe embed")
+    chosen = table.filter(pc.equal(table["sensor"], sensor))["vector"]
+    flat: NDArray[np.float32] = pc.list_flatten(chosen).to_numpy()
+    return flat.reshape(len(chosen), -1)
+
+
+def _table(data: ShardSet, vectors: Vectors) -> pa.Table:
+    """Lay the vectors out as rows: each patch's sensors one after the other."""
+    names, metadata = list(vectors), data.metadata(_COLUMNS)
+    repeated = metadata.take(np.repeat(np.arange(len(data)), len(names)))
+    sensors = pa.array(np.tile(names, len(data)).tolist())
+    stacked = np.stack([vectors[name] for name in names], axis=1)
+    width = stacked.shape[-1]
+    vector = pa.FixedSizeListArray.from_arrays(pa.array(stacked.reshape(-1)), width)
+    table = repeated.append_column("sensor", sensors).append_column("vector", vector)
+    first = ("grid_cell", "patch_row", "patch_col", "sensor", "split", "climate", "landcover")
+    return table.select([*first, "vector", "lat", "lon"]).combine_chunks()
