@@ -103,10 +103,10 @@ class ShardWriter:
                 rest = {c: a[taken:] for c, a in tensors.items()}
                 self._pending.insert(0, (rest, metadata[taken:]))
             wanted -= taken
-        columns = [
-            _byte_column(np.concatenate([tensors[group.column] for tensors, _ in parts]))
-            for group in GROUPS
-        ]
+        columns = []
+        for group in GROUPS:
+            arrays = [tensors[group.column] for tensors, _ in parts]
+            columns.append(_byte_column(arrays[0] if len(arrays) == 1 else np.concatenate(arrays)))
         metadata = pa.concat_tables([table for _, table in parts]).combine_chunks()
         table = pa.Table.from_arrays([*columns, *metadata.columns], schema=shard_schema())
         self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
@@ -149,6 +149,7 @@ def write_dataset(
     shards: Sequence[tuple[Path, Mapping[str, int]]],
     sums: BandSums,
     provenance: Provenance,
+    details: Mapping[str, object] | None = None,
 ) -> None:
     """Seal finished shards in ``folder`` and write ``dataset.json`` over them.
 
@@ -158,6 +159,7 @@ def write_dataset(
         shards: Each shard in order, with its number of rows a split.
         sums: What the pixels of the ``train`` split add up to.
         provenance: What the data set depends on.
+        details: More to say in ``dataset.json``: how many tiles, what was left out.
 
     Raises:
         InputError: If no patch is in the ``train`` split.
@@ -179,7 +181,7 @@ def write_dataset(
         )  # fmt: skip
         for split, count in rows_by_split.items():
             totals[split] = totals.get(split, 0) + count
-    record |= {"splits": dict(sorted(totals.items())), "shards": entries}
+    record |= {"splits": dict(sorted(totals.items())), **(details or {}), "shards": entries}
     write_json(folder / DATASET_FILE, {KEY: json.loads(provenance.to_json()), **record})
 
 

@@ -1,0 +1,40 @@
+"""`minortom export`: chosen tiles to shards of patches."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from minortom.export_options import DEFAULT_PATCH_PX, Missing
+from minortom_cli.console import Json, Overwrite, Seed, Workers, emit, progress
+
+
+def export(
+    selection: Annotated[Path, typer.Argument(help="Chosen tiles, from `minortom sample`.")],
+    s2: Annotated[Path, typer.Option(help="Local folder of Sentinel-2, as Core-S2L2A.")],
+    s1: Annotated[Path, typer.Option(help="Local folder of Sentinel-1, as Core-S1RTC.")],
+    out: Annotated[Path, typer.Option(help="Folder of shards to make.")],
+    missing: Annotated[
+        Missing, typer.Option(help="What to do about selected cells that an archive lacks.")
+    ] = Missing.ERROR,
+    patch_size: Annotated[
+        int, typer.Option(min=2, help="Side of a patch in 10 m pixels, even.")
+    ] = DEFAULT_PATCH_PX,
+    seed: Seed = 0,
+    workers: Workers = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Cut the chosen tiles into pairs of Sentinel-2 and Sentinel-1 patches, ready to train on.
+
+    An export that was interrupted goes on where it stopped.
+    """
+    # Imported here so that `minortom --help` does not load rasterio.
+    from minortom.export import export_selection
+
+    with progress("tiles") as advance:
+        summary = export_selection(
+            selection, s2, s1, out, missing=missing, patch_px=patch_size, seed=seed,
+            workers=workers, overwrite=overwrite, on_progress=advance,
+        )  # fmt: skip
+    emit(summary.as_dict(), as_json=as_json)

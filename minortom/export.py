@@ -1,0 +1,129 @@
+"""A selection and an archive to shards."""
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from minortom.archive import Archive, find_pairs
+from minortom.errors import InputError
+from minortom.export_job import ExportJob, is_left_by
+from minortom.export_options import DEFAULT_PATCH_PX, DEFAULT_SHARD_BYTES, Missing
+from minortom.export_plan import plan_tiles, read_selection, shards_of
+from minortom.export_tile import Tally
+from minortom.outputs import is_up_to_date, now, write_run_record
+from minortom.progress import OnProgress, ignore_progress
+from minortom.provenance import Provenance, sha256_of
+from minortom.shard_layout import ATTRIBUTION, DATASET_FILE, LICENCE, SampleSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSummary:
+    """What an export made, and what it left out."""
+
+    out: Path
+    up_to_date: bool
+    """Whether it was there already."""
+    shards: int
+    megabytes: float
+    splits: dict[str, int]
+    """Patches a split."""
+    cells_missing: int
+    """Selected cells that an archive lacks."""
+    tally: Tally
+
+    def as_dict(self) -> dict[str, object]:
+        """Give all of it, for printing."""
+        status = "up to date" if self.up_to_date else "written"
+        tally = asdict(self.tally)
+        return {
+            "out": str(self.out), "status": status, "patches": tally.pop("patches"),
+            "splits": self.splits, "shards": self.shards, "megabytes": self.megabytes,
+            "tiles": tally.pop("tiles"), "cells_missing": self.cells_missing, **tally,
+        }  # fmt: skip
+
+
+def export_selection(
+    selection: Path,
+    s2: Path,
+    s1: Path,
+    out: Path,
+    *,
+    missing: Missing = Missing.ERROR,
+    patch_px: int = DEFAULT_PATCH_PX,
+    seed: int = 0,
+    workers: int | None = None,
+    overwrite: bool = False,
+    shard_bytes: int = DEFAULT_SHARD_BYTES,
+    on_progress: OnProgress = ignore_progress,
+) -> ExportSummary:
+    """Cut the selected tiles of a local archive into shards of patches.
+
+    Args:
+        selection: The output of ``minortom sample``.
+        s2: Folder of Sentinel-2's product, such as Core-S2L2A, in Major TOM's layout.
+        s1: The same for Sentinel-1, such as Core-S1RTC.
+        out: Folder to make; ``<out>.run.json`` beside it tells how it came about.
+        missing: Whether selected cells that an archive lacks are an error or skipped.
+        patch_px: Side of a patch in 10 m pixels, even.
+        seed: Draws the order of patches, and the split where the selection has none.
+        workers: Processes; all cores when None. Does not change the result.
+        overwrite: Replace shards, or unfinished work, that was made from something else.
+        shard_bytes: Size of a shard's tensors if all patches are valid.
+        on_progress: Told of (tiles done, tiles in all).
+
+    Raises:
+        InputError: If the selection or an option is none, or no patch is for training.
+        ArchiveError: If an archive is none, lacks cells, or gives no valid patch.
+        OutputExistsError: If ``out`` or ``<out>.partial`` was made from something else.
+    """
+    started, spec = now(), SampleSpec(patch_px=patch_px)
+    archives = (Archive.open(s2, "s2"), Archive.open(s1, "s1"))
+    chosen = read_selection(selection)
+    provenance = Provenance(
+        command="export",
+        options={"missing": str(missing), "patch_size": patch_px, "shard_bytes": shard_bytes},
+        inputs={
+            "selection": sha256_of(selection),
+            "s2_metadata": sha256_of(archives[0].metadata_path),
+            "s1_metadata": sha256_of(archives[1].metadata_path),
+        },
+        seed=seed,
+        licences=(f"Major TOM Core: {LICENCE}, {ATTRIBUTION}",),
+    )
+    work = out.with_name(f"{out.name}.partial")
+    if is_up_to_date(out, provenance, overwrite=overwrite, record=DATASET_FILE):
+        if is_left_by(work, provenance):  # stopped when all but tidying was done
+            shutil.rmtree(work)
+        return _summary(out, up_to_date=True)
+    pairs = find_pairs(*archives, chosen["grid_cell"].to_pylist())
+    tiles = plan_tiles(chosen, pairs, seed=seed, skip_missing=missing == Missing.SKIP)
+    job = ExportJob(
+        work=work, archives=archives, spec=spec, seed=seed, provenance=provenance,
+        tiles=tiles, shards=shards_of(tiles, spec, shard_bytes),
+    )  # fmt: skip
+    job.take_up(overwrite=overwrite)
+    try:
+        job.write_shards(workers, on_progress)
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {work}: {error.strerror or error}; "
+            "the same command goes on from there once that is mended"
+        ) from None
+    job.finish(out, cells_missing=len(chosen) - len(tiles))
+    write_run_record(out, started, workers=workers, s2=str(s2), s1=str(s1))
+    return _summary(out, up_to_date=False)
+
+
+def _summary(out: Path, *, up_to_date: bool) -> ExportSummary:
+    """Tell what the record of a finished export says."""
+    record = json.loads((out / DATASET_FILE).read_text(encoding="utf-8"))
+    return ExportSummary(
+        out=out,
+        up_to_date=up_to_date,
+        shards=len(record["shards"]),
+        megabytes=round(sum(entry["bytes"] for entry in record["shards"]) / 1e6, 1),
+        splits=record["splits"],
+        cells_missing=record["cells_missing"],
+        tally=Tally(**record["export"]),
+    )

@@ -1,0 +1,207 @@
+"""The work of an export: shards made one after the other in a folder of their own.
+
+``<out>.partial/`` keeps finished shards, and for each a receipt of what was counted while it
+was made. A shard is finished or not there, so that an interrupted export goes on with the
+next one and comes to the same bytes.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from minortom.archive import Archive
+from minortom.engine import as_done, local_executor
+from minortom.errors import ArchiveError, InputError, OutputExistsError
+from minortom.export_plan import PlannedTile, windows_of
+from minortom.export_tile import Tally, TileOutcome, append_mixed, export_tile
+from minortom.outputs import (
+    replace_folder,
+    stored_provenance,
+    whole_file,
+    write_json,
+    write_text,
+)
+from minortom.progress import OnProgress
+from minortom.provenance import KEY, Provenance
+from minortom.shard_card import data_card
+from minortom.shard_layout import SampleSpec, shard_name
+from minortom.shard_statistics import BandSums
+from minortom.shard_writer import ShardWriter, write_dataset
+
+_PROVENANCE_FILE = "provenance.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What was counted while one shard was made; kept beside it until all are."""
+
+    rows_by_split: dict[str, int]
+    sums: BandSums
+    tally: Tally
+
+    @classmethod
+    def read(cls, path: Path) -> "Receipt":
+        """Read what was kept of a finished shard."""
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return cls(
+            rows_by_split=record["rows_by_split"],
+            sums=BandSums(**record["sums"]),
+            tally=Tally(**record["tally"]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportJob:
+    """The shards to make, and the folder in which they are made."""
+
+    work: Path
+    archives: tuple[Archive, Archive]
+    spec: SampleSpec
+    seed: int
+    provenance: Provenance
+    tiles: Sequence[PlannedTile]
+    shards: Sequence[range]
+    """Positions of each shard's tiles."""
+
+    def shard_path(self, number: int) -> Path:
+        """Say where a shard lies until all are finished."""
+        return self.work / "shards" / shard_name(number, len(self.shards))
+
+    def receipt_path(self, number: int) -> Path:
+        """Say where a shard's receipt lies; it is there when the shard is finished."""
+        return self.work / "receipts" / f"{number:05d}.json"
+
+    def take_up(self, *, overwrite: bool) -> None:
+        """Make the folder of unfinished work, or find it as the same export left it.
+
+        Raises:
+            OutputExistsError: If another export left it, and ``overwrite`` is false.
+        """
+        record = self.work / _PROVENANCE_FILE
+        if not is_left_by(self.work, self.provenance):
+            if self.work.exists() and not overwrite:
+                raise OutputExistsError(
+                    f"{self.work} holds unfinished work made with other inputs or options; give "
+                    "those again to go on with it, --overwrite to start anew, or another --out"
+                )
+            if self.work.exists():
+                shutil.rmtree(self.work)
+            self.work.mkdir()
+            write_json(record, {KEY: json.loads(self.provenance.to_json())})
+        (self.work / "shards").mkdir(exist_ok=True)
+        (self.work / "receipts").mkdir(exist_ok=True)
+
+    def write_shards(self, workers: int | None, on_progress: OnProgress) -> None:
+        """Make the shards that are not finished yet, one after the other."""
+        for path in (self.work / "shards").glob(".*.tmp"):  # a killed process left it
+            path.unlink()
+        numbers = [n for n in range(len(self.shards)) if not self.receipt_path(n).exists()]
+        if not numbers:
+            return
+        windows = [window for n in numbers for window in windows_of(self.shards[n])]
+        positions = [position for window in windows for position in window]
+        done = len(self.tiles) - len(positions)
+        s2, s1 = self.archives
+        task = partial(export_tile, s2=s2, s1=s1, spec=self.spec)
+        with local_executor(workers) as executor:
+            outcomes = as_done(executor, task, [self.tiles[p] for p in positions])
+            counted = _counting(outcomes, done, len(self.tiles), on_progress)
+            mixed = _in_windows(counted, [len(window) for window in windows])
+            for number in numbers:
+                self._write_shard(number, mixed)
+
+    def _write_shard(self, number: int, mixed: Iterator[list[TileOutcome]]) -> None:
+        rows_by_split: dict[str, int] = {}
+        sums, tally = BandSums(), Tally()
+        with (
+            whole_file(self.shard_path(number)) as temporary,
+            ShardWriter(temporary, spec=self.spec, provenance=self.provenance) as writer,
+        ):
+            for _ in windows_of(self.shards[number]):
+                outcomes = next(mixed)
+                append_mixed(writer, outcomes, seed=self.seed)
+                for outcome in outcomes:
+                    tally.add_outcome(outcome)
+                    sums.add(outcome.sums)
+                    split = outcome.tile.split
+                    rows_by_split[split] = rows_by_split.get(split, 0) + outcome.num_patches
+        rows_by_split = {split: rows for split, rows in sorted(rows_by_split.items()) if rows}
+        receipt = Receipt(rows_by_split=rows_by_split, sums=sums, tally=tally)
+        write_json(self.receipt_path(number), asdict(receipt))
+
+    def finish(self, out: Path, *, cells_missing: int) -> None:
+        """Write the record and the card over all shards, and put them in their place."""
+        numbers = range(len(self.shards))
+        receipts = [Receipt.read(self.receipt_path(number)) for number in numbers]
+        sums, tally = BandSums(), Tally()
+        for receipt in receipts:
+            sums.add(receipt.sums)
+            tally.add(receipt.tally)
+        try:
+            _check_patches(tally)
+            write_dataset(
+                self.work / "shards",
+                spec=self.spec,
+                shards=[(self.shard_path(n), receipts[n].rows_by_split) for n in numbers],
+                sums=sums,
+                provenance=self.provenance,
+                details={"cells_missing": cells_missing, "export": asdict(tally)},
+            )
+        except (InputError, ArchiveError):
+            shutil.rmtree(self.work)  # nothing in it is worth going on with
+            raise
+        rows_by_shard = [sum(receipt.rows_by_split.values()) for receipt in receipts]
+        card = data_card(
+            self.spec,
+            first_shard=self.shard_path(next(n for n in numbers if rows_by_shard[n])).name,
+            num_tiles=tally.tiles,
+            num_samples=sum(rows_by_shard),
+        )
+        write_text(self.work / "shards" / "README.md", card)
+        replace_folder(self.work / "shards", out)
+        shutil.rmtree(self.work)
+
+
+def is_left_by(work: Path, provenance: Provenance) -> bool:
+    """Say whether a folder holds unfinished work of the same export."""
+    wanted: object = json.loads(provenance.to_json())
+    return stored_provenance(work / _PROVENANCE_FILE) == wanted
+
+
+def _counting(
+    outcomes: Iterable[tuple[int, TileOutcome]], done: int, total: int, on_progress: OnProgress
+) -> Iterator[tuple[int, TileOutcome]]:
+    on_progress(done, total)
+    for count, outcome in enumerate(outcomes, start=done + 1):
+        on_progress(count, total)
+        yield outcome
+
+
+def _in_windows(
+    outcomes: Iterable[tuple[int, TileOutcome]], sizes: Sequence[int]
+) -> Iterator[list[TileOutcome]]:
+    """Gather results, which come as they are done, to windows of consecutive positions."""
+    waiting: dict[int, TileOutcome] = {}
+    stream, first = iter(outcomes), 0
+    for size in sizes:
+        window = range(first, first + size)
+        while not all(position in waiting for position in window):
+            position, outcome = next(stream)
+            waiting[position] = outcome
+        yield [waiting.pop(position) for position in window]
+        first += size
+
+
+def _check_patches(tally: Tally) -> None:
+    if tally.patches:
+        return
+    unreadable = [f"{cell}: {why}" for cell, why in tally.tiles_unreadable.items()]
+    raise ArchiveError(
+        f"no valid patch is left: {len(unreadable):,} tiles could not be read"
+        f"{f' (first {unreadable[0]})' if unreadable else ''}, "
+        f"{tally.tiles_without_valid_patch:,} have an invalid pixel in every patch; "
+        "give a complete archive or a smaller --patch-size"
+    )
