@@ -103,11 +103,13 @@ class Cells:
         return _west_deg(self.col, n_columns), south, _west_deg(self.col + 1, n_columns), north
 
     def centres(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Give the middles: longitude in [-180, 180) and latitude, [n] each, degrees."""
+        """Give the middles of the bounds: longitude and latitude, [n] each, degrees.
+
+        The cell that reaches over the antimeridian in a row with an odd number of columns has
+        its middle right on it, at 180; nothing lies at -180.
+        """
         lon_deg = _west_deg(self.col + 0.5, self._row_columns())
-        lat_deg = (self.row + 0.5) * 180 / N_ROWS
-        lon_deg[lon_deg >= 180] -= 360  # the middle of a cell over the antimeridian
-        return lon_deg, lat_deg
+        return lon_deg, (self.row + 0.5) * 180 / N_ROWS
 
     def utm_epsg(self) -> NDArray[np.int32]:
         """Give the EPSG code [n] of the UTM zone that holds each south-west corner.
