@@ -73,12 +73,15 @@ class Keeper(lightning.Callback):
         """Take the signals back from Lightning; make up for a validation that was cut short."""
         self._stop.install()
         self._since = self._step_ended = time.monotonic()
-        step = trainer.global_step
-        if self._val_due(step, len(_run(pl_module).loader)):
+        self.make_up(_run(pl_module), trainer.global_step)
+        trainer.should_stop = trainer.should_stop or self._stop.signal is not None
+
+    def make_up(self, run: Pretraining, step: int) -> None:
+        """Validate if it was due after ``step`` and a signal came in between."""
+        if self._val_due(step, len(run.loader)) and self._stop.signal is None:
             done = [row for row in self._folder.log.rows("val") if int(row["step"]) == step]
             if not done:
-                self._validate(trainer, _run(pl_module))
-        trainer.should_stop = trainer.should_stop or self._stop.signal is not None
+                self._validate(run, step)
 
     def on_train_batch_end(
         self,
@@ -93,7 +96,7 @@ class Keeper(lightning.Callback):
         run, step = _run(pl_module), trainer.global_step
         self._note(run, batch, step)
         if self._val_due(step, len(run.loader)) and self._stop.signal is None:
-            self._validate(trainer, run)
+            self._validate(run, step)
         stopping = self._stop.signal is not None
         if stopping or step % self._save_every == 0 or step == len(run.loader):
             self._save(trainer)
@@ -125,7 +128,7 @@ class Keeper(lightning.Callback):
             return False
         return step % self._val_every == 0 or step == num_steps
 
-    def _validate(self, trainer: lightning.Trainer, run: Pretraining) -> None:
+    def _validate(self, run: Pretraining, step: int) -> None:
         """Write a row of means over the validation split, unless a signal comes."""
         started = time.monotonic()
         assert self._val_loader is not None
@@ -139,7 +142,7 @@ class Keeper(lightning.Callback):
         if means is not None:
             where: dict[str, float | str] = {
                 "epoch": self._epoch,
-                "step": trainer.global_step,
+                "step": step,
                 "split": "val",
             }
             self._folder.log.append({**where, **means})

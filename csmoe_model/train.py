@@ -90,6 +90,7 @@ def train(
             folder, stop, data, config, workers=workers, save_every=save_every, on_step=on_step
         )
         done = _fit(run, keeper, checkpoint=folder.checkpoint if step else None)
+        keeper.make_up(run.to(best_device()), done)
     stop.obey()
     assert done == num_steps, (done, num_steps)
     draw_curve(folder.log, folder.curve)
