@@ -33,7 +33,7 @@ LANDCOVER_WEIGHTS = (
 )  # fmt: skip
 """How much of each land cover (columns as ``LANDCOVER_CODES``) a climate tends to have."""
 
-_Values = NDArray[np.float32]
+_Values = NDArray[np.floating]
 
 _LATTICE = 64
 _CHUNK = 32768  # points at once: what the cache holds
@@ -76,14 +76,14 @@ def make_planet(*, seed: int) -> Planet:
 def write_map(codes: NDArray[np.uint8], out: Path) -> None:
     """Write a global map as GeoTIFF with nodata 0."""
     import rasterio
-    from rasterio.transform import from_origin
+    from rasterio import Affine
 
     height, width = codes.shape
     with (
         whole_file(out) as temporary,
         rasterio.open(
             temporary, "w", driver="GTiff", dtype="uint8", count=1, height=height, width=width,
-            crs="EPSG:4326", transform=from_origin(-180, 90, 360 / width, 180 / height),
+            crs="EPSG:4326", transform=Affine(360 / width, 0, -180, 0, -180 / height, 90),
             nodata=0, compress="deflate", tiled=True, blockxsize=512, blockysize=512,
         ) as file,
     ):  # fmt: skip
@@ -107,7 +107,8 @@ def _height_above_sea(lattices: _Values) -> _Values:
     rank = np.argsort(height)
     below = np.cumsum(area[rank]) / area.sum()
     height -= height[rank[np.searchsorted(below, 1 - LAND_SHARE)]]
-    return (height / height.max()).reshape(round(180 / CLIMATE_STEP_DEG), -1)
+    height /= height.max()
+    return height.reshape(round(180 / CLIMATE_STEP_DEG), -1)
 
 
 def _climate(height: _Values, lattices: _Values) -> NDArray[np.uint8]:
@@ -158,12 +159,14 @@ def _landcover(climate: NDArray[np.uint8], height: _Values, lattices: _Values) -
     points, zone = _on_sphere(lon_deg, lat_deg), twice[land]
     coastal = height.repeat(2, axis=0).repeat(2, axis=1)[land] < 0.05
     with np.errstate(divide="ignore"):
-        tendency = np.log([np.zeros(11), *(landcover_weights(code) for code in range(1, 31))])
+        weights = np.zeros((31, len(LANDCOVER_CODES)), np.float32)
+        weights[1:] = [landcover_weights(code) for code in range(1, 31)]
+        tendency = np.log(weights)
     best, winner = np.full(len(zone), -np.inf, np.float32), np.zeros(len(zone), np.uint8)
     for index, code in enumerate(LANDCOVER_CODES):
         waves = (90.0, 210.0) if code == 50 else (19.0, 71.0)  # towns are small
         score = _ZONE_CONTRAST * _noise(points, lattices[[index, index + 5]], waves, fade=0.8)
-        score += tendency.astype(np.float32)[zone, index]
+        score += tendency[zone, index]
         if code == 95:  # mangroves stand in the tide
             score = np.where(coastal, score + 2.5, -np.inf)
         winner[score > best] = code
@@ -209,14 +212,16 @@ def _value_noise(points: _Values, lattice: _Values, wave: float) -> _Values:
     (x0, y0, z0), (x1, y1, z1) = low * stride, high * stride
 
     def along_z(xy: NDArray[np.int32]) -> _Values:
-        near = flat[xy + z0]
-        return near + tz * (flat[xy + z1] - near)
+        line: _Values = flat[xy + z0]
+        line += tz * (flat[xy + z1] - line)
+        return line
 
     left = along_z(x0 + y0)
     left += ty * (along_z(x0 + y1) - left)
     right = along_z(x1 + y0)
     right += ty * (along_z(x1 + y1) - right)
-    return left + tx * (right - left)
+    left += tx * (right - left)
+    return left
 
 
 def _eased(t: _Values) -> _Values:

@@ -10,8 +10,8 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
-"""One value a pixel, [height, width]."""
+Field = NDArray[np.floating]
+"""One value a pixel, [height, width]; float32 throughout."""
 
 _BYTES_MEAN, _BYTES_STD = 510.0, float(np.sqrt(4 * (256**2 - 1) / 12))
 _SPLINE_STD = 151 / 315
@@ -33,6 +33,13 @@ class Window:
         rows = np.arange(self.row, self.row + self.height, dtype=np.float32)
         cols = np.arange(self.col, self.col + self.width, dtype=np.float32)
         return rows[:, None], cols[None, :]
+
+    def coarser(self, factor: int) -> "Window":
+        """Give the same rectangle in pixels ``factor`` times as wide."""
+        return Window(
+            row=self.row // factor, col=self.col // factor,
+            height=self.height // factor, width=self.width // factor,
+        )  # fmt: skip
 
 
 def key_of(*parts: int | str) -> int:
@@ -79,10 +86,10 @@ def smooth(key: int, window: Window, period_px: float) -> Field:
     row_at, col_at = row_at - row_at[0], col_at - col_at[0]
     bent = np.zeros((window.height, lattice.shape[1]), np.float32)
     for tap in range(4):
-        bent += lattice[row_at + tap] * row_weights[tap][:, None]
+        bent += lattice.take(row_at + tap, axis=0) * row_weights[tap][:, None]
     field = np.zeros((window.height, window.width), np.float32)
     for tap in range(4):
-        field += bent[:, col_at + tap] * col_weights[tap]
+        field += bent.take(col_at + tap, axis=1) * col_weights[tap]
     return field / np.float32(_SPLINE_STD)
 
 

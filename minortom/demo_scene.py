@@ -4,6 +4,7 @@ Both sensors look at the same ground. What they do not share differs from cell t
 and haze for Sentinel-2; soil moisture, look direction and speckle for Sentinel-1.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,15 @@ _OWN_CLASS = 1.4
 """Lead of a tile's class over the others in it, in deviations of the noise between them."""
 
 
+_PLANTS = {
+    **dict.fromkeys((1, 2), (0.85, 1.15)), 3: (0.6, 0.95),
+    **dict.fromkeys((4, 5), (0.3, 0.4)), **dict.fromkeys((6, 7), (0.35, 0.65)),
+    **dict.fromkeys((8, 9, 10), (0.45, 0.8)), **dict.fromkeys(range(11, 17), (0.65, 1.0)),
+    **dict.fromkeys(range(17, 29), (0.6, 0.95)), 29: (0.45, 0.7), 30: (0.3, 0.4),
+}  # fmt: skip
+"""Greenness and lushness by climate code."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scene:
     """One cell of the made-up planet: all that its pixels follow from."""
@@ -71,18 +81,9 @@ class Scene:
             lushness=float(np.clip(lush * np.exp(rng.normal(0, 0.3)), 0.2, 1.4)),
             scale=float(np.exp(rng.normal(0, 0.2))),
             angle=float(rng.uniform(0, np.pi)),
-            contrast=float(np.exp(rng.normal(0, 0.55))),
+            contrast=float(np.exp(rng.normal(0, 0.65))),
             mix=float(rng.uniform(0, 1)),
         )
-
-
-_PLANTS = {
-    **dict.fromkeys((1, 2), (0.85, 1.15)), 3: (0.6, 0.95),
-    **dict.fromkeys((4, 5), (0.3, 0.4)), **dict.fromkeys((6, 7), (0.35, 0.65)),
-    **dict.fromkeys((8, 9, 10), (0.45, 0.8)), **dict.fromkeys(range(11, 17), (0.65, 1.0)),
-    **dict.fromkeys(range(17, 29), (0.6, 0.95)), 29: (0.45, 0.7), 30: (0.3, 0.4),
-}  # fmt: skip
-"""Greenness and lushness by climate code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +96,8 @@ class Pixels:
     """Surface reflectance by Sentinel-2 band, each at its own sampling."""
     backscatter: dict[str, Field]
     """Linear power (gamma0) by polarisation, ``vv`` and ``vh``, at 10 m."""
+    haze: Field
+    """What haze adds to the reflectance at 492 nm (B02), at 10 m."""
 
 
 def look(scene: Scene, window: Window) -> Pixels:
@@ -108,11 +111,13 @@ def look(scene: Scene, window: Window) -> Pixels:
     shares, canopy, shade = _ground(scene, window, landcover)
     slope_sun, slope_radar = _relief(scene, window)
     shade *= slope_sun
-    reflectance = _sentinel2(scene, window, {name: s * shade for name, s in shares.items()})
+    lit = {name: share * shade for name, share in shares.items()}
+    reflectance, haze = _sentinel2(scene, window, lit)
     return Pixels(
         landcover=landcover,
         reflectance=reflectance,
         backscatter=_sentinel1(scene, window, shares, canopy, slope_radar),
+        haze=haze,
     )
 
 
@@ -167,37 +172,35 @@ def _relief(scene: Scene, window: Window) -> tuple[Field, Field]:
     return sun.clip(0.3, 1.8), np.exp((side * east).clip(-1.5, 1.5))
 
 
-def _sentinel2(scene: Scene, window: Window, lit: dict[str, Field]) -> dict[str, Field]:
+def _sentinel2(
+    scene: Scene, window: Window, lit: Mapping[str, Field]
+) -> tuple[dict[str, Field], Field]:
     """Mix spectra, then sun, haze and the sensor's noise; each band at its own sampling."""
     rng = scene.rng(4)
     wavelength = np.array(_WAVELENGTH_NM) / 492
-    tilt = np.log(wavelength)
-    spectra = {
-        name: np.array(_REFLECTANCE[name])
-        / 100
-        * np.exp(rng.normal(0, 0.25) + tilt * rng.normal(0, 0.2))
+    surfaces = [name for name in SURFACES if name in lit]  # one order of addition
+    hue = {
+        name: np.exp(rng.normal(0, 0.33) + np.log(wavelength) * rng.normal(0, 0.25))
         for name in SURFACES
     }
-    sun = np.exp(rng.normal(-0.08, 0.38))
-    haze = rng.gamma(1.2, 0.022) * wavelength ** -rng.uniform(0.8, 2.2)
+    sun = np.exp(rng.normal(-0.1, 0.42))
+    spectra = {name: sun * hue[name] * np.array(_REFLECTANCE[name]) / 100 for name in surfaces}
+    thickness, scatter = rng.gamma(1.2, 0.022), wavelength ** -rng.uniform(0.8, 2.2)
     veil = np.exp(rng.uniform(0.2, 1.2) * layered(scene.key + 400, window, 120, 2))
-    surfaces = [name for name in SURFACES if name in lit]  # one order of addition
+    veil *= np.float32(thickness)
     seen = {}
     for factor in (1, 2, 6):
         parts = {name: _coarser(lit[name], factor) for name in surfaces}
-        thin = _coarser(veil, factor)
-        grain = Window(row=window.row // factor, col=window.col // factor,
-                       height=window.height // factor, width=window.width // factor)  # fmt: skip
+        thin, grain = _coarser(veil, factor), window.coarser(factor)
         for index, (band, resolution_m) in enumerate(S2_BANDS.items()):
             if resolution_m != 10 * factor:
                 continue
-            value = thin * np.float32(haze[index])
+            value = thin * np.float32(scatter[index])
             for name in surfaces:
-                value += parts[name] * np.float32(sun * spectra[name][index])
-            noise = white(scene.key + 500 + index, grain)
-            value += noise * np.float32(0.0015) + value * noise * np.float32(0.01)
+                value += parts[name] * np.float32(spectra[name][index])
+            value += white(scene.key + 500 + index, grain) * (0.001 + np.float32(0.006) * value)
             seen[band] = value
-    return seen
+    return seen, veil
 
 
 def _sentinel1(
@@ -205,8 +208,8 @@ def _sentinel1(
 ) -> dict[str, Field]:
     """Add the power of surfaces and canopy, then moisture, slopes and speckle."""
     rng = scene.rng(5)
-    plants_db, ground_db, sea_db = rng.normal(0, 1.3), rng.normal(0, 2.0), rng.normal(0, 3.0)
-    gain_db = rng.normal(0, 1.8)
+    plants_db, ground_db, sea_db = rng.normal(0, 1.5), rng.normal(0, 2.5), rng.normal(0, 3.0)
+    gain_db = rng.normal(0, 2.0)
     shift_db = dict.fromkeys(SURFACES, ground_db) | {
         "leaf": plants_db,
         "dry": plants_db,
@@ -214,7 +217,7 @@ def _sentinel1(
     }
     seen = {}
     for index, name in enumerate(("vv", "vh")):
-        gain = 10 ** ((gain_db + rng.normal(0, 0.9)) / 10)
+        gain = 10 ** ((gain_db + rng.normal(0, 1.2)) / 10)
         power = canopy * np.float32(10 ** ((_CANOPY_DB[index] + plants_db) / 10))
         for surface in SURFACES:
             if surface in shares:
@@ -228,8 +231,9 @@ def _sentinel1(
 def _speckle(key: int, window: Window) -> Field:
     """Draw a gamma-distributed factor of mean 1: Wilson and Hilferty's cube of a normal."""
     spread = np.float32(1 / (9 * _LOOKS))
-    root = 1 - spread + white(key, window) * np.sqrt(spread)
-    return np.maximum(root, np.float32(0.05)) ** 3
+    root: Field = 1 - spread + white(key, window) * np.sqrt(spread)
+    np.maximum(root, np.float32(0.05), out=root)
+    return root * root * root
 
 
 def _coarser(field: Field, factor: int) -> Field:
@@ -237,4 +241,5 @@ def _coarser(field: Field, factor: int) -> Field:
         return field
     height, width = field.shape
     blocks = field.reshape(height // factor, factor, width // factor, factor)
-    return blocks.mean(axis=(1, 3), dtype=np.float32)
+    means: Field = blocks.mean(axis=(1, 3), dtype=np.float32)
+    return means

@@ -5,7 +5,7 @@ field and open scrub share their spectra and differ in pattern, which no mean of
 Lengths are in pixels of 10 m.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +39,7 @@ class Traits:
 class Ground:
     """What lies in each pixel, [height, width] each."""
 
-    shares: dict[str, Field]
+    shares: Mapping[str, Field]
     """Share of a pixel by surface; they add up to 1, absent ones are 0."""
     canopy: Field
     """How much the plants scatter a radar wave: 0 a lawn, 1 a forest."""
@@ -140,7 +140,9 @@ def _water(key: int, window: Window, traits: Traits) -> Ground:
 def _wetland(key: int, window: Window, traits: Traits) -> Ground:
     pool = _channels(key, window, 24 * traits.scale, width=0.16 + 0.1 * traits.mix)
     meadow = _grass(key + 20, window, traits)
-    shares = {name: share * (1 - pool) * 0.7 for name, share in meadow.shares.items()}
+    shares: dict[str, Field] = {
+        name: 0.7 * (1 - pool) * share for name, share in meadow.shares.items()
+    }
     shares |= {"moss": 0.3 * (1 - pool), "water": pool}
     return Ground(shares=shares, canopy=0.25 * (1 - pool), shade=meadow.shade)
 
