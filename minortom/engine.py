@@ -1,0 +1,151 @@
+"""Map a function over items: in this process, on all cores, or on any executor.
+
+Everything here speaks ``concurrent.futures.Executor``, so a cluster's executor (for example
+``dask.distributed.Client.get_executor()``) serves as well as the process pool. Results do not
+depend on the executor: the function gets nothing but its item, and items keep their order.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+from minortom.errors import MinorTomError
+from minortom.progress import OnProgress, ignore_progress
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_QUEUED_PER_WORKER = 2  # one that runs and one that waits: an interrupt leaves little behind
+
+
+class InThisProcess(Executor):
+    """An executor that runs each call at once, in the calling thread."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401  (the signature of Executor)
+        """Run the call; the future is done when this returns.
+
+        An interrupt is not kept in the future: it ends the caller.
+        """
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001  (an executor hands on whatever was raised)
+            future.set_exception(error)
+        return future
+
+
+class ProcessPool(ProcessPoolExecutor):
+    """A process pool that tells how many workers it has."""
+
+    workers: int
+
+
+def available_cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def local_executor(workers: int | None = None) -> Iterator[Executor]:
+    """Give an executor for this machine; it ends with the block, at once on an exception.
+
+    Args:
+        workers: Processes to use; all cores when None. With one, all runs in this process.
+    """
+    count = workers or available_cores()
+    if count == 1:
+        yield InThisProcess()
+        return
+    # Spawned, not forked: this process has threads (Arrow's, the progress bar's), and a fork
+    # may copy a lock that one of them holds.
+    context = multiprocessing.get_context("spawn")
+    alive, stop = context.Pipe(duplex=False)
+    executor = ProcessPool(count, mp_context=context, initializer=_start_worker, initargs=(alive,))
+    executor.workers = count
+    try:
+        yield executor
+        executor.shutdown()
+    except BaseException:
+        executor.shutdown(wait=False, cancel_futures=True)
+        raise
+    finally:
+        stop.close()  # the workers end, whatever they are doing
+        alive.close()
+
+
+def _start_worker(alive: Connection) -> None:
+    """Leave Ctrl-C to the parent, and end when the parent closes its end of the pipe or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        try:
+            alive.recv_bytes()
+        except (EOFError, OSError):
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def as_done(
+    executor: Executor, function: Callable[[Item], Result], items: Sequence[Item]
+) -> Iterator[tuple[int, Result]]:
+    """Yield (position, result) as the calls end, in no fixed order.
+
+    Items are handed out in order, a few at a time, so that little is lost on an interrupt. The
+    first exception of a call is raised; what waits is cancelled.
+
+    Raises:
+        MinorTomError: If a worker process died.
+    """
+    todo = iter(enumerate(items))
+    running: dict[Future[Result], int] = {}
+    room = _room(executor, len(items))
+    try:
+        while True:
+            for position, item in todo:
+                running[executor.submit(function, item)] = position
+                if len(running) >= room:
+                    break
+            if not running:
+                return
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in sorted(finished, key=running.__getitem__):
+                yield running.pop(future), future.result()
+    except BrokenProcessPool:
+        raise MinorTomError(
+            "a worker process died, killed or out of memory; run again with fewer --workers"
+        ) from None
+    finally:
+        for future in running:
+            future.cancel()
+
+
+def map_items(
+    executor: Executor,
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    on_progress: OnProgress = ignore_progress,
+) -> list[Result]:
+    """Give the results in the order of the items; see :func:`as_done`."""
+    results: dict[int, Result] = {}
+    for position, result in as_done(executor, function, items):
+        results[position] = result
+        on_progress(len(results), len(items))
+    return [results[position] for position in range(len(items))]
+
+
+def _room(executor: Executor, num_items: int) -> int:
+    """Give how many calls to have under way: all of them, where the executor does not tell."""
+    if isinstance(executor, InThisProcess):
+        return 1
+    if isinstance(executor, ProcessPool):
+        return _QUEUED_PER_WORKER * executor.workers
+    return max(num_items, 1)

@@ -1,0 +1,105 @@
+"""Strata: the tiles of an annotated file, grouped by climate and land cover."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from minortom.errors import InputError
+from minortom.sphere import unit_vectors
+
+COLUMNS = ("grid_cell", "lat", "lon", "stratum")
+"""What is needed of an annotated table to group and place its tiles."""
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Strata:
+    """Rows of a table by stratum, strata in the order of their names."""
+
+    names: tuple[str, ...]
+    """[S] names, sorted."""
+    codes: IntArray
+    """[n] for each row, the position of its stratum in ``names``."""
+    order: IntArray
+    """[n] rows by stratum, ascending within each."""
+    starts: IntArray
+    """[S + 1] where each stratum begins in ``order``."""
+
+    @classmethod
+    def of_column(cls, column: pa.ChunkedArray) -> "Strata":
+        """Group the rows of a column of names.
+
+        Raises:
+            InputError: If a row has no name.
+        """
+        if column.null_count:
+            raise InputError(
+                f"{column.null_count} tiles have no stratum; run `minortom annotate` again"
+            )
+        values = column.cast(pa.string()).combine_chunks().dictionary_encode()
+        found = np.array(values.dictionary.to_pylist(), dtype=str)
+        sorted_names = np.argsort(found)
+        position = np.empty(len(found), np.int64)
+        position[sorted_names] = np.arange(len(found))
+        codes = position[values.indices.to_numpy()]
+        starts = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(found)))])
+        return cls(
+            names=tuple(found[sorted_names].tolist()),
+            codes=codes,
+            order=np.argsort(codes, kind="stable"),
+            starts=starts,
+        )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def sizes(self) -> IntArray:
+        """[S] tiles of each stratum."""
+        return np.diff(self.starts)
+
+    def rows(self, stratum: int) -> IntArray:
+        """Give the rows of a stratum, ascending."""
+        return self.order[self.starts[stratum] : self.starts[stratum + 1]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tiles:
+    """Where the tiles of a table are and which stratum each belongs to."""
+
+    points: NDArray[np.float64]
+    """[n, 3] unit vectors of the centres."""
+    strata: Strata
+
+    @classmethod
+    def of_table(cls, table: pa.Table) -> "Tiles":
+        """Read ``lat``, ``lon`` (degrees) and ``stratum`` of an annotated table.
+
+        Raises:
+            InputError: If a coordinate is missing or off the globe.
+        """
+        lat_deg, lon_deg = (
+            table[name].to_numpy().astype(np.float64, copy=False) for name in ("lat", "lon")
+        )
+        good = (np.abs(lat_deg) <= 90) & (np.abs(lon_deg) <= 360)  # NaN is not
+        if not good.all():
+            first = int(np.argmin(good))
+            raise InputError(
+                f"row {first} of the annotated tiles lies at lat {lat_deg[first]}, lon "
+                f"{lon_deg[first]}; wanted degrees; run `minortom annotate` again"
+            )
+        return cls(points=unit_vectors(lon_deg, lat_deg), strata=Strata.of_column(table["stratum"]))
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+def mask_of(annotated: pa.Table, cells: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Mark the rows of an annotated table whose ``grid_cell`` is among some cells."""
+    wanted = cells.combine_chunks() if isinstance(cells, pa.ChunkedArray) else cells
+    found = pc.is_in(annotated["grid_cell"], value_set=wanted.cast(pa.string()))
+    return np.asarray(found.to_numpy(), dtype=np.bool_)

@@ -1,0 +1,43 @@
+"""Points and slow twins for the tests of the sampler."""
+
+import numpy as np
+import pyarrow as pa
+
+RADIUS_KM = 6371.0088
+
+
+def haversine_km(lon_a, lat_a, lon_b, lat_b):
+    """The Haversine formula as it stands in textbooks, in degrees."""
+    lon_a, lat_a, lon_b, lat_b = map(np.radians, (lon_a, lat_a, lon_b, lat_b))
+    h = (
+        np.sin((lat_b - lat_a) / 2) ** 2
+        + np.cos(lat_a) * np.cos(lat_b) * np.sin((lon_b - lon_a) / 2) ** 2
+    )
+    return 2 * RADIUS_KM * np.arcsin(np.minimum(np.sqrt(h), 1))
+
+
+def distances_km(lon, lat):
+    return haversine_km(lon[:, None], lat[:, None], lon[None, :], lat[None, :])
+
+
+def random_lonlat(count, seed=0):
+    """Points that are uniform on the sphere, in degrees."""
+    rng = np.random.default_rng(seed)
+    return rng.uniform(-180, 180, count), np.degrees(np.arcsin(rng.uniform(-1, 1, count)))
+
+
+def annotated_table(lon, lat, strata):
+    """A table as `minortom annotate` writes it; strata are ``climate/landcover``."""
+    climate, landcover = zip(*(name.split("/") for name in strata), strict=True)
+    return pa.table(
+        {
+            "grid_cell": [f"{i}U_{i}R" for i in range(len(lon))],
+            "lat": np.asarray(lat, np.float64),
+            "lon": np.asarray(lon, np.float64),
+            "climate": pa.array(climate).dictionary_encode(),
+            "landcover": pa.array(landcover).dictionary_encode(),
+            "climate_code": np.ones(len(lon), np.uint8),
+            "landcover_code": np.full(len(lon), 10, np.uint8),
+            "stratum": pa.array(list(strata)).dictionary_encode(),
+        }
+    )

@@ -1,0 +1,88 @@
+import json
+
+import pyarrow.parquet as pq
+import pytest
+import typer
+from minortom_cli.console import run
+from minortom_cli.sample import sample
+from points import annotated_table, random_lonlat
+
+from minortom.geoparquet import write_points
+from minortom.provenance import Provenance
+
+app = typer.Typer()
+app.command()(sample)
+
+
+@pytest.fixture
+def annotated(tmp_path):
+    path = tmp_path / "annotated.parquet"
+    table = annotated_table(*random_lonlat(90), ["A/x"] * 60 + ["B/y"] * 30)
+    write_points(table, path, Provenance(command="annotate", options={}))
+    return path
+
+
+def sampled(annotated, *more, out="selection.parquet"):
+    arguments = [str(annotated), "--out", str(annotated.with_name(out)), "--workers", "1"]
+    return run(app, [*arguments, *map(str, more)])
+
+
+def test_json_is_the_result_alone(annotated, capsys):
+    assert sampled(annotated, "--per-stratum", 40, "--json") == 0
+
+    result = json.loads(capsys.readouterr().out)
+    assert result["tiles"] == 70
+    assert result["underfull"] == 1
+    assert len(pq.read_table(result["selection"])) == 70
+
+
+def test_a_table_for_people(annotated, capsys):
+    assert sampled(annotated, "--per-stratum", 10) == 0
+
+    shown = capsys.readouterr().out
+    assert "tiles       20" in shown
+    assert "genetic" in shown
+
+
+def test_a_seed_and_a_method(annotated, capsys):
+    for seed in (0, 1):
+        assert sampled(
+            annotated, "--per-stratum", 9, "--method", "random", "--seed", seed, out=f"{seed}.pq"
+        ) == 0  # fmt: skip
+
+    first, second = (pq.read_table(annotated.with_name(f"{seed}.pq")) for seed in (0, 1))
+    assert first["grid_cell"] != second["grid_cell"]
+    capsys.readouterr()
+
+
+def test_kept_cells(annotated, capsys):
+    keep = annotated.with_name("keep.csv")
+    keep.write_text("grid_cell,why\n3U_3R,dear\n5U_5R,\n")
+
+    assert sampled(annotated, "--per-stratum", 9, "--keep", keep, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["kept"] == 2
+
+
+def test_the_same_again_is_up_to_date_and_another_needs_overwrite(annotated, capsys):
+    assert sampled(annotated, "--per-stratum", 9) == 0
+    assert sampled(annotated, "--per-stratum", 9, "--json") == 0
+    shown = capsys.readouterr().out
+    assert json.loads(shown[shown.index("{") :])["up_to_date"] is True
+
+    assert sampled(annotated, "--per-stratum", 8) == 1
+    assert capsys.readouterr().err.startswith("error: ")
+    assert sampled(annotated, "--per-stratum", 8, "--overwrite") == 0
+
+
+def test_a_missing_file_is_one_line_and_exit_1(tmp_path, capsys):
+    assert sampled(tmp_path / "no.parquet") == 1
+
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("wrong", [("--per-stratum", 0), ("--method", "best"), ("--workers", 0)])
+def test_wrong_usage_is_exit_2(annotated, capsys, wrong):
+    assert sampled(annotated, *wrong) == 2
+    capsys.readouterr()

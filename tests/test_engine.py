@@ -1,0 +1,121 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from minortom.engine import available_cores, local_executor, map_items
+from minortom.errors import MinorTomError
+
+
+def square(number):
+    return number * number
+
+
+def where(_):
+    return os.getpid()
+
+
+def fail_at_three(number):
+    if number == 3:
+        raise ValueError("three")
+    return number
+
+
+def die_at_three(number):
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_keep_the_order_of_the_items(workers):
+    with local_executor(workers) as executor:
+        assert map_items(executor, square, range(20)) == [n * n for n in range(20)]
+        assert map_items(executor, square, []) == []
+
+
+def test_any_executor_serves():
+    with ThreadPoolExecutor(3) as executor:
+        assert map_items(executor, square, range(20)) == [n * n for n in range(20)]
+
+
+def test_one_worker_is_this_process_and_two_are_others():
+    with local_executor(1) as executor:
+        assert set(map_items(executor, where, range(3))) == {os.getpid()}
+    with local_executor(2) as executor:
+        assert os.getpid() not in map_items(executor, where, range(3))
+
+
+def test_progress_is_told_for_each_item():
+    told = []
+    with local_executor(1) as executor:
+        map_items(executor, square, range(3), on_progress=lambda *done: told.append(done))
+
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_in_a_call_is_raised_as_it_is(workers):
+    with pytest.raises(ValueError, match="three"), local_executor(workers) as executor:
+        map_items(executor, fail_at_three, range(6))
+
+
+def test_a_dead_worker_is_an_error_that_says_what_to_do():
+    with pytest.raises(MinorTomError, match="fewer --workers"), local_executor(2) as executor:
+        map_items(executor, die_at_three, range(6))
+
+
+def test_there_is_at_least_one_core():
+    assert available_cores() >= 1
+
+
+_SLEEPERS = """
+import time
+from minortom.engine import local_executor, map_items
+
+if __name__ == "__main__":
+    with local_executor(2) as executor:
+        print("started", flush=True)
+        map_items(executor, time.sleep, [300] * 4)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_workers_end_with_their_parent(tmp_path, how):
+    script = tmp_path / "sleepers.py"
+    script.write_text(_SLEEPERS)
+    parent = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert parent.stdout.readline() == "started\n"
+    _wait_until(lambda: len(_children(parent.pid)) >= 2)
+    time.sleep(1)  # until the workers have set up their watch
+    workers = _children(parent.pid)
+    parent.send_signal(how)
+    _, stderr = parent.communicate(timeout=20)
+
+    _wait_until(lambda: not any(_is_alive(pid) for pid in workers))
+    assert stderr.count("Traceback") == (1 if how == signal.SIGINT else 0)
+
+
+def _children(pid):
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+def _is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def _wait_until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -1,0 +1,193 @@
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from points import random_lonlat
+
+from minortom import kernels, subsets
+from minortom.errors import InputError
+from minortom.genetic import GeneticOptions, SpreadProblem, Stratum, evolve
+from minortom.sphere import unit_vectors
+
+PLAIN = GeneticOptions(generations=60, population=10, tries=0)
+
+
+def stratum_of(count, size, *, num_fixed=0, seed=0):
+    points = unit_vectors(*random_lonlat(count, seed))
+    return Stratum(points=points, num_fixed=num_fixed, size=size, weight=np.zeros(count))
+
+
+def best_by_enumeration(stratum):
+    fixed = tuple(range(stratum.num_fixed))
+    free = range(stratum.num_fixed, len(stratum.points))
+    subsets_of_free = combinations(free, stratum.size - stratum.num_fixed)
+    score = SpreadProblem(stratum, GeneticOptions()).stratum
+    return max(
+        kernels.entropy(score.points, members := np.array(fixed + chosen))
+        + stratum.weight[members].mean()
+        for chosen in subsets_of_free
+    )
+
+
+@st.composite
+def rows(draw, width=6, low=2, high=14):
+    members = draw(st.sets(st.integers(low, high - 1), min_size=1, max_size=width))
+    row = np.full(width, subsets.EMPTY)
+    row[width - len(members) :] = sorted(members)
+    return row
+
+
+def assert_is_subset(row, low=2, high=14):
+    members = subsets.members_of(row)
+    assert (row[: len(row) - len(members)] == subsets.EMPTY).all()
+    assert (np.diff(members) > 0).all()
+    assert not len(members) or (members[0] >= low and members[-1] < high)
+
+
+@settings(deadline=None)
+@given(rows(), rows(), st.integers(0, 99))
+def test_children_share_what_parents_share_and_divide_the_rest(first, second, seed):
+    uniforms = np.random.default_rng(seed).random(12)
+    children = subsets.recombine(first, second, uniforms)
+
+    a, b, one, two = (set(subsets.members_of(row)) for row in (first, second, *children))
+    assert one & two == a & b
+    assert one | two == a | b
+    assert abs(len(one) - len(two)) <= 1
+    for child in children:
+        assert_is_subset(child)
+
+
+@settings(deadline=None)
+@given(rows(), st.floats(0, 1), st.booleans(), st.integers(0, 99))
+def test_a_mutant_is_a_subset_of_the_same_size_if_that_is_exact(row, rate, exact, seed):
+    mutant = subsets.mutate(row, rate, 2, 14, exact, np.random.default_rng(seed).random((3, 6)))
+
+    assert_is_subset(mutant)
+    if exact:
+        assert len(subsets.members_of(mutant)) == len(subsets.members_of(row))
+
+
+def test_a_mutation_of_rate_one_replaces_everyone_and_of_rate_zero_nobody():
+    row, uniforms = np.array([-1, 3, 5, 9]), np.random.default_rng(0).random((3, 4))
+
+    np.testing.assert_array_equal(subsets.mutate(row, 0.0, 2, 14, True, uniforms), row)
+    mutant = subsets.members_of(subsets.mutate(row, 1.0, 2, 14, True, uniforms))
+    assert len(mutant) == 3
+    assert not set(mutant) & {3, 5, 9}
+
+
+@settings(deadline=None)
+@given(rows(), st.integers(0, 99))
+def test_a_row_out_of_the_band_is_brought_to_the_target(row, seed):
+    fitted = subsets.fit(row, 3, 4, 5, 2, 14, np.random.default_rng(seed).random(6))
+
+    before, after = set(subsets.members_of(row)), set(subsets.members_of(fitted))
+    assert_is_subset(fitted)
+    if len(before) > 5:
+        assert len(after) == 4
+        assert after < before
+    elif len(before) < 3:
+        assert len(after) == 4
+        assert after > before
+    else:
+        assert after == before
+
+
+def test_each_subset_is_drawn_equally_often():
+    rng = np.random.default_rng(0)
+    drawn = [tuple(subsets.draw(2, 2, 1, 6, rng.random(2)).tolist()) for _ in range(10_000)]
+    pairs, counts = np.unique(drawn, axis=0, return_counts=True)
+
+    assert len(pairs) == 10
+    assert counts.min() > 880  # 1000 expected, standard deviation 30
+    assert counts.max() < 1120
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "num_fixed"), [(9, 4, 0), (10, 3, 1), (12, 2, 0), (7, 6, 2), (8, 1, 0)]
+)
+def test_a_tiny_stratum_gets_the_best_of_all_subsets(count, size, num_fixed):
+    stratum = stratum_of(count, size, num_fixed=num_fixed, seed=count)
+    stratum.weight[:] = np.random.default_rng(1).normal(size=count)
+
+    found = evolve(stratum, GeneticOptions(), seed=np.random.SeedSequence(0))
+
+    assert set(range(num_fixed)) <= set(found.members)
+    assert len(found.members) == size
+    assert found.best_by_generation[-1] == pytest.approx(best_by_enumeration(stratum), abs=1e-9)
+
+
+def test_the_plain_algorithm_gets_there_too():
+    stratum = stratum_of(9, 4, seed=9)
+
+    found = evolve(stratum, PLAIN, seed=np.random.SeedSequence(0))
+
+    assert found.best_by_generation[-1] == pytest.approx(best_by_enumeration(stratum), abs=1e-9)
+
+
+def test_the_best_never_gets_worse_and_is_the_score_of_the_members():
+    stratum = stratum_of(300, 20)
+
+    found = evolve(stratum, PLAIN, seed=np.random.SeedSequence(0))
+
+    assert (np.diff(found.best_by_generation) >= 0).all()
+    assert found.best_by_generation[-1] > found.best_by_generation[0] + 0.3
+    assert found.best_by_generation[-1] == pytest.approx(
+        kernels.entropy(stratum.points, found.members)
+    )
+
+
+def test_swaps_within_generations_beat_generations_alone():
+    stratum = stratum_of(2000, 50)
+
+    plain = evolve(stratum, PLAIN, seed=np.random.SeedSequence(0))
+    memetic = evolve(stratum, GeneticOptions(), seed=np.random.SeedSequence(0))
+
+    assert memetic.best_by_generation[-1] > plain.best_by_generation[-1] + 0.3
+
+
+def test_the_same_seed_finds_the_same_members_and_another_seed_others():
+    stratum = stratum_of(400, 20)
+    runs = [evolve(stratum, PLAIN, seed=np.random.SeedSequence(seed)).members for seed in (0, 0, 1)]
+
+    np.testing.assert_array_equal(runs[0], runs[1])
+    assert set(runs[0]) != set(runs[2])
+
+
+def test_a_good_start_is_never_lost():
+    stratum = stratum_of(500, 20)
+    good = evolve(stratum, GeneticOptions(), seed=np.random.SeedSequence(0))
+    short = GeneticOptions(generations=1, population=2, tries=0)
+
+    found = evolve(stratum, short, seed=np.random.SeedSequence(1), seeds=[good.members])
+
+    np.testing.assert_array_equal(found.members, good.members)
+
+
+@pytest.mark.parametrize("num_fixed", [0, 5])
+def test_a_tolerance_lets_the_number_vary_within_the_band(num_fixed):
+    stratum = stratum_of(300, 20, num_fixed=num_fixed)
+    options = GeneticOptions(generations=40, population=10, tries=0, tolerance=0.1)
+
+    sizes = {
+        len(evolve(stratum, options, seed=np.random.SeedSequence(seed)).members)
+        for seed in range(5)
+    }
+
+    assert sizes <= {18, 19, 20, 21, 22}
+    assert sizes != {20}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"generations": 0}, {"population": 1}, {"crossover_rate": 1.1},
+        {"mutation_rate": -0.1}, {"tolerance": 1.0}, {"tries": -1},
+    ],
+)  # fmt: skip
+def test_a_value_out_of_range_is_refused(wrong):
+    with pytest.raises(InputError, match="must"):
+        GeneticOptions(**wrong)

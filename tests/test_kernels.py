@@ -1,0 +1,216 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from points import RADIUS_KM, distances_km, haversine_km, random_lonlat
+from scipy.special import digamma
+
+from minortom import kernels
+from minortom.sphere import chord_of_km, km_of_chord, unit_vectors
+
+
+@pytest.fixture(scope="module")
+def lonlat():
+    return random_lonlat(60, seed=3)
+
+
+@pytest.fixture(scope="module")
+def points(lonlat):
+    return unit_vectors(*lonlat)
+
+
+def slow_entropy(distance_km):
+    """Kozachenko-Leonenko, from a matrix of distances."""
+    others = distance_km + np.diag(np.full(len(distance_km), np.inf))
+    nearest_km = np.maximum(others.min(axis=1), 0.001)
+    cap_km2 = 2 * np.pi * RADIUS_KM**2 * (1 - np.cos(nearest_km / RADIUS_KM))
+    return digamma(len(distance_km)) - digamma(1) + np.log(cap_km2).mean()
+
+
+def slow_score(points, members, weight):
+    """Sum of log squared chord to the nearest other member, and of weights."""
+    chords = np.linalg.norm(points[members][:, None] - points[members][None], axis=2)
+    np.fill_diagonal(chords, np.inf)
+    nearest = np.maximum(chords.min(axis=1) ** 2, kernels.FLOOR_CHORD2)
+    return np.log(nearest).sum() + weight[members].sum()
+
+
+def test_chords_give_the_distances_of_the_haversine_formula(lonlat, points):
+    chords = np.linalg.norm(points[:, None] - points[None], axis=2)
+
+    np.testing.assert_allclose(km_of_chord(chords), distances_km(*lonlat), atol=1e-6)
+
+
+def test_antipodes_are_half_a_circumference_apart():
+    assert km_of_chord(2.0) == pytest.approx(np.pi * RADIUS_KM)
+    assert km_of_chord(2.0 + 1e-12) == pytest.approx(np.pi * RADIUS_KM)
+    assert km_of_chord(chord_of_km(123.0)) == pytest.approx(123.0)
+
+
+def test_entropy_is_the_estimators_formula_written_out(lonlat, points):
+    expected = slow_entropy(distances_km(*lonlat))
+
+    assert kernels.entropy(points, np.arange(60)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_entropy_of_uniform_points_is_the_logarithm_of_the_earths_area():
+    points = unit_vectors(*random_lonlat(4000, seed=1))
+    area_km2 = 4 * np.pi * RADIUS_KM**2
+
+    # The estimator's standard deviation at 4000 points is about 0.02.
+    assert kernels.entropy(points, np.arange(4000)) == pytest.approx(np.log(area_km2), abs=0.08)
+
+
+def test_entropy_is_the_same_wherever_the_points_are_turned():
+    lon, lat = np.linspace(0, 40, 30), np.linspace(-20, 20, 30) + np.tile([0, 3], 15)
+    points = unit_vectors(lon, lat)
+    at_antimeridian = unit_vectors(lon + 160, lat)
+    at_pole = points[:, [2, 1, 0]]
+
+    here = kernels.entropy(points, np.arange(30))
+    assert kernels.entropy(at_antimeridian, np.arange(30)) == pytest.approx(here, rel=1e-12)
+    assert kernels.entropy(at_pole, np.arange(30)) == pytest.approx(here, rel=1e-12)
+
+
+def test_entropy_of_less_than_two_points_is_zero(points):
+    assert kernels.entropy(points, np.array([5])) == 0
+    assert kernels.entropy(points, np.array([], np.int64)) == 0
+
+
+def test_duplicates_lower_the_entropy_and_leave_it_finite():
+    apart = unit_vectors([0, 10, 20, 30], [0, 0, 0, 0])
+    twice = unit_vectors([0, 10, 20, 20], [0, 0, 0, 0])
+    everywhere = unit_vectors([5, 5, 5, 5], [1, 1, 1, 1])
+    members = np.arange(4)
+
+    values = [kernels.entropy(points, members) for points in (apart, twice, everywhere)]
+    assert np.isfinite(values).all()
+    assert values == sorted(values, reverse=True)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 20])
+def test_the_gain_of_each_swap_equals_the_full_recomputation(points, size):
+    rng = np.random.default_rng(size)
+    weight = rng.normal(size=60)
+    members = rng.choice(60, size, replace=False)
+    near, logs, who = kernels.nearest_two(points, members)
+    before, gains = slow_score(points, members, weight) if size > 1 else 0, np.empty(size)
+    for candidate in np.setdiff1d(np.arange(60), members):
+        chords = np.sum((points[members] - points[candidate]) ** 2, axis=1)
+        kernels.swap_gains(near, logs, who, chords, weight[members], weight[candidate], gains)
+        for leaves in range(size):
+            after = members.copy()
+            after[leaves] = candidate
+            if size == 1:
+                expected = weight[candidate] - weight[members[0]]
+            else:
+                expected = slow_score(points, after, weight) - before
+            assert gains[leaves] == pytest.approx(expected, abs=1e-9)
+
+
+def test_swap_search_does_what_its_slow_twin_does(points):
+    rng = np.random.default_rng(0)
+    weight, candidates = rng.normal(size=60) / 4, rng.integers(0, 60, 200)
+    members = rng.choice(60, 12, replace=False)
+    expected, num_swaps = members.copy(), 0
+    for candidate in candidates:
+        if candidate in expected:
+            continue
+        scores = []
+        for leaves in range(2, 12):
+            after = expected.copy()
+            after[leaves] = candidate
+            scores.append(slow_score(points, after, weight))
+        if max(scores) > slow_score(points, expected, weight) + 1e-9:
+            expected[2 + np.argmax(scores)] = candidate
+            num_swaps += 1
+
+    assert kernels.swap_search(points, members, 2, weight, candidates) == num_swaps > 5
+    np.testing.assert_array_equal(members, expected)
+
+
+def test_swap_search_survives_duplicates_everywhere():
+    points = unit_vectors(np.full(30, 12.0), np.full(30, 90.0))
+    members = np.arange(10)
+
+    assert kernels.swap_search(points, members, 0, np.zeros(30), np.arange(30)) == 0
+    np.testing.assert_array_equal(members, np.arange(10))
+
+
+def test_swap_search_leaves_a_set_of_fixed_members_alone(points):
+    members = np.arange(5)
+
+    assert kernels.swap_search(points, members, 5, np.zeros(60), np.arange(60)) == 0
+
+
+def test_mean_pairwise_distance_is_the_mean_of_the_matrix(lonlat, points):
+    expected = distances_km(*lonlat)[np.triu_indices(60, 1)].mean()
+
+    assert kernels.mean_pairwise_km(points) == pytest.approx(expected, rel=1e-12)
+    assert np.isnan(kernels.mean_pairwise_km(points[:1]))
+
+
+def test_farthest_point_takes_the_farthest_each_time(lonlat, points):
+    members = np.array([7, 3, 0, 0, 0, 0])
+    kernels.farthest_point(points, members, 2)
+
+    for position in range(2, 6):
+        before = members[:position]
+        to_nearest = haversine_km(
+            lonlat[0][:, None], lonlat[1][:, None], lonlat[0][before], lonlat[1][before]
+        ).min(axis=1)
+        assert members[position] == np.argmax(to_nearest)
+
+
+def test_farthest_point_takes_no_tile_twice_even_among_duplicates():
+    points = unit_vectors(np.zeros(6), np.zeros(6))
+    members = np.zeros(6, np.int64)
+    kernels.farthest_point(points, members, 1)
+
+    assert sorted(members) == list(range(6))
+
+
+_PRINT_RESULTS = """
+import numpy as np
+from minortom import kernels, subsets
+from minortom.sphere import unit_vectors
+rng = np.random.default_rng(0)
+points = unit_vectors(rng.uniform(-180, 180, 80), rng.uniform(-90, 90, 80))
+members = np.arange(10)
+swaps = kernels.swap_search(points, members, 1, rng.normal(size=80), rng.integers(0, 80, 300))
+row = subsets.draw(8, 6, 2, 40, rng.random(6))
+children = subsets.recombine(row, subsets.draw(8, 6, 2, 40, rng.random(6)), rng.random(16))
+changed = subsets.mutate(children[0], 0.5, 2, 40, False, rng.random((3, 8)))
+fitted = subsets.fit(changed, 4, 4, 4, 2, 40, rng.random(8))
+greedy = np.zeros(9, np.int64)
+kernels.farthest_point(points, greedy, 1)
+print(swaps, members, kernels.entropy(points, members).hex(), children, changed, fitted, greedy)
+print(float(kernels.mean_pairwise_km(points)).hex())
+"""
+
+
+def _results(**environment):
+    done = subprocess.run(
+        [sys.executable, "-c", _PRINT_RESULTS],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_compiled_and_interpreted_kernels_give_the_same_bits():
+    compiled = _results()
+
+    assert compiled.count("0x1.") == 2
+    assert _results(NUMBA_DISABLE_JIT="1") == compiled
+
+
+def test_kernels_run_where_no_cache_can_be_written(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+
+    assert _results(NUMBA_CACHE_DIR=str(blocked / "cache"), HOME=str(blocked)).count("0x1.") == 2
