@@ -92,7 +92,7 @@ def export_selection(
         licences=(f"Major TOM Core: {LICENCE}, {ATTRIBUTION}",),
     )
     work = out.with_name(f"{out.name}.partial")
-    if is_up_to_date(out, provenance, overwrite=overwrite, record=DATASET_FILE):
+    if is_up_to_date(out, provenance, overwrite=overwrite, record=DATASET_FILE) and _is_whole(out):
         if is_left_by(work, provenance):  # stopped when all but tidying was done
             shutil.rmtree(work)
         return _summary(out, up_to_date=True)
@@ -127,3 +127,10 @@ def _summary(out: Path, *, up_to_date: bool) -> ExportSummary:
         cells_missing=record["cells_missing"],
         tally=Tally(**record["export"]),
     )
+
+
+def _is_whole(out: Path) -> bool:
+    """Say whether all shards are there; if not, making them again cannot hurt."""
+    shards = json.loads((out / DATASET_FILE).read_text(encoding="utf-8"))["shards"]
+    paths = [out / entry["file"] for entry in shards]
+    return all(path.is_file() for path in paths)

@@ -179,7 +179,7 @@ def _read_s1(
                 steps.append(decibels(band.read(block.box), band.nodata))
             else:
                 warped = True
-                steps.append(decibels(band.warped(grid, block.box), None))
+                steps.append(decibels(band.nearest(grid.part(block.box)), None))
     return np.stack(steps), warped
 
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import rasterio
-from affine import Affine
 from numpy.typing import NDArray
+from pyproj import Transformer
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
-from rasterio.warp import Resampling, reproject
 from rasterio.windows import Window
 
 from minortom.errors import ArchiveError
@@ -30,10 +30,13 @@ class Grid:
     height_px: int
     width_px: int
 
-    @property
-    def transform(self) -> Affine:
-        """The map from (column, row) to (easting, northing), metres."""
-        return Affine(self.pixel_m, 0, self.west_m, 0, -self.pixel_m, self.north_m)
+    def part(self, box: "Box") -> "Grid":
+        """Give the grid of the pixels of a box."""
+        return replace(
+            self, west_m=self.west_m + box.col_px * self.pixel_m,
+            north_m=self.north_m - box.row_px * self.pixel_m,
+            height_px=box.height_px, width_px=box.width_px,
+        )  # fmt: skip
 
     def starts_with(self, other: "Grid") -> bool:
         """Say whether both have one projection, north-west corner and pixel size."""
@@ -97,26 +100,22 @@ class Band:
             pixels: NDArray[Any] = self._dataset.read(1, window=window)
         return pixels
 
-    def warped(self, target: Grid, box: Box) -> NDArray[np.float64]:
-        """Read the nearest pixel for each one of a box of another grid; NaN where there is none.
+    def nearest(self, target: Grid) -> NDArray[np.float64]:
+        """Read the nearest pixel for each one of another grid; NaN where there is none.
 
         The values of nodata pixels are NaN, too.
         """
+        row, col = _pixels_under(target, self.grid)
+        inside = (row >= 0) & (row < self.grid.height_px) & (col >= 0) & (col < self.grid.width_px)
         with _named(self.name):
             pixels = self._dataset.read(1)
-        source = pixels.astype(np.float64)
+        values = pixels.astype(np.float64)
         if self.nodata is not None:
-            source[pixels == self.nodata] = np.nan
-        result = np.full((box.height_px, box.width_px), np.nan)
-        # tolerance=0: each pixel's own projection; the default may be off by 1/8 pixel.
-        reproject(
-            source, result,
-            src_transform=self.grid.transform, src_crs=f"EPSG:{self.grid.epsg}", src_nodata=np.nan,
-            dst_transform=target.transform * Affine.translation(box.col_px, box.row_px),
-            dst_crs=f"EPSG:{target.epsg}", dst_nodata=np.nan,
-            resampling=Resampling.nearest, tolerance=0,
-        )  # fmt: skip
-        return result
+            values[pixels == self.nodata] = np.nan
+        found = values[
+            np.clip(row, 0, self.grid.height_px - 1), np.clip(col, 0, self.grid.width_px - 1)
+        ]
+        return np.where(inside, found, np.nan)
 
 
 @contextmanager
@@ -148,3 +147,20 @@ def _named(name: str) -> Iterator[None]:
     except (RasterioError, CRSError, NotGeoreferencedWarning) as error:
         found = str(error.__cause__ or error).splitlines()[0]
         raise ArchiveError(f"{name} is no readable GeoTIFF ({found})") from None
+
+
+@lru_cache(maxsize=1)  # both polarisations lie on one grid
+def _pixels_under(target: Grid, source: Grid) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Give row and column of the source's pixel under each centre of the target's pixels.
+
+    By each pixel's own projection: GDAL's warper interpolates it, and is off at some edges.
+    """
+    x_m = target.west_m + target.pixel_m * (np.arange(target.width_px) + 0.5)
+    y_m = target.north_m - target.pixel_m * (np.arange(target.height_px) + 0.5)
+    eastings, northings = np.meshgrid(x_m, y_m)
+    if source.epsg != target.epsg:
+        transform = Transformer.from_crs(target.epsg, source.epsg, always_xy=True).transform
+        eastings, northings = transform(eastings, northings)
+    row = np.floor((source.north_m - northings) / source.pixel_m)
+    col = np.floor((eastings - source.west_m) / source.pixel_m)
+    return row.astype(np.intp), col.astype(np.intp)

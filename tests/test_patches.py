@@ -1,0 +1,324 @@
+"""Tiles to patches: what is cut, dropped and converted equals what arithmetic predicts."""
+
+import math
+
+import numpy as np
+import pyproj
+import pytest
+from affine import Affine
+from archive_maker import (
+    EPSG,
+    NORTH_M,
+    WEST_M,
+    geotiff,
+    s1_geotiffs,
+    s1_pixels,
+    s2_geotiffs,
+    s2_pixels,
+)
+
+from minortom.errors import ArchiveError
+from minortom.patches import BLOCK_PX, centred_block, cut_tile
+from minortom.radiometry import (
+    decibels,
+    offset_is_doubtful,
+    offset_of_product,
+    remove_offset,
+)
+from minortom.shard_layout import SampleSpec
+from minortom.tiles import Grid, opened
+
+OLD = "S2B_MSIL2A_20200223T032739_N0214_R018_T48QUE_20200223T183543"
+NEW = "S2A_MSIL2A_20220706T085611_N0400_R007_T33NZA_20220706T153419"
+SPEC = SampleSpec(patch_px=12)
+
+
+def cut(s2=None, s1=None, *, product=OLD, spec=SPEC):
+    """Cut a tile of 48 px, 4 × 4 patches, from pixels or GeoTIFFs by band."""
+    s2, s1 = s2_pixels() if s2 is None else s2, s1_pixels() if s1 is None else s1
+    as_bytes = [
+        {name: encode({name: band})[name] if isinstance(band, np.ndarray) else band
+         for name, band in bands.items()}
+        for bands, encode in ((s2, s2_geotiffs), (s1, s1_geotiffs))
+    ]  # fmt: skip
+    return cut_tile(*as_bytes, spec=spec, s2_product_id=product)
+
+
+def places(patches):
+    return list(zip(patches.patch_row.tolist(), patches.patch_col.tolist(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("side_px", "patch_px", "count", "origin_px"),
+    [(1068, 120, 8, 54), (224, 56, 4, 0), (224, 120, 1, 48), (1068, 1000, 1, 30),
+     (1067, 120, 8, 48), (1424, 120, 8, 228), (119, 120, 0, 54), (1068, 256, 3, 150)],
+)  # fmt: skip
+def test_the_block_is_centred_and_starts_at_a_multiple_of_60_m(side_px, patch_px, count, origin_px):
+    block = centred_block(side_px, side_px, patch_px)
+    assert (block.num_rows, block.num_cols) == (count, count)
+    assert (block.row_px, block.col_px) == (origin_px, origin_px)
+
+
+def test_an_oblong_tile_has_as_many_rows_and_columns_as_fit():
+    block = centred_block(60, 30, 12)
+    assert (block.num_rows, block.num_cols, block.row_px, block.col_px) == (5, 2, 0, 0)
+
+
+def test_blocks_of_neighbouring_cells_do_not_overlap():
+    # Full tiles are 1068 px and their origins at least a cell, 1000 px, apart.
+    for patch_px in range(2, 1001, 2):
+        block = centred_block(1068, 1068, patch_px)
+        assert block.num_cols * patch_px <= BLOCK_PX == 1000
+        assert block.col_px + block.num_cols * patch_px <= 1068
+
+
+def test_a_valid_tile_is_cut_row_by_row_without_a_change():
+    s2, s1 = s2_pixels(), s1_pixels()
+    patches = cut(s2, s1)
+    assert places(patches) == [(row, col) for row in range(4) for col in range(4)]
+    for number, (row, col) in enumerate(places(patches)):
+        fine = np.s_[12 * row : 12 * row + 12, 12 * col : 12 * col + 12]
+        coarse = np.s_[6 * row : 6 * row + 6, 6 * col : 6 * col + 6]
+        for band, name in enumerate(("B02", "B03", "B04", "B08")):
+            np.testing.assert_array_equal(patches.tensors["s2_10m"][number, band], s2[name][fine])
+        for band, name in enumerate(("B05", "B06", "B07", "B8A", "B11", "B12")):
+            np.testing.assert_array_equal(patches.tensors["s2_20m"][number, band], s2[name][coarse])
+        for band, name in enumerate(("vv", "vh")):
+            wanted = np.round(1000 * np.log10(s1[name][fine].astype(float)))
+            np.testing.assert_array_equal(patches.tensors["s1"][number, band], wanted)
+
+
+def test_margins_around_the_block_are_left_out():
+    patches = cut(s2_pixels(60), s1_pixels(60), spec=SampleSpec(patch_px=16))
+    # 3 × 3 patches of 16 px in 60 px: a margin of 6 px.
+    np.testing.assert_array_equal(patches.tensors["s2_10m"][0, 0], s2_pixels(60)["B02"][6:22, 6:22])
+    np.testing.assert_array_equal(
+        patches.tensors["s2_20m"][8, 5], s2_pixels(60)["B12"][19:27, 19:27]
+    )
+
+
+def test_a_stripe_without_data_takes_its_column_of_patches():
+    s2 = s2_pixels()
+    s2["B08"][:, 24] = 0
+    patches = cut(s2)
+    assert places(patches) == [(row, col) for row in range(4) for col in (0, 1, 3)]
+    assert patches.num_dropped == 4
+
+
+def test_one_invalid_pixel_of_20_m_takes_its_patch():
+    s2 = s2_pixels()
+    s2["B11"][23, 0] = 0  # row 3 of patches, column 0
+    assert places(cut(s2)) == [(r, c) for r in range(4) for c in range(4) if (r, c) != (3, 0)]
+
+
+@pytest.mark.parametrize("bad", [np.nan, -32768.0, 0.0, -0.1, np.inf, -np.inf])
+def test_one_invalid_pixel_of_radar_takes_its_patch(bad):
+    s1 = s1_pixels()
+    s1["vh"][11, 12] = bad  # row 0 of patches, column 1
+    assert places(cut(s1=s1)) == [(r, c) for r in range(4) for c in range(4) if (r, c) != (0, 1)]
+
+
+def test_the_nodata_tags_of_files_are_honoured():
+    s2, s1 = s2_pixels(), s1_pixels()
+    s2["B02"][0, 0], s1["vv"][47, 47] = 7, 9.0
+    s2 |= {"B02": geotiff(s2["B02"], nodata=7)}
+    s1 |= {"vv": geotiff(s1["vv"], nodata=9)}
+    assert [place not in places(cut(s2, s1)) for place in ((0, 0), (3, 3))] == [True, True]
+    assert cut(s2, s1).num_dropped == 2
+
+
+def test_a_black_tile_has_no_patches():
+    patches = cut({name: band * 0 for name, band in s2_pixels().items()})
+    assert places(patches) == []
+    assert patches.num_dropped == 16
+    assert patches.tensors["s1"].shape == (0, 2, 12, 12)
+
+
+@pytest.mark.parametrize(
+    ("product", "offset"),
+    [(OLD, 0), (NEW, 1000), (NEW.replace("N0400", "N0510"), 1000),
+     (NEW.replace("N0400", "N9999"), 0), (NEW.replace("N0400", "N0399"), 0),
+     ("TerraMesh:433D_629L_3_1", None), ("", None)],
+)  # fmt: skip
+def test_the_offset_follows_from_the_processing_baseline(product, offset):
+    assert offset_of_product(product) == offset
+
+
+def test_after_the_offset_a_valid_value_is_at_least_one_and_nodata_stays():
+    values = np.array([0, 1, 999, 1000, 1001, 1002, 65535], np.uint16)
+    assert remove_offset(values, 1000).tolist() == [0, 1, 1, 1, 1, 2, 64535]
+    assert remove_offset(values, 1000).dtype == np.uint16
+    np.testing.assert_array_equal(remove_offset(values, 0), values)
+
+
+def test_the_offset_is_subtracted_from_all_bands_of_a_tile_and_told():
+    old, new = cut(), cut(product=NEW)
+    assert (old.s2_offset, new.s2_offset) == (0, 1000)
+    for column in ("s2_10m", "s2_20m"):
+        np.testing.assert_array_equal(new.tensors[column] + 1000, old.tensors[column])
+    np.testing.assert_array_equal(new.tensors["s1"], old.tensors["s1"])
+
+
+def test_nothing_is_subtracted_where_the_product_tells_nothing_but_it_is_told():
+    unknown = cut(product="TerraMesh:1")
+    assert (unknown.s2_offset, unknown.baseline_known, unknown.offset_doubtful) == (0, False, True)
+    np.testing.assert_array_equal(unknown.tensors["s2_10m"], cut().tensors["s2_10m"])
+    assert (cut().baseline_known, cut().offset_doubtful) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("darkest", "offset", "doubtful"),
+    [(1050, None, True), (40, None, False), (40, 1000, True), (960, 1000, False),
+     (1050, 1000, False), (40, 0, False), (1500, 0, False)],
+)  # fmt: skip
+def test_an_offset_is_doubtful_where_values_contradict_the_name(darkest, offset, doubtful):
+    bands = [np.full((10, 10), 3000, np.uint16), np.full((10, 10), darkest, np.uint16)]
+    bands[0][0, 0] = 0  # nodata is not dark
+    assert offset_is_doubtful(bands, offset) is doubtful
+
+
+def test_an_offset_is_not_doubtful_where_there_is_no_data():
+    assert not offset_is_doubtful([np.zeros((3, 3), np.uint16)], None)
+
+
+@pytest.mark.parametrize(
+    ("power", "steps"),
+    [(1.0, 0), (0.1, -1000), (100.0, 2000), (10**-1.2345, -1234), (10**-1.2346, -1235),
+     (1e-40, -32767), (0.0, -32768), (-1.0, -32768), (math.nan, -32768), (math.inf, -32768),
+     (5.0, -32768)],
+)  # fmt: skip
+def test_power_becomes_hundredths_of_a_decibel(power, steps):
+    assert decibels(np.array([power]), 5.0).tolist() == [steps]
+    assert decibels(np.array([power]), 5.0).dtype == np.int16
+
+
+def test_float32_power_is_rounded_as_exactly_as_float64():
+    power = np.random.default_rng(0).uniform(1e-4, 2, 200_000).astype(np.float32)
+    wanted = [round(1000 * math.log10(float(value))) for value in power]
+    np.testing.assert_array_equal(decibels(power, None), wanted)
+
+
+def nearest(source, source_epsg, west_m, north_m, pixel_m, *, side_px=48):
+    """The pixel of ``source`` under the centre of each of the tile's pixels; NaN outside."""
+    eastings, northings = np.meshgrid(
+        WEST_M + 10 * (np.arange(side_px) + 0.5), NORTH_M - 10 * (np.arange(side_px) + 0.5)
+    )
+    there = pyproj.Transformer.from_crs(EPSG, source_epsg, always_xy=True)
+    x_m, y_m = there.transform(eastings, northings)
+    row = np.floor((north_m - y_m) / pixel_m).astype(int)
+    col = np.floor((x_m - west_m) / pixel_m).astype(int)
+    inside = (row >= 0) & (row < source.shape[0]) & (col >= 0) & (col < source.shape[1])
+    found = source[np.clip(row, 0, source.shape[0] - 1), np.clip(col, 0, source.shape[1] - 1)]
+    return np.where(inside, found, np.nan)
+
+
+OTHER_ZONE_M = pyproj.Transformer.from_crs(EPSG, 32630, always_xy=True).transform(WEST_M, NORTH_M)
+
+
+@pytest.mark.parametrize(
+    ("epsg", "west_m", "north_m", "pixel_m"),
+    [(EPSG, WEST_M - 20, NORTH_M + 30, 10.0),  # shifted by whole pixels
+     (EPSG, WEST_M - 23.7, NORTH_M + 31.1, 10.0),  # shifted by parts of pixels
+     (EPSG, WEST_M, NORTH_M, 7.5), (EPSG, WEST_M + 100, NORTH_M, 10.0),  # an edge is not covered
+     (32630, OTHER_ZONE_M[0] - 80, OTHER_ZONE_M[1] + 90, 10.0)],
+)  # fmt: skip
+def test_radar_on_another_grid_is_brought_over_by_the_nearest_pixel(epsg, west_m, north_m, pixel_m):
+    # 10 ** (n / 1000) is n steps: each source pixel has a value of its own.
+    source = 10 ** (-np.arange(74 * 74).reshape(74, 74) / 1000)
+    grid = {"epsg": epsg, "west_m": west_m, "north_m": north_m, "pixel_m": pixel_m}
+    s1 = {name: geotiff(source, **grid) for name in ("vv", "vh")}
+    patches = cut(s1=s1)
+    assert patches.s1_warped
+    wanted = nearest(-np.arange(74 * 74.0).reshape(74, 74), epsg, west_m, north_m, pixel_m)
+    valid = []
+    for row in range(4):
+        for col in range(4):
+            part = wanted[12 * row : 12 * row + 12, 12 * col : 12 * col + 12]
+            if not np.isnan(part).any():
+                np.testing.assert_array_equal(patches.tensors["s1"][len(valid), 0], part)
+                valid.append((row, col))
+    assert places(patches) == valid
+    assert valid
+
+
+def test_radar_of_another_zone_is_brought_over_exactly_across_a_whole_tile():
+    # Wide enough that an interpolated projection would miss some pixels at their edges.
+    source = np.arange(1100 * 1100.0).reshape(1100, 1100)
+    west_m, north_m = OTHER_ZONE_M[0] - 400, OTHER_ZONE_M[1] + 100
+    grid = Grid(
+        epsg=EPSG, pixel_m=10.0, west_m=WEST_M, north_m=NORTH_M, height_px=960, width_px=960
+    )
+    with opened("vv", geotiff(source, epsg=32630, west_m=west_m, north_m=north_m)) as band:
+        found = band.nearest(grid)
+    wanted = nearest(source, 32630, west_m, north_m, 10.0, side_px=960)
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_radar_with_one_more_column_on_the_same_grid_is_read_as_it_is():
+    wide = {name: np.pad(band, ((0, 0), (0, 1)), constant_values=1) for name, band in
+            s1_pixels().items()}  # fmt: skip
+    patches = cut(s1=wide)
+    assert not patches.s1_warped
+    np.testing.assert_array_equal(patches.tensors["s1"], cut().tensors["s1"])
+
+
+def test_radar_that_ends_early_loses_the_patches_it_does_not_cover():
+    short = {name: band[:30] for name, band in s1_pixels().items()}
+    patches = cut(s1=short)
+    assert places(patches) == [(row, col) for row in range(2) for col in range(4)]
+    np.testing.assert_array_equal(patches.tensors["s1"], cut().tensors["s1"][:8])
+
+
+def test_nodata_of_radar_on_another_grid_stays_nodata():
+    s1 = s1_pixels()
+    s1["vv"][0, 0] = -32768.0
+    s1["vh"][47, 47] = np.float32(1e20)
+    warped = {name: geotiff(band, west_m=WEST_M + 1, nodata=1e20) for name, band in s1.items()}
+    assert cut(s1=warped).num_dropped == 2
+
+
+def test_each_patch_knows_where_it_lies():
+    patches = cut(s2_pixels(60), s1_pixels(60), spec=SampleSpec(patch_px=16))
+    number = places(patches).index((2, 1))
+    # A margin of 6 px, then two patches of 16 px down and one to the right.
+    assert patches.ulx_m[number] == WEST_M + 60 + 160
+    assert patches.uly_m[number] == NORTH_M - 60 - 320
+    assert patches.epsg == EPSG
+    utm = pyproj.Proj(proj="utm", zone=31, ellps="WGS84")
+    lon, lat = utm(WEST_M + 220 + 80, NORTH_M - 380 - 80, inverse=True)
+    assert patches.lon_deg[number] == pytest.approx(lon, abs=1e-9)
+    assert patches.lat_deg[number] == pytest.approx(lat, abs=1e-9)
+
+
+def rotated(pixels):
+    return geotiff(pixels, transform=Affine(9, 4, WEST_M, 4, -9, NORTH_M))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("B02", lambda _: b"", "B02 holds no bytes"),
+        ("B03", lambda _: b"no image at all", "B03 is no readable GeoTIFF"),
+        ("vv", lambda band: geotiff(band)[:900], "vv is no readable GeoTIFF"),
+        ("B04", lambda band: geotiff(np.stack([band, band])), "B04 has 2 bands"),
+        ("B08", lambda band: geotiff(band.astype("int16")), "B08 is int16 on"),
+        ("B08", lambda band: geotiff(band, west_m=WEST_M + 10), "B08 is uint16 on"),
+        ("B05", lambda band: geotiff(band, pixel_m=10.0), "B05 is uint16 on"),
+        ("B05", lambda band: geotiff(band[:-2], pixel_m=20.0), r"B05 has 22 × 24 px; wanted at"),
+        ("B02", rotated, "B02 is not georeferenced as a tile is"),
+        ("B02", lambda band: geotiff(band, crs=None), "B02 is not georeferenced as a tile is"),
+        ("vh", lambda band: geotiff(band, crs=None, transform=None), "vh is no readable GeoTIFF"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_band_that_is_not_as_it_should_be_is_named(name, damage, message):
+    s2, s1 = s2_pixels(), s1_pixels()
+    bands = s2 if name in s2 else s1
+    bands[name] = damage(bands[name])
+    with pytest.raises(ArchiveError, match=message):
+        cut(s2, s1)
+
+
+def test_a_tile_smaller_than_a_patch_says_so():
+    with pytest.raises(ArchiveError, match="48 × 48 px, less than a patch of 120 px"):
+        cut(spec=SampleSpec(patch_px=120))
