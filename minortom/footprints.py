@@ -17,6 +17,8 @@ TILE_M = 10_680.0
 TILE_MARGIN_M = 340.0
 """What a tile reaches beyond its cell's south-west corner, to the left and down."""
 
+_LONLAT = 4326
+
 Polygons = NDArray[np.object_]
 """[n] shapely geometries in degrees, longitude first."""
 
@@ -47,8 +49,9 @@ def tile_bounds_m(cells: Cells, epsg: ArrayLike | None = None) -> NDArray[np.flo
     west, south, _, _ = cells.bounds_deg()
     corner_m = np.empty((len(cells), 2))
     for zone in np.unique(zones):
+        _check_zone(int(zone))
         here = zones == zone
-        to_zone = _transformer(4326, int(zone))
+        to_zone = _transformer(_LONLAT, int(zone))
         corner_m[here] = np.stack(to_zone.transform(west[here], south[here]), axis=-1)
     left_bottom = corner_m - TILE_MARGIN_M
     return np.concatenate([left_bottom, left_bottom + TILE_M], axis=1)
@@ -75,7 +78,7 @@ def tile_polygons(cells: Cells, epsg: ArrayLike | None = None) -> Polygons:
     ring_deg = np.empty((len(cells), 4, 2))
     for zone in np.unique(zones):
         here = zones == zone
-        to_lonlat = _transformer(int(zone), 4326)
+        to_lonlat = _transformer(int(zone), _LONLAT)
         ring_deg[here] = np.stack(to_lonlat.transform(x_m[here], y_m[here]), axis=-1)
     # Corners beyond the antimeridian come back from the other side: put them beside the first.
     turns = np.round((ring_deg[:, :, 0] - ring_deg[:, :1, 0]) / 360)
@@ -89,19 +92,23 @@ def _zones(cells: Cells, epsg: ArrayLike | None) -> NDArray[np.int64]:
 
 
 def _transformer(source_epsg: int, target_epsg: int) -> Any:  # noqa: ANN401 - pyproj has no types
-    from pyproj import CRS, Transformer
+    from pyproj import Transformer
+
+    return Transformer.from_crs(source_epsg, target_epsg, always_xy=True)
+
+
+def _check_zone(epsg: int) -> None:
+    from pyproj import CRS
     from pyproj.exceptions import CRSError
 
-    for epsg in {source_epsg, target_epsg} - {4326}:
-        try:
-            crs = CRS.from_epsg(epsg)
-        except CRSError:
-            raise InputError(f"EPSG:{epsg} is unknown; wanted a UTM zone such as 32633") from None
-        if not crs.is_projected or crs.axis_info[0].unit_name != "metre":
-            raise InputError(
-                f"EPSG:{epsg} ({crs.name}) is not in metres; wanted a UTM zone such as 32633"
-            )
-    return Transformer.from_crs(source_epsg, target_epsg, always_xy=True)
+    try:
+        crs = CRS.from_epsg(epsg)
+    except CRSError:
+        raise InputError(f"EPSG:{epsg} is unknown; wanted a UTM zone such as 32633") from None
+    if not crs.is_projected or crs.axis_info[0].unit_name != "metre":
+        raise InputError(
+            f"EPSG:{epsg} ({crs.name}) is not in metres; wanted a UTM zone such as 32633"
+        )
 
 
 def _cut_at_antimeridian(polygons: Polygons) -> Polygons:

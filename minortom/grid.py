@@ -168,6 +168,8 @@ def cells_from_names(names: Sequence[str] | NDArray[np.str_]) -> Cells:
     Raises:
         InputError: If a name is none of a cell; the message holds the first such names.
     """
+    if not len(names):
+        return Cells(row=np.empty(0, np.int64), col=np.empty(0, np.int64))
     text = _short_strings(names)
     row_name, _, column_name = np.strings.partition(text, "_")
     row, row_known = _positions(row_name, _ROW_NAMES)
