@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+
+from minortom.bbox import BBox
+from minortom.errors import InputError
+
+
+def inside(text: str, *lonlat_deg: tuple[float, float]) -> list[bool]:
+    lon_deg, lat_deg = np.array(lonlat_deg, dtype=float).T
+    return BBox.parse(text).contains(lon_deg, lat_deg).tolist()
+
+
+def test_a_box_holds_what_lies_between_its_edges_and_on_them():
+    points = [(0, 0), (10, 5), (10.1, 0), (0, 5.1), (-10, -5), (-10.1, 0)]
+    assert inside("-10,-5,10,5", *points) == [True, True, False, False, True, False]
+
+
+def test_west_above_east_means_across_the_antimeridian():
+    points = [(179, 0), (-179, 0), (170, 0), (-170, 0), (180, 0), (-180, 0), (0, 0)]
+    assert inside("175,-5,-175,5", *points) == [True, True, False, False, True, True, False]
+
+
+@pytest.mark.parametrize("text", ["170,0,180,1", "-180,0,-170,1"])
+def test_both_names_of_the_antimeridian_lie_on_its_edge(text):
+    assert inside(text, (180, 0.5), (-180, 0.5)) == [True, True]
+
+
+def test_the_whole_globe_holds_everything():
+    assert inside("-180,-90,180,90", (180, 90), (-180, -90), (0, 0)) == [True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("1,2,3", "is no box"), ("a,b,c,d", "is no box"), ("", "is no box"),
+     ("1,2,3,4,5", "is no box"), ("-181,0,0,1", "west edge is -181"),
+     ("0,0,360,1", "east edge is 360"), ("0,-91,1,1", "south edge"), ("0,0,1,nan", "north edge"),
+     ("0,5,1,4", "above its north edge")],
+)  # fmt: skip
+def test_what_is_no_box_is_an_error(text, message):
+    with pytest.raises(InputError, match=message):
+        BBox.parse(text)

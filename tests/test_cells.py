@@ -1,0 +1,119 @@
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+
+from minortom.cells import hash_cells, read_cells
+from minortom.errors import InputError
+
+NAMES = ["5U_1R", "3D_2L", "922D_249L"]
+IN_ORDER = ["922D_249L", "3D_2L", "5U_1R"]
+
+
+def write(path, content):
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        path.write_text(content, encoding="utf-8", newline="")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["5U_1R\n3D_2L\n922D_249L\n", "5U_1R\n3D_2L\n922D_249L", "5U_1R\r\n3D_2L\r\n922D_249L\r\n",
+     "\n5U_1R\n\n  3D_2L \n922D_249L\n\n", "\ufeff5U_1R\n3D_2L\n922D_249L", "\n".join(NAMES * 3)],
+    ids=["plain", "no newline at the end", "CRLF", "blank lines", "byte-order mark", "repeated"],
+)  # fmt: skip
+def test_a_text_file_has_a_name_a_line(tmp_path, content):
+    assert read_cells([write(tmp_path / "cells.txt", content)]).names().tolist() == IN_ORDER
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())]
+)
+def test_a_parquet_file_has_a_column(tmp_path, kind):
+    table = pa.table({"other": [1, 2, 3], "grid_cell": pa.array(NAMES).cast(kind)})
+    pq.write_table(table, tmp_path / "cells.parquet")
+    assert read_cells([str(tmp_path / "cells.parquet")]).names().tolist() == IN_ORDER
+
+
+def test_a_csv_file_has_a_column(tmp_path):
+    pa_csv.write_csv(pa.table({"grid_cell": NAMES, "n": [1, 2, 3]}), tmp_path / "cells.csv")
+    assert read_cells([str(tmp_path / "cells.csv")]).names().tolist() == IN_ORDER
+
+
+def test_real_metadata_is_a_list_of_cells(real_data):
+    path = real_data / "majortom-sample" / "Core-S1RTC" / "metadata.parquet"
+    names = read_cells([str(path)]).names().tolist()
+    assert names == ["433D_629L", "282D_485L", "38D_378R", "609U_541L", "637U_59R"]
+
+
+def test_the_real_list_and_the_paired_cells_are_101752(real_data):
+    listed = str(real_data / "cells" / "cop-gen-hold-out.txt")
+    paired = str(real_data / "majortom-sample" / "Core-S1RTC" / "metadata.parquet")
+    assert len(read_cells([listed])) == 101_748
+    assert len(read_cells([listed, paired])) == 101_752
+
+
+def test_the_word_grid_is_the_whole_grid():
+    assert len(read_cells(["grid"])) == 5_094_350
+
+
+def test_several_lists_are_merged_whatever_their_order(tmp_path):
+    one = write(tmp_path / "one.txt", "5U_1R\n3D_2L")
+    other = write(tmp_path / "other.csv", "grid_cell\n922D_249L\n5U_1R\n")
+    assert read_cells([one, other]).names().tolist() == IN_ORDER
+    assert read_cells([other, one]).names().tolist() == IN_ORDER
+
+
+def test_hashes_do_not_depend_on_order_or_repetition(tmp_path):
+    one = write(tmp_path / "one.txt", "5U_1R")
+    other = write(tmp_path / "other.txt", "3D_2L")
+    assert hash_cells([one, other]) == hash_cells([other, one, other])
+    assert hash_cells([one]) != hash_cells([other])
+    assert hash_cells([one, "grid"])["cells"] == "grid"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.txt", "", "names no cell"),
+        ("a.txt", "\n \n", "names no cell"),
+        ("a.csv", "grid_cell\n", "names no cell"),
+        ("a.txt", "5U_1R\n0D_1R\n", "a.txt: 1 of 2 names are no cell .* first '0D_1R'"),
+        ("a.txt", b"\x00\xff\xfe\x89PNG", "is no text file"),
+        ("a.csv", "cell,n\n5U_1R,1\n", "has no column grid_cell; it has cell, n;"),
+        ("a.csv", "grid_cell,n\n5U_1R,1\n,2\n", "1 rows have no grid_cell"),
+        ("a.csv", "", "cannot read .* as csv"),
+        ("a.csv", "grid_cell,n\n5U_1R\n1,2,3\n", "cannot read .* as csv"),
+        ("a.parquet", "5U_1R", "cannot read .* as parquet"),
+        ("a.parquet", "", "cannot read .* as parquet"),
+    ],
+)
+def test_a_list_that_is_no_list_is_an_error_that_names_the_file(tmp_path, name, content, message):
+    with pytest.raises(InputError, match=message) as caught:
+        read_cells([write(tmp_path / name, content)])
+    assert str(tmp_path / name) in str(caught.value)
+
+
+def test_a_parquet_file_without_the_column_is_an_error(tmp_path):
+    pq.write_table(pa.table({f"c{i}": [1] for i in range(20)}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"has no column grid_cell; it has c0, .*, c11, …;"):
+        read_cells([str(tmp_path / "a.parquet")])
+
+
+def test_a_parquet_file_that_was_cut_short_is_an_error(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"grid_cell": NAMES}), path)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(InputError, match="cannot read"):
+        read_cells([str(path)])
+
+
+def test_a_folder_a_missing_file_and_no_list_are_errors(tmp_path):
+    with pytest.raises(InputError, match="is a folder; wanted .* metadata.parquet"):
+        read_cells([str(tmp_path)])
+    with pytest.raises(InputError, match="does not exist; wanted"):
+        read_cells([str(tmp_path / "nowhere.txt")])
+    with pytest.raises(InputError, match="no list of cells was given"):
+        read_cells([])

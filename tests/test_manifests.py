@@ -1,0 +1,114 @@
+import re
+
+import pytest
+import rasterio
+import yaml
+
+from minortom.errors import InputError
+from minortom.manifests import find_manifest, load_manifest, manifest_paths
+
+
+@pytest.fixture
+def content() -> dict:
+    path, _ = find_manifest("igbp")
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def load(tmp_path, content):
+    path = tmp_path / "some.yaml"
+    path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    return load_manifest(path)
+
+
+@pytest.mark.parametrize("path", manifest_paths(), ids=lambda path: path.stem)
+def test_every_manifest_loads_and_says_where_its_data_come_from(path):
+    manifest = load_manifest(path)
+    assert manifest.name == path.stem
+    assert manifest.url.startswith("https://")
+    assert "doi.org" in manifest.citation
+    assert manifest.licence in manifest.credit()
+
+
+def test_the_legends_are_koppen_worldcover_and_igbp():
+    names = [load_manifest(path).legend.name for path in manifest_paths()]
+    assert sorted(names) == ["igbp", "koppen", "worldcover"]
+
+
+def test_koppen_classes_follow_the_letters_of_the_scheme():
+    # A by number; B by dryness and heat; C and D by dry season, then by summer; E.
+    letters = ["Af", "Am", "Aw", *(b + h for b in ("BW", "BS") for h in "hk")]
+    letters += ["C" + s + t for s in "swf" for t in "abc"]
+    letters += ["D" + s + t for s in "swf" for t in "abcd"] + ["ET", "EF"]
+    legend = find_manifest("koppen")[1].legend
+    assert legend.classes == dict(enumerate(letters, start=1))
+
+
+def test_worldcover_classes_are_those_written_in_the_real_tile(real_data):
+    with rasterio.open(
+        real_data / "descriptors" / "ESA_WorldCover_10m_2021_v200_N00E006_Map.tif"
+    ) as tile:
+        rows = re.findall(r"(\d+)\s+(.+)", tile.tags()["legend"])
+    legend = find_manifest("worldcover")[1].legend
+    assert {int(code): name.lower().replace("/", " ").replace("-", " ").split()[:2]
+            for code, name in rows} == {
+        code: name.split("_")[:2] for code, name in legend.classes.items()
+    }  # fmt: skip
+
+
+def test_the_crosswalk_keeps_the_meaning_of_the_names():
+    igbp, worldcover = find_manifest("igbp")[1].legend, find_manifest("worldcover")[1].legend
+    meaning = {
+        "water": "permanent_water", "forests": "tree_cover", "shrublands": "shrubland",
+        "woody_savannas": "tree_cover", "savannas": "grassland", "grasslands": "grassland",
+        "wetlands": "herbaceous_wetland", "crop": "cropland", "urban": "built_up",
+        "snow": "snow_and_ice", "barren": "bare_sparse_vegetation",
+    }  # fmt: skip
+    for code, name in igbp.classes.items():
+        expected = next(to for part, to in meaning.items() if part in name)
+        assert worldcover.classes[igbp.crosswalk.codes[code]] == expected, name
+
+
+def test_an_unknown_legend_is_an_error_that_names_the_known_ones():
+    with pytest.raises(InputError, match="'corine'; there are igbp, koppen, worldcover"):
+        find_manifest("corine")
+
+
+def test_a_manifest_need_not_have_a_legend(tmp_path, content):
+    del content["legend"]
+    assert load(tmp_path, content).legend is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.pop("licence"), "the key licence is missing"),
+        (lambda m: m.update(license="x"), "unknown key license"),
+        (lambda m: m["legend"].update(colours={}), "unknown key colours"),
+        (lambda m: m["legend"].pop("classes"), "wanted keys and values under classes"),
+        (lambda m: m["legend"].update(nodata=255), "wanted a list under nodata"),
+        (lambda m: m["legend"].update(classes={}), "found 'no classes'"),
+        (lambda m: m["legend"]["classes"].update({256: "far"}), "found 256"),
+        (lambda m: m["legend"]["classes"].update({"7": "text"}), "found '7'"),
+        (lambda m: m["legend"]["classes"].update({7: "a/b"}), "found 'a/b'"),
+        (lambda m: m["legend"].update(nodata=[0]), "0 is a class and nodata"),
+        (lambda m: m["legend"]["crosswalk"]["codes"].pop(3), "must name each class"),
+        (lambda m: m["legend"]["crosswalk"].pop("to"), "the key to is missing"),
+        (lambda m: m["legend"]["crosswalk"].update(codes=[1]), "under crosswalk.codes"),
+    ],
+)
+def test_a_manifest_that_is_wrong_is_an_error_that_says_where(tmp_path, content, change, message):
+    change(content)
+    with pytest.raises(InputError, match=message) as caught:
+        load(tmp_path, content)
+    assert "some.yaml is no manifest" in str(caught.value)
+
+
+def test_a_file_that_is_no_yaml_or_not_there_is_an_error(tmp_path):
+    with pytest.raises(InputError, match="cannot read the manifest"):
+        load_manifest(tmp_path / "nowhere.yaml")
+    (tmp_path / "a.yaml").write_text("a: [", encoding="utf-8")
+    with pytest.raises(InputError, match="cannot read the manifest"):
+        load_manifest(tmp_path / "a.yaml")
+    (tmp_path / "a.yaml").write_text("- 1", encoding="utf-8")
+    with pytest.raises(InputError, match="is no manifest"):
+        load_manifest(tmp_path / "a.yaml")
