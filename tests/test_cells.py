@@ -71,6 +71,8 @@ def test_hashes_do_not_depend_on_order_or_repetition(tmp_path):
     other = write(tmp_path / "other.txt", "3D_2L")
     assert hash_cells([one, other]) == hash_cells([other, one, other])
     assert hash_cells([one]) != hash_cells([other])
+    several = [write(tmp_path / f"{i}.txt", f"{i}U_1R") for i in range(9)]
+    assert list(hash_cells(several).values()) == sorted(hash_cells(several).values())
     assert hash_cells([one, "grid"])["cells"] == "grid"
 
 

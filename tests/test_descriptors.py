@@ -44,6 +44,12 @@ def test_nodata_of_the_legend_and_of_the_file_are_no_class(tmp_path):
     assert codes_at(path, [0.5, 1.5, 2.5, 3.5], [0.5] * 4) == [1, NO_CLASS, NO_CLASS, 30]
 
 
+def test_nodata_may_be_more_than_a_code_can_be(tmp_path):
+    values = np.uint16([[1, 65535]])
+    path = write_map(tmp_path / "a.tif", values, west=0, north=1, step=1, nodata=65535)
+    assert codes_at(path, [0.5, 1.5], [0.5, 0.5]) == [1, NO_CLASS]
+
+
 def test_a_class_that_the_file_calls_nodata_is_no_class(tmp_path):
     path = write_map(tmp_path / "a.tif", np.uint8([[0, 12]]), west=0, north=1, step=1, nodata=0)
     assert codes_at(path, [0.5, 1.5], [0.5, 0.5], legend="igbp") == [NO_CLASS, 40]
