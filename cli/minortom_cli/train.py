@@ -93,7 +93,10 @@ def _steps() -> Iterator[Callable[[int, int, Mapping[str, float]], None]]:
         TextColumn("steps"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"),
         TimeElapsedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task("", total=None)
 
         def move(done: int, total: int, terms: Mapping[str, float]) -> None:

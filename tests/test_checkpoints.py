@@ -1,0 +1,153 @@
+"""Weights on disk: what was saved is loaded, and nothing is ever unpickled."""
+
+import json
+import pickle
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from training_shards import MODEL, learnable_shards
+
+from csmoe_model.checkpoints import load_model, save_model
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.images import Normalise
+from minortom.errors import InputError
+from minortom.provenance import Provenance
+from minortom.shards import ShardSet
+
+CPU = torch.device("cpu")
+PROVENANCE = Provenance(
+    command="train", options={}, inputs={"shards": "ab" * 32}, seed=0, licences=("CC-BY-SA-4.0",)
+)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A model with its folder."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    statistics = ShardSet.open(learnable_shards(folder / "shards", train=4, val=0)).statistics
+    torch.manual_seed(0)
+    model = CSMoE(MODEL)
+    write(folder / "model", model, statistics)
+    return model, statistics, folder / "model"
+
+
+def write(folder, model, statistics):
+    normalise = Normalise(statistics, image_size=MODEL.image_size)
+    save_model(folder, model=model, normalise=normalise, recipe="tiny", provenance=PROVENANCE)
+
+
+@pytest.fixture
+def copy(saved, tmp_path):
+    """The folder, to damage."""
+    return shutil.copytree(saved[2], tmp_path / "model")
+
+
+def test_what_was_saved_is_loaded(saved):
+    model, statistics, folder = saved
+    trained = load_model(folder, device=CPU)
+    assert trained.recipe == "tiny"
+    assert trained.licences == ("CC-BY-SA-4.0",)
+    assert trained.model.config == MODEL
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(trained.model.state_dict()[name], tensor), name
+    for column, of_column in statistics.items():
+        assert trained.normalise.statistics[column]["mean"] == list(of_column["mean"])
+    assert not trained.model.training
+
+
+def test_other_tools_read_the_weights(saved):
+    model, _, folder = saved
+    weights = load_file(folder / "model.safetensors")
+    assert sum(tensor.numel() for tensor in weights.values()) == sum(
+        weight.numel() for weight in model.parameters()
+    )
+
+
+def test_the_same_model_gives_the_same_bytes(saved, tmp_path):
+    model, statistics, folder = saved
+    write(tmp_path / "again", model, statistics)
+    for name in ("model.safetensors", "config.json", "README.md"):
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_a_run_folder_is_a_checkpoint_too(saved, tmp_path):
+    shutil.copytree(saved[2], tmp_path / "run" / "model")
+    assert load_model(tmp_path / "run", device=CPU).model.config == MODEL
+
+
+def test_the_card_tells_the_size_the_licence_and_the_source(saved):
+    card = (saved[2] / "README.md").read_text()
+    millions = sum(weight.numel() for weight in saved[0].parameters()) / 1e6
+    for wanted in (f"{millions:.2f} M parameters", "- CC-BY-SA-4.0", "ab" * 32, "`tiny`"):
+        assert wanted in card
+
+
+def test_a_pickle_is_refused_unread(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (pytest.fail, ("the pickle was opened",))
+
+    path = tmp_path / "model.ckpt"
+    path.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(InputError, match="never unpickled; wanted a run's folder"):
+        load_model(path, device=CPU)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda _: None, "does not exist"),
+        (lambda path: path.mkdir(), "holds no model.safetensors; wanted a run's folder"),
+        (
+            lambda path: (path.mkdir(), (path / "config.yaml").write_text("")),
+            "is not finished: it has no weights yet.*--resume",
+        ),
+    ],
+)
+def test_what_is_no_checkpoint_is_refused(tmp_path, make, message):
+    make(tmp_path / "run")
+    with pytest.raises(InputError, match=message):
+        load_model(tmp_path / "run", device=CPU)
+
+
+def test_truncated_weights_are_refused(copy):
+    path = copy / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match="does not hold the weights of its config.json"):
+        load_model(copy, device=CPU)
+
+
+def test_weights_of_another_model_are_refused(copy):
+    path = copy / "model.safetensors"
+    weights = load_file(path)
+    weights.pop(next(iter(weights)))
+    save_file(weights, path)
+    with pytest.raises(InputError, match="does not hold the weights of its config.json"):
+        load_model(copy, device=CPU)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda config: config.pop("statistics"), "config.json is damaged"),
+        (lambda config: config.pop("minortom"), "config.json is damaged"),
+        (lambda config: config["model"].update(widht=3), "unknown model option widht"),
+        (lambda config: config["model"].update(width=64), "does not hold the weights"),
+    ],
+)
+def test_a_damaged_configuration_is_refused(copy, change, message):
+    path = copy / "config.json"
+    config = json.loads(path.read_text())
+    change(config)
+    path.write_text(json.dumps(config))
+    with pytest.raises(InputError, match=message):
+        load_model(copy, device=CPU)
+
+
+@pytest.mark.parametrize("text", ["[]", "{", "\xff"])
+def test_a_configuration_that_is_no_json_object_is_refused(copy, text):
+    (copy / "config.json").write_text(text, encoding="latin-1")
+    with pytest.raises(InputError, match=r"config\.json"):
+        load_model(copy, device=CPU)

@@ -1,0 +1,88 @@
+"""`csmoe embed` as a user types it: what it prints, and how it ends."""
+
+import json
+import signal
+
+import pytest
+import torch
+from minortom_cli.console import run
+from minortom_cli.model import app
+from test_embed import write_model
+from training_shards import learnable_shards
+
+from minortom.shards import ShardSet
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli-embed")
+    learnable_shards(folder / "shards", train=6, val=2)
+    write_model(folder / "model", ShardSet.open(folder / "shards"))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def terminate():
+    """`run` takes SIGTERM over for good."""
+    former = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, former)
+
+
+def embed(*arguments):
+    return run(app, ["embed", *(str(argument) for argument in arguments)])
+
+
+def one_line(text):
+    """The only line of an error."""
+    lines = text.strip().splitlines()
+    assert len(lines) == 1, text
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def test_it_writes_vectors_and_picture_and_tells_in_json(folder, tmp_path, capsys):
+    out, picture = tmp_path / "e.parquet", tmp_path / "n.png"
+    words = (folder / "model", folder / "shards", "--out", out, "--neighbours", picture, "--json")
+    assert embed(*words) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == {
+        "status": "embedded", "patches": 8, "width": 32, "embeddings": str(out),
+        "neighbours": str(picture),
+    }  # fmt: skip
+    assert out.is_file()
+    assert picture.is_file()
+
+    picture.unlink()
+    assert embed(*words) == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "up to date"
+    assert picture.is_file()
+
+
+def test_another_file_is_replaced_only_when_allowed(folder, tmp_path, capsys):
+    out = tmp_path / "e.parquet"
+    out.write_text("something else")
+    words = (folder / "model", folder / "shards", "--out", out, "--workers", "1")
+    assert embed(*words) == 1
+    assert "--overwrite" in one_line(capsys.readouterr().err)
+    assert out.read_text() == "something else"
+    assert embed(*words, "--overwrite") == 0
+    assert "embedded" in capsys.readouterr().out
+
+
+def test_a_pickled_checkpoint_is_one_line(folder, tmp_path, capsys):
+    torch.save({}, tmp_path / "last.ckpt")
+    out = tmp_path / "e.parquet"
+    assert embed(tmp_path / "last.ckpt", folder / "shards", "--out", out) == 1
+    assert "never unpickled" in one_line(capsys.readouterr().err)
+    assert not out.exists()
+
+
+def test_shards_that_are_none_are_one_line(folder, tmp_path, capsys):
+    assert embed(folder / "model", tmp_path, "--out", tmp_path / "e.parquet") == 1
+    assert "is no folder of shards" in one_line(capsys.readouterr().err)
+
+
+def test_wrong_usage_is_exit_2(folder, capsys):
+    assert embed(folder / "model", folder / "shards") == 2
+    assert "Error" in capsys.readouterr().err

@@ -1,0 +1,200 @@
+"""`csmoe train` as a user types it: what it prints, and how it ends."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from minortom_cli.console import run
+from minortom_cli.model import app, train_app
+from training_shards import learnable_shards
+
+from csmoe_model.run_log import RunLog
+
+SHORT = ("--recipe", "tiny", "--steps", "2", "--batch-size", "4", "--image-size", "16")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_steps():
+    """One thread is fastest for these sizes."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    return str(learnable_shards(tmp_path_factory.mktemp("cli") / "shards", train=10, val=2))
+
+
+@pytest.fixture
+def terminate():
+    """`run` takes SIGTERM over for good."""
+    former = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, former)
+
+
+pytestmark = pytest.mark.usefixtures("terminate")
+
+
+def train(*arguments, program=app):
+    return run(program, (["train"] if program is app else []) + [str(a) for a in arguments])
+
+
+def one_line(text):
+    """The only line of an error."""
+    lines = text.strip().splitlines()
+    assert len(lines) == 1, text
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def test_a_run_leaves_everything_in_its_folder_and_tells_in_json(shards, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert train(shards, "--out", out, *SHORT, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["status"] == "trained"
+    assert (told["steps"], told["epochs"]) == (2, 1)
+    assert told["loss"] > 0
+    assert told["val_loss"] > 0
+    found = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    assert found == {
+        "config.yaml", "log.csv", "checkpoints/last.ckpt", "curve.png",
+        "model/model.safetensors", "model/config.json", "model/README.md",
+    }  # fmt: skip
+
+    assert train(shards, "--out", out, *SHORT, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {**told, "status": "up to date"}
+
+
+def test_csmoe_train_is_the_same_command(shards, tmp_path, capsys):
+    assert train(shards, "--out", tmp_path / "run", *SHORT, program=train_app) == 0
+    assert "trained" in capsys.readouterr().out
+
+
+def test_every_option_reaches_the_configuration(shards, tmp_path):
+    given = {
+        "seed": 3, "batch_size": 5, "lr": 0.003, "warmup": 0.5, "weight_decay": 0.1,
+        "grad_clip": 2.0, "log_every": 2, "val_every": 1, "epochs": 1,
+    }  # fmt: skip
+    of_model = {
+        "mask_ratio": 0.75, "image_size": 16, "logit_scale": 0.5, "rep_weight": 0.2,
+        "bal_weight": 0.3,
+    }  # fmt: skip
+    words = []
+    for name, value in {**given, **of_model}.items():
+        words += [f"--{name.replace('_', '-')}", str(value)]
+    words += ["--no-flips", "--workers", "1", "--save-every", "1", "--recipe", "tiny"]
+    assert train(shards, "--out", tmp_path / "run", *words) == 0
+    config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert {name: config["train"][name] for name in given} == given
+    assert {name: config["model"][name] for name in of_model} == of_model
+    assert config["train"]["flips"] is False
+    assert config["train"]["steps"] is None
+    assert config["recipe"] == "tiny"
+    assert config["minortom"]["seed"] == 3
+
+
+def test_another_run_in_the_folder_is_replaced_only_when_allowed(shards, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert train(shards, "--out", out, *SHORT) == 0
+    assert train(shards, "--out", out, *SHORT, "--seed", "1") == 1
+    error = one_line(capsys.readouterr().err)
+    assert "train.seed is 0 there and 1 here" in error
+    assert "--overwrite" in error
+    assert train(shards, "--out", out, *SHORT, "--seed", "1", "--overwrite") == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--recipe", "huge"), "no recipe 'huge'; there are csmoe-b32"),
+        (("--recipe", "tiny", "--batch-size", "11"), "batch of 11 pairs is larger"),
+        (("--recipe", "tiny", "--image-size", "60"), "60 is no multiple of patch_size 8"),
+        (("--recipe", "tiny", "--steps", "2", "--epochs", "2"), "epochs or steps"),
+        (("--recipe", "tiny", "--lr", "0"), "lr must be above 0"),
+        (("--recipe", "tiny", "--mask-ratio", "1"), "mask_ratio must be above 0 and below 1"),
+        (("--recipe", "tiny", "--batch-size", "4", "--resume"), "--resume: there is no run in"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(shards, tmp_path, capsys, words, message):
+    assert train(shards, "--out", tmp_path / "run", *words) == 1
+    assert message in one_line(capsys.readouterr().err)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_shards_that_are_none_are_one_line(tmp_path, capsys):
+    assert train(tmp_path / "no", "--out", tmp_path / "run", *SHORT) == 1
+    assert "is no folder of shards" in one_line(capsys.readouterr().err)
+    (tmp_path / "empty").mkdir()
+    assert train(tmp_path / "empty", "--out", tmp_path / "run", *SHORT) == 1
+    assert "it is empty" in one_line(capsys.readouterr().err)
+
+
+def test_a_parent_folder_that_is_not_there_is_one_line(shards, tmp_path, capsys):
+    assert train(shards, "--out", tmp_path / "no" / "run", *SHORT) == 1
+    assert "does not exist; create it first" in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    "words", [("--out",), ("--steps", "0", "--out", "x"), (), ("--save-every", "0", "--out", "x")]
+)
+def test_wrong_usage_is_exit_2(shards, words, capsys):
+    assert train(shards, *words) == 2
+    assert "Error" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_run_between_steps_with_its_code_and_resume_goes_on(
+    shards, tmp_path, number, code
+):
+    out = tmp_path / "run"
+    program = [shutil.which("csmoe-train", path=str(Path(sys.executable).parent)) or "csmoe-train"]
+    words = [shards, "--out", str(out), "--recipe", "tiny", "--batch-size", "4"]
+    process = subprocess.Popen(
+        [*program, *words, "--steps", "100000", "--image-size", "16"],
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    log = RunLog(out / "log.csv")
+    deadline = time.monotonic() + 120
+    while not (log.path.exists() and log.rows("train")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == code, told
+    assert "stopped after step" in told
+    assert "Traceback" not in told
+    stopped = torch.load(out / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert stopped == int(log.rows("train")[-1]["step"])
+    assert not (out / "model").exists()
+
+
+def test_resume_needs_no_options_again(shards, tmp_path, capsys, monkeypatch):
+    from csmoe_model import keeper
+
+    out, calls = tmp_path / "run", []
+
+    def interrupt_the_second(run_, loader, *, should_stop):
+        del run_, loader, should_stop
+        calls.append(1)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keeper, "validation_terms", interrupt_the_second)
+        words = (*SHORT[:2], "--steps", "9", *SHORT[4:], "--val-every", "3")
+        assert train(shards, "--out", out, *words) == 130
+    capsys.readouterr()
+    assert train(shards, "--out", out, "--resume", "--lr", "0.5") == 1
+    assert "train.lr is 0.002 there and 0.5 here" in one_line(capsys.readouterr().err)
+    assert train(shards, "--out", out, "--resume", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 9

@@ -1,0 +1,196 @@
+"""Embeddings: the right vector in the right row, in a file that other tools open."""
+
+import json
+
+import geopandas
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.metrics.pairwise import cosine_similarity
+from training_shards import MODEL, learnable_shards
+
+from csmoe_model import neighbours
+from csmoe_model.checkpoints import load_model, save_model
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.curves import draw_curve
+from csmoe_model.embed import embed, encode_shards, read_vectors
+from csmoe_model.images import Normalise
+from csmoe_model.neighbours import choose_queries, nearest
+from csmoe_model.run_log import COLUMNS, RunLog
+from minortom.errors import InputError, OutputExistsError
+from minortom.provenance import Provenance
+from minortom.shards import ShardSet
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Shards of 14 patches and a model that nobody trained."""
+    folder = tmp_path_factory.mktemp("embed")
+    learnable_shards(folder / "shards", train=9, val=3, test=2)
+    write_model(folder / "model", ShardSet.open(folder / "shards"))
+    return folder
+
+
+def write_model(out, shards, seed=0):
+    torch.manual_seed(seed)
+    save_model(
+        out, model=CSMoE(MODEL), normalise=Normalise(shards.statistics, image_size=16),
+        recipe="tiny", provenance=Provenance(command="train", options={}, inputs={"shards": "-"}),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def embedded(folder):
+    embed(folder / "model", folder / "shards", folder / "e.parquet")
+    return folder / "e.parquet"
+
+
+def test_geopandas_reads_three_rows_a_patch_at_its_place(folder, embedded):
+    found = geopandas.read_parquet(embedded)
+    assert found["sensor"].tolist() == ["s2", "s1", "both"] * 14
+    wanted = ShardSet.open(folder / "shards").metadata(["grid_cell", "split", "lat", "lon"])
+    patches = found[found["sensor"] == "s1"]
+    for name in wanted.column_names:
+        assert patches[name].tolist() == wanted[name].to_pylist()
+    assert found.crs.to_epsg() in (4326, None)
+    np.testing.assert_array_equal(found.geometry.x, found["lon"])
+    np.testing.assert_array_equal(found.geometry.y, found["lat"])
+
+
+def test_a_vector_is_the_cls_token_of_that_patch_alone(folder, embedded):
+    shards = ShardSet.open(folder / "shards")
+    trained = load_model(folder / "model", device=torch.device("cpu"))
+    buffers = shards.buffers(1)
+    for number in (0, 8, 13):
+        shards.read_into(number, buffers, 0)
+        images = trained.normalise({c: torch.from_numpy(a) for c, a in buffers.items()})
+        with torch.no_grad():
+            for sensor in ("s2", "s1"):
+                wanted = trained.model.encode(**{sensor: images[sensor]})[sensor][0].numpy()
+                found = read_vectors(embedded, sensor)[number]
+                np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_both_is_the_mean_of_the_two(embedded):
+    s2, s1, both = (read_vectors(embedded, name) for name in ("s2", "s1", "both"))
+    np.testing.assert_allclose(both, (s2 + s1) / 2, atol=1e-6)
+    assert both.shape == (14, 32)
+
+
+def test_images_are_normalised_with_the_statistics_of_the_training_data(folder, tmp_path):
+    brighter = learnable_shards(tmp_path / "shards", train=3, val=11)
+    trained = load_model(folder / "model", device=torch.device("cpu"))
+    data = ShardSet.open(brighter)
+    assert data.statistics != ShardSet.open(folder / "shards").statistics
+    buffers = data.buffers(1)
+    data.read_into(0, buffers, 0)
+    statistics = ShardSet.open(folder / "shards").statistics
+    images = Normalise(statistics, image_size=16)(
+        {column: torch.from_numpy(array) for column, array in buffers.items()}
+    )
+    with torch.no_grad():
+        wanted = trained.model.encode(s2=images["s2"])["s2"][0].numpy()
+    np.testing.assert_allclose(encode_shards(trained, data)["s2"][0], wanted, atol=1e-5)
+
+
+def test_progress_ends_at_all_patches(folder):
+    told = []
+    trained = load_model(folder / "model", device=torch.device("cpu"))
+    encode_shards(
+        trained, ShardSet.open(folder / "shards"), on_progress=lambda *now: told.append(now)
+    )
+    assert told[-1] == (14, 14)
+
+
+def test_the_file_is_up_to_date_until_weights_or_shards_change(folder, tmp_path):
+    out = tmp_path / "e.parquet"
+    first = embed(folder / "model", folder / "shards", out)
+    assert (first["status"], first["patches"], first["width"]) == ("embedded", 14, 32)
+    written = out.read_bytes()
+    assert embed(folder / "model", folder / "shards", out)["status"] == "up to date"
+
+    write_model(tmp_path / "other", ShardSet.open(folder / "shards"), seed=1)
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        embed(tmp_path / "other", folder / "shards", out)
+    assert out.read_bytes() == written
+    embed(tmp_path / "other", folder / "shards", out, overwrite=True)
+    assert out.read_bytes() != written
+    embed(folder / "model", folder / "shards", out, overwrite=True, workers=3)
+    assert out.read_bytes() == written
+    assert json.loads((tmp_path / "e.parquet.run.json").read_text())["finished"]
+
+
+def test_a_folder_for_the_picture_must_be_there_before_anything_is_written(folder, tmp_path):
+    with pytest.raises(InputError, match="--neighbours .* does not exist"):
+        embed(
+            folder / "model", folder / "shards", tmp_path / "e.parquet",
+            neighbours=tmp_path / "no" / "n.png",
+        )  # fmt: skip
+    assert not (tmp_path / "e.parquet").exists()
+
+
+def test_nearest_agrees_with_scikit_learn():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(3, 1, (30, 5)).astype(np.float32)
+    queries = np.array([4, 0, 29])
+    found, cosine = nearest(vectors, queries, 6)
+    similarity = cosine_similarity(vectors - vectors.mean(0))
+    np.fill_diagonal(similarity, -2)
+    wanted = np.argsort(-similarity[queries], axis=1)[:, :6]
+    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_allclose(
+        cosine, np.take_along_axis(similarity[queries], wanted, 1), atol=1e-5
+    )
+
+
+def test_there_are_at_most_as_many_neighbours_as_other_patches():
+    found, _ = nearest(np.eye(3, dtype=np.float32), np.array([0]), 5)
+    assert sorted(found[0]) == [1, 2]
+
+
+def test_every_group_is_queried_before_any_twice():
+    groups = ["a"] * 5 + ["b"] * 2 + ["c"]
+    assert choose_queries(groups, 3).tolist() == [0, 5, 7]
+    assert choose_queries(groups, 5).tolist() == [0, 1, 5, 6, 7]
+    assert choose_queries(groups, 99).tolist() == list(range(8))
+
+
+def test_the_sheet_shows_as_many_rows_as_queries(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(neighbours, "_NUM_QUERIES", 2)
+    monkeypatch.setattr(neighbours, "_NUM_NEIGHBOURS", 2)
+    embed(
+        folder / "model", folder / "shards", tmp_path / "e.parquet",
+        neighbours=tmp_path / "n.png",
+    )  # fmt: skip
+    with Image.open(tmp_path / "n.png") as picture:
+        assert picture.format == "PNG"
+        assert picture.height > picture.width > 300
+
+
+def test_true_colour_is_reflectance_and_radar_is_db(folder):
+    data = ShardSet.open(folder / "shards")
+    true_colour, radar = neighbours._pictures(data, 3)
+    buffers = data.buffers(1)
+    data.read_into(3, buffers, 0)
+    red = buffers["s2_10m"][0, 2] * 1e-4  # B04
+    np.testing.assert_allclose(
+        true_colour[..., 0], np.clip(red / 0.35, 0, 1) ** (1 / 1.8), atol=1e-5
+    )
+    vh_db = buffers["s1"][0, 1] * 0.01
+    np.testing.assert_allclose(radar[..., 1], np.clip((vh_db + 27) / 22, 0, 1), atol=1e-5)
+
+
+def test_the_curve_of_the_same_log_is_the_same_picture(tmp_path):
+    log = RunLog(tmp_path / "log.csv")
+    log.start()
+    for step in range(1, 61):
+        values = dict.fromkeys(COLUMNS[3:], 1 / step)
+        log.append({"epoch": 0, "step": step, "split": "train", **values})
+        if not step % 20:
+            log.append({"epoch": 0, "step": step, "split": "val", **values, "lr": ""})
+    for name in ("a.png", "b.png"):
+        draw_curve(log, tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size == (1210, 660)
