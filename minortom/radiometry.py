@@ -80,7 +80,10 @@ def decibels(power: NDArray[np.floating], nodata: float | None) -> NDArray[np.in
     if nodata is not None:
         valid &= power != nodata
     # In float64: float32 logarithms would round some pixels to the neighbouring step.
-    steps = np.log10(power, where=valid, out=np.zeros(power.shape), dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steps: NDArray[np.float64] = np.log10(power, dtype=np.float64)
     steps *= 10 / S1.scale
-    steps = np.clip(np.rint(steps), S1.nodata + 1, _MAX_INT16)
-    return np.where(valid, steps, S1.nodata).astype(np.int16)
+    np.rint(steps, out=steps)
+    np.clip(steps, S1.nodata + 1, _MAX_INT16, out=steps)
+    steps[~valid] = S1.nodata
+    return steps.astype(np.int16)

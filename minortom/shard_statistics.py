@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from minortom.sensors import GROUPS
 
-_MAX_PIXELS = 2**20
-"""Squares of so many 16-bit values add up to less than 2**53, where float64 is exact."""
+_PIXELS_AT_ONCE = 2**16
+"""So many fit a processor's cache; and up to 2**21 squares of 16-bit values add up to less than
+2**53, below which float64 holds every whole number exactly."""
+_MAX_PATCH_PIXELS = 2**21
 
 
 @dataclass(kw_only=True)
@@ -34,13 +36,15 @@ class BandSums:
             if not len(patches):
                 continue
             per_patch = patches[0, 0].size
-            step = max(1, _MAX_PIXELS // per_patch)
+            assert per_patch <= _MAX_PATCH_PIXELS, per_patch
+            step = max(1, _PIXELS_AT_ONCE // per_patch)
             self.num_pixels[column] += len(patches) * per_patch
             for band in range(patches.shape[1]):
                 for first in range(0, len(patches), step):
                     values = patches[first : first + step, band].astype(np.float64).ravel()
                     self.sums[column][band] += int(values.sum())
-                    self.squares[column][band] += int(np.dot(values, values))
+                    # Not np.dot: its threads would get in the way of the other workers.
+                    self.squares[column][band] += int(np.einsum("i,i->", values, values))
 
     def add(self, other: "BandSums") -> None:
         """Take in what another one counted."""
