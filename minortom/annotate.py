@@ -97,17 +97,8 @@ def annotate_file(
     started = now()
     climate_map = Descriptor.of(climate, legend=climate_legend)
     landcover_map = Descriptor.of(landcover, legend=landcover_legend)
-    provenance = Provenance(
-        command="annotate",
-        options={
-            "climate_legend": climate_legend,
-            "landcover_legend": landcover_legend,
-            "bbox": None if bbox is None else bbox.as_list(),
-        },
-        inputs={**hash_cells(cells), **_hashes("climate", climate_map),
-                **_hashes("landcover", landcover_map)},
-        licences=tuple(dict.fromkeys(d.manifest.credit() for d in (climate_map, landcover_map))),
-    )  # fmt: skip
+    provenance = _provenance(cells, climate_map, landcover_map, bbox)
+    _refuse_an_input(out, [*cells, climate, landcover])
     if is_up_to_date(out, provenance, overwrite=overwrite):
         strata = read_table(out, ["stratum"], made_by=MADE_BY)["stratum"]
         return AnnotateSummary(
@@ -116,11 +107,7 @@ def annotate_file(
     wanted = _inside(read_cells(cells), bbox)
     table, dropped = annotate(wanted, climate_map, landcover_map, on_progress=on_progress)
     if not len(table):
-        reasons = ", ".join(f"{n:,} {k.replace('_', ' ')}" for k, n in asdict(dropped).items() if n)
-        raise InputError(
-            f"none of {len(wanted):,} cells has a class in both maps ({reasons}); "
-            "give maps that cover the cells"
-        )
+        raise InputError(_about_no_tile(dropped, len(wanted)))
     summary = AnnotateSummary(
         out=out, up_to_date=False, cells_in=len(wanted), dropped=dropped, tiles=len(table),
         strata=_n_distinct(table["stratum"]),
@@ -192,6 +179,35 @@ def _inside(cells: Cells, bbox: BBox | None) -> Cells:
             "wanted W,S,E,N in degrees"
         )
     return inside
+
+
+def _provenance(
+    cells: Sequence[str], climate: Descriptor, landcover: Descriptor, bbox: BBox | None
+) -> Provenance:
+    return Provenance(
+        command="annotate",
+        options={
+            "climate_legend": climate.legend,
+            "landcover_legend": landcover.legend,
+            "bbox": None if bbox is None else bbox.as_list(),
+        },
+        inputs=hash_cells(cells) | _hashes("climate", climate) | _hashes("landcover", landcover),
+        licences=tuple(dict.fromkeys(d.manifest.credit() for d in (climate, landcover))),
+    )
+
+
+def _about_no_tile(dropped: Dropped, n_cells: int) -> str:
+    reasons = ", ".join(f"{n:,} {k.replace('_', ' ')}" for k, n in asdict(dropped).items() if n)
+    return (
+        f"none of {n_cells:,} cells has a class in both maps ({reasons}); "
+        "give maps that cover the cells"
+    )
+
+
+def _refuse_an_input(out: Path, inputs: Sequence[str | Path]) -> None:
+    """Keep ``--overwrite`` from replacing what the result is made of."""
+    if out.exists() and any(Path(path).exists() and out.samefile(path) for path in inputs):
+        raise InputError(f"--out {out} is one of the inputs; give another --out")
 
 
 def _hashes(role: str, descriptor: Descriptor) -> dict[str, str]:

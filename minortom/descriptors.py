@@ -28,6 +28,8 @@ class Descriptor:
     """A categorical map with its meaning."""
 
     path: Path
+    legend: str
+    """Name of the legend."""
     manifest: Manifest
     manifest_path: Path
     names: Mapping[int, str]
@@ -53,8 +55,8 @@ class Descriptor:
         table = np.full(MAX_CODE + 1, NO_CLASS, dtype=np.int16)
         table[list(codes)] = list(codes.values())
         return cls(
-            path=path, manifest=manifest, manifest_path=manifest_path, names=names, table=table,
-            known=frozenset((*codes, *manifest.legend.nodata)),
+            path=path, legend=legend, manifest=manifest, manifest_path=manifest_path, names=names,
+            table=table, known=frozenset((*codes, *manifest.legend.nodata)),
         )  # fmt: skip
 
     def codes_at(
@@ -102,10 +104,9 @@ class Descriptor:
         return {int(v) for v in values if int(v) not in self.known and v != nodata}
 
     def _about_unknown(self, values: list[int]) -> str:
-        assert self.manifest.legend is not None
         shown = ", ".join(map(str, values[:10])) + (", …" if len(values) > 10 else "")
         return (
-            f"{self.path} holds values that the legend {self.manifest.legend.name} does not know: "
+            f"{self.path} holds values that the legend {self.legend} does not know: "
             f"{shown}; it knows {', '.join(map(str, sorted(self.known)))}; choose another legend "
             "or correct the map"
         )

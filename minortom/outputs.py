@@ -27,10 +27,13 @@ def is_up_to_date(out: Path, provenance: Provenance, *, overwrite: bool, record:
 
     Raises:
         OutputExistsError: If something else is there and ``overwrite`` is false.
-        InputError: If the folder that ``out`` goes into does not exist or is no folder.
+        InputError: If the folder that ``out`` goes into does not exist or is no folder, or
+            if ``out`` is a folder where a file is wanted.
     """
     if not out.parent.is_dir():
         raise InputError(f"--out {out}: the folder {out.parent} does not exist; create it first")
+    if out.is_dir() and not record:
+        raise InputError(f"--out {out} is a folder; wanted the name of a file")
     if not out.exists():
         return False
     stored = stored_provenance(out / record if record else out)

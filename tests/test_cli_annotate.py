@@ -108,13 +108,15 @@ def test_a_missing_option_ends_with_2(arguments, capsys):
         ("--climate", "nowhere.tif", "nowhere.tif does not exist"),
         ("--landcover", "cells.txt", "cannot read the map"),
         ("--out", "no/folder/a.parquet", "does not exist; create it first"),
+        ("--out", "", "is a folder; wanted the name of a file"),
+        ("--out", "climate.tif", "is one of the inputs; give another --out"),
         ("--landcover-legend", "corine", "there are igbp, koppen, worldcover"),
         ("--landcover-legend", "igbp", "does not know: 40"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_1(arguments, tmp_path, capsys, option, value, message):
     path = value if "legend" in option else str(tmp_path / value)
-    assert run(app, [*arguments, option, path]) == 1
+    assert run(app, [*arguments, option, path, "--overwrite"]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith("error: ")
