@@ -1,0 +1,202 @@
+"""Pictures of a selection: where its tiles are, and how far apart.
+
+PNG as bytes; the same input gives the same bytes. Nothing here opens a window or keeps a
+global figure.
+"""
+
+import io
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap, LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Points = tuple[FloatArray, FloatArray]
+"""Longitude and latitude [n], degrees."""
+
+COLOURS = {
+    "full": "#9aa0a6", "random": "#d1495b", "farthest-point": "#edae49", "selection": "#00798c",
+}  # fmt: skip
+"""One colour for each set, in every picture."""
+
+_LAND, _SHADE, _COAST, _INK = "#f3f2ee", "#dddad2", "#8d8a83", "#2b2b2b"
+_DENSITY = LinearSegmentedColormap.from_list(  # light to dark on light land, no grey in it
+    "density", ["#fde28a", "#f6a13c", "#d8443c", "#8c1d5a", "#2d0b45"]
+)
+_DPI = 180
+_WIDTH_IN = 8.0
+
+
+def density_map(panels: Mapping[str, Points], *, annotated: Points) -> bytes:
+    """Draw the tiles in each 1° x 1° square, one map a panel below each other (as in Fig. 3).
+
+    Args:
+        panels: Title -> its tiles.
+        annotated: All tiles that there were to choose from; their squares are shaded.
+
+    Returns:
+        A PNG; all panels share one logarithmic scale of colours.
+    """
+    counts = {title: density(*points) for title, points in panels.items()}
+    candidates = np.ma.masked_equal(density(*annotated) > 0, False)
+    west, south, east, north = _extent(*annotated)
+    top = max(2, *(int(count.max()) for count in counts.values()))
+    map_in = (_WIDTH_IN - 0.6) * (north - south) / (east - west)
+    height_in = len(panels) * (map_in + 0.42) + 0.72
+    figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=_DPI, layout="constrained")
+    axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
+    on_earth = share_on_land(*annotated) > 0.5
+    for ax, (title, count) in zip(axes, counts.items(), strict=True):
+        draw_background(ax, land=on_earth)
+        squares = {"origin": "lower", "extent": (-180, 180, -90, 90), "interpolation": "nearest"}
+        ax.imshow(candidates, cmap=ListedColormap([_SHADE]), zorder=2, **squares)
+        picture = ax.imshow(
+            np.ma.masked_equal(count, 0), cmap=_DENSITY, norm=LogNorm(1, top), zorder=3, **squares
+        )
+        ax.set(xlim=(west, east), ylim=(south, north), aspect="equal")
+        ax.set_title(title, loc="left", fontsize=10, color=_INK)
+        _degrees(ax)
+    bar = figure.colorbar(
+        picture, ax=axes.tolist(), location="bottom", aspect=60, shrink=0.6, pad=0.02
+    )
+    ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200) if tick <= top]
+    bar.set_ticks(ticks, labels=[str(tick) for tick in ticks], minor=False)
+    bar.ax.minorticks_off()
+    bar.set_label("tiles in a square of 1° × 1°", fontsize=9, color=_INK)
+    bar.ax.tick_params(labelsize=8, colors=_INK)
+    return png(figure)
+
+
+def strata_chart(available: IntArray, chosen: IntArray) -> bytes:
+    """Draw the tiles that each stratum has and those chosen of it, largest stratum first.
+
+    Args:
+        available: [S] tiles a stratum.
+        chosen: [S] tiles chosen of it.
+    """
+    order = np.argsort(-available, kind="stable")
+    rank = np.arange(1, len(order) + 1)
+    figure = Figure(figsize=(_WIDTH_IN, 3.4), dpi=_DPI, layout="constrained")
+    ax = figure.subplots()
+    ax.bar(rank, available[order], width=1, color="#d5d8da", label="annotated")
+    ax.bar(rank, chosen[order], width=1, color=COLOURS["selection"], label="selected")
+    ax.set(yscale="log", xlim=(0.5, len(rank) + 0.5), ylim=(0.7, available.max() * 1.6))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    ax.set_xlabel("stratum, by size", fontsize=9)
+    ax.set_ylabel("tiles", fontsize=9)
+    ax.legend(frameon=False, fontsize=9, loc="upper right")
+    _plain(ax)
+    return png(figure)
+
+
+def distance_chart(distances_km: Mapping[str, FloatArray]) -> bytes:
+    """Draw, for each set, the share of tiles whose nearest other tile is within a distance.
+
+    Args:
+        distances_km: Name of the set (as in ``COLOURS``) -> [n] distances.
+    """
+    figure = Figure(figsize=(_WIDTH_IN, 3.4), dpi=_DPI, layout="constrained")
+    ax = figure.subplots()
+    for name, values in distances_km.items():
+        ordered = np.sort(values)
+        share = np.arange(1, len(ordered) + 1) / len(ordered) * 100
+        some = np.unique(np.linspace(0, len(ordered) - 1, 2000).astype(np.int64))
+        ax.step(ordered[some], share[some], where="post", color=COLOURS[name], lw=2, label=name)
+        ax.axvline(values.mean(), color=COLOURS[name], lw=1, ls=":")
+    longest = max(float(np.quantile(values, 0.995)) for values in distances_km.values())
+    ax.set(xlim=(0, max(longest, 1.0)), ylim=(0, 101))
+    ax.set_xlabel("distance to the nearest other tile of the set, km (dotted: mean)", fontsize=9)
+    ax.set_ylabel("share of tiles, %", fontsize=9)
+    ax.legend(frameon=False, fontsize=9, loc="lower right")
+    _plain(ax)
+    return png(figure)
+
+
+def density(lon_deg: FloatArray, lat_deg: FloatArray) -> IntArray:
+    """Count points in squares of 1°: [180, 360], from 90° S and from 180° W."""
+    row = np.clip(np.floor(lat_deg + 90), 0, 179).astype(np.int64)
+    col = np.floor(lon_deg + 180).astype(np.int64) % 360
+    return np.bincount(row * 360 + col, minlength=180 * 360).reshape(180, 360)
+
+
+def share_on_land(lon_deg: FloatArray, lat_deg: FloatArray) -> float:
+    """Give the share of points on the Earth's land, over a thousand of them at most.
+
+    Tiles of a made-up planet lie anywhere; the Earth's coast lines would only mislead there.
+    """
+    import shapely
+
+    some = np.linspace(0, len(lon_deg) - 1, min(len(lon_deg), 1000)).astype(np.int64)
+    # Coarse coast lines miss islands and shores: half a degree of grace.
+    land = shapely.buffer(shapely.union_all([shapely.polygons(r) for r in coast_lines()]), 0.5)
+    return float(np.mean(shapely.contains_xy(land, lon_deg[some], lat_deg[some])))
+
+
+def draw_background(ax: Axes, *, land: bool) -> None:
+    """Draw land and coast lines (Natural Earth, 1:110 m) over longitude and latitude."""
+    ax.set_facecolor("#fbfcfd")
+    if land:
+        ax.add_collection(
+            PolyCollection(coast_lines(), facecolors=_LAND, edgecolors="none", zorder=1)
+        )
+        ax.add_collection(LineCollection(coast_lines(), colors=_COAST, linewidths=0.5, zorder=4))
+
+
+@cache
+def coast_lines() -> tuple[FloatArray, ...]:
+    """Read the rings of coast lines: [points, 2] in longitude and latitude."""
+    text = (files("minortom") / "coast_lines.json").read_text(encoding="utf-8")
+    return tuple(np.array(ring, dtype=np.float64) for ring in json.loads(text))
+
+
+def png(figure: Figure) -> bytes:
+    """Write a figure; without the version of matplotlib in it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _extent(lon: FloatArray, lat: FloatArray) -> tuple[float, float, float, float]:
+    """Give west, south, east, north with a margin; the whole globe's width where nearly so."""
+    west, east = max(float(lon.min()) - 3, -180.0), min(float(lon.max()) + 3, 180.0)
+    south, north = max(float(lat.min()) - 3, -90.0), min(float(lat.max()) + 3, 90.0)
+    if east - west > 250:
+        west, east = -180.0, 180.0
+    if north - south < (east - west) / 4:  # no slit for tiles along one parallel
+        middle, half = (north + south) / 2, (east - west) / 8
+        south, north = max(middle - half, -90.0), min(middle + half, 90.0)
+    return west, south, east, north
+
+
+def _degrees(ax: Axes) -> None:
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda lon, _: _degree(lon, "E", "W")))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda lat, _: _degree(lat, "N", "S")))
+    west, east = ax.get_xlim()
+    south, north = ax.get_ylim()
+    step = next(s for s in (1, 2, 5, 10, 30, 60) if (east - west) / s <= 12)
+    ax.set_xticks(np.arange(np.ceil(west / step) * step, east + 0.01, step))
+    ax.set_yticks(np.arange(np.ceil(south / step) * step, north + 0.01, step))
+    ax.tick_params(labelsize=7, length=2, colors="#6b6b6b")
+    for spine in ax.spines.values():
+        spine.set_color("#c9c9c9")
+
+
+def _degree(value: float, positive: str, negative: str) -> str:
+    return f"{abs(value):.0f}°{positive if value > 0 else negative if value < 0 else ''}"
+
+
+def _plain(ax: Axes) -> None:
+    ax.grid(axis="y", color="#e6e6e6", lw=0.8)
+    ax.set_axisbelow(True)
+    ax.tick_params(labelsize=8, colors=_INK)
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)

@@ -1,0 +1,73 @@
+"""``minortom report`` as a user types it."""
+
+import json
+
+import pytest
+from minortom_cli.console import run
+from minortom_cli.curate import app
+from test_report import annotated_table, written
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    selection, annotated = written(tmp_path_factory.mktemp("input"), annotated_table(200))
+    return [str(selection), "--annotated", str(annotated)]
+
+
+def test_it_prints_a_row_a_set_and_says_where_the_page_is(files, tmp_path, capsys):
+    assert run(app, ["report", *files, "--out", str(tmp_path / "report")]) == 0
+    shown = capsys.readouterr()
+
+    assert "report.html: written" in shown.err
+    for name in ("full", "random", "farthest-point", "selection"):
+        assert name in shown.out
+    assert (tmp_path / "report" / "report.html").is_file()
+    assert (tmp_path / "report.run.json").is_file()
+
+
+def test_again_it_is_up_to_date_and_json_is_the_result_alone(files, tmp_path, capsys):
+    out = tmp_path / "report"
+    run(app, ["report", *files, "--out", str(out)])
+    made = (out / "metrics.json").stat().st_mtime_ns
+    capsys.readouterr()
+
+    assert run(app, ["report", *files, "--out", str(out), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["up_to_date"] is True
+    assert found["report"] == str(out / "report.html")
+    assert found["rows"] == json.loads((out / "metrics.json").read_text())["rows"]
+    assert (out / "metrics.json").stat().st_mtime_ns == made
+
+
+def test_another_seed_needs_overwrite(files, tmp_path, capsys):
+    command = ["report", *files, "--out", str(tmp_path / "report")]
+    run(app, command)
+    capsys.readouterr()
+
+    assert run(app, [*command, "--seed", "3"]) == 1
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ")
+    assert "\n" not in error
+    assert run(app, [*command, "--seed", "3", "--overwrite"]) == 0
+
+
+@pytest.mark.parametrize("content", [None, b"no parquet"], ids=["missing", "no Parquet"])
+def test_a_file_that_cannot_be_read_is_an_error_of_one_line(files, tmp_path, capsys, content):
+    bad = tmp_path / "bad.parquet"
+    if content is not None:
+        bad.write_bytes(content)
+
+    for command in (
+        [str(bad), *files[1:]],
+        [files[0], "--annotated", str(bad)],
+    ):
+        assert run(app, ["report", *command, "--out", str(tmp_path / "report")]) == 1
+        error = capsys.readouterr().err.strip()
+        assert error.startswith("error: ")
+        assert "\n" not in error
+        assert "bad.parquet" in error
+    assert not (tmp_path / "report").exists()
+
+
+def test_no_annotated_file_is_wrong_usage(files, tmp_path):
+    assert run(app, ["report", files[0], "--out", str(tmp_path / "report")]) == 2

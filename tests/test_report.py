@@ -1,0 +1,354 @@
+"""The report: a page without network, numbers that reach it, pictures, bad input."""
+
+import hashlib
+import io
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from minortom import maps
+from minortom.errors import InputError, OutputExistsError
+from minortom.geoparquet import write_points
+from minortom.metrics import measure
+from minortom.provenance import Provenance
+from minortom.report import SETS, compare, report_folder
+from minortom.report_tables import PAPER, grid_of_strata, strata_below, table_of_sets
+from minortom.sample import SampleOptions, sample_file
+from minortom.strata import Tiles
+
+CLIMATES = {4: "BWh", 14: "Cfa", 27: "Dfc"}
+LANDCOVERS = {10: "tree_cover", 60: "bare_sparse_vegetation"}
+
+
+def annotated_table(count=600, seed=0, *, names=LANDCOVERS):
+    """Tiles on land and sea between 60° S and 75° N, few of them in Dfc/bare."""
+    rng = np.random.default_rng(seed)
+    climate = rng.choice(list(CLIMATES), count, p=[0.5, 0.4, 0.1])
+    landcover = rng.choice(list(names), count, p=[0.8, 0.2])
+    strata = [f"{CLIMATES[c]}/{names[v]}" for c, v in zip(climate, landcover, strict=True)]
+    return pa.table({
+        "grid_cell": [f"{number}U_{number}R" for number in range(count)],
+        "lat": rng.uniform(-60, 75, count), "lon": rng.uniform(-180, 180, count),
+        "climate": pa.array([CLIMATES[c] for c in climate]).dictionary_encode(),
+        "landcover": pa.array([names[v] for v in landcover]).dictionary_encode(),
+        "climate_code": climate.astype(np.uint8), "landcover_code": landcover.astype(np.uint8),
+        "stratum": pa.array(strata).dictionary_encode(),
+    })  # fmt: skip
+
+
+def written(folder, table, *, per_stratum=30, licences=("Map of © Someone (CC-BY-4.0)",)):
+    """Write a table and a random selection of it, as the commands would."""
+    folder.mkdir(exist_ok=True)
+    annotated, selection = folder / "annotated.parquet", folder / "selection.parquet"
+    provenance = Provenance(command="annotate", options={}, licences=licences)
+    write_points(table, annotated, provenance)
+    options = SampleOptions(per_stratum=per_stratum, method="random", seed=7)
+    sample_file(annotated, selection, options=options)
+    return selection, annotated
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("input"), annotated_table())
+
+
+@pytest.fixture(scope="module")
+def report(files, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out") / "report"
+    report_folder(*files, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def page(report):
+    return (report / "report.html").read_text(encoding="utf-8")
+
+
+class Links(HTMLParser):
+    """Collect what a page would load, and the tags that are not closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.found, self.open = [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.found += [value for name, value in attributes if name in ("src", "href", "action")]
+        if tag not in ("meta", "img", "br", "link"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_loads_nothing_and_closes_its_tags(page):
+    links = Links()
+    links.feed(page)
+
+    assert len(links.found) == 3
+    assert all(link.startswith("data:image/png;base64,") for link in links.found)
+    assert not links.open
+    assert "<script" not in page
+    assert not re.search(r"url\(|@import", page)
+
+
+def test_metrics_json_has_a_row_a_set_with_the_measures(files, report):
+    record = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
+    annotated = pq.read_table(files[1])
+    selected = pq.read_table(files[0])
+
+    assert [row["set"] for row in record["rows"]] == list(SETS)
+    expected = measure(annotated, selected, per_stratum=30).as_dict()
+    assert record["rows"][-1] == {"set": "selection", **expected}
+    assert record["rows"][0]["tiles"] == len(annotated)
+    assert record["minortom"]["command"] == "report"
+    assert set(record["minortom"]["inputs"]) == {"annotated", "selection"}
+
+
+def test_the_draws_have_as_many_tiles_of_each_stratum_as_the_selection(files):
+    annotated = pq.read_table(files[1])
+    chosen = np.isin(annotated["grid_cell"], pq.read_table(files[0])["grid_cell"])
+    found = compare(annotated, chosen, per_stratum=30)
+    codes = found.tiles.strata.codes
+
+    for name in ("random", "farthest-point"):
+        assert np.bincount(codes[found.masks[name]]).tolist() == np.bincount(codes[chosen]).tolist()
+        assert not np.array_equal(found.masks[name], chosen)
+
+
+def test_numbers_of_every_set_and_of_the_paper_stand_in_the_table(page, report):
+    rows = json.loads((report / "metrics.json").read_text(encoding="utf-8"))["rows"]
+    for row in rows:
+        assert f"<td>{row['pairwise_km']:,.0f} km" in page or (
+            f'<td class="ours">{row["pairwise_km"]:,.0f} km' in page
+        )
+    for figures in PAPER.values():
+        for figure in figures:
+            assert f'<td class="paper">{figure}</td>' in page
+    assert "another archive" in page
+
+
+def test_table_ii_follows_from_counting_by_hand():
+    # Two strata of 6 and 2 tiles on the equator, 1° apart; the first three of each are chosen.
+    table = annotated_table(8).set_column(
+        7, "stratum", pa.array(["Cfa/tree_cover"] * 6 + ["Dfc/tree_cover"] * 2)
+    )
+    table = table.set_column(1, "lat", pa.array(np.zeros(8)))
+    table = table.set_column(2, "lon", pa.array(np.arange(8.0)))
+    table = table.set_column(3, "climate", pa.array(["Cfa"] * 6 + ["Dfc"] * 2))
+    table = table.set_column(4, "landcover", pa.array(["tree_cover"] * 8))
+    chosen = np.array([1, 1, 1, 0, 0, 0, 1, 1], bool)
+    found = compare(table, chosen, per_stratum=3)
+    lines = {r.label: r.values for r in table_of_sets(found.metrics, found.counts, per_stratum=3)}
+
+    assert lines["Tiles"] == ("8", "5", "5", "5")
+    assert lines["Tiles a climate zone"] == ("4", "2", "2", "2")  # 5 tiles / 2 zones, to even
+    assert lines["Tiles a land-cover class"] == ("8", "5", "5", "5")
+    assert lines["Tiles a combination"][-1] == "3 σ 0"
+    assert lines["Distance to the nearest tile"][0] == "111 km"  # a degree
+    # Within the large stratum, chosen 0, 1, 2: pairs of 1, 1 and 2 degrees.
+    assert lines["Distance within a stratum"][-1] == "148 km"
+    # Tiles 0 to 5 to the nearest of 0, 1, 2: 0, 0, 0, 1, 2, 3 degrees.
+    assert lines["Distance to a chosen tile"][-1] == "111 km"
+
+
+def test_strata_that_are_not_full_are_named_with_their_counts(page, files):
+    annotated = pq.read_table(files[1])
+    tiles = Tiles.of_table(annotated)
+    sizes = dict(zip(tiles.strata.names, tiles.strata.sizes.tolist(), strict=True))
+    small = {name: size for name, size in sizes.items() if size < 30}
+    held = np.minimum(tiles.strata.sizes, 30)
+
+    assert small
+    assert {row[0] for row in strata_below(tiles.strata, held, 30)} == set(small)
+    for name, size in small.items():
+        assert f"<span>{name}</span><span>{size} / {size}</span>" in page
+
+
+def test_the_grid_of_strata_counts_by_class_in_order_of_code(files):
+    annotated = pq.read_table(files[1])
+    mask = np.arange(len(annotated)) % 3 == 0
+    grid = grid_of_strata(annotated, mask)
+
+    assert grid.columns == ("tree_cover", "bare_sparse_vegetation")
+    assert [name for name, _ in grid.rows] == ["BWh", "Cfa", "Dfc"]
+    strata = np.array(annotated["stratum"].to_pylist())
+    for climate, squares in grid.rows:
+        for landcover, square in zip(grid.columns, squares, strict=True):
+            here = strata == f"{climate}/{landcover}"
+            assert square.available == here.sum()
+            assert square.chosen == (here & mask).sum()
+
+
+def test_what_comes_from_files_is_escaped(tmp_path):
+    evil = {10: "<script>alert(1)<", 60: 'x" onload="y'}
+    files = written(
+        tmp_path / "in", annotated_table(names=evil), licences=("<img src=http://evil.example>",)
+    )
+    report_folder(*files, tmp_path / "report")
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<img src=http" not in page
+    links = Links()
+    links.feed(page)
+    assert all(link.startswith("data:") for link in links.found)
+
+
+def test_licences_of_the_inputs_and_of_the_coast_lines_are_shown(page):
+    assert "Map of © Someone (CC-BY-4.0)" in page
+    assert "Natural Earth" in page
+
+
+def test_the_same_inputs_give_the_same_bytes_and_another_seed_another_draw(files, report, tmp_path):
+    report_folder(*files, tmp_path / "same")
+    report_folder(*files, tmp_path / "other", seed=1)
+    rows, others = (
+        {row["set"]: row for row in json.loads((f / "metrics.json").read_text())["rows"]}
+        for f in (report, tmp_path / "other")
+    )
+
+    assert hashes(tmp_path / "same") == hashes(report)
+    assert rows["random"] != others["random"]
+    assert rows["selection"] == others["selection"]
+
+
+def test_pictures_are_pngs_wide_enough_to_read(report):
+    import matplotlib.image
+
+    for name in ("density", "strata", "distances"):
+        picture = matplotlib.image.imread(report / f"{name}.png")
+        assert picture.shape[1] >= 1200
+        assert picture.std() > 0.05  # not blank
+
+
+def test_a_selection_of_one_tile_is_reported_without_distances(tmp_path):
+    files = written(tmp_path / "in", annotated_table(1))
+    summary = report_folder(*files, tmp_path / "report")
+
+    assert summary["rows"][-1]["nn_km"] is None
+    text = (tmp_path / "report" / "metrics.json").read_text()
+    assert "NaN" not in text
+    assert "too few tiles to compare" in (tmp_path / "report" / "report.html").read_text()
+    assert not (tmp_path / "report" / "distances.png").exists()
+
+
+def test_reserves_are_no_part_of_the_selection(files, tmp_path):
+    selection = pq.read_table(files[0]).drop_columns(["geometry"])
+    roles = np.array(["selected"] * len(selection), object)
+    roles[::2] = "reserve"
+    selection = selection.set_column(
+        selection.column_names.index("role"), "role", pa.array(roles.tolist())
+    )
+    write_points(selection, tmp_path / "s.parquet", Provenance(command="sample", options={}))
+    rows = report_folder(tmp_path / "s.parquet", files[1], tmp_path / "report")["rows"]
+
+    assert rows[-1]["tiles"] == (roles == "selected").sum()
+
+
+# Maps
+
+
+def test_density_counts_as_a_loop_does():
+    rng = np.random.default_rng(0)
+    lon, lat = rng.uniform(-180, 180, 500), rng.uniform(-90, 90, 500)
+    lon[:3], lat[:3] = (180, -180, 0), (90, -90, 0)
+    expected = np.zeros((180, 360), int)
+    for x, y in zip(lon, lat, strict=True):
+        expected[min(int(np.floor(y)) + 90, 179), (int(np.floor(x)) + 180) % 360] += 1
+
+    np.testing.assert_array_equal(maps.density(lon, lat), expected)
+
+
+def test_land_is_where_it_is_on_earth():
+    inland = np.array([10.0, 100.0, -60.0, 25.0]), np.array([50.0, 60.0, -10.0, 25.0])
+    at_sea = np.array([-40.0, 80.0, -150.0]), np.array([30.0, -30.0, 0.0])
+
+    assert maps.share_on_land(*inland) == 1
+    assert maps.share_on_land(*at_sea) == 0
+
+
+def test_coast_lines_are_drawn_only_for_tiles_on_earth_s_land():
+    figure = maps.Figure()
+    earth, other = figure.subplots(1, 2)
+    maps.draw_background(earth, land=True)
+    maps.draw_background(other, land=False)
+
+    assert len(earth.collections) == 2
+    assert len(other.collections) == 0
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat"),
+    [((7.0, 7.1), (46.0, 46.1)), ((-180.0, 179.99), (0.0, 0.0)), ((0.0, 1.0), (89.0, 90.0))],
+    ids=["a region", "along the equator", "at the pole"],
+)
+def test_any_extent_gives_a_picture_of_sound_shape(lon, lat):
+    import matplotlib.image
+
+    points = np.array(lon), np.array(lat)
+    data = maps.density_map({"a": points, "b": points}, annotated=points)
+    height, width = matplotlib.image.imread(io.BytesIO(data)).shape[:2]
+
+    assert 0.3 < height / width < 3
+
+
+# Bad input
+
+
+def test_a_selection_from_other_tiles_is_refused(files, tmp_path):
+    other = annotated_table(600, seed=1).set_column(
+        0, "grid_cell", pa.array([f"{n}D_{n}R" for n in range(600)])
+    )
+    _, annotated = written(tmp_path / "in", other)
+
+    with pytest.raises(InputError, match="not among the annotated"):
+        report_folder(files[0], annotated, tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_selection_with_other_strata_is_refused(files, tmp_path):
+    _, annotated = written(tmp_path / "in", annotated_table(600, seed=1))
+
+    with pytest.raises(InputError, match="another stratum"):
+        report_folder(files[0], annotated, tmp_path / "report")
+
+
+def test_an_annotated_file_is_no_selection(files, tmp_path):
+    with pytest.raises(InputError, match="lacks the column role"):
+        report_folder(files[1], files[1], tmp_path / "report")
+
+
+def test_a_selection_without_selected_rows_is_refused(files, tmp_path):
+    selection = pq.read_table(files[0]).drop_columns(["geometry", "role"])
+    selection = selection.append_column("role", pa.array(["reserve"] * len(selection)))
+    write_points(selection, tmp_path / "s.parquet", Provenance(command="sample", options={}))
+
+    with pytest.raises(InputError, match="role selected"):
+        report_folder(tmp_path / "s.parquet", files[1], tmp_path / "report")
+
+
+def test_a_cell_twice_is_refused(files, tmp_path):
+    selection = pq.read_table(files[0]).drop_columns(["geometry"])
+    twice = pa.concat_tables([selection, selection.slice(0, 2)])
+    write_points(twice, tmp_path / "s.parquet", Provenance(command="sample", options={}))
+
+    with pytest.raises(InputError, match="2 cells more than once"):
+        report_folder(tmp_path / "s.parquet", files[1], tmp_path / "report")
+
+
+def test_another_report_in_its_place_stays_without_overwrite(files, report):
+    before = hashes(report)
+
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        report_folder(*files, report, seed=5)
+    assert hashes(report) == before
+
+
+def hashes(folder):
+    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in folder.iterdir()}
