@@ -45,6 +45,19 @@ def test_the_model_loads_no_geospatial_library():
     assert run_python(code + f"print([m for m in {heavy} if m in sys.modules])").strip() == "[]"
 
 
+def test_the_model_sees_the_contract_and_nothing_else_of_curation():
+    contract = {
+        "errors", "geoparquet", "outputs", "progress", "provenance", "sensors", "shard_layout",
+        "shards",
+    }  # fmt: skip
+    sources = [p.read_text() for p in (ROOT / "csmoe_model").glob("*.py")]
+
+    seen = {name for text in sources for name in re.findall(r"minortom\.(\w+)", text)}
+
+    assert seen - contract == set()
+    assert "shards" in seen
+
+
 @pytest.mark.parametrize("program", ["minortom", "csmoe"])
 def test_each_command_tells_its_version(program):
     command = [str(Path(sys.executable).parent / program), "--version"]
