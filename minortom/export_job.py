@@ -34,13 +34,21 @@ from minortom.shard_writer import ShardWriter, write_dataset
 _PROVENANCE_FILE = "provenance.json"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Receipt:
     """What was counted while one shard was made; kept beside it until all are."""
 
     rows_by_split: dict[str, int]
     sums: BandSums
     tally: Tally
+
+    def add_outcome(self, outcome: TileOutcome) -> None:
+        """Count one tile."""
+        self.tally.add_outcome(outcome)
+        self.sums.add(outcome.sums)
+        if outcome.num_patches:
+            before = self.rows_by_split.get(outcome.tile.split, 0)
+            self.rows_by_split[outcome.tile.split] = before + outcome.num_patches
 
     @classmethod
     def read(cls, path: Path) -> "Receipt":
@@ -114,23 +122,22 @@ class ExportJob:
                 self._write_shard(number, mixed)
 
     def _write_shard(self, number: int, mixed: Iterator[list[TileOutcome]]) -> None:
-        rows_by_split: dict[str, int] = {}
-        sums, tally = BandSums(), Tally()
+        receipt = Receipt(rows_by_split={}, sums=BandSums(), tally=Tally())
         with (
             whole_file(self.shard_path(number)) as temporary,
             ShardWriter(temporary, spec=self.spec, provenance=self.provenance) as writer,
         ):
             for _ in windows_of(self.shards[number]):
-                outcomes = next(mixed)
-                append_mixed(writer, outcomes, seed=self.seed)
-                for outcome in outcomes:
-                    tally.add_outcome(outcome)
-                    sums.add(outcome.sums)
-                    split = outcome.tile.split
-                    rows_by_split[split] = rows_by_split.get(split, 0) + outcome.num_patches
-        rows_by_split = {split: rows for split, rows in sorted(rows_by_split.items()) if rows}
-        receipt = Receipt(rows_by_split=rows_by_split, sums=sums, tally=tally)
+                # Not kept in a name here: the next window is gathered while this line runs.
+                self._append(writer, next(mixed), receipt)
         write_json(self.receipt_path(number), asdict(receipt))
+
+    def _append(
+        self, writer: ShardWriter, outcomes: Sequence[TileOutcome], receipt: Receipt
+    ) -> None:
+        append_mixed(writer, outcomes, seed=self.seed)
+        for outcome in outcomes:
+            receipt.add_outcome(outcome)
 
     def finish(self, out: Path, *, cells_missing: int) -> None:
         """Write the record and the card over all shards, and put them in their place."""
