@@ -75,7 +75,7 @@ def load_model(checkpoint: Path, *, device: torch.device) -> Trained:
     try:
         model.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, SafetensorError, RuntimeError) as error:
-        found = str(error).splitlines()[0].rstrip(":")
+        found = " ".join(str(error).split())[:200]
         raise InputError(
             f"{folder / WEIGHTS} does not hold the weights of its {CONFIG} ({found}); copy the "
             "folder again"

@@ -1,9 +1,9 @@
 """Which patches are alike to the model: a sheet of patches with their nearest neighbours."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -14,6 +14,8 @@ from minortom.shards import ShardSet
 Pixels = NDArray[np.float32]
 """Red, green and blue from 0 to 1, [row, column, 3]."""
 
+Metadata = Mapping[str, object]
+
 _NUM_QUERIES = 10
 _NUM_NEIGHBOURS = 5
 _REFLECTANCE_WHITE = 0.35
@@ -22,6 +24,10 @@ _GAMMA = 1.8
 """Lifts water and forest out of the dark, as the eye does."""
 _VV_DB, _VH_DB, _RATIO_DB = (-20.0, 0.0), (-27.0, -5.0), (2.0, 14.0)
 """What is drawn as 0 and as 1 in red (VV), green (VH) and blue (VV over VH)."""
+_DPI = 100
+_PICTURE_INCHES = 1.0
+_PLACE_WIDTH, _LINE_HEIGHT = 2.2, 1.6
+"""Room for a patch, in sides of a picture: two pictures and the caption above."""
 
 
 def nearest(
@@ -62,8 +68,8 @@ def choose_queries(groups: list[str], count: int) -> NDArray[np.int64]:
 def draw_neighbours(data: ShardSet, vectors: NDArray[np.float32], out: Path) -> None:
     """Draw some patches, one a row, and their nearest neighbours, as a PNG.
 
-    Each patch is shown in true colour above and as radar (VV, VH, VV - VH) below, under its
-    cell, place in the cell, land cover and climate.
+    Each patch is shown in true colour and, to its right, as radar (red VV, green VH, blue their
+    difference), under its cell, its place in the cell, its climate and its land cover.
 
     Args:
         data: The shards that the vectors are of.
@@ -74,31 +80,43 @@ def draw_neighbours(data: ShardSet, vectors: NDArray[np.float32], out: Path) -> 
     rows = data.metadata(columns).to_pylist()
     queries = choose_queries([row["stratum"] for row in rows], _NUM_QUERIES)
     found, cosine = nearest(vectors, queries, _NUM_NEIGHBOURS)
-    figure = Figure(figsize=(1.75 * (1 + found.shape[1]), 3.9 * len(queries)), layout="constrained")
-    axes = figure.subplots(2 * len(queries), 1 + found.shape[1], squeeze=False)
-    for number, query in enumerate(queries):
-        for place, sample in enumerate((query, *found[number])):
-            above, below = axes[2 * number, place], axes[2 * number + 1, place]
-            true_colour, radar = _pictures(data, int(sample))
-            _show(above, true_colour)
-            _show(below, radar)
-            above.set_title(_caption(rows[sample], query=not place), fontsize=7)
-            likeness = "query" if not place else f"cosine {cosine[number, place - 1]:.2f}"
-            below.set_xlabel(likeness, fontsize=7)
+    sheet = _Sheet(len(queries), 1 + found.shape[1])
+    for line, query in enumerate(queries):
+        sheet.show(line, 0, _pictures(data, int(query)), "query", rows[query])
+        for place, sample in enumerate(found[line]):
+            likeness = f"cosine {cosine[line, place]:.2f}"
+            sheet.show(line, place + 1, _pictures(data, int(sample)), likeness, rows[sample])
     with whole_file(out) as temporary:
-        figure.savefig(temporary, format="png", dpi=90, metadata={"Software": None})
+        sheet.figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
 
 
-def _caption(row: dict[str, object], *, query: bool) -> str:
-    place = f"{row['grid_cell']}\nrow {row['patch_row']}, column {row['patch_col']}"
-    kind = f"{row['climate']}, {row['landcover']}".replace("_", " ")
-    return f"{'Query: ' if query else ''}{place}\n{kind}"
+class _Sheet:
+    """Pictures in lines and places on one pair of axes: a hundred axes would take seconds."""
 
+    def __init__(self, num_lines: int, num_places: int) -> None:
+        """Make an empty sheet; its unit is the side of a picture."""
+        width, height = num_places * _PLACE_WIDTH, num_lines * _LINE_HEIGHT
+        inches = _PICTURE_INCHES
+        self.figure = Figure(figsize=(width * inches, height * inches))
+        self._axes = self.figure.add_axes((0, 0, 1, 1))
+        self._axes.set_axis_off()
+        self._limits = (0, width), (height, 0)
 
-def _show(axes: Axes, pixels: Pixels) -> None:
-    axes.imshow(pixels, interpolation="nearest")
-    axes.set_xticks([])
-    axes.set_yticks([])
+    def show(
+        self, line: int, place: int, pictures: tuple[Pixels, Pixels], text: str, row: Metadata
+    ) -> None:
+        """Put a patch's two pictures side by side, under its caption."""
+        left, top = place * _PLACE_WIDTH + 0.1, (line + 1) * _LINE_HEIGHT - 1.05
+        for number, pixels in enumerate(pictures):
+            side = left + number * 1.02
+            extent = (side, side + 1, top + 1, top)
+            self._axes.imshow(pixels, extent=extent, interpolation="nearest", aspect="equal")
+        where = f"{row['grid_cell']}, row {row['patch_row']}, column {row['patch_col']}"
+        caption = f"{text}\n{where}\n{row['climate']}, {row['landcover']}"
+        self._axes.text(left, top - 0.04, caption, fontsize=7, va="bottom")
+        # Every picture moves the limits.
+        self._axes.set_xlim(*self._limits[0])
+        self._axes.set_ylim(*self._limits[1])
 
 
 def _pictures(data: ShardSet, sample: int) -> tuple[Pixels, Pixels]:

@@ -76,6 +76,20 @@ def test_a_run_leaves_everything_in_its_folder_and_tells_in_json(shards, tmp_pat
     assert json.loads(capsys.readouterr().out) == {**told, "status": "up to date"}
 
 
+def test_a_terminal_shows_a_live_bar_with_loss_and_speed(shards, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes any stream for a terminal
+    assert train(shards, "--out", tmp_path / "run", *SHORT) == 0
+    told = capsys.readouterr().err
+    assert "2/2" in told
+    assert "loss " in told
+    assert "pairs/s" in told
+
+
+def test_elsewhere_nothing_but_the_result_is_told(shards, tmp_path, capsys):
+    assert train(shards, "--out", tmp_path / "run", *SHORT) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_csmoe_train_is_the_same_command(shards, tmp_path, capsys):
     assert train(shards, "--out", tmp_path / "run", *SHORT, program=train_app) == 0
     assert "trained" in capsys.readouterr().out
