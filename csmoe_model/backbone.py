@@ -2,6 +2,8 @@
 
 Axes, as name suffixes:
     B  images in a batch    C  bands    H W  pixel rows and columns    D  token width
+    T  tokens of an image: [CLS] and its patches
+    A digit after them tells the sensors apart: the two need not be equally many or large.
 """
 
 from collections.abc import Sequence
@@ -32,8 +34,8 @@ class Backbone(nn.Module):
     def forward(
         self,
         *,
-        s2: Float[Tensor, "B C H W"] | None = None,
-        s1: Float[Tensor, "B C H W"] | None = None,
+        s2: Float[Tensor, "B2 C2 H2 W2"] | None = None,
+        s1: Float[Tensor, "B1 C1 H1 W1"] | None = None,
         patch_tokens: bool = False,
     ) -> dict[str, Tensor]:
         """Encode whole images of either sensor or both.
@@ -69,7 +71,7 @@ class Backbone(nn.Module):
 
     def _encode_one(
         self, sensor: SensorName, image_BCHW: Float[Tensor, "B C H W"]
-    ) -> Float[Tensor, "B 1+N D"]:
+    ) -> Float[Tensor, "B T D"]:
         if sensor not in self.sensors:
             raise InputError(f"this model has no {sensor} path; it has {', '.join(self.sensors)}")
         check_image(sensor, image_BCHW)

@@ -250,6 +250,15 @@ def recipe(name: str) -> ModelConfig:
     return RECIPES[name]()
 
 
+def recipe_with(name: str, changes: Mapping[str, object]) -> ModelConfig:
+    """Give a named model with some fields changed.
+
+    Raises:
+        InputError: If there is no such recipe or field, or a value is not allowed.
+    """
+    return ModelConfig.from_dict({**recipe(name).to_dict(), **changes})
+
+
 def _require(holds: bool, name: str, wanted: str, found: object) -> None:
     if not holds:
         raise InputError(f"{name} must be {wanted}; it is {found}")

@@ -1,8 +1,10 @@
 """CSMoE: encoders, decoders and the objective, and the vectors that a user takes home.
 
 Axes, as name suffixes:
-    B  images in a batch    C  bands    H W  pixel rows and columns    D  token width
+    B  images in a batch    C  bands (C2 of Sentinel-2, C1 of Sentinel-1)
+    H W  pixel rows and columns    D  token width
     N  patches    U  visible    M  masked    P  values in a patch    L  layers    E  experts
+    T  tokens of an image: [CLS] and the visible patches
 """
 
 from collections.abc import Mapping
@@ -97,8 +99,8 @@ class CSMoE(nn.Module):
 
     def encode(
         self,
-        s2: Float[Tensor, "B C H W"] | None = None,
-        s1: Float[Tensor, "B C H W"] | None = None,
+        s2: Float[Tensor, "B2 C2 H2 W2"] | None = None,
+        s1: Float[Tensor, "B1 C1 H1 W1"] | None = None,
         *,
         patch_tokens: bool = False,
     ) -> dict[str, Tensor]:
@@ -108,8 +110,8 @@ class CSMoE(nn.Module):
 
     def forward(
         self,
-        s2_BCHW: Float[Tensor, "B C H W"],
-        s1_BCHW: Float[Tensor, "B C H W"],
+        s2_BCHW: Float[Tensor, "B C2 H W"],
+        s1_BCHW: Float[Tensor, "B C1 H W"],
         masks: Masks,
         *,
         reconstruct: bool = False,
@@ -177,7 +179,7 @@ class CSMoE(nn.Module):
         patches: Mapping[SensorName, Tensor],
         masks: Masks,
         layers: list[tuple[str, RoutingTerms]],
-    ) -> dict[SensorName, Float[Tensor, "B 1+U D"]]:
+    ) -> dict[SensorName, Float[Tensor, "B T D"]]:
         """Encode the visible patches of both sensors; append each layer's routing terms."""
 
         def note(prefix: str, count: list[int], routing: Routing) -> None:

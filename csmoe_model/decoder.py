@@ -3,6 +3,7 @@
 Axes, as name suffixes:
     B  images in a batch    N  patches per image    D  encoder width    K  decoder width
     U  visible patches      M  masked patches       P  values in a patch
+    T  tokens of an image: [CLS] and the visible patches
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,15 +50,15 @@ class Decoder(nn.Module):
         nn.init.normal_(self.mask_token_K, std=0.02)  # as MAE
 
     def forward(
-        self, encoded_BND: Float[Tensor, "B 1+U D"], visible_BU: Int[Tensor, "B U"]
+        self, encoded_BTD: Float[Tensor, "B T D"], visible_BU: Int[Tensor, "B U"]
     ) -> Float[Tensor, "B N K"]:
         """Fill the hidden places with the mask token and run the layers; no head yet.
 
         Args:
-            encoded_BND: [CLS] and the visible patches of any sensor, from the encoder.
+            encoded_BTD: [CLS] and the visible patches of any sensor, from the encoder.
             visible_BU: Which patches those are.
         """
-        token_BNK = self.narrow(encoded_BND)
+        token_BNK = self.narrow(encoded_BTD)
         index_BUK = visible_BU[:, :, None].expand(-1, -1, token_BNK.shape[2])
         # The mask token's dtype follows autocast, or scatter would refuse to mix the two.
         hidden_BNK = self.mask_token_K.to(token_BNK.dtype).expand(

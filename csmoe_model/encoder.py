@@ -2,7 +2,7 @@
 
 Axes, as name suffixes:
     B  images in a batch    N  tokens per image    D  token width    P  values in a patch
-    U  visible patches
+    U  visible patches      T  tokens of an image: [CLS] and the patches looked at
 """
 
 from collections.abc import Callable
@@ -102,7 +102,7 @@ class SensorEncoder(nn.Module):
         grid: tuple[int, int] | None = None,
         visible_BU: Int[Tensor, "B U"] | None = None,
         on_routing: OnRouting | None = None,
-    ) -> Float[Tensor, "B 1+U D"]:
+    ) -> Float[Tensor, "B T D"]:
         """Encode patches; the first token of the result is [CLS].
 
         Args:

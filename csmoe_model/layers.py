@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from minortom.errors import InputError
 
 NORM_EPS = 1e-6
-"""Of every LayerNorm and RMSNorm; the value of ViT and MAE."""
+"""Of every LayerNorm; the value of ViT and MAE."""
 
 
 def patchify(image_BCHW: Float[Tensor, "B C H W"], patch_size: int) -> Float[Tensor, "B N P"]:
@@ -85,6 +85,20 @@ def sincos_positions(
 def take_tokens(x_BND: Float[Tensor, "B N D"], index_BK: Tensor) -> Float[Tensor, "B K D"]:
     """Pick tokens of each image by their index."""
     return x_BND.gather(1, index_BK[:, :, None].expand(-1, -1, x_BND.shape[2]))
+
+
+def widened(x: Tensor) -> Tensor:
+    """Widen to float32, which sums, logarithms and logits need; float64 stays."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def precise_product(left: Tensor, right: Tensor) -> Tensor:
+    """Multiply matrices in float32 at least, also under autocast."""
+    left, right = widened(left), widened(right)
+    if not torch.amp.is_autocast_available(left.device.type):  # the meta device, for one
+        return left @ right
+    with torch.autocast(left.device.type, enabled=False):
+        return left @ right
 
 
 class Attention(nn.Module):

@@ -15,7 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from csmoe_model.config import Slots
-from csmoe_model.layers import NORM_EPS
+from csmoe_model.layers import precise_product, widened
+
+_EPS = 1e-12
+"""Of the router's RMSNorms, which only keeps 0 / 0 away: means of tokens are short, and a
+usual 1e-6 would shift logits of size 100 in the third decimal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +34,20 @@ class Routing:
     """What the experts read: blends of tokens (Eq. 13)."""
 
 
+class RMSNorm(nn.Module):
+    """Divides each token by its root mean square, in float32 at least."""
+
+    def __init__(self, width: int) -> None:
+        """Start with weights of one."""
+        super().__init__()
+        self.weight_D = nn.Parameter(torch.ones(width))
+
+    def forward(self, x_BND: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
+        """Norm each token."""
+        x_BND = widened(x_BND)
+        return F.rms_norm(x_BND, x_BND.shape[-1:], self.weight_D.to(x_BND.dtype), _EPS)
+
+
 class DynamicRouter(nn.Module):
     """Makes a slot for each expert from each run of E consecutive tokens.
 
@@ -42,9 +60,9 @@ class DynamicRouter(nn.Module):
         super().__init__()
         self.num_experts = num_experts
         self.logit_scale = logit_scale
-        self.norm = nn.RMSNorm(width, eps=NORM_EPS)
+        self.norm = RMSNorm(width)
         self.to_slots = nn.Linear(width, num_experts * width, bias=False)
-        self.norm_slots = nn.RMSNorm(width, eps=NORM_EPS)
+        self.norm_slots = RMSNorm(width)
 
     def forward(
         self, x_BND: Float[Tensor, "B N D"]
@@ -57,7 +75,8 @@ class DynamicRouter(nn.Module):
         embedding_BESD = self.norm_slots(embedding_BSED).transpose(1, 2)
         if self.logit_scale != 1.0:
             embedding_BESD = embedding_BESD * self.logit_scale
-        logit_BNM = x_BND @ embedding_BESD.flatten(1, 2).transpose(1, 2)
+        # Logits reach 100, where bfloat16 has steps of a half: softmax would choose at random.
+        logit_BNM = precise_product(x_BND, embedding_BESD.flatten(1, 2).transpose(1, 2))
         return x_BND, logit_BNM.view(batch, -1, self.num_experts, slots)
 
     def segment_means(self, x_BND: Float[Tensor, "B N D"]) -> Float[Tensor, "B S D"]:
@@ -95,8 +114,8 @@ class FixedRouter(nn.Module):
         self, x_BND: Float[Tensor, "B N D"]
     ) -> tuple[Float[Tensor, "B N D"], Float[Tensor, "B N E S"]]:
         """Give the tokens to blend and the logit of each token and slot."""
-        slot_ESD = F.normalize(self.slot_ESD, dim=-1) * self.scale
-        logit_BNM = F.normalize(x_BND, dim=-1) @ slot_ESD.flatten(0, 1).T
+        slot_ESD = F.normalize(widened(self.slot_ESD), dim=-1) * self.scale
+        logit_BNM = precise_product(F.normalize(widened(x_BND), dim=-1), slot_ESD.flatten(0, 1).T)
         return x_BND, logit_BNM.view(*logit_BNM.shape[:2], *slot_ESD.shape[:2])
 
 

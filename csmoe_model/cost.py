@@ -1,0 +1,235 @@
+"""What a model weighs and what an image costs, by arithmetic; no torch.
+
+Two counts of multiply-adds, for they answer two questions:
+    paper   what `fvcore` says of the published layers, and so the paper's Table IV: linear
+            layers, convolutions, einsums (the router's over padded tokens) and five for each
+            value that a LayerNorm sees; the products within attention are left out.
+    full    every matrix product that this code does, those within attention included.
+
+Sizes are named as in the model: N tokens, D their width, E experts, M slots of a layer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from csmoe_model.config import ModelConfig
+from minortom.sensors import MODEL_BANDS, SensorName
+
+_NORM = 5
+"""Operations of a LayerNorm for each value, as fvcore counts."""
+_TABLE_IV: tuple[SensorName, ...] = ("s2",)
+_BOTH: tuple[SensorName, ...] = tuple(MODEL_BANDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Weights, and multiply-adds of one image (or pair), forward."""
+
+    params: int
+    """Weights and fixed positions: what the paper counts."""
+    params_trainable: int
+    """Weights alone: what training changes."""
+    macs_paper: int
+    macs_full: int
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            params=self.params + other.params,
+            params_trainable=self.params_trainable + other.params_trainable,
+            macs_paper=self.macs_paper + other.macs_paper,
+            macs_full=self.macs_full + other.macs_full,
+        )
+
+    @property
+    def c2c(self) -> float:
+        """Capacity to compute (Eq. 1): parameters in millions over multiply-adds in billions."""
+        return (self.params / 1e6) / (self.macs_paper / 1e9)
+
+
+def encoder_cost(
+    config: ModelConfig, *, sensors: Sequence[SensorName] = _TABLE_IV, visible: int | None = None
+) -> Cost:
+    """Count the path from pixels to [CLS] of one image of each sensor.
+
+    Args:
+        config: The model.
+        sensors: Whose paths; Table IV counts Sentinel-2 alone. The shared layers' weights
+            count once, their work once a sensor.
+        visible: Patches that the encoder sees; all when None.
+    """
+    patches = config.num_patches if visible is None else visible
+    tokens, width = patches + 1, config.width
+    norm = _layer_norm(tokens, width)
+    total = _work_alone(_layers(config, config.shared_layers, tokens) + norm, times=len(sensors))
+    total += _weights_alone(_layers(config, config.shared_layers, tokens) + norm)
+    for sensor in sensors:
+        embedding = _linear(patches, config.patch_values(sensor), width)
+        total += embedding + _weights(width) + norm
+        total += _layers(config, config.sensor_layers, tokens)
+    # One position a token, [CLS] included, shared by all paths: as MAE stores them.
+    positions = (config.num_patches + 1) * width
+    return total + Cost(params=positions, params_trainable=0, macs_paper=0, macs_full=0)
+
+
+def pretraining_cost(config: ModelConfig) -> Cost:
+    """Count the whole pretraining model and its forward pass on one pair.
+
+    A training step costs about three times the multiply-adds: one forward, two backward.
+    """
+    visible = config.num_visible
+    tokens, width = visible + 1, config.width
+    total = encoder_cost(config, sensors=_BOTH, visible=visible)
+    projector = _layer_norm(1, width) + _linear(1, width, width)
+    total += _weights_alone(projector) + _work_alone(projector, times=len(_BOTH))
+    if config.num_experts:
+        slots = _slots(config, tokens)
+        passes = len(_BOTH) * (config.sensor_layers + config.shared_layers)
+        total += _products(passes * slots * slots * width)  # cosines between slots, for REP
+    for target in _BOTH:
+        total += _decoder(config, target)
+    return total
+
+
+def price(name: str, config: ModelConfig) -> dict[str, object]:
+    """Describe a model's Sentinel-2 path as the paper's Table IV does.
+
+    Returns:
+        `recipe`, `patch_size` and `image_size` (pixels), `params` (with the fixed positions),
+        `params_trainable` (without), `macs_paper`, `macs_full`, `c2c` (by `params` and
+        `macs_paper`).
+    """
+    cost = encoder_cost(config)
+    return {
+        "recipe": name,
+        "patch_size": config.patch_size,
+        "image_size": config.image_size,
+        "params": cost.params,
+        "params_trainable": cost.params_trainable,
+        "macs_paper": cost.macs_paper,
+        "macs_full": cost.macs_full,
+        "c2c": round(cost.c2c, 2),
+    }
+
+
+def price_list(models: Mapping[str, ModelConfig]) -> list[dict[str, object]]:
+    """Describe models for people: in millions and billions, with what Table IV leaves out."""
+    rows: list[dict[str, object]] = []
+    for name, config in models.items():
+        s2, both = encoder_cost(config), encoder_cost(config, sensors=_BOTH)
+        rows.append(
+            {
+                "recipe": name,
+                "patch": config.patch_size,
+                "image": config.image_size,
+                "S2 params (M)": s2.params / 1e6,
+                "S1+S2 params (M)": both.params / 1e6,
+                "pretraining (M)": pretraining_cost(config).params_trainable / 1e6,
+                "S2 MACs (B), paper": s2.macs_paper / 1e9,
+                "full": s2.macs_full / 1e9,
+                "C2C": s2.c2c,
+            }
+        )
+    return rows
+
+
+def _layers(config: ModelConfig, count: int, tokens: int) -> Cost:
+    """Count encoder layers over `tokens` tokens."""
+    width = config.width
+    one = _attention(tokens, width) + _layer_norm(tokens, width) + _layer_norm(tokens, width)
+    one += _soft_moe(config, tokens) if config.num_experts else _mlp(tokens, width, config)
+    return _times(one, count)
+
+
+def _soft_moe(config: ModelConfig, tokens: int) -> Cost:
+    width, hidden, experts = config.width, config.hidden_width, config.num_experts
+    slots = _slots(config, tokens)
+    if config.slots == "dynamic":
+        segments = slots // experts
+        router = _linear(segments, width, experts * width, bias=False) + _weights(2 * width)
+        padded = slots  # as many as slots: the published layer multiplies its padding, too
+    else:
+        router = _weights(slots * width + 1)
+        padded = tokens
+    # Logits, dispatch and combine: three products of tokens and slots.
+    mixing = Cost(
+        params=0,
+        params_trainable=0,
+        macs_paper=3 * padded * slots * width,
+        macs_full=3 * tokens * slots * width,
+    )
+    expert = _linear(0, width, hidden) + _linear(0, hidden, width)
+    return router + mixing + _times(expert, experts) + _products(slots * 2 * width * hidden)
+
+
+def _slots(config: ModelConfig, tokens: int) -> int:
+    """Count the slots of a layer that reads `tokens` tokens."""
+    each = config.slots_per_expert
+    if config.slots == "dynamic":
+        each = -(-tokens // config.num_experts)
+    return each * config.num_experts
+
+
+def _decoder(config: ModelConfig, target: SensorName) -> Cost:
+    """Count the decoder of a sensor, fed by all sensors."""
+    width, tokens = config.decoder_width, config.num_patches + 1
+    layer = _attention(tokens, width) + _mlp(tokens, width, config)
+    layer += _layer_norm(tokens, width) + _layer_norm(tokens, width)
+    body = _linear(config.num_visible + 1, config.width, width)
+    body += _times(layer, config.decoder_layers) + _layer_norm(tokens, width)
+    hidden = config.num_patches - config.num_visible
+    head = _linear(hidden, width, config.patch_values(target))
+    total = _weights_alone(body) + _work_alone(body, times=len(_BOTH)) + _weights(width)
+    positions = Cost(params=tokens * width, params_trainable=0, macs_paper=0, macs_full=0)
+    return total + _times(head, len(_BOTH)) + positions
+
+
+def _attention(tokens: int, width: int) -> Cost:
+    scores = Cost(params=0, params_trainable=0, macs_paper=0, macs_full=2 * tokens**2 * width)
+    return _linear(tokens, width, 3 * width) + _linear(tokens, width, width) + scores
+
+
+def _mlp(tokens: int, width: int, config: ModelConfig) -> Cost:
+    hidden = config.mlp_ratio * width
+    return _linear(tokens, width, hidden) + _linear(tokens, hidden, width)
+
+
+def _linear(rows: int, fan_in: int, fan_out: int, *, bias: bool = True) -> Cost:
+    weights = fan_in * fan_out + (fan_out if bias else 0)
+    return _weights(weights) + _products(rows * fan_in * fan_out)
+
+
+def _layer_norm(tokens: int, width: int) -> Cost:
+    work = Cost(params=0, params_trainable=0, macs_paper=_NORM * tokens * width, macs_full=0)
+    return _weights(2 * width) + work
+
+
+def _weights(count: int) -> Cost:
+    return Cost(params=count, params_trainable=count, macs_paper=0, macs_full=0)
+
+
+def _products(macs: int) -> Cost:
+    return Cost(params=0, params_trainable=0, macs_paper=macs, macs_full=macs)
+
+
+def _times(cost: Cost, times: int) -> Cost:
+    return _work_alone(cost, times=times) + Cost(
+        params=times * cost.params,
+        params_trainable=times * cost.params_trainable,
+        macs_paper=0,
+        macs_full=0,
+    )
+
+
+def _weights_alone(cost: Cost) -> Cost:
+    return Cost(
+        params=cost.params, params_trainable=cost.params_trainable, macs_paper=0, macs_full=0
+    )
+
+
+def _work_alone(cost: Cost, *, times: int) -> Cost:
+    return Cost(
+        params=0,
+        params_trainable=0,
+        macs_paper=times * cost.macs_paper,
+        macs_full=times * cost.macs_full,
+    )

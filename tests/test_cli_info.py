@@ -1,0 +1,97 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+from minortom_cli import info
+from minortom_cli.console import run
+
+KEYS = [
+    "recipe", "patch_size", "image_size", "params", "params_trainable", "macs_paper",
+    "macs_full", "c2c",
+]  # fmt: skip
+NAMES = ["csmoe-b32", "csmoe-b28", "csmoe-b16", "csmoe-b14", "csmae-b15", "small", "tiny"]
+
+
+@pytest.fixture
+def app():
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command(name="info")(info.info)
+    return app
+
+
+def test_json_lists_every_recipe(app, capsys):
+    assert run(app, ["--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["recipe"] for row in rows] == NAMES
+    assert all(list(row) == KEYS for row in rows)
+
+
+def test_json_of_one_recipe_is_a_list_of_one(app, capsys):
+    assert run(app, ["--recipe", "csmoe-b16", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == [
+        {
+            "recipe": "csmoe-b16", "patch_size": 16, "image_size": 224,
+            "params": 271312128, "params_trainable": 271160832,
+            "macs_paper": 10107689472, "macs_full": 10446468096, "c2c": 26.84,
+        }
+    ]  # fmt: skip
+    assert captured.err == ""
+
+
+def test_the_table_shows_table_iv_and_what_it_leaves_out(app, capsys):
+    assert run(app, []) == 0
+    lines = {
+        line.split()[0]: line.split()[1:]
+        for line in capsys.readouterr().out.splitlines()
+        if line.split()
+    }
+    #                            patch  image  S2     S1+S2  pretr. paper  full   C2C
+    assert lines["csmoe-b16"] == ["16", "224", "271.3", "451.2", "459.9", "10.11", "10.45", "26.84"]
+    assert [name for name in lines if name in NAMES] == NAMES
+
+
+def test_the_slots_of_the_papers_text_can_be_priced(app, capsys):
+    assert run(app, ["--recipe", "csmoe-b16", "--slots", "fixed", "--json"]) == 0
+    (one,) = json.loads(capsys.readouterr().out)
+    assert one["macs_paper"] / 1e9 == pytest.approx(3.42, rel=0.005)
+    assert one["c2c"] > 70
+    options = ["--recipe", "csmoe-b16", "--slots", "fixed", "--slots-per-expert", "25", "--json"]
+    assert run(app, options) == 0
+    (many,) = json.loads(capsys.readouterr().out)
+    # As many slots as dynamic ones: the work is theirs but for making the slots.
+    assert many["macs_paper"] / 1e9 == pytest.approx(10.1 - 6 * 25 * 8 * 0.768**2 / 1e3, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--recipe", "csmoe-b17"], "no recipe 'csmoe-b17'; there are csmoe-b32"),
+        (["--slots", "static"], "slots must be one of dynamic, fixed; it is 'static'"),
+        (["--slots-per-expert", "2"], "slots_per_expert 2 needs slots = fixed"),
+    ],
+)
+def test_what_cannot_be_priced_is_one_line_and_exit_1(app, capsys, options, message):
+    assert run(app, options) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_wrong_usage_is_exit_2(app, capsys):
+    assert run(app, ["--slots-per-expert", "0"]) == 2
+    assert "slots-per-expert" in capsys.readouterr().err
+
+
+def test_pricing_needs_no_torch():
+    code = (
+        "import sys; from minortom_cli.info import info; "
+        "info(recipe=None, slots=None, slots_per_expert=None, as_json=True); "
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,138 @@
+import ast
+import inspect
+import itertools
+import json
+import math
+from dataclasses import asdict, fields, replace
+
+import pytest
+import torch
+
+from csmoe_model import config
+from csmoe_model.config import RECIPES, ModelConfig, recipe, recipe_with, visible_count
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.masking import draw_masks
+from minortom.errors import InputError
+
+
+def step(config, batch=2):
+    """Take a training step; give the model and its loss before and after, on the same batch."""
+    torch.manual_seed(0)
+    model = CSMoE(config)
+    optimizer = torch.optim.AdamW(model.parameter_groups(0.05), lr=1e-4, betas=(0.9, 0.95))
+    side = config.image_size
+    s2, s1 = torch.randn(batch, 10, side, side), torch.randn(batch, 2, side, side)
+    masks = draw_masks(
+        range(batch), num_patches=config.num_patches, mask_ratio=config.mask_ratio,
+        mode=config.mask_mode, seed=0, epoch=0,
+    )  # fmt: skip
+    before = model(s2, s1, masks).loss
+    before.backward()
+    unmoved = [n for n, w in model.named_parameters() if w.grad is None or not w.grad.any()]
+    optimizer.step()
+    with torch.no_grad():
+        after = model(s2, s1, masks).loss
+    return before.item(), after.item(), unmoved
+
+
+def narrowed(config):
+    """Keep a recipe's images, patches, layers, experts and switches; make its tokens narrow."""
+    return replace(
+        config, width=24, num_heads=3, decoder_width=16, decoder_heads=2, decoder_layers=2
+    )
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_takes_a_step_downhill_that_moves_every_weight(name):
+    config = recipe(name)
+    if config.width > 192:
+        config = narrowed(config)
+    before, after, unmoved = step(config)
+    assert unmoved == []
+    assert math.isfinite(before)
+    assert after < before
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", ["csmoe-b32", "csmoe-b14", "csmae-b15"])
+def test_every_large_recipe_takes_a_step_at_its_full_width(name):
+    before, after, unmoved = step(recipe(name), batch=2)
+    assert unmoved == []
+    assert after < before
+
+
+def test_the_published_variants_differ_in_the_patch_alone():
+    base = asdict(recipe("csmoe-b16"))
+    for size in (32, 28, 16, 14):
+        assert asdict(recipe(f"csmoe-b{size}")) == base | {"patch_size": size}
+
+
+def test_the_sizes_are_those_of_section_iii_c():
+    base = recipe("csmoe-b16")
+    assert (base.sensor_layers, base.shared_layers, base.decoder_layers) == (4, 2, 4)
+    assert (base.num_experts, base.width, base.decoder_width) == (8, 768, 256)
+    assert (base.mask_ratio, base.mi_temperature, base.image_size) == (0.5, 0.5, 224)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_configuration_comes_back_from_json(name):
+    config = recipe(name)
+    assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"patch_size": 15}, "image_size 224 is no multiple of patch_size 15"),
+        ({"width": 770}, r"width 770 must be a multiple of 12 \(num_heads\)"),
+        ({"width": 30, "num_heads": 3}, r"width 30 must be a multiple of 4 \(positions in 2-D\)"),
+        ({"decoder_heads": 3}, r"decoder_width 256 must be a multiple of 3 \(decoder_heads\)"),
+        ({"num_experts": -1}, "num_experts must be 0 or more; it is -1"),
+        ({"sensor_layers": 0}, "sensor_layers must be above 0; it is 0"),
+        ({"width": 768.0}, "width must be a whole number; it is 768.0"),
+        ({"width": True}, "width must be a whole number; it is True"),
+        ({"mask_ratio": "half"}, "mask_ratio must be a number; it is 'half'"),
+        ({"mask_ratio": 1.0}, "mask_ratio must be above 0 and below 1; it is 1.0"),
+        ({"mask_ratio": math.nan}, "mask_ratio must be above 0 and below 1; it is nan"),
+        ({"mask_ratio": 0.999}, "mask_ratio 0.999 leaves 0 of 196 patches visible"),
+        ({"mask_mode": "disjoint", "mask_ratio": 0.4}, "disjoint masks need a mask_ratio of 0.5"),
+        ({"slots": "static"}, "slots must be one of dynamic, fixed; it is 'static'"),
+        ({"slots_per_expert": 2}, "slots_per_expert 2 needs slots = fixed"),
+        ({"logit_scale": 0.0}, "logit_scale must be above 0; it is 0.0"),
+        ({"rep_weight": math.inf}, "rep_weight must be 0 or more; it is inf"),
+        ({"depth": 3, "patchsize": 4}, "unknown model option depth, patchsize; known are patch_"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        recipe_with("csmoe-b16", change)
+
+
+def test_an_unknown_recipe_is_refused_with_the_names_of_those_there_are():
+    with pytest.raises(InputError, match="no recipe 'csmoe-b15'; there are csmoe-b32, .*tiny"):
+        recipe("csmoe-b15")
+
+
+def test_a_whole_number_will_do_where_any_number_is_wanted():
+    assert recipe_with("tiny", {"logit_scale": 2}).logit_scale == 2
+
+
+def test_every_field_says_what_it_is():
+    (body,) = (
+        node.body
+        for node in ast.parse(inspect.getsource(config)).body
+        if isinstance(node, ast.ClassDef) and node.name == "ModelConfig"
+    )
+    described = {
+        field.target.id
+        for field, text in itertools.pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr)
+    }
+    assert described == {field.name for field in fields(ModelConfig)}
+
+
+@pytest.mark.parametrize(
+    ("patches", "ratio", "visible"), [(10, 0.9, 1), (49, 0.5, 24), (100, 0.29, 71), (7, 0.0, 7)]
+)
+def test_visible_patches_are_rounded_down_from_what_the_ratio_means(patches, ratio, visible):
+    assert visible_count(patches, ratio) == visible
