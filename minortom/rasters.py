@@ -20,6 +20,7 @@ Raster = Any
 _LONLAT = "EPSG:4326"
 _WINDOW_PX = 1024 * 1024  # read at a time; a single block where that is larger
 _WINDOW_SIDE_PX = 1024
+_CACHE_BYTES = 128 * 1024 * 1024
 
 
 @contextmanager
@@ -34,7 +35,8 @@ def opened_map(path: Path) -> Iterator[Raster]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # _check says it
             source = rasterio.open(path)
-        with source:
+        # Each block is read once: GDAL's cache, 5 % of the machine's memory, would only fill up.
+        with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES), source:
             _check(path, source)
             yield source
     except RasterioError as error:

@@ -1,4 +1,7 @@
 import json
+import re
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -7,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import rasterio
 from map_maker import write_map
 
 from minortom.annotate import annotate, annotate_file
@@ -311,3 +315,46 @@ def test_the_scenes_of_the_real_archive_have_the_classes_that_their_place_sugges
     assert rows["637U_59R"]["stratum"] == "Cfb/cropland"  # northern Denmark
     assert rows["0U_199R"]["stratum"] == "Af/tree_cover"  # the Congo basin
     assert rows["609U_541L"]["climate"] in ("Dfc", "ET")  # Hudson Bay
+
+
+def test_the_lines_of_the_documentation_give_what_they_say():
+    text = (Path(__file__).parents[1] / "docs" / "annotate.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    imports, lines = code.split("\n\n")
+    names: dict = {}
+    exec(imports, names)
+    said = 0
+    for line in lines.strip().splitlines():
+        expression, _, comment = line.partition("#")
+        if "=" in expression.split("(")[0]:
+            exec(expression, names)
+            continue
+        value = eval(expression, names)
+        if comment.strip().startswith(("[", "5")) and "]:" not in comment:
+            assert str(value) == comment.strip()
+            said += 1
+    assert said == 4
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory from /proc")
+def test_the_whole_grid_takes_less_than_1_gb_and_no_more_for_a_larger_map(real_data, tmp_path):
+    coarse = real_maps(real_data)
+    with rasterio.open(coarse["climate"]) as source:
+        values = source.read(1)
+    fine = write_map(
+        tmp_path / "fine.tif", values.repeat(12, 0).repeat(12, 1), compress="lzw", tiled=True
+    )
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from minortom.annotate import annotate_file\n"
+        "annotate_file(['grid'], *map(Path, sys.argv[1:]), landcover_legend='igbp')\n"
+        # Not ru_maxrss: a process inherits that of the one that started it.
+        "(peak,) = (s for s in open('/proc/self/status') if s.startswith('VmHWM'))\n"
+        "print(int(peak.split()[1]) * 1024 / 1e9)\n"
+    )
+    for climate in (coarse["climate"], fine):
+        paths = climate, coarse["landcover"], tmp_path / f"{climate.stem}.parquet"
+        command = [sys.executable, "-c", program, *map(str, paths)]
+        peak_gb = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        assert peak_gb < 1
