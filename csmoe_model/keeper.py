@@ -38,7 +38,6 @@ class Keeper(lightning.Callback):
         val_every: int,
         val_loader: Loader | None,
         save_every: int,
-        on_step: OnStep,
     ) -> None:
         """Set up the books.
 
@@ -48,11 +47,11 @@ class Keeper(lightning.Callback):
             val_every: Steps between validations; there is one after the last step, too.
             val_loader: Batches of the validation split; None if it is empty.
             save_every: Steps between checkpoints.
-            on_step: Told of each step.
         """
         self._folder, self._stop = folder, stop
         self._val_every, self._val_loader = val_every, val_loader
-        self._save_every, self._on_step = save_every, on_step
+        self._save_every = save_every
+        self.on_step: OnStep = ignore_steps
         self._sums: dict[str, float] = {}
         self._count = self._epoch = 0
         self._since = time.monotonic()
@@ -114,7 +113,7 @@ class Keeper(lightning.Callback):
         now = time.monotonic()
         speed = num_pairs / max(now - self._step_ended, 1e-9)
         self._step_ended = now
-        self._on_step(step, len(run.loader), {"loss": run.terms["loss"], "pairs_per_s": speed})
+        self.on_step(step, len(run.loader), {"loss": run.terms["loss"], "pairs_per_s": speed})
         if step % every and step < len(run.loader):
             return
         means = {name: total / self._count for name, total in self._sums.items()}

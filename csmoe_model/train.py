@@ -12,17 +12,16 @@ import lightning
 import torch
 
 from csmoe_model.checkpoints import save_model
-from csmoe_model.config import ModelConfig
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.curves import draw_curve
 from csmoe_model.data import Loader
 from csmoe_model.images import Normalise, best_device
 from csmoe_model.keeper import Keeper, OnStep, ignore_steps
+from csmoe_model.options import Configuration
 from csmoe_model.order import OrderedBatches, ShuffledBatches, steps_per_epoch
 from csmoe_model.pretraining import Pretraining
 from csmoe_model.run_folder import RunFolder
 from csmoe_model.stop import StopRequest
-from csmoe_model.train_config import TrainConfig
 from minortom.errors import InputError
 from minortom.outputs import now, write_run_record
 from minortom.provenance import Provenance, sha256_of
@@ -35,10 +34,8 @@ _log = logging.getLogger(__name__)
 def train(
     shards: Path,
     out: Path,
+    configuration: Configuration,
     *,
-    recipe: str,
-    model: ModelConfig,
-    config: TrainConfig,
     resume: bool = False,
     overwrite: bool = False,
     workers: int | None = None,
@@ -50,9 +47,7 @@ def train(
     Args:
         shards: Folder of shards.
         out: Folder of the run.
-        recipe: Name of the model, for the record.
-        model: The model.
-        config: Settings of the run.
+        configuration: The model, and the settings of the run.
         resume: Whether to go on from the run's last checkpoint.
         overwrite: Whether another run in `out` may be replaced.
         workers: Threads that read; at most 8 of the cores when None.
@@ -69,47 +64,40 @@ def train(
             configuration differs from that of the run to go on with.
         DivergedError: If a term of the loss is not finite.
     """
-    started = now()
-    data = ShardSet.open(shards)
-    num_steps = config.num_steps(len(data.indices("train")))
-    normalise = Normalise(data.statistics, image_size=model.image_size)
-    provenance = _provenance(data, recipe=recipe, model=model, config=config)
-    folder = RunFolder(out)
+    started, data, folder = now(), ShardSet.open(shards), RunFolder(out)
+    provenance = _provenance(data, configuration)
     state = folder.state(provenance, resume=resume, overwrite=overwrite)
     if state == "finished":
         return _summary(folder, "up to date")
-    step = _last_step(folder) if state == "unfinished" else 0
+    workers = workers or min(8, os.cpu_count() or 1)
+    run = _prepare(data, configuration, workers=workers)
     if state == "new":
         folder.start(provenance)
-    folder.log.keep_until(step)
-
-    workers = workers or min(8, os.cpu_count() or 1)
-    run = _prepare(data, normalise, model, config, num_steps=num_steps, workers=workers)
     with StopRequest() as stop:
-        keeper = _keeper(
-            folder, stop, data, config, workers=workers, save_every=save_every, on_step=on_step
-        )
-        done = _fit(run, keeper, checkpoint=folder.checkpoint if step else None)
-        keeper.make_up(run.to(best_device()), done)
+        keeper = _keeper(folder, stop, data, run, workers=workers, save_every=save_every)
+        keeper.on_step = on_step
+        _fit(run, keeper, folder, step=_last_step(folder))
     stop.obey()
-    assert done == num_steps, (done, num_steps)
     draw_curve(folder.log, folder.curve)
     save_model(
-        folder.model, model=run.model, normalise=normalise, recipe=recipe, provenance=provenance
-    )
+        folder.model, model=run.model, normalise=run.normalise, recipe=configuration.recipe,
+        provenance=provenance,
+    )  # fmt: skip
     write_run_record(out, started)
     return _summary(folder, "trained")
 
 
-def _provenance(
-    data: ShardSet, *, recipe: str, model: ModelConfig, config: TrainConfig
-) -> Provenance:
+def _provenance(data: ShardSet, configuration: Configuration) -> Provenance:
     licences = data.provenance.get("licences")
     return Provenance(
         command="train",
-        options={"recipe": recipe, "model": model.to_dict(), "train": config.to_dict()},
+        options={
+            "recipe": configuration.recipe,
+            "model": configuration.model.to_dict(),
+            "train": configuration.train.to_dict(),
+        },
         inputs={"shards": sha256_of(data.folder / DATASET_FILE)},
-        seed=config.seed,
+        seed=configuration.train.seed,
         licences=tuple(str(line) for line in licences) if isinstance(licences, list) else (),
     )
 
@@ -128,26 +116,22 @@ def _last_step(folder: RunFolder) -> int:
         ) from None
 
 
-def _prepare(
-    data: ShardSet,
-    normalise: Normalise,
-    model: ModelConfig,
-    config: TrainConfig,
-    *,
-    num_steps: int,
-    workers: int,
-) -> Pretraining:
+def _prepare(data: ShardSet, configuration: Configuration, *, workers: int) -> Pretraining:
     """Draw the weights from the seed, and line up the batches."""
+    config, samples = configuration.train, data.indices("train")
+    batches = ShuffledBatches(
+        samples=samples, batch_size=config.batch_size,
+        num_steps=config.num_steps(len(samples)), seed=config.seed,
+    )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        network = CSMoE(model)
-    batches = ShuffledBatches(
-        samples=data.indices("train"), batch_size=config.batch_size, num_steps=num_steps,
-        seed=config.seed,
-    )  # fmt: skip
-    loader = Loader(data, batches, workers=workers, pin=best_device().type == "cuda")
+        model = CSMoE(configuration.model)
     return Pretraining(
-        model=network, normalise=normalise, config=config, loader=loader, shards=data
+        model=model,
+        normalise=Normalise(data.statistics, image_size=configuration.model.image_size),
+        config=config,
+        loader=Loader(data, batches, workers=workers, pin=best_device().type == "cuda"),
+        shards=data,
     )
 
 
@@ -155,32 +139,31 @@ def _keeper(
     folder: RunFolder,
     stop: StopRequest,
     data: ShardSet,
-    config: TrainConfig,
+    run: Pretraining,
     *,
     workers: int,
     save_every: int,
-    on_step: OnStep,
 ) -> Keeper:
     """Set up the books; say so where there is nothing to validate on."""
-    samples, num_train = data.indices("val"), len(data.indices("train"))
-    loader = None
+    samples, config, loader = data.indices("val"), run.config, None
     if len(samples):
         batches = OrderedBatches(samples=samples, batch_size=config.batch_size)
         loader = Loader(data, batches, workers=workers)
     else:
         _log.warning("the shards have no split `val`: training without validation")
+    an_epoch = steps_per_epoch(len(data.indices("train")), config.batch_size)
     return Keeper(
         folder=folder,
         stop=stop,
-        val_every=config.val_every or steps_per_epoch(num_train, config.batch_size),
+        val_every=config.val_every or an_epoch,
         val_loader=loader,
         save_every=save_every,
-        on_step=on_step,
     )
 
 
-def _fit(run: Pretraining, keeper: Keeper, *, checkpoint: Path | None) -> int:
-    """Let Lightning take the steps, from the checkpoint on; give the number of steps done."""
+def _fit(run: Pretraining, keeper: Keeper, folder: RunFolder, *, step: int) -> None:
+    """Let Lightning take the steps that are left after ``step``."""
+    folder.log.keep_until(step)
     with _quiet_lightning():
         trainer = lightning.Trainer(
             accelerator="gpu" if best_device().type == "cuda" else "cpu",
@@ -194,8 +177,9 @@ def _fit(run: Pretraining, keeper: Keeper, *, checkpoint: Path | None) -> int:
             use_distributed_sampler=False,
             callbacks=[keeper],
         )
-        trainer.fit(run, ckpt_path=checkpoint, weights_only=True)
-    return trainer.global_step
+        trainer.fit(run, ckpt_path=folder.checkpoint if step else None, weights_only=True)
+    # A run whose last step was its last before a signal lacks the validation after it.
+    keeper.make_up(run.to(best_device()), trainer.global_step)
 
 
 @contextmanager

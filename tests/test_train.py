@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from training_shards import MODEL, learnable_shards
 
 from csmoe_model import keeper
-from csmoe_model.options import configure
+from csmoe_model.options import Configuration, configure
 from csmoe_model.pretraining import DivergedError
 from csmoe_model.run_folder import RunFolder
 from csmoe_model.run_log import COLUMNS, RunLog
@@ -58,7 +58,8 @@ def finished(shards, tmp_path_factory):
 
 
 def run(shards, out, config=SHORT, **options):
-    return train(shards, out, recipe="test", model=MODEL, config=config, workers=1, **options)
+    configuration = Configuration(recipe="test", model=MODEL, train=config)
+    return train(shards, out, configuration, **{"workers": 1, **options})
 
 
 def rows(out, split=None):
@@ -128,7 +129,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(shards, fi
 
 
 def test_the_number_of_reading_threads_changes_nothing(shards, finished, tmp_path):
-    train(shards, tmp_path / "run", recipe="test", model=MODEL, config=SHORT, workers=3)
+    run(shards, tmp_path / "run", workers=3)
     assert rows(tmp_path / "run") == rows(finished)
 
 

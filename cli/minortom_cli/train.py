@@ -69,8 +69,7 @@ def train(
     configuration = configure(recipe, options, resume=out if resume else None)
     with _steps() as on_step:
         summary = training.train(
-            shards, out, recipe=configuration.recipe, model=configuration.model,
-            config=configuration.train, resume=resume, overwrite=overwrite, workers=workers,
+            shards, out, configuration, resume=resume, overwrite=overwrite, workers=workers,
             save_every=save_every, on_step=on_step,
         )  # fmt: skip
     emit(summary, as_json=as_json)
