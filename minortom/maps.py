@@ -54,9 +54,9 @@ def density_map(panels: Mapping[str, Points], *, annotated: Points) -> bytes:
     height_in = len(panels) * (map_in + 0.42) + 0.72
     figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=_DPI, layout="constrained")
     axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
-    on_earth = share_on_land(*annotated) > 0.5
+    land = on_earth(*annotated)
     for ax, (title, count) in zip(axes, counts.items(), strict=True):
-        draw_background(ax, land=on_earth)
+        draw_background(ax, land=land)
         squares = {"origin": "lower", "extent": (-180, 180, -90, 90), "interpolation": "nearest"}
         ax.imshow(candidates, cmap=ListedColormap([_SHADE]), zorder=2, **squares)
         picture = ax.imshow(
@@ -126,6 +126,11 @@ def density(lon_deg: FloatArray, lat_deg: FloatArray) -> IntArray:
     row = np.clip(np.floor(lat_deg + 90), 0, 179).astype(np.int64)
     col = np.floor(lon_deg + 180).astype(np.int64) % 360
     return np.bincount(row * 360 + col, minlength=180 * 360).reshape(180, 360)
+
+
+def on_earth(lon_deg: FloatArray, lat_deg: FloatArray) -> bool:
+    """Tell whether coast lines would help: most points lie on the Earth's land."""
+    return share_on_land(lon_deg, lat_deg) > 0.5
 
 
 def share_on_land(lon_deg: FloatArray, lat_deg: FloatArray) -> float:

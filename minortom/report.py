@@ -41,7 +41,6 @@ from minortom.strata import Tiles
 RECORD = "metrics.json"
 PAGE = "report.html"
 SETS = ("full", "random", "farthest-point", "selection")
-COAST_CREDIT = "Coast lines: Natural Earth 1:110 m, public domain"
 
 _ANNOTATED = (
     "grid_cell", "lat", "lon", "climate", "landcover", "climate_code", "landcover_code", "stratum",
@@ -233,7 +232,7 @@ def _page(
         grid=grid_of_strata(annotated, mask),
         below=strata_below(tiles.strata, held, compared.per_stratum),
         provenance=json.loads(provenance.to_json()),
-        coast_credit=COAST_CREDIT,
+        on_earth=maps.on_earth(annotated["lon"].to_numpy(), annotated["lat"].to_numpy()),
     )
 
 

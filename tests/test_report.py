@@ -200,9 +200,21 @@ def test_what_comes_from_files_is_escaped(tmp_path):
     assert all(link.startswith("data:") for link in links.found)
 
 
-def test_licences_of_the_inputs_and_of_the_coast_lines_are_shown(page):
+def test_licences_of_the_inputs_are_shown(page):
     assert "Map of © Someone (CC-BY-4.0)" in page
-    assert "Natural Earth" in page
+
+
+@pytest.mark.parametrize("on_land", [True, False])
+def test_coast_lines_are_credited_where_they_are_drawn(tmp_path, on_land):
+    table = annotated_table(40)
+    if on_land:  # somewhere in Brazil
+        table = table.set_column(1, "lat", pa.array(np.linspace(-12, -5, 40)))
+        table = table.set_column(2, "lon", pa.array(np.linspace(-60, -50, 40)))
+    report_folder(*written(tmp_path / "in", table), tmp_path / "report")
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+
+    assert ("Natural Earth" in page) == on_land
+    assert ("No coast lines" in page) == (not on_land)
 
 
 def test_the_same_inputs_give_the_same_bytes_and_another_seed_another_draw(files, report, tmp_path):
