@@ -1,11 +1,15 @@
 """A box in degrees, as in ``--bbox W,S,E,N``."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from minortom.errors import InputError
+
+if TYPE_CHECKING:  # the command line reads boxes before it needs numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +41,7 @@ class BBox:
             )
 
     @classmethod
-    def parse(cls, text: str) -> "BBox":
+    def parse(cls, text: str) -> BBox:
         """Read ``W,S,E,N``.
 
         Raises:
@@ -60,7 +64,7 @@ class BBox:
         else:
             in_lon = (lon_deg >= self.west) & (lon_deg <= self.east)
         if 180 in (-self.west, self.east):  # the antimeridian is both -180 and 180
-            in_lon |= np.abs(lon_deg) == 180
+            in_lon |= abs(lon_deg) == 180
         inside: NDArray[np.bool_] = in_lon & (lat_deg >= self.south) & (lat_deg <= self.north)
         return inside
 
