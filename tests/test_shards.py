@@ -294,6 +294,16 @@ def test_a_shard_that_is_cut_while_open_is_found_when_read(folder):
         shards.read_into(60, shards.buffers(1), 0)
 
 
+def test_a_value_whose_length_is_damaged_is_found_when_read(folder):
+    shards = ShardSet.open(folder)
+    place = shards._shards[0].places["s1"][1]  # the first value of the second row group
+    with (folder / FIRST).open("r+b") as stream:
+        stream.seek(place)
+        stream.write(bytes(4))
+    with pytest.raises(ShardError, match=f"no value of 256 bytes at {place}"):
+        shards.read_into(64, shards.buffers(1), 0)
+
+
 def test_reading_needs_numpy_and_pyarrow_only():
     code = (
         "import sys, minortom.shards\n"
