@@ -25,9 +25,10 @@ from scipy.spatial import cKDTree  # type: ignore[import-untyped]  # it publishe
 from minortom import engine
 from minortom.baselines import kept_first, random_selection, stratum_seed
 from minortom.errors import InputError
-from minortom.genetic import Evolution, GeneticOptions, Stratum, evolve
+from minortom.genetic import Evolution, evolve
 from minortom.kernels import FLOOR_CHORD2
 from minortom.progress import OnProgress, ignore_progress
+from minortom.search import GeneticOptions, Stratum
 from minortom.strata import Tiles
 
 FloatArray = NDArray[np.float64]
@@ -51,9 +52,9 @@ class CouplingOptions:
 
     spread: float = 0.5
     """Weight of the distance to what other strata chose; 0 leaves the strata independent."""
-    density: float = 0.15
+    density: float = 0.1
     """0 spreads evenly over the stratum's area, 1 in proportion to its tiles."""
-    passes: int = 2
+    passes: int = 3
     """How often each stratum is searched; once is enough where they are independent."""
 
     def __post_init__(self) -> None:

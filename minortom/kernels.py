@@ -13,6 +13,7 @@ from minortom.sphere import EARTH_RADIUS_KM
 FLOOR_CHORD2 = (0.001 / EARTH_RADIUS_KM) ** 2
 """Two points are never taken as closer than 1 m: the logarithm of a distance stays finite, and a
 pair of duplicates is the worst that can be chosen without being worse than all else together."""
+LOG_DIAMETER2 = np.log(4.0)
 MIN_GAIN = 1e-9
 """A swap must raise the summed logarithms by more than rounding can."""
 
@@ -30,14 +31,24 @@ def _chord2(a: FloatArray, i: int, b: FloatArray, k: int) -> float:
 @compiled
 def log_nearest_sum(points: FloatArray, members: IntArray) -> float:
     """Sum the logarithms of each member's squared chord to the nearest other; 0 for one member."""
+    k = len(members)
+    places, near = points[members].T.copy(), np.full(k, np.inf)
+    for i in range(k):
+        _take_nearer(places, i, 0, i, near)  # two loops without a branch, which become SIMD
+        _take_nearer(places, i, i + 1, k, near)
     total = 0.0
-    for i in range(len(members)):
-        nearest = np.inf
-        for k in range(len(members)):
-            if k != i:
-                nearest = min(nearest, _chord2(points, members[i], points, members[k]))
-        total += _log(nearest)
+    for i in range(k):
+        total += _log(near[i])
     return total
+
+
+@compiled
+def _take_nearer(places: FloatArray, i: int, start: int, stop: int, near: FloatArray) -> None:
+    """Lower the nearest squared chord of members start to stop to that to member i."""
+    x, y, z = places[0, i], places[1, i], places[2, i]
+    for k in range(start, stop):
+        dx, dy, dz = places[0, k] - x, places[1, k] - y, places[2, k] - z
+        near[k] = min(near[k], max(dx * dx + dy * dy + dz * dz, FLOOR_CHORD2))
 
 
 @compiled
@@ -98,23 +109,60 @@ def swap_search(
     inside = np.zeros(len(points), np.bool_)
     inside[members] = True
     near, logs, who = nearest_two(points, members)
-    places, weights = points[members], weight[members]
-    chords, gains = np.empty(k), np.empty(k)
+    places, weights = points[members].T.copy(), weight[members]
+    chords, gains, loosening = np.empty(k), np.empty(k), np.empty(k)
+    most = _loosen(logs, who, weights, num_fixed, loosening)
     num_swaps = 0
     for candidate in candidates:
         if inside[candidate]:
             continue
-        for i in range(k):
-            chords[i] = _chord2(places, i, points, candidate)
+        first, second, closest = _chords_to(places, points[candidate], chords)
+        # No swap can gain more than this, and most candidates end here.
+        bound = max(most + _log(first), loosening[closest] + _log(second))
+        if bound + weight[candidate] <= MIN_GAIN:
+            continue
         swap_gains(near, logs, who, chords, weights, weight[candidate], gains)
         leaves = num_fixed + int(np.argmax(gains[num_fixed:]))
         if gains[leaves] > MIN_GAIN:
             inside[members[leaves]], inside[candidate] = False, True
             members[leaves], weights[leaves] = candidate, weight[candidate]
-            places[leaves] = points[candidate]
+            places[:, leaves] = points[candidate]
             _update_nearest(places, leaves, chords, near, logs, who)
+            most = _loosen(logs, who, weights, num_fixed, loosening)
             num_swaps += 1
     return num_swaps
+
+
+@compiled
+def _chords_to(
+    places: FloatArray, point: FloatArray, chords: FloatArray
+) -> tuple[float, float, int]:
+    """Fill in the squared chords to a point; give the least two, and where the least is."""
+    x, y, z = point[0], point[1], point[2]
+    for i in range(len(chords)):  # a loop of its own, which the compiler turns into SIMD
+        dx, dy, dz = places[0, i] - x, places[1, i] - y, places[2, i] - z
+        chords[i] = max(dx * dx + dy * dy + dz * dz, FLOOR_CHORD2)
+    first, second, closest = np.inf, np.inf, 0
+    for i in range(len(chords)):
+        if chords[i] < first:
+            first, second, closest = chords[i], first, i
+        elif chords[i] < second:
+            second = chords[i]
+    return first, second, closest
+
+
+@compiled
+def _loosen(
+    logs: FloatArray, who: IntArray, weights: FloatArray, num_fixed: int, loosening: FloatArray
+) -> float:
+    """Fill in what the score gains as each member leaves and nobody comes; give the most."""
+    for i in range(len(weights)):
+        loosening[i] = -logs[0, i] - weights[i]
+    for i in range(len(weights)):
+        # One of two leaves, one is left: whoever comes is at most a diameter away.
+        next_nearest = logs[1, i] if len(weights) > 2 else LOG_DIAMETER2
+        loosening[who[0, i]] += next_nearest - logs[0, i]
+    return float(np.max(loosening[num_fixed:]))
 
 
 @compiled
@@ -166,7 +214,7 @@ def nearest_two(points: FloatArray, members: IntArray) -> tuple[FloatArray, Floa
     """Find each member's two nearest others: squared chords, their logarithms, positions [2, k]."""
     k = len(members)
     near, logs, who = np.empty((2, k)), np.empty((2, k)), np.empty((2, k), np.int64)
-    places = points[members]
+    places = points[members].T.copy()
     for i in range(k):
         _find_two(places, i, near, logs, who)
     return near, logs, who
@@ -177,9 +225,12 @@ def _find_two(
     places: FloatArray, i: int, near: FloatArray, logs: FloatArray, who: IntArray
 ) -> None:
     near[:, i], who[:, i] = np.inf, i
-    for k in range(len(places)):
+    x, y, z = places[0, i], places[1, i], places[2, i]
+    for k in range(places.shape[1]):
         if k != i:
-            _offer(near, logs, who, i, k, _chord2(places, i, places, k))
+            dx, dy, dz = places[0, k] - x, places[1, k] - y, places[2, k] - z
+            chord = max(dx * dx + dy * dy + dz * dz, FLOOR_CHORD2)
+            _offer(near, logs, who, i, k, chord)
     logs[0, i], logs[1, i] = _log(near[0, i]), _log(near[1, i])
 
 
@@ -206,7 +257,7 @@ def _update_nearest(
     who: IntArray,
 ) -> None:
     """Bring the two nearest up to date after the member at ``changed`` was replaced."""
-    for i in range(len(places)):
+    for i in range(len(chords)):
         if i == changed or who[0, i] == changed or who[1, i] == changed:
             _find_two(places, i, near, logs, who)
         elif _offer(near, logs, who, i, changed, chords[i]):

@@ -14,14 +14,22 @@ from minortom.cells import read_cells
 from minortom.coupling import CouplingOptions, spread_selection
 from minortom.engine import local_executor
 from minortom.errors import InputError
-from minortom.genetic import GeneticOptions
 from minortom.geoparquet import GEOMETRY, read_table, write_points
+from minortom.grts import grts_selection
 from minortom.outputs import is_up_to_date, now, stored_provenance, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import Provenance, sha256_of
+from minortom.search import GeneticOptions
 from minortom.strata import COLUMNS, Tiles, mask_of
 
-Method = Literal["genetic", "random", "farthest-point"]
+Method = Literal["genetic", "random", "farthest-point", "grts"]
+
+BASELINES = {
+    "random": random_selection,
+    "farthest-point": farthest_point_selection,
+    "grts": grts_selection,
+}
+"""Methods without a search: (tiles, sizes, seed, kept) -> chosen rows."""
 
 _MADE_BY = "minortom annotate"
 
@@ -51,6 +59,12 @@ class SampleOptions:
             raise InputError(f"--per-stratum must be at least 1, not {self.per_stratum}")
         if self.method not in get_args(Method):
             raise InputError(f"--method {self.method}: wanted {', '.join(get_args(Method))}")
+        coupled = self.coupling.spread > 0 or self.coupling.density > 0
+        if coupled and self.genetic.objective != "entropy":
+            raise InputError(
+                "--spread and --density add entropies and go with --objective entropy alone; "
+                f"set both to 0 for {self.genetic.objective}"
+            )
 
     def that_matter(self) -> dict[str, object]:
         """Give the options that change the result, for the provenance."""
@@ -135,11 +149,8 @@ def select(
     kept = np.zeros(len(tiles), np.bool_) if kept is None else kept
     sizes = wanted_sizes(tiles.strata, options.per_stratum)
     _check_kept(tiles, sizes, kept)
-    if options.method == "random":
-        rows = random_selection(tiles, sizes, seed=options.seed, kept=kept)
-        return Selection(rows=rows, convergence={})
-    if options.method == "farthest-point":
-        rows = farthest_point_selection(tiles, sizes, seed=options.seed, kept=kept)
+    if options.method in BASELINES:
+        rows = BASELINES[options.method](tiles, sizes, seed=options.seed, kept=kept)
         return Selection(rows=rows, convergence={})
     with local_executor(workers) as executor:
         rows, convergence = spread_selection(

@@ -123,6 +123,43 @@ def fit(
 
 
 @compiled
+def recombine_all(first: IntArray, second: IntArray, uniforms: FloatArray) -> IntArray:
+    """Recombine couples [n, width]: children [2, n, width]. Needs [n, 2 * width] uniforms."""
+    children = np.empty((2, len(first), first.shape[1]), np.int64)
+    for i in range(len(first)):
+        children[:, i] = recombine(first[i], second[i], uniforms[i])
+    return children
+
+
+@compiled
+def mutate_all(
+    rows: IntArray, rate: float, low: int, high: int, exact: bool, uniforms: FloatArray
+) -> IntArray:
+    """Mutate each of the rows [n, width]. Needs [n, 3, width] uniforms."""
+    mutants = np.empty_like(rows)
+    for i in range(len(rows)):
+        mutants[i] = mutate(rows[i], rate, low, high, exact, uniforms[i])
+    return mutants
+
+
+@compiled
+def fit_all(
+    rows: IntArray,
+    fewest: int,
+    size: int,
+    most: int,
+    low: int,
+    high: int,
+    uniforms: FloatArray,
+) -> IntArray:
+    """Bring each of the rows [n, width] into the band. Needs [n, width] uniforms."""
+    fitted = np.empty_like(rows)
+    for i in range(len(rows)):
+        fitted[i] = fit(rows[i], fewest, size, most, low, high, uniforms[i])
+    return fitted
+
+
+@compiled
 def _insert(values: IntArray, size: int, low: int, high: int, uniform: float) -> None:
     """Insert one number that is not among the first ``size``, ascending, each equally likely.
 

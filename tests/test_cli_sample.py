@@ -82,6 +82,46 @@ def test_a_missing_file_is_one_line_and_exit_1(tmp_path, capsys):
     assert error.count("\n") == 1
 
 
+def test_the_papers_preset_lets_numbers_vary_within_ten_percent(annotated, capsys):
+    assert sampled(
+        annotated, "--per-stratum", 20, "--preset", "paper", "--generations", 30, "--json"
+    ) == 0  # fmt: skip
+
+    assert 36 <= json.loads(capsys.readouterr().out)["tiles"] <= 44
+
+
+def test_every_option_of_the_search_reaches_it(annotated, capsys):
+    settings = {
+        "spread": 0.25, "density": 0.5, "generations": 2, "population": 3,
+        "crossover-rate": 0.75, "mutation-rate": 0.125, "tolerance": 0.25,
+    }  # fmt: skip
+    given = [word for name, value in settings.items() for word in (f"--{name}", value)]
+    assert sampled(annotated, "--per-stratum", 9, *given) == 0
+    capsys.readouterr()
+
+    stored = pq.read_schema(annotated.with_name("selection.parquet")).metadata[b"minortom"]
+    used = json.loads(stored)["options"]
+    assert {name: used[name.replace("-", "_")] for name in settings} == settings
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (("--spread", -1), "--spread must be 0 or more"),
+        (("--density", 2), "--density must be from 0 to 1"),
+        (("--mutation-rate", "much"), "--mutation-rate much: wanted a number or auto"),
+        (("--method", "random", "--spread", 1), "--spread: for --method genetic alone"),
+        (("--objective", "mean-distance", "--spread", 1), "--objective entropy alone"),
+    ],
+)
+def test_a_value_that_cannot_be_is_one_line_and_exit_1(annotated, capsys, wrong, said):
+    assert sampled(annotated, *wrong) == 1
+
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert said in error
+
+
 @pytest.mark.parametrize("wrong", [("--per-stratum", 0), ("--method", "best"), ("--workers", 0)])
 def test_wrong_usage_is_exit_2(annotated, capsys, wrong):
     assert sampled(annotated, *wrong) == 2

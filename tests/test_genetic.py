@@ -8,7 +8,8 @@ from points import random_lonlat
 
 from minortom import kernels, subsets
 from minortom.errors import InputError
-from minortom.genetic import GeneticOptions, SpreadProblem, Stratum, evolve
+from minortom.genetic import evolve
+from minortom.search import GeneticOptions, Stratum
 from minortom.sphere import unit_vectors
 
 PLAIN = GeneticOptions(generations=60, population=10, tries=0)
@@ -23,9 +24,8 @@ def best_by_enumeration(stratum):
     fixed = tuple(range(stratum.num_fixed))
     free = range(stratum.num_fixed, len(stratum.points))
     subsets_of_free = combinations(free, stratum.size - stratum.num_fixed)
-    score = SpreadProblem(stratum, GeneticOptions()).stratum
     return max(
-        kernels.entropy(score.points, members := np.array(fixed + chosen))
+        kernels.entropy(stratum.points, members := np.array(fixed + chosen))
         + stratum.weight[members].mean()
         for chosen in subsets_of_free
     )
@@ -185,7 +185,8 @@ def test_a_tolerance_lets_the_number_vary_within_the_band(num_fixed):
     "wrong",
     [
         {"generations": 0}, {"population": 1}, {"crossover_rate": 1.1},
-        {"mutation_rate": -0.1}, {"tolerance": 1.0}, {"tries": -1},
+        {"mutation_rate": -0.1}, {"tolerance": 1.0}, {"tries": -1}, {"objective": "best"},
+        {"objective": "mean-distance", "tries": 10},
     ],
 )  # fmt: skip
 def test_a_value_out_of_range_is_refused(wrong):

@@ -11,6 +11,7 @@ from minortom.geoparquet import write_points
 from minortom.metrics import measure
 from minortom.provenance import Provenance
 from minortom.sample import SampleOptions, sample_file, select
+from minortom.search import GeneticOptions
 from minortom.strata import Tiles
 
 STRATA = {"Af/tree_cover": 400, "BWh/bare": 300, "Cfa/built_up": 60, "ET/snow": 25, "EF/snow": 1}
@@ -42,7 +43,7 @@ def as_mask(table, rows):
     return mask
 
 
-@pytest.mark.parametrize("method", ["genetic", "random", "farthest-point"])
+@pytest.mark.parametrize("method", ["genetic", "random", "farthest-point", "grts"])
 def test_each_stratum_has_exactly_as_many_as_wanted_or_all(table, method):
     rows = select(table, SampleOptions(per_stratum=30, method=method), workers=1).rows
 
@@ -57,14 +58,14 @@ def test_a_number_above_every_stratum_takes_every_tile(table):
     assert selection.convergence == {}
 
 
-@pytest.mark.parametrize("method", ["genetic", "random", "farthest-point"])
+@pytest.mark.parametrize("method", ["genetic", "random", "farthest-point", "grts"])
 def test_one_tile_a_stratum(table, method):
     rows = select(table, SampleOptions(per_stratum=1, method=method), workers=1).rows
 
     assert held(table, rows) == dict.fromkeys(STRATA, 1)
 
 
-@pytest.mark.parametrize("method", ["genetic", "random", "farthest-point"])
+@pytest.mark.parametrize("method", ["genetic", "random", "farthest-point", "grts"])
 def test_kept_tiles_are_in_and_count(table, method):
     kept = np.zeros(len(table), np.bool_)
     kept[:60] = True
@@ -90,7 +91,7 @@ def test_more_kept_than_wanted_is_an_error_that_names_the_stratum(table):
         select(table, SampleOptions(per_stratum=20), kept=kept, workers=1)
 
 
-@pytest.mark.parametrize("method", ["genetic", "random", "farthest-point"])
+@pytest.mark.parametrize("method", ["genetic", "random", "farthest-point", "grts"])
 def test_the_same_seed_gives_the_same_tiles_and_another_seed_others(table, method):
     runs = [
         select(table, SampleOptions(per_stratum=20, method=method, seed=seed), workers=1).rows
@@ -156,7 +157,7 @@ def test_farthest_point_is_less_random_than_chance(table):
     ],
     ids=["duplicates", "pole", "antimeridian"],
 )
-@pytest.mark.parametrize("method", ["genetic", "farthest-point"])
+@pytest.mark.parametrize("method", ["genetic", "farthest-point", "grts"])
 def test_places_that_are_hard(place, method):
     table = annotated_table(*place, ["A/x"] * 150 + ["B/y"] * 50)
     rows = select(table, SampleOptions(per_stratum=20, method=method), workers=1).rows
@@ -262,7 +263,13 @@ def test_a_tile_without_a_stratum_is_an_error():
         select(table, SampleOptions())
 
 
-@pytest.mark.parametrize("wrong", [{"per_stratum": 0}, {"method": "best"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"per_stratum": 0}, {"method": "best"},
+        {"genetic": GeneticOptions(objective="mean-distance", tries=0)},
+    ],
+)  # fmt: skip
 def test_a_wrong_option_is_refused(wrong):
     with pytest.raises(InputError, match="--"):
         SampleOptions(**wrong)

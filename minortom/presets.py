@@ -1,0 +1,102 @@
+"""From the few options that a user gives to all that the sampler needs."""
+
+from dataclasses import replace
+from typing import Any, Literal, get_args
+
+from minortom.coupling import CouplingOptions
+from minortom.errors import InputError
+from minortom.objectives import CODES, Objective
+from minortom.sample import Method, SampleOptions
+from minortom.search import GeneticOptions
+
+Preset = Literal["default", "paper"]
+
+_PLAIN = GeneticOptions(generations=2500, population=10, crossover_rate=0.5, tries=0)
+"""The paper's T, N_p and r_c (Section III-A); its mutation rate is printed illegibly there."""
+_INDEPENDENT = CouplingOptions(spread=0, density=0, passes=1)
+
+
+def paper() -> tuple[GeneticOptions, CouplingOptions]:
+    """Give Algorithm 2 as published: independent strata, 90 to 110 % of N_s tiles in each."""
+    return replace(_PLAIN, tolerance=0.1), _INDEPENDENT
+
+
+def options_for(
+    *,
+    per_stratum: int = 100,
+    method: Method = "genetic",
+    seed: int = 0,
+    preset: Preset = "default",
+    objective: Objective = "entropy",
+    spread: float | None = None,
+    density: float | None = None,
+    generations: int | None = None,
+    population: int | None = None,
+    crossover_rate: float | None = None,
+    mutation_rate: str | None = None,
+    tolerance: float | None = None,
+) -> SampleOptions:
+    """Start from a preset and change what was given.
+
+    Args:
+        per_stratum: Tiles to choose in each stratum.
+        method: How to choose.
+        seed: Same seed, same tiles.
+        preset: ``default`` is memetic and coupled for the objective ``entropy``, and the plain
+            genetic algorithm, exact in number, for the others; ``paper`` is Algorithm 2.
+        objective: What the search makes highest.
+        spread: See ``CouplingOptions``; None leaves the preset's value, here and below.
+        density: See ``CouplingOptions``.
+        generations: See ``GeneticOptions``.
+        population: See ``GeneticOptions``.
+        crossover_rate: See ``GeneticOptions``.
+        mutation_rate: A number, or ``auto`` for 1/N_s.
+        tolerance: See ``GeneticOptions``.
+
+    Raises:
+        InputError: If a value is out of range, or does not go with the others.
+    """
+    if preset not in get_args(Preset):
+        raise InputError(f"--preset {preset}: wanted {' or '.join(get_args(Preset))}")
+    if objective not in CODES:
+        raise InputError(f"--objective {objective}: wanted {', '.join(CODES)}")
+    of_coupling = _given({"spread": spread, "density": density})
+    of_genetic = _given(
+        {
+            "generations": generations, "population": population, "tolerance": tolerance,
+            "crossover_rate": crossover_rate,
+        }
+    )  # fmt: skip
+    named = [*of_coupling, *of_genetic, *_given({"mutation_rate": mutation_rate})]
+    named += ["preset"] if preset != "default" else []
+    named += ["objective"] if objective != "entropy" else []
+    if method != "genetic" and named:
+        shown = ", ".join(f"--{name.replace('_', '-')}" for name in named)
+        raise InputError(f"{shown}: for --method genetic alone, not {method}")
+    if preset == "paper":
+        genetic, coupling = paper()
+    elif objective == "entropy":
+        genetic, coupling = GeneticOptions(), CouplingOptions()
+    else:
+        genetic, coupling = _PLAIN, _INDEPENDENT
+    rate = _rate(mutation_rate) if mutation_rate else genetic.mutation_rate
+    return SampleOptions(
+        per_stratum=per_stratum,
+        method=method,
+        seed=seed,
+        genetic=replace(genetic, objective=objective, mutation_rate=rate, **of_genetic),
+        coupling=replace(coupling, **of_coupling),
+    )
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _rate(text: str) -> float | None:
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"--mutation-rate {text}: wanted a number or auto") from None
