@@ -16,6 +16,7 @@ from archive_maker import (
     s2_geotiffs,
     s2_pixels,
 )
+from rasterio.io import MemoryFile
 
 from minortom.errors import ArchiveError
 from minortom.patches import BLOCK_PX, centred_block, cut_tile
@@ -322,3 +323,30 @@ def test_a_band_that_is_not_as_it_should_be_is_named(name, damage, message):
 def test_a_tile_smaller_than_a_patch_says_so():
     with pytest.raises(ArchiveError, match="48 × 48 px, less than a patch of 120 px"):
         cut(spec=SampleSpec(patch_px=120))
+
+
+@pytest.mark.parametrize(("row", "offset"), [(0, 1000), (1, 0)])
+def test_a_real_full_tile_gives_64_patches_from_pixel_54(real_data, row, offset):
+    path = real_data / "majortom-sample" / "Core-S2L2A" / "images" / "part_00001.parquet"
+    [tile] = pq.ParquetFile(path).read_row_group(row).to_pylist()
+    with MemoryFile(tile["B02"]) as file, file.open() as dataset:
+        epsg, corner, b02 = dataset.crs.to_epsg(), dataset.xy(0, 0, offset="ul"), dataset.read(1)
+    with MemoryFile(tile["B12"]) as file, file.open() as dataset:
+        b12 = dataset.read(1)
+    power = np.full((1068, 1068), 0.1, np.float32)
+    s1 = s1_geotiffs({"vv": power, "vh": power}, epsg=epsg, west_m=corner[0], north_m=corner[1])
+    spec = SampleSpec(patch_px=120)
+    patches = cut_tile(tile, s1, spec=spec, s2_product_id=tile["product_id"])
+    assert patches.s2_offset == offset
+    assert not patches.offset_doubtful
+    assert not patches.s1_warped
+    assert (patches.tensors["s1"] == -1000).all()
+    assert len(places(patches)) == 64
+    for number, (down, right) in enumerate(places(patches)):
+        top, left = 54 + 120 * down, 54 + 120 * right
+        fine = b02[top : top + 120, left : left + 120].astype(int)
+        coarse = b12[top // 2 : top // 2 + 60, left // 2 : left // 2 + 60].astype(int)
+        wanted = np.maximum(fine - offset, 1)
+        np.testing.assert_array_equal(patches.tensors["s2_10m"][number, 0], wanted)
+        wanted = np.maximum(coarse - offset, 1)
+        np.testing.assert_array_equal(patches.tensors["s2_20m"][number, 5], wanted)
