@@ -143,6 +143,11 @@ def compare(
 def _read(selection: Path, annotated: Path) -> tuple[pa.Table, BoolArray]:
     """Read the annotated tiles, and the selected ones as a mask over them."""
     table = read_table(annotated, _ANNOTATED, made_by="minortom annotate")
+    empty = [name for name in _ANNOTATED if table[name].null_count]
+    if empty:
+        raise InputError(
+            f"{annotated} has tiles without {', '.join(empty)}; run `minortom annotate` again"
+        )
     picked = read_table(selection, _SELECTION, made_by="minortom sample")
     picked = picked.filter(pc.equal(picked["role"].cast(pa.string()), "selected"))
     if not len(picked):

@@ -318,6 +318,16 @@ def test_the_record_says_what_it_was_made_from(folder):
     assert folder.with_name("planet.run.json").is_file()
 
 
+@pytest.mark.soak
+def test_band_statistics_tell_land_covers_apart_but_not_well(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    from demo_difficulty import balanced_accuracy
+
+    scores = balanced_accuracy(cells_per_class=60, patches=4)
+
+    assert 0.40 < scores["s1"] < scores["s2"] < scores["both"] < 0.75
+
+
 def hashes(folder):
     return {
         file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()

@@ -150,6 +150,8 @@ def test_table_ii_follows_from_counting_by_hand():
     assert lines["Tiles a land-cover class"] == ("8", "5", "5", "5")
     assert lines["Tiles a combination"][-1] == "3 σ 0"
     assert lines["Distance to the nearest tile"][0] == "111 km"  # a degree
+    # All: 8 points on a line, (8 + 1) / 3 degrees; chosen 0, 1, 2, 6, 7: 38 degrees / 10 pairs.
+    assert lines["Average distance"] == ("334 km", *lines["Average distance"][1:3], "423 km")
     # Within the large stratum, chosen 0, 1, 2: pairs of 1, 1 and 2 degrees.
     assert lines["Distance within a stratum"][-1] == "148 km"
     # Tiles 0 to 5 to the nearest of 0, 1, 2: 0, 0, 0, 1, 2, 3 degrees.
@@ -343,6 +345,14 @@ def test_a_selection_without_selected_rows_is_refused(files, tmp_path):
 
     with pytest.raises(InputError, match="role selected"):
         report_folder(tmp_path / "s.parquet", files[1], tmp_path / "report")
+
+
+def test_tiles_without_a_class_are_refused(files, tmp_path):
+    table = annotated_table().set_column(3, "climate", pa.array(["Cfa"] * 599 + [None]))
+    write_points(table, tmp_path / "a.parquet", Provenance(command="annotate", options={}))
+
+    with pytest.raises(InputError, match="tiles without climate"):
+        report_folder(files[0], tmp_path / "a.parquet", tmp_path / "report")
 
 
 def test_a_cell_twice_is_refused(files, tmp_path):
