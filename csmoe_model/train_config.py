@@ -120,10 +120,11 @@ def changed(config: TrainConfig, values: Mapping[str, object]) -> TrainConfig:
 
 
 _SMALL: dict[str, dict[str, object]] = {
-    "small": {"lr": 1e-3},
-    "tiny": {"lr": 2e-3, "batch_size": 16, "epochs": None, "steps": 300, "log_every": 1},
+    "small": {"lr": 5e-4},
+    "tiny": {"lr": 1e-3, "batch_size": 16, "epochs": None, "steps": 300, "log_every": 1},
 }
-"""What recipes change. The published rate is for models a hundred times as large."""
+"""What recipes change. The published rate is for models a hundred times as large; that of
+`tiny` was the best of 0.5, 1, 2 and 4e-3 on 80 real pairs, above it the gradient has spikes."""
 
 
 def train_recipe(name: str) -> TrainConfig:

@@ -209,6 +209,6 @@ def test_resume_needs_no_options_again(shards, tmp_path, capsys, monkeypatch):
         assert train(shards, "--out", out, *words) == 130
     capsys.readouterr()
     assert train(shards, "--out", out, "--resume", "--lr", "0.5") == 1
-    assert "train.lr is 0.002 there and 0.5 here" in one_line(capsys.readouterr().err)
+    assert "train.lr is 0.001 there and 0.5 here" in one_line(capsys.readouterr().err)
     assert train(shards, "--out", out, "--resume", "--json") == 0
     assert json.loads(capsys.readouterr().out)["steps"] == 9

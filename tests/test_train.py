@@ -18,6 +18,8 @@ from safetensors.torch import load_file
 from training_shards import MODEL, learnable_shards
 
 from csmoe_model import keeper
+from csmoe_model.checkpoints import load_model
+from csmoe_model.masking import draw_masks
 from csmoe_model.options import Configuration, configure
 from csmoe_model.pretraining import DivergedError
 from csmoe_model.run_folder import RunFolder
@@ -367,6 +369,24 @@ def test_validation_sees_the_same_masks_each_time(shards, tmp_path):
     run(shards, tmp_path / "run", still)
     losses = {row["loss"][:6] for row in rows(tmp_path / "run", "val")}
     assert len(losses) == 1
+
+
+def test_validation_is_the_mean_over_the_pairs_of_the_split_as_they_are(tmp_path):
+    # Five pairs in batches of two and three; errors of reconstruction are means over pairs.
+    data = ShardSet.open(learnable_shards(tmp_path / "shards", val=5))
+    run(data.folder, tmp_path / "run", replace(SHORT, steps=2, batch_size=4, seed=7))
+    trained = load_model(tmp_path / "run", device=torch.device("cpu"))
+    samples = data.indices("val")
+    buffers = data.buffers(5)
+    for row, sample in enumerate(samples):
+        data.read_into(sample, buffers, row)
+    images = trained.normalise({c: torch.from_numpy(a) for c, a in buffers.items()})
+    masks = draw_masks(samples, num_patches=16, mask_ratio=0.5, mode="independent", seed=7, epoch=0)
+    with torch.no_grad():
+        wanted = trained.model(images["s2"], images["s1"], masks).terms()
+    (found,) = rows(tmp_path / "run", "val")
+    for name in COLUMNS[9:13]:
+        assert float(found[name]) == pytest.approx(float(wanted[name]), rel=1e-5), name
 
 
 def test_the_tiny_objective_is_learnt(shards, tmp_path):
