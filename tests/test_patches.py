@@ -1,8 +1,7 @@
 """Tiles to patches: what is cut, dropped and converted equals what arithmetic predicts."""
 
-import math
-
 import numpy as np
+import pyarrow.parquet as pq
 import pyproj
 import pytest
 from affine import Affine
@@ -20,12 +19,6 @@ from rasterio.io import MemoryFile
 
 from minortom.errors import ArchiveError
 from minortom.patches import BLOCK_PX, centred_block, cut_tile
-from minortom.radiometry import (
-    decibels,
-    offset_is_doubtful,
-    offset_of_product,
-    remove_offset,
-)
 from minortom.shard_layout import SampleSpec
 from minortom.tiles import Grid, opened
 
@@ -135,23 +128,6 @@ def test_a_black_tile_has_no_patches():
     assert patches.tensors["s1"].shape == (0, 2, 12, 12)
 
 
-@pytest.mark.parametrize(
-    ("product", "offset"),
-    [(OLD, 0), (NEW, 1000), (NEW.replace("N0400", "N0510"), 1000),
-     (NEW.replace("N0400", "N9999"), 0), (NEW.replace("N0400", "N0399"), 0),
-     ("TerraMesh:433D_629L_3_1", None), ("", None)],
-)  # fmt: skip
-def test_the_offset_follows_from_the_processing_baseline(product, offset):
-    assert offset_of_product(product) == offset
-
-
-def test_after_the_offset_a_valid_value_is_at_least_one_and_nodata_stays():
-    values = np.array([0, 1, 999, 1000, 1001, 1002, 65535], np.uint16)
-    assert remove_offset(values, 1000).tolist() == [0, 1, 1, 1, 1, 2, 64535]
-    assert remove_offset(values, 1000).dtype == np.uint16
-    np.testing.assert_array_equal(remove_offset(values, 0), values)
-
-
 def test_the_offset_is_subtracted_from_all_bands_of_a_tile_and_told():
     old, new = cut(), cut(product=NEW)
     assert (old.s2_offset, new.s2_offset) == (0, 1000)
@@ -165,38 +141,6 @@ def test_nothing_is_subtracted_where_the_product_tells_nothing_but_it_is_told():
     assert (unknown.s2_offset, unknown.baseline_known, unknown.offset_doubtful) == (0, False, True)
     np.testing.assert_array_equal(unknown.tensors["s2_10m"], cut().tensors["s2_10m"])
     assert (cut().baseline_known, cut().offset_doubtful) == (True, False)
-
-
-@pytest.mark.parametrize(
-    ("darkest", "offset", "doubtful"),
-    [(1050, None, True), (40, None, False), (40, 1000, True), (960, 1000, False),
-     (1050, 1000, False), (40, 0, False), (1500, 0, False)],
-)  # fmt: skip
-def test_an_offset_is_doubtful_where_values_contradict_the_name(darkest, offset, doubtful):
-    bands = [np.full((10, 10), 3000, np.uint16), np.full((10, 10), darkest, np.uint16)]
-    bands[0][0, 0] = 0  # nodata is not dark
-    assert offset_is_doubtful(bands, offset) is doubtful
-
-
-def test_an_offset_is_not_doubtful_where_there_is_no_data():
-    assert not offset_is_doubtful([np.zeros((3, 3), np.uint16)], None)
-
-
-@pytest.mark.parametrize(
-    ("power", "steps"),
-    [(1.0, 0), (0.1, -1000), (100.0, 2000), (10**-1.2345, -1234), (10**-1.2346, -1235),
-     (1e-40, -32767), (0.0, -32768), (-1.0, -32768), (math.nan, -32768), (math.inf, -32768),
-     (5.0, -32768)],
-)  # fmt: skip
-def test_power_becomes_hundredths_of_a_decibel(power, steps):
-    assert decibels(np.array([power]), 5.0).tolist() == [steps]
-    assert decibels(np.array([power]), 5.0).dtype == np.int16
-
-
-def test_float32_power_is_rounded_as_exactly_as_float64():
-    power = np.random.default_rng(0).uniform(1e-4, 2, 200_000).astype(np.float32)
-    wanted = [round(1000 * math.log10(float(value))) for value in power]
-    np.testing.assert_array_equal(decibels(power, None), wanted)
 
 
 def nearest(source, source_epsg, west_m, north_m, pixel_m, *, side_px=48):

@@ -44,11 +44,6 @@ def rewrite(path, **options):
     pq.write_table(table, path, **options)
 
 
-def edit_record(folder, **changes):
-    path = folder / "dataset.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
 def test_every_sample_is_read_back_by_offset(folder, tensors):
     shards = ShardSet.open(folder)
     assert all(places for shard in shards._shards for places in shard.places.values())
@@ -212,96 +207,6 @@ def test_a_sample_that_is_not_there_is_an_index_error(folder):
     shards = ShardSet.open(folder)
     with pytest.raises(IndexError):
         shards.read_into(150, shards.buffers(1), 0)
-
-
-def test_a_missing_folder_says_what_to_do(tmp_path):
-    with pytest.raises(ShardError, match=r"does not exist; make shards with `minortom export`"):
-        ShardSet.open(tmp_path / "none")
-
-
-def test_an_empty_folder_says_so(tmp_path):
-    with pytest.raises(ShardError, match="it is empty"):
-        ShardSet.open(tmp_path)
-
-
-def test_a_folder_without_its_record_says_so(folder):
-    (folder / "dataset.json").unlink()
-    with pytest.raises(ShardError, match=r"has no dataset\.json"):
-        ShardSet.open(folder)
-
-
-def test_another_schema_version_is_refused(folder):
-    edit_record(folder, schema_version=2)
-    with pytest.raises(ShardError, match=r"version 2; this minortom reads version 1"):
-        ShardSet.open(folder)
-
-
-def test_another_order_of_bands_is_refused(folder):
-    columns = json.loads((folder / "dataset.json").read_text())["columns"]
-    columns["s1"]["bands"] = ["vh", "vv"]
-    edit_record(folder, columns=columns)
-    with pytest.raises(ShardError, match="names other bands"):
-        ShardSet.open(folder)
-
-
-@pytest.mark.parametrize("text", ["{", "[]", '{"schema_version": 1}'])
-def test_a_damaged_record_is_refused(folder, text):
-    (folder / "dataset.json").write_text(text)
-    with pytest.raises(ShardError, match=r"dataset\.json is damaged"):
-        ShardSet.open(folder)
-
-
-def test_a_missing_shard_is_named(folder):
-    (folder / FIRST).unlink()
-    with pytest.raises(ShardError, match=f"lacks its shard {FIRST}"):
-        ShardSet.open(folder)
-
-
-@pytest.mark.parametrize("kept", [0, 3, 40_000])
-def test_a_truncated_shard_is_named(folder, kept):
-    data = (folder / FIRST).read_bytes()
-    (folder / FIRST).write_bytes(data[:kept])
-    with pytest.raises(ShardError, match=f"{FIRST} is damaged"):
-        ShardSet.open(folder)
-
-
-def test_a_shard_with_other_rows_than_recorded_is_named(folder):
-    pq.write_table(pq.read_table(folder / FIRST)[:99], folder / FIRST)
-    with pytest.raises(ShardError, match=r"99 rows where dataset\.json says 100"):
-        ShardSet.open(folder)
-
-
-def test_a_shard_without_a_tensor_column_is_named(folder):
-    pq.write_table(pq.read_table(folder / FIRST).drop_columns(["s1"]), folder / FIRST)
-    with pytest.raises(ShardError, match="lacks the column s1"):
-        ShardSet.open(folder)
-
-
-def test_values_of_another_length_are_found_when_read(folder):
-    table = pq.read_table(folder / FIRST)
-    short = pa.array([b"ab"] * 100, pa.binary())
-    table = table.set_column(table.column_names.index("s1"), "s1", short)
-    pq.write_table(table, folder / FIRST)
-    shards = ShardSet.open(folder)
-    with pytest.raises(ShardError, match="a value has 2 bytes, wanted 256"):
-        shards.read_into(0, shards.buffers(1), 0)
-
-
-def test_a_shard_that_is_cut_while_open_is_found_when_read(folder):
-    shards = ShardSet.open(folder)
-    (folder / FIRST).write_bytes((folder / FIRST).read_bytes()[:2000])
-    with pytest.raises(ShardError, match="no value of 512 bytes at"):
-        shards.read_into(60, shards.buffers(1), 0)
-
-
-def test_a_value_whose_length_is_damaged_is_found_when_read(folder):
-    shards = ShardSet.open(folder)
-    place = shards._shards[0].places["s1"][1]  # the first value of the second row group
-    with (folder / FIRST).open("r+b") as stream:
-        stream.seek(place)
-        stream.write(bytes(4))
-    with pytest.raises(ShardError, match=f"no value of 256 bytes at {place}"):
-        shards.read_into(64, shards.buffers(1), 0)
 
 
 def test_reading_needs_numpy_and_pyarrow_only():

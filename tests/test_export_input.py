@@ -1,0 +1,118 @@
+"""Export: input that cannot be exported, and what stands beside the shards."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from archive_maker import CELLS, geotiff
+from export_maker import replace_row
+
+from minortom.errors import ArchiveError, InputError
+from minortom.export import export_selection
+from minortom.export_options import Missing
+from minortom.shards import ShardSet
+
+pytest_plugins = ("export_fixtures",)
+
+
+def test_cells_that_an_archive_lacks_are_named(export, tmp_path):
+    with pytest.raises(ArchiveError, match=r"lack 2 of 9 .* first 90U_1R \(Sentinel-2\), 91U_1R"):
+        export(cells=[*CELLS, "90U_1R", "91U_1R"])
+    assert not (tmp_path / "shards.partial").exists()
+
+
+def test_cells_that_an_archive_lacks_are_skipped_when_asked(export):
+    summary = export(cells=[*CELLS[:2], "90U_1R"], missing=Missing.SKIP)
+    assert (summary.cells_missing, summary.tally.tiles) == (1, 2)
+
+
+def test_an_archive_without_any_selected_cell_is_an_error_even_then(export):
+    with pytest.raises(ArchiveError, match="none of the 1 selected cells"):
+        export(cells=["90U_1R"], missing=Missing.SKIP)
+
+
+def test_an_export_without_a_valid_patch_is_an_error_and_leaves_nothing(export, own_archives):
+    for row in range(7):
+        replace_row(own_archives[0], row, B02=b"" if row else geotiff(np.zeros((48, 48), "uint16")))
+    with pytest.raises(ArchiveError, match=r"6 tiles could not be read \(first .*: B02 .*1 have"):
+        export(folders=own_archives)
+    folder = own_archives[0].parent
+    assert not list(folder.glob("shards*"))[1:]  # the selection alone
+
+
+def test_an_export_without_training_patches_is_an_error_and_leaves_nothing(export, tmp_path):
+    with pytest.raises(InputError, match="no patch is in the split `train`"):
+        export(columns={"split": ["val"] * 7})
+    assert [path.name for path in tmp_path.glob("shards*")] == ["shards.selection.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "columns", "message"),
+    [
+        (CELLS, {"role": ["reserve"] * 7}, "no row whose role is `selected`"),
+        (CELLS, {"split": ["train"] * 6 + [None]}, "split is null in 1 selected rows"),
+        ([CELLS[0], *CELLS[:6]], {}, f"selects 1 cells twice, first {CELLS[0]}"),
+        (["no cell", *CELLS[:6]], {}, "'no cell'"),
+    ],
+)
+def test_a_selection_that_cannot_be_exported_says_why(export, cells, columns, message):
+    with pytest.raises(InputError, match=message):
+        export(cells=cells, columns=columns)
+
+
+def test_a_file_that_is_no_selection_says_what_makes_one(archives, tmp_path):
+    with pytest.raises(InputError, match="minortom sample"):
+        export_selection(tmp_path / "none.parquet", *archives, tmp_path / "out")
+
+
+def test_a_patch_of_an_odd_side_is_an_error(export):
+    with pytest.raises(InputError, match="positive multiple of 2"):
+        export(patch_px=13)
+
+
+def test_the_card_s_lines_decode_a_sample(export, tmp_path, monkeypatch):
+    export()
+    card = (tmp_path / "shards" / "README.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    assert "minortom" not in code
+    monkeypatch.chdir(tmp_path / "shards")
+    names: dict[str, np.ndarray] = {}
+    exec(code, names)
+    shards = ShardSet.open(Path())
+    buffers = shards.buffers(1)
+    shards.read_into(0, buffers, 0)
+    for column, wanted in buffers.items():
+        np.testing.assert_array_equal(names[column], wanted[0])
+    assert "license: cc-by-sa-4.0" in card
+    assert "contains modified Copernicus Sentinel data" in card
+    assert "112 pairs of patches of 12 × 12 pixels" in card
+
+
+def test_how_it_came_about_is_told_beside_the_shards(export, tmp_path):
+    export()
+    run = json.loads((tmp_path / "shards.run.json").read_text())
+    assert run["libraries"]["pyarrow"]
+    inside = (tmp_path / "shards" / "dataset.json").read_text()
+    assert str(tmp_path) not in inside
+    assert str(os.getuid()) not in json.loads(inside)["minortom"]
+
+
+@pytest.mark.soak
+def test_the_datasets_library_reads_the_shards(export, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    export()
+    stream = datasets.load_dataset(
+        str(tmp_path / "shards"), split="train", streaming=True, cache_dir=str(tmp_path / "cache")
+    )
+    shards, count = ShardSet.open(tmp_path / "shards"), 0
+    buffers = shards.buffers(1)
+    for index, row in enumerate(stream):
+        shards.read_into(index, buffers, 0)
+        for column, wanted in buffers.items():
+            found = np.frombuffer(row[column], wanted.dtype).reshape(wanted.shape)
+            np.testing.assert_array_equal(found, wanted)
+        count += 1
+    assert count == len(shards)

@@ -1,0 +1,158 @@
+"""Export: stopped, killed, full disks, and what is there already."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from archive_maker import CELLS, write_selection
+from export_maker import files_of, places_of
+
+from minortom.errors import InputError, OutputExistsError
+from minortom.shards import ShardSet
+
+pytest_plugins = ("export_fixtures",)
+
+
+class StopHereError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("tiles", [1, 3, 6, 7])
+def test_an_export_that_was_stopped_goes_on_to_the_same_bytes(export, tmp_path, tiles):
+    export("unbroken")
+
+    def stop(done, _):
+        if done == tiles:
+            raise StopHereError
+
+    with pytest.raises(StopHereError):
+        export("broken", on_progress=stop)
+    assert not (tmp_path / "broken").exists()
+    seen = []
+    export("broken", on_progress=lambda done, _: seen.append(done))
+    # Shards of two tiles: what was finished is not read again.
+    assert seen[0] == (tiles - 1) // 2 * 2
+    assert seen[-1] == 7
+    assert files_of(tmp_path / "broken") == files_of(tmp_path / "unbroken")
+    assert not (tmp_path / "broken.partial").exists()
+
+
+COMMAND = """
+import sys
+from pathlib import Path
+from minortom.export import export_selection
+if __name__ == "__main__":
+    selection, s2, s1, out, workers = sys.argv[1:]
+    export_selection(Path(selection), Path(s2), Path(s1), Path(out), patch_px=12,
+                     workers=int(workers), shard_bytes=30_000_000)
+"""
+
+
+def start_export(tmp_path, archives, out, *, workers=1):
+    script = tmp_path / "command.py"
+    script.write_text(COMMAND)
+    selection = write_selection(tmp_path / "selection.parquet", CELLS)
+    arguments = [selection, *archives, out, workers]
+    return subprocess.Popen(
+        [sys.executable, script, *map(str, arguments)], stderr=subprocess.PIPE, text=True
+    )
+
+
+def check_killed_exports(tmp_path, archives, delays_s, *, workers):
+    export = start_export(tmp_path, archives, tmp_path / "unbroken", workers=workers)
+    assert export.communicate()[1] == ""
+    wanted = files_of(tmp_path / "unbroken")
+    for number, delay_s in enumerate(delays_s):
+        out = tmp_path / f"killed{number}"
+        export = start_export(tmp_path, archives, out, workers=workers)
+        time.sleep(delay_s)
+        export.send_signal(signal.SIGKILL)
+        export.communicate()
+        export = start_export(tmp_path, archives, out, workers=workers)
+        assert export.communicate()[1] == ""
+        assert files_of(out) == wanted
+        assert not out.with_name(f"{out.name}.partial").exists()
+
+
+def test_an_export_that_was_killed_goes_on_to_the_same_bytes(tmp_path, archives):
+    check_killed_exports(tmp_path, archives, [1.2, 1.6], workers=1)
+
+
+@pytest.mark.soak
+def test_an_export_killed_at_many_moments_goes_on_to_the_same_bytes(tmp_path, archives):
+    delays = np.random.default_rng(0).uniform(0.8, 3.5, 25)
+    check_killed_exports(tmp_path, archives, delays[:13], workers=1)
+    (tmp_path / "two").mkdir()
+    check_killed_exports(tmp_path / "two", archives, delays[13:], workers=2)
+
+
+def test_a_disk_that_is_full_is_told_and_the_export_goes_on_later(export, tmp_path):
+    resource = pytest.importorskip("resource")
+    export("unbroken")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+        with pytest.raises(
+            InputError, match=r"cannot write to .*\.partial: .*File too large; the same"
+        ):
+            export("full")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, old)
+    export("full")
+    assert files_of(tmp_path / "full") == files_of(tmp_path / "unbroken")
+
+
+def test_unfinished_work_of_another_export_is_not_taken_up(export, tmp_path):
+    def stop(done, _):
+        if done == 4:
+            raise StopHereError
+
+    with pytest.raises(StopHereError):
+        export(on_progress=stop)
+    with pytest.raises(OutputExistsError, match=r"unfinished work made with other inputs"):
+        export(seed=1)
+    export(seed=1, overwrite=True)
+    export("fresh", seed=1)
+    assert places_of(tmp_path / "shards") == places_of(tmp_path / "fresh")
+
+
+def test_an_export_that_is_there_is_up_to_date(export, tmp_path):
+    first = export()
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "shards").iterdir()}
+    again = export(workers=2)
+    assert again.up_to_date
+    assert (again.tally, again.splits, again.shards) == (first.tally, first.splits, first.shards)
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "shards").iterdir()}
+
+
+def test_a_shard_that_got_lost_is_made_again(export, tmp_path):
+    export()
+    before = files_of(tmp_path / "shards")
+    next((tmp_path / "shards").glob("*.parquet")).unlink()
+    assert not export().up_to_date
+    assert files_of(tmp_path / "shards") == before
+
+
+def test_an_export_made_otherwise_is_replaced_only_when_asked(export, tmp_path):
+    export()
+    with pytest.raises(OutputExistsError, match="made with other inputs or options"):
+        export(seed=1)
+    assert not (tmp_path / "shards.partial").exists()
+    export(seed=1, overwrite=True)
+    assert ShardSet.open(tmp_path / "shards").provenance["seed"] == 1
+
+
+def test_leftovers_of_a_finished_export_are_tidied_up(export, tmp_path):
+    export()
+    work = tmp_path / "shards.partial"
+    work.mkdir()
+    record = json.loads((tmp_path / "shards" / "dataset.json").read_text())
+    (work / "provenance.json").write_text(json.dumps({"minortom": record["minortom"]}))
+    assert export().up_to_date
+    assert not work.exists()
