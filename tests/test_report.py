@@ -1,7 +1,6 @@
 """The report: a page without network, numbers that reach it, pictures, bad input."""
 
 import hashlib
-import io
 import json
 import re
 from html.parser import HTMLParser
@@ -11,13 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from minortom import maps
 from minortom.errors import InputError, OutputExistsError
 from minortom.geoparquet import write_points
 from minortom.metrics import measure
 from minortom.provenance import Provenance
 from minortom.report import SETS, compare, report_folder
-from minortom.report_tables import PAPER, grid_of_strata, strata_below, table_of_sets
+from minortom.report_tables import PAPER, strata_below
 from minortom.sample import SampleOptions, sample_file
 from minortom.strata import Tiles
 
@@ -132,32 +130,6 @@ def test_numbers_of_every_set_and_of_the_paper_stand_in_the_table(page, report):
     assert "another archive" in page
 
 
-def test_table_ii_follows_from_counting_by_hand():
-    # Two strata of 6 and 2 tiles on the equator, 1° apart; the first three of each are chosen.
-    table = annotated_table(8).set_column(
-        7, "stratum", pa.array(["Cfa/tree_cover"] * 6 + ["Dfc/tree_cover"] * 2)
-    )
-    table = table.set_column(1, "lat", pa.array(np.zeros(8)))
-    table = table.set_column(2, "lon", pa.array(np.arange(8.0)))
-    table = table.set_column(3, "climate", pa.array(["Cfa"] * 6 + ["Dfc"] * 2))
-    table = table.set_column(4, "landcover", pa.array(["tree_cover"] * 8))
-    chosen = np.array([1, 1, 1, 0, 0, 0, 1, 1], bool)
-    found = compare(table, chosen, per_stratum=3)
-    lines = {r.label: r.values for r in table_of_sets(found.metrics, found.counts, per_stratum=3)}
-
-    assert lines["Tiles"] == ("8", "5", "5", "5")
-    assert lines["Tiles a climate zone"] == ("4", "2", "2", "2")  # 5 tiles / 2 zones, to even
-    assert lines["Tiles a land-cover class"] == ("8", "5", "5", "5")
-    assert lines["Tiles a combination"][-1] == "3 σ 0"
-    assert lines["Distance to the nearest tile"][0] == "111 km"  # a degree
-    # All: 8 points on a line, (8 + 1) / 3 degrees; chosen 0, 1, 2, 6, 7: 38 degrees / 10 pairs.
-    assert lines["Average distance"] == ("334 km", *lines["Average distance"][1:3], "423 km")
-    # Within the large stratum, chosen 0, 1, 2: pairs of 1, 1 and 2 degrees.
-    assert lines["Distance within a stratum"][-1] == "148 km"
-    # Tiles 0 to 5 to the nearest of 0, 1, 2: 0, 0, 0, 1, 2, 3 degrees.
-    assert lines["Distance to a chosen tile"][-1] == "111 km"
-
-
 def test_strata_that_are_not_full_are_named_with_their_counts(page, files):
     annotated = pq.read_table(files[1])
     tiles = Tiles.of_table(annotated)
@@ -169,21 +141,6 @@ def test_strata_that_are_not_full_are_named_with_their_counts(page, files):
     assert {row[0] for row in strata_below(tiles.strata, held, 30)} == set(small)
     for name, size in small.items():
         assert f"<span>{name}</span><span>{size} / {size}</span>" in page
-
-
-def test_the_grid_of_strata_counts_by_class_in_order_of_code(files):
-    annotated = pq.read_table(files[1])
-    mask = np.arange(len(annotated)) % 3 == 0
-    grid = grid_of_strata(annotated, mask)
-
-    assert grid.columns == ("tree_cover", "bare_sparse_vegetation")
-    assert [name for name, _ in grid.rows] == ["BWh", "Cfa", "Dfc"]
-    strata = np.array(annotated["stratum"].to_pylist())
-    for climate, squares in grid.rows:
-        for landcover, square in zip(grid.columns, squares, strict=True):
-            here = strata == f"{climate}/{landcover}"
-            assert square.available == here.sum()
-            assert square.chosen == (here & mask).sum()
 
 
 def test_what_comes_from_files_is_escaped(tmp_path):
@@ -263,53 +220,6 @@ def test_reserves_are_no_part_of_the_selection(files, tmp_path):
     rows = report_folder(tmp_path / "s.parquet", files[1], tmp_path / "report")["rows"]
 
     assert rows[-1]["tiles"] == (roles == "selected").sum()
-
-
-# Maps
-
-
-def test_density_counts_as_a_loop_does():
-    rng = np.random.default_rng(0)
-    lon, lat = rng.uniform(-180, 180, 500), rng.uniform(-90, 90, 500)
-    lon[:3], lat[:3] = (180, -180, 0), (90, -90, 0)
-    expected = np.zeros((180, 360), int)
-    for x, y in zip(lon, lat, strict=True):
-        expected[min(int(np.floor(y)) + 90, 179), (int(np.floor(x)) + 180) % 360] += 1
-
-    np.testing.assert_array_equal(maps.density(lon, lat), expected)
-
-
-def test_land_is_where_it_is_on_earth():
-    inland = np.array([10.0, 100.0, -60.0, 25.0]), np.array([50.0, 60.0, -10.0, 25.0])
-    at_sea = np.array([-40.0, 80.0, -150.0]), np.array([30.0, -30.0, 0.0])
-
-    assert maps.share_on_land(*inland) == 1
-    assert maps.share_on_land(*at_sea) == 0
-
-
-def test_coast_lines_are_drawn_only_for_tiles_on_earth_s_land():
-    figure = maps.Figure()
-    earth, other = figure.subplots(1, 2)
-    maps.draw_background(earth, land=True)
-    maps.draw_background(other, land=False)
-
-    assert len(earth.collections) == 2
-    assert len(other.collections) == 0
-
-
-@pytest.mark.parametrize(
-    ("lon", "lat"),
-    [((7.0, 7.1), (46.0, 46.1)), ((-180.0, 179.99), (0.0, 0.0)), ((0.0, 1.0), (89.0, 90.0))],
-    ids=["a region", "along the equator", "at the pole"],
-)
-def test_any_extent_gives_a_picture_of_sound_shape(lon, lat):
-    import matplotlib.image
-
-    points = np.array(lon), np.array(lat)
-    data = maps.density_map({"a": points, "b": points}, annotated=points)
-    height, width = matplotlib.image.imread(io.BytesIO(data)).shape[:2]
-
-    assert 0.3 < height / width < 3
 
 
 # Bad input
