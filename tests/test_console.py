@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 
@@ -25,6 +26,15 @@ def test_a_users_mistake_is_one_line_and_exit_code_1(capsys):
     assert capsys.readouterr() == ("", "error: wanted a, found b\n")
 
 
+def test_a_full_disk_is_one_line_that_says_where(capsys):
+    full = OSError(errno.ENOSPC, "No space left on device", "/data/shards")
+
+    assert console.run(app_that(lambda: raise_(full)), []) == 1
+    assert capsys.readouterr().err == (
+        "error: /data/shards: No space left on device; make room, then run the same command again\n"
+    )
+
+
 def test_wrong_usage_keeps_exit_code_2(capsys):
     assert console.run(app_that(lambda: None), ["--no-such-option"]) == 2
     assert "No such option" in capsys.readouterr().err
@@ -45,6 +55,11 @@ def test_sigterm_unwinds_and_is_143():
 
     assert console.run(app_that(act), []) == 143
     assert undone == [True]
+
+
+def test_another_failure_of_the_system_is_a_bug():
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        console.run(app_that(lambda: raise_(OSError(errno.EBADF, "Bad file descriptor"))), [])
 
 
 def test_a_bug_keeps_its_traceback():

@@ -1,5 +1,6 @@
 """What every command shares: progress, printing a result, and how a command ends."""
 
+import errno
 import json
 import signal
 import sys
@@ -15,11 +16,34 @@ from minortom.errors import MinorTomError
 EXIT_USER_ERROR = 1
 EXIT_TERMINATED = 143
 
+_MENDABLE = {
+    errno.ENOSPC: "make room, then run the same command again",
+    errno.EDQUOT: "make room in your quota, then run the same command again",
+    errno.EACCES: "give a path that you may read and write",
+    errno.EPERM: "give a path that you may read and write",
+    errno.EROFS: "give a path on a file system that can be written",
+}
+"""What the machine may refuse, wherever it happens, and what the user can do about it."""
+
 Json = Annotated[bool, typer.Option("--json", help="Print the result alone, as JSON, on stdout.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output made otherwise.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes or threads to use; all cores by default.")
+]
+
+
+def _show_version(context: typer.Context, wanted: bool) -> None:
+    if wanted:
+        from minortom import __version__
+
+        typer.echo(f"{context.find_root().info_name} {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version."),
 ]
 
 
@@ -97,15 +121,6 @@ def _shown(value: object) -> str:
     return "–" if value is None else str(value)
 
 
-def show_version(program: str, wanted: bool) -> None:
-    """Print the version and end, when it was asked for."""
-    if wanted:
-        from minortom import __version__
-
-        typer.echo(f"{program} {__version__}")
-        raise typer.Exit
-
-
 def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     """Run an app and give its exit code.
 
@@ -117,6 +132,13 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         app(args=arguments)
     except MinorTomError as error:
         typer.secho("error: " + " ".join(str(error).split()), fg="red", err=True)
+        return EXIT_USER_ERROR
+    except OSError as error:
+        if error.errno not in _MENDABLE:
+            raise
+        where = f" {error.filename}:" if error.filename else ""
+        advice = _MENDABLE[error.errno]
+        typer.secho(f"error:{where} {error.strerror or error}; {advice}", fg="red", err=True)
         return EXIT_USER_ERROR
     except SystemExit as end:  # how typer ends every other way, wrong usage and Ctrl-C too
         return end.code if isinstance(end.code, int) else EXIT_USER_ERROR

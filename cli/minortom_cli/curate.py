@@ -1,12 +1,11 @@
 """The ``minortom`` command: one file a subcommand, gathered here."""
 
 import sys
-from typing import Annotated
 
 import typer
 
 from minortom_cli import annotate, demo, export, quickstart, report, sample
-from minortom_cli.console import run, show_version
+from minortom_cli.console import Version, run
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,13 +16,9 @@ app = typer.Typer(
 
 
 @app.callback()
-def common(
-    version: Annotated[
-        bool, typer.Option("--version", is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
+def common(version: Version = False) -> None:
     """Hold the options that stand before a subcommand."""
-    show_version("minortom", version)
+    del version  # its own callback has acted
 
 
 app.command(name="annotate")(annotate.annotate)

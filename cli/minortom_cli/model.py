@@ -1,12 +1,11 @@
 """The ``csmoe`` command, and ``csmoe-train``, its subcommand by another name."""
 
 import sys
-from typing import Annotated
 
 import typer
 
 from minortom_cli import embed, info, train
-from minortom_cli.console import run, show_version
+from minortom_cli.console import Version, run
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,13 +16,9 @@ app = typer.Typer(
 
 
 @app.callback()
-def common(
-    version: Annotated[
-        bool, typer.Option("--version", is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
+def common(version: Version = False) -> None:
     """Hold the options that stand before a subcommand."""
-    show_version("csmoe", version)
+    del version  # its own callback has acted
 
 
 app.command(name="train")(train.train)
