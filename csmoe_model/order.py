@@ -52,7 +52,7 @@ class ShuffledBatches:
     def at(self, step: int) -> tuple[int, Samples]:
         """Give the epoch and the sample numbers of batch ``step``, counted over all epochs."""
         epoch, place = divmod(step, steps_per_epoch(len(self.samples), self.batch_size))
-        order = _permutation(len(self.samples), self.seed, epoch)
+        order = permutation(len(self.samples), self.seed, epoch)
         first = place * self.batch_size
         return epoch, self.samples[order[first : first + self.batch_size]]
 
@@ -97,7 +97,8 @@ def rank_share(samples: Samples, *, rank: int, world_size: int) -> Samples:
 
 
 @lru_cache(maxsize=2)  # the end of one epoch is read ahead with the beginning of the next
-def _permutation(count: int, seed: int, epoch: int) -> Samples:
+def permutation(count: int, seed: int, epoch: int) -> Samples:
+    """Shuffle the numbers below ``count``: a function of (seed, epoch)."""
     order: Samples = np.random.default_rng([seed, epoch]).permutation(count)
     order.flags.writeable = False
     return order

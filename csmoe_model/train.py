@@ -18,7 +18,7 @@ from csmoe_model.data import Loader
 from csmoe_model.images import Normalise, best_device
 from csmoe_model.keeper import Keeper, OnStep, ignore_steps
 from csmoe_model.options import Configuration
-from csmoe_model.order import OrderedBatches, ShuffledBatches, steps_per_epoch
+from csmoe_model.order import OrderedBatches, ShuffledBatches, permutation, steps_per_epoch
 from csmoe_model.pretraining import Pretraining
 from csmoe_model.run_folder import RunFolder
 from csmoe_model.stop import StopRequest
@@ -147,7 +147,10 @@ def _keeper(
     """Set up the books; say so where there is nothing to validate on."""
     samples, config, loader = data.indices("val"), run.config, None
     if len(samples):
-        batches = OrderedBatches(samples=samples, batch_size=config.batch_size)
+        # Mixed once for all: pairs of one tile, which lie together, would all be in one batch
+        # and make the contrastive term another one than in training.
+        mixed = samples[permutation(len(samples), config.seed, 0)]
+        batches = OrderedBatches(samples=mixed, batch_size=config.batch_size)
         loader = Loader(data, batches, workers=workers)
     else:
         _log.warning("the shards have no split `val`: training without validation")
