@@ -62,7 +62,7 @@ class Decoder(nn.Module):
         index_BUK = visible_BU[:, :, None].expand(-1, -1, token_BNK.shape[2])
         # The mask token's dtype follows autocast, or scatter would refuse to mix the two.
         hidden_BNK = self.mask_token_K.to(token_BNK.dtype).expand(
-            len(token_BNK), len(self.position_NK), -1
+            token_BNK.shape[0], self.position_NK.shape[0], -1
         )
         placed_BNK = hidden_BNK.scatter(1, index_BUK, token_BNK[:, 1:]) + self.position_NK
         x_BNK = torch.cat([token_BNK[:, :1], placed_BNK.to(token_BNK.dtype)], dim=1)

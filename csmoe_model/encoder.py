@@ -113,7 +113,7 @@ class SensorEncoder(nn.Module):
         """
         position_ND = self.positions(grid or self.trained_grid)
         # [CLS] has no place: its position is zero, as in MAE.
-        cls_B1D = self.cls_D.expand(len(patches_BNP), 1, -1)
+        cls_B1D = self.cls_D.expand(patches_BNP.shape[0], 1, -1)
         if visible_BU is None:
             token_BND = self.embed(patches_BNP) + position_ND
         else:

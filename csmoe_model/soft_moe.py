@@ -138,9 +138,15 @@ class ExpertMLPs(nn.Module):
         batch, experts, slots, width = slots_BESD.shape
         # One product an expert over the slots of all images.
         x_EXD = slots_BESD.transpose(0, 1).reshape(experts, batch * slots, width)
-        hidden_EXH = F.gelu(torch.bmm(x_EXD, self.up_EDH) + self.up_bias_EH[:, None])
-        out_EXD = torch.bmm(hidden_EXH, self.down_EHD) + self.down_bias_ED[:, None]
+        hidden_EXH = F.gelu(_affine(x_EXD, self.up_EDH, self.up_bias_EH))
+        out_EXD = _affine(hidden_EXH, self.down_EHD, self.down_bias_ED)
         return out_EXD.view(experts, batch, slots, width).transpose(0, 1)
+
+
+def _affine(x_EXI: Tensor, weight_EIO: Tensor, bias_EO: Tensor) -> Tensor:
+    """Apply each expert's linear map; the bias takes the dtype that autocast gave the product."""
+    product_EXO = torch.bmm(x_EXI, weight_EIO)
+    return product_EXO + bias_EO[:, None].to(product_EXO.dtype)
 
 
 class SoftMoE(nn.Module):
@@ -198,7 +204,7 @@ class SoftMoE(nn.Module):
         dispatch_BNES = logit_BNES.softmax(dim=1)
         combine_BNES = logit_BNES.flatten(2).softmax(dim=2).view_as(logit_BNES)
         slots_BMD = dispatch_BNES.flatten(2).transpose(1, 2) @ token_BND
-        slots_BESD = slots_BMD.view(len(x_BND), *logit_BNES.shape[2:], -1)
+        slots_BESD = slots_BMD.view(x_BND.shape[0], *logit_BNES.shape[2:], -1)
         return Routing(
             dispatch_BNES=dispatch_BNES, combine_BNES=combine_BNES, slots_BESD=slots_BESD
         )

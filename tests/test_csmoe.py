@@ -1,4 +1,3 @@
-import copy
 import json
 import subprocess
 import sys
@@ -10,7 +9,6 @@ import torch
 from golden import tiny_losses
 from safetensors.torch import load_file, save_file
 
-from csmoe_model.backbone import Backbone
 from csmoe_model.config import ModelConfig, recipe
 from csmoe_model.csmoe import TERMS, CSMoE
 from csmoe_model.layers import patchify, take_tokens, unpatchify
@@ -114,17 +112,6 @@ def test_what_is_hidden_from_a_sensor_does_not_reach_its_reconstructions(model, 
         torch.testing.assert_close(one[pair], two[pair])
 
 
-def test_a_mask_of_ratio_zero_encodes_as_no_mask_does(model):
-    for sensor, image in zip(("s2", "s1"), images(), strict=True):
-        everything = masks_of(mask_ratio=0.0).of(sensor).visible_BU
-        patches = patchify(image, TINY.patch_size)
-        encoder = model.backbone.sensors[sensor]
-        masked = model.backbone.shared(encoder(patches, visible_BU=everything))
-        found = model.encode(**{sensor: image}, patch_tokens=True)
-        torch.testing.assert_close(masked[:, 0], found[sensor])
-        torch.testing.assert_close(masked[:, 1:], found[f"{sensor}_tokens"])
-
-
 def test_a_pair_has_the_reconstructions_that_it_has_in_any_batch(model, output):
     s2, s1 = images()
     alone = model(s2[1:], s1[1:], masks_of(samples=[1]), reconstruct=True)
@@ -141,6 +128,25 @@ def test_usage_sums_to_one_in_each_layer_and_layers_are_named(output):
         torch.testing.assert_close(use.usage_E.sum(), torch.tensor(1.0))
         assert 0 <= use.dispatch_entropy <= 1
         assert 0 <= use.combine_entropy <= 1
+
+
+def test_each_layers_usage_is_the_combine_weight_of_its_experts(model, output):
+    found = {use.name: use.usage_E for use in output.layers}
+    masks = masks_of()
+    tokens = []
+    for sensor, image in zip(("s2", "s1"), images(), strict=True):
+        routings = []
+        patches = patchify(image, TINY.patch_size)
+        visible = masks.of(sensor).visible_BU
+        encoder = model.backbone.sensors[sensor]
+        tokens.append(encoder(patches, visible_BU=visible, on_routing=routings.append))
+        for layer, routing in enumerate(routings):
+            share = routing.combine_BNES.sum((0, 1, 3)) / (2 * 25)
+            torch.testing.assert_close(found[f"{sensor}.{layer}"], share.detach())
+    routings = []
+    model.backbone.shared(torch.cat(tokens), on_routing=routings.append)
+    share = routings[0].combine_BNES.sum((0, 1, 3)) / (4 * 25)
+    torch.testing.assert_close(found["shared.0"], share.detach())
 
 
 OPTIONS = [
@@ -186,65 +192,9 @@ def test_twenty_steps_of_tiny_lose_what_they_lost_before():
     assert recorded[-1]["umr"] < 0.8 * recorded[0]["umr"]
 
 
-def test_a_sensor_alone_has_the_vectors_that_it_has_with_the_other(model):
-    s2, s1 = images()
-    both = model.encode(s2, s1)
-    assert list(both) == ["s2", "s1"]
-    assert torch.equal(both["s2"], model.encode(s2=s2)["s2"])
-    assert torch.equal(both["s1"], model.encode(s1=s1)["s1"])
-
-
-@pytest.mark.parametrize(("height", "width"), [(8, 8), (64, 56), (120, 40)])
-def test_images_of_any_size_that_the_patch_divides_are_encoded(model, height, width):
-    out = model.encode(torch.randn(1, 10, height, width), patch_tokens=True)
-    assert out["s2"].shape == (1, TINY.width)
-    assert out["s2_tokens"].shape == (1, height * width // 64, TINY.width)
-
-
-def test_patch_tokens_come_in_raster_order(model):
-    """Of a change in one patch, that patch's token shows by far the most at the embedding."""
-    s2, _ = images(1)
-    changed = s2.clone()
-    changed[:, :, 16:24, 40:48] += 5.0  # row 2, column 5
-    encoder = model.backbone.sensors["s2"]
-    before, after = (encoder.embed(patchify(image, TINY.patch_size)) for image in (s2, changed))
-    assert (before != after).any(2).nonzero().tolist() == [[0, 2 * 7 + 5]]
-
-
-def test_the_positions_tell_patches_apart(model):
-    flat = torch.ones(1, 10, 56, 56)
-    tokens = model.encode(flat, patch_tokens=True)["s2_tokens"][0]
-    assert torch.pdist(tokens).min() > 1e-3
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({}, "at least one sensor, s2 or s1"),
-        ({"s2": torch.zeros(1, 12, 56, 56)}, r"s2 images must be \[batch, 10, height, width\]"),
-        ({"s1": torch.zeros(2, 56, 56)}, r"with the bands vv vh; got \[2, 56, 56\]"),
-        ({"s2": torch.zeros(1, 10, 56, 60)}, "56 x 60 pixels is no multiple of the model's patch"),
-    ],
-)
-def test_images_that_do_not_fit_are_refused(model, given, message):
-    with pytest.raises(InputError, match=message):
-        model.encode(**given)
-
-
 def test_pretraining_images_of_another_size_are_refused(model):
     with pytest.raises(InputError, match="s2 images of 56 x 56 pixels.*got 64 x 64"):
         model(*images(side=64), masks_of())
-
-
-def test_one_sensors_path_alone_gives_the_same_vectors(model):
-    alone = Backbone(TINY, sensors=("s2",))
-    weights = model.backbone.state_dict()
-    kept = {name: weights[name] for name in weights if not name.startswith("sensors.s1.")}
-    alone.load_state_dict(kept)  # strict: nothing missing, nothing left over
-    s2, s1 = images()
-    assert torch.equal(alone(s2=s2)["s2"], model.encode(s2=s2)["s2"])
-    with pytest.raises(InputError, match="no s1 path; it has s2"):
-        alone(s1=s1)
 
 
 def test_weights_survive_safetensors_bit_for_bit(model, tmp_path: Path):
@@ -280,11 +230,6 @@ def test_weight_decay_spares_norms_biases_tokens_and_scales():
             assert any(word in names[weight] for word in words) is wanted, names[weight]
 
 
-def test_evaluation_and_training_mode_agree(model):
-    s2, _ = images()
-    assert torch.equal(copy.deepcopy(model).eval().encode(s2)["s2"], model.encode(s2)["s2"])
-
-
 def test_bfloat16_autocast_gives_nearly_the_same_loss_and_finite_gradients():
     torch.manual_seed(0)
     # Wide logits turn bfloat16's three digits into other choices; narrow ones do not.
@@ -297,6 +242,15 @@ def test_bfloat16_autocast_gives_nearly_the_same_loss_and_finite_gradients():
         assert value.dtype == torch.float32
         assert value.item() == pytest.approx(exact[name].item(), rel=0.03, abs=0.01), name
     assert all(weight.grad.isfinite().all() for weight in model.parameters())
+
+
+def test_the_objective_compiles_into_one_graph(model):
+    """With a break the GPU would wait for Python in every layer."""
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    found = compiled(*images(), masks_of())
+    torch.testing.assert_close(found.loss, model(*images(), masks_of()).loss)
+    found.loss.backward()
+    model.zero_grad()
 
 
 SHAPES = """

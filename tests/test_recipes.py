@@ -15,24 +15,35 @@ from csmoe_model.masking import draw_masks
 from minortom.errors import InputError
 
 
-def step(config, batch=2):
-    """Take a training step; give the model and its loss before and after, on the same batch."""
+def step(config, *, expected, dtype):
+    """Go downhill on one batch.
+
+    Args:
+        config: The model.
+        expected: Decrease of the loss that the gradient predicts for the step.
+        dtype: Of weights and images.
+
+    Returns:
+        The decrease found, and the names of the weights without gradient.
+    """
     torch.manual_seed(0)
-    model = CSMoE(config)
-    optimizer = torch.optim.AdamW(model.parameter_groups(0.05), lr=1e-4, betas=(0.9, 0.95))
+    model = CSMoE(config).to(dtype)
     side = config.image_size
-    s2, s1 = torch.randn(batch, 10, side, side), torch.randn(batch, 2, side, side)
+    s2 = torch.randn(2, 10, side, side, dtype=dtype)
+    s1 = torch.randn(2, 2, side, side, dtype=dtype)
     masks = draw_masks(
-        range(batch), num_patches=config.num_patches, mask_ratio=config.mask_ratio,
+        range(2), num_patches=config.num_patches, mask_ratio=config.mask_ratio,
         mode=config.mask_mode, seed=0, epoch=0,
     )  # fmt: skip
     before = model(s2, s1, masks).loss
     before.backward()
     unmoved = [n for n, w in model.named_parameters() if w.grad is None or not w.grad.any()]
-    optimizer.step()
     with torch.no_grad():
+        steepness = sum(float(w.grad.square().sum()) for w in model.parameters())
+        for weight in model.parameters():
+            weight.sub_(weight.grad, alpha=expected / steepness)
         after = model(s2, s1, masks).loss
-    return before.item(), after.item(), unmoved
+    return (before - after).item(), unmoved
 
 
 def narrowed(config):
@@ -43,22 +54,22 @@ def narrowed(config):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_takes_a_step_downhill_that_moves_every_weight(name):
+def test_every_recipe_goes_downhill_as_far_as_its_gradient_says_and_moves_every_weight(name):
     config = recipe(name)
     if config.width > 192:
         config = narrowed(config)
-    before, after, unmoved = step(config)
+    # The almost one-hot routing bends the loss within a small fraction of a usual step.
+    decrease, unmoved = step(config, expected=1e-7, dtype=torch.float64)
     assert unmoved == []
-    assert math.isfinite(before)
-    assert after < before
+    assert decrease == pytest.approx(1e-7, rel=0.02)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", ["csmoe-b32", "csmoe-b14", "csmae-b15"])
-def test_every_large_recipe_takes_a_step_at_its_full_width(name):
-    before, after, unmoved = step(recipe(name), batch=2)
+def test_every_large_recipe_takes_a_step_downhill_at_its_full_width(name):
+    decrease, unmoved = step(recipe(name), expected=1e-3, dtype=torch.float32)
     assert unmoved == []
-    assert after < before
+    assert decrease > 0
 
 
 def test_the_published_variants_differ_in_the_patch_alone():
