@@ -32,7 +32,8 @@ class StopRequest:
         trace: TracebackType | None,
     ) -> None:
         for number, handler in self._former.items():
-            signal.signal(number, handler)
+            # None: a handler that is not Python's, which cannot be put back.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._former.clear()
 
     def install(self) -> None:
