@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from pymoo.algorithms.soo.nonconvex.ga import GA
-from pymoo.core.mating import Mating
 from pymoo.util.display.output import Output
 
 from minortom.operators import (
     FitAndImprove,
     HalfOfTheRest,
+    MateUntilNew,
     NoTwins,
     ReplaceMembers,
     SeededSampling,
@@ -25,9 +25,6 @@ from minortom.search import GeneticOptions, Stratum
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-_MATING_ROUNDS = 3
-"""Children equal to others are made again so often; in a small stratum new ones run out."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,13 +55,12 @@ def evolve(
     problem = SpreadProblem(stratum, options)
     rate = 1 / stratum.size if options.mutation_rate is None else options.mutation_rate
     repair, no_twins = FitAndImprove(), NoTwins()
-    mating = Mating(
+    mating = MateUntilNew(
         Tournament(),
         HalfOfTheRest(options.crossover_rate),
         ReplaceMembers(rate),
         repair=repair,
         eliminate_duplicates=no_twins,
-        n_max_iterations=_MATING_ROUNDS,
     )
     algorithm = GA(
         pop_size=options.population,

@@ -11,8 +11,7 @@ from minortom.compiled import compiled
 from minortom.sphere import EARTH_RADIUS_KM
 
 FLOOR_CHORD2 = (0.001 / EARTH_RADIUS_KM) ** 2
-"""Two points are never taken as closer than 1 m: the logarithm of a distance stays finite, and a
-pair of duplicates is the worst that can be chosen without being worse than all else together."""
+"""Two points are never taken as closer than 1 m, so that logarithms of distances stay finite."""
 LOG_DIAMETER2 = np.log(4.0)
 MIN_GAIN = 1e-9
 """A swap must raise the summed logarithms by more than rounding can."""
@@ -55,10 +54,8 @@ def _take_nearer(places: FloatArray, i: int, start: int, stop: int, near: FloatA
 def entropy(points: FloatArray, members: IntArray) -> float:
     """Estimate the differential entropy of the members' location, in nats over km².
 
-    Kozachenko and Leonenko's estimator for the nearest neighbour in two dimensions::
-
-        H = psi(k) - psi(1) + 1/k * sum_i log(A_i),   A_i = 4 pi R² hav(d_i / R)
-
+    Kozachenko and Leonenko's estimator for the nearest neighbour in two dimensions:
+    H = psi(k) - psi(1) + 1/k * sum_i log(A_i) with A_i = 4 pi R² hav(d_i / R),
     where d_i is member i's Haversine distance to the nearest other member, A_i the area of the
     spherical cap with that radius (pi d_i² on a plane) and psi the digamma function. It is
     highest for members that keep even distances. Zero for fewer than two members.
@@ -89,9 +86,8 @@ def swap_search(
 
     The score of a set is the sum over its members of log(squared chord to the nearest other
     member) + ``weight``. For each candidate the best member to leave is found in one pass over
-    the k members: who leaves matters only to the members whose nearest it was, and these fall
-    back on their second nearest. (The idea is that of FastPAM for k-medoids: Schubert and
-    Rousseeuw 2021, doi 10.1016/j.is.2021.101804.) A swap is made if it gains.
+    the k members, as in FastPAM for k-medoids (Schubert and Rousseeuw 2021, doi
+    10.1016/j.is.2021.101804): who leaves matters only to those whose nearest it was.
 
     Args:
         points: [n, 3] unit vectors.

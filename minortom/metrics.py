@@ -36,7 +36,7 @@ class Metrics:
     strata: int
     """Strata with a tile in the set."""
     underfull: int
-    """Strata that hold fewer tiles than wanted, since there are no more."""
+    """Strata of which the set has fewer tiles than wanted, be it since there are no more."""
     nn_km: float
     """Mean over all tiles of the distance to the nearest other one."""
     within_km: float

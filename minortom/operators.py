@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymoo.core.crossover import Crossover
 from pymoo.core.duplicate import DuplicateElimination
+from pymoo.core.mating import Mating
 from pymoo.core.mutation import Mutation
 from pymoo.core.population import Population
 from pymoo.core.problem import Problem
@@ -19,6 +20,8 @@ from minortom.search import GeneticOptions, Stratum
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+
+_MOST_ROUNDS = 10
 
 
 class SpreadProblem(Problem):  # type: ignore[misc]
@@ -146,3 +149,23 @@ class NoTwins(DuplicateElimination):  # type: ignore[misc]
             if others is None:
                 seen.add(genome)
         return is_twin
+
+
+class MateUntilNew(Mating):  # type: ignore[misc]
+    """Couples mate once a generation, and again only as long as no child is new.
+
+    pymoo's own fills up the generation in further rounds, which takes most of its time. Where
+    new children run out, in a tiny stratum, the search ends.
+    """
+
+    def do(
+        self, problem: SpreadProblem, population: Population, n_offsprings: int,
+        *args: object, **kwargs: object,
+    ) -> Population:  # fmt: skip
+        """Give up to ``n_offsprings`` children unlike their elders and each other."""
+        kwargs["n_max_iterations"] = 1
+        for _ in range(_MOST_ROUNDS):
+            children = super().do(problem, population, n_offsprings, *args, **kwargs)
+            if len(children):
+                break
+        return children

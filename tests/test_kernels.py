@@ -8,6 +8,7 @@ from points import RADIUS_KM, distances_km, haversine_km, random_lonlat
 from scipy.special import digamma
 
 from minortom import kernels
+from minortom.compiled import compiled
 from minortom.sphere import chord_of_km, km_of_chord, unit_vectors
 
 
@@ -214,3 +215,10 @@ def test_kernels_run_where_no_cache_can_be_written(tmp_path):
     blocked.write_text("no folder")
 
     assert _results(NUMBA_CACHE_DIR=str(blocked / "cache"), HOME=str(blocked)).count("0x1.") == 2
+
+
+def test_a_function_that_numba_cannot_cache_is_compiled_all_the_same():
+    kernel = compiled(eval("lambda x: x + 1"))  # from no file: numba has no place for its code
+
+    assert kernel(1) == 2
+    assert kernel.nopython_signatures
