@@ -108,7 +108,7 @@ class FixedRouter(nn.Module):
         self.slot_ESD = nn.Parameter(
             torch.randn(num_experts, slots_per_expert, width) * width**-0.5
         )
-        self.scale = nn.Parameter(torch.tensor(logit_scale))
+        self.scale = nn.Parameter(torch.tensor(float(logit_scale)))
 
     def forward(
         self, x_BND: Float[Tensor, "B N D"]

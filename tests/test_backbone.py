@@ -1,10 +1,13 @@
 import copy
+import re
+from pathlib import Path
 
 import pytest
 import torch
 
 from csmoe_model.backbone import Backbone
-from csmoe_model.config import recipe
+from csmoe_model.config import RECIPES, recipe
+from csmoe_model.cost import price_list
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.layers import patchify
 from csmoe_model.masking import draw_masks
@@ -145,3 +148,23 @@ def test_encoding_is_exported_for_any_batch_and_agrees(model):
     torch.testing.assert_close(
         program.module()(five), model.encode(five)["s2"], rtol=1e-4, atol=1e-4
     )
+
+
+def test_the_example_of_the_documentation_runs():
+    page = Path(__file__).parents[1] / "docs" / "model.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    names = {}
+    exec(example, names)
+    assert names["vectors"].shape == (4, 96)
+    assert names["tokens"].shape == (4, 80, 96)
+    assert all(weight.grad is not None for weight in names["model"].parameters())
+
+
+def test_the_table_of_the_documentation_is_what_the_code_says():
+    page = Path(__file__).parents[1] / "docs" / "model.md"
+    rows = re.findall(r"^\| (cs\S+|small|tiny) \|(.*)\|$", page.read_text(encoding="utf-8"), re.M)
+    models = {name: make() for name, make in RECIPES.items()}
+    for (name, cells), wanted in zip(rows, price_list(models), strict=True):
+        numbers = [float(cell.split()[0]) for cell in cells.split("|")]
+        assert name == wanted.pop("recipe")
+        assert numbers == pytest.approx(list(wanted.values()), rel=2e-3, abs=5e-4)

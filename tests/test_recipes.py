@@ -125,7 +125,8 @@ def test_an_unknown_recipe_is_refused_with_the_names_of_those_there_are():
 
 
 def test_a_whole_number_will_do_where_any_number_is_wanted():
-    assert recipe_with("tiny", {"logit_scale": 2}).logit_scale == 2
+    config = recipe_with("tiny", {"logit_scale": 2, "slots": "fixed"})
+    assert CSMoE(config).backbone.shared.trunk.blocks[0].soft_moe.router.scale.item() == 2.0
 
 
 def test_every_field_says_what_it_is():
