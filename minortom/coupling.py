@@ -20,7 +20,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree  # type: ignore[import-untyped]  # it publishes no types
+from scipy.spatial import cKDTree  # it publishes no types
 
 from minortom import engine
 from minortom.baselines import kept_first, random_selection, stratum_seed

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree  # type: ignore[import-untyped]  # it publishes no types
+from scipy.spatial import cKDTree  # it publishes no types
 
 from minortom import maps
 from minortom.baselines import farthest_point_selection, random_selection

@@ -1,6 +1,7 @@
 import os
 from pathlib import Path
 
+import minortom_cli.console  # noqa: F401  # sets how OpenMP waits, before any test loads torch
 import pytest
 
 
