@@ -120,7 +120,8 @@ def as_done(
                 yield running.pop(future), future.result()
     except BrokenProcessPool:
         raise MinorTomError(
-            "a worker process died, killed or out of memory; run again with fewer --workers"
+            "a worker process died: killed or out of memory (run again with fewer --workers), or "
+            'started by a script without an `if __name__ == "__main__":` guard (add it)'
         ) from None
     finally:
         for future in running:

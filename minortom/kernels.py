@@ -21,7 +21,7 @@ IntArray = NDArray[np.int64]
 
 
 @compiled
-def _chord2(a: FloatArray, i: int, b: FloatArray, k: int) -> float:
+def chord2(a: FloatArray, i: int, b: FloatArray, k: int) -> float:
     """Give the squared chord between ``a[i]`` and ``b[k]``, 1 m at least."""
     dx, dy, dz = a[i, 0] - b[k, 0], a[i, 1] - b[k, 1], a[i, 2] - b[k, 2]
     return float(max(dx * dx + dy * dy + dz * dz, FLOOR_CHORD2))
@@ -267,21 +267,6 @@ def _log(value: float) -> float:
 
 
 @compiled
-def mean_pairwise_km(points: FloatArray) -> float:
-    """Average the great-circle distances of all pairs of points; NaN for fewer than two."""
-    n = len(points)
-    if n < 2:
-        return np.nan
-    total = 0.0
-    for a in range(n - 1):
-        row = 0.0  # summed by rows: rounding stays far below a metre for any number of pairs
-        for b in range(a + 1, n):
-            row += np.arcsin(min(np.sqrt(_chord2(points, a, points, b)) / 2, 1.0))
-        total += row
-    return 2 * EARTH_RADIUS_KM * total / (n * (n - 1) / 2)
-
-
-@compiled
 def farthest_point(points: FloatArray, members: IntArray, num_fixed: int) -> None:
     """Fill ``members`` from position ``num_fixed`` on with the point farthest from those before.
 
@@ -296,5 +281,5 @@ def farthest_point(points: FloatArray, members: IntArray, num_fixed: int) -> Non
         chosen = members[position]
         for i in range(len(points)):
             if nearest[i] > 0:
-                nearest[i] = min(nearest[i], _chord2(points, i, points, chosen))
+                nearest[i] = min(nearest[i], chord2(points, i, points, chosen))
         nearest[chosen] = -1.0  # never chosen twice, not even among duplicates

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree  # type: ignore[import-untyped]  # it publishes no types
+from scipy.spatial import cKDTree
 
-from minortom import kernels
 from minortom.errors import InputError
+from minortom.pairs import mean_pairwise_on_all_cores_km
 from minortom.sphere import km_of_chord
 from minortom.strata import Tiles, mask_of
 
@@ -194,7 +194,7 @@ def _pairwise_km(points: FloatArray, most: int) -> float:
     if len(points) > most:
         drawn = np.random.default_rng(0).choice(len(points), most, replace=False)
         points = points[np.sort(drawn)]
-    return float(kernels.mean_pairwise_km(points))
+    return mean_pairwise_on_all_cores_km(points)
 
 
 def _mean(values: list[float] | IntArray) -> float:

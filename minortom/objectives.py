@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minortom.compiled import compiled
-from minortom.kernels import entropy, mean_pairwise_km
+from minortom.kernels import entropy
+from minortom.pairs import mean_pairwise_km
 from minortom.sphere import EARTH_RADIUS_KM
 from minortom.subsets import members_of
 

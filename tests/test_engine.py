@@ -74,6 +74,26 @@ def test_there_is_at_least_one_core():
     assert available_cores() >= 1
 
 
+_WITHOUT_GUARD = """
+from minortom.engine import local_executor, map_items
+
+with local_executor(2) as executor:
+    map_items(executor, abs, range(4))
+"""
+
+
+def test_a_script_without_a_guard_is_told_to_add_it(tmp_path):
+    script = tmp_path / "unguarded.py"
+    script.write_text(_WITHOUT_GUARD)
+
+    done = subprocess.run(
+        [sys.executable, str(script)], check=False, stderr=subprocess.PIPE, text=True, timeout=60
+    )
+
+    assert done.returncode == 1
+    assert 'without an `if __name__ == "__main__":` guard' in done.stderr.splitlines()[-1]
+
+
 _SLEEPERS = """
 import time
 from minortom.engine import local_executor, map_items

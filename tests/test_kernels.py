@@ -1,6 +1,8 @@
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from scipy.special import digamma
 
 from minortom import kernels
 from minortom.compiled import compiled
+from minortom.pairs import mean_pairwise_km, mean_pairwise_on_all_cores_km
 from minortom.sphere import chord_of_km, km_of_chord, unit_vectors
 
 
@@ -149,8 +152,16 @@ def test_swap_search_leaves_a_set_of_fixed_members_alone(points):
 def test_mean_pairwise_distance_is_the_mean_of_the_matrix(lonlat, points):
     expected = distances_km(*lonlat)[np.triu_indices(60, 1)].mean()
 
-    assert kernels.mean_pairwise_km(points) == pytest.approx(expected, rel=1e-12)
-    assert np.isnan(kernels.mean_pairwise_km(points[:1]))
+    assert mean_pairwise_km(points) == pytest.approx(expected, rel=1e-12)
+    assert np.isnan(mean_pairwise_km(points[:1]))
+
+
+def test_threads_leave_the_bits_of_the_mean_distance_as_they_are(points):
+    many = unit_vectors(*random_lonlat(700, seed=2))  # three calls
+
+    for some in (many, points, points[:2]):
+        assert mean_pairwise_on_all_cores_km(some) == mean_pairwise_km(some)
+    assert np.isnan(mean_pairwise_on_all_cores_km(points[:1]))
 
 
 def test_farthest_point_takes_the_farthest_each_time(lonlat, points):
@@ -176,6 +187,7 @@ def test_farthest_point_takes_no_tile_twice_even_among_duplicates():
 _PRINT_RESULTS = """
 import numpy as np
 from minortom import kernels, subsets
+from minortom.pairs import mean_pairwise_km
 from minortom.sphere import unit_vectors
 rng = np.random.default_rng(0)
 points = unit_vectors(rng.uniform(-180, 180, 80), rng.uniform(-90, 90, 80))
@@ -188,7 +200,7 @@ fitted = subsets.fit(changed, 4, 4, 4, 2, 40, rng.random(8))
 greedy = np.zeros(9, np.int64)
 kernels.farthest_point(points, greedy, 1)
 print(swaps, members, kernels.entropy(points, members).hex(), children, changed, fitted, greedy)
-print(float(kernels.mean_pairwise_km(points)).hex())
+print(float(mean_pairwise_km(points)).hex())
 """
 
 
@@ -210,11 +222,31 @@ def test_compiled_and_interpreted_kernels_give_the_same_bits():
     assert _results(NUMBA_DISABLE_JIT="1") == compiled
 
 
-def test_kernels_run_where_no_cache_can_be_written(tmp_path):
-    blocked = tmp_path / "file"
-    blocked.write_text("no folder")
+def test_kernels_run_where_no_cache_can_be_written(tmp_path, points):
+    # Numba tries the module's folder, then the user's cache: a file stands in the way of both
+    # (permissions would not stop root).
+    copy = tmp_path / "minortom"
+    shutil.copytree(
+        Path(kernels.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    (copy / "__pycache__").write_text("no folder")
+    environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
+    environment |= dict.fromkeys(("HOME", "XDG_CACHE_HOME"), str(copy / "__pycache__"))
+    code = (
+        "import sys; import numpy as np; from minortom import kernels; "
+        "print(kernels.__file__); "
+        "print(kernels.entropy(np.load(sys.argv[1]), np.arange(60)).hex())"
+    )
+    np.save(tmp_path / "points.npy", points)
 
-    assert _results(NUMBA_CACHE_DIR=str(blocked / "cache"), HOME=str(blocked)).count("0x1.") == 2
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "points.npy")],
+        cwd=tmp_path, env=environment, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+
+    expected = kernels.entropy(points, np.arange(60)).hex()
+    assert done.stdout.split() == [str(copy / "kernels.py"), expected], done.stderr
+    assert not list(tmp_path.rglob("*.nbi"))
 
 
 def test_a_function_that_numba_cannot_cache_is_compiled_all_the_same():

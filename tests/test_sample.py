@@ -5,7 +5,8 @@ import pytest
 from points import annotated_table, random_lonlat
 
 from minortom.baselines import farthest_point_selection, random_selection, wanted_sizes
-from minortom.coupling import CouplingOptions
+from minortom.coupling import CouplingOptions, spread_selection
+from minortom.engine import local_executor
 from minortom.errors import InputError, OutputExistsError
 from minortom.geoparquet import write_points
 from minortom.metrics import measure
@@ -14,6 +15,7 @@ from minortom.sample import SampleOptions, sample_file, select
 from minortom.search import GeneticOptions
 from minortom.strata import Tiles
 
+_PATCH = tuple(x / by for x, by in zip(random_lonlat(300, 8), (36, 18), strict=True))  # degrees
 STRATA = {"Af/tree_cover": 400, "BWh/bare": 300, "Cfa/built_up": 60, "ET/snow": 25, "EF/snow": 1}
 
 
@@ -165,20 +167,31 @@ def test_places_that_are_hard(place, method):
     assert held(table, rows) == {"A/x": 20, "B/y": 20}
 
 
-def test_a_turn_of_the_globe_changes_nothing_but_rounding():
-    lon, lat = random_lonlat(300, 8)
-    lon = lon / 36
-    lat = lat / 18
-    here, there = (
-        measure(t, as_mask(t, select(t, SampleOptions(per_stratum=25), workers=1).rows))
-        for t in (
-            annotated_table(lon, lat, ["A/x"] * 300),
-            annotated_table((lon + 360) % 360 - 180, lat, ["A/x"] * 300),
-        )
-    )
+def test_half_a_turn_of_the_globe_changes_no_choice():
+    # Half a turn about the axis changes signs alone, so that not a bit of a distance changes.
+    here = Tiles.of_table(annotated_table(*_PATCH, ["A/x"] * 200 + ["B/y"] * 100))
+    there = Tiles(points=here.points * [-1, -1, 1], strata=here.strata)
+    sizes = wanted_sizes(here.strata, 25)
+    search = {"genetic": GeneticOptions(), "coupling": CouplingOptions(), "seed": 0}
 
-    assert there.nn_km == pytest.approx(here.nn_km, rel=0.05)
-    assert there.cover_km == pytest.approx(here.cover_km, rel=0.05)
+    with local_executor(1) as executor:
+        chosen = [spread_selection(t, sizes, executor=executor, **search)[0] for t in (here, there)]
+    np.testing.assert_array_equal(*chosen)
+    farthest = [farthest_point_selection(t, sizes, seed=0) for t in (here, there)]
+    np.testing.assert_array_equal(*farthest)
+
+
+def test_tiles_across_the_antimeridian_are_as_near_as_elsewhere():
+    lon, lat = _PATCH
+    across = (lon + 360) % 360 - 180  # from 175 over 180 to -175
+    assert (across > 0).any() and (across < 0).any()
+    tables = [annotated_table(x, lat, ["A/x"] * 300) for x in (lon, across)]
+    here, there = (Tiles.of_table(table).points for table in tables)
+    mask = as_mask(tables[0], np.arange(0, 300, 12))
+
+    np.testing.assert_allclose(there, here * [-1, -1, 1], rtol=0, atol=1e-15)
+    one, other = (measure(table, mask).as_dict() for table in tables)
+    assert other == pytest.approx(one, rel=1e-9)
 
 
 def test_the_file_holds_the_annotated_columns_and_the_role(tmp_path, annotated, table):
