@@ -1,0 +1,146 @@
+"""Time Algorithm 2 as one would write it first, beside minortom's, on three real strata.
+
+    python benchmarks/algorithm_2.py [--data $MINORTOM_DATA] [--generations 250] [--write]
+
+First is pymoo with a boolean mask over the stratum, its own uniform crossover and bit flips (one
+a child), a repair that prunes or adds at random, and the Haversine formula in NumPy. Both run the
+paper's N_p = 10, r_c = 0.5, 90 to 110 of 100 tiles, for a tenth of its generations. H is the
+Kozachenko-Leonenko entropy that both make highest, in nats.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from pymoo.algorithms.soo.nonconvex.ga import GA
+from pymoo.core.problem import ElementwiseProblem
+from pymoo.core.repair import Repair
+from pymoo.core.sampling import Sampling
+from pymoo.operators.crossover.ux import UniformCrossover
+from pymoo.operators.mutation.bitflip import BitflipMutation
+from pymoo.optimize import minimize
+from sample import PER_STRATUM, machine, parser, printed, stand_in, write
+from scipy.special import digamma
+
+from minortom.genetic import evolve
+from minortom.geoparquet import read_table
+from minortom.presets import paper
+from minortom.search import GeneticOptions, Stratum
+from minortom.sphere import EARTH_RADIUS_KM, unit_vectors
+from minortom.strata import Strata
+
+FEWEST, MOST = round(0.9 * PER_STRATUM), round(1.1 * PER_STRATUM)
+SIZES = (1_000, 10_000, 10**9)  # the strata nearest to these
+
+
+class FirstProblem(ElementwiseProblem):
+    """Choose tiles by a mask; the entropy of their Haversine distances."""
+
+    def __init__(self, lon_deg, lat_deg):
+        self.lon, self.lat = np.radians(lon_deg), np.radians(lat_deg)
+        super().__init__(n_var=len(lon_deg), n_obj=1, vtype=bool)
+
+    def _evaluate(self, mask, out, *_, **__):
+        lon, lat = self.lon[mask], self.lat[mask]
+        haversine = (
+            np.sin((lat[:, None] - lat) / 2) ** 2
+            + np.cos(lat[:, None]) * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
+        )
+        np.fill_diagonal(haversine, np.inf)
+        caps_km2 = 4 * np.pi * EARTH_RADIUS_KM**2 * haversine.min(axis=1)
+        out["F"] = -(digamma(len(lon)) - digamma(1) + np.log(caps_km2).mean())
+
+
+class RandomMasks(Sampling):
+    """Draw masks of N_s tiles."""
+
+    def _do(self, problem, n_samples, *_, random_state, **__):
+        masks = np.zeros((n_samples, problem.n_var), np.bool_)
+        for mask in masks:
+            mask[random_state.choice(problem.n_var, PER_STRATUM, replace=False)] = True
+        return masks
+
+
+class FitNumber(Repair):
+    """Prune or add at random until the number is in the band."""
+
+    def _do(self, _, masks, random_state, **__):
+        for mask in masks:
+            count = int(mask.sum())
+            if count > MOST:
+                mask[random_state.choice(np.flatnonzero(mask), count - MOST, replace=False)] = False
+            if count < FEWEST:
+                more = random_state.choice(np.flatnonzero(~mask), FEWEST - count, replace=False)
+                mask[more] = True
+        return masks
+
+
+def timed(function):
+    """Give the seconds a call takes, and the entropy it reaches."""
+    started = time.perf_counter()
+    entropy = function()
+    return time.perf_counter() - started, entropy
+
+
+def first(lon_deg, lat_deg, generations):
+    """Search as one would at first; gives the entropy."""
+    algorithm = GA(
+        pop_size=10, sampling=RandomMasks(), crossover=UniformCrossover(prob=0.5),
+        mutation=BitflipMutation(prob_var=1 / len(lon_deg)), repair=FitNumber(),
+    )  # fmt: skip
+    problem = FirstProblem(lon_deg, lat_deg)
+    return -float(minimize(problem, algorithm, ("n_gen", generations), seed=0).F[0])
+
+
+def ours(lon_deg, lat_deg, options):
+    """Search one stratum as minortom does, without a view of the others; gives the entropy."""
+    points, weight = unit_vectors(lon_deg, lat_deg), np.zeros(len(lon_deg))
+    stratum = Stratum(points=points, num_fixed=0, size=PER_STRATUM, weight=weight)
+    found = evolve(stratum, options, seed=np.random.SeedSequence(0))
+    return float(found.best_by_generation[-1])
+
+
+def compare(annotated, generations):
+    """Yield the lines of the table."""
+    table = read_table(annotated, ["lat", "lon", "stratum"], made_by="minortom annotate")
+    strata = Strata.of_column(table["stratum"])
+    as_in_paper = GeneticOptions(**(vars(paper()[0]) | {"generations": generations}))
+    for options in (as_in_paper, GeneticOptions()):  # compile, or read the cache
+        ours(np.linspace(0, 9, 300), np.linspace(0, 9, 300), options)
+    yield f"{generations} generations of the paper's, one process; then minortom's default search\n"
+    yield "| stratum | tiles | first s | ours s | faster | H first | H ours | default s | H |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for size in SIZES:
+        s = int(np.argmin(np.abs(strata.sizes - size)))
+        rows = strata.rows(s)
+        place = table["lon"].to_numpy()[rows], table["lat"].to_numpy()[rows]
+        first_s, first_h = timed(lambda place=place: first(*place, generations))
+        ours_s, ours_h = timed(lambda place=place: ours(*place, as_in_paper))
+        default_s, default_h = timed(lambda place=place: ours(*place, GeneticOptions()))
+        yield (
+            f"| {strata.names[s]} | {len(rows):,} | {first_s:.2f} | {ours_s:.2f} | "
+            f"{first_s / ours_s:.0f} × | {first_h:.3f} | {ours_h:.3f} | {default_s:.2f} | "
+            f"{default_h:.3f} |"
+        )
+
+
+def main():
+    """Run all of it."""
+    arguments = parser()
+    arguments.description = __doc__.splitlines()[0]
+    arguments.add_argument("--generations", type=int, default=250)
+    options = arguments.parse_args()
+    if options.data is None:
+        print("skipped: set MINORTOM_DATA to the folder of the real maps, or give --data")
+        return
+    with tempfile.TemporaryDirectory() as name:
+        annotated = stand_in(Path(options.data), Path(name))
+        lines = printed([machine()])
+        lines += printed(compare(annotated, options.generations))
+    if options.write:
+        write("algorithm-2", lines)
+
+
+if __name__ == "__main__":
+    main()
