@@ -20,7 +20,7 @@ from minortom.errors import InputError
 from minortom.geoparquet import read_table, write_points
 from minortom.grid import Cells
 from minortom.manifests import MAX_CODE
-from minortom.outputs import is_up_to_date, now, write_run_record
+from minortom.outputs import is_up_to_date, now, status, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import Provenance, sha256_of
 
@@ -55,8 +55,7 @@ class AnnotateSummary:
     def as_dict(self) -> dict[str, object]:
         """Give what is known, for printing."""
         counts = {"tiles": self.tiles, "strata": self.strata}
-        status = "up to date" if self.up_to_date else "written"
-        shown: dict[str, object] = {"out": str(self.out), "status": status}
+        shown: dict[str, object] = {"out": str(self.out), "status": status(self.up_to_date)}
         if self.dropped is None:
             return shown | counts
         return shown | {"cells_in": self.cells_in, **counts, "dropped": asdict(self.dropped)}

@@ -14,7 +14,7 @@ from minortom.demo_archive import write_archive
 from minortom.demo_maps import LANDCOVER_CODES, Planet, make_planet, write_map
 from minortom.demo_scene import Scene
 from minortom.grid import cells_from_names, whole_grid
-from minortom.outputs import is_up_to_date, now, whole_folder, write_json, write_run_record
+from minortom.outputs import is_up_to_date, now, status, whole_folder, write_json, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import KEY, Provenance
 
@@ -65,9 +65,13 @@ def make_demo(
         write_run_record(out, started)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     return {
-        "planet": str(out), "seed": seed, "cells": _count_lines(out / "cells.txt"),
-        "tiles": tiles, "megabytes": round(size / 1e6), "up_to_date": there,
-    }  # fmt: skip
+        "out": str(out),
+        "status": status(there),
+        "seed": seed,
+        "cells": _count_lines(out / "cells.txt"),
+        "tiles": tiles,
+        "megabytes": round(size / 1e6),
+    }
 
 
 def land_cells(planet: Planet, *, count: int = NUM_CELLS) -> NDArray[np.str_]:

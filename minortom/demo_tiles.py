@@ -5,7 +5,7 @@ one product in the older processing, the next with +1000; some tiles cut by the 
 one black, one without Sentinel-1.
 """
 
-import warnings
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -198,15 +198,9 @@ def _geotiff(
 
 def _jpeg(picture: NDArray[np.floating]) -> bytes:
     """Make a thumbnail from [3, height, width] in 0 to 1."""
-    from rasterio.errors import NotGeoreferencedWarning
-    from rasterio.io import MemoryFile
+    from PIL import Image
 
     values = (np.clip(picture, 0, 1) ** 0.8 * 255).astype(np.uint8)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # a picture lies nowhere
-        with MemoryFile() as memory:
-            with memory.open(
-                driver="JPEG", dtype="uint8", count=3, height=values.shape[1], width=values.shape[2]
-            ) as file:
-                file.write(values)
-            return bytes(memory.read())
+    written = io.BytesIO()
+    Image.fromarray(values.transpose(1, 2, 0)).save(written, "JPEG")
+    return written.getvalue()

@@ -11,7 +11,7 @@ from minortom.export_job import ExportJob, is_left_by
 from minortom.export_options import DEFAULT_PATCH_PX, DEFAULT_SHARD_BYTES, Missing
 from minortom.export_plan import plan_tiles, read_selection, shards_of
 from minortom.export_tile import Tally
-from minortom.outputs import is_up_to_date, now, write_run_record
+from minortom.outputs import is_up_to_date, now, status, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import Provenance, sha256_of
 from minortom.shard_layout import ATTRIBUTION, DATASET_FILE, LICENCE, SampleSpec
@@ -34,10 +34,10 @@ class ExportSummary:
 
     def as_dict(self) -> dict[str, object]:
         """Give all of it, for printing."""
-        status = "up to date" if self.up_to_date else "written"
         tally = asdict(self.tally)
         return {
-            "out": str(self.out), "status": status, "patches": tally.pop("patches"),
+            "out": str(self.out), "status": status(self.up_to_date),
+            "patches": tally.pop("patches"),
             "splits": self.splits, "shards": self.shards, "megabytes": self.megabytes,
             "tiles": tally.pop("tiles"), "cells_missing": self.cells_missing, **tally,
         }  # fmt: skip

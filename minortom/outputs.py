@@ -45,6 +45,11 @@ def is_up_to_date(out: Path, provenance: Provenance, *, overwrite: bool, record:
     raise OutputExistsError(f"{out} exists, {found}; give --overwrite or another --out")
 
 
+def status(there: bool) -> str:
+    """Say for a summary whether the output was there already, made from the same."""
+    return "up to date" if there else "written"
+
+
 def stored_provenance(path: Path) -> dict[str, object] | None:
     """Read the record inside a Parquet or JSON file; None where there is none."""
     try:

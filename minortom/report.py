@@ -27,6 +27,7 @@ from minortom.metrics import Counts, Metrics, count, measure, selected_mask
 from minortom.outputs import (
     is_up_to_date,
     now,
+    status,
     stored_provenance,
     whole_folder,
     write_json,
@@ -105,7 +106,7 @@ def report_folder(
             write_json(folder / RECORD, _record(compared, provenance))
         write_run_record(out, started)
     rows = json.loads((out / RECORD).read_text(encoding="utf-8"))["rows"]
-    return {"report": str(out / PAGE), "up_to_date": there, "rows": rows}
+    return {"out": str(out), "status": status(there), "report": str(out / PAGE), "rows": rows}
 
 
 def compare(

@@ -16,7 +16,7 @@ from minortom.engine import local_executor
 from minortom.errors import InputError
 from minortom.geoparquet import GEOMETRY, read_table, write_points
 from minortom.grts import grts_selection
-from minortom.outputs import is_up_to_date, now, stored_provenance, write_run_record
+from minortom.outputs import is_up_to_date, now, status, stored_provenance, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import Provenance, sha256_of
 from minortom.search import GeneticOptions
@@ -228,12 +228,12 @@ def _summary(out: Path, options: SampleOptions, *, there: bool) -> dict[str, obj
     table = read_table(out, ["stratum", "kept"], made_by="minortom sample")
     counts = table["stratum"].cast(pa.string()).combine_chunks().value_counts().field("counts")
     return {
-        "selection": str(out),
+        "out": str(out),
+        "status": status(there),
         "method": options.method,
         "seed": options.seed,
         "tiles": len(table),
         "strata": len(counts),
         "underfull": int((counts.to_numpy() < options.per_stratum).sum()),
         "kept": int(table["kept"].to_numpy().sum()),
-        "up_to_date": there,
     }

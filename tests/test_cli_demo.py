@@ -19,7 +19,7 @@ def test_json_is_the_summary_alone(planet, capsys):
     summary = json.loads(capsys.readouterr().out)
 
     assert code == 0
-    assert summary["up_to_date"] is True
+    assert summary["status"] == "up to date"
     assert (summary["tiles"], summary["seed"], summary["cells"]) == (1, 5, 60_000)
 
 

@@ -33,7 +33,7 @@ def test_again_it_is_up_to_date_and_json_is_the_result_alone(files, tmp_path, ca
 
     assert run(app, ["report", *files, "--out", str(out), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["up_to_date"] is True
+    assert found["status"] == "up to date"
     assert found["report"] == str(out / "report.html")
     assert found["rows"] == json.loads((out / "metrics.json").read_text())["rows"]
     assert (out / "metrics.json").stat().st_mtime_ns == made

@@ -33,15 +33,15 @@ def test_json_is_the_result_alone(annotated, capsys):
     result = json.loads(capsys.readouterr().out)
     assert result["tiles"] == 70
     assert result["underfull"] == 1
-    assert len(pq.read_table(result["selection"])) == 70
+    assert len(pq.read_table(result["out"])) == 70
 
 
 def test_a_table_for_people(annotated, capsys):
     assert sampled(annotated, "--per-stratum", 10) == 0
 
-    shown = capsys.readouterr().out
-    assert "tiles       20" in shown
-    assert "genetic" in shown
+    shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert shown["tiles"].strip() == "20"
+    assert shown["method"].strip() == "genetic"
 
 
 def test_a_seed_and_a_method(annotated, capsys):
@@ -67,7 +67,7 @@ def test_the_same_again_is_up_to_date_and_another_needs_overwrite(annotated, cap
     assert sampled(annotated, "--per-stratum", 9) == 0
     assert sampled(annotated, "--per-stratum", 9, "--json") == 0
     shown = capsys.readouterr().out
-    assert json.loads(shown[shown.index("{") :])["up_to_date"] is True
+    assert json.loads(shown[shown.index("{") :])["status"] == "up to date"
 
     assert sampled(annotated, "--per-stratum", 8) == 1
     assert capsys.readouterr().err.startswith("error: ")

@@ -85,15 +85,6 @@ def test_a_terminal_shows_a_live_bar_with_loss_and_speed(shards, tmp_path, capsy
     assert "pairs/s" in told
 
 
-@pytest.mark.parametrize(("given", "wanted"), [(None, "passive"), ("active", "active")])
-def test_idle_threads_sleep_unless_the_user_says_otherwise(monkeypatch, given, wanted):
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    if given:
-        monkeypatch.setenv("OMP_WAIT_POLICY", given)
-    assert train("no-shards", "--out", "no-run", "--recipe", "tiny") == 1
-    assert os.environ["OMP_WAIT_POLICY"] == wanted
-
-
 def test_elsewhere_nothing_but_the_result_is_told(shards, tmp_path, capsys):
     assert train(shards, "--out", tmp_path / "run", *SHORT) == 0
     assert capsys.readouterr().err == ""

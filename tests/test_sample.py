@@ -291,8 +291,8 @@ def test_a_wrong_option_is_refused(wrong):
 def test_the_same_again_is_up_to_date_and_other_options_need_leave(tmp_path, annotated):
     out = tmp_path / "selection.parquet"
     options = SampleOptions(per_stratum=5, method="random")
-    assert not sample_file(annotated, out, options=options)["up_to_date"]
-    assert sample_file(annotated, out, options=options)["up_to_date"]
+    assert sample_file(annotated, out, options=options)["status"] == "written"
+    assert sample_file(annotated, out, options=options)["status"] == "up to date"
 
     other = SampleOptions(per_stratum=6, method="random")
     with pytest.raises(OutputExistsError):

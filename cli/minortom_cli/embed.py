@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from minortom_cli.console import Json, Overwrite, emit, progress
-from minortom_cli.train import patient_threads
 
 
 def embed(
@@ -23,7 +22,6 @@ def embed(
     as_json: Json = False,
 ) -> None:
     """Encode every patch: a vector for Sentinel-2, for Sentinel-1, and for both."""
-    patient_threads()
     # Imported here so that `csmoe --help` does not load torch.
     from csmoe_model import embed as embedding
 

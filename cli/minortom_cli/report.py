@@ -23,5 +23,5 @@ def report(
         found = report_folder(
             selection, annotated, out, seed=seed, overwrite=overwrite, on_progress=advance
         )
-    say(f"{found['report']}: {'up to date' if found['up_to_date'] else 'written'}")
+    say(f"{found['report']}: {found['status']}")
     emit(found if as_json else found["rows"], as_json=as_json)

@@ -1,6 +1,5 @@
 """``csmoe train``, also ``csmoe-train``: pretrain a model on shards."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +55,6 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Pretrain CSMoE on shards; what is not given comes from the recipe, or the run resumed."""
-    patient_threads()
     # Imported here so that `csmoe --help` does not load torch.
     from csmoe_model import train as training
     from csmoe_model.options import configure
@@ -75,14 +73,6 @@ def train(
             save_every=save_every, on_step=on_step,
         )  # fmt: skip
     emit(summary, as_json=as_json)
-
-
-def patient_threads() -> None:
-    """Let torch's idle threads sleep, unless the user said otherwise; before torch is loaded.
-
-    Where others use the cores too, threads that wait by spinning made a step ten times as long.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @contextmanager
