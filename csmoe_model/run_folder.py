@@ -16,7 +16,7 @@ import yaml
 
 from csmoe_model.run_log import RunLog
 from minortom.errors import InputError, OutputExistsError
-from minortom.outputs import whole_folder
+from minortom.outputs import check_parents, is_empty_folder, whole_folder
 from minortom.provenance import KEY, Provenance
 
 State = Literal["new", "unfinished", "finished"]
@@ -44,11 +44,8 @@ class RunFolder:
                 options do not say what to do with it.
             InputError: If there is nothing to go on from, or its configuration differs.
         """
-        if not self.path.parent.is_dir():
-            raise InputError(
-                f"--out {self.path}: the folder {self.path.parent} does not exist; create it first"
-            )
-        if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
+        check_parents(self.path)
+        if not self.path.exists() or is_empty_folder(self.path):
             if resume:
                 raise InputError(f"--resume: there is no run in {self.path}; check --out")
             return "new"
@@ -89,7 +86,7 @@ class RunFolder:
 
     def start(self, provenance: Provenance) -> None:
         """Make the folder with its configuration; a former run in its place goes."""
-        if self.path.is_dir() and not any(self.path.iterdir()):
+        if is_empty_folder(self.path):
             self.path.rmdir()
         text = yaml.safe_dump(configuration(provenance), sort_keys=False, allow_unicode=True)
         with whole_folder(self.path) as folder:

@@ -23,7 +23,7 @@ from csmoe_model.pretraining import Pretraining
 from csmoe_model.run_folder import RunFolder
 from csmoe_model.stop import StopRequest
 from minortom.errors import InputError
-from minortom.outputs import now, write_run_record
+from minortom.outputs import now, sole_writer, write_run_record
 from minortom.provenance import Provenance, sha256_of
 from minortom.shard_layout import DATASET_FILE
 from minortom.shards import ShardSet
@@ -64,12 +64,30 @@ def train(
             configuration differs from that of the run to go on with.
         DivergedError: If a term of the loss is not finite.
     """
-    started, data, folder = now(), ShardSet.open(shards), RunFolder(out)
-    provenance = _provenance(data, configuration)
+    data = ShardSet.open(shards)
+    with sole_writer(out):
+        return _train(
+            data, RunFolder(out), configuration, resume=resume, overwrite=overwrite,
+            workers=workers or min(8, os.cpu_count() or 1), save_every=save_every, on_step=on_step,
+        )  # fmt: skip
+
+
+def _train(
+    data: ShardSet,
+    folder: RunFolder,
+    configuration: Configuration,
+    *,
+    resume: bool,
+    overwrite: bool,
+    workers: int,
+    save_every: int,
+    on_step: OnStep,
+) -> dict[str, object]:
+    """Train in a folder that no other process writes to."""
+    started, provenance = now(), _provenance(data, configuration)
     state = folder.state(provenance, resume=resume, overwrite=overwrite)
     if state == "finished":
         return _summary(folder, "up to date")
-    workers = workers or min(8, os.cpu_count() or 1)
     run = _prepare(data, configuration, workers=workers)
     if state == "new":
         folder.start(provenance)
@@ -83,7 +101,7 @@ def train(
         folder.model, model=run.model, normalise=run.normalise, recipe=configuration.recipe,
         provenance=provenance,
     )  # fmt: skip
-    write_run_record(out, started)
+    write_run_record(folder.path, started)
     return _summary(folder, "trained")
 
 

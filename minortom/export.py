@@ -11,7 +11,7 @@ from minortom.export_job import ExportJob, is_left_by
 from minortom.export_options import DEFAULT_PATCH_PX, DEFAULT_SHARD_BYTES, Missing
 from minortom.export_plan import plan_tiles, read_selection, shards_of
 from minortom.export_tile import Tally
-from minortom.outputs import is_up_to_date, now, status, write_run_record
+from minortom.outputs import is_up_to_date, now, sole_writer, status, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import Provenance, sha256_of
 from minortom.shard_layout import ATTRIBUTION, DATASET_FILE, LICENCE, SampleSpec
@@ -102,15 +102,16 @@ def export_selection(
         work=work, archives=archives, spec=spec, seed=seed, provenance=provenance,
         tiles=tiles, shards=shards_of(tiles, spec, shard_bytes),
     )  # fmt: skip
-    job.take_up(overwrite=overwrite)
-    try:
-        job.write_shards(workers, on_progress)
-    except OSError as error:
-        raise InputError(
-            f"cannot write to {work}: {error.strerror or error}; "
-            "the same command goes on from there once that is mended"
-        ) from None
-    job.finish(out, cells_missing=len(chosen) - len(tiles))
+    with sole_writer(out):
+        job.take_up(overwrite=overwrite)
+        try:
+            job.write_shards(workers, on_progress)
+        except OSError as error:
+            raise InputError(
+                f"cannot write to {work}: {error.strerror or error}; "
+                "the same command goes on from there once that is mended"
+            ) from None
+        job.finish(out, cells_missing=len(chosen) - len(tiles))
     write_run_record(out, started, workers=workers, s2=str(s2), s1=str(s1))
     return _summary(out, up_to_date=False)
 

@@ -1,5 +1,6 @@
 """Artefacts on disk: written whole or not at all, and never silently replaced."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -26,23 +27,65 @@ def is_up_to_date(out: Path, provenance: Provenance, *, overwrite: bool, record:
         record: Name of the JSON file inside the folder; empty for a Parquet file.
 
     Raises:
-        OutputExistsError: If something else is there and ``overwrite`` is false.
-        InputError: If the folder that ``out`` goes into does not exist or is no folder, or
-            if ``out`` is a folder where a file is wanted.
+        OutputExistsError: If something else is there and ``overwrite`` is false; or, whatever
+            ``overwrite`` says, a folder with files in it that has no ``record``.
+        InputError: If ``out`` lies below a file, or is a folder where a file is wanted.
     """
-    if not out.parent.is_dir():
-        raise InputError(f"--out {out}: the folder {out.parent} does not exist; create it first")
+    check_parents(out)
     if out.is_dir() and not record:
         raise InputError(f"--out {out} is a folder; wanted the name of a file")
-    if not out.exists():
+    if not out.exists() or is_empty_folder(out):
         return False
     stored = stored_provenance(out / record if record else out)
     if stored == json.loads(provenance.to_json()):
         return True
+    if out.is_dir() and stored is None:
+        # Even --overwrite must not delete a folder that holds who knows what.
+        raise OutputExistsError(f"{out} has files but no {record}: not ours; give another --out")
     if overwrite:
         return False
     found = "made with other inputs or options" if stored else "not made by this command"
     raise OutputExistsError(f"{out} exists, {found}; give --overwrite or another --out")
+
+
+def check_parents(out: Path) -> None:
+    """Make sure that the folders above ``out`` are there or can be made.
+
+    Raises:
+        InputError: If one of them is a file.
+    """
+    above = next(folder for folder in out.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise InputError(f"--out {out}: {above} is a file, no folder; give another --out")
+
+
+def is_empty_folder(path: Path) -> bool:
+    """Say whether there is a folder with nothing in it, which nobody misses."""
+    return path.is_dir() and not any(path.iterdir())
+
+
+@contextmanager
+def sole_writer(out: Path) -> Iterator[None]:
+    """Keep other processes from making ``out`` at the same time; makes the folders above it.
+
+    Raises:
+        OutputExistsError: If another process is making it.
+        InputError: If ``out`` lies below a file.
+    """
+    check_parents(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    path = out.with_name(f".{out.name}.lock")
+    with path.open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputExistsError(
+                f"another process is making {out}; wait for it, or give another --out"
+            ) from None
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def status(there: bool) -> str:
@@ -68,6 +111,7 @@ def whole_file(out: Path) -> Iterator[Path]:
 
     On any exception, an interrupt too, what was written is removed and ``out`` is as before.
     """
+    out.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent)
     os.close(handle)
     temporary = Path(name)
@@ -84,6 +128,7 @@ def whole_file(out: Path) -> Iterator[Path]:
 @contextmanager
 def whole_folder(out: Path) -> Iterator[Path]:
     """Yield an empty folder beside ``out``; it takes the place of ``out`` at the end."""
+    out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
     try:
         yield temporary

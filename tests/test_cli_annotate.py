@@ -107,7 +107,7 @@ def test_a_missing_option_ends_with_2(arguments, capsys):
     [
         ("--climate", "nowhere.tif", "nowhere.tif does not exist"),
         ("--landcover", "cells.txt", "cannot read the map"),
-        ("--out", "no/folder/a.parquet", "does not exist; create it first"),
+        ("--out", "climate.tif/a.parquet", "is a file, no folder; give another --out"),
         ("--out", "", "is a folder; wanted the name of a file"),
         ("--out", "climate.tif", "is one of the inputs; give another --out"),
         ("--landcover-legend", "corine", "there are igbp, koppen, worldcover"),

@@ -2,6 +2,7 @@
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 from minortom_cli.console import run
 from minortom_cli.curate import app
@@ -35,19 +36,20 @@ def test_another_planet_in_its_place_is_an_error_of_one_line(planet, capsys):
 
 
 def test_overwrite_replaces_it(tmp_path):
-    out = tmp_path / "planet"
-    out.mkdir()
-    (out / "mine.txt").write_text("x")
+    out = tmp_path / "planets" / "one"
 
-    assert run(app, ["demo", str(out), "--tiles", "1"]) == 1
-    assert run(app, ["demo", str(out), "--tiles", "1", "--overwrite"]) == 0
-    assert not (out / "mine.txt").exists()
-    assert (out / "cells.txt").exists()
+    assert run(app, ["demo", str(out), "--tiles", "1"]) == 0
+    assert run(app, ["demo", str(out), "--tiles", "2"]) == 1
+    assert run(app, ["demo", str(out), "--tiles", "2", "--overwrite"]) == 0
+    assert len(pq.read_table(out / "Core-S2L2A" / "metadata.parquet")) == 2
 
 
-def test_a_missing_parent_folder_is_an_error_of_one_line(tmp_path, capsys):
-    assert run(app, ["demo", str(tmp_path / "none" / "planet")]) == 1
+def test_a_strangers_folder_is_never_replaced(tmp_path, capsys):
+    (tmp_path / "thesis.tex").touch()
+
+    assert run(app, ["demo", str(tmp_path), "--tiles", "1", "--overwrite"]) == 1
     assert capsys.readouterr().err.startswith("error: ")
+    assert (tmp_path / "thesis.tex").exists()
 
 
 def test_no_tiles_is_wrong_usage(tmp_path):

@@ -154,9 +154,16 @@ def test_shards_that_are_none_are_one_line(tmp_path, capsys):
     assert "it is empty" in one_line(capsys.readouterr().err)
 
 
-def test_a_parent_folder_that_is_not_there_is_one_line(shards, tmp_path, capsys):
-    assert train(shards, "--out", tmp_path / "no" / "run", *SHORT) == 1
-    assert "does not exist; create it first" in one_line(capsys.readouterr().err)
+def test_the_folders_above_a_run_are_made(shards, tmp_path):
+    assert train(shards, "--out", tmp_path / "runs" / "first", *SHORT) == 0
+    assert (tmp_path / "runs" / "first" / "model" / "model.safetensors").is_file()
+    assert [path.name for path in (tmp_path / "runs").iterdir() if path.name[0] == "."] == []
+
+
+def test_a_run_below_a_file_is_one_line(shards, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert train(shards, "--out", tmp_path / "file" / "run", *SHORT) == 1
+    assert "is a file, no folder" in one_line(capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(

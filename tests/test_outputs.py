@@ -1,11 +1,20 @@
 import json
+import subprocess
+import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from minortom.errors import InputError, OutputExistsError
-from minortom.outputs import is_up_to_date, replace_folder, whole_file, whole_folder, write_json
+from minortom.outputs import (
+    is_up_to_date,
+    replace_folder,
+    sole_writer,
+    whole_file,
+    whole_folder,
+    write_json,
+)
 from minortom.provenance import KEY, Provenance
 
 MADE = Provenance(command="annotate", options={"bbox": [0.0, 1.0]}, inputs={"cells": "12"})
@@ -99,6 +108,50 @@ def test_a_folder_is_judged_by_its_record(tmp_path):
         is_up_to_date(out, OTHER, overwrite=False, record="dataset.json")
 
 
-def test_an_output_in_a_folder_that_does_not_exist_is_refused_at_once(tmp_path):
-    with pytest.raises(InputError, match="does not exist; create it first"):
-        is_up_to_date(tmp_path / "no" / "out.parquet", MADE, overwrite=False)
+def test_the_folders_above_an_output_are_made(tmp_path):
+    out = tmp_path / "runs" / "first" / "out.parquet"
+
+    assert not is_up_to_date(out, MADE, overwrite=False)
+    with whole_file(out) as temporary:
+        temporary.write_text("new")
+
+    assert out.read_text() == "new"
+
+
+def test_an_output_below_a_file_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(InputError, match="file is a file, no folder; give another --out"):
+        is_up_to_date(tmp_path / "file" / "out.parquet", MADE, overwrite=False)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_strangers_folder_is_never_replaced(tmp_path, overwrite):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.tex").touch()
+
+    with pytest.raises(OutputExistsError, match="has files but no dataset.json: not ours"):
+        is_up_to_date(out, MADE, overwrite=overwrite, record="dataset.json")
+
+
+def test_an_empty_folder_is_as_good_as_none(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+
+    assert not is_up_to_date(out, MADE, overwrite=False, record="dataset.json")
+
+
+def test_two_processes_do_not_make_the_same_output(tmp_path):
+    out = tmp_path / "runs" / "shards"
+    code = "import sys, pathlib; from minortom.outputs import sole_writer\n"
+    code += "with sole_writer(pathlib.Path(sys.argv[1])): pass"
+    command = [sys.executable, "-c", code, str(out)]
+
+    with sole_writer(out):
+        second = subprocess.run(command, capture_output=True, text=True, check=False)
+    third = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert "OutputExistsError: another process is making" in second.stderr
+    assert third.returncode == 0
+    assert list(out.parent.iterdir()) == []
