@@ -191,7 +191,7 @@ def _provenance(
             "bbox": None if bbox is None else bbox.as_list(),
         },
         inputs=hash_cells(cells) | _hashes("climate", climate) | _hashes("landcover", landcover),
-        licences=tuple(dict.fromkeys(d.manifest.credit() for d in (climate, landcover))),
+        licences=tuple(dict.fromkeys(d.credit() for d in (climate, landcover))),
     )
 
 

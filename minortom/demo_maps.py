@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from minortom.descriptors import COPYRIGHT_TAG
 from minortom.outputs import whole_file
 
 CLIMATE_STEP_DEG = 0.2
@@ -73,6 +74,9 @@ def make_planet(*, seed: int) -> Planet:
     return Planet(seed=seed, climate=climate, landcover=_landcover(climate, height, lattices))
 
 
+CREDIT = "made up by minortom demo (CC0-1.0): no real place"
+
+
 def write_map(codes: NDArray[np.uint8], out: Path) -> None:
     """Write a global map as GeoTIFF with nodata 0."""
     import rasterio
@@ -88,6 +92,7 @@ def write_map(codes: NDArray[np.uint8], out: Path) -> None:
         ) as file,
     ):  # fmt: skip
         file.write(codes, 1)
+        file.update_tags(**{COPYRIGHT_TAG: CREDIT})
 
 
 def landcover_weights(climate_code: int) -> NDArray[np.float32]:

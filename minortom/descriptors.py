@@ -17,6 +17,7 @@ from minortom.manifests import MAX_CODE, Legend, Manifest, find_manifest
 from minortom.progress import OnProgress, ignore_progress
 from minortom.rasters import opened_map, pixels_at, windows_with
 
+COPYRIGHT_TAG = "TIFFTAG_COPYRIGHT"
 OUTSIDE = -1
 """Stands for a code where a point lies outside the map."""
 NO_CLASS = -2
@@ -58,6 +59,16 @@ class Descriptor:
             path=path, legend=legend, manifest=manifest, manifest_path=manifest_path, names=names,
             table=table, known=frozenset((*codes, *manifest.legend.nodata)),
         )  # fmt: skip
+
+    def credit(self) -> str:
+        """Give the line about licence and attribution that a result inherits.
+
+        A map that names its own copyright in the TIFF tag of that name is taken at its word;
+        the manifest speaks for the data set that its legend comes from.
+        """
+        with opened_map(self.path) as source:
+            own = source.tags().get(COPYRIGHT_TAG)
+        return own or self.manifest.credit()
 
     def codes_at(
         self,

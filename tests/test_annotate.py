@@ -198,6 +198,16 @@ def test_licences_follow_the_legend(planet):
     assert not any("© ESA" in line for line in licences)
 
 
+def test_a_map_that_names_its_own_copyright_is_taken_at_its_word(planet):
+    with rasterio.open(planet.climate, "r+") as file:
+        file.update_tags(TIFFTAG_COPYRIGHT="made up (CC0-1.0)")
+    planet.annotate()
+    licences = json.loads(planet.table().schema.metadata[b"minortom"])["licences"]
+    assert licences[0] == "made up (CC0-1.0)"
+    assert not any("Beck et al." in line for line in licences)
+    assert any("© ESA WorldCover project" in line for line in licences)
+
+
 def test_the_same_inputs_again_are_up_to_date_and_touch_nothing(planet):
     first = planet.annotate()
     before = (planet.folder / "a.parquet").stat().st_mtime_ns
