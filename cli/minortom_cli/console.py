@@ -58,8 +58,8 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on stderr; yields the callback (done, total) that moves it."""
+def progress(label: str) -> Iterator[Callable[..., None]]:
+    """Show a bar on stderr; yields the callback (done, total, note="") that moves it."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -71,15 +71,19 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
     )
 
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn(label), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"),
         TimeElapsedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
     console = Console(stderr=True)
     # Where nobody watches, a bar would leave an empty line in front of an error.
     disable = not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=disable) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        task = bar.add_task("", total=None)
+
+        def move(done: int, total: int, note: str = "") -> None:
+            bar.update(task, completed=done, total=total, description=note)
+
+        yield move
 
 
 def emit(result: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, as_json: bool) -> None:

@@ -1,13 +1,12 @@
 """``csmoe train``, also ``csmoe-train``: pretrain a model on shards."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from minortom_cli.console import Json, Overwrite, emit
+from minortom_cli.console import Json, Overwrite, emit, progress
 
 
 def train(
@@ -67,39 +66,13 @@ def train(
         "val_every": val_every,
     }  # fmt: skip
     configuration = configure(recipe, options, resume=out if resume else None)
-    with _steps() as on_step:
+    with progress("steps") as move:
+
+        def on_step(done: int, total: int, terms: Mapping[str, float]) -> None:
+            move(done, total, f"loss {terms['loss']:.3f}, {terms['pairs_per_s']:,.0f} pairs/s")
+
         summary = training.train(
             shards, out, configuration, resume=resume, overwrite=overwrite, workers=workers,
             save_every=save_every, on_step=on_step,
         )  # fmt: skip
     emit(summary, as_json=as_json)
-
-
-@contextmanager
-def _steps() -> Iterator[Callable[[int, int, Mapping[str, float]], None]]:
-    """Show a bar on stderr with the loss and the speed; yields what moves it."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("steps"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"),
-        TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=None)
-
-        def move(done: int, total: int, terms: Mapping[str, float]) -> None:
-            shown = f"loss {terms['loss']:.3f}, {terms['pairs_per_s']:,.0f} pairs/s"
-            bar.update(task, completed=done, total=total, description=shown)
-
-        yield move
