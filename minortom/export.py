@@ -11,7 +11,14 @@ from minortom.export_job import ExportJob, is_left_by
 from minortom.export_options import DEFAULT_PATCH_PX, DEFAULT_SHARD_BYTES, Missing
 from minortom.export_plan import plan_tiles, read_selection, shards_of
 from minortom.export_tile import Tally
-from minortom.outputs import is_up_to_date, now, sole_writer, status, write_run_record
+from minortom.outputs import (
+    is_up_to_date,
+    now,
+    sole_writer,
+    status,
+    stored_licences,
+    write_run_record,
+)
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import Provenance, sha256_of
 from minortom.shard_layout import ATTRIBUTION, DATASET_FILE, LICENCE, SampleSpec
@@ -89,7 +96,7 @@ def export_selection(
             "s1_metadata": sha256_of(archives[1].metadata_path),
         },
         seed=seed,
-        licences=(f"Major TOM Core: {LICENCE}, {ATTRIBUTION}",),
+        licences=(f"Major TOM Core: {LICENCE}, {ATTRIBUTION}", *stored_licences(selection)),
     )
     work = out.with_name(f"{out.name}.partial")
     if is_up_to_date(out, provenance, overwrite=overwrite, record=DATASET_FILE) and _is_whole(out):

@@ -93,6 +93,12 @@ def status(there: bool) -> str:
     return "up to date" if there else "written"
 
 
+def stored_licences(path: Path) -> tuple[str, ...]:
+    """Read the licences of an artefact, which what is made from it inherits."""
+    found = (stored_provenance(path) or {}).get("licences")
+    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
 def stored_provenance(path: Path) -> dict[str, object] | None:
     """Read the record inside a Parquet or JSON file; None where there is none."""
     try:

@@ -1,6 +1,7 @@
 """Export: the right patches, each in a place of its own."""
 
 import itertools
+import json
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +30,18 @@ def test_every_patch_of_every_tile_is_there_once(export, tmp_path):
     assert sum(summary.splits.values()) == 112
 
 
+def test_shards_inherit_the_licences_of_the_archive_and_of_the_maps(export, tmp_path):
+    path = tmp_path / "shards.selection.parquet"
+    write_selection(path, CELLS)
+    record = {"licences": ["Köppen-Geiger (CC BY 4.0)"]}
+    table = pq.read_table(path).replace_schema_metadata({"minortom": json.dumps(record)})
+    pq.write_table(table, path)
+    export()
+    archive, *maps = ShardSet.open(tmp_path / "shards").provenance["licences"]
+    assert archive.startswith("Major TOM Core: CC-BY-SA-4.0")
+    assert maps == ["Köppen-Geiger (CC BY 4.0)"]
+
+
 def test_patches_of_the_tiles_of_a_window_are_mixed(export, tmp_path):
     export(shard_bytes=10**9)
     cells = [cell for cell, _, _ in places_of(tmp_path / "shards")]
@@ -55,6 +68,18 @@ def test_another_seed_gives_another_order_of_the_same_patches(export, tmp_path):
     one, two = places_of(tmp_path / "one"), places_of(tmp_path / "two")
     assert one != two
     assert sorted(one) == sorted(two)
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"no image at all", geotiff(np.arange(2304, dtype=np.uint16).reshape(48, 48))[:900]]
+)
+def test_two_exports_with_an_unreadable_tile_are_the_same_bytes(
+    export, own_archives, damaged, tmp_path
+):
+    replace_row(own_archives[0], 3, B04=damaged)
+    assert list(export("one", folders=own_archives).tally.tiles_unreadable) == [CELLS[3]]
+    export("two", folders=own_archives)
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
 
 
 def test_an_unreadable_tile_moves_no_patch_of_another_shard(export, own_archives, tmp_path):
