@@ -96,7 +96,7 @@ class Band:
                 f"wanted at least {bottom} × {right}"
             )
         window = Window(box.col_px, box.row_px, box.width_px, box.height_px)
-        with _named(self.name):
+        with _named(self.name, self._dataset.name):
             pixels: NDArray[Any] = self._dataset.read(1, window=window)
         return pixels
 
@@ -107,7 +107,7 @@ class Band:
         """
         row, col = _pixels_under(target, self.grid)
         inside = (row >= 0) & (row < self.grid.height_px) & (col >= 0) & (col < self.grid.width_px)
-        with _named(self.name):
+        with _named(self.name, self._dataset.name):
             pixels = self._dataset.read(1)
         values = pixels.astype(np.float64)
         if self.nodata is not None:
@@ -129,23 +129,26 @@ def opened(name: str, geotiff: bytes | None) -> Iterator[Band]:
     if not geotiff:
         raise ArchiveError(f"{name} holds no bytes")
     with rasterio.MemoryFile(geotiff) as file:
-        with _named(name):
+        with _named(name, file.name):
             dataset = file.open(driver="GTiff")
         with dataset:
             if dataset.count != 1:
                 raise ArchiveError(f"{name} has {dataset.count} bands in one GeoTIFF; wanted one")
-            with _named(name):
+            with _named(name, file.name):
                 band = Band(name, dataset)
             yield band
 
 
 @contextmanager
-def _named(name: str) -> Iterator[None]:
+def _named(name: str, memory_name: str) -> Iterator[None]:
     """Turn what rasterio says about bytes into an error that names the band."""
     try:
         yield
     except (RasterioError, CRSError, NotGeoreferencedWarning) as error:
         found = str(error.__cause__ or error).splitlines()[0]
+        # The bytes' name in memory is random, and the message goes into the record of an export.
+        for random_name in (memory_name, memory_name.rsplit("/", 1)[-1]):
+            found = found.replace(random_name, name)
         raise ArchiveError(f"{name} is no readable GeoTIFF ({found})") from None
 
 
@@ -163,4 +166,5 @@ def _pixels_under(target: Grid, source: Grid) -> tuple[NDArray[np.intp], NDArray
         eastings, northings = transform(eastings, northings)
     row = np.floor((source.north_m - northings) / source.pixel_m)
     col = np.floor((eastings - source.west_m) / source.pixel_m)
-    return row.astype(np.intp), col.astype(np.intp)
+    placed = np.isfinite(row) & np.isfinite(col)  # not so where the source's projection ends
+    return np.where(placed, row, -1).astype(np.intp), np.where(placed, col, -1).astype(np.intp)

@@ -214,6 +214,12 @@ def test_radar_that_ends_early_loses_the_patches_it_does_not_cover():
     np.testing.assert_array_equal(patches.tensors["s1"], cut().tensors["s1"][:8])
 
 
+def test_where_the_projection_of_radar_ends_there_is_no_pixel():
+    with opened("vv", geotiff(s1_pixels()["vv"], crs="EPSG:32630")) as band:
+        far = Grid(epsg=EPSG, pixel_m=10.0, west_m=9e7, north_m=9e7, height_px=3, width_px=3)
+        assert np.isnan(band.nearest(far)).all()
+
+
 def test_nodata_of_radar_on_another_grid_stays_nodata():
     s1 = s1_pixels()
     s1["vv"][0, 0] = -32768.0
