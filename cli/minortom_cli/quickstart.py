@@ -31,7 +31,6 @@ def quickstart(
     On the real files where MINORTOM_DATA names them, else on a made-up planet.
     """
     start = time.monotonic()
-    out.mkdir(parents=True, exist_ok=True)
     for command in _commands(out):
         with contextlib.redirect_stdout(sys.stderr):  # the summary alone is the result
             _run(command, overwrite=overwrite)
