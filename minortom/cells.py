@@ -78,12 +78,13 @@ def _names(path: Path) -> list[str]:
         return _names_of_text(path)
     try:
         column = _column_of_csv(path) if suffix == ".csv" else _column_of_parquet(path)
+        column = column.cast(pa.string())
     except (OSError, pa.ArrowException) as error:
         found = str(error).splitlines()[0]
         raise InputError(f"cannot read {path} as {suffix[1:]} ({found}); {_WANTED}") from None
     if column.null_count:
         raise InputError(f"{path}: {column.null_count:,} rows have no {COLUMN}; fill or drop them")
-    names: list[str] = pc.unique(column.cast(pa.string())).to_pylist()
+    names: list[str] = pc.unique(column).to_pylist()
     return names
 
 
@@ -115,3 +116,5 @@ def _require_column(path: Path, present: Sequence[str]) -> None:
     if COLUMN not in present:
         shown = ", ".join(present[:12]) + (", …" if len(present) > 12 else "")
         raise InputError(f"{path} has no column {COLUMN}; it has {shown}; {_WANTED}")
+    if present.count(COLUMN) > 1:
+        raise InputError(f"{path} has the column {COLUMN} more than once; keep one")

@@ -5,7 +5,7 @@ https://geoparquet.org/releases/v1.1.0/. Opens in DuckDB, geopandas and QGIS.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,9 @@ from minortom.outputs import whole_file
 from minortom.provenance import KEY, Provenance
 
 GEOMETRY = "geometry"
+_TEXTS = ("grid_cell", "climate", "landcover", "stratum", "role", "split", "sensor")
+_DEGREES = ("lat", "lon")
+_CODES = ("climate_code", "landcover_code")
 _WKB_POINT = np.dtype([("order", "u1"), ("type", "<u4"), ("lon", "<f8"), ("lat", "<f8")])
 
 
@@ -52,7 +55,10 @@ def write_points(table: pa.Table, out: Path, provenance: Provenance) -> None:
 
 
 def read_table(path: Path, columns: Sequence[str] | None, *, made_by: str) -> pa.Table:
-    """Read columns of a Parquet file (all when None), checking that they are there.
+    """Read columns of a Parquet file (all when None), checking that they are what they should be.
+
+    Other tools write the same values as other types: ``grid_cell`` comes as ``string`` and
+    ``lat``/``lon`` as ``double`` whatever of text and of numbers the file has.
 
     Args:
         path: The file.
@@ -60,7 +66,8 @@ def read_table(path: Path, columns: Sequence[str] | None, *, made_by: str) -> pa
         made_by: The command that makes such a file, for the error message.
 
     Raises:
-        InputError: If the file is missing, no Parquet file, empty, or lacks a column.
+        InputError: If the file is missing, no Parquet file, empty, or lacks a column, has it
+            twice or as another kind of value, or has a row without its cell.
     """
     try:
         file = pq.ParquetFile(path)
@@ -79,8 +86,15 @@ def read_table(path: Path, columns: Sequence[str] | None, *, made_by: str) -> pa
                 f"{path} lacks the column {', '.join(missing)}; it has {', '.join(present)}; "
                 f"wanted the output of `{made_by}`"
             )
+        read = list(present if columns is None else columns)
+        twice = sorted({name for name in read if present.count(name) > 1})
+        if twice:
+            raise InputError(
+                f"{path} has the column {', '.join(twice)} more than once; "
+                f"wanted the output of `{made_by}`"
+            )
         try:
-            table = file.read(columns=None if columns is None else list(columns))
+            table = file.read(columns=read)
         except (OSError, pa.ArrowException) as error:
             found = str(error).splitlines()[0]
             raise InputError(
@@ -88,4 +102,42 @@ def read_table(path: Path, columns: Sequence[str] | None, *, made_by: str) -> pa
             ) from None
     if not len(table):
         raise InputError(f"{path} has no rows; wanted the output of `{made_by}`")
+    return _as_known(table, path, made_by)
+
+
+def _as_known(table: pa.Table, path: Path, made_by: str) -> pa.Table:
+    """Hold the columns whose meaning is known to it; cells as text, degrees as doubles."""
+    kinds: tuple[tuple[Sequence[str], Callable[[pa.DataType], bool], str], ...] = (
+        (_TEXTS, _is_text, "text"),
+        (_DEGREES, _is_number, "numbers"),
+        (_CODES, pa.types.is_integer, "whole numbers"),
+    )
+    for names, fits, wanted in kinds:
+        for name in (name for name in names if name in table.column_names):
+            found = table.schema.field(name).type
+            if not (fits(found) or pa.types.is_null(found)):
+                raise InputError(
+                    f"{path}: the column {name} holds {found}; wanted {wanted}, as `{made_by}` "
+                    "writes it"
+                )
+    for name, kind in (("grid_cell", pa.string()), *((name, pa.float64()) for name in _DEGREES)):
+        if name in table.column_names:
+            place = table.column_names.index(name)
+            table = table.set_column(place, name, table[name].cast(kind))
+    if "grid_cell" in table.column_names and table["grid_cell"].null_count:
+        raise InputError(f"{path} has tiles without grid_cell; run `{made_by}` again")
     return table
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(
+        pa.types.is_string(value) or pa.types.is_large_string(value)
+        or pa.types.is_string_view(value)
+    )  # fmt: skip
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
+    )

@@ -88,6 +88,7 @@ def test_hashes_do_not_depend_on_order_or_repetition(tmp_path):
         ("a.csv", "grid_cell,n\n5U_1R,1\n,2\n", "1 rows have no grid_cell"),
         ("a.csv", "", "cannot read .* as csv"),
         ("a.csv", "grid_cell,n\n5U_1R\n1,2,3\n", "cannot read .* as csv"),
+        ("a.csv", "grid_cell,grid_cell\n5U_1R,3D_2L\n", "has the column grid_cell more than once"),
         ("a.parquet", "5U_1R", "cannot read .* as parquet"),
         ("a.parquet", "", "cannot read .* as parquet"),
     ],
@@ -101,6 +102,13 @@ def test_a_list_that_is_no_list_is_an_error_that_names_the_file(tmp_path, name, 
 def test_a_parquet_file_without_the_column_is_an_error(tmp_path):
     pq.write_table(pa.table({f"c{i}": [1] for i in range(20)}), tmp_path / "a.parquet")
     with pytest.raises(InputError, match=r"has no column grid_cell; it has c0, .*, c11, …;"):
+        read_cells([str(tmp_path / "a.parquet")])
+
+
+@pytest.mark.parametrize("values", [[["5U_1R"], ["3D_2L"]], [{"name": "5U_1R"}], [b"\xff\xfe"]])
+def test_a_column_that_is_no_text_is_an_error_that_names_the_file(tmp_path, values):
+    pq.write_table(pa.table({"grid_cell": values}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"cannot read .*a\.parquet as parquet"):
         read_cells([str(tmp_path / "a.parquet")])
 
 

@@ -88,3 +88,50 @@ def test_a_file_without_rows_is_refused(table, tmp_path):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="does not exist; make it with `minortom annotate`"):
         read_table(tmp_path / "t.parquet", None, made_by="minortom annotate")
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("lat", ["45.2", "46"], "column lat holds string; wanted numbers"),
+        ("lon", [[1.0], [2.0]], "column lon holds list.*; wanted numbers"),
+        ("grid_cell", [1, 2], "column grid_cell holds int64; wanted text"),
+        ("stratum", [["Dfb"], []], "column stratum holds list.*; wanted text"),
+        ("climate_code", [1.0, 2.0], "column climate_code holds double; wanted whole numbers"),
+        ("grid_cell", ["0U_0R", None], "has tiles without grid_cell"),
+    ],
+)
+def test_a_column_of_another_kind_is_refused_in_one_line(table, tmp_path, name, values, message):
+    table = table.drop_columns([name]) if name in table.column_names else table
+    pq.write_table(table.append_column(name, pa.array(values)), tmp_path / "t.parquet")
+
+    for columns in (None, [name]):
+        with pytest.raises(InputError, match=message) as error:
+            read_table(tmp_path / "t.parquet", columns, made_by="minortom annotate")
+        assert "\n" not in str(error.value)
+
+
+def test_a_column_that_is_there_twice_is_refused(table, tmp_path):
+    pq.write_table(table.append_column("lat", table["lat"]), tmp_path / "t.parquet")
+
+    for columns in (None, ["lat"]):
+        with pytest.raises(InputError, match="has the column lat more than once"):
+            read_table(tmp_path / "t.parquet", columns, made_by="minortom annotate")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [(pa.large_string(), pa.float32()), (pa.dictionary(pa.int8(), pa.string()), pa.float64()),
+     (pa.string(), pa.decimal128(8, 2))],
+    ids=["as polars writes it", "as a pandas category", "as a database's decimals"],
+)  # fmt: skip
+def test_what_other_tools_wrote_is_read_as_the_same_types(table, tmp_path, text, number):
+    other = {"grid_cell": text, "lat": number, "lon": number}
+    arrays = [table[name].combine_chunks().cast(kind) for name, kind in other.items()]
+    pq.write_table(pa.table(arrays, names=list(other)), tmp_path / "t.parquet")
+
+    read = read_table(tmp_path / "t.parquet", None, made_by="minortom annotate")
+
+    assert read.schema.types == [pa.string(), pa.float64(), pa.float64()]
+    assert read["grid_cell"].to_pylist() == ["a", "b"]
+    assert read["lat"].to_pylist() == pytest.approx([-33.92, 85.0])
