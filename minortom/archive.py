@@ -18,6 +18,7 @@ from minortom.grid import cells_from_names
 from minortom.sensors import MODEL_BANDS, SensorName
 
 _COLUMNS = ("grid_cell", "product_id", "timestamp", "nodata", "crs", "parquet_url", "parquet_row")
+_KINDS = {"parquet_url": pa.string(), "parquet_row": pa.int64()}
 _LAYOUT = "wanted a local folder in Major TOM's layout: metadata.parquet, images/part_*.parquet"
 
 
@@ -67,15 +68,22 @@ class Archive:
     def metadata_of(self, cells: Sequence[str]) -> pa.Table:
         """Read the rows of some cells: ``metadata_columns``, cells by this library's names.
 
+        A row that does not say where its images lie is as good as none.
+
         Raises:
             ArchiveError: If the metadata cannot be read.
         """
         names = _published_names(cells)
         wanted = pc.field("grid_cell").isin(pa.array(names, pa.string()))
+        for name in ("parquet_url", "parquet_row"):
+            wanted &= pc.field(name).is_valid()
         try:
             table = pq.read_table(
                 self.metadata_path, columns=list(self.metadata_columns), filters=wanted
             )
+            for name, kind in _KINDS.items():
+                place = table.column_names.index(name)
+                table = table.set_column(place, name, table[name].cast(kind))
         except (OSError, pa.ArrowException) as error:
             raise _unreadable(self.metadata_path, error) from None
         own = pa.array([names[name] for name in table["grid_cell"].to_pylist()], pa.string())
@@ -104,6 +112,7 @@ class Archive:
                 if not 0 <= row < file.num_row_groups:
                     raise ArchiveError(f"{where}: has only {file.num_row_groups} row groups")
                 table = file.read_row_group(row, columns=["grid_cell", "product_id", *bands])
+                images = {name: table[name].cast(pa.binary()) for name in bands}
         except FileNotFoundError:
             raise ArchiveError(f"{where}: there is no such part") from None
         except (OSError, pa.ArrowException) as error:
@@ -113,7 +122,7 @@ class Archive:
         found_cell, found_id = (table[name][0].as_py() for name in ("grid_cell", "product_id"))
         if found_id != product_id or found_cell not in _published_names([cell]):
             raise ArchiveError(f"{where}: holds {found_cell} of {found_id}, not what metadata say")
-        return {name: table[name][0].as_py() or b"" for name in bands}
+        return {name: image[0].as_py() or b"" for name, image in images.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

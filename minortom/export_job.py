@@ -18,9 +18,11 @@ from minortom.errors import ArchiveError, InputError, OutputExistsError
 from minortom.export_plan import PlannedTile, windows_of
 from minortom.export_tile import Tally, TileOutcome, append_mixed, export_tile
 from minortom.outputs import (
+    is_empty_folder,
     replace_folder,
     stored_provenance,
     whole_file,
+    whole_folder,
     write_json,
     write_text,
 )
@@ -86,19 +88,25 @@ class ExportJob:
         """Make the folder of unfinished work, or find it as the same export left it.
 
         Raises:
-            OutputExistsError: If another export left it, and ``overwrite`` is false.
+            OutputExistsError: If another export left it, and ``overwrite`` is false; or, whatever
+                ``overwrite`` says, if no export did.
         """
         record = self.work / _PROVENANCE_FILE
         if not is_left_by(self.work, self.provenance):
+            ours = is_empty_folder(self.work) or stored_provenance(record) is not None
+            if self.work.exists() and not ours:
+                # Even --overwrite must not delete a folder that holds who knows what.
+                raise OutputExistsError(
+                    f"{self.work}, where unfinished work goes, is not ours: it has no "
+                    f"{_PROVENANCE_FILE}; move it away, or give another --out"
+                )
             if self.work.exists() and not overwrite:
                 raise OutputExistsError(
                     f"{self.work} holds unfinished work made with other inputs or options; give "
                     "those again to go on with it, --overwrite to start anew, or another --out"
                 )
-            if self.work.exists():
-                shutil.rmtree(self.work)
-            self.work.mkdir()
-            write_json(record, {KEY: json.loads(self.provenance.to_json())})
+            with whole_folder(self.work) as folder:
+                write_json(folder / record.name, {KEY: json.loads(self.provenance.to_json())})
         (self.work / "shards").mkdir(exist_ok=True)
         (self.work / "receipts").mkdir(exist_ok=True)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from minortom.archive import Pairs
 from minortom.errors import ArchiveError, InputError
@@ -56,11 +57,8 @@ def read_selection(path: Path) -> pa.Table:
     """
     wanted = ["grid_cell", "climate", "landcover", "stratum", "role"]
     table = read_table(path, wanted, made_by="minortom sample")
-    try:
+    if "split" in pq.read_schema(path).names:  # only where tiles were split
         split = read_table(path, ["split"], made_by="minortom sample")["split"]
-    except InputError:  # the column is there only where tiles were split
-        pass
-    else:
         table = table.append_column("split", split)
     table = table.filter(pc.equal(table["role"].cast(pa.string()), "selected"))
     if not len(table):

@@ -52,8 +52,10 @@ def check_parents(out: Path) -> None:
     """Make sure that the folders above ``out`` are there or can be made.
 
     Raises:
-        InputError: If one of them is a file.
+        InputError: If one of them is a file, or ``out`` has no name of its own, as ``.``.
     """
+    if out.name in ("", ".."):
+        raise InputError(f"--out {out} has no name to write to; give one, such as {out / 'out'}")
     above = next(folder for folder in out.absolute().parents if folder.exists())
     if not above.is_dir():
         raise InputError(f"--out {out}: {above} is a file, no folder; give another --out")

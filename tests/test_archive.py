@@ -183,6 +183,34 @@ def test_a_part_without_a_band_is_an_error(tmp_path):
         s2.read_tile(part.name, 0, cell="1U_1R", product_id="a")
 
 
+@pytest.mark.parametrize("column", ["parquet_url", "parquet_row"])
+def test_a_row_that_does_not_say_where_its_images_lie_is_passed_over(tmp_path, column):
+    nowhere = product("a", nodata=0.0, **{column: None})
+    assert chosen(tmp_path, [nowhere, product("b", nodata=0.5)], [{}])["s2_product_id"] == "b"
+
+
+@pytest.mark.parametrize("column", ["parquet_row", "parquet_url", "grid_cell"])
+def test_metadata_of_another_kind_are_an_error_that_names_the_file(tmp_path, column):
+    pair = open_pair(tmp_path, [{}], [{}])
+    path = tmp_path / "s1" / "metadata.parquet"
+    table = pq.read_table(path)
+    place = table.column_names.index(column)
+    pq.write_table(table.set_column(place, column, pa.array([["x"]])), path)
+    with pytest.raises(ArchiveError, match=r"s1/metadata\.parquet is no readable Parquet file"):
+        find_pairs(*pair, ["1U_1R"])
+
+
+@pytest.mark.parametrize("values", [[1], [[b"tiff"]]])
+def test_a_band_that_is_no_bytes_is_an_error_that_names_the_row(tmp_path, values):
+    s2, _ = open_pair(tmp_path, [product("a")], [{}])
+    part = tmp_path / "s2" / "images" / "part_00001.parquet"
+    table = pq.read_table(part)
+    place = table.column_names.index("B02")
+    pq.write_table(table.set_column(place, "B02", pa.array(values)), part)
+    with pytest.raises(ArchiveError, match=r"s2 part_00001\.parquet row 0: "):
+        s2.read_tile(part.name, 0, cell="1U_1R", product_id="a")
+
+
 def test_a_folder_that_is_no_archive_says_what_is_wanted(tmp_path):
     with pytest.raises(ArchiveError, match="does not exist; wanted a local folder in Major TOM's"):
         Archive.open(tmp_path / "none", "s2")

@@ -53,6 +53,7 @@ def test_an_export_without_training_patches_is_an_error_and_leaves_nothing(expor
     ("cells", "columns", "message"),
     [
         (CELLS, {"role": ["reserve"] * 7}, "no row whose role is `selected`"),
+        (CELLS, {"split": [1] * 7}, "the column split holds .*; wanted text"),
         (CELLS, {"split": ["train"] * 6 + [None]}, "split is null in 1 selected rows"),
         ([CELLS[0], *CELLS[:6]], {}, f"selects 1 cells twice, first {CELLS[0]}"),
         (["no cell", *CELLS[:6]], {}, "'no cell'"),
@@ -66,6 +67,12 @@ def test_a_selection_that_cannot_be_exported_says_why(export, cells, columns, me
 def test_a_file_that_is_no_selection_says_what_makes_one(archives, tmp_path):
     with pytest.raises(InputError, match="minortom sample"):
         export_selection(tmp_path / "none.parquet", *archives, tmp_path / "out")
+
+
+def test_an_output_without_a_name_says_so(export, archives, tmp_path):
+    export()
+    with pytest.raises(InputError, match="has no name to write to"):
+        export_selection(tmp_path / "shards.selection.parquet", *archives, Path())
 
 
 def test_a_patch_of_an_odd_side_is_an_error(export):

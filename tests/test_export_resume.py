@@ -156,3 +156,16 @@ def test_leftovers_of_a_finished_export_are_tidied_up(export, tmp_path):
     (work / "provenance.json").write_text(json.dumps({"minortom": record["minortom"]}))
     assert export().up_to_date
     assert not work.exists()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_strangers_folder_in_the_place_of_unfinished_work_is_left_alone(
+    export, tmp_path, overwrite
+):
+    work = tmp_path / "shards.partial"
+    work.mkdir()
+    (work / "thesis.tex").touch()
+    with pytest.raises(OutputExistsError, match="is not ours: it has no provenance.json; move"):
+        export(overwrite=overwrite)
+    assert [path.name for path in work.iterdir()] == ["thesis.tex"]
+    assert not (tmp_path / "shards").exists()

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -123,6 +124,12 @@ def test_an_output_below_a_file_is_refused(tmp_path):
 
     with pytest.raises(InputError, match="file is a file, no folder; give another --out"):
         is_up_to_date(tmp_path / "file" / "out.parquet", MADE, overwrite=False)
+
+
+@pytest.mark.parametrize("out", [".", "", "/", "..", "runs/.."])
+def test_an_output_without_a_name_of_its_own_is_refused(out):
+    with pytest.raises(InputError, match="has no name to write to"):
+        is_up_to_date(Path(out), MADE, overwrite=True, record="dataset.json")
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
