@@ -1,5 +1,6 @@
 """Shards to batches in memory: threads read single samples by offset into reused buffers."""
 
+import os
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,6 +32,11 @@ class Batch:
     """Numbers of the samples in the shards."""
     tensors: dict[str, Tensor]
     """Stored values [sample, band, row, column], by tensor column, on the CPU."""
+
+
+def reader_threads(wanted: int | None) -> int:
+    """Give the number of threads that read: as wanted, or all cores but no more than 8."""
+    return wanted or min(8, os.cpu_count() or 1)
 
 
 class Loader:

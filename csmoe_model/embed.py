@@ -9,15 +9,15 @@ import torch
 from numpy.typing import NDArray
 
 from csmoe_model.checkpoints import Trained, load_model
-from csmoe_model.data import Loader
+from csmoe_model.data import Loader, reader_threads
 from csmoe_model.images import autocast, best_device
 from csmoe_model.neighbours import draw_neighbours
 from csmoe_model.order import OrderedBatches
-from minortom.errors import InputError
+from minortom.errors import OutputExistsError
 from minortom.geoparquet import read_table, write_points
-from minortom.outputs import is_up_to_date, now, write_run_record
+from minortom.outputs import check_parents, is_up_to_date, now, status, write_run_record
 from minortom.progress import OnProgress, ignore_progress
-from minortom.provenance import Provenance, sha256_of
+from minortom.provenance import Provenance, licences_in, sha256_of
 from minortom.shard_layout import DATASET_FILE
 from minortom.shards import ShardSet
 
@@ -36,7 +36,7 @@ def embed(
     *,
     neighbours: Path | None = None,
     overwrite: bool = False,
-    workers: int = 2,
+    workers: int | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> dict[str, object]:
     """Write a GeoParquet file with three vectors a patch: `s2`, `s1` and `both`.
@@ -48,9 +48,10 @@ def embed(
         checkpoint: A run's folder, or the `model` folder inside.
         shards: Folder of shards; patches of any split.
         out: GeoParquet file to write.
-        neighbours: PNG of some patches with their nearest neighbours; none when None.
+        neighbours: PNG of some patches with their nearest neighbours; none when None. Like
+            `out` it is replaced only where `overwrite` allows it.
         overwrite: Whether another file in `out` may be replaced.
-        workers: Threads that read.
+        workers: Threads that read; at most 8 of the cores when None.
         on_progress: Called with (patches done, patches in all).
 
     Returns:
@@ -59,15 +60,13 @@ def embed(
     Raises:
         InputError: If the checkpoint is none.
         ShardError: If the shards are missing, damaged or of another version.
-        OutputExistsError: If `out` is something else.
+        OutputExistsError: If `out` is something else, or `neighbours` exists.
     """
     started = now()
     data = ShardSet.open(shards)
     trained = load_model(checkpoint, device=best_device())
-    if neighbours is not None and not neighbours.parent.is_dir():
-        raise InputError(
-            f"--neighbours {neighbours}: the folder {neighbours.parent} does not exist"
-        )
+    if neighbours is not None:
+        check_parents(neighbours)
     provenance = Provenance(
         command="embed",
         options={},
@@ -75,20 +74,22 @@ def embed(
             "weights": trained.weights_sha256,
             "shards": sha256_of(data.folder / DATASET_FILE),
         },
-        licences=trained.licences,
+        licences=tuple(dict.fromkeys((*trained.licences, *licences_in(data.provenance)))),
     )
     done = is_up_to_date(out, provenance, overwrite=overwrite)
+    if neighbours is not None and neighbours.exists() and not (done or overwrite):
+        raise OutputExistsError(f"{neighbours} exists; give --overwrite or another --neighbours")
     if not done:
         vectors = encode_shards(trained, data, workers=workers, on_progress=on_progress)
         write_points(_table(data, vectors), out, provenance)
         write_run_record(out, started)
-    if neighbours is not None:
+    if neighbours is not None and (overwrite or not neighbours.exists()):
         draw_neighbours(data, read_vectors(out, BOTH), neighbours)
     return {
-        "status": "up to date" if done else "embedded",
+        "status": status(done),
+        "out": str(out),
         "patches": len(data),
         "width": trained.model.config.width,
-        "embeddings": str(out),
         "neighbours": str(neighbours) if neighbours else None,
     }
 
@@ -97,7 +98,7 @@ def encode_shards(
     trained: Trained,
     data: ShardSet,
     *,
-    workers: int = 2,
+    workers: int | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> Vectors:
     """Encode every sample of some shards.
@@ -109,7 +110,7 @@ def encode_shards(
     names = ("s2", "s1", BOTH)
     vectors = {name: np.empty((len(data), width), np.float32) for name in names}
     batches = OrderedBatches(samples=np.arange(len(data)), batch_size=_BATCH_SIZE)
-    for batch in Loader(data, batches, workers=workers):
+    for batch in Loader(data, batches, workers=reader_threads(workers)):
         tensors = {column: tensor.to(device) for column, tensor in batch.tensors.items()}
         with torch.inference_mode(), autocast(device):
             images = trained.normalise(tensors)

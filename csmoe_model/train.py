@@ -1,7 +1,6 @@
 """A pretraining run: from shards to weights, in a folder that can be gone on with."""
 
 import logging
-import os
 import pickle
 import warnings
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ import torch
 from csmoe_model.checkpoints import save_model
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.curves import draw_curve
-from csmoe_model.data import Loader
+from csmoe_model.data import Loader, reader_threads
 from csmoe_model.images import Normalise, best_device
 from csmoe_model.keeper import Keeper, OnStep, ignore_steps
 from csmoe_model.options import Configuration
@@ -24,7 +23,7 @@ from csmoe_model.run_folder import RunFolder
 from csmoe_model.stop import StopRequest
 from minortom.errors import InputError
 from minortom.outputs import now, sole_writer, write_run_record
-from minortom.provenance import Provenance, sha256_of
+from minortom.provenance import Provenance, licences_in, sha256_of
 from minortom.shard_layout import DATASET_FILE
 from minortom.shards import ShardSet
 
@@ -68,7 +67,7 @@ def train(
     with sole_writer(out):
         return _train(
             data, RunFolder(out), configuration, resume=resume, overwrite=overwrite,
-            workers=workers or min(8, os.cpu_count() or 1), save_every=save_every, on_step=on_step,
+            workers=reader_threads(workers), save_every=save_every, on_step=on_step,
         )  # fmt: skip
 
 
@@ -106,7 +105,6 @@ def _train(
 
 
 def _provenance(data: ShardSet, configuration: Configuration) -> Provenance:
-    licences = data.provenance.get("licences")
     return Provenance(
         command="train",
         options={
@@ -116,7 +114,7 @@ def _provenance(data: ShardSet, configuration: Configuration) -> Provenance:
         },
         inputs={"shards": sha256_of(data.folder / DATASET_FILE)},
         seed=configuration.train.seed,
-        licences=tuple(str(line) for line in licences) if isinstance(licences, list) else (),
+        licences=licences_in(data.provenance),
     )
 
 

@@ -51,6 +51,12 @@ class Provenance:
         return json.dumps(record, sort_keys=True, ensure_ascii=False)
 
 
+def licences_in(record: Mapping[str, object] | None) -> tuple[str, ...]:
+    """Give the licences in a stored record, which what is made from the artefact inherits."""
+    found = (record or {}).get("licences")
+    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
 def sha256_of(path: Path) -> str:
     """Hash a file, or a folder's files by relative name and content.
 

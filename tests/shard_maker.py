@@ -10,7 +10,7 @@ from minortom.sensors import GROUPS
 from minortom.shard_layout import METADATA_SCHEMA, SampleSpec
 from minortom.shard_writer import write_shards
 
-PROVENANCE = Provenance(command="test", options={}, seed=0)
+PROVENANCE = Provenance(command="test", options={}, seed=0, licences=("of these patches",))
 
 
 def made_up_tensors(num_patches: int, patch_px: int, *, seed: int = 0):

@@ -47,7 +47,7 @@ def test_it_writes_vectors_and_picture_and_tells_in_json(folder, tmp_path, capsy
     assert embed(*words) == 0
     told = json.loads(capsys.readouterr().out)
     assert told == {
-        "status": "embedded", "patches": 8, "width": 32, "embeddings": str(out),
+        "status": "written", "out": str(out), "patches": 8, "width": 32,
         "neighbours": str(picture),
     }  # fmt: skip
     assert out.is_file()
@@ -67,7 +67,7 @@ def test_another_file_is_replaced_only_when_allowed(folder, tmp_path, capsys):
     assert "--overwrite" in one_line(capsys.readouterr().err)
     assert out.read_text() == "something else"
     assert embed(*words, "--overwrite") == 0
-    assert "embedded" in capsys.readouterr().out
+    assert "written" in capsys.readouterr().out
 
 
 def test_a_pickled_checkpoint_is_one_line(folder, tmp_path, capsys):

@@ -4,6 +4,7 @@ import json
 
 import geopandas
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -18,7 +19,7 @@ from csmoe_model.embed import embed, encode_shards, read_vectors
 from csmoe_model.images import Normalise
 from csmoe_model.neighbours import choose_queries, nearest
 from csmoe_model.run_log import COLUMNS, RunLog
-from minortom.errors import InputError, OutputExistsError
+from minortom.errors import OutputExistsError
 from minortom.provenance import Provenance
 from minortom.shards import ShardSet
 
@@ -36,7 +37,10 @@ def write_model(out, shards, seed=0):
     torch.manual_seed(seed)
     save_model(
         out, model=CSMoE(MODEL), normalise=Normalise(shards.statistics, image_size=16),
-        recipe="tiny", provenance=Provenance(command="train", options={}, inputs={"shards": "-"}),
+        recipe="tiny", provenance=Provenance(
+            command="train", options={}, inputs={"shards": "-"},
+            licences=("of the training data",),
+        ),
     )  # fmt: skip
 
 
@@ -121,13 +125,21 @@ def test_the_file_is_up_to_date_until_weights_or_shards_change(folder, tmp_path)
     assert json.loads((tmp_path / "e.parquet.run.json").read_text())["finished"]
 
 
-def test_a_folder_for_the_picture_must_be_there_before_anything_is_written(folder, tmp_path):
-    with pytest.raises(InputError, match="--neighbours .* does not exist"):
-        embed(
-            folder / "model", folder / "shards", tmp_path / "e.parquet",
-            neighbours=tmp_path / "no" / "n.png",
-        )  # fmt: skip
+def test_vectors_inherit_the_licences_of_the_weights_and_of_the_patches(embedded):
+    record = json.loads(pq.read_schema(embedded).metadata[b"minortom"])
+    assert record["licences"] == ["of the training data", "of these patches"]
+
+
+def test_another_picture_is_refused_before_anything_is_written(folder, tmp_path):
+    picture = tmp_path / "n.png"
+    picture.write_text("a holiday")
+    words = (folder / "model", folder / "shards", tmp_path / "e.parquet")
+    with pytest.raises(OutputExistsError, match="n.png exists; give --overwrite"):
+        embed(*words, neighbours=picture)
     assert not (tmp_path / "e.parquet").exists()
+    assert picture.read_text() == "a holiday"
+    embed(*words, neighbours=picture, overwrite=True)
+    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_nearest_agrees_with_scikit_learn():

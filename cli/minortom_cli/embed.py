@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from minortom_cli.console import Json, Overwrite, emit, progress
+from minortom_cli.console import Json, Overwrite, Workers, emit, progress
 
 
 def embed(
@@ -17,7 +17,7 @@ def embed(
     neighbours: Annotated[
         Path | None, typer.Option(help="PNG of some patches with their nearest neighbours.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Threads that read shards.")] = 2,
+    workers: Workers = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
