@@ -76,7 +76,7 @@ def embed(
         },
         licences=tuple(dict.fromkeys((*trained.licences, *licences_in(data.provenance)))),
     )
-    done = is_up_to_date(out, provenance, overwrite=overwrite)
+    done = is_up_to_date(out, provenance, inputs=[checkpoint, shards], overwrite=overwrite)
     if neighbours is not None and neighbours.exists() and not (done or overwrite):
         raise OutputExistsError(f"{neighbours} exists; give --overwrite or another --neighbours")
     if not done:

@@ -97,8 +97,9 @@ def annotate_file(
     climate_map = Descriptor.of(climate, legend=climate_legend)
     landcover_map = Descriptor.of(landcover, legend=landcover_legend)
     provenance = _provenance(cells, climate_map, landcover_map, bbox)
-    _refuse_an_input(out, [*cells, climate, landcover])
-    if is_up_to_date(out, provenance, overwrite=overwrite):
+    if is_up_to_date(
+        out, provenance, inputs=[*map(Path, cells), climate, landcover], overwrite=overwrite
+    ):
         strata = read_table(out, ["stratum"], made_by=MADE_BY)["stratum"]
         return AnnotateSummary(
             out=out, up_to_date=True, tiles=len(strata), strata=_n_distinct(strata)
@@ -201,12 +202,6 @@ def _about_no_tile(dropped: Dropped, n_cells: int) -> str:
         f"none of {n_cells:,} cells has a class in both maps ({reasons}); "
         "give maps that cover the cells"
     )
-
-
-def _refuse_an_input(out: Path, inputs: Sequence[str | Path]) -> None:
-    """Keep ``--overwrite`` from replacing what the result is made of."""
-    if out.exists() and any(Path(path).exists() and out.samefile(path) for path in inputs):
-        raise InputError(f"--out {out} is one of the inputs; give another --out")
 
 
 def _hashes(role: str, descriptor: Descriptor) -> dict[str, str]:

@@ -52,7 +52,7 @@ def make_demo(
     """
     started = now()
     provenance = Provenance(command="demo", options={"tiles": tiles}, seed=seed)
-    there = is_up_to_date(out, provenance, overwrite=overwrite, record=RECORD)
+    there = is_up_to_date(out, provenance, inputs=(), overwrite=overwrite, record=RECORD)
     if not there:
         with whole_folder(out) as folder:
             planet = make_planet(seed=seed)

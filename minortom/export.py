@@ -98,7 +98,9 @@ def export_selection(
         seed=seed,
         licences=(f"Major TOM Core: {LICENCE}, {ATTRIBUTION}", *stored_licences(selection)),
     )
-    there = is_up_to_date(out, provenance, overwrite=overwrite, record=DATASET_FILE)
+    there = is_up_to_date(
+        out, provenance, inputs=[selection, s2, s1], overwrite=overwrite, record=DATASET_FILE
+    )
     work = out.with_name(f"{out.name}.partial")
     if there and _is_whole(out):
         if is_left_by(work, provenance):  # stopped when all but tidying was done

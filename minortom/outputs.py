@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,23 +17,33 @@ from minortom.errors import InputError, OutputExistsError
 from minortom.provenance import KEY, Provenance, run_record
 
 
-def is_up_to_date(out: Path, provenance: Provenance, *, overwrite: bool, record: str = "") -> bool:
+def is_up_to_date(
+    out: Path,
+    provenance: Provenance,
+    *,
+    inputs: Iterable[Path],
+    overwrite: bool,
+    record: str = "",
+) -> bool:
     """Say whether ``out`` is there and made from the same; complain if from something else.
 
     Args:
         out: A file, or a folder whose JSON file ``record`` holds the provenance.
         provenance: What the result to come would depend on.
+        inputs: What the result is made of; not even ``overwrite`` replaces one of them.
         overwrite: Whether the user allows another result to be replaced.
         record: Name of the JSON file inside the folder; empty for a Parquet file.
 
     Raises:
         OutputExistsError: If something else is there and ``overwrite`` is false; or, whatever
             ``overwrite`` says, a folder with files in it that has no ``record``.
-        InputError: If ``out`` lies below a file, or is a folder where a file is wanted.
+        InputError: If ``out`` lies below a file, is a folder where a file is wanted, is one of
+            the inputs, or a folder around one.
     """
     check_parents(out)
     if out.is_dir() and not record:
         raise InputError(f"--out {out} is a folder; wanted the name of a file")
+    _refuse_inputs(out, inputs)
     if not out.exists() or is_empty_folder(out):
         return False
     stored = stored_provenance(out / record if record else out)
@@ -46,6 +56,15 @@ def is_up_to_date(out: Path, provenance: Provenance, *, overwrite: bool, record:
         return False
     found = "made with other inputs or options" if stored else "not made by this command"
     raise OutputExistsError(f"{out} exists, {found}; give --overwrite or another --out")
+
+
+def _refuse_inputs(out: Path, inputs: Iterable[Path]) -> None:
+    place = out.resolve()
+    for path in inputs:
+        found = path.resolve()
+        if place == found or (out.is_dir() and place in found.parents):
+            what = "is" if place == found else "holds"
+            raise InputError(f"--out {out} {what} one of the inputs, {path}; give another --out")
 
 
 def check_parents(out: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_missing_option_ends_with_2(arguments, capsys):
         ("--landcover", "cells.txt", "cannot read the map"),
         ("--out", "climate.tif/a.parquet", "is a file, no folder; give another --out"),
         ("--out", "", "is a folder; wanted the name of a file"),
-        ("--out", "climate.tif", "is one of the inputs; give another --out"),
+        ("--out", "climate.tif", "is one of the inputs, "),
         ("--landcover-legend", "corine", "there are igbp, koppen, worldcover"),
         ("--landcover-legend", "igbp", "does not know: 40"),
     ],

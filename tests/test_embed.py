@@ -110,7 +110,7 @@ def test_progress_ends_at_all_patches(folder):
 def test_the_file_is_up_to_date_until_weights_or_shards_change(folder, tmp_path):
     out = tmp_path / "e.parquet"
     first = embed(folder / "model", folder / "shards", out)
-    assert (first["status"], first["patches"], first["width"]) == ("embedded", 14, 32)
+    assert (first["status"], first["patches"], first["width"]) == ("written", 14, 32)
     written = out.read_bytes()
     assert embed(folder / "model", folder / "shards", out)["status"] == "up to date"
 

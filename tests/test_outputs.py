@@ -81,14 +81,14 @@ def test_a_finished_folder_holds_only_the_new_files(tmp_path):
 
 
 def test_an_output_made_from_the_same_is_up_to_date(made):
-    assert is_up_to_date(made, MADE, overwrite=False)
-    assert is_up_to_date(made, MADE, overwrite=True)
+    assert is_up_to_date(made, MADE, inputs=(), overwrite=False)
+    assert is_up_to_date(made, MADE, inputs=(), overwrite=True)
 
 
 def test_an_output_made_from_something_else_is_not_replaced_unasked(made):
     with pytest.raises(OutputExistsError, match="made with other inputs or options.*--overwrite"):
-        is_up_to_date(made, OTHER, overwrite=False)
-    assert not is_up_to_date(made, OTHER, overwrite=True)
+        is_up_to_date(made, OTHER, inputs=(), overwrite=False)
+    assert not is_up_to_date(made, OTHER, inputs=(), overwrite=True)
 
 
 @pytest.mark.parametrize("content", [b"", b"a text", b"PAR1 garbage PAR1"])
@@ -96,7 +96,7 @@ def test_a_strangers_file_is_not_replaced_unasked(tmp_path, content):
     (tmp_path / "out.parquet").write_bytes(content)
 
     with pytest.raises(OutputExistsError, match="not made by this command"):
-        is_up_to_date(tmp_path / "out.parquet", MADE, overwrite=False)
+        is_up_to_date(tmp_path / "out.parquet", MADE, inputs=(), overwrite=False)
 
 
 def test_a_folder_is_judged_by_its_record(tmp_path):
@@ -104,15 +104,15 @@ def test_a_folder_is_judged_by_its_record(tmp_path):
     out.mkdir()
     write_json(out / "dataset.json", {KEY: json.loads(MADE.to_json())})
 
-    assert is_up_to_date(out, MADE, overwrite=False, record="dataset.json")
+    assert is_up_to_date(out, MADE, inputs=(), overwrite=False, record="dataset.json")
     with pytest.raises(OutputExistsError):
-        is_up_to_date(out, OTHER, overwrite=False, record="dataset.json")
+        is_up_to_date(out, OTHER, inputs=(), overwrite=False, record="dataset.json")
 
 
 def test_the_folders_above_an_output_are_made(tmp_path):
     out = tmp_path / "runs" / "first" / "out.parquet"
 
-    assert not is_up_to_date(out, MADE, overwrite=False)
+    assert not is_up_to_date(out, MADE, inputs=(), overwrite=False)
     with whole_file(out) as temporary:
         temporary.write_text("new")
 
@@ -123,13 +123,13 @@ def test_an_output_below_a_file_is_refused(tmp_path):
     (tmp_path / "file").touch()
 
     with pytest.raises(InputError, match="file is a file, no folder; give another --out"):
-        is_up_to_date(tmp_path / "file" / "out.parquet", MADE, overwrite=False)
+        is_up_to_date(tmp_path / "file" / "out.parquet", MADE, inputs=(), overwrite=False)
 
 
 @pytest.mark.parametrize("out", [".", "", "/", "..", "runs/.."])
 def test_an_output_without_a_name_of_its_own_is_refused(out):
     with pytest.raises(InputError, match="has no name to write to"):
-        is_up_to_date(Path(out), MADE, overwrite=True, record="dataset.json")
+        is_up_to_date(Path(out), MADE, inputs=(), overwrite=True, record="dataset.json")
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -139,14 +139,14 @@ def test_a_strangers_folder_is_never_replaced(tmp_path, overwrite):
     (out / "thesis.tex").touch()
 
     with pytest.raises(OutputExistsError, match="has files but no dataset.json: not ours"):
-        is_up_to_date(out, MADE, overwrite=overwrite, record="dataset.json")
+        is_up_to_date(out, MADE, inputs=(), overwrite=overwrite, record="dataset.json")
 
 
 def test_an_empty_folder_is_as_good_as_none(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
 
-    assert not is_up_to_date(out, MADE, overwrite=False, record="dataset.json")
+    assert not is_up_to_date(out, MADE, inputs=(), overwrite=False, record="dataset.json")
 
 
 def test_two_processes_do_not_make_the_same_output(tmp_path):
@@ -162,3 +162,18 @@ def test_two_processes_do_not_make_the_same_output(tmp_path):
     assert "OutputExistsError: another process is making" in second.stderr
     assert third.returncode == 0
     assert list(out.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("inputs", ["out", "out/selection.parquet", "link"])
+def test_an_input_is_never_replaced(tmp_path, inputs):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "selection.parquet").touch()
+    (tmp_path / "link").symlink_to(out)
+
+    with pytest.raises(InputError, match="one of the inputs"):
+        is_up_to_date(out, MADE, inputs=[tmp_path / inputs], overwrite=True, record="dataset.json")
+
+
+def test_an_output_inside_an_input_folder_is_allowed(tmp_path):
+    assert not is_up_to_date(tmp_path / "out.parquet", MADE, inputs=[tmp_path], overwrite=False)
