@@ -58,7 +58,7 @@ def test_the_model_sees_the_contract_and_nothing_else_of_curation():
     assert "shards" in seen
 
 
-@pytest.mark.parametrize("program", ["minortom", "csmoe"])
+@pytest.mark.parametrize("program", ["minortom", "csmoe", "csmoe-train"])
 def test_each_command_tells_its_version(program):
     command = [str(Path(sys.executable).parent / program), "--version"]
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from minortom_cli.console import Json, Overwrite, emit, progress
+from minortom_cli.console import Json, Overwrite, Version, emit, progress
 
 
 def train(
@@ -52,8 +52,10 @@ def train(
     workers: Annotated[int | None, typer.Option(min=1, help="Threads that read shards.")] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
+    version: Version = False,
 ) -> None:
     """Pretrain CSMoE on shards; what is not given comes from the recipe, or the run resumed."""
+    del version  # its own callback has acted
     # Imported here so that `csmoe --help` does not load torch.
     from csmoe_model import train as training
     from csmoe_model.options import configure
