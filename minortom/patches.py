@@ -121,6 +121,10 @@ def cut_tile(
         warnings.simplefilter("error", NotGeoreferencedWarning)
         with opened(S2_10M.bands[0], s2[S2_10M.bands[0]]) as first:
             grid = first.grid
+        if abs(grid.pixel_m - BASE_RESOLUTION_M) > 1e-6:
+            raise ArchiveError(
+                f"{first.name} has pixels of {grid.pixel_m:g} m; wanted {BASE_RESOLUTION_M} m"
+            )
         block = centred_block(grid.height_px, grid.width_px, spec.patch_px)
         if not block.num_rows or not block.num_cols:
             raise ArchiveError(

@@ -10,6 +10,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from pyproj import Transformer
+from pyproj.exceptions import ProjError
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
@@ -77,10 +78,10 @@ class Band:
         self.dtype: str = dataset.dtypes[0]
         transform, epsg = dataset.transform, dataset.crs and dataset.crs.to_epsg()
         square = transform.a > 0 and abs(transform.a + transform.e) < 1e-6 * transform.a
-        if not epsg or not square or transform.b or transform.d:
+        if not epsg or not dataset.crs.is_projected or not square or transform.b or transform.d:
             raise ArchiveError(
                 f"{name} is not georeferenced as a tile is: CRS {dataset.crs}, "
-                f"transform {tuple(transform)[:6]}; wanted a CRS with an EPSG code, north up"
+                f"transform {tuple(transform)[:6]}; wanted a projection with an EPSG code, north up"
             )
         self.grid = Grid(
             epsg=epsg, pixel_m=transform.a, west_m=transform.c, north_m=transform.f,
@@ -162,8 +163,13 @@ def _pixels_under(target: Grid, source: Grid) -> tuple[NDArray[np.intp], NDArray
     y_m = target.north_m - target.pixel_m * (np.arange(target.height_px) + 0.5)
     eastings, northings = np.meshgrid(x_m, y_m)
     if source.epsg != target.epsg:
-        transform = Transformer.from_crs(target.epsg, source.epsg, always_xy=True).transform
-        eastings, northings = transform(eastings, northings)
+        try:
+            to_source = Transformer.from_crs(target.epsg, source.epsg, always_xy=True)
+            eastings, northings = to_source.transform(eastings, northings)
+        except ProjError as error:
+            raise ArchiveError(
+                f"no way from EPSG:{target.epsg} to EPSG:{source.epsg} is known ({error})"
+            ) from None
     row = np.floor((source.north_m - northings) / source.pixel_m)
     col = np.floor((eastings - source.west_m) / source.pixel_m)
     placed = np.isfinite(row) & np.isfinite(col)  # not so where the source's projection ends

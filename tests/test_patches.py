@@ -258,6 +258,8 @@ def rotated(pixels):
         ("B05", lambda band: geotiff(band[:-2], pixel_m=20.0), r"B05 has 22 × 24 px; wanted at"),
         ("B02", rotated, "B02 is not georeferenced as a tile is"),
         ("B02", lambda band: geotiff(band, crs=None), "B02 is not georeferenced as a tile is"),
+        ("B02", lambda band: geotiff(band, epsg=4326), "B02 is not georeferenced as a tile is"),
+        ("B02", lambda band: geotiff(band, pixel_m=7.5), r"B02 has pixels of 7.5 m; wanted 10 m"),
         ("vh", lambda band: geotiff(band, crs=None, transform=None), "vh is no readable GeoTIFF"),
     ],
 )
