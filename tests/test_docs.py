@@ -1,0 +1,51 @@
+"""What README and docs show is true of the program: each command in them is understood."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+from minortom_cli import curate, model
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PROGRAMS = {"minortom": curate.app, "csmoe": model.app, "csmoe-train": model.train_app}
+
+
+def commands_of(page):
+    """Give the words of each line in a fenced block that begins with one of our programs."""
+    blocks = re.findall(r"```[^\n]*\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    found = [shlex.split(line, comments=True) for line in lines if line.split(" ")[0] in PROGRAMS]
+    return [[word for word in words if word not in ("[", "]")] for words in found]
+
+
+CASES = [words for page in PAGES for words in commands_of(page)]
+
+
+@pytest.mark.parametrize("words", CASES, ids=lambda words: "-".join(words[:2]))
+def test_each_documented_command_is_understood(words):
+    command, rest = typer.main.get_command(PROGRAMS[words[0]]), words[1:]
+    if words[0] != "csmoe-train":
+        command, rest = command.commands[rest[0]], rest[1:]
+
+    context = command.make_context(words[0], list(rest))
+
+    assert context.params
+
+
+def test_the_pages_show_every_command():
+    shown = {tuple(words[:2]) for words in CASES}
+
+    wanted = {("minortom", name) for name in typer.main.get_command(curate.app).commands}
+    wanted |= {("csmoe", name) for name in ("info", "embed")}
+    assert wanted - shown == set()
+    assert any(words[0] == "csmoe-train" for words in CASES)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_link_of_a_page_leads_to_a_file(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+
+    assert [link for link in links if not (page.parent / link).exists()] == []
