@@ -1,0 +1,86 @@
+"""Settings of a run: ranges, recipes, options."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import yaml
+from training_runs import SHORT
+from training_shards import MODEL
+
+from csmoe_model.options import configure
+from csmoe_model.train_config import TrainConfig, changed, train_recipe
+from minortom.errors import InputError
+
+pytest_plugins = ("training_fixtures",)
+pytestmark = pytest.mark.usefixtures("small_steps")
+
+
+def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine():
+    config = TrainConfig(warmup=0.2)
+    factors = [config.lr_factor(step, 10) for step in range(10)]
+    wanted = [0.5, 1.0] + [(1 + math.cos(math.pi * step / 8)) / 2 for step in range(8)]
+    assert factors == pytest.approx(wanted)
+
+
+def test_epochs_count_whole_batches():
+    assert TrainConfig(epochs=3, batch_size=8).num_steps(30) == 9
+    assert TrainConfig(epochs=None, steps=5, batch_size=8).num_steps(30) == 5
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epochs": 3, "steps": 5}, "epochs or steps"),
+        ({"epochs": None}, "epochs or steps"),
+        ({"lr": 0.0}, "lr must be above 0"),
+        ({"lr": math.inf}, "lr must be above 0"),
+        ({"batch_size": 0}, "batch_size must be 1 or more"),
+        ({"batch_size": 2.5}, "batch_size must be int"),
+        ({"warmup": 1.0}, "warmup must be at least 0 and below 1"),
+        ({"weight_decay": -1.0}, "weight_decay must be 0 or more"),
+        ({"flips": 1}, "flips must be bool"),
+        ({"seed": True}, "seed must be int"),
+        ({"learning_rate": 1.0}, "unknown training option learning_rate; known are seed"),
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(values, message):
+    with pytest.raises(InputError, match=message):
+        changed(TrainConfig(), {"steps": None, "epochs": 9, **values})
+
+
+def test_settings_survive_yaml():
+    for name in ("tiny", "small", "csmoe-b16"):
+        config = train_recipe(name)
+        text = yaml.safe_dump(config.to_dict())
+        assert TrainConfig.from_dict(yaml.safe_load(text)) == config
+
+
+def test_giving_epochs_takes_the_recipes_steps_away():
+    found = configure("tiny", {"epochs": 3})
+    assert (found.train.epochs, found.train.steps) == (3, None)
+
+
+def test_options_go_where_they_belong_and_the_rest_is_the_recipe():
+    found = configure("tiny", {"mask_ratio": 0.75, "lr": 0.5, "seed": None})
+    assert found.model.mask_ratio == 0.75
+    assert found.train.lr == 0.5
+    assert replace(found.train, lr=train_recipe("tiny").lr) == train_recipe("tiny")
+    assert configure(None, {}).recipe == "csmoe-b16"
+
+
+def test_what_is_not_given_on_resume_is_the_runs_own(finished):
+    found = configure(None, {"workers": None}, resume=finished)
+    assert (found.recipe, found.model, found.train) == ("test", MODEL, SHORT)
+    assert configure(None, {"lr": 0.5}, resume=finished).train == replace(SHORT, lr=0.5)
+
+
+def test_an_unknown_recipe_is_an_error_that_lists_them():
+    with pytest.raises(InputError, match=r"'huge'.*csmoe-b16.*tiny"):
+        configure("huge", {})
+
+
+def test_published_recipes_have_the_published_settings():
+    config = train_recipe("csmoe-b16")
+    assert (config.lr, config.weight_decay, config.beta1, config.beta2) == (1e-4, 0.05, 0.9, 0.95)
+    assert (config.epochs, config.warmup) == (150, pytest.approx(10 / 150))

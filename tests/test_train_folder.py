@@ -1,0 +1,93 @@
+"""A run's folder: what is there, and what may be replaced."""
+
+import json
+import signal
+from dataclasses import replace
+
+import pytest
+import yaml
+from training_runs import SHORT, rows, run, stop_after
+from training_shards import MODEL, learnable_shards
+
+from csmoe_model.run_folder import RunFolder
+from csmoe_model.run_log import RunLog
+from minortom.errors import InputError, MinorTomError, OutputExistsError
+
+pytest_plugins = ("training_fixtures",)
+pytestmark = pytest.mark.usefixtures("small_steps")
+
+
+def test_a_finished_run_is_up_to_date(shards, finished):
+    before = {p: p.stat().st_mtime_ns for p in finished.rglob("*")}
+    for options in ({}, {"resume": True}, {"overwrite": True}):
+        assert run(shards, finished, **options)["status"] == "up to date"
+    assert {p: p.stat().st_mtime_ns for p in finished.rglob("*")} == before
+
+
+def test_another_configuration_is_refused_by_name_and_replaced_when_allowed(
+    shards, finished, tmp_path
+):
+    out = tmp_path / "run"
+    run(shards, out)
+    other = replace(SHORT, lr=1e-3)
+    with pytest.raises(OutputExistsError, match=r"train.lr is 0.002 there and 0.001 here.*--over"):
+        run(shards, out, other)
+    with pytest.raises(InputError, match=r"--resume.*train.lr is 0.002 there and 0.001 here"):
+        run(shards, out, other, resume=True)
+    assert rows(out) == rows(finished)
+    assert run(shards, out, other, overwrite=True)["status"] == "trained"
+    assert RunFolder(out).stored()["train"]["lr"] == 1e-3
+
+
+def test_other_shards_are_another_run(shards, tmp_path):
+    run(shards, tmp_path / "run")
+    more = learnable_shards(tmp_path / "more", train=24)
+    with pytest.raises(OutputExistsError, match=r"minortom.inputs.shards is"):
+        run(more, tmp_path / "run")
+
+
+def test_an_unfinished_run_says_to_resume(shards, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(shards, tmp_path / "run", on_step=stop_after(2, signal.SIGINT))
+    with pytest.raises(OutputExistsError, match="unfinished run.*--resume"):
+        run(shards, tmp_path / "run")
+    assert run(shards, tmp_path / "run", overwrite=True)["status"] == "trained"
+
+
+def test_there_must_be_something_to_resume(shards, tmp_path):
+    with pytest.raises(InputError, match="--resume: there is no run"):
+        run(shards, tmp_path / "run", resume=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_is_no_run_is_never_deleted(shards, tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "thesis.txt").write_text("all my work")
+    with pytest.raises(OutputExistsError, match="is no run"):
+        run(shards, tmp_path / "precious", overwrite=True)
+    assert (tmp_path / "precious" / "thesis.txt").read_text() == "all my work"
+
+
+def test_a_damaged_checkpoint_is_an_error_that_says_so(shards, tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        run(shards, out, on_step=stop_after(2, signal.SIGINT))
+    RunFolder(out).checkpoint.write_bytes(b"no checkpoint")
+    with pytest.raises(InputError, match="last.ckpt is no checkpoint"):
+        run(shards, out, resume=True)
+
+
+def test_the_configuration_is_on_disk_whole(finished):
+    found = yaml.safe_load((finished / "config.yaml").read_text())
+    assert found["recipe"] == "test"
+    assert found["model"] == MODEL.to_dict()
+    assert found["train"] == SHORT.to_dict()
+    assert found["minortom"]["command"] == "train"
+    record = json.loads((finished.parent / "run.run.json").read_text())
+    assert {"started", "finished", "libraries"} <= set(record)
+
+
+def test_a_log_of_something_else_is_refused(tmp_path):
+    (tmp_path / "log.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(MinorTomError, match="a, b; wanted a run's log"):
+        RunLog(tmp_path / "log.csv").rows()
