@@ -6,6 +6,8 @@ import numpy as np
 import rasterio
 from rasterio.transform import Affine
 
+from minortom.descriptors import Descriptor
+
 
 def write_map(
     path: Path,
@@ -30,3 +32,10 @@ def write_map(
     ) as target:  # fmt: skip
         target.write(bands)
     return path
+
+
+def codes_at(path, lon_deg, lat_deg, *, legend="koppen"):
+    """Look points up in a map; codes as a list."""
+    descriptor = Descriptor.of(path, legend=legend)
+    points = np.atleast_1d(lon_deg).astype(float), np.atleast_1d(lat_deg).astype(float)
+    return descriptor.codes_at(*points).tolist()
