@@ -8,7 +8,7 @@ from minortom_cli import quickstart
 from minortom_cli.console import run
 from minortom_cli.curate import app
 
-from minortom.errors import InputError
+from minortom.errors import MinorTomError
 
 
 def write_log(folder, errors):
@@ -53,7 +53,7 @@ def test_the_error_is_the_mean_of_both_sensors_over_the_first_and_the_last_tenth
 def test_training_that_did_not_learn_is_an_error(tmp_path, first, last):
     write_log(tmp_path, [first, *[5.0] * 8, last])
 
-    with pytest.raises(InputError, match="training did not learn"):
+    with pytest.raises(MinorTomError, match="training did not learn"):
         quickstart._summary(tmp_path, 1.0)
 
 

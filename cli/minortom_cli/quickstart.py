@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from minortom.errors import InputError
+from minortom.errors import InputError, MinorTomError
 from minortom_cli.console import Json, Overwrite, emit, run, say
 
 STEPS = 400
@@ -118,19 +118,19 @@ def _run(command: Command, *, overwrite: bool) -> None:
 def _summary(out: Path, seconds: float) -> dict[str, object]:
     first, last = reconstruction(out / "run" / "log.csv")
     if last > 0.8 * first or last >= 1.0:
-        raise InputError(
+        raise MinorTomError(
             f"training did not learn: reconstruction error {first:.3f} in the first tenth of the "
             f"steps, {last:.3f} in the last; wanted at most 0.8 of the first and below 1"
         )
     return {
-        "reconstruction error, first tenth of the steps": round(first, 4),
-        "reconstruction error, last tenth (1 = each band's mean)": round(last, 4),
+        "reconstruction_error_first_tenth": round(first, 4),
+        "reconstruction_error_last_tenth": round(last, 4),
         "report": str(out / "report" / "report.html"),
         "shards": str(out / "shards"),
-        "training curve": str(out / "run" / "curve.png"),
+        "training_curve": str(out / "run" / "curve.png"),
         "weights": str(out / "run" / "model"),
         "embeddings": str(out / "embeddings.parquet"),
-        "nearest neighbours": str(out / "neighbours.png"),
+        "nearest_neighbours": str(out / "neighbours.png"),
         "seconds": round(seconds),
     }
 
