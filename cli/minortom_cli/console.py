@@ -3,23 +3,21 @@
 import errno
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
 
 from minortom.errors import MinorTomError
+from minortom_cli.interrupts import take_interrupts
 
 # Before torch loads: OpenMP threads that spin while they wait for each other slow a training
 # step down 20 times when the machine has anything else to do. Sleeping costs a free one nothing.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 EXIT_USER_ERROR = 1
-EXIT_TERMINATED = 143
 
 _MENDABLE = {
     errno.ENOSPC: "make room, then run the same command again",
@@ -136,7 +134,7 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     A user's mistake is one line on stderr and 1, wrong usage Click's 2, an interrupt 130,
     SIGTERM 143. A bug keeps its traceback.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    take_interrupts()
     try:
         app(args=arguments)
     except MinorTomError as error:
@@ -152,9 +150,3 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end:  # how typer ends every other way, wrong usage and Ctrl-C too
         return end.code if isinstance(end.code, int) else EXIT_USER_ERROR
     return 0
-
-
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    """Unwind as for any exception, so that temporary files go and finished work stays."""
-    del signum, frame
-    raise SystemExit(EXIT_TERMINATED)

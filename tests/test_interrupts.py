@@ -1,0 +1,53 @@
+import os
+import signal
+import sys
+import time
+
+import pytest
+import typer
+from minortom_cli import console
+
+SWALLOWS = """
+try:
+    import {inner}
+except:
+    pass
+"""
+"""A module as there are some: it catches whatever is raised while it imports another."""
+
+
+def app_that(act):
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(act)
+    return app
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_a_library_would_swallow_stops_the_command(
+    tmp_path, monkeypatch, number, code
+):
+    outer, inner = f"outer_{code}", f"inner_{code}"
+    (tmp_path / f"{outer}.py").write_text(SWALLOWS.format(inner=inner))
+    (tmp_path / f"{inner}.py").write_text(f"import os; os.kill(os.getpid(), {int(number)})")
+    monkeypatch.syspath_prepend(tmp_path)
+    undone = []
+
+    def act():
+        try:
+            __import__(outer)
+            assert inner in sys.modules, "the import was cut short"
+            for _ in range(1000):
+                time.sleep(0.01)
+        finally:
+            undone.append(True)
+
+    assert console.run(app_that(act), []) == code
+    assert undone == [True]
+
+
+def test_where_an_interrupt_is_ignored_it_stays_ignored():
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert console.run(app_that(lambda: os.kill(os.getpid(), signal.SIGINT)), []) == 0
+    finally:
+        signal.signal(signal.SIGINT, former)
