@@ -3,9 +3,12 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from csmoe_model.data import Batch, Loader
 from csmoe_model.pretraining import Pretraining, validation_terms
@@ -148,9 +151,30 @@ class Keeper(lightning.Callback):
 
     def _save(self, trainer: lightning.Trainer) -> None:
         """Replace the checkpoint once the new one is whole."""
+        # Always the same name, so that what a killed process left is written over.
         whole = self._folder.checkpoint.with_name("last.ckpt.tmp")
-        trainer.save_checkpoint(whole)
-        whole.replace(self._folder.checkpoint)
+        try:
+            trainer.save_checkpoint(whole)
+            whole.replace(self._folder.checkpoint)
+        finally:
+            whole.unlink(missing_ok=True)
+
+
+class InPlace(TorchCheckpointIO):
+    """Writes a checkpoint where it is asked to.
+
+    Lightning's own way is a copy in the system's temporary folder first, which may be small.
+    """
+
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, Any],
+        path: str | Path,
+        storage_options: object = None,
+    ) -> None:
+        """Write a file, as `torch.save` does."""
+        del storage_options
+        torch.save(checkpoint, path)
 
 
 def _run(module: lightning.LightningModule) -> Pretraining:

@@ -15,7 +15,7 @@ from csmoe_model.csmoe import CSMoE
 from csmoe_model.curves import draw_curve
 from csmoe_model.data import Loader, reader_threads
 from csmoe_model.images import Normalise, best_device
-from csmoe_model.keeper import Keeper, OnStep, ignore_steps
+from csmoe_model.keeper import InPlace, Keeper, OnStep, ignore_steps
 from csmoe_model.options import Configuration
 from csmoe_model.order import OrderedBatches, ShuffledBatches, permutation, steps_per_epoch
 from csmoe_model.pretraining import Pretraining
@@ -195,6 +195,7 @@ def _fit(run: Pretraining, keeper: Keeper, folder: RunFolder, *, step: int) -> N
             enable_model_summary=False,
             use_distributed_sampler=False,
             callbacks=[keeper],
+            plugins=[InPlace()],
         )
         trainer.fit(run, ckpt_path=folder.checkpoint if step else None, weights_only=True)
     # A run whose last step was its last before a signal lacks the validation after it.

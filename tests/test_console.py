@@ -9,6 +9,7 @@ import typer
 from minortom_cli import console
 
 from minortom.errors import InputError
+from minortom.geoparquet import read_table
 
 
 def app_that(act):
@@ -35,6 +36,18 @@ def test_a_full_disk_is_one_line_that_says_where(capsys):
     assert capsys.readouterr().err == (
         "error: /data/shards: No space left on device; make room, then run the same command again\n"
     )
+
+
+def test_a_path_that_is_not_utf_8_is_one_line(capsys, tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.parquet")
+    path.touch()
+
+    code = console.run(app_that(lambda: read_table(path, None, made_by="minortom annotate")), [])
+
+    assert code == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: the path ") and err.count("\n") == 1
+    assert r"caf\udce9.parquet is not UTF-8; rename the file or folder" in err
 
 
 def test_wrong_usage_keeps_exit_code_2(capsys):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import time
 from pathlib import Path
 
@@ -120,6 +121,13 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_good_one(
     with pytest.raises(OSError, match="disk full"):
         run(shards, folder.path, save_every=2)
     assert torch.load(folder.checkpoint, weights_only=True)["global_step"] == 2
+    assert list(folder.checkpoint.parent.iterdir()) == [folder.checkpoint]
+
+
+def test_a_checkpoint_needs_no_room_in_the_temporary_folder(shards, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no room here"))
+    run(shards, tmp_path / "run", save_every=2)
+    assert RunFolder(tmp_path / "run").checkpoint.is_file()
 
 
 def test_the_checkpoint_is_read_without_unpickling_code(finished):

@@ -147,6 +147,14 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         advice = _MENDABLE[error.errno]
         typer.secho(f"error:{where} {error.strerror or error}; {advice}", fg="red", err=True)
         return EXIT_USER_ERROR
+    except UnicodeEncodeError as error:
+        if error.reason != "surrogates not allowed":
+            raise
+        # Arrow takes paths as UTF-8; what is none Python holds as surrogates.
+        name = ascii(error.object).strip("'\"")
+        message = f"error: the path {name} is not UTF-8; rename the file or folder"
+        typer.secho(message, fg="red", err=True)
+        return EXIT_USER_ERROR
     except SystemExit as end:  # how typer ends every other way, wrong usage and Ctrl-C too
         return end.code if isinstance(end.code, int) else EXIT_USER_ERROR
     return 0
