@@ -51,3 +51,10 @@ def test_where_an_interrupt_is_ignored_it_stays_ignored():
         assert console.run(app_that(lambda: os.kill(os.getpid(), signal.SIGINT)), []) == 0
     finally:
         signal.signal(signal.SIGINT, former)
+
+
+def test_afterwards_signals_are_handled_as_before():
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    former = [signal.getsignal(number) for number in numbers]
+    console.run(app_that(lambda: None), [])
+    assert [signal.getsignal(number) for number in numbers] == former

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from minortom.errors import MinorTomError
-from minortom_cli.interrupts import take_interrupts
+from minortom_cli.interrupts import unwinding
 
 # Before torch loads: OpenMP threads that spin while they wait for each other slow a training
 # step down 20 times when the machine has anything else to do. Sleeping costs a free one nothing.
@@ -134,9 +134,9 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     A user's mistake is one line on stderr and 1, wrong usage Click's 2, an interrupt 130,
     SIGTERM 143. A bug keeps its traceback.
     """
-    take_interrupts()
     try:
-        app(args=arguments)
+        with unwinding():
+            app(args=arguments)
     except MinorTomError as error:
         typer.secho("error: " + " ".join(str(error).split()), fg="red", err=True)
         return EXIT_USER_ERROR
