@@ -28,6 +28,7 @@ from minortom.outputs import (
     is_up_to_date,
     now,
     status,
+    stored_licences,
     stored_provenance,
     whole_folder,
     write_json,
@@ -91,7 +92,9 @@ def report_folder(
     """
     started = now()
     provenance = _provenance(selection, annotated, seed)
-    there = is_up_to_date(out, provenance, overwrite=overwrite, record=RECORD)
+    there = is_up_to_date(
+        out, provenance, inputs=[selection, annotated], overwrite=overwrite, record=RECORD
+    )
     if not there:
         table, chosen = _read(selection, annotated)
         compared = compare(
@@ -254,8 +257,7 @@ def _plain(values: Mapping[str, int | float]) -> dict[str, int | float | None]:
 
 def _provenance(selection: Path, annotated: Path, seed: int) -> Provenance:
     inputs = {"selection": sha256_of(selection), "annotated": sha256_of(annotated)}
-    found: dict[str, None] = {}
-    for path in (annotated, selection):
-        licences = (stored_provenance(path) or {}).get("licences")
-        found |= dict.fromkeys(map(str, licences)) if isinstance(licences, list) else {}
-    return Provenance(command="report", options={}, inputs=inputs, seed=seed, licences=tuple(found))
+    licences = dict.fromkeys((*stored_licences(annotated), *stored_licences(selection)))
+    return Provenance(
+        command="report", options={}, inputs=inputs, seed=seed, licences=tuple(licences)
+    )

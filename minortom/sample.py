@@ -16,7 +16,7 @@ from minortom.engine import local_executor
 from minortom.errors import InputError
 from minortom.geoparquet import GEOMETRY, read_table, write_points
 from minortom.grts import grts_selection
-from minortom.outputs import is_up_to_date, now, status, stored_provenance, write_run_record
+from minortom.outputs import is_up_to_date, now, status, stored_licences, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import Provenance, sha256_of
 from minortom.search import GeneticOptions
@@ -114,7 +114,9 @@ def sample_file(
     """
     started = now()
     provenance = _provenance(annotated, keep, options)
-    there = is_up_to_date(out, provenance, overwrite=overwrite)
+    there = is_up_to_date(
+        out, provenance, inputs=[annotated, *([keep] if keep else [])], overwrite=overwrite
+    )
     if not there:
         table = read_table(annotated, None, made_by=_MADE_BY)
         _check_columns(table, annotated)
@@ -214,13 +216,12 @@ def _check_kept(tiles: Tiles, sizes: IntArray, kept: BoolArray) -> None:
 
 
 def _provenance(annotated: Path, keep: Path | None, options: SampleOptions) -> Provenance:
-    made_from = (stored_provenance(annotated) or {}).get("licences")
     return Provenance(
         command="sample",
         options=options.that_matter(),
         inputs={"annotated": sha256_of(annotated)} | ({"keep": sha256_of(keep)} if keep else {}),
         seed=options.seed,
-        licences=tuple(map(str, made_from)) if isinstance(made_from, list) else (),
+        licences=stored_licences(annotated),
     )
 
 

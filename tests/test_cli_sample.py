@@ -126,3 +126,11 @@ def test_a_value_that_cannot_be_is_one_line_and_exit_1(annotated, capsys, wrong,
 def test_wrong_usage_is_exit_2(annotated, capsys, wrong):
     assert sampled(annotated, *wrong) == 2
     capsys.readouterr()
+
+
+def test_the_annotated_file_is_never_replaced_by_its_own_selection(annotated, capsys):
+    before = annotated.read_bytes()
+
+    assert sampled(annotated, "--overwrite", out=annotated.name) == 1
+    assert "is one of the inputs" in capsys.readouterr().err
+    assert annotated.read_bytes() == before
