@@ -37,12 +37,14 @@ def is_up_to_date(
     Raises:
         OutputExistsError: If something else is there and ``overwrite`` is false; or, whatever
             ``overwrite`` says, a folder with files in it that has no ``record``.
-        InputError: If ``out`` lies below a file, is a folder where a file is wanted, is one of
-            the inputs, or a folder around one.
+        InputError: If ``out`` lies below a file, is a folder where a file is wanted or the
+            other way round, is one of the inputs, or a folder around one.
     """
     check_parents(out)
     if out.is_dir() and not record:
         raise InputError(f"--out {out} is a folder; wanted the name of a file")
+    if out.is_file() and record:
+        raise InputError(f"--out {out} is a file; wanted the name of a folder")
     _refuse_inputs(out, inputs)
     if not out.exists() or is_empty_folder(out):
         return False

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from minortom.baselines import farthest_point_selection, random_selection, wanted_sizes
@@ -203,6 +204,13 @@ def _check_columns(table: pa.Table, path: Path) -> None:
         raise InputError(
             f"{path} has the column {', '.join(taken)} already: it is a selection; wanted the "
             f"output of `{_MADE_BY}`"
+        )
+    counts = table["grid_cell"].combine_chunks().value_counts()
+    twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+    if len(twice):
+        raise InputError(
+            f"{path} has {len(twice):,} grid cells more than once, first {twice[0]}; "
+            "wanted each once"
         )
 
 

@@ -1,5 +1,6 @@
 import json
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import typer
@@ -134,3 +135,13 @@ def test_the_annotated_file_is_never_replaced_by_its_own_selection(annotated, ca
     assert sampled(annotated, "--overwrite", out=annotated.name) == 1
     assert "is one of the inputs" in capsys.readouterr().err
     assert annotated.read_bytes() == before
+
+
+def test_a_cell_that_is_there_twice_is_an_error_that_names_it(annotated, capsys):
+    table = pq.read_table(annotated).drop(["geometry"])
+    doubled = pa.concat_tables([table, table.slice(7, 1)])
+    write_points(doubled, annotated, Provenance(command="annotate", options={}))
+
+    assert sampled(annotated) == 1
+    name = table["grid_cell"][7].as_py()
+    assert f"has 1 grid cells more than once, first {name};" in capsys.readouterr().err

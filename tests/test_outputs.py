@@ -177,3 +177,12 @@ def test_an_input_is_never_replaced(tmp_path, inputs):
 
 def test_an_output_inside_an_input_folder_is_allowed(tmp_path):
     assert not is_up_to_date(tmp_path / "out.parquet", MADE, inputs=[tmp_path], overwrite=False)
+
+
+def test_a_file_is_never_replaced_by_a_folder(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+
+    with pytest.raises(InputError, match="is a file; wanted the name of a folder"):
+        is_up_to_date(
+            tmp_path / "thesis.tex", MADE, inputs=(), overwrite=True, record="dataset.json"
+        )
