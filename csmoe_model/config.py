@@ -4,7 +4,7 @@ No torch here, so that the command line can name, check and price models at once
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal, get_args
 
@@ -168,13 +168,21 @@ class ModelConfig:
         Raises:
             InputError: If a key is not a field, or a value is not allowed.
         """
-        known = [field.name for field in fields(cls)]
-        unknown = [str(key) for key in values if key not in known]
-        if unknown:
-            raise InputError(
-                f"unknown model option {', '.join(unknown)}; known are {', '.join(known)}"
-            )
+        refuse_unknown(values, [field.name for field in fields(cls)], kind="model")
         return cls(**values)  # type: ignore[arg-type]  # the checks above and __post_init__ look
+
+
+def refuse_unknown(values: Mapping[str, object], known: Sequence[str], *, kind: str) -> None:
+    """Make sure that every key is the name of an option.
+
+    Raises:
+        InputError: If one is not; the message names it and those that there are.
+    """
+    unknown = [str(key) for key in values if key not in known]
+    if unknown:
+        raise InputError(
+            f"unknown {kind} option {', '.join(unknown)}; known are {', '.join(known)}"
+        )
 
 
 def visible_count(num_patches: int, mask_ratio: float) -> int:

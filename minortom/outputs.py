@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from minortom.errors import InputError, OutputExistsError
-from minortom.provenance import KEY, Provenance, run_record
+from minortom.provenance import KEY, Provenance, licences_in, run_record
 
 
 def is_up_to_date(
@@ -118,8 +118,7 @@ def status(there: bool) -> str:
 
 def stored_licences(path: Path) -> tuple[str, ...]:
     """Read the licences of an artefact, which what is made from it inherits."""
-    found = (stored_provenance(path) or {}).get("licences")
-    return tuple(map(str, found)) if isinstance(found, list) else ()
+    return licences_in(stored_provenance(path))
 
 
 def stored_provenance(path: Path) -> dict[str, object] | None:
