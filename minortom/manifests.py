@@ -1,9 +1,10 @@
 """External data sets: where from, under which licence, and what their values mean.
 
-One YAML file a data set, in ``data_manifests/``. A file with a legend describes a categorical
-map; a further map needs no more than such a file.
+One YAML file a data set, in ``data_manifests/`` or of the user's own. A file with a legend
+describes a categorical map; a further map needs no more than such a file.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from importlib.resources import files
@@ -14,6 +15,12 @@ from minortom.errors import InputError
 
 MAX_CODE = 255
 """Codes are written as uint8."""
+TILE = "{TILE}"
+"""What stands for the name of a tile in the URL of a tiled data set."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
+_MAY_BE_NULL = ("checksum", "member", "by_hand")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,13 +65,18 @@ class Legend:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """One external data set."""
+    """One external data set.
+
+    Raises:
+        InputError: If a value is not of its kind, or two of them contradict each other.
+    """
 
     name: str
+    """What ``fetch`` calls it, and its folder in the cache."""
     title: str
     version: str
     url: str
-    """Where to get it; ``{TILE}`` stands for the name of a tile."""
+    """Where to get it; with ``lattice_deg``, ``{TILE}`` stands for the name of a tile."""
     checksum: str | None
     """``algorithm:hex`` of the file behind ``url``; None where none is published."""
     licence: str
@@ -74,6 +86,50 @@ class Manifest:
     citation: str
     crs: str
     legend: Legend | None = None
+    member: str | None = None
+    """The map in the zip file behind ``url``: its path there, ``*`` for anything; one match."""
+    lattice_deg: int | None = None
+    """Of a tiled data set, the side of a tile in whole degrees; a tile is named by its
+    south-west corner, as in N39W075."""
+    by_hand: str | None = None
+    """Why ``fetch`` cannot get it, where a person has to."""
+
+    def __post_init__(self) -> None:
+        for name in (field.name for field in fields(self)):
+            value = getattr(self, name)
+            if name in ("legend", "lattice_deg") or (value is None and name in _MAY_BE_NULL):
+                continue
+            if not isinstance(value, str) or not value.strip():
+                raise InputError(f"wanted text under {name}, in quotes, found {value!r}")
+        if not _NAME.fullmatch(self.name):
+            raise InputError(f"wanted letters, digits, . _ - as name, found {self.name!r}")
+        self._check_checksum()
+        self._check_lattice()
+
+    def _check_checksum(self) -> None:
+        algorithm, _, digits = (self.checksum or "").partition(":")
+        if self.checksum is not None and not (
+            algorithm in _DIGITS and re.fullmatch(f"[0-9a-f]{{{_DIGITS[algorithm]}}}", digits)
+        ):
+            raise InputError(
+                f"wanted a checksum such as sha256: with {_DIGITS['sha256']} digits 0-9 a-f (or "
+                f"{', '.join(_DIGITS)}; null where none is published), found {self.checksum!r}"
+            )
+
+    def _check_lattice(self) -> None:
+        if self.lattice_deg is None:
+            if TILE in self.url:
+                raise InputError(f"the url holds {TILE}; the key lattice_deg is missing")
+            return
+        step = self.lattice_deg
+        if isinstance(step, bool) or not isinstance(step, int) or step < 1 or 180 % step:
+            raise InputError(
+                f"wanted whole degrees that divide 180 under lattice_deg, found {step!r}"
+            )
+        if TILE not in self.url:
+            raise InputError(f"lattice_deg is given, but the url {self.url} holds no {TILE}")
+        if self.checksum or self.member:
+            raise InputError("checksum and member are of one file; a tiled data set has many")
 
     def credit(self) -> str:
         """Give the line about licence and attribution that an artefact inherits."""
@@ -129,6 +185,22 @@ def find_manifest(legend: str) -> tuple[Path, Manifest]:
             return path, manifest
         known.append(manifest.legend.name)
     raise InputError(f"no legend is called {legend!r}; there are {', '.join(sorted(known))}")
+
+
+def named_manifest(name: str) -> tuple[Path, Manifest]:
+    """Find the manifest of this name among those that come with minortom, and its file.
+
+    Raises:
+        InputError: If there is none; the message holds the names that there are.
+    """
+    for path in manifest_paths():
+        if path.stem == name:
+            return path, load_manifest(path)
+    known = ", ".join(path.stem for path in manifest_paths())
+    raise InputError(
+        f"no data set is called {name!r}; there are {known}; a file is anything that exists or "
+        "holds a separator, as in ./map.tif"
+    )
 
 
 def _strictly(kind: type, content: object) -> Any:  # noqa: ANN401 - an instance of `kind`

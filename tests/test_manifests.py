@@ -1,11 +1,12 @@
 import re
+from fnmatch import fnmatchcase
 
 import pytest
 import rasterio
 import yaml
 
 from minortom.errors import InputError
-from minortom.manifests import find_manifest, load_manifest, manifest_paths
+from minortom.manifests import find_manifest, load_manifest, manifest_paths, named_manifest
 
 
 @pytest.fixture
@@ -73,6 +74,30 @@ def test_an_unknown_legend_is_an_error_that_names_the_known_ones():
         find_manifest("corine")
 
 
+def test_a_data_set_is_found_by_its_name_and_an_unknown_one_names_those_there_are():
+    path, manifest = named_manifest("worldcover-2021")
+    assert (path.name, manifest.lattice_deg) == ("worldcover-2021.yaml", 3)
+    known = "'corine'; there are koppen-geiger-2023, mcd12c1-v006, worldcover-2021"
+    with pytest.raises(InputError, match=known):
+        named_manifest("corine")
+
+
+@pytest.mark.parametrize("fine", ["0p00833333", "0p01"])
+def test_the_koppen_manifest_takes_the_1_km_map_of_today_and_no_other(fine):
+    names = [
+        f"{folder}1991_2020/koppen_geiger_{size}.tif"
+        for folder in ("", "koppen_geiger_tif/", "__MACOSX/1991_2020/._", "./")
+        for size in (fine, "0p01666666", "0p1", "0p5", "1p0")
+    ]
+    names += [name.replace("1991_2020", "1961_1990") for name in names] + ["legend.txt"]
+    member = named_manifest("koppen-geiger-2023")[1].member
+
+    found = [name for name in names if fnmatchcase(name, member)]
+
+    assert f"1991_2020/koppen_geiger_{fine}.tif" in found
+    assert {name.rsplit("/", 1)[1] for name in found} == {f"koppen_geiger_{fine}.tif"}
+
+
 def test_a_manifest_need_not_have_a_legend(tmp_path, content):
     del content["legend"]
     assert load(tmp_path, content).legend is None
@@ -83,6 +108,18 @@ def test_a_manifest_need_not_have_a_legend(tmp_path, content):
     [
         (lambda m: m.pop("licence"), "the key licence is missing"),
         (lambda m: m.update(license="x"), "unknown key license"),
+        (lambda m: m.update(version=6), "wanted text under version, in quotes, found 6"),
+        (lambda m: m.update(url=""), "wanted text under url"),
+        (lambda m: m.update(name="../up"), "found '../up'"),
+        (lambda m: m.update(checksum="md5:12"), "found 'md5:12'"),
+        (lambda m: m.update(checksum="crc:12"), "wanted a checksum such as sha256:"),
+        (lambda m: m.update(lattice_deg=3), "holds no {TILE}"),
+        (lambda m: m.update(url="https://a/{TILE}.tif"), "the key lattice_deg is missing"),
+        (lambda m: m.update(url="https://a/{TILE}.tif", lattice_deg=7), "divide 180"),
+        (
+            lambda m: m.update(url="https://a/{TILE}.tif", lattice_deg=3, member="a.tif"),
+            "checksum and member are of one file",
+        ),
         (lambda m: m["legend"].update(colours={}), "unknown key colours"),
         (lambda m: m["legend"].pop("classes"), "wanted keys and values under classes"),
         (lambda m: m["legend"].update(nodata=255), "wanted a list under nodata"),
