@@ -5,7 +5,7 @@ https://geoparquet.org/releases/v1.1.0/. Opens in DuckDB, geopandas and QGIS.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,10 +37,18 @@ def points_wkb(lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]) -> pa
     return pa.BinaryArray.from_buffers(pa.binary(), len(wkb), buffers)
 
 
-def write_points(table: pa.Table, out: Path, provenance: Provenance) -> None:
+def write_points(
+    table: pa.Table, out: Path, provenance: Provenance, *, more: Mapping[str, str] | None = None
+) -> None:
     """Write a table with ``lat`` and ``lon`` (degrees) as GeoParquet; adds ``geometry``, last.
 
     The file appears whole or not at all, and holds ``provenance`` under the key ``minortom``.
+
+    Args:
+        table: One row a point.
+        out: The file.
+        provenance: What the content depends on.
+        more: Further metadata of the file, by key.
     """
     lon_deg, lat_deg = table["lon"].to_numpy(), table["lat"].to_numpy()
     table = table.append_column(GEOMETRY, points_wkb(lon_deg, lat_deg))
@@ -49,7 +57,8 @@ def write_points(table: pa.Table, out: Path, provenance: Provenance) -> None:
     )
     column = {"encoding": "WKB", "geometry_types": ["Point"], **({"bbox": box} if box else {})}
     geo = {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
-    table = table.replace_schema_metadata({"geo": json.dumps(geo), KEY: provenance.to_json()})
+    metadata = {"geo": json.dumps(geo), KEY: provenance.to_json(), **(more or {})}
+    table = table.replace_schema_metadata(metadata)
     with whole_file(out) as temporary:
         pq.write_table(table, temporary, compression="zstd", row_group_size=128 * 1024)
 
@@ -108,7 +117,7 @@ def read_table(path: Path, columns: Sequence[str] | None, *, made_by: str) -> pa
 def _as_known(table: pa.Table, path: Path, made_by: str) -> pa.Table:
     """Hold the columns whose meaning is known to it; cells as text, degrees as doubles."""
     kinds: tuple[tuple[Sequence[str], Callable[[pa.DataType], bool], str], ...] = (
-        (_TEXTS, _is_text, "text"),
+        (_TEXTS, is_text, "text"),
         (_DEGREES, _is_number, "numbers"),
         (_CODES, pa.types.is_integer, "whole numbers"),
     )
@@ -129,7 +138,8 @@ def _as_known(table: pa.Table, path: Path, made_by: str) -> pa.Table:
     return table
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Say whether a column's type is text, be it large, viewed or a dictionary of it."""
     value = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(
         pa.types.is_string(value) or pa.types.is_large_string(value)

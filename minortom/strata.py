@@ -1,5 +1,6 @@
-"""Strata: the tiles of an annotated file, grouped by climate and land cover."""
+"""Strata: the tiles of an annotated file, grouped by climate and land cover, or otherwise."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from minortom.errors import InputError
+from minortom.geoparquet import is_text
 from minortom.sphere import unit_vectors
 
 COLUMNS = ("grid_cell", "lat", "lon", "stratum")
@@ -96,6 +98,49 @@ class Tiles:
 
     def __len__(self) -> int:
         return len(self.points)
+
+
+def restratified(annotated: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """Make the column ``stratum`` anew: the values of some columns, joined by a slash.
+
+    Args:
+        annotated: One row a tile.
+        columns: Names of columns of text, whole numbers or truth values; with none of them the
+            table stays as it is.
+
+    Raises:
+        InputError: If a column is not there, holds something else, or is empty in a row.
+    """
+    if not columns:
+        return annotated
+    parts = []
+    for name in columns:
+        if name not in annotated.column_names:
+            raise InputError(
+                f"--stratify-by {name}: no such column; there are "
+                f"{', '.join(annotated.column_names)}"
+            )
+        column = annotated[name]
+        if not _names_classes(column.type):
+            raise InputError(
+                f"--stratify-by {name}: the column holds {column.type}; wanted text or whole "
+                "numbers"
+            )
+        if column.null_count:
+            raise InputError(
+                f"--stratify-by {name}: {column.null_count:,} tiles have no {name}; choose another "
+                "column, or leave these tiles out"
+            )
+        parts.append(column.cast(pa.string()))
+    joined = pc.binary_join_element_wise(*parts, "/").dictionary_encode()
+    if "stratum" not in annotated.column_names:
+        return annotated.append_column("stratum", joined)
+    return annotated.set_column(annotated.column_names.index("stratum"), "stratum", joined)
+
+
+def _names_classes(kind: pa.DataType) -> bool:
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return is_text(kind) or pa.types.is_integer(value) or pa.types.is_boolean(value)
 
 
 def mask_of(annotated: pa.Table, cells: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
