@@ -7,7 +7,7 @@ from pathlib import Path
 
 from minortom.archive import Archive, find_pairs
 from minortom.errors import InputError
-from minortom.export_job import ExportJob, is_left_by
+from minortom.export_job import ExportJob
 from minortom.export_options import DEFAULT_PATCH_PX, DEFAULT_SHARD_BYTES, Missing
 from minortom.export_plan import plan_tiles, read_selection, shards_of
 from minortom.export_tile import Tally
@@ -22,6 +22,7 @@ from minortom.outputs import (
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import Provenance, sha256_of
 from minortom.shard_layout import ATTRIBUTION, DATASET_FILE, LICENCE, SampleSpec
+from minortom.unfinished import is_left_by, work_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +102,7 @@ def export_selection(
     there = is_up_to_date(
         out, provenance, inputs=[selection, s2, s1], overwrite=overwrite, record=DATASET_FILE
     )
-    work = out.with_name(f"{out.name}.partial")
+    work = work_folder(out)
     if there and _is_whole(out):
         if is_left_by(work, provenance):  # stopped when all but tidying was done
             shutil.rmtree(work)

@@ -12,28 +12,24 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from minortom import unfinished
 from minortom.archive import Archive
 from minortom.engine import as_done, local_executor
-from minortom.errors import ArchiveError, InputError, OutputExistsError
+from minortom.errors import ArchiveError, InputError
 from minortom.export_plan import PlannedTile, windows_of
 from minortom.export_tile import Tally, TileOutcome, append_mixed, export_tile
 from minortom.outputs import (
-    is_empty_folder,
     replace_folder,
-    stored_provenance,
     whole_file,
-    whole_folder,
     write_json,
     write_text,
 )
 from minortom.progress import OnProgress
-from minortom.provenance import KEY, Provenance
+from minortom.provenance import Provenance
 from minortom.shard_card import data_card
 from minortom.shard_layout import SampleSpec, shard_name
 from minortom.shard_statistics import BandSums
 from minortom.shard_writer import ShardWriter, write_dataset
-
-_PROVENANCE_FILE = "provenance.json"
 
 
 @dataclass(kw_only=True)
@@ -91,22 +87,7 @@ class ExportJob:
             OutputExistsError: If another export left it, and ``overwrite`` is false; or, whatever
                 ``overwrite`` says, if no export did.
         """
-        record = self.work / _PROVENANCE_FILE
-        if not is_left_by(self.work, self.provenance):
-            ours = is_empty_folder(self.work) or stored_provenance(record) is not None
-            if self.work.exists() and not ours:
-                # Even --overwrite must not delete a folder that holds who knows what.
-                raise OutputExistsError(
-                    f"{self.work}, where unfinished work goes, is not ours: it has no "
-                    f"{_PROVENANCE_FILE}; move it away, or give another --out"
-                )
-            if self.work.exists() and not overwrite:
-                raise OutputExistsError(
-                    f"{self.work} holds unfinished work made with other inputs or options; give "
-                    "those again to go on with it, --overwrite to start anew, or another --out"
-                )
-            with whole_folder(self.work) as folder:
-                write_json(folder / record.name, {KEY: json.loads(self.provenance.to_json())})
+        unfinished.take_up(self.work, self.provenance, overwrite=overwrite)
         (self.work / "shards").mkdir(exist_ok=True)
         (self.work / "receipts").mkdir(exist_ok=True)
 
@@ -178,12 +159,6 @@ class ExportJob:
         write_text(self.work / "shards" / "README.md", card)
         replace_folder(self.work / "shards", out)
         shutil.rmtree(self.work)
-
-
-def is_left_by(work: Path, provenance: Provenance) -> bool:
-    """Say whether a folder holds unfinished work of the same export."""
-    wanted: object = json.loads(provenance.to_json())
-    return stored_provenance(work / _PROVENANCE_FILE) == wanted
 
 
 def _counting(
