@@ -1,28 +1,60 @@
-"""Map a function over items: in this process, on all cores, or on any executor.
+"""Map a function over items: in this process, on all cores, on a Dask cluster.
 
-Everything here speaks ``concurrent.futures.Executor``, so a cluster's executor (for example
-``dask.distributed.Client.get_executor()``) serves as well as the process pool. Results do not
-depend on the executor: the function gets nothing but its item, and items keep their order.
+Everything here speaks ``concurrent.futures.Executor``. Results do not depend on the executor:
+the function gets nothing but its item, and items keep their order.
 """
 
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from minortom.errors import MinorTomError
+from minortom.cluster import ClusterPool, opened_cluster
+from minortom.errors import InputError, MinorTomError
 from minortom.progress import OnProgress, ignore_progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _QUEUED_PER_WORKER = 2  # one that runs and one that waits: an interrupt leaves little behind
+_LOOK_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """Where the work is done.
+
+    Raises:
+        InputError: If a scheduler is given for another engine than Dask.
+    """
+
+    engine: Literal["local", "dask"] = "local"
+    scheduler: str | None = None
+    """Address of a running Dask scheduler; None for a cluster of this machine."""
+    workers: int | None = None
+    """Processes on this machine, all cores when None; workers to wait for at a scheduler."""
+
+    def __post_init__(self) -> None:
+        if self.engine not in ("local", "dask"):
+            raise InputError(f"there is no engine {self.engine!r}; wanted local or dask")
+        if self.scheduler is not None and self.engine != "dask":
+            raise InputError("--scheduler is for the Dask engine; add --engine dask")
+        if self.workers is not None and self.workers < 1:
+            raise InputError(f"wanted at least one worker, found {self.workers}")
 
 
 class InThisProcess(Executor):
@@ -50,6 +82,24 @@ class ProcessPool(ProcessPoolExecutor):
 def available_cores() -> int:
     """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def opened_executor(options: EngineOptions) -> Iterator[Executor]:
+    """Give the executor that the options name; it ends with the block, at once on an exception.
+
+    Raises:
+        InputError: If Dask is missing, the scheduler's address is none, or its workers have
+            no minortom of this version.
+        MinorTomError: If no scheduler answers, or it has no workers.
+    """
+    if options.engine == "local":
+        with local_executor(options.workers) as executor:
+            yield executor
+        return
+    workers = options.workers if options.scheduler else options.workers or available_cores()
+    with opened_cluster(options.scheduler, workers) as cluster:
+        yield cluster
 
 
 @contextmanager
@@ -102,20 +152,20 @@ def as_done(
     first exception of a call is raised; what waits is cancelled.
 
     Raises:
-        MinorTomError: If a worker process died.
+        MinorTomError: If a worker process died, or the cluster is gone.
     """
     todo = iter(enumerate(items))
     running: dict[Future[Result], int] = {}
-    room = _room(executor, len(items))
     try:
         while True:
+            room = _room(executor, len(items))  # a cluster may grow
             for position, item in todo:
                 running[executor.submit(function, item)] = position
                 if len(running) >= room:
                     break
             if not running:
                 return
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            finished = _first_done(executor, running)
             for future in sorted(finished, key=running.__getitem__):
                 yield running.pop(future), future.result()
     except BrokenProcessPool:
@@ -123,6 +173,11 @@ def as_done(
             "a worker process died: killed or out of memory (run again with fewer --workers), or "
             'started by a script without an `if __name__ == "__main__":` guard (add it)'
         ) from None
+    except (Exception, CancelledError) as error:
+        explained = executor.explained(error) if isinstance(executor, ClusterPool) else None
+        if explained is None:
+            raise
+        raise explained from None
     finally:
         for future in running:
             future.cancel()
@@ -143,10 +198,20 @@ def map_items(
     return [results[position] for position in range(len(items))]
 
 
+def _first_done(executor: Executor, running: Collection[Future[Result]]) -> set[Future[Result]]:
+    """Wait until a call has ended; ask a cluster now and then whether it still lives."""
+    timeout = _LOOK_S if isinstance(executor, ClusterPool) else None
+    while not (finished := wait(running, timeout, FIRST_COMPLETED).done):
+        _room(executor, len(running))
+    return finished
+
+
 def _room(executor: Executor, num_items: int) -> int:
     """Give how many calls to have under way: all of them, where the executor does not tell."""
     if isinstance(executor, InThisProcess):
         return 1
     if isinstance(executor, ProcessPool):
         return _QUEUED_PER_WORKER * executor.workers
+    if isinstance(executor, ClusterPool):
+        return _QUEUED_PER_WORKER * max(executor.count_threads(), 1)
     return max(num_items, 1)

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -33,6 +33,17 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output 
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes or threads to use; all cores by default.")
+]
+Engine = Annotated[
+    Literal["local", "dask"],
+    typer.Option(help="Where the work is done: processes of this machine, or a Dask cluster."),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Address of a running Dask scheduler, such as tcp://10.0.0.1:8786.",
+    ),
 ]
 
 
