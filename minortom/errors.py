@@ -23,3 +23,7 @@ class ArchiveError(MinorTomError):
 
 class ShardError(MinorTomError):
     """A shards folder that is empty, damaged or of another schema version."""
+
+
+class RemoteError(MinorTomError):
+    """A file on the network that cannot be had; names its URL without query and credentials."""

@@ -1,8 +1,13 @@
 import os
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import minortom_cli.console  # noqa: F401  # sets how OpenMP waits, before any test loads torch
 import pytest
+from web_server import WebServer, serving
+
+from minortom import remote
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +17,14 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("MINORTOM_DATA is not set: no real files to test with")
     return Path(folder).resolve()
+
+
+@pytest.fixture
+def web_server(tmp_path, monkeypatch) -> Iterator[WebServer]:
+    """A web server over ``tmp_path / "web"`` whose faults are got over without long waits."""
+    monkeypatch.setattr(remote, "PATIENCE", replace(remote.PATIENCE, backoff_s=0.001))
+    monkeypatch.setenv("MINORTOM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("MINORTOM_MIRROR", raising=False)
+    (tmp_path / "web").mkdir()
+    with serving(tmp_path / "web") as server:
+        yield server

@@ -1,0 +1,209 @@
+"""A web server on this machine that behaves like a bucket or the hub, and misbehaves as told.
+
+A file ``folder/a/b`` is served as ``/a/b``, with ETag, HEAD and ranges. A folder
+``folder/datasets/OWNER/NAME`` is a data set of the hub as well: its files are served as
+``/datasets/OWNER/NAME/resolve/REVISION/…``, whatever the revision, for ``HF_ENDPOINT=server.url``.
+For ``MINORTOM_MIRROR=server.url``, put what is at ``https://HOST/PATH`` into ``folder/HOST/PATH``.
+"""
+
+import json
+import re
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+"""What every revision of every data set of the hub stands for."""
+
+_RESOLVE = re.compile(r"/datasets/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
+_INFO = re.compile(r"/api/datasets/([^/]+/[^/]+)(?:/revision/[^/]+)?")
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+@dataclass(kw_only=True)
+class Fault:
+    """How the answers for a path go wrong, ``times`` times (for ever when None)."""
+
+    times: int | None
+    status: int | None
+    headers: dict[str, str]
+    cut_after: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What was asked for: ``path`` without query, the names of ``headers`` in lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+
+
+@dataclass(kw_only=True)
+class WebServer:
+    """What a test sees of the server."""
+
+    folder: Path
+    url: str
+    requests: list[Request] = field(default_factory=list)
+    etags: bool = True
+    ranges: bool = True
+    faults: dict[str, list[Fault]] = field(default_factory=dict)
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def fail(self, path, *, status=None, times=None, retry_after=None, cut_after=None, headers=()):
+        """Let the next answers for a path go wrong; several calls are used up one by one.
+
+        Args:
+            path: Such as ``/a/b``; ``*`` for any.
+            status: HTTP status to give instead of the file.
+            times: How often; for ever when None.
+            retry_after: Value of the header of that name.
+            cut_after: Close the connection after so many bytes of the body. Without it, and
+                without a status, no answer comes at all.
+            headers: More headers.
+        """
+        more = dict(headers) | ({"Retry-After": str(retry_after)} if retry_after else {})
+        fault = Fault(times=times, status=status, headers=more, cut_after=cut_after)
+        self.faults.setdefault(path, []).append(fault)
+
+    def asked(self, path):
+        """Give the requests for a path."""
+        return [request for request in self.requests if request.path == path]
+
+    def next_fault(self, path):
+        """Take the fault that is due."""
+        for fault in self.faults.get(path, []) + self.faults.get("*", []):
+            if fault.times is None:
+                return fault
+            if fault.times > 0:
+                fault.times -= 1
+                return fault
+        return None
+
+
+@contextmanager
+def serving(folder: Path):
+    """Serve a folder on a free port of this machine."""
+    server = WebServer(folder=folder, url="")
+    handler = type("Handler", (_Handler,), {"server_state": server, "lock": threading.Lock()})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        server.url = f"http://127.0.0.1:{httpd.server_address[1]}"
+        thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.closing.set()
+            httpd.shutdown()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+    server_state: WebServer
+    lock: threading.Lock
+
+    def do_HEAD(self):
+        self.answer(with_body=False)
+
+    def do_GET(self):
+        self.answer(with_body=True)
+
+    def log_message(self, *_):
+        """Say nothing: the tests read ``requests``."""
+
+    def answer(self, *, with_body):
+        state, parts = self.server_state, urlsplit(self.path)
+        path = unquote(parts.path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        with self.lock:
+            state.requests.append(
+                Request(method=self.command, path=path, query=parts.query, headers=headers)
+            )
+            fault = state.next_fault(path)
+        if fault and fault.status is None and fault.cut_after is None:
+            state.closing.wait(self.timeout)
+            self.close_connection = True
+        elif fault and fault.status is not None:
+            self.send(fault.status, fault.headers, b"trouble", with_body)
+        elif found := _INFO.fullmatch(path):
+            self.send_info(found.group(1), with_body)
+        else:
+            self.send_file(path, with_body, fault)
+
+    def send(self, status, headers, body, with_body):
+        self.send_response(status)
+        for name, value in {"Content-Length": len(body), **headers}.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        if with_body:
+            self.wfile.write(body)
+
+    def send_info(self, repo, with_body):
+        folder = self.server_state.folder / "datasets" / repo
+        if not folder.is_dir():
+            self.send(404, {"X-Error-Code": "RepoNotFound"}, b"", with_body)
+            return
+        files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+        info = {"id": repo, "sha": COMMIT, "siblings": [{"rfilename": name} for name in files]}
+        self.send(200, {"Content-Type": "application/json"}, json.dumps(info).encode(), with_body)
+
+    def send_file(self, path, with_body, fault):
+        state, headers = self.server_state, {}
+        if found := _RESOLVE.fullmatch(path):
+            repo, _, name = found.groups()
+            path, headers = f"/datasets/{repo}/{name}", {"X-Repo-Commit": COMMIT}
+            if not (state.folder / "datasets" / repo).is_dir():
+                self.send(404, {"X-Error-Code": "RepoNotFound"}, b"", with_body)
+                return
+        file = (state.folder / path.lstrip("/")).resolve()
+        if state.folder.resolve() not in file.parents or not file.is_file():
+            missing = {"X-Error-Code": "EntryNotFound"} if headers else {}
+            self.send(404, headers | missing, b"", with_body)
+            return
+        size, tag = file.stat().st_size, f'"{file.stat().st_mtime_ns:x}-{file.stat().st_size:x}"'
+        if state.etags:
+            headers["ETag"] = tag
+            if self.headers.get("If-None-Match") == tag:
+                self.send(304, {"ETag": tag}, b"", with_body=False)
+                return
+        span = self.wanted_span(size, tag)
+        if span is None:
+            self.send(416, {"Content-Range": f"bytes */{size}"}, b"", with_body)
+            return
+        partial = span != (0, size) or (state.ranges and "Range" in self.headers)
+        headers |= {"Content-Length": span[1] - span[0]}
+        headers |= {"Accept-Ranges": "bytes"} if state.ranges else {}
+        headers |= {"Content-Range": f"bytes {span[0]}-{span[1] - 1}/{size}"} if partial else {}
+        self.send(206 if partial else 200, headers, b"", with_body=False)
+        if with_body:
+            self.send_bytes(file, *span, fault)
+
+    def wanted_span(self, size, tag):
+        """Give (start, end) in bytes, or None where the range lies outside."""
+        found = _RANGE.fullmatch(self.headers.get("Range", ""))
+        condition = self.headers.get("If-Range")
+        if not found or not self.server_state.ranges or condition not in (None, tag):
+            return 0, size
+        first, last = found.groups()
+        if not first:
+            return max(size - int(last), 0), size
+        start, end = int(first), min(int(last) + 1, size) if last else size
+        return (start, end) if start < end else None
+
+    def send_bytes(self, file, start, end, fault):
+        if fault and fault.cut_after is not None:
+            end = min(end, start + fault.cut_after)
+            self.close_connection = True
+        with file.open("rb") as stream:
+            stream.seek(start)
+            while start < end:
+                block = stream.read(min(1 << 20, end - start))
+                self.wfile.write(block)
+                start += len(block)
