@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from minortom.errors import InputError
-from minortom.pairs import mean_pairwise_on_all_cores_km
+from minortom.pairs import mean_pairwise_by_bins_km, mean_pairwise_km
 from minortom.sphere import km_of_chord
 from minortom.strata import Tiles, mask_of
 
@@ -21,6 +21,7 @@ MOST_FOR_PAIRS = 20_000
 MOST_FOR_PAIRS_IN_STRATUM = 2_000
 """Above so many tiles the mean over all pairs is taken over that many of them, drawn with a fixed
 seed (a relative error of about 0.3 % and, over some hundred strata, 0.2 %)."""
+_MOST_EXACT = 500  # above so many tiles distances of pairs are counted in bins, to a millionth
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -88,11 +89,20 @@ def measure(
         InputError: If the set is empty or has cells that are not annotated.
     """
     tiles, mask = Tiles.of_table(annotated), selected_mask(annotated, selected)
-    wanted = _wanted(tiles, mask, per_stratum)
+    return measure_tiles(tiles, mask, wanted_of(tiles, mask, per_stratum))
+
+
+def measure_tiles(tiles: Tiles, mask: BoolArray, wanted: IntArray) -> Metrics:
+    """Do what :func:`measure` does for tiles at hand.
+
+    Args:
+        tiles: All tiles and their strata.
+        mask: [n] those of the set, one at least.
+        wanted: [S] tiles wanted of each stratum.
+    """
     held = np.bincount(tiles.strata.codes[mask], minlength=len(tiles.strata))
-    large = [s for s in np.flatnonzero(tiles.strata.sizes > wanted).tolist() if held[s]]
     within, cover, balance = [], [], []
-    for s in large:
+    for s in np.flatnonzero((tiles.strata.sizes > wanted) & (held > 0)).tolist():
         rows = tiles.strata.rows(s)
         members = rows[mask[rows]]
         within.append(_pairwise_km(tiles.points[members], MOST_FOR_PAIRS_IN_STRATUM))
@@ -100,11 +110,12 @@ def measure(
         cover.append(stratum_cover)
         balance.append(stratum_balance)
     chosen = tiles.points[mask]
+    nearest = nearest_km(chosen)
     return Metrics(
-        tiles=int(mask.sum()),
+        tiles=len(chosen),
         strata=int((held > 0).sum()),
         underfull=int((held < wanted).sum()),
-        nn_km=_nearest_km(chosen),
+        nn_km=_mean(nearest),
         within_km=_mean(within),
         cover_km=_mean(cover),
         pairwise_km=_pairwise_km(chosen, MOST_FOR_PAIRS),
@@ -125,7 +136,7 @@ def count(
     mask = selected_mask(annotated, selected)
     tiles = Tiles.of_table(annotated)
     held = np.bincount(tiles.strata.codes[mask], minlength=len(tiles.strata))
-    filled = held[held > 0.9 * _wanted(tiles, mask, per_stratum)]
+    filled = held[held > 0.9 * wanted_of(tiles, mask, per_stratum)]
     some = annotated.select(["climate", "landcover"]).filter(pa.array(mask))
     by_class = []
     for name in ("climate", "landcover"):
@@ -166,7 +177,10 @@ def selected_mask(annotated: pa.Table, selected: BoolArray | pa.Table) -> BoolAr
     return mask
 
 
-def _wanted(tiles: Tiles, mask: BoolArray, per_stratum: int | Mapping[str, int] | None) -> IntArray:
+def wanted_of(
+    tiles: Tiles, mask: BoolArray, per_stratum: int | Mapping[str, int] | None
+) -> IntArray:
+    """Give the tiles wanted of each stratum [S]; arguments as for :func:`measure`."""
     names = tiles.strata.names
     if isinstance(per_stratum, Mapping):
         return np.array([per_stratum.get(name, 0) for name in names])
@@ -175,15 +189,18 @@ def _wanted(tiles: Tiles, mask: BoolArray, per_stratum: int | Mapping[str, int] 
     return np.full(len(names), per_stratum)
 
 
-def _nearest_km(points: FloatArray) -> float:
+def nearest_km(points: FloatArray) -> FloatArray:
+    """Give the distance from each point [n, 3] to its nearest other one; none for a single one."""
     if len(points) < 2:
-        return np.nan
+        return np.empty(0)
     chords, _ = cKDTree(points).query(points, k=2, workers=-1)
-    return float(km_of_chord(chords[:, 1]).mean())
+    return km_of_chord(chords[:, 1])
 
 
 def _cover(points: FloatArray, members: FloatArray) -> tuple[float, float]:
     """Give the mean distance to the nearest member, and the members' spatial balance."""
+    if len(members) == len(points):  # each tile stands for itself
+        return 0.0, 0.0
     chords, nearest = cKDTree(members).query(points)
     share = len(members) / len(points)  # the inclusion probability of each tile
     expected = np.bincount(nearest, minlength=len(members)) * share
@@ -194,8 +211,10 @@ def _pairwise_km(points: FloatArray, most: int) -> float:
     if len(points) > most:
         drawn = np.random.default_rng(0).choice(len(points), most, replace=False)
         points = points[np.sort(drawn)]
-    return mean_pairwise_on_all_cores_km(points)
+    if len(points) <= _MOST_EXACT:
+        return float(mean_pairwise_km(points))
+    return mean_pairwise_by_bins_km(points)
 
 
-def _mean(values: list[float] | IntArray) -> float:
+def _mean(values: list[float] | IntArray | FloatArray) -> float:
     return float(np.mean(values)) if len(values) else float("nan")

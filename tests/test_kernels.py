@@ -11,8 +11,8 @@ from scipy.special import digamma
 
 from minortom import kernels
 from minortom.compiled import compiled
-from minortom.pairs import mean_pairwise_km, mean_pairwise_on_all_cores_km
-from minortom.sphere import chord_of_km, km_of_chord, unit_vectors
+from minortom.pairs import mean_pairwise_by_bins_km, mean_pairwise_km
+from minortom.sphere import EARTH_RADIUS_KM, chord_of_km, km_of_chord, unit_vectors
 
 
 @pytest.fixture(scope="module")
@@ -156,12 +156,21 @@ def test_mean_pairwise_distance_is_the_mean_of_the_matrix(lonlat, points):
     assert np.isnan(mean_pairwise_km(points[:1]))
 
 
-def test_threads_leave_the_bits_of_the_mean_distance_as_they_are(points):
-    many = unit_vectors(*random_lonlat(700, seed=2))  # three calls
+@pytest.mark.parametrize("degrees", [180, 5, 0.01], ids=["the globe", "a region", "a town"])
+def test_counting_chords_gives_the_mean_distance_to_a_millionth(degrees):
+    rng = np.random.default_rng(2)
+    lon, lat = rng.uniform(-degrees, degrees, (2, 1300)) / [[1], [2]]  # three calls
+    points = unit_vectors(lon, lat)
 
-    for some in (many, points, points[:2]):
-        assert mean_pairwise_on_all_cores_km(some) == mean_pairwise_km(some)
-    assert np.isnan(mean_pairwise_on_all_cores_km(points[:1]))
+    assert mean_pairwise_by_bins_km(points) == pytest.approx(mean_pairwise_km(points), rel=1e-6)
+
+
+def test_counting_chords_of_one_place_and_of_antipodes(points):
+    assert np.isnan(mean_pairwise_by_bins_km(points[:1]))
+    assert mean_pairwise_by_bins_km(np.repeat(points[:1], 3, axis=0)) < 1e-6
+    antipodes = np.stack([points[0], -points[0]])
+    half_round = np.pi * EARTH_RADIUS_KM
+    assert mean_pairwise_by_bins_km(antipodes) == pytest.approx(half_round, rel=0.01)
 
 
 def test_farthest_point_takes_the_farthest_each_time(lonlat, points):
