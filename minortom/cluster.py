@@ -6,6 +6,7 @@ idempotent and return little; then a dead worker changes nothing in the outcome.
 
 import logging
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future
@@ -69,7 +70,7 @@ class ClusterPool(Executor):
     def explained(self, error: BaseException) -> MinorTomError | None:
         """Say in one line what happened to the cluster; None if the error is another's."""
         from distributed import KilledWorker
-        from distributed.comm import CommClosedError
+        from distributed.comm.core import CommClosedError
 
         if isinstance(error, KilledWorker):
             return MinorTomError(
@@ -97,18 +98,15 @@ def opened_cluster(scheduler: str | None, workers: int | None) -> Iterator[Clust
         InputError: If Dask is missing, the address is none, or workers lack this minortom.
         MinorTomError: If the scheduler does not answer, or has no workers after a minute.
     """
-    try:
-        import distributed
-    except ImportError:
-        raise InputError(
-            "--engine dask needs the package distributed; install it by "
-            "`pip install 'minortom[dask]'`"
-        ) from None
+    distributed = _distributed()
     with _quiet():
         if scheduler is None:
             with (
                 distributed.LocalCluster(
-                    n_workers=workers, threads_per_worker=1, dashboard_address=None
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    dashboard_address="127.0.0.1:0",
+                    preload=__name__,
                 ) as cluster,
                 distributed.Client(cluster, set_as_default=False) as client,
             ):
@@ -123,16 +121,31 @@ def opened_cluster(scheduler: str | None, workers: int | None) -> Iterator[Clust
             client.close(timeout=_CONNECT_S)
 
 
-def _connected(scheduler: str) -> Any:  # noqa: ANN401 - a distributed.Client
-    import distributed
+def dask_setup(worker: object) -> None:
+    """Leave Ctrl-C to the parent; Dask calls this in each worker of this machine's cluster."""
+    del worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
+
+def _distributed() -> Any:  # noqa: ANN401 - half of it has no types
+    try:
+        import distributed
+    except ImportError:
+        raise InputError(
+            "--engine dask needs the package distributed; install it by "
+            "`pip install 'minortom[dask]'`"
+        ) from None
+    return distributed
+
+
+def _connected(scheduler: str) -> Any:  # noqa: ANN401 - a distributed.Client
     # Checked here: for what is no address Dask leaves half a client behind, which complains later.
     if not _ADDRESS.fullmatch(scheduler):
         raise InputError(
             f"--scheduler {scheduler} is no address; wanted one such as tcp://10.0.0.1:8786"
         )
     try:
-        return distributed.Client(scheduler, timeout=_CONNECT_S, set_as_default=False)
+        return _distributed().Client(scheduler, timeout=_CONNECT_S, set_as_default=False)
     except OSError:
         raise MinorTomError(
             f"no Dask scheduler answers at {scheduler} within {_CONNECT_S} seconds; start it by "

@@ -8,8 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from minortom.engine import available_cores, local_executor, map_items
-from minortom.errors import MinorTomError
+from minortom.engine import (
+    EngineOptions,
+    available_cores,
+    local_executor,
+    map_items,
+    opened_executor,
+)
+from minortom.errors import InputError, MinorTomError
 
 
 def square(number):
@@ -37,6 +43,24 @@ def test_results_keep_the_order_of_the_items(workers):
     with local_executor(workers) as executor:
         assert map_items(executor, square, range(20)) == [n * n for n in range(20)]
         assert map_items(executor, square, []) == []
+
+
+def test_the_local_engine_takes_the_workers_that_it_is_given():
+    with opened_executor(EngineOptions(workers=1)) as executor:
+        assert map_items(executor, where, range(2)) == [os.getpid()] * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"engine": "ray"}, "no engine 'ray'; wanted local or dask"),
+        ({"scheduler": "tcp://a:1"}, "--scheduler is for the Dask engine; add --engine dask"),
+        ({"workers": 0}, "at least one worker, found 0"),
+    ],
+)
+def test_options_that_contradict_each_other_are_an_error(options, message):
+    with pytest.raises(InputError, match=message):
+        EngineOptions(**options)
 
 
 def test_any_executor_serves():
