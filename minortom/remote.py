@@ -156,7 +156,8 @@ def answer(
     if response.status_code in accepted:
         return response
     response.close()
-    raise RemoteError(f"{shown(url)}: {_about_status(response.status_code)}")
+    status = response.status_code
+    raise RemoteError(f"{shown(url)}: {_about_status(status)}", status=status)
 
 
 def fetch_into(
