@@ -70,7 +70,7 @@ def random_draws(table, count):
     draws = np.zeros((count, len(WORST)))
     for seed in range(count):
         mask = np.zeros(len(table), np.bool_)
-        mask[select(table, SampleOptions(method="random", seed=seed), workers=1).rows] = True
+        mask[select(table, SampleOptions(method="random", seed=seed)).rows] = True
         draws[seed] = measures(table, mask)
     return draws
 

@@ -17,9 +17,9 @@ def stratum_seed(seed: int, stage: int, *words: int) -> np.random.SeedSequence:
     return np.random.SeedSequence(seed, spawn_key=(stage, *words))
 
 
-def wanted_sizes(strata: Strata, per_stratum: int) -> IntArray:
-    """Give the tiles to choose in each stratum [S]: min(N_s, n)."""
-    return np.minimum(strata.sizes, per_stratum)
+def wanted_sizes(strata: Strata, wanted: int | IntArray) -> IntArray:
+    """Give the tiles to choose in each stratum [S]: min(N_s, n), N_s one number or [S]."""
+    return np.minimum(strata.sizes, wanted)
 
 
 def kept_first(rows: IntArray, kept: BoolArray) -> tuple[IntArray, int]:

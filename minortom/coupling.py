@@ -13,10 +13,12 @@ J is the negative Kullback-Leibler divergence of S from the stratum; a little of
 estimator's bias towards the rim, where half of each cap is empty.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,7 @@ from minortom.genetic import Evolution, evolve
 from minortom.kernels import FLOOR_CHORD2
 from minortom.progress import OnProgress, ignore_progress
 from minortom.search import GeneticOptions, Stratum
+from minortom.search_log import SearchLog
 from minortom.strata import Tiles
 
 FloatArray = NDArray[np.float64]
@@ -81,6 +84,22 @@ class _Job:
     """Of the search, and of the tiles that stand for the stratum."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Spread:
+    """The tiles that the search chose, and how far it came."""
+
+    rows: IntArray
+    """Chosen rows, ascending."""
+    convergence: Mapping[str, list[float]]
+    """By stratum, the best score after each generation of its last search (nats)."""
+    searches: int
+    """Searches that were to be made: passes times strata that leave a choice."""
+    finished: int
+    """Those that ran to their end."""
+    generations: int
+    """Generations of all searches together."""
+
+
 def spread_selection(
     tiles: Tiles,
     sizes: IntArray,
@@ -90,8 +109,10 @@ def spread_selection(
     seed: int,
     executor: Executor,
     kept: BoolArray | None = None,
+    log: SearchLog | None = None,
+    deadline_s: float = np.inf,
     on_progress: OnProgress = ignore_progress,
-) -> tuple[IntArray, dict[str, list[float]]]:
+) -> Spread:
     """Choose so many tiles of each stratum by the genetic algorithm.
 
     Args:
@@ -102,36 +123,57 @@ def spread_selection(
         seed: Same seed, same tiles, whatever the executor.
         executor: Where to search; see ``minortom.engine``.
         kept: [n] tiles that must be in; they count towards ``sizes``.
+        log: Searches that ended in a former run, and where to keep those of this one.
+        deadline_s: When to stop, in seconds since 1970. A stratum that was not searched by then
+            keeps a random draw.
         on_progress: Told how many searches are done.
-
-    Returns:
-        Chosen rows, ascending; and by stratum the best score after each generation of its last
-        search.
     """
     kept = np.zeros(len(tiles), np.bool_) if kept is None else kept
+    log = SearchLog() if log is None else log
     chosen = _by_stratum(tiles, random_selection(tiles, sizes, seed=seed, kept=kept))
     searched = _to_search(tiles, sizes, kept)
     num_batches = NUM_BATCHES if coupling.spread > 0 else 1
     passes = coupling.passes if coupling.spread > 0 else 1
-    history: dict[str, list[float]] = {}
+    search = partial(_search, genetic=genetic, coupling=coupling, deadline_s=deadline_s)
     total = passes * len(searched)
-    done = 0
-    for number in range(passes):
-        for batch in range(num_batches):
-            strata = searched[batch::num_batches]
-            jobs = [_job(tiles, chosen, s, kept, coupling, (seed, number)) for s in strata]
-            found = engine.map_items(
-                executor,
-                partial(_search, genetic=genetic, coupling=coupling),
-                jobs,
-                on_progress=_shifted(on_progress, done, total),
-            )
-            for s, evolution in zip(strata, found, strict=True):
-                rows, _ = kept_first(tiles.strata.rows(s), kept)
-                chosen[s] = np.sort(rows[evolution.members])
-                history[tiles.strata.names[s]] = evolution.best_by_generation.tolist()
-            done += len(strata)
-    return np.sort(np.concatenate(chosen)), {name: history[name] for name in sorted(history)}
+    last: dict[int, Evolution] = {}
+    done: list[Evolution] = []
+    for number, batch in product(range(passes), range(num_batches)):
+        strata = searched[batch::num_batches]
+        found = {s: ended for s in strata if (ended := log.found((number, s)))}
+        todo = [s for s in strata if s not in found] if time.time() < deadline_s else []
+        jobs = {s: _job(tiles, chosen, s, kept, coupling, (seed, number)) for s in todo}
+        for s, evolution in _as_found(executor, search, jobs):
+            if not evolution.cut_short:
+                log.keep((number, s), evolution)
+            found[s] = evolution
+            on_progress(len(done) + len(found), total)
+        for s, evolution in found.items():
+            rows, _ = kept_first(tiles.strata.rows(s), kept)
+            chosen[s] = np.sort(rows[evolution.members])
+        last |= found
+        done += found.values()
+        on_progress(len(done), total)
+    names = {tiles.strata.names[s]: s for s in last}
+    return Spread(
+        rows=np.sort(np.concatenate(chosen)),
+        convergence={name: last[names[name]].best_by_generation.tolist() for name in sorted(names)},
+        searches=total,
+        finished=sum(not evolution.cut_short for evolution in done),
+        generations=sum(len(evolution.best_by_generation) for evolution in done),
+    )
+
+
+def _as_found(
+    executor: Executor,
+    search: Callable[[_Job], Evolution | None],
+    jobs: Mapping[int, _Job],
+) -> Iterator[tuple[int, Evolution]]:
+    """Yield strata and what was found in them, as searches end."""
+    strata = list(jobs)
+    for position, evolution in engine.as_done(executor, search, list(jobs.values())):
+        if evolution is not None:
+            yield strata[position], evolution
 
 
 def _to_search(tiles: Tiles, sizes: IntArray, kept: BoolArray) -> list[int]:
@@ -140,10 +182,6 @@ def _to_search(tiles: Tiles, sizes: IntArray, kept: BoolArray) -> list[int]:
     open_ones = np.flatnonzero((sizes < tiles.strata.sizes) & (sizes > num_kept))
     largest_first = np.argsort(-tiles.strata.sizes[open_ones], kind="stable")
     return [int(s) for s in open_ones[largest_first]]
-
-
-def _shifted(on_progress: OnProgress, before: int, total: int) -> OnProgress:
-    return lambda done, _: on_progress(before + done, total)
 
 
 def _by_stratum(tiles: Tiles, rows: IntArray) -> list[IntArray]:
@@ -176,8 +214,12 @@ def _job(
     )
 
 
-def _search(job: _Job, *, genetic: GeneticOptions, coupling: CouplingOptions) -> Evolution:
-    """Search one stratum; runs in a worker."""
+def _search(
+    job: _Job, *, genetic: GeneticOptions, coupling: CouplingOptions, deadline_s: float
+) -> Evolution | None:
+    """Search one stratum; None if time was up before. Runs in a worker."""
+    if time.time() >= deadline_s:
+        return None
     weight = np.zeros(len(job.points))
     if job.others is not None and len(job.others):
         weight += coupling.spread * _log_chord2(job.others, job.points, 1)
@@ -185,7 +227,7 @@ def _search(job: _Job, *, genetic: GeneticOptions, coupling: CouplingOptions) ->
         weight -= coupling.density * _log_chord2_to_stratum(job)
     stratum = Stratum(points=job.points, num_fixed=job.num_fixed, size=job.size, weight=weight)
     starts = [] if job.start is None else [job.start]
-    return evolve(stratum, genetic, seed=job.seeds[0], seeds=starts)
+    return evolve(stratum, genetic, seed=job.seeds[0], seeds=starts, deadline_s=deadline_s)
 
 
 def _log_chord2_to_stratum(job: _Job) -> FloatArray:

@@ -4,6 +4,7 @@ Algorithm 2 of the CSMoE paper (Section II-C), and beyond it a memetic variant: 
 improved by the compiled swap search before it is judged.
 """
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,8 @@ class Evolution:
     """Chosen tiles, ascending, the fixed ones among them."""
     best_by_generation: FloatArray
     """[generations] score of the best so far, in nats."""
+    cut_short: bool = False
+    """Whether time was up before all generations were through."""
 
 
 def evolve(
@@ -43,6 +46,7 @@ def evolve(
     *,
     seed: np.random.SeedSequence,
     seeds: list[IntArray] | None = None,
+    deadline_s: float = np.inf,
 ) -> Evolution:
     """Search for the members of one stratum with the highest score.
 
@@ -51,6 +55,8 @@ def evolve(
         options: How to search.
         seed: Same seed, same members.
         seeds: Sets of members to start from, among random ones.
+        deadline_s: When to stop with the best so far, in seconds since 1970; not before the
+            first generation.
     """
     problem = SpreadProblem(stratum, options)
     rate = 1 / stratum.size if options.mutation_rate is None else options.mutation_rate
@@ -71,9 +77,13 @@ def evolve(
         output=Output(),
     )
     algorithm.setup(problem, termination=("n_gen", options.generations), seed=seed)
-    best = []
+    best: list[float] = []
     while algorithm.has_next():
+        if best and time.time() >= deadline_s:
+            break
         algorithm.next()
         best.append(-float(algorithm.opt[0].F[0]))
     members = np.sort(problem.members(algorithm.opt[0].X))
-    return Evolution(members=members, best_by_generation=np.array(best))
+    return Evolution(
+        members=members, best_by_generation=np.array(best), cut_short=algorithm.has_next()
+    )

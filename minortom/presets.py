@@ -6,8 +6,10 @@ from typing import Any, Literal, get_args
 from minortom.coupling import CouplingOptions
 from minortom.errors import InputError
 from minortom.objectives import CODES, Objective
-from minortom.sample import Method, SampleOptions
+from minortom.quotas import Allocation, Rule
+from minortom.sample_options import Method, SampleOptions
 from minortom.search import GeneticOptions
+from minortom.split import SplitOptions
 
 Preset = Literal["default", "paper"]
 
@@ -23,7 +25,15 @@ def paper() -> tuple[GeneticOptions, CouplingOptions]:
 
 def options_for(
     *,
-    per_stratum: int = 100,
+    per_stratum: int | None = None,
+    tiles: int | None = None,
+    allocation: Rule | None = None,
+    stratify_by: str | None = None,
+    min_distance_km: float | None = None,
+    reserves: int = 0,
+    split: str | None = None,
+    split_block_km: float | None = None,
+    time_budget_s: float | None = None,
     method: Method = "genetic",
     seed: int = 0,
     preset: Preset = "default",
@@ -39,7 +49,15 @@ def options_for(
     """Start from a preset and change what was given.
 
     Args:
-        per_stratum: Tiles to choose in each stratum.
+        per_stratum: Tiles to choose in each stratum; see ``SampleOptions``, here and below.
+        tiles: Tiles to choose in all.
+        allocation: How strata share ``tiles``; None is ``equal``.
+        stratify_by: Names of columns, with commas between.
+        min_distance_km: Least distance between any two tiles.
+        reserves: Ranked further tiles of each stratum.
+        split: Shares of training, validation and test, as ``0.9,0.05,0.05``.
+        split_block_km: Least side of a block of ground that goes to one split; None is 100.
+        time_budget_s: Seconds after which the search ends.
         method: How to choose.
         seed: Same seed, same tiles.
         preset: ``default`` is memetic and coupled for the objective ``entropy``, and the plain
@@ -82,11 +100,42 @@ def options_for(
     rate = _rate(mutation_rate) if mutation_rate else genetic.mutation_rate
     return SampleOptions(
         per_stratum=per_stratum,
+        allocation=_allocation(tiles, allocation),
+        stratify_by=_names(stratify_by),
+        min_distance_km=min_distance_km,
+        reserves=reserves,
+        split=_split(split, split_block_km),
+        time_budget_s=time_budget_s,
         method=method,
         seed=seed,
         genetic=replace(genetic, objective=objective, mutation_rate=rate, **of_genetic),
         coupling=replace(coupling, **of_coupling),
     )
+
+
+def _allocation(tiles: int | None, rule: Rule | None) -> Allocation | None:
+    if tiles is not None:
+        return Allocation(tiles=tiles, rule=rule or "equal")
+    if rule is not None:
+        raise InputError(f"--allocation {rule} shares out a total; give --tiles with it")
+    return None
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return ()
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise InputError(f"--stratify-by {text!r}: wanted names of columns, with commas between")
+    return names
+
+
+def _split(shares: str | None, block_km: float | None) -> SplitOptions | None:
+    if shares is not None:
+        return SplitOptions.parse(shares, **_given({"block_km": block_km}))
+    if block_km is not None:
+        raise InputError("--split-block-km is the blocks' of --split; give --split with it")
+    return None
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

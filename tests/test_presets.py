@@ -10,7 +10,7 @@ def test_the_papers_preset_is_algorithm_2():
 
     assert (genetic.generations, genetic.population, genetic.crossover_rate) == (2500, 10, 0.5)
     assert (genetic.tolerance, genetic.tries, genetic.objective) == (0.1, 0, "entropy")
-    assert (options.coupling.spread, options.coupling.density, options.per_stratum) == (0, 0, 100)
+    assert (options.coupling.spread, options.coupling.density, options.of_each) == (0, 0, 100)
 
 
 def test_the_default_is_coupled_memetic_and_exact():
