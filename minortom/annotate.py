@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from minortom.bbox import BBox
 from minortom.cells import hash_cells, read_cells
-from minortom.descriptors import NO_CLASS, OUTSIDE, Descriptor
+from minortom.class_table import NO_CLASS, OUTSIDE
+from minortom.descriptors import Descriptor
 from minortom.errors import InputError
 from minortom.geoparquet import read_table, write_points
 from minortom.grid import Cells
-from minortom.manifests import MAX_CODE
+from minortom.manifests import MAX_CODE, find_manifest
 from minortom.outputs import is_up_to_date, now, status, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import Provenance, sha256_of
@@ -94,8 +95,8 @@ def annotate_file(
         OutputExistsError: If another output is there and ``overwrite`` is false.
     """
     started = now()
-    climate_map = Descriptor.of(climate, legend=climate_legend)
-    landcover_map = Descriptor.of(landcover, legend=landcover_legend)
+    climate_map = _with_legend(climate, climate_legend)
+    landcover_map = _with_legend(landcover, landcover_legend)
     provenance = _provenance(cells, climate_map, landcover_map, bbox)
     if is_up_to_date(
         out, provenance, inputs=[*map(Path, cells), climate, landcover], overwrite=overwrite
@@ -204,9 +205,15 @@ def _about_no_tile(dropped: Dropped, n_cells: int) -> str:
     )
 
 
+def _with_legend(path: Path, legend: str) -> Descriptor:
+    manifest_path, manifest = find_manifest(legend)
+    return Descriptor.of(path, manifest=manifest, manifest_path=manifest_path)
+
+
 def _hashes(role: str, descriptor: Descriptor) -> dict[str, str]:
+    assert isinstance(descriptor.source, Path)
     return {
-        role: sha256_of(descriptor.path),
+        role: sha256_of(descriptor.source),
         f"{role} legend": sha256_of(descriptor.manifest_path),
     }
 

@@ -1,64 +1,66 @@
-"""Descriptors: a categorical map and its manifest; gives the class at a point.
+"""Descriptors: a categorical map and its manifest; gives the classes at points and in cells.
 
-A map may have any size, resolution and coordinate system. The points are projected, never
-the map; only the blocks that hold points are read, and each of them once.
+A map may have any size, resolution and coordinate system, and may lie in tiles. The points are
+projected, never the map; only the blocks that hold points are read, and each of them once.
 """
 
-from collections.abc import Mapping
+import hashlib
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minortom.class_counts import ClassCounts, count_in_map, count_in_tiles
+from minortom.class_table import ClassTable
+from minortom.engine import InThisProcess
 from minortom.errors import InputError
-from minortom.manifests import MAX_CODE, Legend, Manifest, find_manifest
+from minortom.grid import Cells
+from minortom.manifests import Manifest
+from minortom.point_codes import codes_in_map, codes_in_tiles
 from minortom.progress import OnProgress, ignore_progress
-from minortom.rasters import opened_map, pixels_at, windows_with
+from minortom.provenance import sha256_of
+from minortom.rasters import opened_map
+from minortom.tile_maps import TileMap
 
 COPYRIGHT_TAG = "TIFFTAG_COPYRIGHT"
-OUTSIDE = -1
-"""Stands for a code where a point lies outside the map."""
-NO_CLASS = -2
-"""Stands for a code where the map has nodata."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Descriptor:
     """A categorical map with its meaning."""
 
-    path: Path
-    legend: str
-    """Name of the legend."""
+    source: Path | TileMap
+    """A raster file, or tiles."""
     manifest: Manifest
     manifest_path: Path
-    names: Mapping[int, str]
-    """Code in the result -> name of the class."""
-    table: NDArray[np.int16]
-    """[256] value of a pixel -> code in the result, NO_CLASS where it has none."""
-    known: frozenset[int]
-    """Values of pixels that the legend speaks of."""
+    classes: ClassTable
 
     @classmethod
-    def of(cls, path: Path, *, legend: str) -> "Descriptor":
-        """Join a map to the legend of this name; the map is opened when it is looked up.
+    def of(cls, source: Path | TileMap, *, manifest: Manifest, manifest_path: Path) -> "Descriptor":
+        """Join a map to what is known about it; the map is opened when it is looked up.
 
         Raises:
-            InputError: If the path is no file, or no legend has this name.
+            InputError: If the path is no file, or the manifest has no legend.
         """
-        if not path.is_file():
-            what = "is a folder" if path.is_dir() else "does not exist"
-            raise InputError(f"the map {path} {what}; wanted a raster file such as a GeoTIFF")
-        manifest_path, manifest = find_manifest(legend)
-        assert manifest.legend is not None  # it was found by its legend
-        codes, names = _final_classes(manifest.legend)
-        table = np.full(MAX_CODE + 1, NO_CLASS, dtype=np.int16)
-        table[list(codes)] = list(codes.values())
-        return cls(
-            path=path, legend=legend, manifest=manifest, manifest_path=manifest_path, names=names,
-            table=table, known=frozenset((*codes, *manifest.legend.nodata)),
-        )  # fmt: skip
+        if isinstance(source, Path) and not source.is_file():
+            what = "is a folder" if source.is_dir() else "does not exist"
+            raise InputError(f"the map {source} {what}; wanted a raster file such as a GeoTIFF")
+        if manifest.legend is None:
+            raise InputError(f"{manifest_path} has no legend; a map of classes needs one")
+        classes = ClassTable.of(manifest.legend)
+        return cls(source=source, manifest=manifest, manifest_path=manifest_path, classes=classes)
+
+    @property
+    def legend(self) -> str:
+        """Name of the legend."""
+        return self.classes.legend
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Code in a result -> name of the class."""
+        return dict(self.classes.names)
 
     def credit(self) -> str:
         """Give the line about licence and attribution that a result inherits.
@@ -66,74 +68,103 @@ class Descriptor:
         A map that names its own copyright in the TIFF tag of that name is taken at its word;
         the manifest speaks for the data set that its legend comes from.
         """
-        with opened_map(self.path) as source:
-            own = source.tags().get(COPYRIGHT_TAG)
-        return own or self.manifest.credit()
+        tiles = self.source.files.values() if isinstance(self.source, TileMap) else [self.source]
+        for path in tiles:
+            with opened_map(path) as raster:
+                return raster.tags().get(COPYRIGHT_TAG) or self.manifest.credit()
+        return self.manifest.credit()
+
+    def hash_for(
+        self,
+        cells: Cells,
+        *,
+        executor: Executor | None = None,
+        on_progress: OnProgress = ignore_progress,
+    ) -> str:
+        """Hash what a result about these cells depends on: SHA-256 in hexadecimal digits.
+
+        Of a raster file its own hash, of a virtual one that of its files; of tiles that of the
+        tiles which the cells touch (see ``TileMap.hash``).
+
+        Raises:
+            InputError: If a file cannot be read, or there is no tile.
+            RemoteError: If a server does not say whether it has a tile.
+        """
+        if isinstance(self.source, TileMap):
+            names = self.source.lattice.touched_by(cells)
+            return self.source.hash(names, executor=executor, on_progress=on_progress)
+        with opened_map(self.source) as raster:
+            files = [Path(name) for name in raster.files] if raster.driver == "VRT" else []
+        if not files:
+            return sha256_of(self.source)
+        lines = "".join(f"{file.name} {sha256_of(file)}\n" for file in files if file.is_file())
+        return hashlib.sha256(lines.encode()).hexdigest()
 
     def codes_at(
         self,
         lon_deg: NDArray[np.float64],
         lat_deg: NDArray[np.float64],
         *,
+        executor: Executor | None = None,
         on_progress: OnProgress = ignore_progress,
     ) -> NDArray[np.int16]:
         """Look up the pixel that holds each of [n] points (WGS 84).
 
+        Args:
+            lon_deg: [n] longitudes.
+            lat_deg: [n] latitudes.
+            executor: Where tiles are read; here when None. A single file is read here.
+            on_progress: Called with (points looked up, points in all).
+
         Returns:
-            [n] codes as in ``names``, or OUTSIDE, or NO_CLASS.
+            [n] codes as in ``names``, or OUTSIDE, or NO_CLASS. A tile that does not exist has
+            no class.
 
         Raises:
             InputError: If the map cannot be read, has no coordinate system, more than one
-                band or other than whole numbers, or holds values that the legend lacks.
+                band or other than whole numbers, or holds values that the legend lacks; if no
+                tile exists, or one lies elsewhere than its name says.
+            RemoteError: If a tile behind a URL cannot be read.
         """
-        codes = np.full(len(lon_deg), OUTSIDE, dtype=np.int16)
-        unknown: set[int] = set()
-        with opened_map(self.path) as source:
-            points, row, col = pixels_at(source, lon_deg, lat_deg)
-            done = len(codes) - len(points)
-            for window, here in windows_with(source, row, col):
-                block = source.read(1, window=window)
-                unknown |= self._unknown(block, source.nodata)
-                values = block[row[here] - window.row_off, col[here] - window.col_off]
-                codes[points[here]] = self._codes(values, source.nodata)
-                done += len(here)
-                on_progress(done, len(codes))
-        if unknown:
-            raise InputError(self._about_unknown(sorted(unknown)))
-        return codes
+        if isinstance(self.source, TileMap):
+            return codes_in_tiles(
+                self.source, self.classes, lon_deg, lat_deg, executor=executor or InThisProcess(),
+                on_progress=on_progress,
+            )  # fmt: skip
+        return codes_in_map(self.source, self.classes, lon_deg, lat_deg, on_progress=on_progress)
 
-    def _codes(self, values: NDArray[Any], nodata: float | None) -> NDArray[np.int16]:
-        codable = (values >= 0) & (values <= MAX_CODE)
-        codes = self.table[np.where(codable, values, 0).astype(np.intp)]
-        return np.where(codable & (values != nodata), codes, np.int16(NO_CLASS))
+    def counts_in(
+        self,
+        cells: Cells,
+        *,
+        resolution_m: float,
+        executor: Executor | None = None,
+        on_progress: OnProgress = ignore_progress,
+    ) -> ClassCounts:
+        """Count the pixels of each class in each of [n] cells.
 
-    def _unknown(self, block: NDArray[Any], nodata: float | None) -> set[int]:
-        if block.dtype == np.uint8:
-            values = np.flatnonzero(np.bincount(block.ravel(), minlength=1))
-        else:
-            values = np.unique(block)
-        return {int(v) for v in values if int(v) not in self.known and v != nodata}
+        A pixel belongs to the cell that holds its centre, and to no other; the map is read
+        once, at its coarsest overview whose pixels are not larger than ``resolution_m``.
 
-    def _about_unknown(self, values: list[int]) -> str:
-        shown = ", ".join(map(str, values[:10])) + (", …" if len(values) > 10 else "")
-        return (
-            f"{self.path} holds values that the legend {self.legend} does not know: "
-            f"{shown}; it knows {', '.join(map(str, sorted(self.known)))}; choose another legend "
-            "or correct the map"
-        )
+        Args:
+            cells: The cells, in any order.
+            resolution_m: Size of a pixel that is fine enough, on the ground. A map that is
+                coarser is read as it is.
+            executor: Where the map is read; here when None.
+            on_progress: Called with (parts of the map read, parts in all).
 
-
-def _final_classes(legend: Legend) -> tuple[dict[int, int], dict[int, str]]:
-    """Give value -> code and code -> name, after the crosswalk where the legend has one."""
-    if legend.crosswalk is None:
-        return {code: code for code in legend.classes}, dict(legend.classes)
-    target = find_manifest(legend.crosswalk.to)[1].legend
-    assert target is not None
-    codes = dict(legend.crosswalk.codes)
-    strange = [code for code in codes.values() if code not in target.classes]
-    if strange or target.crosswalk is not None:
-        raise InputError(
-            f"legend {legend.name}: its crosswalk leads to {strange or 'a further crosswalk'} in "
-            f"{target.name}; wanted codes of that legend"
-        )
-    return codes, {code: target.classes[code] for code in sorted(set(codes.values()))}
+        Raises:
+            InputError: As ``codes_at``; and if the map is not in degrees of WGS 84, or too
+                coarse (see :mod:`minortom.map_levels`).
+            RemoteError: If a tile behind a URL cannot be read.
+        """
+        where = executor or InThisProcess()
+        if isinstance(self.source, TileMap):
+            return count_in_tiles(
+                self.source, self.classes, cells, resolution_m=resolution_m, executor=where,
+                on_progress=on_progress,
+            )  # fmt: skip
+        return count_in_map(
+            self.source, self.classes, cells, resolution_m=resolution_m, executor=where,
+            on_progress=on_progress,
+        )  # fmt: skip

@@ -1,10 +1,12 @@
 """Categorical maps as rasters: open one, find the pixels of points, read what holds points."""
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import rasterio
@@ -12,38 +14,83 @@ from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
-from minortom.errors import InputError
+from minortom.errors import InputError, RemoteError
+from minortom.remote import is_url, shown
 
 Raster = Any
 """An open ``rasterio.DatasetReader``; rasterio publishes no types."""
 
 _LONLAT = "EPSG:4326"
+_OVER_HTTP = {
+    # One request opens a cloud-optimised GeoTIFF: no listing of its folder, no look for files
+    # beside it, and the whole of its index at once.
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_INGESTED_BYTES_AT_OPEN": 64 * 1024,
+    # Blocks that lie one after the other come by one request, others side by side.
+    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+    "GDAL_HTTP_MULTIPLEX": "YES",
+    "GDAL_HTTP_VERSION": "2TLS",
+    "VSI_CACHE": "TRUE",
+    # What is read is not read again, and another file may come to lie at the same address.
+    "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/",
+    # 429, 500, 502, 503 and 504 may pass: after 1 s, then 2 s and some, and so on.
+    "GDAL_HTTP_MAX_RETRY": 5,
+    "GDAL_HTTP_RETRY_DELAY": 1,
+    "GDAL_HTTP_CONNECTTIMEOUT": 15,
+    # A read that stands still ends; a slow one goes on.
+    "GDAL_HTTP_LOW_SPEED_TIME": 60,
+    "GDAL_HTTP_LOW_SPEED_LIMIT": 100,
+}
+_TRY_LATER = "wait some minutes and run the same command again, or fetch the map first"
 _WINDOW_PX = 1024 * 1024  # read at a time; a single block where that is larger
 _WINDOW_SIDE_PX = 1024
 _CACHE_BYTES = 128 * 1024 * 1024
 
 
 @contextmanager
-def opened_map(path: Path) -> Iterator[Raster]:
+def opened_map(place: Path | str, *, overview: int | None = None) -> Iterator[Raster]:
     """Open a map of classes; whatever goes wrong in opening or reading it becomes one line.
+
+    Args:
+        place: A file; or the URL of one, of which only the blocks that are needed are read.
+        overview: Position of one of the file's overviews, to be opened in place of the map.
 
     Raises:
         InputError: If it cannot be read, has no coordinate system or position, more than one
             band, or other than whole numbers.
+        RemoteError: If it lies behind a URL and cannot be read.
     """
+    remote = is_url(str(place))
+    level = {} if overview is None else {"overview_level": overview}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # _check says it
-            source = rasterio.open(path)
         # Each block is read once: GDAL's cache, 5 % of the machine's memory, would only fill up.
-        with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES), source:
-            _check(path, source)
-            yield source
+        with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES, **(_settings(str(place)) if remote else {})):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)  # _check says it
+                source = rasterio.open(f"/vsicurl/{place}" if remote else place, **level)
+            with source:
+                _check(shown(str(place)) if remote else place, source)
+                yield source
     except RasterioError as error:
         found = str(error.__cause__ or error).splitlines()[0]
+        if remote:
+            raise RemoteError(
+                f"{shown(str(place))}: cannot be read as a map ({_short(found)}); {_TRY_LATER}"
+            ) from None
         raise InputError(
-            f"cannot read the map {path} ({found}); wanted a raster file such as a GeoTIFF"
+            f"cannot read the map {place} ({found}); wanted a raster file such as a GeoTIFF"
         ) from None
+
+
+def _settings(url: str) -> dict[str, object]:
+    """Give GDAL's settings for reading this URL."""
+    suffix = Path(urlsplit(url).path).suffix
+    return {**_OVER_HTTP, **({"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": suffix} if suffix else {})}
+
+
+def _short(found: str) -> str:
+    """Keep the query of a URL, which may hold a signature, out of a message of GDAL."""
+    return re.sub(r"\?\S*", "", found)
 
 
 def pixels_at(
@@ -119,7 +166,7 @@ def _round_the_globe(col: NDArray[np.float64], turn_px: float, width: int) -> ND
     return np.minimum(wrapped, width - 0.5)
 
 
-def _check(path: Path, source: Raster) -> None:
+def _check(path: Path | str, source: Raster) -> None:
     if source.crs is None:
         raise InputError(
             f"the map {path} has no coordinate system; set it, for example with "

@@ -7,6 +7,7 @@ import rasterio
 from rasterio.transform import Affine
 
 from minortom.descriptors import Descriptor
+from minortom.manifests import find_manifest
 
 
 def write_map(
@@ -34,8 +35,14 @@ def write_map(
     return path
 
 
+def described(source, *, legend="koppen"):
+    """Join a map to the legend of this name."""
+    manifest_path, manifest = find_manifest(legend)
+    return Descriptor.of(source, manifest=manifest, manifest_path=manifest_path)
+
+
 def codes_at(path, lon_deg, lat_deg, *, legend="koppen"):
     """Look points up in a map; codes as a list."""
-    descriptor = Descriptor.of(path, legend=legend)
+    descriptor = described(path, legend=legend)
     points = np.atleast_1d(lon_deg).astype(float), np.atleast_1d(lat_deg).astype(float)
     return descriptor.codes_at(*points).tolist()

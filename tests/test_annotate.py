@@ -8,11 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import rasterio
-from map_maker import write_map
+from map_maker import described, write_map
 
 from minortom.annotate import annotate, annotate_file
 from minortom.bbox import BBox
-from minortom.descriptors import Descriptor
 from minortom.errors import InputError, OutputExistsError
 from minortom.grid import cells_at, cells_from_names
 from minortom.provenance import sha256_of
@@ -104,8 +103,8 @@ def test_columns_have_their_names_types_and_order(planet):
 def test_a_dictionary_holds_only_names_that_occur_in_the_order_of_their_codes(planet):
     cells = cells_from_names(planet.names)
     table, _ = annotate(
-        cells, Descriptor.of(planet.climate, legend="koppen"),
-        Descriptor.of(planet.landcover, legend="worldcover"),
+        cells, described(planet.climate, legend="koppen"),
+        described(planet.landcover, legend="worldcover"),
     )  # fmt: skip
     column = table["stratum"].combine_chunks()
     assert column.dictionary.to_pylist()[:4] == [

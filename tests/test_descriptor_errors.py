@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from map_maker import codes_at, write_map
+from map_maker import codes_at, described, write_map
 from rasterio.transform import Affine
 
-from minortom.descriptors import Descriptor
 from minortom.errors import InputError
 from minortom.grid import cells_from_names
 
@@ -69,6 +68,6 @@ def test_a_raster_that_was_cut_short_is_an_error(tmp_path):
 
 def test_a_missing_map_and_a_folder_are_errors(tmp_path):
     with pytest.raises(InputError, match="does not exist; wanted a raster file"):
-        Descriptor.of(tmp_path / "nowhere.tif", legend="koppen")
+        described(tmp_path / "nowhere.tif", legend="koppen")
     with pytest.raises(InputError, match="is a folder; wanted a raster file"):
-        Descriptor.of(tmp_path, legend="koppen")
+        described(tmp_path, legend="koppen")

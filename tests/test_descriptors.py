@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import rasterio
-from map_maker import codes_at, write_map
+from map_maker import codes_at, described, write_map
 from rasterio.transform import Affine
 
-from minortom.descriptors import NO_CLASS, OUTSIDE, Descriptor
+from minortom.class_table import NO_CLASS, OUTSIDE
 from minortom.grid import whole_grid
 from minortom.rasters import opened_map, pixels_at, windows_with
 
@@ -54,7 +54,7 @@ def test_the_crosswalk_of_the_legend_applies(tmp_path):
     assert codes_at(path, lon_deg, np.full(17, 89.5), legend="igbp") == [
         80, 10, 10, 10, 10, 10, 20, 20, 10, 30, 30, 90, 40, 50, 40, 70, 60,
     ]  # fmt: skip
-    assert Descriptor.of(path, legend="igbp").names[80] == "permanent_water"
+    assert described(path, legend="igbp").names[80] == "permanent_water"
 
 
 def test_a_map_of_the_globe_owns_both_sides_of_the_antimeridian(tmp_path):
@@ -196,7 +196,7 @@ def test_no_point_on_the_map_reads_nothing(tmp_path):
 def test_progress_ends_at_all_points(tmp_path):
     path = write_map(tmp_path / "a.tif", np.ones((1500, 3000), np.uint8), blockysize=1)
     told = []
-    Descriptor.of(path, legend="koppen").codes_at(
+    described(path, legend="koppen").codes_at(
         np.linspace(-170, 170, 50), np.linspace(80, -80, 50),
         on_progress=lambda done, total: told.append((done, total)),
     )  # fmt: skip
@@ -212,10 +212,10 @@ def test_real_maps_give_what_rasterio_samples(real_data):
         ("MCD12C1_2019_v006_igbp_0p05_epsg4326.tif", "igbp"),
     ):
         path = real_data / "descriptors" / name
-        descriptor = Descriptor.of(path, legend=legend)
+        descriptor = described(path, legend=legend)
         with rasterio.open(path) as source:
             points = zip(lon_deg, lat_deg, strict=True)
-            expected = [descriptor.table[v[0]] for v in source.sample(points)]
+            expected = [descriptor.classes.table[v[0]] for v in source.sample(points)]
         assert descriptor.codes_at(lon_deg, lat_deg).tolist() == expected
 
 
