@@ -68,6 +68,33 @@ class BBox:
         inside: NDArray[np.bool_] = in_lon & (lat_deg >= self.south) & (lat_deg <= self.north)
         return inside
 
+    def touches_boxes(
+        self,
+        west: NDArray[np.float64],
+        south: NDArray[np.float64],
+        east: NDArray[np.float64],
+        north: NDArray[np.float64],
+    ) -> NDArray[np.bool_]:
+        """Say of [n] boxes, degrees, whether they share more than an edge with this one.
+
+        Their east may lie beyond 180: over the antimeridian. A box without width or height
+        touches those that own the line or point: a box owns its western and southern edges.
+        """
+        own_east = self.east + 360 if self.west > self.east else self.east
+        in_lon = [_overlap(self.west, own_east, west + by, east + by) for by in (-360, 0, 360)]
+        touches: NDArray[np.bool_] = (in_lon[0] | in_lon[1] | in_lon[2]) & _overlap(
+            self.south, self.north, south, north
+        )
+        return touches
+
     def as_list(self) -> list[float]:
         """Give the four edges, west first, for a provenance record."""
         return [self.west, self.south, self.east, self.north]
+
+
+def _overlap(
+    low: float, high: float, lows: NDArray[np.float64], highs: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    if low == high:
+        return (lows <= low) & (low < highs)
+    return (lows < high) & (low < highs)

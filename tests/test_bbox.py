@@ -29,6 +29,27 @@ def test_the_whole_globe_holds_everything():
     assert inside("-180,-90,180,90", (180, 90), (-180, -90), (0, 0)) == [True, True, True]
 
 
+def touched(text, *boxes_deg):
+    edges = np.array(boxes_deg, dtype=float).T
+    return BBox.parse(text).touches_boxes(*edges).tolist()
+
+
+def test_a_box_touches_boxes_that_share_area_and_none_that_share_an_edge():
+    boxes = [(2, 1, 3, 2), (-1, -1, 1, 1), (-5, -5, 5, 5), (1, 1, 2, 2), (2, 2, 4, 3), (2, 5, 4, 6)]
+    assert touched("1,1,3,2", *boxes) == [True, False, True, True, False, False]
+
+
+def test_a_box_over_the_antimeridian_touches_what_lies_on_both_sides_and_on_it():
+    boxes = [(179, 0, 180, 1), (-180, 0, -179, 1), (179.9, 0, 180.1, 1), (0, 0, 1, 1)]
+    assert touched("175,0,-175,1", *boxes) == [True, True, True, False]
+    assert touched("-180,0,-179.95,1", *boxes) == [False, True, True, False]
+
+
+def test_a_point_touches_the_box_that_owns_it():
+    boxes = [(0, 0, 1, 1), (1, 0, 2, 1), (0, 1, 1, 2), (1, 1, 2, 2)]
+    assert touched("1,1,1,1", *boxes) == [False, False, False, True]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [("1,2,3", "is no box"), ("a,b,c,d", "is no box"), ("", "is no box"),

@@ -1,0 +1,106 @@
+"""Polygons of any coordinate system as one area in degrees, cut at the antimeridian."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minortom.errors import InputError
+
+_STEP_M = 10_000.0
+"""Straight edges of a projected polygon are curves in degrees: followed in such steps."""
+_HAIR_DEG = 1e-6
+"""So far beyond 180 or 90 is rounding."""
+_TURNS = (-360.0, 0.0, 360.0)
+
+Shapes = NDArray[np.object_]
+"""[n] shapely geometries."""
+
+
+def to_lonlat(polygons: Shapes, crs: Any, *, name: str) -> Any:  # noqa: ANN401 - pyproj and shapely have no types
+    """Join [n] polygons into one area: longitudes from -180 to 180, latitudes from -90 to 90.
+
+    Degrees are taken as they are, but for the datum. A polygon in a projected system is
+    followed over the antimeridian and round a pole.
+
+    Raises:
+        InputError: If a coordinate is out of range, or has no place on the globe; ``name`` is
+            what the message calls the polygons.
+    """
+    import shapely
+
+    if crs.is_geographic:
+        _require_degrees(polygons, name)
+        area = shapely.union_all(shapely.make_valid(_transformed(polygons, crs, name)))
+    else:
+        step = _STEP_M / crs.axis_info[0].unit_conversion_factor
+        parts = shapely.get_parts(shapely.make_valid(polygons))
+        parts = parts[shapely.get_dimensions(parts) == 2]  # make_valid may leave lines behind
+        parts = shapely.get_parts(parts)
+        followed = _transformed(shapely.segmentize(parts, step), crs, name)
+        area = shapely.union_all([_unwound(polygon) for polygon in followed])
+    return _polygons_of(shapely.intersection(area, shapely.box(-180, -90, 180, 90)))
+
+
+def _polygons_of(shape: Any) -> Any:  # noqa: ANN401 - shapely has no types
+    """Drop the points and lines that mending and cutting leave behind."""
+    import shapely
+
+    parts = shapely.get_parts([shape])
+    return shapely.union_all(parts[shapely.get_dimensions(parts) == 2])
+
+
+def _require_degrees(polygons: Shapes, name: str) -> None:
+    import shapely
+
+    degrees = shapely.get_coordinates(polygons)
+    for axis, (word, limit) in enumerate((("longitude", 180), ("latitude", 90))):
+        bad = degrees[~(np.abs(degrees[:, axis]) <= limit + _HAIR_DEG), axis]
+        if len(bad):
+            raise InputError(
+                f"{name} has the {word} {bad[0]:g}; wanted degrees from -{limit} to {limit}"
+                + (", cut in two at the antimeridian" if axis == 0 else "")
+            )
+
+
+def _transformed(polygons: Shapes, crs: Any, name: str) -> Shapes:  # noqa: ANN401 - pyproj has no types
+    import shapely
+    from pyproj import CRS, Transformer
+
+    if crs.equals(CRS.from_epsg(4326), ignore_axis_order=True):
+        return polygons
+    to_wgs84 = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    moved: Shapes = shapely.transform(
+        polygons, lambda xy: np.stack(to_wgs84.transform(*xy.T), axis=-1)
+    )
+    if not np.isfinite(shapely.get_coordinates(moved)).all():
+        raise InputError(
+            f"{name} has coordinates that {crs.name} gives no place on the globe; correct its "
+            "coordinate system"
+        )
+    return moved
+
+
+def _unwound(polygon: Any) -> Any:  # noqa: ANN401 - shapely has no types
+    """Put each vertex beside the one before it, then each part where it belongs."""
+    import shapely
+
+    rings = [
+        _ring_area(shapely.get_coordinates(ring)) for ring in (polygon.exterior, *polygon.interiors)
+    ]
+    return shapely.difference(rings[0], shapely.union_all(rings[1:]))
+
+
+def _ring_area(lonlat_deg: NDArray[np.float64]) -> Any:  # noqa: ANN401 - shapely has no types
+    """Give what a closed ring [m, 2] of short edges encloses, cut at the antimeridian."""
+    import shapely
+
+    lon_deg = np.unwrap(lonlat_deg[:, 0], period=360)
+    ring = np.stack([lon_deg, lonlat_deg[:, 1]], axis=-1)
+    if abs(lon_deg[-1] - lon_deg[0]) > 180:  # once round: it encloses the pole
+        pole_deg = np.copysign(90, lonlat_deg[:, 1].mean())
+        ring = np.concatenate([ring, [[lon_deg[-1], pole_deg], [lon_deg[0], pole_deg]]])
+    area = shapely.make_valid(shapely.polygons(ring))
+    globe = shapely.box(-180, -90, 180, 90)
+    turned = [shapely.transform(area, lambda xy, by=by: xy + np.array((by, 0))) for by in _TURNS]
+    return shapely.union_all([shapely.intersection(part, globe) for part in turned])
