@@ -1,6 +1,6 @@
-"""GeoParquet tables of points: written and read with pyarrow alone.
+"""GeoParquet tables of points or polygons: written and read with pyarrow alone.
 
-One row a point, EPSG:4326 (longitude, latitude order: OGC:CRS84), geometry as WKB:
+One row a geometry, EPSG:4326 (longitude, latitude order: OGC:CRS84), geometry as WKB:
 https://geoparquet.org/releases/v1.1.0/. Opens in DuckDB, geopandas and QGIS.
 """
 
@@ -51,14 +51,41 @@ def write_points(
         more: Further metadata of the file, by key.
     """
     lon_deg, lat_deg = table["lon"].to_numpy(), table["lat"].to_numpy()
-    table = table.append_column(GEOMETRY, points_wkb(lon_deg, lat_deg))
     box = (
         [float(v) for a in (np.min, np.max) for v in (a(lon_deg), a(lat_deg))] if len(table) else []
     )
     column = {"encoding": "WKB", "geometry_types": ["Point"], **({"bbox": box} if box else {})}
+    metadata = {KEY: provenance.to_json(), **(more or {})}
+    _write(table, points_wkb(lon_deg, lat_deg), column, out, metadata)
+
+
+def write_polygons(
+    table: pa.Table, polygons: NDArray[np.object_], out: Path, provenance: Provenance
+) -> None:
+    """Write a table and its [n] shapely polygons, degrees, as ``write_points`` does points.
+
+    A polygon at the antimeridian is in two parts, so that the file's box spans the globe.
+    """
+    import shapely
+
+    box = [float(v) for v in shapely.total_bounds(polygons)]
+    kinds = sorted(set(shapely.get_type_id(polygons).tolist()))
+    names = [{3: "Polygon", 6: "MultiPolygon"}[kind] for kind in kinds]
+    column = {"encoding": "WKB", "geometry_types": names, "bbox": box}
+    wkb = pa.array(shapely.to_wkb(polygons), pa.binary())
+    _write(table, wkb, column, out, {KEY: provenance.to_json()})
+
+
+def _write(
+    table: pa.Table,
+    wkb: pa.Array,
+    column: Mapping[str, object],
+    out: Path,
+    metadata: Mapping[str, str],
+) -> None:
     geo = {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
-    metadata = {"geo": json.dumps(geo), KEY: provenance.to_json(), **(more or {})}
-    table = table.replace_schema_metadata(metadata)
+    table = table.append_column(GEOMETRY, wkb)
+    table = table.replace_schema_metadata({"geo": json.dumps(geo), **metadata})
     with whole_file(out) as temporary:
         pq.write_table(table, temporary, compression="zstd", row_group_size=128 * 1024)
 

@@ -5,6 +5,7 @@ Two areas overlap where they share more than an edge or a corner.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from minortom.errors import InputError
 from minortom.lonlat_polygons import to_lonlat
+from minortom.provenance import sha256_of
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -36,6 +38,8 @@ class Region:
     """What messages call it: the file."""
     area: Any
     """A shapely polygon or multipolygon, degrees, longitudes from -180 to 180."""
+    sha256: str
+    """Of the file, for a provenance record; of a shapefile, with its coordinate system."""
     _blocks: NDArray[np.int8] = field(init=False, repr=False)
     """[180, 360] of each square degree, from -90 and -180: inside, outside, or mixed."""
 
@@ -74,7 +78,7 @@ class Region:
         area = to_lonlat(shapely.force_2d(shapes.to_numpy()), frame.crs, name=str(path))
         if not area.area > 0:
             raise InputError(f"{path} holds polygons without area; {_WANTED}")
-        return cls(name=str(path), area=area)
+        return cls(name=str(path), area=area, sha256=_hash(path))
 
     def touches(self, cells: Cells) -> BoolArray:
         """Say of [n] cells whether their boxes of degrees overlap the area."""
@@ -171,3 +175,10 @@ def _read(path: Path) -> GeoDataFrame:
     except (RuntimeError, ValueError, OSError, pa.ArrowException) as error:
         found = " ".join(str(error).split())[:200]
         raise InputError(f"cannot read the region {path} ({found}); {_WANTED}") from None
+
+
+def _hash(path: Path) -> str:
+    beside = path.with_suffix(".prj")
+    if path.suffix.lower() != ".shp" or not beside.exists():
+        return sha256_of(path)
+    return hashlib.sha256(f"{sha256_of(path)} {sha256_of(beside)}".encode()).hexdigest()

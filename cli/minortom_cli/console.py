@@ -6,11 +6,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from minortom.errors import MinorTomError
+from minortom.bbox import BBox
+from minortom.errors import InputError, MinorTomError
 from minortom_cli.interrupts import unwinding
 
 # Before torch loads: OpenMP threads that spin while they wait for each other slow a training
@@ -33,6 +35,27 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output 
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes or threads to use; all cores by default.")
+]
+
+
+def parse_bbox(text: str) -> BBox:
+    """Read ``--bbox``; what is no box is wrong usage."""
+    try:
+        return BBox.parse(text)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+Box = Annotated[
+    BBox | None,
+    typer.Option(
+        "--bbox", parser=parse_bbox, metavar="W,S,E,N",
+        help="A box in degrees; W > E: across the antimeridian.",
+    ),
+]  # fmt: skip
+RegionFile = Annotated[
+    Path | None,
+    typer.Option("--region", help="Polygons in any vector file, such as GeoJSON, in any CRS."),
 ]
 Engine = Annotated[
     Literal["local", "dask"],
@@ -116,9 +139,14 @@ def emit(result: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, as_json: bo
         for name in result[0] if result else ():
             table.add_column(name, justify="right" if _is_number(result[0][name]) else "left")
         for row in result:
-            table.add_row(*(_shown(value) for value in row.values()))
+            table.add_row(*(_shown(row.get(name)) for name in result[0]))
     width = None if sys.stdout.isatty() else 120
     Console(width=width, highlight=False, markup=False).print(table)
+
+
+def emit_lines(lines: Sequence[str], *, as_json: bool) -> None:
+    """Print a list on stdout: one a line, for other programs to read, or as JSON."""
+    typer.echo(json.dumps(lines, indent=2, ensure_ascii=False) if as_json else "\n".join(lines))
 
 
 def _is_number(value: object) -> bool:
