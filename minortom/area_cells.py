@@ -10,7 +10,7 @@ from minortom.bbox import BBox
 from minortom.cell_tables import csv_bytes, is_parquet, write_bytes
 from minortom.errors import InputError
 from minortom.footprints import cell_polygons
-from minortom.geoparquet import write_polygons
+from minortom.geoparquet import write_geometries
 from minortom.grid import N_ROWS, Cells, whole_grid
 from minortom.outputs import is_up_to_date, now, status, write_run_record
 from minortom.provenance import Provenance
@@ -86,7 +86,7 @@ def write_cells_of_area(
     if is_parquet(out):
         there = is_up_to_date(out, provenance, inputs=inputs, overwrite=overwrite)
         if not there:
-            write_polygons(_table(cells), cell_polygons(cells), out, provenance)
+            _write_outlines(cells, out, provenance)
     else:
         text = "\n".join([*cells.names().tolist(), ""]).encode()
         content = csv_bytes(_table(cells)) if out.suffix.lower() == ".csv" else text
@@ -107,6 +107,16 @@ def _rows_of(region: Region | None, bbox: BBox | None) -> Cells:
     first, last = np.floor(np.array([south_deg, north_deg]) * N_ROWS / 180)
     start, stop = np.searchsorted(grid.row, [first - 1, last + 2])
     return Cells(row=grid.row[start:stop], col=grid.col[start:stop])
+
+
+def _write_outlines(cells: Cells, out: Path, provenance: Provenance) -> None:
+    import shapely
+
+    polygons = cell_polygons(cells)
+    wkb = pa.array(shapely.to_wkb(polygons), pa.binary())
+    kinds = ["Polygon", "MultiPolygon"]  # in two parts at the antimeridian
+    box_deg = shapely.total_bounds(polygons).tolist()
+    write_geometries(_table(cells), wkb, out, provenance, kinds=kinds, box_deg=box_deg)
 
 
 def _table(cells: Cells) -> pa.Table:

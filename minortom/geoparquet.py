@@ -54,38 +54,36 @@ def write_points(
     box = (
         [float(v) for a in (np.min, np.max) for v in (a(lon_deg), a(lat_deg))] if len(table) else []
     )
-    column = {"encoding": "WKB", "geometry_types": ["Point"], **({"bbox": box} if box else {})}
-    metadata = {KEY: provenance.to_json(), **(more or {})}
-    _write(table, points_wkb(lon_deg, lat_deg), column, out, metadata)
+    wkb = points_wkb(lon_deg, lat_deg)
+    write_geometries(table, wkb, out, provenance, kinds=["Point"], box_deg=box, more=more)
 
 
-def write_polygons(
-    table: pa.Table, polygons: NDArray[np.object_], out: Path, provenance: Provenance
-) -> None:
-    """Write a table and its [n] shapely polygons, degrees, as ``write_points`` does points.
-
-    A polygon at the antimeridian is in two parts, so that the file's box spans the globe.
-    """
-    import shapely
-
-    box = [float(v) for v in shapely.total_bounds(polygons)]
-    kinds = sorted(set(shapely.get_type_id(polygons).tolist()))
-    names = [{3: "Polygon", 6: "MultiPolygon"}[kind] for kind in kinds]
-    column = {"encoding": "WKB", "geometry_types": names, "bbox": box}
-    wkb = pa.array(shapely.to_wkb(polygons), pa.binary())
-    _write(table, wkb, column, out, {KEY: provenance.to_json()})
-
-
-def _write(
+def write_geometries(
     table: pa.Table,
     wkb: pa.Array,
-    column: Mapping[str, object],
     out: Path,
-    metadata: Mapping[str, str],
+    provenance: Provenance,
+    *,
+    kinds: Sequence[str],
+    box_deg: Sequence[float],
+    more: Mapping[str, str] | None = None,
 ) -> None:
+    """Write a table and the geometry of each row, as ``write_points`` does.
+
+    Args:
+        table: One row a geometry.
+        wkb: [n] geometries, degrees, longitude first.
+        out: The file.
+        provenance: What the content depends on.
+        kinds: Which kinds of geometry there are, such as ``Polygon``.
+        box_deg: West, south, east and north of all; empty of an empty table.
+        more: Further metadata of the file, by key.
+    """
+    column: dict[str, object] = {"encoding": "WKB", "geometry_types": [*kinds]}
+    column |= {"bbox": [*box_deg]} if box_deg else {}
     geo = {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
-    table = table.append_column(GEOMETRY, wkb)
-    table = table.replace_schema_metadata({"geo": json.dumps(geo), **metadata})
+    metadata = {"geo": json.dumps(geo), KEY: provenance.to_json(), **(more or {})}
+    table = table.append_column(GEOMETRY, wkb).replace_schema_metadata(metadata)
     with whole_file(out) as temporary:
         pq.write_table(table, temporary, compression="zstd", row_group_size=128 * 1024)
 
