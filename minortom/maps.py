@@ -1,4 +1,4 @@
-"""Pictures of a selection: where its tiles are, and how far apart.
+"""Maps of a selection: where its tiles are.
 
 PNG as bytes; the same input gives the same bytes. Nothing here opens a window or keeps a
 global figure.
@@ -28,16 +28,18 @@ COLOURS = {
 }  # fmt: skip
 """One colour for each set, in every picture."""
 
-_LAND, _SHADE, _COAST, _INK = "#f3f2ee", "#dddad2", "#8d8a83", "#2b2b2b"
+_LAND, _SHADE, _COAST = "#f3f2ee", "#dddad2", "#8d8a83"
+INK = "#2b2b2b"
+"""Of text in pictures."""
 _DENSITY = LinearSegmentedColormap.from_list(  # light to dark on light land, no grey in it
     "density", ["#fde28a", "#f6a13c", "#d8443c", "#8c1d5a", "#2d0b45"]
 )
 _DPI = 180
-_WIDTH_IN = 8.0
+_PANEL_IN = 7.5
 
 
 def density_map(panels: Mapping[str, Points], *, annotated: Points) -> bytes:
-    """Draw the tiles in each 1° x 1° square, one map a panel below each other (as in Fig. 3).
+    """Draw the tiles in each 1° x 1° square, one map a panel side by side (as in Fig. 3).
 
     Args:
         panels: Title -> its tiles.
@@ -48,12 +50,12 @@ def density_map(panels: Mapping[str, Points], *, annotated: Points) -> bytes:
     """
     counts = {title: density(*points) for title, points in panels.items()}
     candidates = np.ma.masked_equal(density(*annotated) > 0, False)
-    west, south, east, north = _extent(*annotated)
+    west, south, east, north = extent(*annotated)
     top = max(2, *(int(count.max()) for count in counts.values()))
-    map_in = (_WIDTH_IN - 0.6) * (north - south) / (east - west)
-    height_in = len(panels) * (map_in + 0.42) + 0.72
-    figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=_DPI, layout="constrained")
-    axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
+    map_in = min((_PANEL_IN - 0.4) * (north - south) / (east - west), 2 * _PANEL_IN)
+    size = (len(panels) * _PANEL_IN, map_in + 1.1)
+    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     land = on_earth(*annotated)
     for ax, (title, count) in zip(axes, counts.items(), strict=True):
         draw_background(ax, land=land)
@@ -63,61 +65,16 @@ def density_map(panels: Mapping[str, Points], *, annotated: Points) -> bytes:
             np.ma.masked_equal(count, 0), cmap=_DENSITY, norm=LogNorm(1, top), zorder=3, **squares
         )
         ax.set(xlim=(west, east), ylim=(south, north), aspect="equal")
-        ax.set_title(title, loc="left", fontsize=10, color=_INK)
+        ax.set_title(title, loc="left", fontsize=11, color=INK)
         _degrees(ax)
     bar = figure.colorbar(
-        picture, ax=axes.tolist(), location="bottom", aspect=60, shrink=0.6, pad=0.02
+        picture, ax=axes.tolist(), location="bottom", aspect=60, shrink=0.5, pad=0.02
     )
     ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200) if tick <= top]
     bar.set_ticks(ticks, labels=[str(tick) for tick in ticks], minor=False)
     bar.ax.minorticks_off()
-    bar.set_label("tiles in a square of 1° × 1°", fontsize=9, color=_INK)
-    bar.ax.tick_params(labelsize=8, colors=_INK)
-    return png(figure)
-
-
-def strata_chart(available: IntArray, chosen: IntArray) -> bytes:
-    """Draw the tiles that each stratum has and those chosen of it, largest stratum first.
-
-    Args:
-        available: [S] tiles a stratum.
-        chosen: [S] tiles chosen of it.
-    """
-    order = np.argsort(-available, kind="stable")
-    rank = np.arange(1, len(order) + 1)
-    figure = Figure(figsize=(_WIDTH_IN, 3.4), dpi=_DPI, layout="constrained")
-    ax = figure.subplots()
-    ax.bar(rank, available[order], width=1, color="#d5d8da", label="annotated")
-    ax.bar(rank, chosen[order], width=1, color=COLOURS["selection"], label="selected")
-    ax.set(yscale="log", xlim=(0.5, len(rank) + 0.5), ylim=(0.7, available.max() * 1.6))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    ax.set_xlabel("stratum, by size", fontsize=9)
-    ax.set_ylabel("tiles", fontsize=9)
-    ax.legend(frameon=False, fontsize=9, loc="upper right")
-    _plain(ax)
-    return png(figure)
-
-
-def distance_chart(distances_km: Mapping[str, FloatArray]) -> bytes:
-    """Draw, for each set, the share of tiles whose nearest other tile is within a distance.
-
-    Args:
-        distances_km: Name of the set (as in ``COLOURS``) -> [n] distances.
-    """
-    figure = Figure(figsize=(_WIDTH_IN, 3.4), dpi=_DPI, layout="constrained")
-    ax = figure.subplots()
-    for name, values in distances_km.items():
-        ordered = np.sort(values)
-        share = np.arange(1, len(ordered) + 1) / len(ordered) * 100
-        some = np.unique(np.linspace(0, len(ordered) - 1, 2000).astype(np.int64))
-        ax.step(ordered[some], share[some], where="post", color=COLOURS[name], lw=2, label=name)
-        ax.axvline(values.mean(), color=COLOURS[name], lw=1, ls=":")
-    longest = max(float(np.quantile(values, 0.995)) for values in distances_km.values())
-    ax.set(xlim=(0, max(longest, 1.0)), ylim=(0, 101))
-    ax.set_xlabel("distance to the nearest other tile of the set, km (dotted: mean)", fontsize=9)
-    ax.set_ylabel("share of tiles, %", fontsize=9)
-    ax.legend(frameon=False, fontsize=9, loc="lower right")
-    _plain(ax)
+    bar.set_label("tiles in a square of 1° × 1°", fontsize=10, color=INK)
+    bar.ax.tick_params(labelsize=9, colors=INK)
     return png(figure)
 
 
@@ -170,8 +127,8 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _extent(lon: FloatArray, lat: FloatArray) -> tuple[float, float, float, float]:
-    """Give west, south, east, north with a margin; the whole globe's width where nearly so."""
+def extent(lon: FloatArray, lat: FloatArray) -> tuple[float, float, float, float]:
+    """Give west, south, east, north of points with a margin; the globe's width where nearly so."""
     west, east = max(float(lon.min()) - 3, -180.0), min(float(lon.max()) + 3, 180.0)
     south, north = max(float(lat.min()) - 3, -90.0), min(float(lat.max()) + 3, 90.0)
     if east - west > 250:
@@ -197,11 +154,3 @@ def _degrees(ax: Axes) -> None:
 
 def _degree(value: float, positive: str, negative: str) -> str:
     return f"{abs(value):.0f}°{positive if value > 0 else negative if value < 0 else ''}"
-
-
-def _plain(ax: Axes) -> None:
-    ax.grid(axis="y", color="#e6e6e6", lw=0.8)
-    ax.set_axisbelow(True)
-    ax.tick_params(labelsize=8, colors=_INK)
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)

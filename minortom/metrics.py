@@ -133,10 +133,14 @@ def count(
 
     ``annotated`` has ``climate`` and ``landcover`` too.
     """
-    mask = selected_mask(annotated, selected)
-    tiles = Tiles.of_table(annotated)
+    tiles, mask = Tiles.of_table(annotated), selected_mask(annotated, selected)
+    return count_tiles(annotated, tiles, mask, wanted_of(tiles, mask, per_stratum))
+
+
+def count_tiles(annotated: pa.Table, tiles: Tiles, mask: BoolArray, wanted: IntArray) -> Counts:
+    """Do what :func:`count` does for tiles at hand; see :func:`measure_tiles`."""
     held = np.bincount(tiles.strata.codes[mask], minlength=len(tiles.strata))
-    filled = held[held > 0.9 * wanted_of(tiles, mask, per_stratum)]
+    filled = held[held > 0.9 * wanted]
     some = annotated.select(["climate", "landcover"]).filter(pa.array(mask))
     by_class = []
     for name in ("climate", "landcover"):

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from minortom.errors import InputError, OutputExistsError
-from minortom.provenance import KEY, Provenance, licences_in, run_record
+from minortom.provenance import KEY, Provenance, licences_in, run_record, sha256_of
 
 
 def is_up_to_date(
@@ -192,8 +192,12 @@ def write_json(out: Path, value: object) -> None:
 
 
 def write_run_record(out: Path, started: datetime, **more: object) -> None:
-    """Write ``<out>.run.json``: how this result came about, apart from its content."""
-    write_json(out.with_name(f"{out.name}.run.json"), {**run_record(started), **more})
+    """Write ``<out>.run.json``: how this result came about, apart from its content.
+
+    The SHA-256 in it says which file it is about, for a file may be replaced by another.
+    """
+    of_file = {"sha256": sha256_of(out)} if out.is_file() else {}
+    write_json(out.with_name(f"{out.name}.run.json"), {**run_record(started), **of_file, **more})
 
 
 def now() -> datetime:

@@ -1,15 +1,13 @@
 """The tables of a report: the paper's Table II, strata by class, strata that are not full."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from minortom.metrics import Counts, Metrics
-from minortom.strata import Strata
+from minortom.compare import Compared
 
 IntArray = NDArray[np.int64]
 
@@ -39,28 +37,33 @@ class Row:
     """The paper's full set, random draw and selection; dashes where it gives none."""
 
 
-def table_of_sets(
-    metrics: Mapping[str, Metrics], counts: Mapping[str, Counts], *, per_stratum: int
-) -> list[Row]:
-    """Lay out the paper's Table II and what it leaves out, one column a set."""
-    m, c = list(metrics.values()), list(counts.values())
+def table_of_sets(compared: Compared) -> list[Row]:
+    """Lay out the paper's Table II and what it leaves out, one column a set.
+
+    Of random draws the mean is given, and after ± the standard deviation between them.
+    """
+    m, c, wanted = list(compared.metrics.values()), list(compared.counts.values()), compared.wanted
+    alike = wanted.min() == wanted.max()
+    filled = _number(0.9 * int(wanted[0])) if alike else "90 % of what was wanted"
     lines = [
         ("Tiles", "", [_number(x.tiles) for x in m]),
         ("Tiles a climate zone", "mean over zones in the set",
          [_number(x.climate_mean) for x in c]),
         ("Tiles a land-cover class", "mean over classes in the set",
          [_number(x.landcover_mean) for x in c]),
-        ("Tiles a combination", f"over strata with more than {_number(0.9 * per_stratum)}",
+        ("Tiles a combination", f"over strata with more than {filled}",
          [f"{_number(x.stratum_mean)} σ {_number(x.stratum_sd)}" for x in c]),
-        ("Average distance", "between any two tiles", [_km(x.pairwise_km) for x in m]),
+        ("Average distance", "between any two tiles", _measured(compared, "pairwise_km")),
         ("Distance to the nearest tile", "mean over tiles, the paper's “min. distance”",
-         [_km(x.nn_km) for x in m]),
+         _measured(compared, "nn_km")),
         ("Distance within a stratum", "between any two of its tiles; mean over large strata",
-         [_km(x.within_km) for x in m]),
+         _measured(compared, "within_km")),
         ("Distance to a chosen tile", "from any tile of a large stratum, within that stratum",
-         [_km(x.cover_km) for x in m]),
+         _measured(compared, "cover_km")),
         ("Spatial imbalance", "Voronoi balance of Stevens and Olsen; 0 is perfect",
-         [_number(x.balance, 2) for x in m]),
+         _measured(compared, "balance")),
+        ("Strata that are not full", "fewer tiles in the set than wanted",
+         [_number(x.underfull) for x in m]),
     ]  # fmt: skip
     dashes = ("–", "–", "–")
     return [
@@ -89,8 +92,8 @@ class Grid:
 
 def grid_of_strata(annotated: pa.Table, mask: NDArray[np.bool_]) -> Grid:
     """Count annotated and chosen tiles by climate and land cover, classes in order of code."""
-    climates, zone = _classes(annotated, "climate")
-    covers, cover = _classes(annotated, "landcover")
+    climates, zone = classes_of(annotated, "climate")
+    covers, cover = classes_of(annotated, "landcover")
     index, shape = zone * len(covers) + cover, (len(climates), len(covers))
     size = len(climates) * len(covers)
     available = np.bincount(index, minlength=size).reshape(shape)
@@ -110,17 +113,30 @@ def grid_of_strata(annotated: pa.Table, mask: NDArray[np.bool_]) -> Grid:
     return Grid(columns=tuple(covers), rows=tuple(rows))
 
 
-def strata_below(strata: Strata, chosen: IntArray, per_stratum: int) -> list[tuple[str, int, int]]:
-    """Name the strata with fewer chosen tiles than wanted: name, chosen, available."""
+@dataclass(frozen=True, kw_only=True)
+class Below:
+    """A stratum with fewer tiles than wanted of it."""
+
+    name: str
+    chosen: int
+    wanted: int
+    available: int
+
+
+def strata_below(compared: Compared) -> list[Below]:
+    """Name the strata of which the selection has fewer tiles than wanted, fullest first."""
+    strata = compared.tiles.strata
     found = [
-        (name, int(held), int(size))
-        for name, held, size in zip(strata.names, chosen, strata.sizes, strict=True)
-        if held < per_stratum
+        Below(name=name, chosen=int(held), wanted=int(wanted), available=int(size))
+        for name, held, wanted, size in zip(
+            strata.names, compared.held, compared.wanted, strata.sizes, strict=True
+        )
+        if held < wanted
     ]
-    return sorted(found, key=lambda row: (-row[1], row[0]))
+    return sorted(found, key=lambda row: (-row.chosen, row.name))
 
 
-def _classes(annotated: pa.Table, name: str) -> tuple[list[str], IntArray]:
+def classes_of(annotated: pa.Table, name: str) -> tuple[list[str], IntArray]:
     """Give the classes of a column by ascending code, and each row's position among them."""
     column = annotated[name].cast(pa.string()).combine_chunks().dictionary_encode()
     codes = annotated[f"{name}_code"].to_numpy()
@@ -137,7 +153,14 @@ def _number(value: float, digits: int = 0) -> str:
     return "–" if math.isnan(value) else f"{value:,.{digits}f}"
 
 
-def _km(value: float) -> str:
-    if math.isnan(value):
-        return "–"
-    return f"{value:,.1f} km" if value < 100 else f"{value:,.0f} km"
+def _measured(compared: Compared, name: str) -> list[str]:
+    """Show a measure of each set; of random draws with its spread."""
+    shown = []
+    for of, metrics in compared.metrics.items():
+        value = getattr(metrics, name)
+        digits = 3 if name == "balance" else 1 if value < 100 else 0
+        text = _number(value, digits)
+        if of == "random" and not math.isnan(compared.draws.sd[name]):
+            text += f" ± {_number(compared.draws.sd[name], digits)}"
+        shown.append(text + (" km" if name.endswith("_km") and not math.isnan(value) else ""))
+    return shown

@@ -4,8 +4,9 @@ import numpy as np
 import pyarrow as pa
 from test_report import annotated_table
 
-from minortom.report import compare
+from minortom.compare import compare
 from minortom.report_tables import grid_of_strata, table_of_sets
+from minortom.strata import Tiles
 
 
 def test_table_ii_follows_from_counting_by_hand():
@@ -18,8 +19,8 @@ def test_table_ii_follows_from_counting_by_hand():
     table = table.set_column(3, "climate", pa.array(["Cfa"] * 6 + ["Dfc"] * 2))
     table = table.set_column(4, "landcover", pa.array(["tree_cover"] * 8))
     chosen = np.array([1, 1, 1, 0, 0, 0, 1, 1], bool)
-    found = compare(table, chosen, per_stratum=3)
-    lines = {r.label: r.values for r in table_of_sets(found.metrics, found.counts, per_stratum=3)}
+    found = compare(table, Tiles.of_table(table), chosen, wanted=np.array([3, 3]), draws=2)
+    lines = {r.label: r.values for r in table_of_sets(found)}
 
     assert lines["Tiles"] == ("8", "5", "5", "5")
     assert lines["Tiles a climate zone"] == ("4", "2", "2", "2")  # 5 tiles / 2 zones, to even
