@@ -32,3 +32,7 @@ class RemoteError(MinorTomError):
         """Keep the HTTP status that the server answered with, where it answered."""
         super().__init__(message)
         self.status = status
+
+
+class RemoteMissingError(RemoteError):
+    """The same where the server says that there is no such file."""

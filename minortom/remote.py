@@ -6,14 +6,13 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit, urlunsplit
 
-from minortom.errors import RemoteError
+from minortom.errors import RemoteError, RemoteMissingError
 from minortom.outputs import whole_file
 from minortom.progress import OnProgress, ignore_progress
 
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
     import requests
 
 _SCHEMES = ("http://", "https://", "hf://")
-_BLOCK_BYTES = 1 << 16  # at most so much of what came before a cut is asked for again
+BLOCK_BYTES = 1 << 16  # at most so much of what came before a cut is asked for again
+_MISSING = (404, 410)
 _TRY_LATER = "wait some minutes, then run the same command again"
 
 
@@ -101,9 +101,8 @@ def download(url: str, to: Path, *, on_progress: OnProgress = ignore_progress) -
         fetch_into(session, url, file, on_progress=on_progress)
 
 
-@contextmanager
-def open_session() -> Iterator["requests.Session"]:
-    """Give a session that asks again after a while where that helps, as ``PATIENCE`` says."""
+def open_session() -> "requests.Session":
+    """Give a session, to be closed, that asks again where that helps, as ``PATIENCE`` says."""
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
@@ -124,12 +123,12 @@ def open_session() -> Iterator["requests.Session"]:
         allowed_methods=("GET", "HEAD"),
         raise_on_status=False,
     )
-    with requests.Session() as session:
-        # What is packed on the way could not be gone on with.
-        session.headers["Accept-Encoding"] = "identity"
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(max_retries=policy))
-        yield session
+    session = requests.Session()
+    # What is packed on the way could not be gone on with.
+    session.headers["Accept-Encoding"] = "identity"
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=policy))
+    return session
 
 
 def answer(
@@ -138,6 +137,7 @@ def answer(
     *,
     headers: Mapping[str, str] | None = None,
     accepted: tuple[int, ...] = (200,),
+    by_mirror: bool = True,
 ) -> "requests.Response":
     """Ask for a URL, or its mirror; the body is still to be read, and the answer to be closed.
 
@@ -147,17 +147,17 @@ def answer(
     """
     import requests
 
+    asked = mirrored(url) if by_mirror else url
     try:
-        response = session.get(
-            mirrored(url), headers=headers, stream=True, timeout=PATIENCE.timeout_s
-        )
+        response = session.get(asked, headers=headers, stream=True, timeout=PATIENCE.timeout_s)
     except requests.RequestException as error:
-        raise RemoteError(f"{shown(url)}: {_about(error, mirrored(url))}") from None
-    if response.status_code in accepted:
+        raise RemoteError(f"{shown(url)}: {_about(error, asked)}") from None
+    status = response.status_code
+    if status in accepted:
         return response
     response.close()
-    status = response.status_code
-    raise RemoteError(f"{shown(url)}: {_about_status(status)}", status=status)
+    kind = RemoteMissingError if status in _MISSING else RemoteError
+    raise kind(f"{shown(url)}: {_about_status(status)}")
 
 
 def fetch_into(
@@ -190,7 +190,12 @@ def fetch_into(
         else:
             headers = {}
             _empty(file)
-    raise RemoteError(
+    raise broken_off(url)
+
+
+def broken_off(url: str) -> RemoteError:
+    """Say that every try ended before the bytes did."""
+    return RemoteError(
         f"{shown(url)}: the connection broke off {1 + PATIENCE.retries} times; {_TRY_LATER}"
     )
 
@@ -211,7 +216,7 @@ def _write_body(response: "requests.Response", file: BinaryIO, on_progress: OnPr
     length = response.headers.get("Content-Length")
     total = file.tell() + int(length) if length else 0
     try:
-        for block in response.iter_content(_BLOCK_BYTES):
+        for block in response.iter_content(BLOCK_BYTES):
             file.write(block)
             on_progress(file.tell(), total)
     except requests.RequestException:  # cut, or nothing came for too long
@@ -220,7 +225,7 @@ def _write_body(response: "requests.Response", file: BinaryIO, on_progress: OnPr
 
 
 def _about_status(status: int) -> str:
-    if status in (404, 410):
+    if status in _MISSING:
         return f"there is no such file (HTTP {status}); check the address"
     if status in (401, 403):
         return f"the server refuses access (HTTP {status}); check the address and your rights"

@@ -8,6 +8,8 @@ import pyarrow.parquet as pq
 from affine import Affine
 from rasterio.io import MemoryFile
 
+from minortom.archive import Archive
+
 S2_BANDS_10M = ("B02", "B03", "B04", "B08")
 S2_BANDS_20M = ("B05", "B06", "B07", "B8A", "B11", "B12")
 EPSG, WEST_M, NORTH_M = 32631, 500_000.0, 1_000_000.0
@@ -82,6 +84,21 @@ def write_archive(folder: Path, rows, *, rows_per_part=2) -> Path:
     fields = [pa.field(f.name, kinds.get(f.name, f.type)) for f in table.schema]
     pq.write_table(table.cast(pa.schema(fields)), folder / "metadata.parquet")
     return folder
+
+
+S2_BYTES = {name: name.encode() for name in
+            ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")}  # fmt: skip
+S1_BYTES = {"vv": b"vv", "vh": b"vh"}
+
+
+def open_pair(folder: Path, s2_rows, s1_rows):
+    """Write both archives, of the cell 1U_1R where a row names none, and open them."""
+    s2 = [{"grid_cell": "1U_1R", "bands": S2_BYTES, **row} for row in s2_rows]
+    s1 = [{"grid_cell": "1U_1R", "bands": S1_BYTES, **row} for row in s1_rows]
+    return (
+        Archive.open(write_archive(folder / "s2", s2), "s2"),
+        Archive.open(write_archive(folder / "s1", s1), "s1"),
+    )
 
 
 def write_selection(path: Path, cells, **columns) -> Path:

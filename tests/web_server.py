@@ -2,7 +2,8 @@
 
 A file ``folder/a/b`` is served as ``/a/b``, with ETag, HEAD and ranges. A folder
 ``folder/datasets/OWNER/NAME`` is a data set of the hub as well: its files are served as
-``/datasets/OWNER/NAME/resolve/REVISION/…``, whatever the revision, for ``HF_ENDPOINT=server.url``.
+``/datasets/OWNER/NAME/resolve/REVISION/…``, whatever the revision, for ``HF_ENDPOINT=server.url``;
+a folder ``folder/models/OWNER/NAME`` is a model of the hub, without ``/datasets`` in its address.
 For ``MINORTOM_MIRROR=server.url``, put what is at ``https://HOST/PATH`` into ``folder/HOST/PATH``.
 """
 
@@ -18,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 """What every revision of every data set of the hub stands for."""
 
-_RESOLVE = re.compile(r"/datasets/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
+_RESOLVE = re.compile(r"/(datasets/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
 _INFO = re.compile(r"/api/datasets/([^/]+/[^/]+)(?:/revision/[^/]+)?")
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
@@ -87,10 +88,12 @@ class WebServer:
 
 
 @contextmanager
-def serving(folder: Path):
-    """Serve a folder on a free port of this machine."""
+def serving(folder: Path, *, handler: "type[Handler] | None" = None):
+    """Serve a folder on a free port of this machine; by another handler where it is to do more."""
     server = WebServer(folder=folder, url="")
-    handler = type("Handler", (_Handler,), {"server_state": server, "lock": threading.Lock()})
+    handler = type(
+        "Bound", (handler or Handler,), {"server_state": server, "lock": threading.Lock()}
+    )
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
         server.url = f"http://127.0.0.1:{httpd.server_address[1]}"
         thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
@@ -103,7 +106,7 @@ def serving(folder: Path):
             thread.join()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 30
     server_state: WebServer
@@ -157,9 +160,10 @@ class _Handler(BaseHTTPRequestHandler):
     def send_file(self, path, with_body, fault):
         state, headers = self.server_state, {}
         if found := _RESOLVE.fullmatch(path):
-            repo, _, name = found.groups()
-            path, headers = f"/datasets/{repo}/{name}", {"X-Repo-Commit": COMMIT}
-            if not (state.folder / "datasets" / repo).is_dir():
+            kind, repo, _, name = found.groups()
+            repo = f"{kind or 'models/'}{repo}"
+            path, headers = f"/{repo}/{name}", {"X-Repo-Commit": COMMIT}
+            if not (state.folder / repo).is_dir():
                 self.send(404, {"X-Error-Code": "RepoNotFound"}, b"", with_body)
                 return
         file = (state.folder / path.lstrip("/")).resolve()
