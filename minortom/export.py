@@ -2,14 +2,18 @@
 
 import json
 import shutil
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from minortom.archive import Archive, find_pairs
+from minortom.archive import Archive
 from minortom.errors import InputError
+from minortom.export_input import read_selection
 from minortom.export_job import ExportJob
 from minortom.export_options import DEFAULT_PATCH_PX, DEFAULT_SHARD_BYTES, Missing
-from minortom.export_plan import plan_tiles, read_selection, shards_of
+from minortom.export_plan import tiles_per_shard
+from minortom.export_products import pairs_of
+from minortom.export_reserves import ExportPlan
 from minortom.export_tile import Tally
 from minortom.outputs import (
     is_up_to_date,
@@ -21,6 +25,7 @@ from minortom.outputs import (
 )
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import Provenance, sha256_of
+from minortom.remote import is_url
 from minortom.shard_layout import ATTRIBUTION, DATASET_FILE, LICENCE, SampleSpec
 from minortom.unfinished import is_left_by, work_folder
 
@@ -38,7 +43,16 @@ class ExportSummary:
     """Patches a split."""
     cells_missing: int
     """Selected cells that an archive lacks."""
+    tiles_replaced: dict[str, int]
+    """Tiles that a reserve stands in for, by reason: ``missing``, ``unreadable`` or ``no valid
+    patch``. A reserve that is itself replaced counts too."""
     tally: Tally
+
+    @property
+    def tiles_not_replaced(self) -> int:
+        """Selected tiles that gave no patch and have no reserve, or none that is usable."""
+        unusable = self.tally.tiles_without_valid_patch + len(self.tally.tiles_unreadable)
+        return self.cells_missing + unusable - sum(self.tiles_replaced.values())
 
     def as_dict(self) -> dict[str, object]:
         """Give all of it, for printing."""
@@ -47,14 +61,16 @@ class ExportSummary:
             "out": str(self.out), "status": status(self.up_to_date),
             "patches": tally.pop("patches"),
             "splits": self.splits, "shards": self.shards, "megabytes": self.megabytes,
-            "tiles": tally.pop("tiles"), "cells_missing": self.cells_missing, **tally,
+            "tiles": tally.pop("tiles"), "cells_missing": self.cells_missing,
+            "tiles_replaced": self.tiles_replaced, "tiles_not_replaced": self.tiles_not_replaced,
+            **tally,
         }  # fmt: skip
 
 
 def export_selection(
     selection: Path,
-    s2: Path,
-    s1: Path,
+    s2: str | Path,
+    s1: str | Path,
     out: Path,
     *,
     missing: Missing = Missing.ERROR,
@@ -65,14 +81,19 @@ def export_selection(
     shard_bytes: int = DEFAULT_SHARD_BYTES,
     on_progress: OnProgress = ignore_progress,
 ) -> ExportSummary:
-    """Cut the selected tiles of a local archive into shards of patches.
+    """Cut the selected tiles of an archive into shards of patches.
+
+    Reserves stand in for tiles that turn out unusable: missing, unreadable, or without a valid
+    patch. Products that the selection names are used; else tiles are paired here.
 
     Args:
         selection: The output of ``minortom sample``.
-        s2: Folder of Sentinel-2's product, such as Core-S2L2A, in Major TOM's layout.
+        s2: Sentinel-2's product, such as Core-S2L2A, in Major TOM's layout: a folder or an address,
+            see ``Archive.open``.
         s1: The same for Sentinel-1, such as Core-S1RTC.
         out: Folder to make; ``<out>.run.json`` beside it tells how it came about.
-        missing: Whether selected cells that an archive lacks are an error or skipped.
+        missing: Whether selected cells that an archive lacks, and that no reserve replaces, are
+            an error or skipped.
         patch_px: Side of a patch in 10 m pixels, even.
         seed: Draws the order of patches, and the split where the selection has none.
         workers: Processes; all cores when None. Does not change the result.
@@ -83,6 +104,7 @@ def export_selection(
     Raises:
         InputError: If the selection or an option is none, or no patch is for training.
         ArchiveError: If an archive is none, lacks cells, or gives no valid patch.
+        RemoteError: If the network fails; the same call goes on from there.
         OutputExistsError: If ``out`` or ``<out>.partial`` was made from something else.
     """
     started, spec = now(), SampleSpec(patch_px=patch_px)
@@ -99,19 +121,19 @@ def export_selection(
         seed=seed,
         licences=(f"Major TOM Core: {LICENCE}, {ATTRIBUTION}", *stored_licences(selection)),
     )
-    there = is_up_to_date(
-        out, provenance, inputs=[selection, s2, s1], overwrite=overwrite, record=DATASET_FILE
-    )
+    inputs = [selection, *(Path(place) for place in (s2, s1) if not is_url(str(place)))]
+    there = is_up_to_date(out, provenance, inputs=inputs, overwrite=overwrite, record=DATASET_FILE)
     work = work_folder(out)
     if there and _is_whole(out):
         if is_left_by(work, provenance):  # stopped when all but tidying was done
             shutil.rmtree(work)
         return _summary(out, up_to_date=True)
-    pairs = find_pairs(*archives, chosen["grid_cell"].to_pylist())
-    tiles = plan_tiles(chosen, pairs, seed=seed, skip_missing=missing == Missing.SKIP)
+    plan = ExportPlan(
+        chosen, pairs_of(chosen, archives), seed=seed, skip_missing=missing == Missing.SKIP
+    )
     job = ExportJob(
         work=work, archives=archives, spec=spec, seed=seed, provenance=provenance,
-        tiles=tiles, shards=shards_of(tiles, spec, shard_bytes),
+        plan=plan, tiles_per_shard=tiles_per_shard(spec, shard_bytes),
     )  # fmt: skip
     with sole_writer(out):
         job.take_up(overwrite=overwrite)
@@ -122,8 +144,9 @@ def export_selection(
                 f"cannot write to {work}: {error.strerror or error}; "
                 "the same command goes on from there once that is mended"
             ) from None
-        job.finish(out, cells_missing=len(chosen) - len(tiles))
-    write_run_record(out, started, workers=workers, s2=str(s2), s1=str(s1))
+        job.finish(out)
+    places = {archive.sensor: archive.place for archive in archives}  # without what is secret
+    write_run_record(out, started, workers=workers, **places)
     return _summary(out, up_to_date=False)
 
 
@@ -137,6 +160,7 @@ def _summary(out: Path, *, up_to_date: bool) -> ExportSummary:
         megabytes=round(sum(entry["bytes"] for entry in record["shards"]) / 1e6, 1),
         splits=record["splits"],
         cells_missing=record["cells_missing"],
+        tiles_replaced=dict(Counter(entry["reason"] for entry in record.get("replaced", []))),
         tally=Tally(**record["export"]),
     )
 

@@ -2,13 +2,15 @@
 
 ``<out>.partial/`` keeps finished shards, and for each a receipt of what was counted while it
 was made. A shard is finished or not there, so that an interrupted export goes on with the
-next one and comes to the same bytes.
+next one and comes to the same bytes. Shards are numbered as they are made and get their full
+names at the end: only then is it known how many there are.
 """
 
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +18,8 @@ from minortom import unfinished
 from minortom.archive import Archive
 from minortom.engine import as_done, local_executor
 from minortom.errors import ArchiveError, InputError
-from minortom.export_plan import PlannedTile, windows_of
+from minortom.export_plan import PlannedTile, shards_of, windows_of
+from minortom.export_reserves import ExportPlan
 from minortom.export_tile import Tally, TileOutcome, append_mixed, export_tile
 from minortom.outputs import (
     replace_folder,
@@ -39,6 +42,8 @@ class Receipt:
     rows_by_split: dict[str, int]
     sums: BandSums
     tally: Tally
+    unusable: dict[str, str]
+    """Cells that gave no patch, and why, in a word or three."""
 
     def add_outcome(self, outcome: TileOutcome) -> None:
         """Count one tile."""
@@ -47,6 +52,9 @@ class Receipt:
         if outcome.num_patches:
             before = self.rows_by_split.get(outcome.tile.split, 0)
             self.rows_by_split[outcome.tile.split] = before + outcome.num_patches
+        else:
+            why = "unreadable" if outcome.patches is None else "no valid patch"
+            self.unusable[outcome.tile.cell] = why
 
     @classmethod
     def read(cls, path: Path) -> "Receipt":
@@ -56,10 +64,11 @@ class Receipt:
             rows_by_split=record["rows_by_split"],
             sums=BandSums(**record["sums"]),
             tally=Tally(**record["tally"]),
+            unusable=record["unusable"],
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class ExportJob:
     """The shards to make, and the folder in which they are made."""
 
@@ -68,13 +77,16 @@ class ExportJob:
     spec: SampleSpec
     seed: int
     provenance: Provenance
-    tiles: Sequence[PlannedTile]
-    shards: Sequence[range]
-    """Positions of each shard's tiles."""
+    plan: ExportPlan
+    tiles_per_shard: int
+    tiles: list[PlannedTile] = field(default_factory=list)
+    """Those of all rounds that are known."""
+    shards: list[range] = field(default_factory=list)
+    """Positions of each shard's tiles; no shard has tiles of two rounds."""
 
     def shard_path(self, number: int) -> Path:
         """Say where a shard lies until all are finished."""
-        return self.work / "shards" / shard_name(number, len(self.shards))
+        return self.work / "shards" / f"shard-{number:05d}.parquet"
 
     def receipt_path(self, number: int) -> Path:
         """Say where a shard's receipt lies; it is there when the shard is finished."""
@@ -92,10 +104,27 @@ class ExportJob:
         (self.work / "receipts").mkdir(exist_ok=True)
 
     def write_shards(self, workers: int | None, on_progress: OnProgress) -> None:
-        """Make the shards that are not finished yet, one after the other."""
+        """Make the shards that are not finished yet, one after the other, round by round."""
         for path in (self.work / "shards").glob(".*.tmp"):  # a killed process left it
             path.unlink()
-        numbers = [n for n in range(len(self.shards)) if not self.receipt_path(n).exists()]
+        tiles = self.plan.first_round
+        with local_executor(workers) as executor:
+            while tiles:
+                first_tile, first_shard = len(self.tiles), len(self.shards)
+                self.tiles += tiles
+                positions = range(first_tile, len(self.tiles))
+                self.shards += shards_of(positions, self.tiles_per_shard)
+                numbers = range(first_shard, len(self.shards))
+                self._write_round(numbers, executor, on_progress)
+                unusable: dict[str, str] = {}
+                for number in numbers:
+                    unusable |= Receipt.read(self.receipt_path(number)).unusable
+                tiles = self.plan.next_round(tiles, unusable)
+
+    def _write_round(
+        self, all_numbers: Iterable[int], executor: Executor, on_progress: OnProgress
+    ) -> None:
+        numbers = [number for number in all_numbers if not self.receipt_path(number).exists()]
         if not numbers:
             return
         windows = [window for n in numbers for window in windows_of(self.shards[n])]
@@ -103,15 +132,14 @@ class ExportJob:
         done = len(self.tiles) - len(positions)
         s2, s1 = self.archives
         task = partial(export_tile, s2=s2, s1=s1, spec=self.spec)
-        with local_executor(workers) as executor:
-            outcomes = as_done(executor, task, [self.tiles[p] for p in positions])
-            counted = _counting(outcomes, done, len(self.tiles), on_progress)
-            mixed = _in_windows(counted, [len(window) for window in windows])
-            for number in numbers:
-                self._write_shard(number, mixed)
+        outcomes = as_done(executor, task, [self.tiles[p] for p in positions])
+        counted = _counting(outcomes, done, len(self.tiles), on_progress)
+        mixed = _in_windows(counted, [len(window) for window in windows])
+        for number in numbers:
+            self._write_shard(number, mixed)
 
     def _write_shard(self, number: int, mixed: Iterator[list[TileOutcome]]) -> None:
-        receipt = Receipt(rows_by_split={}, sums=BandSums(), tally=Tally())
+        receipt = Receipt(rows_by_split={}, sums=BandSums(), tally=Tally(), unusable={})
         with (
             whole_file(self.shard_path(number)) as temporary,
             ShardWriter(temporary, spec=self.spec, provenance=self.provenance) as writer,
@@ -128,10 +156,11 @@ class ExportJob:
         for outcome in outcomes:
             receipt.add_outcome(outcome)
 
-    def finish(self, out: Path, *, cells_missing: int) -> None:
-        """Write the record and the card over all shards, and put them in their place."""
+    def finish(self, out: Path) -> None:
+        """Name the shards, write the record and the card over them, put them in their place."""
         numbers = range(len(self.shards))
         receipts = [Receipt.read(self.receipt_path(number)) for number in numbers]
+        paths = [self._named(number) for number in numbers]
         sums, tally = BandSums(), Tally()
         for receipt in receipts:
             sums.add(receipt.sums)
@@ -141,10 +170,14 @@ class ExportJob:
             write_dataset(
                 self.work / "shards",
                 spec=self.spec,
-                shards=[(self.shard_path(n), receipts[n].rows_by_split) for n in numbers],
+                shards=[(paths[n], receipts[n].rows_by_split) for n in numbers],
                 sums=sums,
                 provenance=self.provenance,
-                details={"cells_missing": cells_missing, "export": asdict(tally)},
+                details={
+                    "cells_missing": self.plan.cells_missing,
+                    "export": asdict(tally),
+                    **self.plan.record(),
+                },
             )
         except (InputError, ArchiveError):
             shutil.rmtree(self.work)  # nothing in it is worth going on with
@@ -152,13 +185,21 @@ class ExportJob:
         rows_by_shard = [sum(receipt.rows_by_split.values()) for receipt in receipts]
         card = data_card(
             self.spec,
-            first_shard=self.shard_path(next(n for n in numbers if rows_by_shard[n])).name,
+            first_shard=next(paths[n].name for n in numbers if rows_by_shard[n]),
             num_tiles=tally.tiles,
             num_samples=sum(rows_by_shard),
         )
         write_text(self.work / "shards" / "README.md", card)
         replace_folder(self.work / "shards", out)
         shutil.rmtree(self.work)
+
+    def _named(self, number: int) -> Path:
+        """Give a finished shard its name; it has it already if an interruption came since."""
+        made = self.shard_path(number)
+        path = made.with_name(shard_name(number, len(self.shards)))
+        if made.exists():
+            made.rename(path)
+        return path
 
 
 def _counting(

@@ -5,18 +5,12 @@ list things, or of interruptions.
 """
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from minortom.archive import Pairs
-from minortom.errors import ArchiveError, InputError
-from minortom.geoparquet import read_table
+from minortom.pairing import Pairs
 from minortom.patches import BLOCK_PX
 from minortom.shard_layout import SampleSpec
 
@@ -24,8 +18,6 @@ VAL_SHARE = 0.05
 """Share of the cells whose patches are ``val`` where the selection does not say."""
 WINDOW_TILES = 36
 """Tiles whose patches are mixed, and held in memory: 2,304 patches of 120 px, 0.5 GB."""
-
-_SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,50 +41,11 @@ class PlannedTile:
     s1_row: int
 
 
-def read_selection(path: Path) -> pa.Table:
-    """Read the selected cells: ``grid_cell``, classes, stratum, and ``split`` if it is there.
-
-    Raises:
-        InputError: If the file is no selection, names a cell twice, or a split is null.
-    """
-    wanted = ["grid_cell", "climate", "landcover", "stratum", "role"]
-    table = read_table(path, wanted, made_by="minortom sample")
-    if "split" in pq.read_schema(path).names:  # only where tiles were split
-        split = read_table(path, ["split"], made_by="minortom sample")["split"]
-        table = table.append_column("split", split)
-    table = table.filter(pc.equal(table["role"].cast(pa.string()), "selected"))
-    if not len(table):
-        raise InputError(f"{path} has no row whose role is `selected`; nothing to export")
-    table = pa.table({name: table[name].cast(pa.string()) for name in table.column_names})
-    for name in table.column_names:
-        if table[name].null_count:
-            raise InputError(f"{path}: {name} is null in {table[name].null_count:,} selected rows")
-    twice = [entry["values"] for entry in table["grid_cell"].value_counts().to_pylist()
-             if entry["counts"] > 1]  # fmt: skip
-    if twice:
-        raise InputError(f"{path} selects {len(twice):,} cells twice, first {_first(twice)}")
-    return table
-
-
-def plan_tiles(
-    selection: pa.Table, pairs: Pairs, *, seed: int, skip_missing: bool
-) -> list[PlannedTile]:
-    """Join the selection with the archives' pairs, in the seeded order.
-
-    Raises:
-        ArchiveError: If an archive lacks a selected cell, unless those are to be skipped.
-    """
-    lacking = len(pairs.without_s2) + len(pairs.without_s1)
-    if lacking and not skip_missing:
-        cells = [*(f"{cell} (Sentinel-2)" for cell in pairs.without_s2),
-                 *(f"{cell} (Sentinel-1)" for cell in pairs.without_s1)]  # fmt: skip
-        raise ArchiveError(
-            f"the archives lack {lacking:,} of {len(selection):,} selected cells, first "
-            f"{_first(cells)}; give --missing skip to export the others"
-        )
+def plan_tiles(rows: pa.Table, pairs: Pairs, *, seed: int) -> list[PlannedTile]:
+    """Join selected cells with the archives' pairs; those without a pair are left out."""
     paired = {row["grid_cell"]: row for row in pairs.table.to_pylist()}
     tiles = []
-    for row in selection.to_pylist():
+    for row in rows.to_pylist():
         pair, cell = paired.get(row["grid_cell"]), row["grid_cell"]
         if pair is None:
             continue
@@ -106,21 +59,26 @@ def plan_tiles(
                 s1_part=pair["s1_part"], s1_row=pair["s1_row"],
             )
         )  # fmt: skip
-    return sorted(tiles, key=lambda tile: (_draw(seed, "tile", tile.cell), tile.cell))
+    return tiles
 
 
-def shards_of(tiles: Sequence[PlannedTile], spec: SampleSpec, shard_bytes: int) -> list[range]:
-    """Cut the ordered tiles into shards: the positions of each one's tiles.
+def place_of(cell: str, seed: int) -> tuple[int, str]:
+    """Draw a tile's place among others: tiles are sorted by this."""
+    return _draw(seed, "tile", cell), cell
 
-    A shard holds the tiles whose patches, if all are valid, come to ``shard_bytes``. So one
-    shard is finished, and stays as it is, before the next one's tiles are known.
+
+def tiles_per_shard(spec: SampleSpec, shard_bytes: int) -> int:
+    """Say how many tiles' patches, if all are valid, come to ``shard_bytes``.
+
+    So one shard is finished, and stays as it is, before the next one's tiles are known.
     """
     patches_per_tile = max(1, BLOCK_PX // spec.patch_px) ** 2
-    per_shard = max(1, shard_bytes // (spec.sample_bytes * patches_per_tile))
-    return [
-        range(first, min(first + per_shard, len(tiles)))
-        for first in range(0, len(tiles), per_shard)
-    ]
+    return max(1, shard_bytes // (spec.sample_bytes * patches_per_tile))
+
+
+def shards_of(positions: range, per_shard: int) -> list[range]:
+    """Cut the positions of ordered tiles into shards."""
+    return [positions[i : i + per_shard] for i in range(0, len(positions), per_shard)]
 
 
 def windows_of(shard: range) -> list[range]:
@@ -142,7 +100,3 @@ def _draw(seed: int, *names: str) -> int:
     """Draw a number below 2**64 that depends on the seed and the names alone."""
     text = "\0".join((str(seed), *names))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
-
-
-def _first(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")

@@ -137,11 +137,6 @@ def test_metadata_of_a_patch_say_where_it_comes_from(export, tmp_path):
     assert (row["s1_product_id"], row["s2_offset"], row["epsg"]) == ("S1A_IW", 0, 32631)
 
 
-def test_only_selected_tiles_are_exported(export):
-    roles = ["selected"] * 5 + ["reserve"] * 2
-    assert export(columns={"role": roles}).tally.tiles == 5
-
-
 def test_the_split_of_the_selection_is_kept(export, tmp_path):
     splits = ["train"] * 4 + ["val"] * 2 + ["test"]
     summary = export(columns={"split": splits})

@@ -11,11 +11,14 @@ from minortom_cli.console import Json, Overwrite, Seed, Workers, emit, progress
 
 def export(
     selection: Annotated[Path, typer.Argument(help="Chosen tiles, from `minortom sample`.")],
-    s2: Annotated[Path, typer.Option(help="Local folder of Sentinel-2, as Core-S2L2A.")],
-    s1: Annotated[Path, typer.Option(help="Local folder of Sentinel-1, as Core-S1RTC.")],
+    s2: Annotated[
+        str, typer.Option(help="Sentinel-2, as Core-S2L2A: a folder, http(s):// or hf://datasets/…")
+    ],
+    s1: Annotated[str, typer.Option(help="Sentinel-1, as Core-S1RTC: the same.")],
     out: Annotated[Path, typer.Option(help="Folder of shards to make.")],
     missing: Annotated[
-        Missing, typer.Option(help="What to do about selected cells that an archive lacks.")
+        Missing,
+        typer.Option(help="Of selected cells that an archive lacks and no reserve replaces."),
     ] = Missing.ERROR,
     patch_size: Annotated[
         int, typer.Option(min=2, help="Side of a patch in 10 m pixels, even.")
@@ -27,7 +30,8 @@ def export(
 ) -> None:
     """Cut the chosen tiles into pairs of Sentinel-2 and Sentinel-1 patches, ready to train on.
 
-    An export that was interrupted goes on where it stopped.
+    Reserves in the selection stand in for tiles that turn out unusable. An export that was
+    interrupted goes on where it stopped.
     """
     # Imported here so that `minortom --help` does not load rasterio.
     from minortom.export import export_selection
