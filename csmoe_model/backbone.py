@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from csmoe_model.bands import check_image
 from csmoe_model.config import ModelConfig
-from csmoe_model.encoder import SensorEncoder, SharedEncoder
+from csmoe_model.encoder import OnLayer, SensorEncoder, SharedEncoder
 from csmoe_model.layers import patchify
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName
@@ -63,34 +64,42 @@ class Backbone(nn.Module):
             raise InputError("encode needs an image of at least one sensor, s2 or s1; got none")
         out = {}
         for name, image_BCHW in given.items():
-            token_BND = self._encode_one(name, image_BCHW)
+            token_BND = self.tokens(name, image_BCHW)
             out[str(name)] = token_BND[:, 0]
             if patch_tokens:
                 out[f"{name}_tokens"] = token_BND[:, 1:]
         return out
 
-    def _encode_one(
-        self, sensor: SensorName, image_BCHW: Float[Tensor, "B C H W"]
+    def tokens(
+        self, sensor: SensorName, image_BCHW: Tensor, *, on_layer: OnLayer | None = None
     ) -> Float[Tensor, "B T D"]:
-        if sensor not in self.sensors:
-            raise InputError(f"this model has no {sensor} path; it has {', '.join(self.sensors)}")
+        """Encode whole images of one sensor; the first token is [CLS].
+
+        Args:
+            sensor: Whose images they are.
+            image_BCHW: As `forward` takes them.
+            on_layer: Told of each layer: the sensor's own, then the shared ones.
+
+        Raises:
+            InputError: As `forward`.
+        """
+        encoder = self.encoder_of(sensor)
         check_image(sensor, image_BCHW)
         patch_size = self.config.patch_size
         patches_BNP = patchify(image_BCHW, patch_size)
         grid = (image_BCHW.shape[2] // patch_size, image_BCHW.shape[3] // patch_size)
-        encoded: Tensor = self.shared(self.sensors[sensor](patches_BNP, grid=grid))
+        own_BTD = encoder(patches_BNP, grid=grid, on_layer=on_layer)
+        encoded: Tensor = self.shared(own_BTD, on_layer=on_layer)
         return encoded
 
+    def encoder_of(self, sensor: SensorName) -> SensorEncoder:
+        """Give the layers that a sensor has to itself.
 
-def check_image(sensor: SensorName, image_BCHW: Tensor) -> None:
-    """Check the axes and the number of bands.
-
-    Raises:
-        InputError: If they are not those of the sensor.
-    """
-    bands = MODEL_BANDS[sensor]
-    if image_BCHW.ndim != 4 or image_BCHW.shape[1] != len(bands):
-        raise InputError(
-            f"{sensor} images must be [batch, {len(bands)}, height, width] with the bands "
-            f"{' '.join(bands)}; got {list(image_BCHW.shape)}"
-        )
+        Raises:
+            InputError: If the sensor is not here.
+        """
+        if sensor not in self.sensors:
+            raise InputError(f"this model has no {sensor} path; it has {', '.join(self.sensors)}")
+        encoder = self.sensors[sensor]
+        assert isinstance(encoder, SensorEncoder)
+        return encoder

@@ -7,7 +7,7 @@ Axes, as name suffixes:
     T  tokens of an image: [CLS] and the visible patches
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from csmoe_model.backbone import SENSORS, Backbone, check_image
+from csmoe_model.backbone import SENSORS
+from csmoe_model.bands import check_image
 from csmoe_model.collectives import gather_rows, mean_over_processes
 from csmoe_model.config import ModelConfig
 from csmoe_model.decoder import Decoder, decode_sources
@@ -28,6 +29,7 @@ from csmoe_model.losses import (
     routing_terms,
 )
 from csmoe_model.masking import Masks
+from csmoe_model.pretrained import Pretrained
 from csmoe_model.soft_moe import Routing
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName
@@ -80,14 +82,22 @@ class PretrainOutput:
         return {name: getattr(self, name).detach() for name in TERMS}
 
 
-class CSMoE(nn.Module):
+class CSMoE(Pretrained):
     """The pretraining model. `backbone` is what stays; the rest serves the objective."""
 
-    def __init__(self, config: ModelConfig) -> None:
-        """Build the model and draw its weights from torch's global generator."""
-        super().__init__()
-        self.config = config
-        self.backbone = Backbone(config)
+    def __init__(
+        self, config: ModelConfig, *, encoder_of: Sequence[SensorName] | None = None
+    ) -> None:
+        """Build the model and draw its weights from torch's global generator.
+
+        Args:
+            config: Sizes and switches.
+            encoder_of: Build the encoder of these sensors alone, which cannot be pretrained
+                any more; the whole model when None.
+        """
+        super().__init__(config, encoder_of=encoder_of)
+        if encoder_of is not None:
+            return
         self.decoders = nn.ModuleDict(
             {target: Decoder(config, target=target, sources=SENSORS) for target in SENSORS}
         )
@@ -96,17 +106,6 @@ class CSMoE(nn.Module):
             nn.LayerNorm(config.width, eps=NORM_EPS), nn.Linear(config.width, config.width)
         )
         self.projector.apply(initialise)
-
-    def encode(
-        self,
-        s2: Float[Tensor, "B2 C2 H2 W2"] | None = None,
-        s1: Float[Tensor, "B1 C1 H1 W1"] | None = None,
-        *,
-        patch_tokens: bool = False,
-    ) -> dict[str, Tensor]:
-        """Encode whole images of either sensor or both: see `Backbone.forward`."""
-        encoded: dict[str, Tensor] = self.backbone(s2=s2, s1=s1, patch_tokens=patch_tokens)
-        return encoded
 
     def forward(
         self,
@@ -125,8 +124,13 @@ class CSMoE(nn.Module):
             reconstruct: Give the four reconstructions as images, too.
 
         Raises:
-            InputError: If an image does not have the size or the bands of the model.
+            InputError: If an image does not have the size or the bands of the model, or the
+                model is an encoder alone.
         """
+        if self.encoder_only is not None:
+            raise InputError(
+                "an encoder alone has no decoders to pretrain with; load the run that it is from"
+            )
         patches = self._patches({"s2": s2_BCHW, "s1": s1_BCHW})
         layers: list[tuple[str, RoutingTerms]] = []
         encoded = self._encode_visible(patches, masks, layers)
@@ -182,7 +186,10 @@ class CSMoE(nn.Module):
     ) -> dict[SensorName, Float[Tensor, "B T D"]]:
         """Encode the visible patches of both sensors; append each layer's routing terms."""
 
-        def note(prefix: str, count: list[int], routing: Routing) -> None:
+        def note(prefix: str, count: list[int], x_BTD: Tensor, routing: Routing | None) -> None:
+            del x_BTD
+            if routing is None:
+                return
             config = self.config
             terms = routing_terms(routing, rep_form=config.rep_form, bal_form=config.bal_form)
             layers.append((f"{prefix}.{len(count)}", terms))
@@ -192,13 +199,13 @@ class CSMoE(nn.Module):
             self.backbone.sensors[sensor](
                 patches_BNP,
                 visible_BU=masks.of(sensor).visible_BU,
-                on_routing=partial(note, sensor, []),
+                on_layer=partial(note, sensor, []),
             )
             for sensor, patches_BNP in patches.items()
         ]
         # Both sensors as one batch: no image sees another, and the shared experts are
         # balanced over both, so that one may specialise in a sensor.
-        shared = self.backbone.shared(torch.cat(tokens), on_routing=partial(note, "shared", []))
+        shared = self.backbone.shared(torch.cat(tokens), on_layer=partial(note, "shared", []))
         return dict(zip(patches, shared.chunk(len(tokens)), strict=True))
 
     def _mutual_information(self, encoded: Mapping[SensorName, Tensor]) -> Tensor:

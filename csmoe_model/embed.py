@@ -26,11 +26,11 @@ _BATCH_SIZE = 64
 _COLUMNS = ("grid_cell", "patch_row", "patch_col", "split", "climate", "landcover", "lat", "lon")
 
 Vectors = dict[str, NDArray[np.float32]]
-"""[sample, width], by `s2`, `s1` and `both`."""
+"""[sample, width], by `s2`, `s1` and `both`; by the sensor alone where the model has one."""
 
 
 def embed(
-    checkpoint: Path,
+    checkpoint: str | Path,
     shards: Path,
     out: Path,
     *,
@@ -42,10 +42,11 @@ def embed(
     """Write a GeoParquet file with three vectors a patch: `s2`, `s1` and `both`.
 
     Rows stand in the order of the shards, and the three of a patch beside each other. `both`
-    is the mean of the other two, which both come out of the same LayerNorm.
+    is the mean of the other two, which both come out of the same LayerNorm. A model of one
+    sensor gives that sensor's vectors alone.
 
     Args:
-        checkpoint: A run's folder, or the `model` folder inside.
+        checkpoint: As `CSMoE.from_pretrained` takes it.
         shards: Folder of shards; patches of any split.
         out: GeoParquet file to write.
         neighbours: PNG of some patches with their nearest neighbours; none when None. Like
@@ -76,7 +77,8 @@ def embed(
         },
         licences=tuple(dict.fromkeys((*trained.licences, *licences_in(data.provenance)))),
     )
-    done = is_up_to_date(out, provenance, inputs=[checkpoint, shards], overwrite=overwrite)
+    inputs = [trained.folder, shards]
+    done = is_up_to_date(out, provenance, inputs=inputs, overwrite=overwrite)
     if neighbours is not None and neighbours.exists() and not (done or overwrite):
         raise OutputExistsError(f"{neighbours} exists; give --overwrite or another --neighbours")
     if not done:
@@ -84,7 +86,7 @@ def embed(
         write_points(_table(data, vectors), out, provenance)
         write_run_record(out, started)
     if neighbours is not None and (overwrite or not neighbours.exists()):
-        draw_neighbours(data, read_vectors(out, BOTH), neighbours)
+        draw_neighbours(data, read_vectors(out, names_of(trained)[-1]), neighbours)
     return {
         "status": status(done),
         "out": str(out),
@@ -107,20 +109,27 @@ def encode_shards(
     its image size.
     """
     device, width = next(trained.model.parameters()).device, trained.model.config.width
-    names = ("s2", "s1", BOTH)
+    names, sensors = names_of(trained), trained.model.sensors
     vectors = {name: np.empty((len(data), width), np.float32) for name in names}
     batches = OrderedBatches(samples=np.arange(len(data)), batch_size=_BATCH_SIZE)
     for batch in Loader(data, batches, workers=reader_threads(workers)):
         tensors = {column: tensor.to(device) for column, tensor in batch.tensors.items()}
         with torch.inference_mode(), autocast(device):
             images = trained.normalise(tensors)
-            cls = trained.model.encode(s2=images["s2"], s1=images["s1"])
+            cls = trained.model.encode(**{sensor: images[sensor] for sensor in sensors})
         found = {name: vector_BD.float().cpu().numpy() for name, vector_BD in cls.items()}
-        found[BOTH] = (found["s2"] + found["s1"]) / 2
+        if BOTH in names:
+            found[BOTH] = (found["s2"] + found["s1"]) / 2
         for name in names:
             vectors[name][batch.samples] = found[name]
         on_progress(int(batch.samples[-1]) + 1, len(data))
     return vectors
+
+
+def names_of(trained: Trained) -> tuple[str, ...]:
+    """Name the vectors that a model gives: its sensors, and both where it has both."""
+    sensors = trained.model.sensors
+    return (*sensors, BOTH) if len(sensors) > 1 else sensors
 
 
 def read_vectors(path: Path, sensor: str) -> NDArray[np.float32]:

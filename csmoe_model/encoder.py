@@ -24,8 +24,8 @@ from csmoe_model.layers import (
 from csmoe_model.soft_moe import Routing, SoftMoE
 from minortom.sensors import SensorName
 
-OnRouting = Callable[[Routing], None]
-"""Called with the routing of each layer, in order."""
+OnLayer = Callable[[Tensor, Routing | None], None]
+"""Called with the tokens [B, N, D] out of each layer, and its routing where it has experts."""
 
 
 class RoutedBlock(nn.Module):
@@ -63,16 +63,17 @@ class Trunk(nn.Module):
         self.norm = nn.LayerNorm(config.width, eps=NORM_EPS)
 
     def forward(
-        self, x_BND: Float[Tensor, "B N D"], *, on_routing: OnRouting | None = None
+        self, x_BND: Float[Tensor, "B N D"], *, on_layer: OnLayer | None = None
     ) -> Float[Tensor, "B N D"]:
-        """Run the layers; tell each routing to `on_routing`, or drop it at once."""
+        """Run the layers; tell of each to `on_layer`."""
         for block in self.blocks:
+            routing = None
             if isinstance(block, RoutedBlock):
                 x_BND, routing = block(x_BND)
-                if on_routing is not None:
-                    on_routing(routing)
             else:
                 x_BND = block(x_BND)
+            if on_layer is not None:
+                on_layer(x_BND, routing)
         normed: Tensor = self.norm(x_BND)
         return normed
 
@@ -101,7 +102,7 @@ class SensorEncoder(nn.Module):
         *,
         grid: tuple[int, int] | None = None,
         visible_BU: Int[Tensor, "B U"] | None = None,
-        on_routing: OnRouting | None = None,
+        on_layer: OnLayer | None = None,
     ) -> Float[Tensor, "B T D"]:
         """Encode patches; the first token of the result is [CLS].
 
@@ -109,7 +110,7 @@ class SensorEncoder(nn.Module):
             patches_BNP: All patches of each image, in raster order.
             grid: Patches along height and width; the pretraining grid when None.
             visible_BU: The patches to look at, ascending; all when None.
-            on_routing: Called with the routing of each layer.
+            on_layer: Told of each layer.
         """
         position_ND = self.positions(grid or self.trained_grid)
         # [CLS] has no place: its position is zero, as in MAE.
@@ -119,7 +120,7 @@ class SensorEncoder(nn.Module):
         else:
             # Hidden patches are dropped before the embedding, which then costs half.
             token_BND = self.embed(take_tokens(patches_BNP, visible_BU)) + position_ND[visible_BU]
-        encoded: Tensor = self.trunk(torch.cat([cls_B1D, token_BND], dim=1), on_routing=on_routing)
+        encoded: Tensor = self.trunk(torch.cat([cls_B1D, token_BND], dim=1), on_layer=on_layer)
         return encoded
 
     def positions(self, grid: tuple[int, int]) -> Float[Tensor, "N D"]:
@@ -140,10 +141,10 @@ class SharedEncoder(nn.Module):
         self.apply(initialise)
 
     def forward(
-        self, x_BND: Float[Tensor, "B N D"], *, on_routing: OnRouting | None = None
+        self, x_BND: Float[Tensor, "B N D"], *, on_layer: OnLayer | None = None
     ) -> Float[Tensor, "B N D"]:
         """Encode tokens of either sensor into the common space."""
-        encoded: Tensor = self.trunk(x_BND, on_routing=on_routing)
+        encoded: Tensor = self.trunk(x_BND, on_layer=on_layer)
         return encoded
 
 

@@ -37,8 +37,8 @@ def model():
 class Unchanged(torch.nn.Module):
     """In the place of the layers, so that what goes into them can be seen."""
 
-    def forward(self, x_BND, on_routing=None):
-        del on_routing
+    def forward(self, x_BND, on_layer=None):
+        del on_layer
         return x_BND
 
 

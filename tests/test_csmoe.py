@@ -139,12 +139,12 @@ def test_each_layers_usage_is_the_combine_weight_of_its_experts(model, output):
         patches = patchify(image, TINY.patch_size)
         visible = masks.of(sensor).visible_BU
         encoder = model.backbone.sensors[sensor]
-        tokens.append(encoder(patches, visible_BU=visible, on_routing=routings.append))
+        tokens.append(encoder(patches, visible_BU=visible, on_layer=lambda _, routing: routings.append(routing)))
         for layer, routing in enumerate(routings):
             share = routing.combine_BNES.sum((0, 1, 3)) / (2 * 25)
             torch.testing.assert_close(found[f"{sensor}.{layer}"], share.detach())
     routings = []
-    model.backbone.shared(torch.cat(tokens), on_routing=routings.append)
+    model.backbone.shared(torch.cat(tokens), on_layer=lambda _, routing: routings.append(routing))
     share = routings[0].combine_BNES.sum((0, 1, 3)) / (4 * 25)
     torch.testing.assert_close(found["shared.0"], share.detach())
 

@@ -5,13 +5,12 @@ from typing import Annotated
 
 import typer
 
+from minortom_cli.checkpoint_argument import Checkpoint
 from minortom_cli.console import Json, Overwrite, Workers, emit, progress
 
 
 def embed(
-    checkpoint: Annotated[
-        Path, typer.Argument(help="Folder of a run of `csmoe train`, or its model folder.")
-    ],
+    checkpoint: Checkpoint,
     shards: Annotated[Path, typer.Argument(help="Folder of shards, from `minortom export`.")],
     out: Annotated[Path, typer.Option(help="GeoParquet file for the vectors.")],
     neighbours: Annotated[

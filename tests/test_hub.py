@@ -1,0 +1,225 @@
+"""Models from and to the hub: a server on this machine stands for it."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from hub_server import HubHandler
+from test_checkpoints import write
+from training_shards import MODEL, learnable_shards
+from web_server import COMMIT, serving
+
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.embed import embed, read_vectors
+from csmoe_model.hub import find_checkpoint
+from minortom.errors import InputError
+from minortom.shards import ShardSet
+
+FILES = {"README.md", "config.json", "model.safetensors"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model folder as `csmoe train` leaves it."""
+    folder = tmp_path_factory.mktemp("hub")
+    shards = ShardSet.open(learnable_shards(folder / "shards", train=4, val=0))
+    torch.manual_seed(0)
+    write(folder / "model", CSMoE(MODEL), shards.statistics)
+    return folder / "model"
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """An empty hub, and a user without a token and with an empty cache."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    (tmp_path / "web").mkdir()
+    with serving(tmp_path / "web", handler=HubHandler) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server
+
+
+@pytest.fixture
+def published(hub, folder):
+    CSMoE.from_pretrained(folder).push_to_hub("someone/tiny", token="-")
+    return hub
+
+
+@pytest.mark.usefixtures("published")
+def test_what_was_pushed_is_loaded(folder):
+    here, there = CSMoE.from_pretrained(folder), CSMoE.from_pretrained("someone/tiny")
+
+    assert there.config == here.config
+    assert there.origin == here.origin
+    for name, tensor in here.state_dict().items():
+        assert torch.equal(there.state_dict()[name], tensor), name
+
+
+def test_three_files_are_published_and_the_weights_are_those_of_the_folder(published, folder):
+    there = published.folder / "models" / "someone" / "tiny"
+
+    assert {path.name for path in there.iterdir()} == FILES
+    for name in FILES - {"README.md"}:
+        assert (there / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_pushing_tells_where_to(hub, folder):
+    url = CSMoE.from_pretrained(folder).push_to_hub("someone/tiny", token="-")
+
+    assert url == f"{hub.url}/someone/tiny/commit/{COMMIT}"
+
+
+def test_the_published_card_loads_and_encodes_as_it_says(published):
+    card = (published.folder / "models" / "someone" / "tiny" / "README.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    names = {"s2": torch.full((2, 10, 16, 16), 900.0), "s1": torch.full((2, 2, 16, 16), -12.0)}
+
+    exec(example, names)
+
+    assert 'from_pretrained("someone/tiny")' in example
+    assert names["vectors"]["s1"].shape == (2, MODEL.width)
+    assert names["maps_s2"][0].shape == (2, MODEL.width, 4, 4)
+
+
+def test_the_weights_are_of_the_commit_of_the_configuration(published):
+    CSMoE.from_pretrained("someone/tiny", revision="main")
+
+    files = [request.path for request in published.requests if request.method == "GET"][-2:]
+    assert files == [
+        "/someone/tiny/resolve/main/config.json",
+        f"/someone/tiny/resolve/{COMMIT}/model.safetensors",
+    ]
+
+
+def test_files_are_fetched_once(published):
+    CSMoE.from_pretrained("someone/tiny")
+    published.requests.clear()
+
+    CSMoE.from_pretrained("someone/tiny")
+    CSMoE.from_pretrained("someone/tiny", local_files_only=True)
+
+    assert {request.method for request in published.requests} == {"HEAD"}
+
+
+@pytest.mark.usefixtures("published")
+def test_a_folder_here_goes_before_a_repository_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "someone" / "tiny").mkdir(parents=True)
+
+    with pytest.raises(InputError, match="someone/tiny holds no model.safetensors"):
+        CSMoE.from_pretrained("someone/tiny")
+
+
+def refused(call, message):
+    """The error that a call ends with is one line, and says this."""
+    with pytest.raises(InputError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_repository_that_is_not_there_may_be_a_folder_mistyped():
+    refused(
+        lambda: CSMoE.from_pretrained("runs/frist"),
+        "runs/frist is neither a folder here nor a repository of the hub that you may see",
+    )
+
+
+def test_a_revision_that_is_not_there_is_named(published):
+    path = "/someone/tiny/resolve/v2/config.json"
+    published.fail(path, status=404, headers={"X-Error-Code": "RevisionNotFound"})
+
+    refused(
+        lambda: CSMoE.from_pretrained("someone/tiny", revision="v2"),
+        "someone/tiny has no revision v2",
+    )
+
+
+def test_a_gated_repository_says_to_ask(published):
+    path = "/someone/tiny/resolve/main/config.json"
+    published.fail(path, status=403, headers={"X-Error-Code": "GatedRepo"})
+
+    refused(lambda: CSMoE.from_pretrained("someone/tiny"), "someone/tiny is gated; ask for access")
+
+
+def test_a_pickle_on_the_hub_is_not_even_fetched(hub):
+    there = hub.folder / "models" / "someone" / "old"
+    there.mkdir(parents=True)
+    (there / "config.json").write_text("{}")
+    (there / "pytorch_model.bin").write_bytes(b"\x80")
+
+    refused(lambda: CSMoE.from_pretrained("someone/old"), "are never unpickled")
+
+    assert not [request for request in hub.requests if request.path.endswith(".bin")]
+
+
+@pytest.mark.usefixtures("hub")
+def test_without_network_the_cache_is_asked_for():
+    refused(
+        lambda: CSMoE.from_pretrained("someone/tiny", local_files_only=True),
+        "is not in the cache of the hub's files",
+    )
+
+
+def test_damaged_weights_from_the_hub_are_refused(published):
+    weights = published.folder / "models" / "someone" / "tiny" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+
+    refused(lambda: CSMoE.from_pretrained("someone/tiny"), "does not hold the weights")
+
+
+@pytest.mark.parametrize("name", ["tiny", "a/b/c", "some one/tiny", "datasets/x/y"])
+def test_a_name_that_is_no_repository_is_refused_before_the_network(hub, folder, name):
+    refused(lambda: CSMoE.from_pretrained(folder).push_to_hub(name), "wanted user/name")
+    assert hub.requests == []
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_name_that_the_hub_does_not_allow_is_one_line(folder):
+    refused(
+        lambda: CSMoE.from_pretrained(folder).push_to_hub("someone/ti--ny"),
+        "is no repository of the hub: .*--",
+    )
+
+
+def test_a_token_that_may_not_write_is_one_line(hub, folder):
+    hub.fail("/api/models/someone/tiny/commit/main", status=403)
+
+    refused(
+        lambda: CSMoE.from_pretrained(folder).push_to_hub("someone/tiny", token="hf_secretsecret"),
+        r"the hub refused someone/tiny \(HTTP 403\); `hf auth login`",
+    )
+
+
+def test_no_token_reaches_a_message(hub, folder):
+    hub.fail("/api/repos/create", status=401)
+
+    with pytest.raises(InputError) as caught:
+        CSMoE.from_pretrained(folder).push_to_hub("someone/tiny", token="hf_secretsecret")
+
+    assert "secret" not in str(caught.value)
+
+
+def test_a_model_of_unknown_making_is_not_published(hub):
+    refused(lambda: CSMoE(MODEL).push_to_hub("someone/tiny"), "nothing is known of what")
+    assert hub.requests == []
+
+
+def test_a_path_is_never_asked_of_the_hub(hub, tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        find_checkpoint(tmp_path / "none")
+    assert hub.requests == []
+
+
+@pytest.mark.usefixtures("published")
+def test_embedding_takes_a_repository(folder, tmp_path):
+    shards = folder.parent / "shards"
+    embed("someone/tiny", shards, tmp_path / "hub.parquet")
+    embed(folder, shards, tmp_path / "folder.parquet")
+
+    np.testing.assert_array_equal(
+        read_vectors(tmp_path / "hub.parquet", "s2"),
+        read_vectors(tmp_path / "folder.parquet", "s2"),
+    )

@@ -1,0 +1,307 @@
+"""A model taken home: bands by name, values as measured, maps of layers, saved again."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from test_checkpoints import write
+from training_shards import MODEL, learnable_shards
+
+from csmoe_model.bands import channels
+from csmoe_model.config import recipe
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.images import Normalise
+from csmoe_model.layers import patchify
+from csmoe_model.masking import draw_masks
+from minortom.errors import InputError, OutputExistsError
+from minortom.sensors import MODEL_BANDS, S2_10M, S2_20M
+from minortom.shards import ShardSet
+
+S2 = MODEL_BANDS["s2"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("home")
+    shards = ShardSet.open(learnable_shards(folder / "shards", train=5, val=0))
+    torch.manual_seed(0)
+    write(folder / "model", CSMoE(MODEL), shards.statistics)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return CSMoE.from_pretrained(folder / "model")
+
+
+@pytest.fixture(scope="module")
+def measured(folder):
+    """The patches of the shards as a user has them: every band at 10 m, DN and dB."""
+    shards = ShardSet.open(folder / "shards")
+    buffers = shards.buffers(len(shards))
+    for sample in range(len(shards)):
+        shards.read_into(sample, buffers, sample)
+    fine = {band: buffers["s2_10m"][:, i] for i, band in enumerate(S2_10M.bands)}
+    fine |= {
+        band: buffers["s2_20m"][:, i].repeat(2, 1).repeat(2, 2)
+        for i, band in enumerate(S2_20M.bands)
+    }
+    s2 = torch.from_numpy(np.stack([fine[band] for band in S2], axis=1))
+    stored = {column: torch.from_numpy(array) for column, array in buffers.items()}
+    return stored, s2, torch.from_numpy(buffers["s1"] / 100)
+
+
+# --- values and bands
+
+
+@pytest.mark.parametrize("image_size", [None, 16, 12, 24])
+def test_what_a_user_prepares_is_what_training_sees(model, measured, image_size):
+    stored, s2, s1 = measured
+    wanted = Normalise(model.origin.statistics, image_size=image_size or 16)(stored)
+
+    found = model.prepare(s2=s2, s1=s1, image_size=image_size)
+
+    assert list(found) == ["s2", "s1"]
+    for sensor, image in found.items():
+        torch.testing.assert_close(image, wanted[sensor], rtol=1e-5, atol=1e-4)
+
+
+def test_channels_in_any_order_and_number_come_out_the_same(model, measured):
+    _, s2, s1 = measured
+    names = ["B12", "B01", *reversed(S2[:-1]), "B09", "B10"]
+    mixed = torch.stack(
+        [s2[:, S2.index(name)] if name in S2 else torch.zeros_like(s2[:, 0]) for name in names], 1
+    )
+
+    found = model.prepare(s2=mixed, s2_bands=names, s1=s1.flip(1), s1_bands=("VH", "VV"))
+
+    wanted = model.prepare(s2=s2, s1=s1)
+    assert torch.equal(found["s2"], wanted["s2"])
+    assert torch.equal(found["s1"], wanted["s1"])
+
+
+def test_encoding_takes_bands_by_name_too(model, measured):
+    images = model.prepare(s2=measured[1])["s2"]
+
+    found = model.encode(s2=images.flip(1), s2_bands=S2[::-1])["s2"]
+
+    assert torch.equal(found, model.encode(s2=images)["s2"])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "B2 B3 B4 B5 B6 B7 B8 B8a B11 B12",
+        "b02 b03 b04 b05 b06 b07 b08 b8a b11 b12",
+        "BLUE GREEN RED RED_EDGE_1 RED_EDGE_2 RED_EDGE_3 NIR_BROAD NIR_NARROW SWIR_1 SWIR_2",
+    ],
+)
+def test_other_spellings_of_bands_are_understood(names):
+    assert channels("s2", names.split()) == list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("sensor", "names", "message"),
+    [
+        ("s2", (*S2, "B13"), "unknown s2 band 'B13'; known are B02, .* B10$"),
+        ("s2", S2[2:], "the s2 bands B02, B03 are missing; the model needs B02 B03"),
+        ("s2", (*S2, "blue"), "the s2 band B02 is given twice"),
+        ("s1", ("vv",), "the s1 bands vh are missing; the model needs vv vh, got vv"),
+        ("s1", ("vv", "vh", "ratio"), "unknown s1 band 'ratio'; known are vv, vh, hh, hv"),
+        ("s1", (), "the s1 bands vv, vh are missing; .* got none"),
+    ],
+)
+def test_bands_that_do_not_fit_are_named(sensor, names, message):
+    with pytest.raises(InputError, match=message):
+        channels(sensor, names)
+
+
+def test_names_must_be_as_many_as_channels(model):
+    with pytest.raises(InputError, match=r"\[batch, 2, height, width\] with the bands vh vv; got"):
+        model.prepare(s1=torch.zeros(1, 3, 16, 16), s1_bands=("vh", "vv"))
+
+
+def test_what_was_not_measured_is_refused(model):
+    s1 = torch.full((1, 2, 16, 16), torch.nan)
+    with pytest.raises(InputError, match="some s1 pixels are no finite numbers"):
+        model.prepare(s1=s1)
+
+
+def test_a_model_without_statistics_cannot_normalise():
+    with pytest.raises(InputError, match="does not know what its images are normalised with"):
+        CSMoE(MODEL).prepare(s1=torch.zeros(1, 2, 16, 16))
+
+
+def test_the_statistics_are_no_weights(model):
+    assert set(model.state_dict()) == {name for name, _ in CSMoE(MODEL).named_parameters()}
+
+
+# --- feature maps
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    torch.manual_seed(0)
+    return CSMoE(recipe("tiny")).eval()
+
+
+def test_the_last_map_holds_the_patch_tokens_in_their_places(tiny):
+    s2 = torch.randn(2, 10, 40, 64)
+    tokens = tiny.encode(s2=s2, patch_tokens=True)["s2_tokens"]
+
+    (found,) = tiny.features(s2=s2, layers=(-1,))
+
+    assert found.shape == (2, 96, 5, 8)
+    for row, column in ((0, 0), (0, 7), (3, 2)):
+        assert torch.equal(found[:, :, row, column], tokens[:, 8 * row + column])
+
+
+def test_each_map_is_its_layers_output_normed(tiny):
+    s1 = torch.randn(2, 2, 56, 56)
+    encoder, shared = tiny.backbone.sensors["s1"], tiny.backbone.shared.trunk
+    patches = patchify(s1, 8)
+    cls = encoder.cls_D.expand(2, 1, -1)
+    x = torch.cat([cls, encoder.embed(patches) + encoder.position_ND], dim=1)
+    wanted = []
+    for block in encoder.trunk.blocks:
+        x = block(x)[0]
+        wanted.append(encoder.trunk.norm(x))
+    x = shared.blocks[0](encoder.trunk.norm(x))[0]
+    wanted.append(shared.norm(x))
+
+    maps = tiny.features(s1=s1)
+
+    assert len(maps) == len(wanted) == 3
+    for found, tokens in zip(maps, wanted, strict=True):
+        flat = found.flatten(2).transpose(1, 2)
+        torch.testing.assert_close(flat, tokens[:, 1:], rtol=1e-4, atol=1e-4)
+
+
+def test_maps_come_in_the_order_that_was_asked_for(tiny):
+    s2 = torch.randn(1, 10, 56, 56)
+    everything = tiny.features(s2=s2)
+
+    for found, layer in zip(tiny.features(s2=s2, layers=(2, 0, -2)), (2, 0, 1), strict=True):
+        assert torch.equal(found, everything[layer])
+
+
+def test_the_description_fits_the_maps(tiny):
+    maps, info = tiny.features(s2=torch.randn(1, 10, 56, 56)), tiny.feature_info
+
+    assert [layer["module"] for layer in info] == ["sensor.0", "sensor.1", "shared.0"]
+    for found, layer in zip(maps, info, strict=True):
+        assert found.shape[1] == layer["num_chs"]
+        assert 56 / found.shape[2] == layer["reduction"]
+
+
+def test_gradients_flow_from_every_map_to_the_embedding(tiny):
+    for layer in range(3):
+        tiny.zero_grad()
+        tiny.features(s2=torch.randn(1, 10, 56, 56), layers=(layer,))[0].square().mean().backward()
+        assert tiny.backbone.sensors["s2"].embed.weight.grad.any()
+    tiny.zero_grad()
+
+
+def test_a_model_without_experts_has_maps_too():
+    from dataclasses import replace
+
+    plain = CSMoE(replace(recipe("tiny"), num_experts=0, shared_layers=0))
+    assert [found.shape for found in plain.features(s1=torch.randn(1, 2, 56, 56))] == [
+        (1, 96, 7, 7)
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "images of one sensor, s2 or s1; got 0"),
+        ({"s2": 10, "s1": 2}, "images of one sensor, s2 or s1; got 2"),
+        ({"s2": 10, "layers": (3,)}, "no layer 3; layers go from 0 to 2, or from -1 back to -3"),
+        ({"s2": 10, "layers": (-4,)}, "no layer -4"),
+        ({"s2": 12}, "s2 images must be"),
+    ],
+)
+def test_maps_that_cannot_be_had_are_refused(tiny, given, message):
+    arguments = {
+        name: torch.zeros(1, value, 56, 56) if name != "layers" else value
+        for name, value in given.items()
+    }
+    with pytest.raises(InputError, match=message):
+        tiny.features(**arguments)
+
+
+# --- loading and saving
+
+
+def test_loading_draws_nothing_from_the_users_random_numbers(folder):
+    torch.manual_seed(3)
+    wanted = torch.rand(1)
+    torch.manual_seed(3)
+
+    model = CSMoE.from_pretrained(folder / "model")
+
+    assert torch.equal(torch.rand(1), wanted)
+    assert not model.training
+
+
+def test_what_is_saved_again_is_the_same_but_for_the_name_on_the_card(model, folder, tmp_path):
+    model.save_pretrained(tmp_path / "again")
+
+    for name in ("model.safetensors", "config.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (folder / "model" / name).read_bytes()
+    assert f'from_pretrained("{tmp_path / "again"}")' in (tmp_path / "again/README.md").read_text()
+
+
+def test_a_folder_with_files_is_never_written_to(model, tmp_path):
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(OutputExistsError, match="give a folder that is new or empty"):
+        model.save_pretrained(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_weights_that_were_changed_say_so(folder, tmp_path):
+    model = CSMoE.from_pretrained(folder / "model")
+    loaded = model.origin
+    with torch.no_grad():
+        model.backbone.sensors["s2"].cls_D.add_(1)
+    model.save_pretrained(tmp_path / "tuned")
+
+    again = CSMoE.from_pretrained(tmp_path / "tuned").origin
+    assert again.record["command"] == "save_pretrained"
+    assert again.record["inputs"] == {"weights": loaded.weights_sha256}
+    assert again.history == (loaded.record,)
+    assert again.licences == loaded.licences
+    assert "- `save_pretrained` of minortom" in (tmp_path / "tuned/README.md").read_text()
+
+
+def test_the_card_names_licence_bands_statistics_and_source(folder, model):
+    card = (folder / "model" / "README.md").read_text()
+
+    assert card.startswith("---\nlicense: cc-by-sa-4.0\n")
+    mean = model.origin.statistics["s1"]["mean"][0] / 100
+    std = model.origin.statistics["s1"]["std"][0] / 100
+    assert f"| s1 | vv | dB | {mean:.4g} | {std:.4g} |" in card
+    for wanted in (*S2, "ab" * 32, "- CC-BY-SA-4.0", "No quality is claimed"):
+        assert wanted in card
+
+
+def test_an_encoder_alone_cannot_be_pretrained():
+    alone = CSMoE(MODEL, encoder_of=("s2", "s1"))
+    masks = draw_masks(
+        range(2), num_patches=16, mask_ratio=0.5, mode="independent", seed=0, epoch=0
+    )
+    with pytest.raises(InputError, match="no decoders to pretrain with"):
+        alone(torch.zeros(2, 10, 16, 16), torch.zeros(2, 2, 16, 16), masks)
+
+
+@pytest.mark.parametrize("sensors", [["s3"], [], ["s2", "s2"], "s2", 7])
+def test_a_configuration_with_other_sensors_is_damaged(folder, tmp_path, sensors):
+    import shutil
+
+    copy = shutil.copytree(folder / "model", tmp_path / "model")
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"encoder_of": sensors}))
+
+    with pytest.raises(InputError, match=r"config\.json is damaged"):
+        CSMoE.from_pretrained(copy)
