@@ -10,7 +10,7 @@ from minortom.class_table import ClassTable
 from minortom.compiled import compiled
 from minortom.grid import N_ROWS, Cells, cells_at, columns_of_rows
 from minortom.map_levels import Level, opened_level
-from minortom.remote import is_url, shown
+from minortom.remote_maps import patiently, title_of
 from minortom.tile_maps import Tile
 
 _HAIR = 1e-9
@@ -35,7 +35,7 @@ class CountJob:
     @property
     def title(self) -> str:
         """What messages call the raster."""
-        return shown(self.place) if is_url(self.place) else self.place
+        return title_of(self.place)
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,10 @@ def count(job: CountJob) -> JobCounts:
             or has values in wanted cells that the legend does not know.
         RemoteError: If it lies behind a URL and cannot be read.
     """
+    return patiently(job.place, lambda: _count(job))
+
+
+def _count(job: CountJob) -> JobCounts:
     counts = np.zeros((len(job.keys), len(job.classes.codes) + 2), dtype=np.int64)
     with opened_level(job.place, resolution_m=job.resolution_m) as level:
         if job.tile is not None:

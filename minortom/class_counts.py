@@ -12,7 +12,7 @@ from minortom.cell_counts import CountJob, LevelRead, count, slots_in
 from minortom.class_table import NO_CLASS, OUTSIDE, ClassTable
 from minortom.engine import as_done
 from minortom.errors import InputError
-from minortom.grid import Cells
+from minortom.grid import Cells, merged
 from minortom.map_levels import METRES_PER_DEGREE, opened_level
 from minortom.progress import OnProgress, ignore_progress
 from minortom.tile_maps import TileMap
@@ -64,7 +64,7 @@ def count_in_map(
     on_progress: OnProgress = ignore_progress,
 ) -> ClassCounts:
     """Count in one raster, a job for each of its windows; see ``Descriptor.counts_in``."""
-    keys = np.unique(cells.keys())
+    keys = merged([cells]).keys()
     jobs = []
     with opened_level(path, resolution_m=resolution_m) as level:
         for window in level.windows():
@@ -93,7 +93,7 @@ def count_in_tiles(
 
     A tile that does not exist has no class: no cell is outside the map.
     """
-    keys = np.unique(cells.keys())
+    keys = merged([cells]).keys()
     jobs = [
         CountJob(
             place=tile.place, classes=classes, resolution_m=resolution_m, tile=tile,

@@ -33,8 +33,10 @@ class Level:
     factor: int
     """Pixels of the map that one of this level is wide; 1 at full resolution."""
     shrink: int
-    """Pixels of ``source`` that one of this level is wide: ``source`` is the map itself where a
-    virtual raster has no overviews, but the files that it is made of have them."""
+    """Pixels of ``source`` that one of this level is wide. GDAL reads a map that is asked for
+    fewer pixels from its overviews, so that the map need not be opened again."""
+    block: tuple[int, int]
+    """Height and width of what the file reads at once, in pixels of this level."""
 
     @property
     def pixel_deg(self) -> tuple[float, float]:
@@ -52,9 +54,7 @@ class Level:
 
     def windows(self) -> Iterator[Window]:
         """Cut the level into windows of whole blocks, from the top left."""
-        block_height, block_width = (
-            max(1, side // self.shrink) for side in self.source.block_shapes[0]
-        )
+        block_height, block_width = self.block
         wide, high = self.source.width // self.shrink, self.source.height // self.shrink
         width = block_width * max(1, _WINDOW_PX // (block_width * block_height))
         width = min(width, wide)
@@ -107,15 +107,28 @@ def opened_level(place: Path | str, *, resolution_m: float) -> Iterator[Level]:
     """
     with opened_map(place) as source:
         _require_degrees(source)
-        factors = [source.overviews(1), _factors_of_parts(source)]
-        allowed = [f for f in (1, *factors[0], *factors[1]) if _fits(source, f, resolution_m)]
-        factor = max(allowed)
-        if factor == 1 or factor in factors[1]:
-            yield Level(source=source, factor=factor, shrink=factor)
+        factors, block = _stored(source)
+        factor = max(f for f in (1, *factors) if _fits(source, f, resolution_m))
+        if not (source.width % factor or source.height % factor):
+            yield Level(source=source, factor=factor, shrink=factor, block=block)
             return
-        overview = factors[0].index(factor)
+        overview = source.overviews(1).index(factor)
     with opened_map(place, overview=overview) as source:
-        yield Level(source=source, factor=factor, shrink=1)
+        yield Level(source=source, factor=factor, shrink=1, block=source.block_shapes[0])
+
+
+def _stored(source: Raster) -> tuple[list[int], tuple[int, int]]:
+    """Give the overviews of a map, and the blocks that it is stored in.
+
+    A virtual raster has those of the first of its files: all have the same, or reading takes
+    longer. Only overviews that divide its sides are of use there.
+    """
+    if source.driver != "VRT" or source.overviews(1) or len(source.files) < 2:
+        return source.overviews(1), source.block_shapes[0]
+    with opened_map(source.files[1]) as part:
+        same = (part.transform.a, part.transform.e) == (source.transform.a, source.transform.e)
+        factors = [f for f in part.overviews(1) if not (source.width % f or source.height % f)]
+        return (factors if same else []), part.block_shapes[0]
 
 
 def _fits(source: Raster, factor: int, resolution_m: float) -> bool:
@@ -143,19 +156,6 @@ def _require_degrees(source: Raster) -> None:
             f"the map {source.name} has {found:.2g} pixels in a cell of 10 km; wanted at least "
             f"{MIN_PIXELS_PER_CELL} to count classes: give a finer map or --landcover-mode center"
         )
-
-
-def _factors_of_parts(source: Raster) -> list[int]:
-    """Give the overviews that all of a virtual raster can be read at: those of its first file.
-
-    GDAL reads a virtual raster that is asked for fewer pixels from its files' overviews.
-    """
-    if source.driver != "VRT" or source.overviews(1) or len(source.files) < 2:
-        return []
-    with opened_map(source.files[1]) as part:
-        same = (part.transform.a, part.transform.e) == (source.transform.a, source.transform.e)
-        factors: list[int] = part.overviews(1) if same else []
-    return [f for f in factors if not (source.width % f or source.height % f)]
 
 
 def _centres(

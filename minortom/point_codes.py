@@ -11,7 +11,7 @@ from minortom.class_table import NO_CLASS, OUTSIDE, ClassTable
 from minortom.engine import as_done
 from minortom.progress import OnProgress, ignore_progress
 from minortom.rasters import Raster, opened_map, pixels_at, windows_with
-from minortom.remote import is_url, shown
+from minortom.remote_maps import patiently, title_of
 from minortom.tile_maps import Tile, TileMap
 
 Degrees = NDArray[np.float64]
@@ -77,6 +77,10 @@ def codes_in_tile(job: PointJob) -> NDArray[np.int16]:
             that the legend does not know.
         RemoteError: If it lies behind a URL and cannot be read.
     """
+    return patiently(job.tile.place, lambda: _codes_in_tile(job))
+
+
+def _codes_in_tile(job: PointJob) -> NDArray[np.int16]:
     tile = job.tile
     with opened_map(tile.place) as source:
         tile.check(source)
@@ -85,8 +89,7 @@ def codes_in_tile(job: PointJob) -> NDArray[np.int16]:
         half_x, half_y = abs(source.transform.a) / 2, abs(source.transform.e) / 2
         lon_deg = np.clip(job.lon_deg, west + half_x, east - half_x)
         lat_deg = np.clip(job.lat_deg, south + half_y, north - half_y)
-        place = shown(tile.place) if is_url(tile.place) else tile.place
-        return _codes(place, source, job.classes, lon_deg, lat_deg, ignore_progress)
+        return _codes(title_of(tile.place), source, job.classes, lon_deg, lat_deg, ignore_progress)
 
 
 def _codes(

@@ -1,12 +1,10 @@
 """Categorical maps as rasters: open one, find the pixels of points, read what holds points."""
 
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import rasterio
@@ -16,32 +14,12 @@ from rasterio.windows import Window
 
 from minortom.errors import InputError, RemoteError
 from minortom.remote import is_url, shown
+from minortom.remote_maps import settings_for, title_of
 
 Raster = Any
 """An open ``rasterio.DatasetReader``; rasterio publishes no types."""
 
 _LONLAT = "EPSG:4326"
-_OVER_HTTP = {
-    # One request opens a cloud-optimised GeoTIFF: no listing of its folder, no look for files
-    # beside it, and the whole of its index at once.
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_INGESTED_BYTES_AT_OPEN": 64 * 1024,
-    # Blocks that lie one after the other come by one request, others side by side.
-    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
-    "GDAL_HTTP_MULTIPLEX": "YES",
-    "GDAL_HTTP_VERSION": "2TLS",
-    "VSI_CACHE": "TRUE",
-    # What is read is not read again, and another file may come to lie at the same address.
-    "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/",
-    # 429, 500, 502, 503 and 504 may pass: after 1 s, then 2 s and some, and so on.
-    "GDAL_HTTP_MAX_RETRY": 5,
-    "GDAL_HTTP_RETRY_DELAY": 1,
-    "GDAL_HTTP_CONNECTTIMEOUT": 15,
-    # A read that stands still ends; a slow one goes on.
-    "GDAL_HTTP_LOW_SPEED_TIME": 60,
-    "GDAL_HTTP_LOW_SPEED_LIMIT": 100,
-}
-_TRY_LATER = "wait some minutes and run the same command again, or fetch the map first"
 _WINDOW_PX = 1024 * 1024  # read at a time; a single block where that is larger
 _WINDOW_SIDE_PX = 1024
 _CACHE_BYTES = 128 * 1024 * 1024
@@ -60,37 +38,28 @@ def opened_map(place: Path | str, *, overview: int | None = None) -> Iterator[Ra
             band, or other than whole numbers.
         RemoteError: If it lies behind a URL and cannot be read.
     """
-    remote = is_url(str(place))
+    url = str(place) if is_url(str(place)) else None
+    settings = settings_for(url) if url else {}
     level = {} if overview is None else {"overview_level": overview}
     try:
         # Each block is read once: GDAL's cache, 5 % of the machine's memory, would only fill up.
-        with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES, **(_settings(str(place)) if remote else {})):
+        with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES, **settings):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)  # _check says it
-                source = rasterio.open(f"/vsicurl/{place}" if remote else place, **level)
+                source = rasterio.open(f"/vsicurl/{url}" if url else place, **level)
             with source:
-                _check(shown(str(place)) if remote else place, source)
+                _check(title_of(str(place)), source)
                 yield source
     except RasterioError as error:
         found = str(error.__cause__ or error).splitlines()[0]
-        if remote:
+        if url:
             raise RemoteError(
-                f"{shown(str(place))}: cannot be read as a map ({_short(found)}); {_TRY_LATER}"
+                f"{shown(url)}: reading blocks of this map fails ({found.split('?')[0]}); run the "
+                "same command again, or fetch the map first"
             ) from None
         raise InputError(
             f"cannot read the map {place} ({found}); wanted a raster file such as a GeoTIFF"
         ) from None
-
-
-def _settings(url: str) -> dict[str, object]:
-    """Give GDAL's settings for reading this URL."""
-    suffix = Path(urlsplit(url).path).suffix
-    return {**_OVER_HTTP, **({"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": suffix} if suffix else {})}
-
-
-def _short(found: str) -> str:
-    """Keep the query of a URL, which may hold a signature, out of a message of GDAL."""
-    return re.sub(r"\?\S*", "", found)
 
 
 def pixels_at(
@@ -166,7 +135,7 @@ def _round_the_globe(col: NDArray[np.float64], turn_px: float, width: int) -> ND
     return np.minimum(wrapped, width - 0.5)
 
 
-def _check(path: Path | str, source: Raster) -> None:
+def _check(path: str, source: Raster) -> None:
     if source.crs is None:
         raise InputError(
             f"the map {path} has no coordinate system; set it, for example with "
