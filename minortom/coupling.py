@@ -138,7 +138,7 @@ def spread_selection(
     total = passes * len(searched)
     last: dict[int, Evolution] = {}
     done: list[Evolution] = []
-    for number, batch in product(range(passes), range(num_batches)):
+    for number, batch in product(range(passes), range(min(num_batches, len(searched)))):
         strata = searched[batch::num_batches]
         found = {s: ended for s in strata if (ended := log.found((number, s)))}
         todo = [s for s in strata if s not in found] if time.time() < deadline_s else []

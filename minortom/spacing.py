@@ -52,8 +52,9 @@ def check_kept_apart(
     chords, neighbours = cKDTree(tiles.points[rows]).query(tiles.points[rows], k=2)
     nearest = int(np.argmin(chords[:, 1]))
     if chords[nearest, 1] ** 2 < least_chord2(min_distance_km):
-        pair = [int(rows[nearest]), int(rows[neighbours[nearest] != nearest][0])]
-        one, other = (np.array(list(names))[sorted(pair)]).tolist()
+        # Of two in one place, either may be found as the nearest to itself.
+        partner = next(i for i in neighbours[nearest].tolist() if i != nearest)
+        one, other = np.array(list(names))[rows[sorted((nearest, partner))]].tolist()
         raise InputError(
             f"the cells {one} and {other} are to be kept but only "
             f"{float(km_of_chord(chords[nearest, 1])):,.1f} km apart; --min-distance-km is "

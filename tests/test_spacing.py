@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+from points import annotated_table, distances_km, random_lonlat
+
+from minortom.errors import InputError
+from minortom.spacing import check_kept_apart, farthest_rows, keep_apart, least_chord2
+from minortom.strata import Tiles
+
+SIZES = {"A/x": 200, "B/y": 120, "C/z": 30}
+RADIUS_KM = 6371.0088
+
+
+def planet(seed, span_deg=20):
+    lon, lat = random_lonlat(sum(SIZES.values()), seed)
+    lon, lat = lon * span_deg / 180, lat * span_deg / 90
+    names = [name for name, size in SIZES.items() for _ in range(size)]
+    return Tiles.of_table(annotated_table(lon, lat, names)), distances_km(lon, lat)
+
+
+def some(tiles, count, seed):
+    return np.sort(np.random.default_rng(seed).choice(len(tiles), count, replace=False))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_two_are_nearer_and_no_tile_is_left_that_could_still_come(seed):
+    tiles, distance = planet(seed)
+    rows, kept = some(tiles, 90, seed), np.zeros(len(tiles), bool)
+    apart = keep_apart(tiles, rows, kept, least_chord2(350))
+
+    among = distance[np.ix_(apart, apart)] + np.diag(np.full(len(apart), np.inf))
+    assert among.min() >= 350
+    codes = tiles.strata.codes
+    before, after = (np.bincount(codes[r], minlength=3) for r in (rows, apart))
+    assert (after <= before).all()
+    assert (after < before).any()  # else the case says nothing of what is left
+    for s in np.flatnonzero(after < before):
+        free = np.setdiff1d(tiles.strata.rows(s), apart)
+        assert distance[np.ix_(free, apart)].min(axis=1).max() < 350
+
+
+def test_kept_tiles_stay_and_others_give_way():
+    tiles, distance = planet(3)
+    rows = some(tiles, 90, 3)
+    kept = np.zeros(len(tiles), bool)
+    near = np.flatnonzero((distance[rows[0]] < 350) & (distance[rows[0]] > 0))
+    kept[near[0]] = True
+    rows = np.union1d(rows, near[:1])
+    apart = keep_apart(tiles, rows, kept, least_chord2(350))
+
+    assert near[0] in apart
+    assert rows[0] not in apart
+
+
+def test_the_scarce_stratum_goes_first():
+    lon = np.array([0.0, 0.1, 50, 60, 70])
+    tiles = Tiles.of_table(annotated_table(lon, np.zeros(5), ["A/x", "B/y", "A/x", "A/x", "A/x"]))
+    apart = keep_apart(tiles, np.array([0, 1]), np.zeros(5, bool), least_chord2(100))
+
+    assert apart.tolist() == [1, 4]  # of A/x, the farthest from B/y in place of its neighbour
+
+
+def test_what_is_far_enough_is_left_as_it_is():
+    tiles, _ = planet(1)
+    rows = some(tiles, 40, 1)
+
+    assert keep_apart(tiles, rows, np.zeros(len(tiles), bool), least_chord2(0.01)) is rows
+
+
+def test_tiles_in_one_place_leave_one():
+    tiles = Tiles.of_table(annotated_table([7.0] * 9, [3.0] * 9, ["A/x"] * 4 + ["B/y"] * 5))
+    apart = keep_apart(tiles, np.arange(9), np.zeros(9, bool), least_chord2(1))
+
+    assert apart.tolist() == [0]
+
+
+def test_farthest_rows_equal_those_found_step_by_step():
+    tiles, distance = planet(2)
+    free, chosen = np.arange(0, 200), np.arange(200, 210)
+    wanted, taken = [], list(chosen)
+    for _ in range(15):
+        best = max(free, key=lambda i: (distance[i][taken].min(), -i))
+        wanted.append(best)
+        taken.append(best)
+
+    assert farthest_rows(tiles, free, chosen, 15).tolist() == wanted
+
+
+def test_two_kept_tiles_that_are_too_near_are_named_with_their_distance():
+    one_degree_km = np.pi * RADIUS_KM / 180
+    tiles = Tiles.of_table(annotated_table([0.0, 40, 41], [0.0, 0, 0], ["A/x", "B/y", "A/x"]))
+    names, kept = ["1U_1R", "1U_2R", "1U_3R"], np.ones(3, bool)
+
+    check_kept_apart(tiles, kept, one_degree_km - 0.001, names)
+    with pytest.raises(InputError, match=r"cells 1U_2R and 1U_3R .* only 111\.2 km apart"):
+        check_kept_apart(tiles, kept, one_degree_km + 0.001, names)
+
+
+def test_two_kept_tiles_in_one_place_are_named():
+    tiles = Tiles.of_table(annotated_table([5.0, 5, 5], [0.0, 0, 0], ["A/x"] * 3))
+
+    with pytest.raises(InputError, match=r"cells a and c .* only 0\.0 km apart"):
+        check_kept_apart(tiles, np.array([True, False, True]), 1, ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("wrong", [0, -1, np.nan, 20_016, np.inf])
+def test_a_distance_that_cannot_be_is_refused(wrong):
+    with pytest.raises(InputError, match="--min-distance-km must be above 0"):
+        least_chord2(wrong)
