@@ -1,0 +1,181 @@
+"""How many tiles of each stratum, and what a stratum is: the options of `minortom sample`."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import typer
+from minortom_cli.console import run
+from minortom_cli.sample import sample
+from points import annotated_table, random_lonlat
+
+from minortom.geoparquet import write_points
+from minortom.provenance import Provenance
+from minortom.quotas import stored_wishes
+from minortom.strata import Strata, restratified
+
+SIZES = {"A/x": 60, "A/y": 30, "B/y": 10}
+app = typer.Typer()
+app.command()(sample)
+
+
+@pytest.fixture
+def annotated(tmp_path):
+    names = [name for name, size in SIZES.items() for _ in range(size)]
+    table = annotated_table(*random_lonlat(100), names)
+    table = table.append_column("ecoregion", pa.array(["north", "south"] * 50))
+    table = table.append_column("biome", pa.array([7, 7, 9, 9] * 25, pa.int16()))
+    write_points(
+        table, tmp_path / "annotated.parquet", Provenance(command="annotate", options={})
+    )  # fmt: skip
+    return tmp_path / "annotated.parquet"
+
+
+def sampled(annotated, *more):
+    out = annotated.with_name("selection.parquet")
+    words = [annotated, "--out", out, "--method", "random", "--json", *more]
+    return run(app, [str(word) for word in words])
+
+
+def held(annotated):
+    found = Strata.of_column(pq.read_table(annotated.with_name("selection.parquet"))["stratum"])
+    return dict(zip(found.names, found.sizes.tolist(), strict=True))
+
+
+def record(annotated):
+    metadata = pq.read_schema(annotated.with_name("selection.parquet")).metadata
+    return json.loads(metadata[b"minortom"])
+
+
+def quota_of(annotated, text):
+    path = annotated.with_name("quota.csv")
+    path.write_text(f"stratum,tiles\n{text}")
+    return path
+
+
+def test_a_quota_alone_takes_nothing_of_strata_that_it_does_not_name(annotated, capsys):
+    quota = quota_of(annotated, "A/x,7\nB/y,12\n")
+
+    assert sampled(annotated, "--quota", quota) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert held(annotated) == {"A/x": 7, "B/y": 10}
+    assert (result["underfull"], result["short"]) == (1, 0)  # of B/y there are no more
+
+
+def test_with_a_number_too_strata_without_a_quota_take_that(annotated, capsys):
+    quota = quota_of(annotated, "A/x,7\n")
+
+    assert sampled(annotated, "--quota", quota, "--per-stratum", 9) == 0
+    assert held(annotated) == {"A/x": 7, "A/y": 9, "B/y": 9}
+    capsys.readouterr()
+
+
+def test_the_file_tells_its_quota_to_who_counts_full_strata(annotated, capsys):
+    quota = quota_of(annotated, "A/x,7\nA/y,3\n")
+    assert sampled(annotated, "--quota", quota) == 0
+    strata = Strata.of_column(pq.read_table(annotated)["stratum"])
+
+    assert stored_wishes(record(annotated)["options"], strata).tolist() == [7, 3, 0]
+    assert set(record(annotated)["inputs"]) == {"annotated", "quota"}
+    capsys.readouterr()
+
+
+def test_another_quota_makes_another_file(annotated, capsys):
+    assert sampled(annotated, "--quota", quota_of(annotated, "A/x,7\n")) == 0
+    assert sampled(annotated, "--quota", quota_of(annotated, "A/x,7\n")) == 0
+    capsys.readouterr()
+
+    assert sampled(annotated, "--quota", quota_of(annotated, "A/x,8\n")) == 1
+    assert "made with other inputs or options" in capsys.readouterr().err
+
+
+def test_a_quota_is_never_replaced_by_the_selection(annotated, capsys):
+    quota = quota_of(annotated, "A/x,7\n").rename(annotated.with_name("selection.parquet"))
+
+    assert sampled(annotated, "--quota", quota, "--overwrite") == 1
+    assert "error: " in capsys.readouterr().err
+    assert quota.read_text().startswith("stratum,tiles")
+
+
+@pytest.mark.parametrize(
+    ("rule", "numbers"),
+    [
+        ([], {"A/x": 15, "A/y": 15, "B/y": 10}),
+        (["--allocation", "equal"], {"A/x": 15, "A/y": 15, "B/y": 10}),
+        (["--allocation", "proportional"], {"A/x": 24, "A/y": 12, "B/y": 4}),
+        (["--allocation", "sqrt"], {"A/x": 19, "A/y": 13, "B/y": 8}),  # 18.9 13.4 7.7
+    ],
+)
+def test_a_total_is_shared_out(annotated, capsys, rule, numbers):
+    assert sampled(annotated, "--tiles", 40, *rule) == 0
+
+    assert held(annotated) == numbers
+    assert json.loads(capsys.readouterr().out)["tiles"] == 40
+    strata = Strata.of_column(pq.read_table(annotated)["stratum"])
+    assert stored_wishes(record(annotated)["options"], strata).tolist() == list(numbers.values())
+
+
+def test_strata_of_other_columns(annotated, capsys):
+    assert sampled(annotated, "--stratify-by", "climate,ecoregion", "--per-stratum", 5) == 0
+
+    written = pq.read_table(annotated.with_name("selection.parquet"))
+    assert held(annotated) == {"A/north": 5, "A/south": 5, "B/north": 5, "B/south": 5}
+    joined = [f"{row['climate']}/{row['ecoregion']}" for row in written.to_pylist()]
+    assert written["stratum"].to_pylist() == joined
+    columns = record(annotated)["options"]["stratify_by"]
+    again = restratified(pq.read_table(annotated), columns)["stratum"]
+    assert set(again.to_pylist()) == set(joined)
+    capsys.readouterr()
+
+
+def test_strata_of_whole_numbers(annotated, capsys):
+    assert sampled(annotated, "--stratify-by", "biome", "--per-stratum", 5) == 0
+    assert held(annotated) == {"7": 5, "9": 5}
+    capsys.readouterr()
+
+
+def test_without_the_option_the_file_does_not_speak_of_it(annotated, capsys):
+    assert sampled(annotated, "--per-stratum", 5) == 0
+    assert set(record(annotated)["options"]) == {"method", "per_stratum"}
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (("--tiles", 5, "--per-stratum", 5), "goes without --per-stratum"),
+        (("--tiles", 5, "--quota", "QUOTA"), "goes without --quota"),
+        (("--allocation", "sqrt"), "give --tiles with it"),
+        (("--tiles", 10**9), "--tiles must be from 1"),
+        (("--quota", "no.csv"), "cannot read no.csv"),
+        (("--stratify-by", "ecozone"), "--stratify-by ecozone: no such column; there are"),
+        (("--stratify-by", "lat"), "--stratify-by lat: the column holds double"),
+        (("--stratify-by", "climate,"), "wanted names of columns"),
+        (("--stratify-by", "climate,climate"), "names climate more than once"),
+    ],
+)
+def test_what_does_not_go_together_is_one_line(annotated, capsys, wrong, said):
+    quota = quota_of(annotated, "A/x,7\n")
+    assert sampled(annotated, *(quota if word == "QUOTA" else word for word in wrong)) == 1
+
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert said in error
+    assert not annotated.with_name("selection.parquet").exists()
+
+
+def test_a_quota_for_a_stratum_that_is_not_there_is_one_line(annotated, capsys):
+    assert sampled(annotated, "--quota", quota_of(annotated, "A/z,7\n")) == 1
+    assert "names 1 strata that have no tile (A/z)" in capsys.readouterr().err
+
+
+def test_a_tile_without_a_value_is_one_line(annotated, capsys):
+    table = pq.read_table(annotated).drop(["geometry"])
+    place = table.column_names.index("ecoregion")
+    table = table.set_column(place, "ecoregion", pa.array([None, *["n"] * 99]))
+    write_points(table, annotated, Provenance(command="annotate", options={}))
+
+    assert sampled(annotated, "--stratify-by", "climate,ecoregion") == 1
+    assert "1 tiles have no ecoregion" in capsys.readouterr().err
