@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from minortom_cli import embed, info, train
+from minortom_cli import embed, info, model_export, train
 from minortom_cli.console import Version, run
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ def common(version: Version = False) -> None:
 app.command(name="train")(train.train)
 app.command(name="info")(info.info)
 app.command(name="embed")(embed.embed)
+app.command(name="export")(model_export.export)
 
 train_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 train_app.command()(train.train)

@@ -1,0 +1,198 @@
+"""One sensor's encoder alone: it encodes as the whole does, and says where it is from."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from minortom_cli.console import run
+from minortom_cli.model import app
+from test_checkpoints import write
+from training_shards import MODEL, learnable_shards
+
+from csmoe_model.config import recipe
+from csmoe_model.cost import encoder_cost
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.embed import embed, read_vectors
+from csmoe_model.export import export_encoder
+from csmoe_model.weights import read_model
+from minortom.errors import InputError, OutputExistsError
+from minortom.geoparquet import read_table
+from minortom.shards import ShardSet
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export")
+    shards = ShardSet.open(learnable_shards(folder / "shards", train=5, val=0))
+    torch.manual_seed(0)
+    write(folder / "run" / "model", CSMoE(MODEL), shards.statistics)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(folder):
+    """Both sensors' exports."""
+    for sensor in ("s2", "s1"):
+        export_encoder(folder / "run", folder / sensor, sensor=sensor)
+    return folder
+
+
+IMAGES = {"s2": torch.randn(2, 10, 20, 16), "s1": torch.randn(2, 2, 20, 16)}
+
+
+@pytest.mark.parametrize("sensor", ["s2", "s1"])
+def test_it_encodes_bit_for_bit_as_the_whole(alone, sensor):
+    whole, part = CSMoE.from_pretrained(alone / "run"), CSMoE.from_pretrained(alone / sensor)
+    image = {sensor: IMAGES[sensor]}
+
+    wanted = whole.encode(**image, patch_tokens=True)
+    found = part.encode(**image, patch_tokens=True)
+
+    assert part.sensors == (sensor,)
+    for name, tensor in wanted.items():
+        assert torch.equal(found[name], tensor)
+    assert torch.equal(part.features(**image)[0], whole.features(**image)[0])
+    assert torch.equal(part.prepare(**image)[sensor], whole.prepare(**image)[sensor])
+
+
+@pytest.mark.parametrize(("sensor", "other"), [("s2", "s1"), ("s1", "s2")])
+def test_the_other_sensor_is_refused_by_name(alone, sensor, other):
+    part = CSMoE.from_pretrained(alone / sensor)
+    for method in (part.encode, part.features):
+        with pytest.raises(InputError, match=f"no {other} path; it has {sensor}"):
+            method(**{other: IMAGES[other]})
+
+
+def test_its_weights_are_those_that_the_price_list_counts(alone):
+    for sensor in ("s2", "s1"):
+        tensors = read_model(alone / sensor).tensors
+        wanted = encoder_cost(MODEL, sensors=(sensor,)).params_trainable
+        assert sum(tensor.numel() for tensor in tensors.values()) == wanted
+
+
+def test_of_the_published_model_271_of_451_million_stay():
+    with torch.device("meta"):
+        whole = CSMoE(recipe("csmoe-b16"), encoder_of=("s2", "s1"))
+        part = CSMoE(recipe("csmoe-b16"), encoder_of=("s2",))
+    for model, millions in ((whole, 451), (part, 271)):
+        found = sum(weight.numel() for weight in model.parameters()) / 1e6
+        assert found == pytest.approx(millions, abs=0.5)
+
+
+def test_both_sensors_without_decoders_encode_as_before(alone, tmp_path):
+    told = export_encoder(alone / "run", tmp_path / "both", sensor="both")
+
+    part, whole = CSMoE.from_pretrained(tmp_path / "both"), CSMoE.from_pretrained(alone / "run")
+
+    assert told["params"] < told["params_of_checkpoint"]
+    assert not [name for name in part.state_dict() if not name.startswith("backbone.")]
+    for name, vector in whole.encode(**IMAGES).items():
+        assert torch.equal(part.encode(**IMAGES)[name], vector)
+
+
+def test_it_says_where_it_is_from(alone):
+    whole, part = read_model(alone / "run" / "model").origin, read_model(alone / "s2").origin
+
+    assert part.record["command"] == "export-encoder"
+    assert part.record["inputs"] == {"weights": whole.weights_sha256}
+    assert part.history == (whole.record,)
+    assert (part.recipe, part.licences) == (whole.recipe, whole.licences)
+    card = (alone / "s2" / "README.md").read_text()
+    assert "The encoder of Sentinel-2 of a masked autoencoder" in card
+    assert "| s1 |" not in card
+    assert "ab" * 32 in card  # the shards of the training
+
+
+def test_the_same_export_is_the_same_bytes_and_not_written_twice(alone, tmp_path):
+    again = export_encoder(alone / "run", alone / "s2", sensor="s2")
+    assert again["status"] == "up to date"
+
+    export_encoder(alone / "run", tmp_path / "s2", sensor="s2")
+    for name in again["files"]:
+        assert (tmp_path / "s2" / name).read_bytes() == (alone / "s2" / name).read_bytes()
+
+
+def test_another_export_is_replaced_only_when_allowed(alone, tmp_path):
+    out = shutil.copytree(alone / "s1", tmp_path / "out")
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        export_encoder(alone / "run", out, sensor="s2")
+    export_encoder(alone / "run", out, sensor="s2", overwrite=True)
+    assert CSMoE.from_pretrained(out).sensors == ("s2",)
+
+
+def test_the_run_itself_is_never_replaced(alone):
+    for out in (alone / "run" / "model", alone / "run"):
+        with pytest.raises(InputError, match="one of the inputs"):
+            export_encoder(alone / "run", out, sensor="s2", overwrite=True)
+    assert CSMoE.from_pretrained(alone / "run").sensors == ("s2", "s1")
+
+
+def test_an_encoder_of_one_sensor_has_no_other_to_export(alone, tmp_path):
+    with pytest.raises(InputError, match="no s1 path to export; it has s2"):
+        export_encoder(alone / "s2", tmp_path / "out", sensor="both")
+    export_encoder(alone / "s2", tmp_path / "again", sensor="s2")
+    assert len(read_model(tmp_path / "again").origin.history) == 2
+
+
+def test_its_embeddings_are_those_of_its_sensor(alone, tmp_path):
+    embed(alone / "run", alone / "shards", tmp_path / "whole.parquet")
+    embed(
+        alone / "s1", alone / "shards", tmp_path / "s1.parquet",
+        neighbours=tmp_path / "neighbours.png",
+    )  # fmt: skip
+
+    table = read_table(tmp_path / "s1.parquet", ["sensor"], made_by="csmoe embed")
+    assert set(table["sensor"].to_pylist()) == {"s1"}
+    np.testing.assert_array_equal(
+        read_vectors(tmp_path / "s1.parquet", "s1"), read_vectors(tmp_path / "whole.parquet", "s1")
+    )
+    assert (tmp_path / "neighbours.png").is_file()
+
+
+def test_encoding_is_exported_to_a_graph_and_agrees(alone):
+    """As the page on using the model shows it."""
+    model = CSMoE.from_pretrained(alone / "s2")
+    batch = {0: torch.export.Dim("batch", min=1)}
+    program = torch.export.export(
+        model.backbone, (), {"s2": IMAGES["s2"]}, dynamic_shapes={"s2": batch}
+    )
+
+    s2 = torch.randn(5, 10, 20, 16)
+    torch.testing.assert_close(
+        program.module()(s2=s2)["s2"], model.encode(s2=s2)["s2"], rtol=1e-4, atol=1e-4
+    )
+
+
+def export(*arguments):
+    return run(app, ["export", *(str(argument) for argument in arguments)])
+
+
+def test_the_command_tells_in_json(alone, tmp_path, capsys):
+    assert export(alone / "run", "--sensor", "s1", "--out", tmp_path / "s1", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == {
+        "status": "written", "out": str(tmp_path / "s1"), "sensor": "s1",
+        "params": encoder_cost(MODEL, sensors=("s1",)).params_trainable,
+        "params_of_checkpoint": sum(weight.numel() for weight in CSMoE(MODEL).parameters()),
+        "files": ["model.safetensors", "config.json", "README.md"],
+    }  # fmt: skip
+    assert (tmp_path / "s1.run.json").is_file()
+
+    assert export(alone / "run", "--sensor", "s2", "--out", tmp_path / "s1") == 1
+    assert "error: " in capsys.readouterr().err
+    assert export(alone / "run", "--sensor", "s2", "--out", tmp_path / "s1", "--overwrite") == 0
+
+
+def test_wrong_usage_is_exit_2(alone, tmp_path):
+    assert export(alone / "run", "--sensor", "s3", "--out", tmp_path / "x") == 2
+    assert export(alone / "run", "--out", tmp_path / "x") == 2
+
+
+def test_a_pickle_is_one_line(tmp_path, capsys):
+    torch.save({}, tmp_path / "last.ckpt")
+    assert export(tmp_path / "last.ckpt", "--sensor", "s2", "--out", tmp_path / "x") == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("error: ")
+    assert "never unpickled" in line
