@@ -108,8 +108,10 @@ def write_selection(path: Path, cells, **columns) -> Path:
         "landcover": ["cropland"] * len(cells), "stratum": ["Cfb/cropland"] * len(cells),
         "role": ["selected"] * len(cells), **columns,
     }  # fmt: skip
-    arrays = {name: pa.array(v).dictionary_encode() if name != "grid_cell" else pa.array(v)
-              for name, v in table.items()}  # fmt: skip
+    arrays = {name: pa.array(values) for name, values in table.items()}
+    for name, array in arrays.items():
+        if name != "grid_cell" and array.type == pa.string():
+            arrays[name] = array.dictionary_encode()
     pq.write_table(pa.table(arrays), path)
     return path
 

@@ -1,6 +1,7 @@
 """`minortom export` as a user types it."""
 
 import json
+import shutil
 
 import pyarrow.parquet as pq
 import pytest
@@ -84,7 +85,11 @@ def test_missing_cells_are_an_error_unless_skipped(export, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"s2": "hf://datasets/Major-TOM/Core-S2L2A"}, "wanted a local folder in Major TOM's"),
+        (
+            {"s2": "Core-S2L2A"},
+            "Core-S2L2A does not exist; wanted an archive in Major TOM's layout",
+        ),
+        ({"s1": "hf://Major-TOM"}, "hf://datasets/"),
         ({"selection": "none.parquet"}, "none.parquet does not exist; make it with `minortom"),
         ({"selection": "Core-S2L2A/metadata.parquet"}, "lacks the column climate, landcover"),
     ],
@@ -97,7 +102,7 @@ def test_bad_input_is_one_line_and_exit_1(export, tmp_path, capsys, options, mes
 
 def test_archives_given_the_wrong_way_round_are_found_out(export, inputs, capsys):
     assert export(s2=inputs[2], s1=inputs[1]) == 1
-    assert "lacks the column cloud_cover" in error_line(capsys)
+    assert "lack the column cloud_cover" in error_line(capsys)
 
 
 def test_a_patch_of_an_odd_side_is_an_error(export, capsys):
@@ -117,6 +122,31 @@ def test_an_unreadable_tile_is_named_and_does_not_end_the_run(inputs, tmp_path, 
     result = json.loads(capsys.readouterr().out)
     assert list(result["tiles_unreadable"]) == [CELLS[2]]
     assert result["patches"] == 32
+
+
+def test_reserves_stand_in_and_are_counted(inputs, tmp_path, capsys):
+    _, s2, s1 = inputs
+    columns = {"role": ["selected", "selected", "reserve"], "reserve_rank": [None, None, 1]}
+    selection = write_selection(tmp_path / "r.parquet", [CELLS[0], "90U_1R", CELLS[2]], **columns)
+    arguments = [selection, "--s2", s2, "--s1", s1, "--out", tmp_path / "out", "--patch-size", 12]
+    for _ in range(2):  # the second time it is up to date, and says the same
+        assert run(app, ["export", *map(str, arguments), "--json"]) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert (result["tiles"], result["cells_missing"]) == (2, 1)
+        assert (result["tiles_replaced"], result["tiles_not_replaced"]) == ({"missing": 1}, 0)
+    assert run(app, ["export", *map(str, arguments)]) == 0
+    assert "tiles replaced missing 1" in " ".join(capsys.readouterr().out.split())
+
+
+def test_archives_may_be_addresses(inputs, web_server, tmp_path, capsys):
+    folder, s2, s1 = inputs
+    for place in (s2, s1):
+        shutil.copytree(place, web_server.folder / place.name)
+    s2, s1 = (f"{web_server.url}/{place.name}" for place in (s2, s1))
+    arguments = [folder / "selection.parquet", "--s2", s2, "--s1", s1, "--out", tmp_path / "out"]
+    options = ["--patch-size", 12, "--workers", 1, "--json"]
+    assert run(app, ["export", *map(str, [*arguments, *options])]) == 0
+    assert json.loads(capsys.readouterr().out)["patches"] == 48
 
 
 @pytest.mark.parametrize("options", [["--missing", "maybe"], ["--patch-size", "0"], ["--what"]])

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 from archive_maker import CELLS, write_selection
-from export_maker import files_of, places_of
+from export_maker import files_of, places_of, replace_row
 
 from minortom.errors import InputError, OutputExistsError
 from minortom.shards import ShardSet
@@ -52,34 +52,58 @@ if __name__ == "__main__":
 """
 
 
-def start_export(tmp_path, archives, out, *, workers=1):
+def start_export(tmp_path, archives, out, *, workers=1, **columns):
     script = tmp_path / "command.py"
     script.write_text(COMMAND)
-    selection = write_selection(tmp_path / "selection.parquet", CELLS)
+    selection = write_selection(tmp_path / "selection.parquet", CELLS, **columns)
     arguments = [selection, *archives, out, workers]
     return subprocess.Popen(
         [sys.executable, script, *map(str, arguments)], stderr=subprocess.PIPE, text=True
     )
 
 
-def check_killed_exports(tmp_path, archives, delays_s, *, workers):
-    export = start_export(tmp_path, archives, tmp_path / "unbroken", workers=workers)
+def check_killed_exports(tmp_path, archives, delays_s, **options):
+    export = start_export(tmp_path, archives, tmp_path / "unbroken", **options)
     assert export.communicate()[1] == ""
     wanted = files_of(tmp_path / "unbroken")
     for number, delay_s in enumerate(delays_s):
         out = tmp_path / f"killed{number}"
-        export = start_export(tmp_path, archives, out, workers=workers)
+        export = start_export(tmp_path, archives, out, **options)
         time.sleep(delay_s)
         export.send_signal(signal.SIGKILL)
         export.communicate()
-        export = start_export(tmp_path, archives, out, workers=workers)
+        export = start_export(tmp_path, archives, out, **options)
         assert export.communicate()[1] == ""
         assert files_of(out) == wanted
         assert not out.with_name(f"{out.name}.partial").exists()
 
 
-def test_an_export_that_was_killed_goes_on_to_the_same_bytes(tmp_path, archives):
-    check_killed_exports(tmp_path, archives, [1.2, 1.6], workers=1)
+@pytest.fixture
+def with_replacements(own_archives):
+    """Two rounds of reserves: two chosen tiles and the first reserve are unusable."""
+    for row in (0, 3, 6):
+        replace_row(own_archives[0], row, B02=b"garbled")
+    ranks = [None, None, None, None, 3, 2, 1]
+    roles = ["selected" if rank is None else "reserve" for rank in ranks]
+    return own_archives, {"role": roles, "reserve_rank": ranks}
+
+
+def test_an_export_with_replacements_that_was_killed_goes_on_to_the_same_bytes(
+    tmp_path, with_replacements
+):
+    archives, columns = with_replacements
+    check_killed_exports(tmp_path, archives, [1.2, 1.6], workers=1, **columns)
+    record = json.loads((tmp_path / "killed0" / "dataset.json").read_text())
+    assert len(record["replaced"]) == 3
+
+
+@pytest.mark.soak
+def test_an_export_with_replacements_killed_at_many_moments_goes_on_to_the_same_bytes(
+    tmp_path, with_replacements
+):
+    archives, columns = with_replacements
+    delays = np.random.default_rng(1).uniform(0.8, 2.5, 16)
+    check_killed_exports(tmp_path, archives, delays, workers=1, **columns)
 
 
 @pytest.mark.soak
