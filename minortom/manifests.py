@@ -10,6 +10,7 @@ from dataclasses import MISSING, dataclass, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from minortom.errors import InputError
 
@@ -20,7 +21,7 @@ TILE = "{TILE}"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
-_MAY_BE_NULL = ("checksum", "member", "by_hand")
+_MAY_BE_NULL = ("checksum", "member", "size", "by_hand")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,8 @@ class Manifest:
     lattice_deg: int | None = None
     """Of a tiled data set, the side of a tile in whole degrees; a tile is named by its
     south-west corner, as in N39W075."""
+    size: str | None = None
+    """How much there is, for people, as in ``2,651 tiles, 120 GB``."""
     by_hand: str | None = None
     """Why ``fetch`` cannot get it, where a person has to."""
 
@@ -130,6 +133,10 @@ class Manifest:
             raise InputError(f"lattice_deg is given, but the url {self.url} holds no {TILE}")
         if self.checksum or self.member:
             raise InputError("checksum and member are of one file; a tiled data set has many")
+
+    def file_name(self, tile: str = TILE) -> str:
+        """Give the last part of the URL's path: what the file, or that of a tile, is called."""
+        return urlsplit(self.url).path.rpartition("/")[2].replace(TILE, tile) or self.name
 
     def credit(self) -> str:
         """Give the line about licence and attribution that an artefact inherits."""

@@ -4,7 +4,7 @@ ESA WorldCover is such a map: a tile that does not exist is sea.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,22 +112,31 @@ class TileMap:
         return cls(title=str(folder), lattice=Lattice(side_deg), files=found)
 
     @classmethod
-    def of_manifest(cls, manifest: Manifest, *, folder: Path | None) -> "TileMap":
+    def of_manifest(
+        cls, manifest: Manifest, *, folder: Path | None, absent: Iterable[TileName] = ()
+    ) -> "TileMap":
         """Take the tiles of a manifest: from ``folder`` those that are there, else over HTTP.
+
+        Args:
+            manifest: Of a tiled map.
+            folder: Where tiles may lie already.
+            absent: Tiles that are known not to exist: they are not asked for.
 
         Raises:
             InputError: If the manifest is not of a tiled map.
         """
         if manifest.lattice_deg is None:
             raise InputError(f"the manifest {manifest.name} is of one file, not of tiles")
-        before, _, after = manifest.url.rpartition("/")[2].partition(TILE)
+        before, _, after = manifest.file_name().partition(TILE)
         files = {}
         for path in sorted(folder.glob(f"{before}*{after}")) if folder else ():
             named = TileName.in_text(path.name[len(before) :])
             if named and path.name == f"{before}{named[0]}{after}":
                 files[named[0]] = path
         lattice = Lattice(manifest.lattice_deg)
-        return cls(title=shown(manifest.url), lattice=lattice, files=files, url=manifest.url)
+        tiles = cls(title=shown(manifest.url), lattice=lattice, files=files, url=manifest.url)
+        tiles._asked.update(dict.fromkeys(absent))
+        return tiles
 
     def existing(
         self, names: Sequence[TileName], *, on_progress: OnProgress = ignore_progress
