@@ -14,6 +14,7 @@ from rasterio.windows import Window
 from minortom.errors import InputError
 from minortom.grid import N_ROWS
 from minortom.rasters import Raster, opened_map
+from minortom.remote_maps import title_of
 
 METRES_PER_DEGREE = np.pi * 6378137 / 180
 """Of a meridian, on the sphere of the grid."""
@@ -106,7 +107,7 @@ def opened_level(place: Path | str, *, resolution_m: float) -> Iterator[Level]:
         RemoteError: If it lies behind a URL and cannot be read.
     """
     with opened_map(place) as source:
-        _require_degrees(source)
+        _require_degrees(source, title_of(str(place)))
         factors, block = _stored(source)
         factor = max(f for f in (1, *factors) if _fits(source, f, resolution_m))
         if not (source.width % factor or source.height % factor):
@@ -141,11 +142,12 @@ def _fits(source: Raster, factor: int, resolution_m: float) -> bool:
     return bool(enough and pixel_m <= resolution_m * (1 + 1e-9))
 
 
-def _require_degrees(source: Raster) -> None:
+def _require_degrees(source: Raster, title: str) -> None:
     wgs84 = (CRS.from_epsg(4326), CRS.from_string("OGC:CRS84"))
     if source.crs not in wgs84 or source.transform.b or source.transform.d:
+        found = "turned" if source.crs in wgs84 else f"in {source.crs.to_string()[:60]}"
         raise InputError(
-            f"the map {source.name} is in {source.crs.to_string()[:60]}, or turned; classes are "
+            f"the map {title} is {found}; classes are "
             "counted on a map in degrees of WGS 84: warp it with `gdalwarp -t_srs EPSG:4326 -r "
             "near`, or give --landcover-mode center"
         )
@@ -153,7 +155,7 @@ def _require_degrees(source: Raster) -> None:
     if MIN_PIXELS_PER_CELL * width_deg * height_deg > _CELL_DEG**2:
         found = _CELL_DEG**2 / (width_deg * height_deg)
         raise InputError(
-            f"the map {source.name} has {found:.2g} pixels in a cell of 10 km; wanted at least "
+            f"the map {title} has {found:.2g} pixels in a cell of 10 km; wanted at least "
             f"{MIN_PIXELS_PER_CELL} to count classes: give a finer map or --landcover-mode center"
         )
 
