@@ -29,8 +29,8 @@ def find_chromium():
 class Page:
     """One page of a browser of its own."""
 
-    def __init__(self, process, to_browser, from_browser):
-        self._process, self._out, self._in = process, to_browser, from_browser
+    def __init__(self, to_browser, from_browser):
+        self._out, self._in = to_browser, from_browser
         self._number, self._session, self._rest = 0, None, b""
         self.requests, self.errors = [], []
 
@@ -69,6 +69,7 @@ class Page:
 
     def open(self, path, *, ready):
         """Open a file and wait until a JavaScript expression is true."""
+        self._session, self.requests, self.errors = None, [], []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)[
             "sessionId"
@@ -98,13 +99,9 @@ class Page:
         self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)
 
     def picture(self, clip=None):
-        """Take a picture, of the window or of {x, y, width, height}: PNG."""
-        area = {"clip": {**clip, "scale": 1}} if clip else {}
-        return base64.b64decode(
-            self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, **area)[
-                "data"
-            ]
-        )
+        """Take a picture, of the window or of {x, y, width, height} of the page: PNG."""
+        area = {"clip": {**clip, "scale": 1}, "captureBeyondViewport": True} if clip else {}
+        return base64.b64decode(self.call("Page.captureScreenshot", format="png", **area)["data"])
 
 
 @contextlib.contextmanager
@@ -128,7 +125,7 @@ def opened_browser(program, profile):
     os.close(from_us)
     os.close(to_us)
     try:
-        yield Page(process, to_browser, from_browser)
+        yield Page(to_browser, from_browser)
     finally:
         with contextlib.suppress(OSError):
             os.write(to_browser, b'{"id": 0, "method": "Browser.close"}\0')

@@ -1,0 +1,216 @@
+"""The report's map in a real browser that has no network: drawn, moved, read and filtered."""
+
+import io
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from chromium import find_chromium, opened_browser
+from test_report import CLIMATES, LANDCOVERS, annotated_table
+
+from minortom.geoparquet import write_points
+from minortom.provenance import Provenance
+from minortom.report import report_folder
+
+READY = "document.querySelector('#map-section[data-ready]')"
+COUNT = "document.getElementById('map-count').textContent"
+PLOT = "Bokeh.documents[0].get_model_by_name('plot')"
+TILES, RESERVES = 20_000, 300
+EVIL = '<img src=x onerror="window.hacked = 1">$$x$$'
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    program = find_chromium()
+    if program is None:
+        pytest.skip("no Chromium on the PATH to look at the map with")
+    with opened_browser(program, tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+def made_report(folder, table, **columns):
+    """Report a selection of all rows of a table but the last."""
+    selection = table.slice(0, len(table) - 1)
+    for name, values in columns.items():
+        selection = selection.append_column(name, pa.array(values))
+    for what, some in (("annotated", table), ("selection", selection)):
+        write_points(some, folder / f"{what}.parquet", Provenance(command=what, options={}))
+    report_folder(
+        folder / "selection.parquet", folder / "annotated.parquet", folder / "report", draws=1
+    )
+    return folder / "report" / "report.html"
+
+
+@pytest.fixture(scope="module")
+def tiles():
+    table = annotated_table(TILES + RESERVES + 1, seed=3)
+    rng = np.random.default_rng(0)
+    return table, {
+        "role": ["selected"] * TILES + ["reserve"] * RESERVES,
+        "split": rng.choice(["val", "train", None], TILES + RESERVES).tolist(),
+    }
+
+
+@pytest.fixture(scope="module")
+def large_file(tiles, tmp_path_factory):
+    table, columns = tiles
+    return made_report(tmp_path_factory.mktemp("large"), table, **columns)
+
+
+@pytest.fixture
+def large(browser, large_file):
+    """A page with 20,000 tiles and some reserves, as a reader has just opened it."""
+    browser.open(large_file, ready=READY)
+    return browser
+
+
+def pixels_of_map(page):
+    """Give the colours of the map's part of the window: [height, width, 3], 0 to 255."""
+    import matplotlib.image
+
+    area = page.run(
+        "(() => { const r = document.getElementById('map').getBoundingClientRect();"
+        "return {x: r.x, y: r.y + scrollY, width: r.width, height: r.height}; })()"
+    )
+    picture = matplotlib.image.imread(io.BytesIO(page.picture(area)))
+    return np.round(picture[..., :3] * 255).astype(np.int64)
+
+
+def coloured(pixels):
+    """Mark pixels that are neither white nor grey, as only tiles are."""
+    return pixels.max(axis=2) - pixels.min(axis=2) > 60
+
+
+def settled(page):
+    """Wait until two frames are drawn."""
+    page.run("new Promise(d => requestAnimationFrame(() => requestAnimationFrame(() => d(1))))")
+
+
+def tick(page, of, name):
+    """Click the box of a class, as a reader does; gives the milliseconds until it is drawn."""
+    return page.run(
+        "(async () => {"
+        f"const boxes = [...document.querySelectorAll('fieldset[data-filter=\"{of}\"] label')];"
+        f"const box = boxes.find((one) => one.textContent.trim().startsWith({json.dumps(name)}));"
+        "const before = performance.now(); box.click();"
+        "await new Promise(d => requestAnimationFrame(() => requestAnimationFrame(d)));"
+        "return performance.now() - before; })()"
+    )
+
+
+def test_the_map_is_drawn_without_any_request(large):
+    settled(large)
+    share = coloured(pixels_of_map(large)).mean()
+
+    assert share > 0.1
+    assert len(large.requests) == 1  # the file itself
+    assert large.requests[0].startswith("file://")
+    assert large.errors == []
+
+
+def test_reserves_are_left_out_at_first(large):
+    assert large.run(COUNT) == "20,000"
+    assert "Showing 20,000 of 20,300 tiles" in large.run("document.body.innerText")
+
+
+def test_ticked_classes_change_the_count_and_the_picture(large, tiles):
+    table, columns = tiles
+    climate, landcover = (np.array(table[name].to_pylist()) for name in ("climate", "landcover"))
+    split = np.array(columns["split"], object)
+    before = coloured(pixels_of_map(large)).sum()
+
+    tick(large, "climate", "Dfc")
+    dfc = climate[:TILES] == "Dfc"
+    assert large.run(COUNT) == f"{dfc.sum():,}"
+    tick(large, "land cover", "bare sparse")
+    bare = dfc & (landcover[:TILES] == "bare_sparse_vegetation")
+    assert large.run(COUNT) == f"{bare.sum():,}"
+    tick(large, "split", "val")
+    assert large.run(COUNT) == f"{(bare & (split[:TILES] == 'val')).sum():,}"
+    settled(large)
+    assert 0 < coloured(pixels_of_map(large)).sum() < before / 2
+    tick(large, "climate", "BWh")  # of one filter any, of several all
+    any_of = (dfc | (climate[:TILES] == "BWh")) & (landcover[:TILES] == "bare_sparse_vegetation")
+    assert large.run(COUNT) == f"{(any_of & (split[:TILES] == 'val')).sum():,}"
+    large.run("document.getElementById('map-all').click()")
+    assert large.run(COUNT) == "20,300"
+
+
+def test_twenty_thousand_tiles_are_filtered_at_once(large):
+    assert tick(large, "climate", "BWh") < 1000
+
+
+def test_another_key_colours_the_tiles(large):
+    before = pixels_of_map(large)
+    large.run("document.querySelector('fieldset[data-filter=climate] input[type=radio]').click()")
+    settled(large)
+
+    assert (pixels_of_map(large) != before).any(axis=2).mean() > 0.05
+    assert large.run("Bokeh.documents[0].get_model_by_name('colours').palette.length") == 3
+    assert large.errors == []
+
+
+def test_the_wheel_zooms_and_a_drag_moves(large):
+    middle = large.run(
+        "(() => { const map = document.getElementById('map'); map.scrollIntoView();"
+        "const r = map.getBoundingClientRect();"
+        "return [r.x + r.width / 2, r.y + r.height / 2]; })()"
+    )
+    width = f"{PLOT}.x_range.end - {PLOT}.x_range.start"
+    before = large.run(width)
+
+    large.mouse("mouseMoved", *middle)
+    large.mouse("mouseWheel", *middle, deltaX=0, deltaY=-400)
+    large.wait(f"{width} < {before} * 0.95", 5)
+    west = large.run(f"{PLOT}.x_range.start")
+    large.mouse("mousePressed", *middle, button="left", clickCount=1)
+    for step in range(1, 6):
+        large.mouse("mouseMoved", middle[0] + 30 * step, middle[1], button="left", buttons=1)
+    large.mouse("mouseReleased", middle[0] + 150, middle[1], button="left", clickCount=1)
+    large.wait(f"{PLOT}.x_range.start < {west} - 1", 5)
+
+
+TEXT_WITH_SHADOWS = """(() => {
+  const text = (node) => [...node.childNodes].map((child) =>
+    child.nodeType === 3 ? child.textContent
+    : ["STYLE", "SCRIPT"].includes(child.tagName) || !child.getClientRects().length ? ""
+    : text(child) + (child.shadowRoot ? text(child.shadowRoot) : "")).join(" ");
+  return text(document.documentElement);
+})()"""
+
+
+def test_a_tile_tells_what_it_is_and_names_are_never_html(browser, tmp_path):
+    names = {10: EVIL, 60: "</script><script>window.hacked = 1</script>"}
+    table = annotated_table(3, names=names)
+    page = made_report(tmp_path, table, role=["selected"] * 2)
+    browser.open(page, ready=READY)
+    place = browser.run(
+        "(() => { document.getElementById('map').scrollIntoView();"
+        "const plot = Bokeh.index.roots[0];"
+        "const r = plot.canvas_view.el.getBoundingClientRect();"
+        f"return [r.x + plot.frame.x_scale.compute({table['lon'][0]}),"
+        f"r.y + plot.frame.y_scale.compute({table['lat'][0]})]; }})()"
+    )
+    browser.mouse("mouseMoved", place[0] - 3, place[1])
+    browser.mouse("mouseMoved", *place)
+    browser.wait(f"{TEXT_WITH_SHADOWS}.includes('0U_0R')", 5)
+    shown = browser.run(TEXT_WITH_SHADOWS)
+
+    assert table["climate"][0].as_py() in shown
+    assert table["landcover"][0].as_py() in shown
+    assert table["stratum"][0].as_py() in shown
+    assert "km" in shown
+    assert browser.run("window.hacked") is None
+    assert len(browser.requests) == 1
+    assert browser.errors == []
+    assert len(browser.run("[...document.querySelectorAll('#map-filters label.key')]")) == 2
+
+
+def test_what_comes_from_the_fixtures_is_what_the_boxes_say(large):
+    labels = large.run(
+        "[...document.querySelectorAll('#map-filters label:not(.key)')].map((one) => one.innerText)"
+    )
+
+    for name in (*CLIMATES.values(), *LANDCOVERS.values(), "train", "val", "none", "reserve"):
+        assert any(label.strip().startswith(name.replace("_", " ")) for label in labels)
