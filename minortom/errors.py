@@ -28,11 +28,6 @@ class ShardError(MinorTomError):
 class RemoteError(MinorTomError):
     """A file on the network that cannot be had; names its URL without query and credentials."""
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
-        """Keep the HTTP status that the server answered with, where it answered."""
-        super().__init__(message)
-        self.status = status
-
 
 class RemoteMissingError(RemoteError):
     """The same where the server says that there is no such file."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from minortom.bbox import BBox
 from minortom.engine import as_done
-from minortom.errors import InputError, RemoteError
+from minortom.errors import InputError, RemoteMissingError
 from minortom.fetch_file import fetch_file, require_map
 from minortom.manifests import TILE, Manifest
 from minortom.map_cache import absent_urls, claim, folder_of, keep, remember_absent, verify
@@ -24,7 +24,6 @@ from minortom.tile_lattice import TileName
 THREADS = 8
 """Tiles at a time, unless the user says otherwise: the network is waited for, not the cores."""
 
-_MISSING = (404, 410)
 _Outcome = Literal["kept", "fetched", "absent"]
 
 
@@ -174,9 +173,7 @@ def _getter(
             return "absent"
         try:
             download(url, scratch / name, on_progress=go_on)
-        except RemoteError as error:
-            if error.status not in _MISSING:
-                raise
+        except RemoteMissingError:
             return "absent"
         require_map(scratch / name, manifest, url)
         keep(scratch / name, folder / name)

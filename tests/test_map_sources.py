@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+from map_maker import write_map
+from map_server import map_bytes, serve_tile, serve_zip, write_manifest
+
+from minortom.bbox import BBox
+from minortom.errors import InputError
+from minortom.fetch import fetch
+from minortom.manifests import load_manifest
+from minortom.map_sources import find_map
+from minortom.tile_lattice import TileName
+from minortom.tile_maps import TileMap
+
+
+def test_a_file_is_itself(tmp_path, monkeypatch):
+    path = write_map(tmp_path / "map.tif", np.ones((2, 4), np.uint8))
+    found = find_map(str(path))
+    assert (found.source, found.manifest) == (path, None)
+    monkeypatch.chdir(tmp_path)
+    assert find_map("map.tif").source.name == "map.tif"
+
+
+def test_a_folder_is_its_tiles(web_server):
+    serve_tile(web_server, "N00E006")
+    found = find_map(str(web_server.folder / "tiles"))
+    assert isinstance(found.source, TileMap)
+    assert list(found.source.files) == [TileName(0, 6)]
+
+
+def test_a_manifest_of_one_file_is_fetched_once_and_then_needs_no_network(tmp_path, web_server):
+    checksum = serve_zip(web_server, {"a.tif": map_bytes(tmp_path)})
+    path = write_manifest(
+        tmp_path / "my.yaml", f"{web_server.url}/maps.zip", checksum=checksum, member="a.tif"
+    )
+    for _ in range(2):
+        found = find_map(str(path))
+        assert found.source == tmp_path / "cache" / "maps" / "zones" / "a.tif"
+        assert (found.manifest, found.manifest_path) == (load_manifest(path), path)
+        web_server.fail("*", status=403)
+    assert len(web_server.requests) == 1
+
+
+def test_tiles_are_taken_from_the_cache_and_known_sea_is_not_asked_for(tmp_path, web_server):
+    url = f"{web_server.url}/tiles/map_{{TILE}}_v1.tif"
+    path = write_manifest(tmp_path / "my.yaml", url, lattice_deg=3)
+    serve_tile(web_server, "N00E006")
+    fetch(load_manifest(path), bbox=BBox.parse("6.1,0.1,11.9,2.9"))
+    web_server.requests.clear()
+    tiles = find_map(str(path)).source.existing([TileName(0, 6), TileName(0, 9)])
+    assert [tile.place for tile in tiles] == [
+        str(tmp_path / "cache" / "maps" / "zones" / "map_N00E006_v1.tif")
+    ]
+    assert web_server.requests == []
+
+
+def test_a_tile_that_is_not_in_the_cache_is_read_where_it_is(tmp_path, web_server):
+    url = f"{web_server.url}/tiles/map_{{TILE}}_v1.tif"
+    path = write_manifest(tmp_path / "my.yaml", url, lattice_deg=3)
+    served = serve_tile(web_server, "N00E006")
+    (tile,) = find_map(str(path)).source.existing([TileName(0, 6)])
+    assert tile.place == web_server.url + served
+    assert not list((tmp_path / "cache").rglob("*.tif"))
+
+
+def test_a_tile_that_changed_in_the_cache_is_an_error(tmp_path, web_server):
+    url = f"{web_server.url}/tiles/map_{{TILE}}_v1.tif"
+    path = write_manifest(tmp_path / "my.yaml", url, lattice_deg=3)
+    serve_tile(web_server, "N00E006")
+    folder = fetch(load_manifest(path), bbox=BBox.parse("6,0,9,3")).folder
+    (folder / "map_N00E006_v1.tif").write_bytes(b"other")
+    with pytest.raises(InputError, match="has changed since it was fetched"):
+        find_map(str(path))
+
+
+def test_a_name_is_looked_up_at_its_source_behind_the_mirror(web_server, monkeypatch):
+    monkeypatch.setenv("MINORTOM_MIRROR", web_server.url)
+    found = find_map("worldcover-2021")
+    assert found.manifest_path.name == "worldcover-2021.yaml"
+    with pytest.raises(InputError, match="has no tile of the area"):
+        found.source.existing([TileName(0, 6)])
+    (request,) = web_server.requests
+    assert request.path == (
+        "/esa-worldcover.s3.eu-central-1.amazonaws.com/v200/2021/map/"
+        "ESA_WorldCover_10m_2021_v200_N00E006_Map.tif"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("corine", "no data set is called 'corine'; there are koppen-geiger-2023, mcd12c1-v006, w"),
+        ("./corine.tif", "the map corine.tif does not exist; wanted a raster file, a folder"),
+        ("mcd12c1-v006", "cannot be fetched: a year's HDF file each, behind a NASA Earthdata"),
+        ("https://a/b.tif?key=SECRET", "https://a/b.tif is a URL; wanted a file"),
+    ],
+)
+@pytest.mark.usefixtures("web_server")  # for its empty cache
+def test_what_is_no_map_is_one_line(text, message):
+    with pytest.raises(InputError, match=message) as caught:
+        find_map(text)
+    assert "SECRET" not in str(caught.value)
