@@ -1,6 +1,7 @@
 """Shards to batches in memory: threads read single samples by offset into reused buffers."""
 
 import os
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -66,6 +67,8 @@ class Loader:
             pin: Whether to read into page-locked memory, for fast copies to a GPU.
         """
         self.step = 0
+        self.waited_s = 0.0
+        """Time that was spent on waiting for batches, in all."""
         self._shards = shards
         self._batches = batches
         self._workers = workers
@@ -99,7 +102,9 @@ class Loader:
                 if not pending:
                     return
                 reading = pending.popleft()
+                asked = time.monotonic()
                 batch = reading.result()
+                self.waited_s += time.monotonic() - asked
                 self.step += 1
                 yield batch
                 free.append(reading.buffers)

@@ -61,6 +61,16 @@ class Normalise(nn.Module):
         """
         return {sensor: self._image(sensor, tensors, flips_B2) for sensor in MODEL_BANDS}
 
+    def stored_values(self, sensor: SensorName, image_BCHW: Tensor) -> Tensor:
+        """Undo the z-score: the channels of a sensor in stored units, in the same order."""
+        columns = [group.column for group in GROUPS if group.sensor == sensor]
+        order = getattr(self, f"{sensor}_order")
+        mean, std = (
+            torch.cat([getattr(self, f"{column}_{name}") for column in columns])[order]
+            for name in ("mean", "std")
+        )
+        return image_BCHW * std + mean
+
     def _image(
         self, sensor: SensorName, tensors: Mapping[str, Tensor], flips_B2: Tensor | None
     ) -> Tensor:

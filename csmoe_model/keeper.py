@@ -10,16 +10,21 @@ import lightning
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from csmoe_model.books import Books
+from csmoe_model.collectives import from_first, process_number
 from csmoe_model.data import Batch, Loader
-from csmoe_model.pretraining import Pretraining, validation_terms
-from csmoe_model.run_folder import RunFolder
+from csmoe_model.meter import Meter, Speed
+from csmoe_model.pretraining import Pretraining
+from csmoe_model.reconstructions import reconstruction_sheet
+from csmoe_model.run_log import SPEED
 from csmoe_model.stop import StopRequest
+from csmoe_model.validation import validation_numbers
 
-OnStep = Callable[[int, int, Mapping[str, float]], None]
-"""Called after each step with (steps done, steps in all, `loss` and `pairs_per_s`)."""
+OnStep = Callable[[int, int, float, Speed], None]
+"""Called after each step with (steps done, steps in all, loss, speed of the step)."""
 
 
-def ignore_steps(done: int, total: int, terms: Mapping[str, float]) -> None:
+def ignore_steps(done: int, total: int, loss: float, speed: Speed) -> None:
     """Tell nobody."""
 
 
@@ -27,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class Keeper(lightning.Callback):
-    """Keeps the books of a run; its state travels in the checkpoint.
+    """Keeps a run going; its state travels in the checkpoint.
 
     Validation happens here and not in Lightning's loop, so that a checkpoint is always one
     between two steps, and going on from it is exact wherever the run was stopped.
@@ -36,29 +41,36 @@ class Keeper(lightning.Callback):
     def __init__(
         self,
         *,
-        folder: RunFolder,
+        books: Books | None,
+        checkpoint: Path,
         stop: StopRequest,
+        new_meter: Callable[[], Meter],
         val_every: int,
         val_loader: Loader | None,
+        shown: Batch | None,
         save_every: int,
+        on_step: OnStep,
     ) -> None:
-        """Set up the books.
+        """Take what the run is kept with.
 
         Args:
-            folder: Where they lie.
+            books: Where all is written down; None in all processes but the first.
+            checkpoint: Where it lies.
             stop: Asked after each step whether to go on.
+            new_meter: Starts a stopwatch.
             val_every: Steps between validations; there is one after the last step, too.
-            val_loader: Batches of the validation split; None if it is empty.
+            val_loader: This process's batches of the validation split; None if it is empty.
+            shown: Pairs whose reconstructions are drawn.
             save_every: Steps between checkpoints.
+            on_step: Told of each step.
         """
-        self._folder, self._stop = folder, stop
-        self._val_every, self._val_loader = val_every, val_loader
+        self._books, self._checkpoint, self._stop = books, checkpoint, stop
+        self._new_meter, self._on_step = new_meter, on_step
+        self._val_every, self._val_loader, self._shown = val_every, val_loader, shown
         self._save_every = save_every
-        self.on_step: OnStep = ignore_steps
         self._sums: dict[str, float] = {}
-        self._count = self._epoch = 0
-        self._since = time.monotonic()
-        self._step_ended = time.monotonic()
+        self._count = self._epoch = self._step = 0
+        self._step_meter = self._row_meter = new_meter()
 
     def state_dict(self) -> dict[str, Any]:
         """Give what the next row of the log already has."""
@@ -69,21 +81,34 @@ class Keeper(lightning.Callback):
         self._sums, self._count = dict(state_dict["sums"]), state_dict["count"]
         self._epoch = state_dict["epoch"]
 
+    def on_fit_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Keep the signals from Lightning."""
+        del pl_module
+        # Lightning 2.6 answers SIGTERM with a broadcast from within the signal handler, for
+        # which a process that alone got the signal waits for ever.
+        connector = trainer._signal_connector  # noqa: SLF001
+        connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+
     def on_train_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Take the signals back from Lightning; make up for a validation that was cut short."""
-        self._stop.install()
-        self._since = self._step_ended = time.monotonic()
+        """Make up for a validation that was cut short."""
+        self._step = trainer.global_step
         self.make_up(_run(pl_module), trainer.global_step)
-        trainer.should_stop = trainer.should_stop or self._stop.signal is not None
+        self._step_meter, self._row_meter = self._new_meter(), self._new_meter()
+        trainer.should_stop = self._stop.agreed() or trainer.should_stop
 
     def make_up(self, run: Pretraining, step: int) -> None:
         """Validate if it was due after ``step`` and a signal came in between."""
-        if self._val_due(step, len(run.loader)) and self._stop.signal is None:
-            done = [row for row in self._folder.log.rows("val") if int(row["step"]) == step]
-            if not done:
-                self._validate(run, step)
+        books = self._books
+        if (
+            not self._stop.agreed()
+            and self._val_due(step, run.num_steps)
+            and not from_first(lambda: books is not None and books.validated(step))
+        ):
+            self._validate(run, step)
 
     def on_train_batch_end(
         self,
@@ -96,34 +121,39 @@ class Keeper(lightning.Callback):
         """Do what is due after a step."""
         del outputs, batch_idx
         run, step = _run(pl_module), trainer.global_step
+        if step == self._step:  # more micro-batches of it are to come
+            return
+        self._step = step
+        if run.ema is not None:
+            run.ema.update(run.model, step=step)
         self._note(run, batch, step)
-        if self._val_due(step, len(run.loader)) and self._stop.signal is None:
+        stopping = self._stop.agreed()
+        if not stopping and self._val_due(step, run.num_steps):
             self._validate(run, step)
-        stopping = self._stop.signal is not None
-        if stopping or step % self._save_every == 0 or step == len(run.loader):
+            stopping = self._stop.agreed()
+        if stopping or step % self._save_every == 0 or step == run.num_steps:
             self._save(trainer)
         if stopping:
             trainer.should_stop = True
-            _log.warning("stopped after step %d; --resume goes on from there", step)
+            if process_number() == 0:
+                _log.warning("stopped after step %d; --resume goes on from there", step)
 
     def _note(self, run: Pretraining, batch: Batch, step: int) -> None:
         """Add a step to the sums; write a row where one is full."""
         num_pairs, every = run.config.batch_size, run.config.log_every
-        for name, value in run.terms.items():
+        for name, value in run.numbers.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._count += 1
         self._epoch = batch.epoch
-        now = time.monotonic()
-        speed = num_pairs / max(now - self._step_ended, 1e-9)
-        self._step_ended = now
-        self.on_step(step, len(run.loader), {"loss": run.terms["loss"], "pairs_per_s": speed})
-        if step % every and step < len(run.loader):
+        self._on_step(step, run.num_steps, run.numbers["loss"], self._step_meter.lap(num_pairs))
+        if step % every and step < run.num_steps:
             return
         means = {name: total / self._count for name, total in self._sums.items()}
-        means["lr"] = run.config.lr * run.config.lr_factor(step - 1, len(run.loader))
-        means["pairs_per_s"] = num_pairs * self._count / max(now - self._since, 1e-9)
-        self._folder.log.append({"epoch": batch.epoch, "step": step, "split": "train", **means})
-        self._sums, self._count, self._since = {}, 0, now
+        means["lr"] = run.config.lr * run.config.lr_factor(step - 1, run.num_steps)
+        speed = self._row_meter.lap(num_pairs * self._count)
+        means |= {name: getattr(speed, name) for name in SPEED}
+        self._write(step, "train", means)
+        self._sums, self._count = {}, 0
 
     def _val_due(self, step: int, num_steps: int) -> bool:
         if self._val_loader is None or step == 0:
@@ -134,30 +164,31 @@ class Keeper(lightning.Callback):
         """Write a row of means over the validation split, unless a signal comes."""
         started = time.monotonic()
         assert self._val_loader is not None
-        means = validation_terms(
-            run, self._val_loader, should_stop=lambda: self._stop.signal is not None
-        )
-        ended = time.monotonic()
-        # Validation does not count against the speed of training.
-        self._since += ended - started
-        self._step_ended = ended
+        means = validation_numbers(run, self._val_loader, should_stop=self._stop.agreed)
         if means is not None:
-            where: dict[str, float | str] = {
-                "epoch": self._epoch,
-                "step": step,
-                "split": "val",
-            }
-            self._folder.log.append({**where, **means})
+            self._write(step, "val", means)
+            if self._books is not None and self._shown is not None:
+                self._books.picture(step, reconstruction_sheet(run, self._shown))
+        # Validation does not count against the speed of training.
+        self._row_meter.leave_out(time.monotonic() - started)
+        self._step_meter.restart()
+
+    def _write(self, step: int, split: str, numbers: Mapping[str, float]) -> None:
+        if self._books is not None:
+            self._books.row(epoch=self._epoch, step=step, split=split, numbers=numbers)
 
     def _save(self, trainer: lightning.Trainer) -> None:
-        """Replace the checkpoint once the new one is whole."""
+        """Replace the checkpoint once the new one is whole; no process goes on before."""
         # Always the same name, so that what a killed process left is written over.
-        whole = self._folder.checkpoint.with_name("last.ckpt.tmp")
+        whole = self._checkpoint.with_name("last.ckpt.tmp")
+        writer = trainer.strategy.checkpoint_io
+        assert isinstance(writer, InPlace)
         try:
             trainer.save_checkpoint(whole)
-            whole.replace(self._folder.checkpoint)
+            from_first(lambda: writer.put(whole, self._checkpoint))
         finally:
-            whole.unlink(missing_ok=True)
+            if process_number() == 0:
+                whole.unlink(missing_ok=True)
 
 
 class InPlace(TorchCheckpointIO):
@@ -166,15 +197,37 @@ class InPlace(TorchCheckpointIO):
     Lightning's own way is a copy in the system's temporary folder first, which may be small.
     """
 
+    def __init__(self) -> None:
+        """Begin without a failure."""
+        super().__init__()
+        self._failure: OSError | None = None
+
     def save_checkpoint(
         self,
         checkpoint: dict[str, Any],
         path: str | Path,
         storage_options: object = None,
     ) -> None:
-        """Write a file, as `torch.save` does."""
+        """Write a file, as `torch.save` does; what the disk refuses is for `put` to raise.
+
+        At once it would leave the other processes waiting for this one.
+        """
         del storage_options
-        torch.save(checkpoint, path)
+        self._failure = None
+        try:
+            torch.save(checkpoint, path)
+        except OSError as error:
+            self._failure = error
+
+    def put(self, whole: Path, checkpoint: Path) -> None:
+        """Let what was written take the place of the checkpoint before.
+
+        Raises:
+            OSError: If it could not be written.
+        """
+        if self._failure is not None:
+            raise self._failure
+        whole.replace(checkpoint)
 
 
 def _run(module: lightning.LightningModule) -> Pretraining:

@@ -7,23 +7,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from csmoe_model.pictures import Pixels, picture
 from minortom.outputs import whole_file
 from minortom.sensors import S1, S2_10M
 from minortom.shards import ShardSet
-
-Pixels = NDArray[np.float32]
-"""Red, green and blue from 0 to 1, [row, column, 3]."""
 
 Metadata = Mapping[str, object]
 
 _NUM_QUERIES = 10
 _NUM_NEIGHBOURS = 5
-_REFLECTANCE_WHITE = 0.35
-"""Brighter is white; what a bright field or dry sand reflects. Snow and cloud are beyond."""
-_GAMMA = 1.8
-"""Lifts water and forest out of the dark, as the eye does."""
-_VV_DB, _VH_DB, _RATIO_DB = (-20.0, 0.0), (-27.0, -5.0), (2.0, 14.0)
-"""What is drawn as 0 and as 1 in red (VV), green (VH) and blue (VV over VH)."""
 _DPI = 100
 _PICTURE_INCHES = 1.0
 _PLACE_WIDTH, _LINE_HEIGHT = 2.2, 1.6
@@ -82,10 +74,10 @@ def draw_neighbours(data: ShardSet, vectors: NDArray[np.float32], out: Path) -> 
     found, cosine = nearest(vectors, queries, _NUM_NEIGHBOURS)
     sheet = _Sheet(len(queries), 1 + found.shape[1])
     for line, query in enumerate(queries):
-        sheet.show(line, 0, _pictures(data, int(query)), "query", rows[query])
+        sheet.show(line, 0, patch_pictures(data, int(query)), "query", rows[query])
         for place, sample in enumerate(found[line]):
             likeness = f"cosine {cosine[line, place]:.2f}"
-            sheet.show(line, place + 1, _pictures(data, int(sample)), likeness, rows[sample])
+            sheet.show(line, place + 1, patch_pictures(data, int(sample)), likeness, rows[sample])
     with whole_file(out) as temporary:
         sheet.figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
 
@@ -119,22 +111,15 @@ class _Sheet:
         self._axes.set_ylim(*self._limits[1])
 
 
-def _pictures(data: ShardSet, sample: int) -> tuple[Pixels, Pixels]:
+def patch_pictures(data: ShardSet, sample: int) -> tuple[Pixels, Pixels]:
     """Read one sample as a true-colour and a radar picture."""
     buffers = {
         column: array for column, array in data.buffers(1).items()
         if column in (S2_10M.column, S1.column)
     }  # fmt: skip
     data.read_into(sample, buffers, 0)
-    s2 = buffers[S2_10M.column][0].astype(np.float32) * S2_10M.scale
-    s1 = buffers[S1.column][0].astype(np.float32) * S1.scale
-    red, green, blue = (s2[S2_10M.bands.index(band)] for band in ("B04", "B03", "B02"))
-    true_colour = np.stack([red, green, blue], axis=2) / _REFLECTANCE_WHITE
-    vv, vh = (s1[S1.bands.index(band)] for band in ("vv", "vh"))
-    stretched = [
-        (values - low) / (high - low)
-        for values, (low, high) in ((vv, _VV_DB), (vh, _VH_DB), (vv - vh, _RATIO_DB))
-    ]
-    radar = np.stack(stretched, axis=2)
-    eye = np.clip(true_colour, 0, 1) ** (1 / _GAMMA)
-    return eye.astype(np.float32), np.clip(radar, 0, 1).astype(np.float32)
+    s2, s1 = (
+        dict(zip(group.bands, buffers[group.column][0] * np.float32(group.scale), strict=True))
+        for group in (S2_10M, S1)
+    )
+    return picture("s2", s2), picture("s1", s1)

@@ -76,6 +76,39 @@ class OrderedBatches:
         return 0, rank_share(self.samples, rank=step, world_size=len(self))
 
 
+@dataclass(frozen=True, kw_only=True)
+class MicroBatches:
+    """Each batch of others in equal parts, one after the other."""
+
+    batches: Batches
+    parts: int
+
+    def __len__(self) -> int:
+        return len(self.batches) * self.parts
+
+    def at(self, step: int) -> tuple[int, Samples]:
+        """Give the epoch and the sample numbers of one part."""
+        whole, part = divmod(step, self.parts)
+        epoch, samples = self.batches.at(whole)
+        return epoch, rank_share(samples, rank=part, world_size=self.parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EveryNth:
+    """Some of the batches of others: from the first one on, with a stride."""
+
+    batches: Batches
+    first: int
+    stride: int
+
+    def __len__(self) -> int:
+        return len(range(self.first, len(self.batches), self.stride))
+
+    def at(self, step: int) -> tuple[int, Samples]:
+        """Give the epoch and the sample numbers of one batch."""
+        return self.batches.at(self.first + step * self.stride)
+
+
 def steps_per_epoch(num_samples: int, batch_size: int) -> int:
     """Count the whole batches in an epoch.
 

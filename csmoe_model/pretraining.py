@@ -1,7 +1,8 @@
 """One step of pretraining, and the Lightning module that repeats it."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import cast
 
 import lightning
 import torch
@@ -10,15 +11,25 @@ from torch import Tensor
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from csmoe_model.collectives import (
+    ElsewhereError,
+    gather_objects,
+    mean_over_processes,
+    process_number,
+)
 from csmoe_model.csmoe import CSMoE, PretrainOutput
 from csmoe_model.data import Batch, Loader
+from csmoe_model.ema import Ema
 from csmoe_model.images import Normalise, autocast, draw_flips
-from csmoe_model.masking import draw_masks
+from csmoe_model.masking import Masks, draw_masks
 from csmoe_model.order import Samples
 from csmoe_model.run_log import TERMS
 from csmoe_model.train_config import TrainConfig
 from minortom.errors import MinorTomError
 from minortom.shards import ShardSet
+
+Forward = Callable[[Tensor, Tensor, Masks], PretrainOutput]
+"""The objective: both sensors' images and their masks to the loss."""
 
 
 class DivergedError(MinorTomError):
@@ -26,11 +37,18 @@ class DivergedError(MinorTomError):
 
 
 def pretrain_batch(
-    model: CSMoE, normalise: Normalise, batch: Batch, *, seed: int, flip: bool
+    model: CSMoE,
+    normalise: Normalise,
+    batch: Batch,
+    *,
+    seed: int,
+    flip: bool,
+    forward: Forward | None = None,
 ) -> PretrainOutput:
     """Compute the objective on a batch: masks and flips are a function of (seed, epoch, sample).
 
     The tensors of the batch may still be on the CPU; they go to the model's device here.
+    `forward` takes the place of the model's own, where it is compiled.
     """
     config, device = model.config, next(model.parameters()).device
     masks = draw_masks(
@@ -41,8 +59,18 @@ def pretrain_batch(
     tensors = {column: tensor.to(device) for column, tensor in batch.tensors.items()}
     images = normalise(tensors, flips_B2)
     with autocast(device):
-        output: PretrainOutput = model(images["s2"], images["s1"], masks.to(device))
-    return output
+        return (forward or cast(Forward, model))(images["s2"], images["s1"], masks.to(device))
+
+
+def numbers_of(output: PretrainOutput) -> dict[str, Tensor]:
+    """Give all that is logged of a batch by name: the terms, and `LAYER/…` of the routing."""
+    numbers = output.terms()
+    for layer in output.layers:
+        numbers[f"{layer.name}/dispatch_entropy"] = layer.dispatch_entropy
+        numbers[f"{layer.name}/combine_entropy"] = layer.combine_entropy
+        for expert, usage in enumerate(layer.usage_E.detach()):
+            numbers[f"{layer.name}/usage_{expert}"] = usage
+    return numbers
 
 
 class Pretraining(lightning.LightningModule):
@@ -63,16 +91,21 @@ class Pretraining(lightning.LightningModule):
             model: Its weights are what is trained.
             normalise: Makes images from stored values.
             config: Settings of the run.
-            loader: All batches of the run, one after the other.
+            loader: All micro-batches of the run, one after the other.
             shards: Where they come from; names the cells of a batch that fails.
         """
         super().__init__()
         self.model, self.normalise = model, normalise
+        self.ema = Ema(model, decay=config.ema_decay) if config.ema_decay else None
         self.config, self.loader, self.shards = config, loader, shards
-        self.terms: dict[str, float] = {}
-        """Terms of the last step, and its `grad_norm`."""
-        self._device_terms: Mapping[str, Tensor] = {}
-        self._samples: Samples | None = None
+        self.num_steps = len(loader) // config.accumulate
+        self.forward_pass: Forward | None = None
+        """In place of the model's own, where it is compiled."""
+        self.numbers: dict[str, float] = {}
+        """Numbers of the last step, over all processes, and its `grad_norm`."""
+        self._names: list[str] = []
+        self._sum: Tensor | None = None
+        self._samples: list[Samples] = []
 
     def train_dataloader(self) -> Loader:
         """Give the batches of the whole run: to Lightning a single long epoch."""
@@ -86,12 +119,16 @@ class Pretraining(lightning.LightningModule):
         return batch
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Compute the loss of a batch."""
+        """Compute the loss of a micro-batch."""
         del batch_idx
         output = pretrain_batch(
-            self.model, self.normalise, batch, seed=self.config.seed, flip=self.config.flips
-        )
-        self._device_terms, self._samples = output.terms(), batch.samples
+            self.model, self.normalise, batch,
+            seed=self.config.seed, flip=self.config.flips, forward=self.forward_pass,
+        )  # fmt: skip
+        numbers = numbers_of(output)
+        self._names, stacked = list(numbers), torch.stack(list(numbers.values()))
+        self._sum = stacked if self._sum is None else self._sum + stacked
+        self._samples.append(batch.samples)
         return output.loss
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -107,28 +144,39 @@ class Pretraining(lightning.LightningModule):
             torch.nn.utils.clip_grads_with_norm_(
                 self.model.parameters(), self.config.grad_clip, norm
             )
-        names = (*TERMS, "grad_norm")
-        stacked = torch.stack([*(self._device_terms[name] for name in TERMS), norm])
+        assert self._sum is not None
+        own = torch.cat([self._sum / self.config.accumulate, norm[None].to(self._sum.dtype)])
+        names = [*self._names, "grad_norm"]
         # The one place in a step where the CPU waits for the device.
-        self.terms = dict(zip(names, stacked.tolist(), strict=True))
-        bad = [name for name in names if not math.isfinite(self.terms[name])]
-        if bad:
-            raise self._diverged(bad)
+        found = mean_over_processes(own).tolist()
+        self.numbers = dict(zip(names, found, strict=True))
+        if not all(map(math.isfinite, found)):
+            self._stop_diverged(dict(zip(names, own.tolist(), strict=True)))
+        self._sum, self._samples = None, []
 
-    def _diverged(self, bad: list[str]) -> DivergedError:
+    def _stop_diverged(self, own: dict[str, float]) -> None:
+        """Say which term of which process it is; the first process tells."""
+        watched = (*TERMS, "grad_norm")
+        bad = {name: own[name] for name in watched if not math.isfinite(own[name])}
         # Sums are not finite because a term is not: name the terms.
-        found = [name for name in bad if name not in ("loss", "umr", "cmr", "grad_norm")] or bad
-        values = ", ".join(f"{name} is {self.terms[name]}" for name in found)
-        cells = self.shards.metadata(["grid_cell"])["grid_cell"].take(self._samples).to_pylist()
-        return DivergedError(
-            f"training stopped at step {self.trainer.global_step + 1}: {values}; cells of the "
+        sums = ("loss", "umr", "cmr", "grad_norm")
+        terms = {name: value for name, value in bad.items() if name not in sums} or bad
+        samples = [int(sample) for part in self._samples for sample in part]
+        parts = gather_objects((terms, samples if terms else []))
+        values = {name: value for found, _ in parts for name, value in found.items()}
+        chosen = [sample for _, part in parts for sample in part]
+        cells = self.shards.metadata(["grid_cell"])["grid_cell"].take(chosen).to_pylist()
+        message = (
+            f"training stopped at step {self.trainer.global_step + 1}: "
+            f"{', '.join(f'{name} is {value}' for name, value in values.items())}; cells of the "
             f"batch: {', '.join(dict.fromkeys(cells))}; look at their patches, or start anew with "
             "a lower --lr"
         )
+        raise ElsewhereError(message) if process_number() else DivergedError(message)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Give AdamW, and a learning rate that rises and falls by step."""
-        config, num_steps = self.config, len(self.loader)
+        config, num_steps = self.config, self.num_steps
         optimizer = AdamW(
             self.model.parameter_groups(config.weight_decay),
             lr=config.lr,
@@ -139,30 +187,3 @@ class Pretraining(lightning.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
-
-
-def validation_terms(
-    run: Pretraining, loader: Loader, *, should_stop: Callable[[], bool]
-) -> dict[str, float] | None:
-    """Average the terms over a split, each time with the same masks and without flips.
-
-    Returns:
-        The terms by name; None if it was to stop on the way.
-    """
-    sums, count = dict.fromkeys(TERMS, 0.0), 0
-    loader.load_state_dict({"step": 0})
-    run.model.eval()
-    try:
-        for batch in loader:
-            if should_stop():
-                return None
-            with torch.no_grad():
-                output = pretrain_batch(
-                    run.model, run.normalise, batch, seed=run.config.seed, flip=False
-                )
-            for name, value in output.terms().items():
-                sums[name] += float(value) * len(batch.samples)
-            count += len(batch.samples)
-    finally:
-        run.model.train()
-    return {name: total / count for name, total in sums.items()}

@@ -2,8 +2,12 @@
 
 config.yaml             the whole configuration, written first
 log.csv                 loss terms, as the run goes
+experts.csv             who uses which expert, layer by layer
+reconstructions/        some pairs of the validation split as they are drawn
+tensorboard/            the same for TensorBoard
 checkpoints/last.ckpt   what `--resume` goes on from; a Lightning checkpoint
 curve.png               the terms over the steps, at the end
+model-ema/              the averaged weights, where they are asked for
 model/                  the weights, last of all: a run that has it is finished
 """
 
@@ -14,7 +18,7 @@ from typing import Any, Literal
 
 import yaml
 
-from csmoe_model.run_log import RunLog
+from csmoe_model.run_log import RunLog, expert_columns
 from minortom.errors import InputError, OutputExistsError
 from minortom.outputs import check_parents, is_empty_folder, whole_folder
 from minortom.provenance import KEY, Provenance
@@ -34,7 +38,15 @@ class RunFolder:
         self.log = RunLog(path / "log.csv")
         self.checkpoint = path / "checkpoints" / "last.ckpt"
         self.curve = path / "curve.png"
+        self.reconstructions = path / "reconstructions"
+        self.ema = path / "model-ema"
         self.model = path / "model"
+
+    @property
+    def experts(self) -> RunLog:
+        """The log of the layers with experts; a model without them has none."""
+        model = (self.stored() or {}).get("model", {})
+        return RunLog(self.path / "experts.csv", expert_columns(int(model.get("num_experts", 0))))
 
     def state(self, provenance: Provenance, *, resume: bool, overwrite: bool) -> State:
         """Say what there is to do; complain where that is not what the user asked for.
@@ -94,6 +106,8 @@ class RunFolder:
             new.checkpoint.parent.mkdir()
             new.config.write_text(text, encoding="utf-8")
             new.log.start()
+            if len(new.experts.columns) > len(expert_columns(0)):
+                new.experts.start()
 
 
 def configuration(provenance: Provenance) -> dict[str, object]:

@@ -1,7 +1,7 @@
-"""``log.csv`` of a run: one row for a few training steps or a validation, written as it goes."""
+"""The logs of a run: a row for a few training steps or a validation, written as it goes."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from minortom.errors import InputError
@@ -12,34 +12,44 @@ TERMS = (
     "rec_s2_s2", "rec_s2_s1", "rec_s1_s1", "rec_s1_s2",
 )  # fmt: skip
 """Terms of the objective, as `PretrainOutput` names them."""
-COLUMNS = ("epoch", "step", "split", *TERMS, "lr", "grad_norm", "pairs_per_s")
-"""A `train` row is the mean over the steps since the one before, `lr` that of its last step;
-a `val` row the mean over the split after that step, without `lr` and `grad_norm`."""
+SPEED = ("pairs_per_s", "busy", "tflops", "memory_gb")
+"""What depends on the machine: see `meter.Speed`."""
+COLUMNS = ("epoch", "step", "split", *TERMS, "lr", "grad_norm", *SPEED)
+"""Of `log.csv`. A `train` row is the mean over the steps since the one before, `lr` that of
+its last step; a `val` row the mean over the split after that step, the terms alone."""
 
 Row = dict[str, str]
+
+
+def expert_columns(num_experts: int) -> tuple[str, ...]:
+    """Name the columns of `experts.csv`, which has a row for each layer with experts."""
+    usage = (f"usage_{expert}" for expert in range(num_experts))
+    return ("epoch", "step", "split", "layer", "dispatch_entropy", "combine_entropy", *usage)
 
 
 class RunLog:
     """Appends rows to a CSV file; each is on disk before the next step."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, columns: Sequence[str] = COLUMNS) -> None:
+        """Name the file, and its columns, with `step` and `split` among them."""
         self.path = path
+        self.columns = tuple(columns)
 
     def start(self) -> None:
         """Write the header."""
-        write_text(self.path, ",".join(COLUMNS) + "\n")
+        write_text(self.path, ",".join(self.columns) + "\n")
 
-    def append(self, values: Mapping[str, float | str]) -> None:
-        """Write a row; columns without a value stay empty."""
-        cells = [_cell(values.get(name, "")) for name in COLUMNS]
+    def append(self, *rows: Mapping[str, float | str]) -> None:
+        """Write rows; columns without a value stay empty."""
+        lines = [",".join(_cell(row.get(name, "")) for name in self.columns) for row in rows]
         with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(",".join(cells) + "\n")
+            stream.write("".join(line + "\n" for line in lines))
 
     def keep_until(self, step: int) -> None:
         """Drop the rows after a step: those that a run wrote after its last checkpoint."""
         kept = [row for row in self.rows() if int(row["step"]) <= step]
-        lines = [",".join(row[name] for name in COLUMNS) for row in kept]
-        write_text(self.path, "\n".join([",".join(COLUMNS), *lines]) + "\n")
+        lines = [",".join(row[name] for name in self.columns) for row in kept]
+        write_text(self.path, "\n".join([",".join(self.columns), *lines]) + "\n")
 
     def rows(self, split: str | None = None) -> list[Row]:
         """Read the rows, of one split or all.
@@ -53,7 +63,7 @@ class RunLog:
                 rows = [row for row in csv.DictReader(stream) if None not in row.values()]
         except (OSError, ValueError) as error:
             raise InputError(f"cannot read {self.path}: {error}; give a run's folder") from None
-        if rows and tuple(rows[0]) != COLUMNS:
+        if rows and tuple(rows[0]) != self.columns:
             raise InputError(
                 f"{self.path} has the columns {', '.join(rows[0])}; wanted a run's log"
             )

@@ -1,12 +1,19 @@
-"""SIGTERM and SIGINT during a run: noted at once, obeyed between two steps."""
+"""SIGTERM and SIGINT during a run: noted at once, obeyed between two steps by all processes."""
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 
+from csmoe_model.collectives import largest_anywhere, num_processes
+
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _Handler = Callable[[int, FrameType | None], object] | int | None
+
+_ECHO_S = 10.0
+"""For so long a second signal may be an echo: the scheduler's to each process, torchrun's to
+those that it has started."""
 
 
 class StopRequest:
@@ -19,10 +26,12 @@ class StopRequest:
     def __init__(self) -> None:
         self.signal: int | None = None
         """The signal that came, if any."""
+        self._came = 0.0
         self._former: dict[int, _Handler] = {}
 
     def __enter__(self) -> "StopRequest":
-        self.install()
+        if threading.current_thread() is threading.main_thread():
+            self._former = {number: signal.signal(number, self._note) for number in _SIGNALS}
         return self
 
     def __exit__(
@@ -36,13 +45,13 @@ class StopRequest:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._former.clear()
 
-    def install(self) -> None:
-        """Take the signals over; again, where another library has taken them in between."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in _SIGNALS:
-            former = signal.signal(number, self._note)
-            self._former.setdefault(number, former)
+    def agreed(self) -> bool:
+        """Tell whether a signal came to any process; all must ask at the same place."""
+        anywhere = largest_anywhere(self.signal or 0)
+        if anywhere and self.signal is None:
+            self._came = time.monotonic()
+        self.signal = anywhere or None
+        return self.signal is not None
 
     def obey(self) -> None:
         """Deliver the signal that came to whoever handled such signals before.
@@ -53,7 +62,10 @@ class StopRequest:
             signal.raise_signal(self.signal)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        former = self._former.get(number)
-        if self.signal is not None and callable(former):
+        former, now = self._former.get(number), time.monotonic()
+        echo = num_processes() > 1 and now - self._came < _ECHO_S
+        if self.signal is not None and not echo and callable(former):
             former(number, frame)
+        if self.signal is None:
+            self._came = now
         self.signal = number

@@ -1,33 +1,46 @@
 """A pretraining run: from shards to weights, in a folder that can be gone on with."""
 
-import logging
 import pickle
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
-import lightning
 import torch
 
 from csmoe_model.checkpoints import save_model
+from csmoe_model.collectives import from_first, together
+from csmoe_model.compiling import compiled_forward
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.curves import draw_curve
 from csmoe_model.data import Loader, reader_threads
-from csmoe_model.images import Normalise, best_device
-from csmoe_model.keeper import InPlace, Keeper, OnStep, ignore_steps
+from csmoe_model.images import Normalise
+from csmoe_model.keeper import OnStep, ignore_steps
+from csmoe_model.launch import Launch, joined
 from csmoe_model.options import Configuration
-from csmoe_model.order import OrderedBatches, ShuffledBatches, permutation, steps_per_epoch
+from csmoe_model.order import MicroBatches, ShuffledBatches
 from csmoe_model.pretraining import Pretraining
 from csmoe_model.run_folder import RunFolder
 from csmoe_model.stop import StopRequest
+from csmoe_model.trackers import Tracking
+from csmoe_model.training_loop import Loop
 from minortom.errors import InputError
 from minortom.outputs import now, sole_writer, write_run_record
 from minortom.provenance import Provenance, licences_in, sha256_of
 from minortom.shard_layout import DATASET_FILE
 from minortom.shards import ShardSet
 
-_log = logging.getLogger(__name__)
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What does not change the result of a run."""
+
+    workers: int | None = None
+    """Threads that read, in each process; at most 8 of the cores when None."""
+    save_every: int = 500
+    """Steps between checkpoints."""
+    compile: bool | None = None
+    """Whether to use `torch.compile`; on a GPU alone when None."""
+    tracking: Tracking = Tracking()  # noqa: RUF009  # frozen
 
 
 def train(
@@ -37,21 +50,21 @@ def train(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    workers: int | None = None,
-    save_every: int = 500,
+    settings: Settings = Settings(),
     on_step: OnStep = ignore_steps,
 ) -> dict[str, object]:
     """Pretrain a model on the split `train` of some shards; look at `val` on the way.
 
+    Together with the other processes that torchrun or SLURM has started.
+
     Args:
         shards: Folder of shards.
         out: Folder of the run.
-        configuration: The model, and the settings of the run.
+        configuration: The model, and the settings of the run that change its result.
         resume: Whether to go on from the run's last checkpoint.
         overwrite: Whether another run in `out` may be replaced.
-        workers: Threads that read; at most 8 of the cores when None.
-        save_every: Steps between checkpoints.
-        on_step: Told of each step.
+        settings: The other settings.
+        on_step: Told of each step, in every process.
 
     Returns:
         What there is to tell of the run, for people.
@@ -59,63 +72,105 @@ def train(
     Raises:
         ShardError: If the shards are missing, damaged or of another version.
         OutputExistsError: If something else is in `out`, or an unfinished run.
-        InputError: If a batch is larger than the split, there is nothing to go on from, or a
-            configuration differs from that of the run to go on with.
+        InputError: If a batch is larger than the split or cannot be shared out, there is
+            nothing to go on from, or a configuration differs from that of the run to go on with.
         DivergedError: If a term of the loss is not finite.
+        FullMemoryError: If a batch does not fit into the memory of the GPU.
+        ElsewhereError: If the first process to fail is another one.
     """
-    data = ShardSet.open(shards)
-    with sole_writer(out):
-        return _train(
-            data, RunFolder(out), configuration, resume=resume, overwrite=overwrite,
-            workers=reader_threads(workers), save_every=save_every, on_step=on_step,
+    with joined() as launch, ExitStack() as held:
+        data = together(lambda: ShardSet.open(shards))
+        from_first(lambda: held.enter_context(sole_writer(out)))  # gives None
+        run = _Run(data=data, folder=RunFolder(out), configuration=configuration, launch=launch)
+        return run.train(resume=resume, overwrite=overwrite, settings=settings, on_step=on_step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """A run in a folder that nobody else writes to."""
+
+    data: ShardSet
+    folder: RunFolder
+    configuration: Configuration
+    launch: Launch
+
+    def train(
+        self, *, resume: bool, overwrite: bool, settings: Settings, on_step: OnStep
+    ) -> dict[str, object]:
+        """Do what is left to do."""
+        started, provenance, folder = now(), self._provenance(), self.folder
+        state = from_first(lambda: folder.state(provenance, resume=resume, overwrite=overwrite))
+        if state == "finished":
+            return from_first(lambda: _summary(folder, "up to date"))
+        module = together(lambda: self._prepare(settings))
+        if state == "new":
+            from_first(lambda: folder.start(provenance))
+        step = from_first(lambda: _last_step(folder))
+        with StopRequest() as stop:
+            loop = Loop(
+                run=module, folder=folder, launch=self.launch, stop=stop,
+                workers=reader_threads(settings.workers), save_every=settings.save_every,
+            )  # fmt: skip
+            loop.take_steps(after=step, tracking=settings.tracking, on_step=on_step)
+        stop.obey()
+        from_first(lambda: self._finish(module, provenance))
+        from_first(lambda: write_run_record(folder.path, started))
+        return from_first(lambda: _summary(folder, "trained"))
+
+    def _provenance(self) -> Provenance:
+        configuration = self.configuration
+        return Provenance(
+            command="train",
+            options={
+                "recipe": configuration.recipe,
+                "model": configuration.model.to_dict(),
+                "train": configuration.train.to_dict(),
+            },
+            inputs={"shards": sha256_of(self.data.folder / DATASET_FILE)},
+            seed=configuration.train.seed,
+            licences=licences_in(self.data.provenance),
+        )
+
+    def _prepare(self, settings: Settings) -> Pretraining:
+        """Draw the weights from the seed, and line up the batches."""
+        config, samples, launch = self.configuration.train, self.data.indices("train"), self.launch
+        if config.batch_size % (config.accumulate * launch.world_size):
+            raise InputError(
+                f"a batch of {config.batch_size} pairs cannot be shared out evenly among "
+                f"{launch.world_size} processes in {config.accumulate} parts each; give a "
+                "--batch-size that both divide"
+            )
+        batches = ShuffledBatches(
+            samples=samples, batch_size=config.batch_size,
+            num_steps=config.num_steps(len(samples)), seed=config.seed,
         )  # fmt: skip
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            model = CSMoE(self.configuration.model)
+        loader = Loader(
+            self.data, MicroBatches(batches=batches, parts=config.accumulate),
+            workers=reader_threads(settings.workers), rank=launch.rank,
+            world_size=launch.world_size, pin=launch.device.type == "cuda",
+        )  # fmt: skip
+        size = self.configuration.model.image_size
+        run = Pretraining(
+            model=model, normalise=Normalise(self.data.statistics, image_size=size),
+            config=config, loader=loader, shards=self.data,
+        )  # fmt: skip
+        run.forward_pass = compiled_forward(model, wanted=settings.compile, device=launch.device)
+        return run
 
-
-def _train(
-    data: ShardSet,
-    folder: RunFolder,
-    configuration: Configuration,
-    *,
-    resume: bool,
-    overwrite: bool,
-    workers: int,
-    save_every: int,
-    on_step: OnStep,
-) -> dict[str, object]:
-    """Train in a folder that no other process writes to."""
-    started, provenance = now(), _provenance(data, configuration)
-    state = folder.state(provenance, resume=resume, overwrite=overwrite)
-    if state == "finished":
-        return _summary(folder, "up to date")
-    run = _prepare(data, configuration, workers=workers)
-    if state == "new":
-        folder.start(provenance)
-    with StopRequest() as stop:
-        keeper = _keeper(folder, stop, data, run, workers=workers, save_every=save_every)
-        keeper.on_step = on_step
-        _fit(run, keeper, folder, step=_last_step(folder))
-    stop.obey()
-    draw_curve(folder.log, folder.curve)
-    save_model(
-        folder.model, model=run.model, normalise=run.normalise, recipe=configuration.recipe,
-        provenance=provenance,
-    )  # fmt: skip
-    write_run_record(folder.path, started)
-    return _summary(folder, "trained")
-
-
-def _provenance(data: ShardSet, configuration: Configuration) -> Provenance:
-    return Provenance(
-        command="train",
-        options={
-            "recipe": configuration.recipe,
-            "model": configuration.model.to_dict(),
-            "train": configuration.train.to_dict(),
-        },
-        inputs={"shards": sha256_of(data.folder / DATASET_FILE)},
-        seed=configuration.train.seed,
-        licences=licences_in(data.provenance),
-    )
+    def _finish(self, module: Pretraining, provenance: Provenance) -> None:
+        """Draw the curve and write the weights, `model` last of all."""
+        draw_curve(self.folder.log, self.folder.curve)
+        models = {self.folder.ema: module.ema.model} if module.ema else {}
+        models[self.folder.model] = module.model
+        for folder, model in models.items():
+            assert isinstance(model, CSMoE)
+            save_model(
+                folder, model=model, normalise=module.normalise,
+                recipe=self.configuration.recipe, provenance=provenance,
+            )  # fmt: skip
 
 
 def _last_step(folder: RunFolder) -> int:
@@ -130,93 +185,6 @@ def _last_step(folder: RunFolder) -> int:
             f"{folder.checkpoint} is no checkpoint of a run, or damaged; start anew with "
             "--overwrite"
         ) from None
-
-
-def _prepare(data: ShardSet, configuration: Configuration, *, workers: int) -> Pretraining:
-    """Draw the weights from the seed, and line up the batches."""
-    config, samples = configuration.train, data.indices("train")
-    batches = ShuffledBatches(
-        samples=samples, batch_size=config.batch_size,
-        num_steps=config.num_steps(len(samples)), seed=config.seed,
-    )  # fmt: skip
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        model = CSMoE(configuration.model)
-    return Pretraining(
-        model=model,
-        normalise=Normalise(data.statistics, image_size=configuration.model.image_size),
-        config=config,
-        loader=Loader(data, batches, workers=workers, pin=best_device().type == "cuda"),
-        shards=data,
-    )
-
-
-def _keeper(
-    folder: RunFolder,
-    stop: StopRequest,
-    data: ShardSet,
-    run: Pretraining,
-    *,
-    workers: int,
-    save_every: int,
-) -> Keeper:
-    """Set up the books; say so where there is nothing to validate on."""
-    samples, config, loader = data.indices("val"), run.config, None
-    if len(samples):
-        # Mixed once for all: pairs of one tile, which lie together, would all be in one batch
-        # and make the contrastive term another one than in training.
-        mixed = samples[permutation(len(samples), config.seed, 0)]
-        batches = OrderedBatches(samples=mixed, batch_size=config.batch_size)
-        loader = Loader(data, batches, workers=workers)
-    else:
-        _log.warning("the shards have no split `val`: training without validation")
-    an_epoch = steps_per_epoch(len(data.indices("train")), config.batch_size)
-    return Keeper(
-        folder=folder,
-        stop=stop,
-        val_every=config.val_every or an_epoch,
-        val_loader=loader,
-        save_every=save_every,
-    )
-
-
-def _fit(run: Pretraining, keeper: Keeper, folder: RunFolder, *, step: int) -> None:
-    """Let Lightning take the steps that are left after ``step``."""
-    folder.log.keep_until(step)
-    with _quiet_lightning():
-        trainer = lightning.Trainer(
-            accelerator="gpu" if best_device().type == "cuda" else "cpu",
-            devices=1,
-            max_epochs=1,  # the loader gives all epochs as one, so that any step is alike
-            max_steps=len(run.loader),
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-            callbacks=[keeper],
-            plugins=[InPlace()],
-        )
-        trainer.fit(run, ckpt_path=folder.checkpoint if step else None, weights_only=True)
-    # A run whose last step was its last before a signal lacks the validation after it.
-    keeper.make_up(run.to(best_device()), trainer.global_step)
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Keep Lightning from advertising, and from warning of its own code."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            # torch 2.13 deprecates what Lightning 2.6 calls.
-            warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def _summary(folder: RunFolder, status: str) -> dict[str, object]:

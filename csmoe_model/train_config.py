@@ -28,6 +28,9 @@ class TrainConfig:
     """Optimiser steps, instead of epochs."""
     batch_size: int = 256
     """Pairs a step, over all processes."""
+    accumulate: int = 1
+    """Parts in which a batch is computed, one after the other, where it does not fit at once;
+    pairs are contrasted, and experts balanced, within a part alone."""
     lr: float = 1e-4
     """Highest learning rate of AdamW."""
     warmup: float = 1 / 15
@@ -40,6 +43,8 @@ class TrainConfig:
     """Of AdamW: memory of its square."""
     grad_clip: float = 0.0
     """Largest norm of the gradient, to which longer ones are cut; 0 for none."""
+    ema_decay: float = 0.0
+    """Memory of the moving average of the weights that is kept beside them; 0 for none."""
     flips: bool = True
     """Mirror each pair west-east and north-south, half of the times each."""
     log_every: int = 10
@@ -53,12 +58,12 @@ class TrainConfig:
             raise InputError(
                 f"give epochs or steps, one of the two; they are {self.epochs} and {self.steps}"
             )
-        for name in ("batch_size", "log_every", "epochs", "steps"):
+        for name in ("batch_size", "accumulate", "log_every", "epochs", "steps"):
             value = getattr(self, name)
             _require(value is None or value >= 1, name, "1 or more", value)
         for name in ("seed", "val_every", "weight_decay", "grad_clip"):
             _require(0 <= getattr(self, name) < math.inf, name, "0 or more", getattr(self, name))
-        for name in ("warmup", "beta1", "beta2"):
+        for name in ("warmup", "beta1", "beta2", "ema_decay"):
             value = getattr(self, name)
             _require(0 <= value < 1, name, "at least 0 and below 1", value)
         _require(0 < self.lr < math.inf, "lr", "above 0", self.lr)

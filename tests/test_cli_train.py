@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,15 @@ import torch
 import yaml
 from minortom_cli.console import run
 from minortom_cli.model import app, train_app
+from minortom_cli.steps import telling
 from training_shards import learnable_shards
 
+from csmoe_model.config import ModelConfig
+from csmoe_model.field_help import field_help
+from csmoe_model.meter import Speed
+from csmoe_model.options import configure
 from csmoe_model.run_log import RunLog
+from csmoe_model.train_config import TrainConfig
 
 SHORT = ("--recipe", "tiny", "--steps", "2", "--batch-size", "4", "--image-size", "16")
 
@@ -51,8 +59,8 @@ def train(*arguments, program=app):
 
 
 def one_line(text):
-    """The only line of an error."""
-    lines = text.strip().splitlines()
+    """The only line of an error, after those that tell of steps."""
+    lines = [line for line in text.strip().splitlines() if not line.startswith("step ")]
     assert len(lines) == 1, text
     assert lines[0].startswith("error: ")
     return lines[0]
@@ -67,8 +75,11 @@ def test_a_run_leaves_everything_in_its_folder_and_tells_in_json(shards, tmp_pat
     assert told["loss"] > 0
     assert told["val_loss"] > 0
     found = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
-    assert found == {
-        "config.yaml", "log.csv", "checkpoints/last.ckpt", "curve.png",
+    events = {path for path in found if path.startswith("tensorboard/events.out")}
+    assert len(events) == 1
+    assert found - events == {
+        "config.yaml", "log.csv", "experts.csv", "checkpoints/last.ckpt", "curve.png",
+        "reconstructions/step-00000002.png",
         "model/model.safetensors", "model/config.json", "model/README.md",
     }  # fmt: skip
 
@@ -82,11 +93,36 @@ def test_a_terminal_shows_a_live_bar_with_loss_and_speed(shards, tmp_path, capsy
     told = capsys.readouterr().err
     assert "2/2" in told
     assert "loss " in told
-    assert "pairs/s" in told
+    assert re.search(r"\d pairs/s, \d+% busy, [\d.]+ GB", told)
 
 
-def test_elsewhere_nothing_but_the_result_is_told(shards, tmp_path, capsys):
-    assert train(shards, "--out", tmp_path / "run", *SHORT) == 0
+def test_elsewhere_the_first_and_the_last_step_are_told_and_few_between(shards, tmp_path, capsys):
+    words = (*SHORT[:2], "--steps", "20", *SHORT[4:])
+    assert train(shards, "--out", tmp_path / "run", *words) == 0
+    first, *between, last = capsys.readouterr().err.splitlines()
+    line = r"step {} of 20: loss [\d.]+, \d+ pairs/s, [\de.-]+ TFLOP/s, \d+% busy, [\d.]+ GB"
+    assert re.fullmatch(line.format(1), first)
+    assert re.fullmatch(line.format(20), last)
+    assert len(between) <= 1  # a loaded machine may take half a minute
+
+
+def test_a_line_is_told_every_half_a_minute(capsys, monkeypatch):
+    speed = Speed(
+        pairs_per_s=9.0, busy=1.0, tflops=2.0, memory_gb=3.0, peak_tflops=8.0
+    )  # fmt: skip
+    with telling(first=True) as on_step:
+        for step in range(1, 100):
+            with monkeypatch.context() as patch:  # a second a step
+                patch.setattr("minortom_cli.steps.time.monotonic", lambda step=step: 1e9 + step)
+                on_step(step, 1000, 0.5, speed)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[1] for line in lines] == ["1", "31", "61", "91"]
+    assert lines[0].endswith("9 pairs/s, 2 TFLOP/s, 100% busy, 25% of peak, 3 GB")
+
+
+def test_only_the_first_process_tells(capsys):
+    with telling(first=False) as on_step:
+        on_step(1, 1, 0.5, None)
     assert capsys.readouterr().err == ""
 
 
@@ -95,27 +131,81 @@ def test_csmoe_train_is_the_same_command(shards, tmp_path, capsys):
     assert "trained" in capsys.readouterr().out
 
 
-def test_every_option_reaches_the_configuration(shards, tmp_path):
-    given = {
-        "seed": 3, "batch_size": 5, "lr": 0.003, "warmup": 0.5, "weight_decay": 0.1,
-        "grad_clip": 2.0, "log_every": 2, "val_every": 1, "epochs": 1,
-    }  # fmt: skip
-    of_model = {
-        "mask_ratio": 0.75, "image_size": 16, "logit_scale": 0.5, "rep_weight": 0.2,
-        "bal_weight": 0.3,
-    }  # fmt: skip
+OTHER_VALUES = {
+    "patch_size": 4, "image_size": 16, "width": 24, "num_heads": 2, "sensor_layers": 1,
+    "shared_layers": 2, "mlp_ratio": 2, "num_experts": 3, "slots": "fixed", "slots_per_expert": 2,
+    "logit_scale": 0.5, "decoder_width": 8, "decoder_layers": 2, "decoder_heads": 1,
+    "mask_ratio": 0.75, "mask_mode": "disjoint", "mi_form": "eq10", "mi_temperature": 0.2,
+    "rep_form": "printed", "rep_weight": 0.2, "bal_form": "printed", "bal_weight": 0.3,
+    "seed": 3, "epochs": 1, "batch_size": 6, "accumulate": 2, "lr": 0.003, "warmup": 0.5,
+    "weight_decay": 0.1, "beta1": 0.8, "beta2": 0.9, "grad_clip": 2.0, "ema_decay": 0.9,
+    "flips": False, "log_every": 2, "val_every": 1,
+}  # fmt: skip
+"""Of every field, none of them what the recipe `tiny` has."""
+
+
+def words_of(values):
     words = []
-    for name, value in {**given, **of_model}.items():
-        words += [f"--{name.replace('_', '-')}", str(value)]
-    words += ["--no-flips", "--workers", "1", "--save-every", "1", "--recipe", "tiny"]
+    for name, value in values.items():
+        option = name.replace("_", "-")
+        words += [f"--no-{option}"] if value is False else [f"--{option}", str(value)]
+    return words
+
+
+def test_every_field_is_an_option_that_reaches_the_configuration(shards, tmp_path):
+    every = {f.name for config in (ModelConfig, TrainConfig) for f in fields(config)} - {"steps"}
+    assert set(OTHER_VALUES) == every
+    words = [*words_of(OTHER_VALUES), "--workers", "1", "--save-every", "1", "--recipe", "tiny"]
     assert train(shards, "--out", tmp_path / "run", *words) == 0
     config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
-    assert {name: config["train"][name] for name in given} == given
-    assert {name: config["model"][name] for name in of_model} == of_model
-    assert config["train"]["flips"] is False
-    assert config["train"]["steps"] is None
+    assert {**config["model"], **config["train"]} == {**OTHER_VALUES, "steps": None}
     assert config["recipe"] == "tiny"
     assert config["minortom"]["seed"] == 3
+    tiny = configure("tiny", {})
+    same = {
+        name for name, value in {**tiny.model.to_dict(), **tiny.train.to_dict()}.items()
+        if value == OTHER_VALUES.get(name)
+    }  # fmt: skip
+    assert same == set()
+
+
+def test_every_field_is_a_key_of_the_configuration_file(shards, tmp_path):
+    file = tmp_path / "fields.yaml"
+    file.write_text(yaml.safe_dump({"recipe": "tiny", **OTHER_VALUES}))
+    assert train(shards, "--out", tmp_path / "run", "--config", file) == 0
+    config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert {**config["model"], **config["train"]} == {**OTHER_VALUES, "steps": None}
+
+
+def test_the_help_lists_every_field_with_its_docstring(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert train("--help") == 0
+    shown = " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
+    for config in (ModelConfig, TrainConfig):
+        texts = field_help(config)
+        assert set(texts) == {field.name for field in fields(config)}
+        for name, text in texts.items():
+            assert f"--{name.replace('_', '-')}" in shown
+            assert text.split("`")[0][:40].strip() in shown
+
+
+def test_the_configuration_of_a_run_repeats_it_byte_for_byte(shards, tmp_path, capsys):
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert train(shards, "--out", first, *SHORT, "--lr", "0.01", "--mask-ratio", "0.75") == 0
+    assert train(shards, "--out", second, "--config", first / "config.yaml") == 0
+    for name in ("config.yaml", "model/model.safetensors", "model/config.json"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+    capsys.readouterr()
+    assert train(shards, "--out", first, "--config", second / "config.yaml", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "up to date"
+
+
+def test_an_unknown_key_is_refused_by_name(shards, tmp_path, capsys):
+    file = tmp_path / "fields.yaml"
+    file.write_text("learning_rate: 1\n")
+    assert train(shards, "--out", tmp_path / "run", "--config", file) == 1
+    assert "unknown" in (error := one_line(capsys.readouterr().err))
+    assert "learning_rate; known are recipe" in error
 
 
 def test_another_run_in_the_folder_is_replaced_only_when_allowed(shards, tmp_path, capsys):
@@ -136,6 +226,7 @@ def test_another_run_in_the_folder_is_replaced_only_when_allowed(shards, tmp_pat
         (("--recipe", "tiny", "--image-size", "60"), "60 is no multiple of patch_size 8"),
         (("--recipe", "tiny", "--steps", "2", "--epochs", "2"), "epochs or steps"),
         (("--recipe", "tiny", "--lr", "0"), "lr must be above 0"),
+        (("--recipe", "tiny", "--steps", "0"), "steps must be 1 or more; it is 0"),
         (("--recipe", "tiny", "--mask-ratio", "1"), "mask_ratio must be above 0 and below 1"),
         (("--recipe", "tiny", "--batch-size", "4", "--resume"), "--resume: there is no run in"),
     ],
@@ -167,7 +258,15 @@ def test_a_run_below_a_file_is_one_line(shards, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "words", [("--out",), ("--steps", "0", "--out", "x"), (), ("--save-every", "0", "--out", "x")]
+    "words",
+    [
+        ("--out",),
+        ("--steps", "few", "--out", "x"),
+        (),
+        ("--save-every", "0", "--out", "x"),
+        ("--slots", "many", "--out", "x"),
+        ("--learning-rate", "1", "--out", "x"),
+    ],
 )
 def test_wrong_usage_is_exit_2(shards, words, capsys):
     assert train(shards, *words) == 2
@@ -211,7 +310,7 @@ def test_resume_needs_no_options_again(shards, tmp_path, capsys, monkeypatch):
             os.kill(os.getpid(), signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(keeper, "validation_terms", interrupt_the_second)
+        patch.setattr(keeper, "validation_numbers", interrupt_the_second)
         words = (*SHORT[:2], "--steps", "9", *SHORT[4:], "--val-every", "3")
         assert train(shards, "--out", out, *words) == 130
     capsys.readouterr()

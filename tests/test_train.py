@@ -18,6 +18,7 @@ from csmoe_model.masking import draw_masks
 from csmoe_model.pretraining import DivergedError
 from csmoe_model.run_folder import RunFolder
 from csmoe_model.run_log import COLUMNS
+from csmoe_model.training_loop import Loop
 from minortom.shards import ShardSet
 
 pytest_plugins = ("training_fixtures",)
@@ -101,7 +102,8 @@ def test_the_split_test_is_never_read_and_val_only_validated_on(tmp_path, monkey
     assert read == set(range(16))
     read.clear()
     one_epoch = replace(SHORT, steps=2)
-    monkeypatch.setattr(keeper, "validation_terms", lambda *_, **__: None)
+    monkeypatch.setattr(keeper, "validation_numbers", lambda *_, **__: None)
+    monkeypatch.setattr(Loop, "_shown", lambda *_: None)
     run(shards, tmp_path / "no-val", one_epoch)
     assert read == set(range(12))
 

@@ -36,6 +36,8 @@ def test_epochs_count_whole_batches():
         ({"lr": 0.0}, "lr must be above 0"),
         ({"lr": math.inf}, "lr must be above 0"),
         ({"batch_size": 0}, "batch_size must be 1 or more"),
+        ({"accumulate": 0}, "accumulate must be 1 or more"),
+        ({"ema_decay": 1.0}, "ema_decay must be at least 0 and below 1"),
         ({"batch_size": 2.5}, "batch_size must be int"),
         ({"warmup": 1.0}, "warmup must be at least 0 and below 1"),
         ({"weight_decay": -1.0}, "weight_decay must be 0 or more"),
@@ -62,7 +64,7 @@ def test_giving_epochs_takes_the_recipes_steps_away():
 
 
 def test_options_go_where_they_belong_and_the_rest_is_the_recipe():
-    found = configure("tiny", {"mask_ratio": 0.75, "lr": 0.5, "seed": None})
+    found = configure("tiny", {"mask_ratio": 0.75, "lr": 0.5})
     assert found.model.mask_ratio == 0.75
     assert found.train.lr == 0.5
     assert replace(found.train, lr=train_recipe("tiny").lr) == train_recipe("tiny")
@@ -70,7 +72,7 @@ def test_options_go_where_they_belong_and_the_rest_is_the_recipe():
 
 
 def test_what_is_not_given_on_resume_is_the_runs_own(finished):
-    found = configure(None, {"workers": None}, resume=finished)
+    found = configure(None, {}, resume=finished)
     assert (found.recipe, found.model, found.train) == ("test", MODEL, SHORT)
     assert configure(None, {"lr": 0.5}, resume=finished).train == replace(SHORT, lr=0.5)
 

@@ -147,7 +147,7 @@ def test_a_second_signal_is_passed_on_at_once():
 
 def test_a_stopped_validation_is_made_up_for(shards, finished, tmp_path, monkeypatch):
     # The signal comes while the split is looked at: no row, and none is lost after all.
-    real = keeper.validation_terms
+    real = keeper.validation_numbers
 
     def interrupted(run_, loader, *, should_stop):
         os.kill(os.getpid(), signal.SIGINT)
@@ -155,7 +155,7 @@ def test_a_stopped_validation_is_made_up_for(shards, finished, tmp_path, monkeyp
 
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(keeper, "validation_terms", interrupted)
+        patch.setattr(keeper, "validation_numbers", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(shards, out)
     assert [row["step"] for row in rows(out)] == ["3"]

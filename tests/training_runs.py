@@ -2,12 +2,15 @@
 
 import os
 import signal
+from dataclasses import fields
 
 from training_shards import MODEL
 
 from csmoe_model.options import Configuration
 from csmoe_model.run_folder import RunFolder
-from csmoe_model.train import train
+from csmoe_model.run_log import SPEED
+from csmoe_model.trackers import Tracking
+from csmoe_model.train import Settings, train
 from csmoe_model.train_config import TrainConfig
 
 SHORT = TrainConfig(
@@ -15,15 +18,21 @@ SHORT = TrainConfig(
 )  # fmt: skip
 
 
-def run(shards, out, config=SHORT, **options):
-    configuration = Configuration(recipe="test", model=MODEL, train=config)
-    return train(shards, out, configuration, **{"workers": 1, **options})
+QUIET = Tracking(tensorboard=False)
+OF_SETTINGS = {field.name for field in fields(Settings)}
+
+
+def run(shards, out, config=SHORT, *, model=MODEL, **options):
+    configuration = Configuration(recipe="test", model=model, train=config)
+    given = {name: options.pop(name) for name in OF_SETTINGS & set(options)}
+    settings = Settings(**{"workers": 1, "tracking": QUIET, **given})
+    return train(shards, out, configuration, settings=settings, **options)
 
 
 def rows(out, split=None):
     """Rows of the log without what depends on the clock."""
     return [
-        {name: value for name, value in row.items() if name != "pairs_per_s"}
+        {name: value for name, value in row.items() if name not in SPEED}
         for row in RunFolder(out).log.rows(split)
     ]
 

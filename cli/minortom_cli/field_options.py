@@ -1,0 +1,52 @@
+"""Options made from the fields of configurations, so that each fact has one home."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Annotated, Any, Optional
+
+import typer
+
+from csmoe_model.field_help import field_help
+
+
+def with_fields(command: Callable[..., None], panels: Mapping[str, type]) -> Callable[..., None]:
+    """Give a command an option for every field of some dataclasses.
+
+    Args:
+        command: Takes what is given of them as its argument `fields`, by name.
+        panels: The dataclasses, by the title under which `--help` lists their options. Ranges
+            are theirs to check.
+    """
+    options = {
+        name: option for panel, config in panels.items() for name, option in _options(panel, config)
+    }
+
+    def filled(**arguments: Any) -> None:  # noqa: ANN401  # whatever the options are
+        given = {name: arguments.pop(name) for name in options}
+        command(**arguments, fields={k: v for k, v in given.items() if v is not None})
+
+    signature = inspect.signature(command)
+    own = [p for p in signature.parameters.values() if p.name != "fields"]
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
+        for name, option in options.items()
+    ]
+    filled.__signature__ = signature.replace(parameters=own + parameters)  # type: ignore[attr-defined]
+    filled.__annotations__ = {p.name: p.annotation for p in own + parameters} | {"return": None}
+    filled.__doc__ = command.__doc__
+    return filled
+
+
+def _options(panel: str, config: type) -> list[tuple[str, object]]:
+    texts, found = field_help(config), []
+    for field in fields(config):
+        text = texts[field.name].replace("`", "")
+        option = typer.Option(
+            help=text,
+            rich_help_panel=panel,
+            show_default=False if field.default is None else str(field.default),
+        )
+        kind = Optional[field.type]  # type: ignore[valid-type]  # noqa: UP045  # known when run
+        found.append((field.name, Annotated[kind, option]))
+    return found

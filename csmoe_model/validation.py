@@ -1,0 +1,55 @@
+"""The objective on a split that is not trained on."""
+
+from collections.abc import Callable
+
+import torch
+
+from csmoe_model.collectives import alone, gather_objects, largest_anywhere
+from csmoe_model.data import Loader
+from csmoe_model.pretraining import Pretraining, numbers_of, pretrain_batch
+
+
+def validation_numbers(
+    run: Pretraining, loader: Loader, *, should_stop: Callable[[], bool]
+) -> dict[str, float] | None:
+    """Average what is logged over a split, each time with the same masks and without flips.
+
+    Every process takes whole batches of its own, so that the terms are those of a single
+    process, whatever the number of them.
+
+    Args:
+        run: The model and its settings.
+        loader: This process's batches.
+        should_stop: Asked before each batch, by all processes together.
+
+    Returns:
+        The numbers by name; None if it was to stop on the way.
+    """
+    sums: dict[str, float] = {}
+    count = 0
+    loader.load_state_dict({"step": 0})
+    batches = iter(loader)
+    run.model.eval()
+    try:
+        for _ in range(largest_anywhere(len(loader))):
+            if should_stop():
+                return None
+            batch = next(batches, None)
+            if batch is None:  # others have one batch more
+                continue
+            with torch.no_grad(), alone():
+                output = pretrain_batch(
+                    run.model, run.normalise, batch, seed=run.config.seed, flip=False,
+                    forward=run.forward_pass,
+                )  # fmt: skip
+            numbers = numbers_of(output)
+            values = torch.stack(list(numbers.values())).tolist()
+            for name, value in zip(numbers, values, strict=True):
+                sums[name] = sums.get(name, 0.0) + value * len(batch.samples)
+            count += len(batch.samples)
+    finally:
+        run.model.train()
+    parts = gather_objects((sums, count))
+    pairs = sum(count for _, count in parts)
+    names = next(sums for sums, _ in parts if sums)
+    return {name: sum(sums.get(name, 0.0) for sums, _ in parts) / pairs for name in names}

@@ -1,0 +1,84 @@
+"""Configuration files, and what wins over what."""
+
+import pytest
+import yaml
+
+from csmoe_model.options import configure
+from csmoe_model.train_config import train_recipe
+from minortom.errors import InputError
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Write a configuration file."""
+
+    def write(text):
+        file = tmp_path / "config.yaml"
+        file.write_text(text if isinstance(text, str) else yaml.safe_dump(text))
+        return file
+
+    return write
+
+
+def test_an_option_wins_over_the_file_and_the_file_over_the_recipe(written):
+    file = written({"recipe": "tiny", "lr": 0.5, "batch_size": 3})
+    found = configure(None, {"lr": 0.25}, file=file)
+    assert found.recipe == "tiny"
+    assert (found.train.lr, found.train.batch_size) == (0.25, 3)
+    assert found.train.grad_clip == train_recipe("tiny").grad_clip
+
+
+def test_fields_may_stand_on_top_or_below_their_part(written):
+    flat = configure(None, {}, file=written({"recipe": "tiny", "lr": 0.5, "mask_ratio": 0.75}))
+    nested = {"recipe": "tiny", "train": {"lr": 0.5}, "model": {"mask_ratio": 0.75}}
+    assert configure(None, {}, file=written(nested)) == flat
+
+
+def test_a_length_given_as_an_option_takes_the_place_of_the_files(written):
+    file = written({"recipe": "tiny", "epochs": 5})
+    assert configure(None, {"steps": 7}, file=file).train.steps == 7
+    assert configure(None, {"steps": 7}, file=file).train.epochs is None
+
+
+def test_the_option_and_the_file_need_to_fit_together_only(written):
+    file = written({"recipe": "tiny", "patch_size": 5})  # does not divide tiny's 56
+    assert configure(None, {"image_size": 60}, file=file).model.grid_size == 12
+
+
+def test_a_number_may_be_written_as_people_do(written):
+    assert configure(None, {}, file=written("lr: 1e-4")).train.lr == 1e-4
+
+
+def test_an_empty_file_says_nothing(written):
+    assert configure("tiny", {}, file=written("")) == configure("tiny", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("learning_rate: 1", r"unknown .*config.yaml option learning_rate; known are recipe"),
+        ("train: {mask_ratio: 0.5}", r"unknown .*config.yaml train option mask_ratio; known"),
+        ("model: {lr: 0.5}", r"unknown .*config.yaml model option lr; known"),
+        ("lr: 1\ntrain: {lr: 2}", "gives lr twice"),
+        ("train: 3", "train must hold fields as `lr: 0.001`; it is 3"),
+        ("- lr", "holds list, wanted fields"),
+        ("lr: [", "is no YAML"),
+        ("lr: fast", "lr must be float; it is 'fast'"),
+        ("recipe: 3", "recipe must be a name; it is 3"),
+        ("recipe: huge", "no recipe 'huge'"),
+        ("epochs: 3\nsteps: 4", "give epochs or steps"),
+    ],
+)
+def test_a_file_that_is_not_as_it_must_be_is_refused(written, text, message):
+    with pytest.raises(InputError, match=message):
+        configure(None, {}, file=written(text))
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"cannot read .*no\.yaml.*check --config"):
+        configure(None, {}, file=tmp_path / "no.yaml")
+
+
+def test_another_recipe_than_the_files_is_refused(written):
+    with pytest.raises(InputError, match="--recipe small: the configuration .* recipe tiny"):
+        configure("small", {}, file=written("recipe: tiny"))
