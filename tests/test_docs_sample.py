@@ -29,8 +29,10 @@ app.command()(sample)
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    table = annotated_table(*random_lonlat(220), ["A/x"] * 130 + ["B/y"] * 90)
+    table = annotated_table(*random_lonlat(220), ["Dfb/tree_cover"] * 130 + ["BWh/shrubland"] * 90)
     write_points(table, tmp_path / "annotated.parquet", Provenance(command="annotate", options={}))
+    (quota,) = re.findall(r"```csv\n(.*?)```", DOC, flags=re.DOTALL)
+    (tmp_path / "quota.csv").write_text(quota)
     (tmp_path / "mine.txt").write_text("3U_3R\n140U_140R\n")
     return tmp_path
 
