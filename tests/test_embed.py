@@ -182,7 +182,7 @@ def test_the_sheet_shows_as_many_rows_as_queries(folder, tmp_path, monkeypatch):
 
 def test_true_colour_is_reflectance_and_radar_is_db(folder):
     data = ShardSet.open(folder / "shards")
-    true_colour, radar = neighbours._pictures(data, 3)
+    true_colour, radar = neighbours.patch_pictures(data, 3)
     buffers = data.buffers(1)
     data.read_into(3, buffers, 0)
     red = buffers["s2_10m"][0, 2] * 1e-4  # B04

@@ -1,6 +1,8 @@
 """A model taken home: bands by name, values as measured, maps of layers, saved again."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -204,8 +206,6 @@ def test_gradients_flow_from_every_map_to_the_embedding(tiny):
 
 
 def test_a_model_without_experts_has_maps_too():
-    from dataclasses import replace
-
     plain = CSMoE(replace(recipe("tiny"), num_experts=0, shared_layers=0))
     assert [found.shape for found in plain.features(s1=torch.randn(1, 2, 56, 56))] == [
         (1, 96, 7, 7)
@@ -297,8 +297,6 @@ def test_an_encoder_alone_cannot_be_pretrained():
 
 @pytest.mark.parametrize("sensors", [["s3"], [], ["s2", "s2"], "s2", 7])
 def test_a_configuration_with_other_sensors_is_damaged(folder, tmp_path, sensors):
-    import shutil
-
     copy = shutil.copytree(folder / "model", tmp_path / "model")
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps(config | {"encoder_of": sensors}))

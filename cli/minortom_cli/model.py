@@ -4,14 +4,14 @@ import sys
 
 import typer
 
-from minortom_cli import embed, info, model_export, train
+from minortom_cli import embed, info, inspect, model_export, train
 from minortom_cli.console import Version, run
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="CSMoE: pretrain it on shards, price it, embed with it.",
+    help="CSMoE: pretrain it on shards, price it, embed with it, look into it, take it home.",
 )
 
 
@@ -25,6 +25,7 @@ app.command(name="train")(train.train)
 app.command(name="info")(info.info)
 app.command(name="embed")(embed.embed)
 app.command(name="export")(model_export.export)
+app.command(name="inspect")(inspect.inspect)
 
 train_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 train_app.command()(train.train)
