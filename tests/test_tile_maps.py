@@ -1,0 +1,329 @@
+"""Maps in tiles: which tile holds a point, which tiles there are, and servers that misbehave."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from map_maker import WORLDCOVER_FILE, described, write_map, write_tile, write_vrt
+
+from minortom.class_table import NO_CLASS
+from minortom.errors import InputError, RemoteError
+from minortom.grid import Cells, cells_at, whole_grid
+from minortom.manifests import find_manifest
+from minortom.tile_lattice import Lattice, TileName
+from minortom.tile_maps import TileMap
+
+BUCKET = "esa-worldcover.s3.eu-central-1.amazonaws.com/v200/2021/map"
+WORLDCOVER = find_manifest("worldcover")[1]
+
+
+def names(tiles):
+    return [str(tile) for tile in tiles]
+
+
+def hexdigits(cells, tiles):
+    return described(tiles, legend="worldcover").hash_for(cells)
+
+
+@pytest.mark.parametrize(
+    ("name", "lat_deg", "lon_deg"),
+    [("N39W075", 39, -75), ("S03E000", -3, 0), ("N00E177", 0, 177), ("S90W180", -90, -180)],
+)
+def test_a_tile_is_named_by_its_south_west_corner(name, lat_deg, lon_deg):
+    assert str(TileName(lat_deg, lon_deg)) == name
+    assert TileName.in_text(f"ESA_2021_{name}_Map.tif") == (TileName(lat_deg, lon_deg), (9, 16))
+    assert TileName.in_text("ESA_2021_Map.tif") is None
+
+
+def test_cells_touch_the_tiles_that_their_boxes_overlap():
+    lattice = Lattice(3)
+    corner = cells_at([0.001, -0.001, 179.99, 1.5], [0.001, -0.001, 50.0, 1.5])
+    assert names(lattice.touched_by(corner.take(np.array([3])))) == ["N00E000"]
+    assert names(lattice.touched_by(corner.take(np.array([0, 1])))) == ["S03W003", "N00E000"]
+    row_of_odd_columns = Cells(row=np.array([1001]), col=np.array([3]))  # over the antimeridian
+    west, _, east, _ = row_of_odd_columns.bounds_deg()
+    touched = lattice.touched_by(row_of_odd_columns)
+    assert touched[0].lon_deg == -180
+    assert {t.lon_deg for t in touched} == {
+        (lon + 180) % 360 - 180 for lon in range(int(west[0] // 3) * 3, int(np.ceil(east[0])), 3)
+    }
+    assert {t.lat_deg for t in touched} == {87}
+
+
+def test_the_one_cell_round_the_south_pole_touches_all_tiles_there():
+    pole = Cells(row=np.array([-1002]), col=np.array([0]))
+    assert len(Lattice(3).touched_by(pole)) == 120
+
+
+def test_the_whole_grid_touches_all_tiles_up_to_its_edge():
+    touched = Lattice(3).touched_by(whole_grid())
+    assert len(touched) == len(set(touched)) == 120 * 58  # -87 to 87 degrees
+    assert touched == sorted(touched)
+
+
+def test_points_take_the_classes_that_one_raster_of_all_tiles_gives(tmp_path):
+    tiles = [
+        write_tile(tmp_path / "t", name, side_px=384, factors=())
+        for name in ("N00E000", "N00W003", "S03E000", "S03W003")
+    ]
+    whole = described(write_vrt(tmp_path / "whole.vrt", tiles), legend="worldcover")
+    split = described(TileMap.of_folder(tmp_path / "t"), legend="worldcover")
+    rng = np.random.default_rng(2)
+    # On the edges of tiles and of pixels, too: with 128 pixels to a degree these are exact.
+    lon_deg = np.concatenate([rng.uniform(-3, 3, 500), rng.integers(-384, 384, 500) / 128])
+    lat_deg = np.concatenate([rng.uniform(-3, 3, 500), rng.integers(-383, 385, 500) / 128])
+    lon_deg[-40:], lat_deg[-20:] = 0, 0
+
+    found = split.codes_at(lon_deg, lat_deg)
+
+    np.testing.assert_array_equal(found, whole.codes_at(lon_deg, lat_deg))
+    assert (found > 0).mean() > 0.5
+
+
+def test_both_ends_of_the_world_belong_to_its_tiles(tmp_path):
+    for name, code in (("N00E177", 10), ("N00W180", 20)):
+        write_tile(tmp_path, name, values=np.full((60, 60), code, np.uint8), factors=())
+    split = described(TileMap.of_folder(tmp_path), legend="worldcover")
+    found = split.codes_at(np.array([180.0, -180.0, 179.999, 181.0]), np.ones(4))
+    assert found.tolist() == [10, 20, 10, 20]
+
+
+def test_a_missing_tile_is_no_class_and_is_not_opened(tmp_path):
+    write_tile(tmp_path, "N00E000", values=np.full((60, 60), 40, np.uint8), factors=())
+    (tmp_path / WORLDCOVER_FILE.replace("{TILE}", "N30E030")).write_text("never opened")
+    told = []
+    found = described(TileMap.of_folder(tmp_path), legend="worldcover").codes_at(
+        np.array([1.0, 100.0, 2.0]), np.array([1.0, 1.0, 2.0]),
+        on_progress=lambda *seen: told.append(seen),
+    )  # fmt: skip
+    assert found.tolist() == [40, NO_CLASS, 40]
+    assert told == [(3, 3)]
+
+
+def test_no_points_and_no_cells_need_no_tile(tmp_path):
+    write_tile(tmp_path, "N00E000", side_px=60, factors=())
+    split = described(TileMap.of_folder(tmp_path), legend="worldcover")
+    assert split.codes_at(np.empty(0), np.empty(0)).tolist() == []
+
+
+def test_a_folder_without_any_of_the_tiles_is_an_error(tmp_path):
+    write_tile(tmp_path, "N00E000", side_px=60, factors=())
+    split = described(TileMap.of_folder(tmp_path), legend="worldcover")
+    with pytest.raises(InputError, match=r"has no tile of the area: none is called N48E006"):
+        split.codes_at(np.array([8.0, 20.0]), np.array([50.0, 60.0]))
+
+
+def test_a_folder_without_tiles_is_an_error(tmp_path):
+    write_map(tmp_path / "landcover.tif", np.uint8([[1]]))
+    with pytest.raises(InputError, match=r"holds no tile of a map; wanted files such as ESA_World"):
+        TileMap.of_folder(tmp_path)
+
+
+def test_two_years_in_a_folder_are_an_error(tmp_path):
+    write_tile(tmp_path, "N00E000", side_px=60, factors=())
+    write_tile(
+        tmp_path,
+        "N00E003",
+        side_px=60,
+        factors=(),
+        file=WORLDCOVER_FILE.replace("2021_v200", "2020_v100"),
+    )
+    with pytest.raises(
+        InputError, match=r"tiles of two maps, .*2020_v100.* and .*2021_v200"
+    ) as caught:
+        TileMap.of_folder(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("asked", ["points", "cells"])
+def test_a_tile_that_lies_elsewhere_than_its_name_says_is_an_error(tmp_path, asked):
+    write_tile(tmp_path, "N00E000", factors=())
+    write_tile(tmp_path, "N03E003", factors=())
+    moved = tmp_path / WORLDCOVER_FILE.replace("{TILE}", "N00E003")
+    (tmp_path / WORLDCOVER_FILE.replace("{TILE}", "N03E003")).rename(moved)
+    split = described(TileMap.of_folder(tmp_path), legend="worldcover")
+    with pytest.raises(InputError, match=r"is called N00E003, but its edges are 3, 3, 6, 6"):
+        if asked == "points":
+            split.codes_at(np.array([1.0, 4.0]), np.array([1.0, 1.0]))
+        else:
+            split.counts_in(cells_at([1.0, 4.0], [1.0, 1.0]), resolution_m=10)
+
+
+def test_tiles_of_another_lattice_are_an_error(tmp_path):
+    write_tile(tmp_path, "N00E000", side_px=60, factors=())
+    write_tile(tmp_path, "N01E003", side_px=60, factors=())
+    with pytest.raises(InputError, match=r"N01E003.* has no place among tiles of 3 degrees"):
+        TileMap.of_folder(tmp_path)
+
+
+def test_tiles_that_are_no_whole_degrees_wide_are_an_error(tmp_path):
+    path = tmp_path / "a_N00E000.tif"
+    write_map(path, np.uint8([[10, 20]]), west=0, north=1, step=1.25)
+    with pytest.raises(InputError, match=r"2\.5 .* wide; wanted tiles of whole degrees"):
+        TileMap.of_folder(tmp_path)
+
+
+def test_tiles_may_be_of_another_size(tmp_path):
+    for name in ("N05E010", "N05E015"):
+        write_tile(tmp_path, name, side_deg=5, side_px=500, factors=(), file="x_{TILE}.tif")
+    tiles = TileMap.of_folder(tmp_path)
+    assert tiles.lattice.side_deg == 5
+    assert names(tiles.lattice.touched_by(cells_at([15.0, 12.0], [9.0, 7.0])))[:1] == ["N05E010"]
+
+
+def test_the_hash_is_of_the_tiles_that_the_cells_touch(tmp_path):
+    for name in ("N00E000", "N00E003"):
+        write_tile(tmp_path, name, side_px=300, factors=())
+    cells = cells_at([1.0], [1.0])
+    both = cells_at([1.0, 4.0], [1.0, 1.0])
+    before = hexdigits(cells, TileMap.of_folder(tmp_path))
+    before_both = hexdigits(both, TileMap.of_folder(tmp_path))
+    write_tile(tmp_path, "N00E003", side_px=300, factors=(), seed=9)
+    assert hexdigits(cells, TileMap.of_folder(tmp_path)) == before
+    assert hexdigits(both, TileMap.of_folder(tmp_path)) != before_both
+    assert len(before) == 64
+
+
+def test_the_hash_of_a_virtual_raster_is_of_its_files_too(tmp_path):
+    tile = write_tile(tmp_path, "N00E000", side_px=300, factors=())
+    whole = write_vrt(tmp_path / "whole.vrt", [tile])
+    cells = cells_at([1.0], [1.0])
+    before = hexdigits(cells, whole)
+    write_tile(tmp_path, "N00E000", side_px=300, factors=(), seed=9)
+    assert hexdigits(cells, whole) != before
+
+
+def test_the_credit_of_tiles_is_the_manifest_s(tmp_path):
+    write_tile(tmp_path, "N00E000", side_px=60, factors=())
+    split = described(TileMap.of_folder(tmp_path), legend="worldcover")
+    assert split.credit() == WORLDCOVER.credit()
+    assert described(of_bucket(), legend="worldcover").credit() == WORLDCOVER.credit()
+
+
+def of_bucket(folder: Path | None = None):
+    return TileMap.of_manifest(WORLDCOVER, folder=folder)
+
+
+@pytest.fixture
+def bucket(web_server, monkeypatch):
+    """The bucket with two tiles, behind a mirror; gives the server and the cells of the area."""
+    for name in ("N00E006", "N00E009"):
+        write_tile(web_server.folder / BUCKET, name)
+    monkeypatch.setenv("MINORTOM_MIRROR", web_server.url)
+    web_server.cells = cells_at(np.linspace(6.1, 14.9, 80), np.linspace(0.1, 2.9, 80))
+    web_server.tile = f"/{BUCKET}/{WORLDCOVER_FILE.replace('{TILE}', 'N00E009')}"
+    web_server.local = TileMap.of_folder(web_server.folder / BUCKET)
+    return web_server
+
+
+def counts(tiles, cells):
+    return described(tiles, legend="worldcover").counts_in(cells, resolution_m=1200).counts
+
+
+def test_tiles_of_the_bucket_count_as_those_of_a_folder(bucket):
+    found = counts(of_bucket(), bucket.cells)
+    np.testing.assert_array_equal(found, counts(bucket.local, bucket.cells))
+    assert found.any(axis=1).sum() > 40
+    assert not found[-1].any()  # N00E012 does not exist: sea
+
+
+def test_points_in_tiles_of_the_bucket_take_their_classes(bucket):
+    lon_deg, lat_deg = bucket.cells.centres()
+    found = described(of_bucket(), legend="worldcover").codes_at(lon_deg, lat_deg)
+    local = described(bucket.local, legend="worldcover").codes_at(lon_deg, lat_deg)
+    np.testing.assert_array_equal(found, local)
+
+
+def test_only_the_blocks_that_are_needed_are_asked_for(bucket):
+    size = (bucket.folder / bucket.tile[1:]).stat().st_size
+    described(of_bucket(), legend="worldcover").codes_at(np.array([11.99]), np.array([0.01]))
+    spans = [r.headers["range"] for r in bucket.asked(bucket.tile) if "range" in r.headers]
+    asked = [1 + int(b) - int(a) for a, b in (s.removeprefix("bytes=").split("-") for s in spans)]
+    assert sum(asked) < size / 2
+    assert {r.path for r in bucket.requests} == {bucket.tile}  # nothing beside it
+
+
+def test_a_tile_that_is_in_the_cache_is_not_asked_for(bucket, tmp_path):
+    here = write_tile(tmp_path / "cache", "N00E009")
+    write_tile(tmp_path / "cache", "N00E006", file="another_{TILE}.tif")
+    found = counts(of_bucket(tmp_path / "cache"), bucket.cells)
+    np.testing.assert_array_equal(found, counts(bucket.local, bucket.cells))
+    assert not bucket.asked(bucket.tile)
+    assert here.name == bucket.tile.rpartition("/")[2]
+
+
+def test_each_tile_is_asked_for_once_whether_it_exists(bucket):
+    tiles = of_bucket()
+    asked = tiles.lattice.touched_by(bucket.cells)
+    assert names(tile.name for tile in tiles.existing(asked)) == ["N00E006", "N00E009"]
+    n = len(bucket.requests)
+    assert n == len(asked) == 3
+    tiles.existing(asked)
+    assert len(bucket.requests) == n
+
+
+def test_the_hash_tells_when_a_tile_of_the_bucket_changes(bucket):
+    before = hexdigits(bucket.cells, of_bucket())
+    assert hexdigits(bucket.cells, of_bucket()) == before
+    write_tile(bucket.folder / BUCKET, "N00E009", seed=9)
+    assert hexdigits(bucket.cells, of_bucket()) != before
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_bucket_without_any_of_the_tiles_is_an_error_not_the_sea():
+    with pytest.raises(InputError, match=r"2021/map/.*\{TILE\}_Map.tif has no tile of the area"):
+        counts(of_bucket(), cells_at([50.0], [50.0]))
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [(403, "refuses access .HTTP 403"), (429, "HTTP 429"), (503, "has trouble .HTTP 503")],
+)
+def test_a_server_that_refuses_is_an_error_that_names_the_url(bucket, status, message):
+    bucket.fail("*", status=status)
+    with pytest.raises(RemoteError, match=message) as caught:
+        counts(of_bucket(), bucket.cells)
+    assert "N00E006_Map.tif: " in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"status": 503, "times": 2},
+        {"status": 429, "times": 1},
+        {"cut_after": 3000, "times": 4},  # asking for the size counts as well
+        {"cut_after": 0, "times": 4},
+    ],
+    ids=str,
+)
+def test_trouble_that_passes_changes_nothing(bucket, trouble):
+    tiles = of_bucket()
+    tiles.existing(tiles.lattice.touched_by(bucket.cells))
+    bucket.fail(bucket.tile, **trouble)
+    found = counts(tiles, bucket.cells)
+    np.testing.assert_array_equal(found, counts(bucket.local, bucket.cells))
+
+
+@pytest.mark.parametrize(
+    ("trouble", "message"),
+    [
+        ({"status": 503}, "has trouble .HTTP 503., again and again"),
+        ({"status": 404}, "there is no such file .HTTP 404"),
+        ({"cut_after": 3000}, "reading blocks of this map fails"),
+    ],
+    ids=str,
+)
+def test_trouble_that_lasts_while_reading_is_an_error_that_names_the_url(bucket, trouble, message):
+    tiles = of_bucket()
+    tiles.existing(tiles.lattice.touched_by(bucket.cells))
+    bucket.fail(bucket.tile, **trouble)
+    with pytest.raises(RemoteError, match=message) as caught:
+        counts(tiles, bucket.cells)
+    assert "N00E009_Map.tif: " in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_manifest_of_one_file_has_no_tiles():
+    with pytest.raises(InputError, match="koppen-geiger-2023 is of one file, not of tiles"):
+        TileMap.of_manifest(find_manifest("koppen")[1], folder=None)
