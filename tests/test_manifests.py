@@ -1,5 +1,6 @@
 import re
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 import pytest
 import rasterio
@@ -96,6 +97,20 @@ def test_the_koppen_manifest_takes_the_1_km_map_of_today_and_no_other(fine):
 
     assert f"1991_2020/koppen_geiger_{fine}.tif" in found
     assert {name.rsplit("/", 1)[1] for name in found} == {f"koppen_geiger_{fine}.tif"}
+
+
+def test_each_manifest_that_the_docs_show_loads(tmp_path):
+    page = (Path(__file__).parent.parent / "docs" / "fetch.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    manifests = [load(tmp_path, yaml.safe_load(text)) for text in shown]
+    assert [m.name for m in manifests] == ["biomes-2017", "cover-2020"]
+    assert [m.lattice_deg for m in manifests] == [None, 3]
+
+
+def test_the_file_of_a_tile_is_called_as_in_the_url():
+    manifest = named_manifest("worldcover-2021")[1]
+    assert manifest.file_name("N39W075") == "ESA_WorldCover_10m_2021_v200_N39W075_Map.tif"
+    assert named_manifest("koppen-geiger-2023")[1].file_name() == "61012822"
 
 
 def test_a_manifest_need_not_have_a_legend(tmp_path, content):
