@@ -43,13 +43,13 @@ FROM found LEFT JOIN grid_rows g ON g.grid_row = row_number AND abs(col_number) 
 # one that got furthest first: what is chosen tells why a cell falls, or how it is paired.
 CHOOSE_S2 = """
 CREATE TEMP TABLE s2_best AS
-SELECT a.* EXCLUDE odd_name, {broken} AS broken
+SELECT a.* EXCLUDE odd_name, {broken} AS s2_broken
 FROM s2 a {wanted}
 WHERE grid_row IS NOT NULL
 QUALIFY 1 = row_number() OVER (PARTITION BY grid_row, grid_col ORDER BY
-    broken DESC NULLS FIRST,
+    s2_broken DESC NULLS FIRST,
     nodata NULLS LAST, cloud_cover NULLS LAST, second DESC NULLS LAST,
-    product_id NULLS LAST, part NULLS LAST, "row")
+    product_id NULLS LAST, part NULLS LAST, "row", crs NULLS LAST)
 """
 CHOOSE_S1 = """
 CREATE TEMP TABLE pairs AS
@@ -61,13 +61,14 @@ SELECT
     a.crs AS s2_crs, b.crs AS s1_crs,
     a.cloud_cover AS s2_cloud_cover, a.nodata AS s2_nodata, b.nodata AS s1_nodata,
     a.part AS s2_part, a."row" AS s2_row, b.part AS s1_part, b."row" AS s1_row,
-    {broken} AS broken,
+    {broken} AS s1_broken,
 FROM s2_best a LEFT JOIN s1 b ON a.grid_row = b.grid_row AND a.grid_col = b.grid_col
-WHERE a.broken IS NULL
+WHERE a.s2_broken IS NULL
 QUALIFY 1 = row_number() OVER (PARTITION BY a.grid_row, a.grid_col ORDER BY
-    broken DESC NULLS FIRST,
+    s1_broken DESC NULLS FIRST,
     s1_nodata NULLS LAST, abs(dt_days) NULLS LAST,
-    s1_product_id NULLS LAST, s1_part NULLS LAST, s1_row)
+    s1_product_id NULLS LAST, s1_part NULLS LAST, s1_row, s1_crs NULLS LAST,
+    s1_timestamp NULLS LAST)
 """
 
 

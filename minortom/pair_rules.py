@@ -64,9 +64,11 @@ class PairRules:
     def as_options(self) -> dict[str, object]:
         """Give all rules for a provenance record; times as text, in UTC."""
         since, until = (None if at is None else at.isoformat() for at in self.between())
+        limits = {"max_cloud": self.max_cloud, "max_nodata": self.max_nodata,
+                  "max_dt_days": self.max_dt_days}  # fmt: skip
         return {
-            "since": since, "until": until, "max_cloud": self.max_cloud,
-            "max_nodata": self.max_nodata, "max_dt_days": self.max_dt_days,
+            "since": since, "until": until,
+            **{name: None if value is None else float(value) for name, value in limits.items()},
             "same_crs": self.same_crs, "require_known": self.require_known,
         }  # fmt: skip
 

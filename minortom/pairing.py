@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MEMORY_LIMIT = "600MB"
 """What DuckDB may hold; the table that comes out is not in it."""
+MOST_THREADS = 4
+"""More would need more memory each to work in than they save time."""
 
 Place = tuple[str, Callable[[Cells], NDArray[np.bool_]]]
 """A rule about where cells lie: its name, and which cells keep it."""
@@ -116,7 +118,9 @@ def find_pairs(s2: Archive, s1: Archive, cells: Sequence[str]) -> Pairs:
     wanted = cells_from_names(list(cells))
     with _opened(s2, s1) as database:
         table, _ = _choose(database, PairRules(), wanted)
-        lone = _cells_of(database, "SELECT grid_row, grid_col FROM pairs WHERE broken IS NOT NULL")
+        lone = _cells_of(
+            database, "SELECT grid_row, grid_col FROM pairs WHERE s1_broken IS NOT NULL"
+        )
     if not len(table):
         raise ArchiveError(
             f"none of the {len(cells):,} selected cells is in both {s2.place} and {s1.place}; "
@@ -138,8 +142,8 @@ def _opened(s2: Archive, s1: Archive) -> Iterator["duckdb.DuckDBPyConnection"]:
 
     with tempfile.TemporaryDirectory(prefix="minortom-") as folder:
         limits: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": MEMORY_LIMIT, "temp_directory": folder, "threads": available_cores(),
-            "preserve_insertion_order": False,
+            "memory_limit": MEMORY_LIMIT, "temp_directory": folder,
+            "threads": min(available_cores(), MOST_THREADS), "preserve_insertion_order": False,
         }  # fmt: skip
         with duckdb.connect(config=limits) as database:
             grid_row = np.arange(N_ROWS) - N_ROWS // 2
@@ -149,9 +153,16 @@ def _opened(s2: Archive, s1: Archive) -> Iterator["duckdb.DuckDBPyConnection"]:
                 "CREATE TEMP MACRO known(x) AS "
                 "if(isnan(CAST(x AS DOUBLE)), NULL, CAST(x AS DOUBLE))"
             )
-            for archive in (s2, s1):
-                _read_rows(database, archive)
-            yield database
+            try:
+                for archive in (s2, s1):
+                    _read_rows(database, archive)
+                yield database
+            except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+                found = str(error).splitlines()[0]
+                raise ArchiveError(
+                    f"no room to pair {s2.place} and {s1.place} ({found}); set TMPDIR to a folder "
+                    "with room for twice their metadata"
+                ) from None
 
 
 def _read_rows(database: "duckdb.DuckDBPyConnection", archive: Archive) -> None:
@@ -164,6 +175,8 @@ def _read_rows(database: "duckdb.DuckDBPyConnection", archive: Archive) -> None:
         database.execute(
             READ_ROWS.format(sensor=archive.sensor, path=path, cloud_cover=cloud_cover)
         )
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
         raise archive.unreadable(error) from None
 
@@ -187,21 +200,20 @@ def _choose(
         database.register("wanted", pa.table({"grid_row": cells.row, "grid_col": cells.col}))
         wanted = "SEMI JOIN wanted USING (grid_row, grid_col)"
     removed: dict[str, int] = {}
-    for query, table, conditions in (
-        (CHOOSE_S2, "s2_best", broken_by_s2(rules)),
-        (CHOOSE_S1, "pairs", broken_by_s1(rules)),
+    for query, outcome, conditions in (
+        (CHOOSE_S2, "SELECT s2_broken, count(*) FROM s2_best GROUP BY ALL", broken_by_s2(rules)),
+        (CHOOSE_S1, "SELECT s1_broken, count(*) FROM pairs GROUP BY ALL", broken_by_s1(rules)),
     ):
         numbered = [f"WHEN {sql} THEN {n}" for n, sql in enumerate(conditions.values())]
         broken = f"CASE {' '.join(numbered or ['WHEN false THEN 0'])} END"
         database.execute(query.format(broken=broken, wanted=wanted))
-        counts = f"SELECT broken, count(*) FROM {table} GROUP BY broken"  # noqa: S608
-        by_number = dict(database.execute(counts).fetchall())
+        by_number = dict(database.execute(outcome).fetchall())
         removed |= {name: by_number.get(n, 0) for n, name in enumerate(conditions)}
     return _table_of(database), removed
 
 
 def _table_of(database: "duckdb.DuckDBPyConnection") -> pa.Table:
-    query = """SELECT * EXCLUDE broken FROM pairs WHERE broken IS NULL
+    query = """SELECT * EXCLUDE s1_broken FROM pairs WHERE s1_broken IS NULL
         ORDER BY grid_row, grid_col"""
     table = database.sql(query).to_arrow_table()
     cells = Cells(row=table["grid_row"].to_numpy(), col=table["grid_col"].to_numpy())

@@ -1,0 +1,55 @@
+"""Rules of pairing: limits that are none, and times."""
+
+import json
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pytest
+
+from minortom.errors import InputError
+from minortom.pair_rules import PairRules, parse_time
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"max_cloud": 101}, "--max-cloud 101 is out of range; wanted percent, 0 to 100"),
+        ({"max_cloud": float("nan")}, "--max-cloud nan is out of range"),
+        ({"max_nodata": 1.5}, "--max-nodata 1.5 is out of range; wanted a share, 0 to 1"),
+        ({"max_dt_days": -1}, "--max-dt -1 is out of range; wanted days, 0 or more"),
+        ({"since": date(2021, 1, 2), "until": date(2021, 1, 1)}, "--since 2021-01-02 is later"),
+        ({"require_known": True}, "--require-known needs a rule that looks at a value"),
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_one_line(rules, message):
+    with pytest.raises(InputError, match=message):
+        PairRules(**rules)
+
+
+def test_a_day_lasts_from_its_first_to_its_last_moment_in_utc():
+    rules = PairRules(since=date(2020, 5, 1), until=date(2020, 5, 1))
+    assert rules.between() == (
+        datetime(2020, 5, 1, tzinfo=UTC),
+        datetime(2020, 5, 1, 23, 59, 59, 999_999, tzinfo=UTC),
+    )
+
+
+def test_moments_of_other_zones_are_those_of_utc():
+    east = timezone(timedelta(hours=2))
+    rules = PairRules(since=datetime(2020, 5, 1, 12, tzinfo=east))
+    assert rules.as_options()["since"] == "2020-05-01T10:00:00+00:00"
+    assert PairRules(since=datetime(2020, 5, 1, 10)).between() == rules.between()  # noqa: DTZ001
+
+
+def test_equal_rules_give_equal_options_however_they_are_written():
+    rules = PairRules(until=date(2020, 5, 1), max_cloud=5, require_known=True)
+    end = datetime(2020, 5, 1, 23, 59, 59, 999_999, tzinfo=UTC)
+    same = PairRules(until=end, max_cloud=5.0, require_known=True)
+    assert json.dumps(rules.as_options()) == json.dumps(same.as_options())
+    assert json.dumps(PairRules(until=end).as_options()) != json.dumps(same.as_options())
+
+
+def test_times_are_read_as_days_or_moments():
+    assert parse_time("--since", "2020-12-31") == date(2020, 12, 31)
+    assert parse_time("--since", "2020-12-31T10:00Z") == datetime(2020, 12, 31, 10, tzinfo=UTC)
+    with pytest.raises(InputError, match="--until 31.12.2020 is no time; wanted a day such as"):
+        parse_time("--until", "31.12.2020")
