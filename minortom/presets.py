@@ -1,4 +1,7 @@
-"""From the few options that a user gives to all that the sampler needs."""
+"""From the few options that a user gives to all that the sampler needs.
+
+``options_for`` is long since it names each option that a user may give, and says what it is.
+"""
 
 from dataclasses import replace
 from typing import Any, Literal, get_args
@@ -74,10 +77,7 @@ def options_for(
     Raises:
         InputError: If a value is out of range, or does not go with the others.
     """
-    if preset not in get_args(Preset):
-        raise InputError(f"--preset {preset}: wanted {' or '.join(get_args(Preset))}")
-    if objective not in CODES:
-        raise InputError(f"--objective {objective}: wanted {', '.join(CODES)}")
+    genetic, coupling = _start(preset, objective)
     of_coupling = _given({"spread": spread, "density": density})
     of_genetic = _given(
         {
@@ -91,12 +91,6 @@ def options_for(
     if method != "genetic" and named:
         shown = ", ".join(f"--{name.replace('_', '-')}" for name in named)
         raise InputError(f"{shown}: for --method genetic alone, not {method}")
-    if preset == "paper":
-        genetic, coupling = paper()
-    elif objective == "entropy":
-        genetic, coupling = GeneticOptions(), CouplingOptions()
-    else:
-        genetic, coupling = _PLAIN, _INDEPENDENT
     rate = _rate(mutation_rate) if mutation_rate else genetic.mutation_rate
     return SampleOptions(
         per_stratum=per_stratum,
@@ -111,6 +105,19 @@ def options_for(
         genetic=replace(genetic, objective=objective, mutation_rate=rate, **of_genetic),
         coupling=replace(coupling, **of_coupling),
     )
+
+
+def _start(preset: Preset, objective: Objective) -> tuple[GeneticOptions, CouplingOptions]:
+    """Give what a preset begins with."""
+    if preset not in get_args(Preset):
+        raise InputError(f"--preset {preset}: wanted {' or '.join(get_args(Preset))}")
+    if objective not in CODES:
+        raise InputError(f"--objective {objective}: wanted {', '.join(CODES)}")
+    if preset == "paper":
+        return paper()
+    if objective == "entropy":
+        return GeneticOptions(), CouplingOptions()
+    return _PLAIN, _INDEPENDENT
 
 
 def _allocation(tiles: int | None, rule: Rule | None) -> Allocation | None:

@@ -30,6 +30,18 @@ def test_each_is_the_candidate_that_shortens_the_ways_most():
     assert cover_greedily(references, nearest, candidates, 10, 0.0).tolist() == wanted
 
 
+def test_compiled_and_interpreted_kernels_take_the_same():
+    rng = np.random.default_rng(3)
+    references, candidates = (unit_vectors(*random_lonlat(count, count)) for count in (90, 40))
+    nearest = rng.random(90)
+
+    compiled, interpreted = (
+        kernel(references, near := nearest.copy(), candidates, 12, 0.02).tolist() + near.tolist()
+        for kernel in (cover_greedily, cover_greedily.py_func)
+    )
+    assert compiled == interpreted
+
+
 def test_reserves_are_ranked_in_each_stratum_and_never_chosen_ones():
     tiles, _ = planet({"A/x": 40, "B/y": 12, "C/z": 5, "D/w": 7})
     chosen = np.concatenate([tiles.strata.rows(s)[:k] for s, k in enumerate((10, 10, 5, 0))])

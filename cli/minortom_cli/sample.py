@@ -1,4 +1,7 @@
-"""``minortom sample``: choose tiles that are spread over each stratum."""
+"""``minortom sample``: choose tiles that are spread over each stratum.
+
+One line an option: the command is as long as what it can be asked.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,0 +1,34 @@
+"""The tiles that the sampler chose when its quality was measured: a change here is a new result.
+
+Whoever means to change them measures again (benchmarks/sample.py) and brings docs/sample.md up
+to date.
+"""
+
+import hashlib
+
+import pytest
+from points import annotated_table, random_lonlat
+
+from minortom.engine import EngineOptions
+from minortom.sample import select
+from minortom.sample_options import SampleOptions
+
+
+@pytest.mark.parametrize(
+    ("method", "golden"),
+    [
+        ("genetic", "54f9f6e9c1e3c4ac"),
+        ("random", "7f4b90da7304c577"),
+        ("farthest-point", "1ed6c3a3224eeb6c"),
+        ("grts", "247bfbb464b620b5"),
+    ],
+)
+def test_each_method_chooses_the_tiles_it_was_measured_with(method, golden):
+    names = [("A/x", "B/y", "C/z")[i % 3] if i % 7 else "D/w" for i in range(600)]
+    table = annotated_table(*random_lonlat(600, 11), names)
+
+    rows = select(
+        table, SampleOptions(per_stratum=40, method=method), engine=EngineOptions(workers=1)
+    ).rows
+
+    assert hashlib.sha256(" ".join(map(str, rows)).encode()).hexdigest()[:16] == golden
