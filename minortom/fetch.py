@@ -1,9 +1,7 @@
 """Fetch data sets into the user's cache: what is there is checked, and kept."""
 
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,7 +13,16 @@ from minortom.engine import as_done
 from minortom.errors import InputError, RemoteMissingError
 from minortom.fetch_file import fetch_file, require_map
 from minortom.manifests import TILE, Manifest
-from minortom.map_cache import absent_urls, claim, folder_of, keep, remember_absent, verify
+from minortom.map_cache import (
+    absent_urls,
+    claim,
+    folder_of,
+    keep,
+    remember_absent,
+    scratch_in,
+    verify,
+)
+from minortom.network_threads import NetworkThreads
 from minortom.progress import OnProgress, ignore_progress
 from minortom.regions import Region, touched
 from minortom.remote import download, mirrored, shown
@@ -126,19 +133,17 @@ def _fetch_tiles(
     manifest: Manifest, tiles: list[TileName], threads: int, on_progress: OnProgress
 ) -> FetchSummary:
     folder = folder_of(manifest)
-    folder.mkdir(parents=True, exist_ok=True)
     outcomes: dict[TileName, _Outcome] = {}
     stop = threading.Event()
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:
-        get = _getter(manifest, folder, Path(scratch), stop)
-        with ThreadPoolExecutor(threads) as executor:
-            try:
-                for position, outcome in as_done(executor, get, tiles):
-                    outcomes[tiles[position]] = outcome
-                    on_progress(len(outcomes), len(tiles))
-            finally:
-                stop.set()  # an error or an interrupt: the others need not come to their end
-                _note(manifest, folder, outcomes)
+    with scratch_in(folder) as scratch, NetworkThreads(threads) as executor:
+        get = _getter(manifest, folder, scratch, stop)
+        try:
+            for position, outcome in as_done(executor, get, tiles):
+                outcomes[tiles[position]] = outcome
+                on_progress(len(outcomes), len(tiles))
+        finally:
+            stop.set()  # an error or an interrupt: the others need not come to their end
+            _note(manifest, folder, outcomes)
     there = [folder / manifest.file_name(str(t)) for t, how in outcomes.items() if how != "absent"]
     if not there:
         raise InputError(

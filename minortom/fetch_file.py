@@ -2,14 +2,13 @@
 
 import hashlib
 import shutil
-import tempfile
 import zipfile
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from minortom.errors import InputError
 from minortom.manifests import Manifest
-from minortom.map_cache import claim, folder_of, keep, kept_file, verify
+from minortom.map_cache import claim, folder_of, keep, kept_file, scratch_in, verify
 from minortom.progress import OnProgress, ignore_progress
 from minortom.rasters import opened_map
 from minortom.remote import download, shown
@@ -45,21 +44,18 @@ def fetch_file(
             f"{manifest.name} cannot be fetched: {manifest.by_hand}; get it from {manifest.url} "
             "and give the path of the file"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    # A folder of its own: two processes that fetch the same must not meet in one file.
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:
+    with scratch_in(folder) as scratch:
         if source.exists():  # left by a run that found it wrong, or put there by hand
             _check(source, manifest)
-            path = _take(source, manifest, folder, Path(scratch))
-            return path, True
-        came = Path(scratch) / source.name
+            return _take(source, manifest, folder, scratch), True
+        came = scratch / source.name
         download(manifest.url, came, on_progress=on_progress)
         try:
             _check(came, manifest, shown_as=source)
         except InputError:
             came.replace(source)
             raise
-        return _take(came, manifest, folder, Path(scratch)), True
+        return _take(came, manifest, folder, scratch), True
 
 
 def require_map(path: Path, manifest: Manifest, url: str) -> None:

@@ -6,7 +6,11 @@
 
 import json
 import os
-from collections.abc import Iterable
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from minortom.errors import InputError
@@ -17,6 +21,8 @@ from minortom.remote import cache_folder, shown
 
 _SOURCE, _ABSENT = "source.json", "absent.txt"
 _HASH = ".sha256"
+_SCRATCH = ".fetch-"
+_ABANDONED_S = 24 * 3600
 
 
 def folder_of(manifest: Manifest) -> Path:
@@ -46,6 +52,23 @@ def kept_file(folder: Path) -> Path | None:
     """Give the map of a data set that is one file, where it is there."""
     name = _noted(folder).get("file")
     return folder / name if name and (folder / name).is_file() else None
+
+
+@contextmanager
+def scratch_in(folder: Path) -> Iterator[Path]:
+    """Yield a folder to download into: two processes must not meet in one file.
+
+    What a process that was killed left behind a day ago or earlier goes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob(f"{_SCRATCH}*"):
+        if time.time() - old.stat().st_mtime > _ABANDONED_S:
+            shutil.rmtree(old, ignore_errors=True)
+    # After an interrupt a thread may still write: then the folder goes another day.
+    with tempfile.TemporaryDirectory(
+        prefix=_SCRATCH, dir=folder, ignore_cleanup_errors=True
+    ) as scratch:
+        yield Path(scratch)
 
 
 def keep(finished: Path, to: Path) -> None:
@@ -92,6 +115,9 @@ def absent_urls(folder: Path) -> frozenset[str]:
 
 def remember_absent(folder: Path, urls: Iterable[str]) -> None:
     """Note URLs that led to nothing."""
+    urls = list(urls)
+    if not urls:
+        return
     with (folder / _ABSENT).open("a", encoding="utf-8") as stream:
         stream.write("".join(f"{url}\n" for url in urls))
 

@@ -51,6 +51,7 @@ def find_map(text: str, *, on_progress: OnProgress = ignore_progress) -> FoundMa
         raise InputError(
             f"the map {path} does not exist; wanted a raster file, a folder of tiles or a manifest"
         )
+    path = path.absolute()  # a cluster's workers stand in other folders
     if path.is_dir():
         return FoundMap(source=TileMap.of_folder(path))
     if is_manifest(path):

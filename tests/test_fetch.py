@@ -1,5 +1,9 @@
 import hashlib
+import os
+import signal
 import subprocess
+import sys
+import time
 
 import pytest
 from map_server import manifest_of, map_bytes, serve_tile, serve_zip, tiled
@@ -255,6 +259,45 @@ def test_a_box_touches_the_tiles_that_it_shares_area_with(tmp_path, web_server, 
     box = BBox.parse(text)
     tiles = tiles_of_area(tiled(tmp_path, web_server), region=None, bbox=box, everything=False)
     assert [str(tile) for tile in tiles] == wanted
+
+
+_FETCH = """
+import sys
+from minortom_cli.console import run
+from minortom_cli.curate import app
+
+sys.exit(run(app, ["fetch", *sys.argv[1:]]))
+"""
+
+
+def test_an_interrupt_does_not_wait_for_a_server_that_is_silent(tmp_path, web_server):
+    serve_tile(web_server, "N00E006")
+    tiled(tmp_path, web_server)
+    web_server.fail("/tiles/map_N00E009_v1.tif")
+    command = [sys.executable, "-c", _FETCH, str(tmp_path / "zones.yaml"), "--bbox", "6,0,12,3"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 30
+    while not web_server.asked("/tiles/map_N00E009_v1.tif") and time.monotonic() < end:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=10)
+
+    assert (process.returncode, "Traceback" in stderr) == (130, False)
+    assert sorted(p.name for p in (tmp_path / "cache" / "maps" / "zones").iterdir()) == [
+        "map_N00E006_v1.tif", "map_N00E006_v1.tif.sha256", "source.json",
+    ]  # fmt: skip
+
+
+def test_what_a_killed_run_left_goes_after_a_day(tmp_path, web_server):
+    serve_tile(web_server, "N00E006")
+    folder = tmp_path / "cache" / "maps" / "zones"
+    for name, age_s in ((".fetch-old", 25 * 3600), (".fetch-new", 3600)):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "half.tif").touch()
+        os.utime(folder / name, (time.time() - age_s,) * 2)
+    fetch(tiled(tmp_path, web_server), bbox=BOX)
+    assert [p.name for p in folder.glob(".fetch-*")] == [".fetch-new"]
 
 
 def test_progress_counts_tiles(tmp_path, web_server):
