@@ -18,9 +18,11 @@ import numpy as np
 import rasterio
 
 from minortom.annotate import annotate_file
+from minortom.annotate_options import AnnotateOptions, Maps, Sources
 from minortom.bbox import BBox
 from minortom.descriptors import Descriptor
 from minortom.grid import cells_at, cells_from_names, whole_grid
+from minortom.map_choice import MapChoice
 
 SAMPLED = 100_000
 
@@ -69,6 +71,10 @@ def bench_look_ups(grid, path, legend, rounds):
 
 def bench_command(maps, rounds):
     """Time the whole of `minortom annotate grid`, hashing and writing included."""
+    sources, (climate, landcover) = Sources(cells=["grid"]), map(str, maps)
+    choices = Maps(
+        climate=MapChoice(map=climate), landcover=MapChoice(map=landcover, legend="igbp")
+    )
     for what, bbox in (("grid", None), ("grid --bbox -180,-60,180,85", "-180,-60,180,85")):
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "annotated.parquet"
@@ -76,10 +82,10 @@ def bench_command(maps, rounds):
             def run(out=out, bbox=bbox):
                 out.unlink(missing_ok=True)
                 box = BBox.parse(bbox) if bbox else None
-                return annotate_file(["grid"], *maps, out, landcover_legend="igbp", bbox=box)
+                return annotate_file(sources, choices, out, options=AnnotateOptions(bbox=box))
 
             seconds, summary = best_s(run, rounds)
-        show(f"annotate {what}: {summary.tiles:,} tiles", seconds)
+        show(f"annotate {what}: {summary['tiles']:,} tiles", seconds)
 
 
 def main():

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import rasterio
+from annotating import annotate_lists
 from map_maker import write_map
 
-from minortom.annotate import annotate_file
 from minortom.bbox import BBox
 
 
@@ -34,20 +34,20 @@ def test_the_real_list_and_the_paired_cells_give_90203_tiles(real_data, tmp_path
         str(real_data / "majortom-sample" / "Core-S1RTC" / "metadata.parquet"),
     ]
     out = tmp_path / "a.parquet"
-    summary = annotate_file(cells, **real_maps(real_data), out=out, landcover_legend="igbp")
+    summary = annotate_lists(cells, **real_maps(real_data), out=out, landcover_legend="igbp")
 
-    assert (summary.cells_in, summary.tiles, summary.strata) == (101_752, 90_203, 179)
+    assert (summary["cells_in"], summary["tiles"], summary["strata"]) == (101_752, 90_203, 179)
     assert sum(min(n, 100) for n in strata_of(out).values()) == 10_379
 
 
 def test_the_whole_grid_north_of_60_south_gives_1395681_tiles(real_data, tmp_path):
     out = tmp_path / "a.parquet"
-    summary = annotate_file(
+    summary = annotate_lists(
         ["grid"], **real_maps(real_data), out=out, landcover_legend="igbp",
         bbox=BBox.parse("-180,-60,180,85"),
     )  # fmt: skip
 
-    assert (summary.tiles, summary.strata) == (1_395_681, 217)
+    assert (summary["tiles"], summary["strata"]) == (1_395_681, 217)
     counts = strata_of(out).values()
     assert sum(n > 100 for n in counts) == 141
     assert sum(min(n, 100) for n in counts) == 15_892
@@ -58,7 +58,7 @@ def test_the_scenes_of_the_real_archive_have_the_classes_that_their_place_sugges
 ):
     cells = [str(real_data / "majortom-sample" / "Core-S2L2A" / "metadata.parquet")]
     out = tmp_path / "a.parquet"
-    annotate_file(cells, **real_maps(real_data), out=out, landcover_legend="igbp")
+    annotate_lists(cells, **real_maps(real_data), out=out, landcover_legend="igbp")
     rows = {r["grid_cell"]: r for r in pq.read_table(out).to_pylist()}
 
     assert rows["637U_59R"]["stratum"] == "Cfb/cropland"  # northern Denmark
@@ -95,9 +95,9 @@ def test_the_whole_grid_takes_less_than_1_gb_and_no_more_for_a_larger_map(real_d
         tmp_path / "fine.tif", values.repeat(12, 0).repeat(12, 1), compress="lzw", tiled=True
     )
     program = (
-        "import sys; from pathlib import Path\n"
-        "from minortom.annotate import annotate_file\n"
-        "annotate_file(['grid'], *map(Path, sys.argv[1:]), landcover_legend='igbp')\n"
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from annotating import annotate_lists\n"
+        "annotate_lists(['grid'], *sys.argv[1:], landcover_legend='igbp')\n"
         # Not ru_maxrss: a process inherits that of the one that started it.
         "(peak,) = (s for s in open('/proc/self/status') if s.startswith('VmHWM'))\n"
         "print(int(peak.split()[1]) * 1024 / 1e9)\n"

@@ -1,0 +1,94 @@
+"""Which cells to annotate: lists of cells, or two archives, less what rules remove."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from minortom.archive import Archive
+from minortom.cells import read_cells
+from minortom.errors import InputError
+from minortom.grid import Cells, cells_from_names
+from minortom.pair_rules import PairRules
+from minortom.pairing import Place, pair_archives
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Candidates:
+    """Cells, each once, by grid row, then by column."""
+
+    cells: Cells
+    archive: pa.Table | None
+    """What the archives say of each cell: the archive's columns of ``annotated.parquet``."""
+    cells_in: int
+    """Cells before any rule."""
+    removed: Mapping[str, int]
+    """Cells that each rule removed; each cell is counted once."""
+    notes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Of archives: ``repeated``, rows beyond the first of a cell, by sensor; ``unknown``, cells
+    that are left in which a value is not known, by column."""
+
+
+def from_lists(lists: Sequence[str], places: Sequence[Place]) -> Candidates:
+    """Read lists of cells as ``cells.read_cells`` takes them.
+
+    Raises:
+        InputError: If a list is not usable, or no cell is left.
+    """
+    cells = wanted = read_cells(lists)
+    removed = {}
+    for name, keeps in places:
+        kept = cells.take(keeps(cells))
+        removed[name] = len(cells) - len(kept)
+        cells = kept
+    found = Candidates(cells=cells, archive=None, cells_in=len(wanted), removed=removed)
+    return _not_empty(found)
+
+
+def from_archives(
+    s2: Archive,
+    s1: Archive,
+    *,
+    rules: PairRules,
+    places: Sequence[Place],
+    lists: Sequence[str] = (),
+) -> Candidates:
+    """Pair the rows of two archives, one pair a cell.
+
+    Args:
+        s2: The archive of Sentinel-2.
+        s1: The archive of Sentinel-1.
+        rules: Which rows and pairs are good enough.
+        places: Which cells are wanted.
+        lists: Only cells that these lists name, where there are any.
+
+    Raises:
+        InputError: If a list is not usable, or no cell is left.
+        ArchiveError: If metadata cannot be read.
+    """
+    if lists:
+        listed = read_cells(lists).keys()
+        places = [("cells", lambda cells: np.isin(cells.keys(), listed)), *places]
+    paired = pair_archives(s2, s1, rules, places=places)
+    found = Candidates(
+        cells=cells_from_names(paired.table["grid_cell"].to_pylist()),
+        archive=paired.table.drop_columns(["grid_cell"]),
+        cells_in=paired.cells_in,
+        removed=paired.removed,
+        notes={
+            "repeated": paired.repeated,
+            "unknown": {name: n for name, n in paired.unknown.items() if n},
+        },
+    )
+    return _not_empty(found)
+
+
+def _not_empty(found: Candidates) -> Candidates:
+    if len(found.cells):
+        return found
+    reasons = ", ".join(f"{name} {n:,}" for name, n in found.removed.items() if n)
+    raise InputError(
+        f"none of {found.cells_in:,} cells is left (removed by {reasons}); "
+        "wanted cells that lie in the place asked for and pass the rules"
+    )

@@ -1,0 +1,16 @@
+"""Annotate lists of cells with two maps, as most tests want it."""
+
+from pathlib import Path
+
+from minortom.annotate import annotate_file
+from minortom.annotate_options import AnnotateOptions, Maps, Sources
+from minortom.map_choice import MapChoice
+
+
+def annotate_lists(lists, climate, landcover, out, *, landcover_legend=None, bbox=None, **more):
+    maps = Maps(
+        climate=MapChoice(map=str(climate)),
+        landcover=MapChoice(map=str(landcover), legend=landcover_legend),
+    )
+    sources = Sources(cells=[str(path) for path in lists])
+    return annotate_file(sources, maps, Path(out), options=AnnotateOptions(bbox=bbox), **more)

@@ -1,0 +1,215 @@
+"""Annotate from two archives: which tiles there are, what rules remove, and what comes along."""
+
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from map_maker import write_map
+from minortom_cli.console import run
+from minortom_cli.curate import app
+
+ARCHIVE_COLUMNS = {
+    "s2_product_id": pa.string(),
+    "s1_product_id": pa.string(),
+    "s2_timestamp": pa.timestamp("us", "UTC"),
+    "s1_timestamp": pa.timestamp("us", "UTC"),
+    "dt_days": pa.float64(),
+    "s2_crs": pa.string(),
+    "s1_crs": pa.string(),
+    "s2_cloud_cover": pa.float64(),
+    "s2_nodata": pa.float64(),
+    "s1_nodata": pa.float64(),
+    "s2_part": pa.string(),
+    "s2_row": pa.int64(),
+    "s1_part": pa.string(),
+    "s1_row": pa.int64(),
+}
+S2 = {  # cell -> timestamp, cloud, nodata, crs
+    "5U_1R": ("20200101T000000", 5.0, 0.0, "EPSG:32631"),
+    "3D_2L": ("20200301T120000", 60.0, 0.0, "EPSG:32730"),
+    "0U_20R": ("20210101T000000", None, 0.3, "EPSG:32631"),
+    "9U_9R": ("TerraMesh", 1.0, 0.0, "EPSG:32631"),
+    "7U_7R": ("20200101T000000", 1.0, 0.0, "EPSG:32631"),
+}
+S1 = {
+    "5U_1R": ("20200104T120000", 0.0, "EPSG:32631"),
+    "3D_2L": ("20200301T000000", 0.0, "EPSG:32730"),
+    "0U_20R": ("20210120T000000", 0.0, "EPSG:32632"),
+    "9U_9R": ("20200101T000000", 0.6, "EPSG:32631"),
+}
+
+
+def write_metadata(folder, columns):
+    (folder / "images").mkdir(parents=True)
+    n = len(columns["grid_cell"])
+    url = "https://huggingface.co/datasets/Major-TOM/Core/resolve/main/images/part_00001.parquet"
+    table = pa.table({**columns, "parquet_url": [url] * n, "parquet_row": list(range(n))})
+    pq.write_table(table, folder / "metadata.parquet")
+    return folder
+
+
+@pytest.fixture
+def arguments(tmp_path) -> list[str]:
+    """Two archives that share four cells, and maps that have a class everywhere but at 7U_7R."""
+    time, cloud, nodata, crs = zip(*S2.values(), strict=True)
+    s2 = {"grid_cell": list(S2), "product_id": [f"S2:{c}" for c in S2], "timestamp": time,
+          "cloud_cover": cloud, "nodata": nodata, "crs": crs}  # fmt: skip
+    write_metadata(tmp_path / "S2", s2)
+    time, nodata, crs = zip(*S1.values(), strict=True)
+    s1 = {"grid_cell": list(S1), "product_id": [f"S1:{c}" for c in S1], "timestamp": time,
+          "nodata": nodata, "crs": crs}  # fmt: skip
+    write_metadata(tmp_path / "S1", s1)
+    climate = write_map(tmp_path / "climate.tif", np.full((9, 18), 1, np.uint8))
+    landcover = write_map(tmp_path / "landcover.tif", np.full((9, 18), 10, np.uint8))
+    return [
+        "annotate", "--s2", str(tmp_path / "S2"), "--s1", str(tmp_path / "S1"),
+        "--climate", str(climate), "--landcover", str(landcover),
+        "--out", str(tmp_path / "a.parquet"), "--json",
+    ]  # fmt: skip
+
+
+def annotated(arguments, capsys, *more):
+    assert run(app, [*arguments, "--overwrite", *more]) == 0, capsys.readouterr().err
+    summary = json.loads(capsys.readouterr().out)
+    rows = {row["grid_cell"]: row for row in pq.read_table(summary["out"]).to_pylist()}
+    return summary, rows
+
+
+def test_a_tile_is_a_cell_that_both_archives_have(arguments, capsys):
+    summary, rows = annotated(arguments, capsys)
+    assert list(rows) == ["3D_2L", "0U_20R", "5U_1R", "9U_9R"]
+    assert (summary["cells_in"], summary["removed"]) == (5, {"without_s1": 1})
+    assert summary["unknown"] == {"s2_timestamp": 1, "s2_cloud_cover": 1}
+
+
+def test_the_products_of_both_sensors_come_along(arguments, capsys):
+    summary, rows = annotated(arguments, capsys)
+    schema = pq.read_schema(summary["out"])
+    assert {name: schema.field(name).type for name in ARCHIVE_COLUMNS} == ARCHIVE_COLUMNS
+    assert schema.names[-1] == "geometry"
+    row = rows["5U_1R"]
+    assert (row["s2_product_id"], row["s1_product_id"]) == ("S2:5U_1R", "S1:5U_1R")
+    assert row["s2_timestamp"] == datetime(2020, 1, 1, tzinfo=UTC)
+    assert row["dt_days"] == 3.5
+    assert (row["s2_part"], row["s2_row"], row["s1_row"]) == ("part_00001.parquet", 0, 0)
+    assert rows["9U_9R"]["s2_timestamp"] is None
+    assert rows["9U_9R"]["dt_days"] is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "removed", "left"),
+    [
+        (["--max-cloud", "50"], {"max_cloud": 1}, ["0U_20R", "5U_1R", "9U_9R"]),
+        (
+            ["--max-cloud", "50", "--require-known"],
+            {"max_cloud": 1, "require_known_s2": 1},
+            ["5U_1R", "9U_9R"],
+        ),
+        (["--max-nodata", "0.5"], {"max_nodata_s1": 1}, ["3D_2L", "0U_20R", "5U_1R"]),
+        (
+            ["--max-nodata", "0.2"],
+            {"max_nodata_s2": 1, "max_nodata_s1": 1},
+            ["3D_2L", "5U_1R"],
+        ),
+        (["--max-dt", "3"], {"max_dt": 2}, ["3D_2L", "9U_9R"]),
+        (["--same-crs"], {"same_crs": 1}, ["3D_2L", "5U_1R", "9U_9R"]),
+        (["--since", "2020-03-01"], {"since": 2}, ["3D_2L", "0U_20R", "9U_9R"]),
+        (["--until", "2020-03-01"], {"until": 1}, ["3D_2L", "5U_1R", "9U_9R"]),
+        (["--until", "2020-03-01T11:00"], {"until": 2}, ["5U_1R", "9U_9R"]),
+        (["--bbox", "-1,-1,1,1"], {"bbox": 1}, ["3D_2L", "5U_1R", "9U_9R"]),
+    ],
+)
+def test_each_rule_removes_what_it_says_and_counts_it(arguments, capsys, rule, removed, left):
+    summary, rows = annotated(arguments, capsys, *rule)
+    assert list(rows) == left
+    assert {name: n for name, n in summary["removed"].items() if n and name != "without_s1"} == (
+        removed
+    )
+    counted = sum(summary["removed"].values()) + sum(summary["dropped"].values())
+    assert summary["cells_in"] == 5 == counted + summary["tiles"]
+
+
+def test_a_region_keeps_cells_that_it_touches(arguments, tmp_path, capsys):
+    square = [[0.5, 0.2], [1.0, 0.2], [1.0, 1.0], [0.5, 1.0], [0.5, 0.2]]
+    aoi = {"type": "Polygon", "coordinates": [square]}
+    (tmp_path / "aoi.geojson").write_text(json.dumps(aoi))
+    summary, rows = annotated(arguments, capsys, "--region", str(tmp_path / "aoi.geojson"))
+    assert list(rows) == ["9U_9R"]
+    assert summary["removed"]["region"] == 3
+
+
+def test_lists_choose_among_the_archives_cells(arguments, tmp_path, capsys):
+    (tmp_path / "cells.txt").write_text("5U_1R\n100U_1R\n")
+    summary, rows = annotated([arguments[0], str(tmp_path / "cells.txt"), *arguments[1:]], capsys)
+    assert list(rows) == ["5U_1R"]
+    assert summary["removed"]["cells"] == 4
+
+
+def test_a_tile_carries_the_licence_of_the_archive_and_the_hash_of_its_metadata(
+    arguments, tmp_path, capsys
+):
+    from minortom.provenance import sha256_of
+
+    summary, _ = annotated(arguments, capsys, "--max-dt", "30")
+    record = json.loads(pq.read_schema(summary["out"]).metadata[b"minortom"])
+    assert any("CC-BY-SA-4.0" in line for line in record["licences"])
+    for name in ("S2", "S1"):
+        digest = sha256_of(tmp_path / name / "metadata.parquet")
+        assert record["inputs"][f"{name.lower()}_metadata"] == digest
+    assert record["options"]["max_dt_days"] == 30
+    assert str(tmp_path) not in json.dumps(record)
+
+
+def test_a_selection_of_such_tiles_keeps_their_products(arguments, tmp_path, capsys):
+    summary, rows = annotated(arguments, capsys)
+    out = tmp_path / "selection.parquet"
+    assert run(app, ["sample", summary["out"], "--out", str(out), "--workers", "1"]) == 0
+    chosen = {row["grid_cell"]: row for row in pq.read_table(out).to_pylist()}
+    assert chosen["5U_1R"]["s1_product_id"] == rows["5U_1R"]["s1_product_id"] == "S1:5U_1R"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--s1"], "--s1 is missing"),
+        (["--s2", "--s1"], "nothing says which tiles to annotate"),
+    ],
+)
+def test_one_archive_alone_or_nothing_at_all_is_one_line(arguments, capsys, change, message):
+    words = list(arguments)
+    for option in change:
+        at = words.index(option)
+        del words[at : at + 2]
+    assert run(app, words) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ")
+    assert printed.count("\n") == 1
+    assert message in printed
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--max-nodata", "7"], "--max-nodata 7 is out of range"),
+        (["--since", "yesterday"], "--since yesterday is no time"),
+        (["--require-known"], "--require-known needs a rule"),
+        (["--bbox", "50,50,51,51"], "none of 5 cells is left (removed by bbox 5)"),
+        (["--region", "nowhere.geojson"], "nowhere.geojson"),
+    ],
+)
+def test_a_rule_that_is_none_is_one_line(arguments, capsys, more, message):
+    assert run(app, [*arguments, *more]) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ")
+    assert printed.count("\n") == 1
+    assert message in printed
+
+
+def test_rules_about_products_need_an_archive(arguments, tmp_path, capsys):
+    (tmp_path / "cells.txt").write_text("5U_1R\n")
+    words = ["annotate", str(tmp_path / "cells.txt"), *arguments[5:], "--max-cloud", "5"]
+    assert run(app, words) == 1
+    assert "give --s2 and --s1" in capsys.readouterr().err

@@ -1,0 +1,164 @@
+"""Land cover of the whole cell, tiles without a class, and further descriptors."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from map_maker import write_map
+from minortom_cli.console import run
+from minortom_cli.curate import app
+
+from minortom.grid import cells_from_names
+
+CELLS = ["0U_0R", "0U_1R", "1U_0R", "50U_50R"]
+MANIFEST = """
+name: ecoregions-2017
+title: Ecoregions
+version: "2017"
+url: https://example.org/ecoregions.tif
+checksum: null
+licence: CC-BY-4.0
+attribution: Made up, CC BY 4.0
+citation: Nobody (2017)
+crs: EPSG:4326
+legend:
+  name: ecoregion
+  nodata: [0]
+  classes: {1: taiga, 2: mangrove}
+"""
+
+
+@pytest.fixture
+def arguments(tmp_path) -> list[str]:
+    """Land cover in pixels of 0.01 degree over two degrees; climate everywhere."""
+    rng = np.random.default_rng(5)
+    values = rng.choice(np.uint8([0, 10, 10, 40, 80]), (200, 200))
+    write_map(tmp_path / "landcover.tif", values, west=0, north=2, step=0.01)
+    write_map(tmp_path / "climate.tif", np.full((9, 18), 1, np.uint8))
+    (tmp_path / "cells.txt").write_text("\n".join(CELLS))
+    return [
+        "annotate", str(tmp_path / "cells.txt"), "--climate", str(tmp_path / "climate.tif"),
+        "--landcover", str(tmp_path / "landcover.tif"), "--out", str(tmp_path / "a.parquet"),
+        "--json",
+    ]  # fmt: skip
+
+
+def annotated(arguments, capsys, *more):
+    assert run(app, [*arguments, "--overwrite", *more]) == 0, capsys.readouterr().err
+    summary = json.loads(capsys.readouterr().out)
+    return summary, pq.read_table(summary["out"])
+
+
+def counts_by_hand(folder, name):
+    """Count the pixels whose centre lies in a cell, one by one."""
+    import rasterio
+
+    with rasterio.open(folder / "landcover.tif") as source:
+        values = source.read(1)
+    west, south, east, north = (float(edge[0]) for edge in cells_from_names([name]).bounds_deg())
+    counts = dict.fromkeys((10, 40, 80), 0)
+    for row in range(200):
+        for col in range(200):
+            lon, lat = 0.005 + 0.01 * col, 1.995 - 0.01 * row
+            if west <= lon < east and south <= lat < north and values[row, col]:
+                counts[int(values[row, col])] += 1
+    return counts
+
+
+def test_fractions_are_the_shares_of_the_cells_mapped_pixels(arguments, tmp_path, capsys):
+    _, table = annotated(arguments, capsys, "--landcover-mode", "fractions")
+    names = {10: "tree_cover", 40: "cropland", 80: "permanent_water"}
+    rows = {row["grid_cell"]: row for row in table.to_pylist()}
+    for cell in CELLS[:3]:
+        counts = counts_by_hand(tmp_path, cell)
+        for code, name in names.items():
+            share = counts[code] / sum(counts.values())
+            assert rows[cell][f"fraction_{name}"] == np.float32(share)
+        assert rows[cell]["landcover"] == names[max(counts, key=counts.get)]
+        assert rows[cell]["fraction_mangroves"] == 0
+    assert table.schema.field("fraction_tree_cover").type == pa.float32()
+
+
+def test_majority_is_the_same_without_the_shares(arguments, capsys):
+    _, shares = annotated(arguments, capsys, "--landcover-mode", "fractions")
+    _, majority = annotated(arguments, capsys, "--landcover-mode", "majority")
+    assert majority.equals(shares.select(majority.column_names), check_metadata=False)
+    assert not any(name.startswith("fraction_") for name in majority.column_names)
+
+
+def test_the_mode_and_its_resolution_are_part_of_the_provenance(arguments, capsys):
+    summary, _ = annotated(
+        arguments, capsys, "--landcover-mode", "majority", "--landcover-resolution", "2000"
+    )
+    options = json.loads(pq.read_schema(summary["out"]).metadata[b"minortom"])["options"]
+    assert options["landcover_mode"] == "majority"
+    assert options["landcover_resolution_m"] == 2000
+
+
+def test_a_tile_without_a_class_is_kept_as_unmapped_where_that_is_wanted(arguments, capsys):
+    summary, table = annotated(arguments, capsys, "--landcover-mode", "fractions")
+    assert summary["tiles"] == 3
+    assert sum(summary["dropped"].values()) == 1
+
+    kept, table = annotated(arguments, capsys, "--landcover-mode", "fractions", "--keep-unmapped")
+    row = {row["grid_cell"]: row for row in table.to_pylist()}["50U_50R"]
+    assert kept["tiles"] == 4
+    assert kept["unmapped"] == {"climate": 0, "landcover": 1}
+    assert (row["landcover"], row["landcover_code"], row["stratum"]) == (
+        "unmapped", 255, "Af/unmapped",
+    )  # fmt: skip
+    assert row["fraction_tree_cover"] is None
+
+
+def test_unmapped_holds_for_centres_too(arguments, tmp_path, capsys):
+    write_map(tmp_path / "climate.tif", np.zeros((9, 18), np.uint8))
+    summary, table = annotated(arguments, capsys, "--keep-unmapped")
+    assert set(table["climate"].to_pylist()) == {"unmapped"}
+    assert summary["unmapped"]["climate"] == 4
+
+
+def test_a_further_descriptor_needs_a_manifest_and_no_code(arguments, tmp_path, capsys):
+    (tmp_path / "my.yaml").write_text(MANIFEST)
+    half = np.uint8([[1] * 100 + [0] * 100] * 200)
+    write_map(tmp_path / "my.tif", half, west=0, north=2, step=0.01)
+    more = ["--descriptor", f"ecoregion={tmp_path / 'my.tif'}",
+            "--manifest", str(tmp_path / "my.yaml")]  # fmt: skip
+    (tmp_path / "cells.txt").write_text("0U_0R\n0U_1R\n1U_0R\n0U_14R\n")
+    summary, table = annotated(arguments, capsys, *more)
+    rows = {row["grid_cell"]: row for row in table.to_pylist()}
+    assert rows["0U_0R"]["ecoregion"] == "taiga"
+    assert rows["0U_0R"]["ecoregion_code"] == 1
+    assert (rows["0U_14R"]["ecoregion"], rows["0U_14R"]["ecoregion_code"]) == ("unmapped", 255)
+    assert summary["unmapped"] == {"ecoregion": 1}
+    assert summary["tiles"] == 4
+    record = json.loads(table.schema.metadata[b"minortom"])
+    assert "Ecoregions (CC-BY-4.0): Made up, CC BY 4.0" in record["licences"]
+    assert record["options"]["ecoregion_legend"] == "ecoregion"
+    assert "Nobody (2017)" in summary["citations"]
+
+    out = tmp_path / "s.parquet"
+    words = ["sample", summary["out"], "--stratify-by", "climate,ecoregion", "--out", str(out)]
+    assert run(app, [*words, "--workers", "1"]) == 0
+    strata = set(pq.read_table(out)["stratum"].to_pylist())
+    assert strata == {"Af/taiga", "Af/unmapped"}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--descriptor", "ecoregion"], "wanted NAME=MAP"),
+        (["--descriptor", "lat=landcover.tif"], "cannot be called 'lat'"),
+        (["--descriptor", "soil=landcover.tif"], "no legend is called 'soil'"),
+        (["--manifest", "my.yaml"], "1 --manifest for 0 --descriptor"),
+        (["--landcover-mode", "majority", "--landcover-resolution", "0"], "must be above 0"),
+    ],
+)
+def test_a_mistake_about_maps_is_one_line(arguments, tmp_path, monkeypatch, capsys, more, message):
+    monkeypatch.chdir(tmp_path)
+    assert run(app, [*arguments, *more]) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ")
+    assert printed.count("\n") == 1
+    assert message in printed
