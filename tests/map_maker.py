@@ -7,6 +7,7 @@ import rasterio
 from rasterio.transform import Affine
 
 from minortom.descriptors import Descriptor
+from minortom.grid import cells_at, merged
 from minortom.manifests import find_manifest
 
 
@@ -46,6 +47,13 @@ def codes_at(path, lon_deg, lat_deg, *, legend="koppen"):
     descriptor = described(path, legend=legend)
     points = np.atleast_1d(lon_deg).astype(float), np.atleast_1d(lat_deg).astype(float)
     return descriptor.codes_at(*points).tolist()
+
+
+def cells_within(west, south, east, north):
+    """The cells that a box of degrees touches, ordered by row, then by column."""
+    lon_deg = np.append(np.arange(west, east, 0.04), east - 1e-6)
+    lat_deg = np.append(np.arange(south, north, 0.04), north - 1e-6)
+    return merged([cells_at(*(a.ravel() for a in np.meshgrid(lon_deg, lat_deg)))])
 
 
 WORLDCOVER_FILE = "ESA_WorldCover_10m_2021_v200_{TILE}_Map.tif"

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 import rasterio
-from map_maker import WORLDCOVER_CODES, described, made_classes, write_map, write_tile, write_vrt
+from map_maker import (
+    WORLDCOVER_CODES,
+    cells_within,
+    described,
+    made_classes,
+    write_map,
+    write_tile,
+    write_vrt,
+)
 from rasterio.transform import Affine
 
 from minortom.class_counts import ClassCounts
@@ -14,13 +22,6 @@ from minortom.grid import Cells, cells_at, cells_from_names, columns_of_rows, me
 from minortom.tile_maps import TileMap
 
 FULL_M = 1.0  # finer than any map here: full resolution
-
-
-def cells_within(west, south, east, north):
-    """The cells that a box of degrees touches, ordered by row, then by column."""
-    lon_deg = np.append(np.arange(west, east, 0.04), east - 1e-6)
-    lat_deg = np.append(np.arange(south, north, 0.04), north - 1e-6)
-    return merged([cells_at(*(a.ravel() for a in np.meshgrid(lon_deg, lat_deg)))])
 
 
 def counts_of(source, cells, *, legend="worldcover", resolution_m=FULL_M, **more):
@@ -204,33 +205,6 @@ def test_other_whole_numbers_count_as_bytes_do(tmp_path, dtype):
     np.testing.assert_array_equal(counts_of(path, cells).counts, counts_of(usual, cells).counts)
 
 
-@pytest.mark.parametrize(
-    ("resolution_m", "factor"), [(1, 1), (277, 1), (557, 2), (1113, 2), (1114, 4), (9999, 8)]
-)
-def test_the_coarsest_overview_that_is_fine_enough_is_read(tmp_path, resolution_m, factor):
-    path = write_tile(tmp_path, "N00E000", factors=(2, 4, 8, 16))  # of 278 m
-    cells = cells_within(1, 1, 2, 2)
-    found = counts_of(path, cells, resolution_m=resolution_m)
-    assert (found.factor, round(found.resolution_m)) == (factor, round(278.3 * factor))
-    # 8 x 278 m leaves some 20 pixels in a cell, 16 x 278 m would leave 5.
-    assert 0 < found.counts.sum(axis=1).max() <= (10_020 / (278 * factor) + 1) ** 2
-
-
-def test_an_overview_whose_size_is_no_whole_share_of_the_map_is_counted_too(tmp_path):
-    values = made_classes(1201, seed=6)
-    path = write_map(
-        tmp_path / "a.tif", values, west=0, north=3, step=3 / 1201, nodata=0, tiled=True
-    )
-    with rasterio.open(path, "r+") as target:
-        target.build_overviews([4], rasterio.enums.Resampling.nearest)
-    with rasterio.open(path, overview_level=0) as source:
-        small = write_map(tmp_path / "b.tif", source.read(1), transform=source.transform, nodata=0)
-    cells = cells_within(0, 0, 3, 3)
-    found = counts_of(path, cells, resolution_m=1200)
-    assert found.factor == 4
-    np.testing.assert_array_equal(found.counts, counts_of(small, cells).counts)
-
-
 def test_a_cell_without_a_wanted_pixel_leaves_unknown_values_alone(tmp_path):
     values = np.full((100, 100), 10, np.uint8)
     values[0, 0] = 77
@@ -238,32 +212,6 @@ def test_a_cell_without_a_wanted_pixel_leaves_unknown_values_alone(tmp_path):
     assert counts_of(path, cells_at([0.7], [0.3])).majority().tolist() == [10]
     with pytest.raises(InputError, match=r"a\.tif holds values .* worldcover .*: 77; it knows"):
         counts_of(path, cells_at([0.01], [0.99]))
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (
-            {"crs": "EPSG:3857", "step": 1000},
-            "is in EPSG:3857; .*gdalwarp .* center",
-        ),
-        ({"crs": "EPSG:4267", "step": 0.01}, "is in EPSG:4267"),
-        ({"step": 0.05}, "has 3.2 pixels in a cell of 10 km; wanted at least 16"),
-        ({"transform": Affine(0.01, 0.002, 0, 0.001, -0.01, 1)}, "is turned; classes"),
-    ],
-)
-def test_a_map_that_cannot_be_counted_is_an_error(tmp_path, options, message):
-    options = {"west": 0, "north": 1, **options}
-    path = write_map(tmp_path / "a.tif", np.full((50, 50), 10, np.uint8), **options)
-    with pytest.raises(InputError, match=message):
-        counts_of(path, cells_at([0.2], [0.8]))
-
-
-def test_tiles_of_two_resolutions_are_not_added_up(tmp_path):
-    write_tile(tmp_path, "N00E000")
-    write_tile(tmp_path, "N00E003", side_px=600)
-    with pytest.raises(InputError, match=r"N00E000.* 0\.0025 degrees .* and .*N00E003.* 0\.005 "):
-        counts_of(TileMap.of_folder(tmp_path), cells_within(2.5, 1, 3.5, 2))
 
 
 def test_progress_counts_the_tiles(tmp_path):
