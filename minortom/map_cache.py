@@ -59,8 +59,17 @@ def scratch_in(folder: Path) -> Iterator[Path]:
     """Yield a folder to download into: two processes must not meet in one file.
 
     What a process that was killed left behind a day ago or earlier goes.
+
+    Raises:
+        InputError: If the cache folder cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot make the cache folder {folder} ({error.strerror}); let MINORTOM_CACHE name a "
+            "folder that you may write"
+        ) from None
     for old in folder.glob(f"{_SCRATCH}*"):
         if time.time() - old.stat().st_mtime > _ABANDONED_S:
             shutil.rmtree(old, ignore_errors=True)

@@ -5,7 +5,7 @@ ESA WorldCover is such a map: a tile that does not exist is sea.
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from minortom.engine import InThisProcess, map_items
 from minortom.errors import InputError
 from minortom.manifests import TILE, Manifest
+from minortom.network_threads import NetworkThreads
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import sha256_of
 from minortom.rasters import Raster, opened_map
@@ -167,7 +168,7 @@ class TileMap:
     def _ask(self, names: Sequence[TileName], on_progress: OnProgress) -> None:
         if self.url is None or not names:
             return
-        with open_session() as session, ThreadPoolExecutor(_ASKED_AT_ONCE) as threads:
+        with open_session() as session, NetworkThreads(_ASKED_AT_ONCE) as threads:
             # The first alone: a server that refuses or is not there is asked no further.
             for some in (names[:1], names[1:]):
                 for name, tile in zip(some, threads.map(self._asker(session), some), strict=True):

@@ -28,7 +28,7 @@ def test_several_data_sets_give_a_row_each_and_credits_on_stderr(
     assert [(r["name"], r["status"], r["files"]) for r in rows] == [
         ("one", "fetched", 1), ("zones", "fetched", 1),
     ]  # fmt: skip
-    assert printed.err.count("Zones (CC0-1.0): made here\n") == 2
+    assert printed.err.count("Zones (CC0-1.0): made here\nPlease cite: none\n") == 2
     assert rows[1]["folder"] == str(tmp_path / "cache" / "maps" / "zones")
 
 
@@ -76,6 +76,12 @@ def test_a_users_mistake_is_one_line_and_1(web_server, monkeypatch, capsys, argu
     assert printed.out == ""
     assert printed.err.startswith("error: ") and printed.err.count("\n") == 1
     assert message in printed.err
+
+
+def test_a_cache_that_cannot_be_made_is_one_line(zones, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MINORTOM_CACHE", str(tmp_path / "zones.yaml"))
+    assert run(app, ["fetch", zones, "--bbox", "6,0,9,3"]) == 1
+    assert "let MINORTOM_CACHE name a folder that you may write" in capsys.readouterr().err
 
 
 def test_the_wrong_koppen_zip_is_one_line_that_names_both_hashes(web_server, monkeypatch, capsys):

@@ -37,5 +37,5 @@ def fetch(
                 on_progress=advance,
             )  # fmt: skip
         rows.append(summary.as_dict())
-        say(manifest.credit())
+        say(f"{manifest.credit()}\nPlease cite: {manifest.citation}")
     emit(rows, as_json=as_json)
