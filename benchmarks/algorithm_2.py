@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from _stand_in import PER_STRATUM, machine, parsed, parser, printed, stand_in, write
 from pymoo.algorithms.soo.nonconvex.ga import GA
 from pymoo.core.problem import ElementwiseProblem
 from pymoo.core.repair import Repair
@@ -20,7 +21,6 @@ from pymoo.core.sampling import Sampling
 from pymoo.operators.crossover.ux import UniformCrossover
 from pymoo.operators.mutation.bitflip import BitflipMutation
 from pymoo.optimize import minimize
-from sample import PER_STRATUM, machine, parser, printed, stand_in, write
 from scipy.special import digamma
 
 from minortom.genetic import evolve
@@ -127,15 +127,11 @@ def compare(annotated, generations):
 
 def main():
     """Run all of it."""
-    arguments = parser()
-    arguments.description = __doc__.splitlines()[0]
+    arguments = parser(__doc__)
     arguments.add_argument("--generations", type=int, default=250)
-    options = arguments.parse_args()
-    if options.data is None:
-        print("skipped: set MINORTOM_DATA to the folder of the real maps, or give --data")
-        return
+    options = parsed(arguments)
     with tempfile.TemporaryDirectory() as name:
-        annotated = stand_in(Path(options.data), Path(name))
+        annotated = stand_in(options.data, Path(name))
         lines = printed([machine()])
         lines += printed(compare(annotated, options.generations))
     if options.write:

@@ -1,0 +1,64 @@
+"""Random draws measured together, against each measured by itself."""
+
+import numpy as np
+import pytest
+from points import annotated_table, random_lonlat
+
+from minortom import draws
+from minortom.baselines import random_selection
+from minortom.draws import SPREADS, measure_draws
+from minortom.errors import InputError
+from minortom.metrics import measure
+from minortom.strata import Tiles
+
+SIZES = np.array([30, 20, 5])
+
+
+@pytest.fixture(scope="module")
+def table():
+    return annotated_table(*random_lonlat(300), ["A/x"] * 200 + ["B/y"] * 95 + ["C/z"] * 5)
+
+
+@pytest.fixture(scope="module")
+def tiles(table):
+    return Tiles.of_table(table)
+
+
+def one_by_one(table, tiles, seeds):
+    found = []
+    for seed in seeds:
+        mask = np.zeros(len(tiles), np.bool_)
+        mask[random_selection(tiles, SIZES, seed=seed)] = True
+        found.append(measure(table, mask, per_stratum={"A/x": 30, "B/y": 20, "C/z": 9}))
+    return found
+
+
+def test_mean_and_spread_are_those_of_the_draws_measured_one_by_one(table, tiles):
+    found = measure_draws(tiles, SIZES, np.array([30, 20, 9]), number=4, seed=7)
+    expected = one_by_one(table, tiles, range(7, 11))
+
+    assert found.number == 4
+    for name in SPREADS:
+        values = [getattr(one, name) for one in expected]
+        assert getattr(found.mean, name) == pytest.approx(np.mean(values))
+        assert found.sd[name] == pytest.approx(np.std(values, ddof=1))
+    assert (found.mean.tiles, found.mean.strata, found.mean.underfull) == (55, 3, 1)
+
+
+def test_one_draw_has_no_spread(table, tiles):
+    found = measure_draws(tiles, SIZES, np.array([30, 20, 9]), number=1, seed=3)
+
+    assert [found.mean] == one_by_one(table, tiles, [3])
+    assert np.isnan(list(found.sd.values())).all()
+
+
+def test_cores_do_not_change_the_bits(tiles, monkeypatch):
+    everywhere = measure_draws(tiles, SIZES, SIZES, number=5, seed=0)
+    monkeypatch.setattr(draws, "available_cores", lambda: 1)
+
+    assert measure_draws(tiles, SIZES, SIZES, number=5, seed=0) == everywhere
+
+
+def test_no_draw_at_all_is_refused(tiles):
+    with pytest.raises(InputError, match="--draws"):
+        measure_draws(tiles, SIZES, SIZES, number=0, seed=0)
