@@ -53,7 +53,7 @@ def feature_maps(
         InputError: If there is no such layer, or the images do not fit.
     """
     config = backbone.config
-    chosen = _numbers(config.sensor_layers + config.shared_layers, layers)
+    chosen = layer_numbers(config, layers)
     token_lists: list[Tensor] = []
 
     def keep(x_BTD: Tensor, routing: Routing | None) -> None:
@@ -71,7 +71,13 @@ def feature_maps(
     return maps
 
 
-def _numbers(count: int, layers: Sequence[int] | None) -> list[int]:
+def layer_numbers(config: ModelConfig, layers: Sequence[int] | None) -> list[int]:
+    """Count layers from 0; all of them when None.
+
+    Raises:
+        InputError: If there is no such layer.
+    """
+    count = config.sensor_layers + config.shared_layers
     wanted = range(count) if layers is None else layers
     bad = [number for number in wanted if not -count <= number < count]
     if bad:
