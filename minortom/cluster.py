@@ -99,7 +99,7 @@ def opened_cluster(scheduler: str | None, workers: int | None) -> Iterator[Clust
         MinorTomError: If the scheduler does not answer, or has no workers after a minute.
     """
     distributed = _distributed()
-    with _quiet():
+    with _quiet(), _large_arguments():
         if scheduler is None:
             with (
                 distributed.LocalCluster(
@@ -177,6 +177,15 @@ def _check_versions(client: Any, scheduler: str) -> None:  # noqa: ANN401
                 f"worker {worker} of {scheduler} has {has}, here is {here}; install the same "
                 "version on all workers"
             )
+
+
+@contextmanager
+def _large_arguments() -> Iterator[None]:
+    """Let a call carry some MB of its own: Dask warns, since it takes them for a mistake."""
+    import dask
+
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}):
+        yield
 
 
 @contextmanager

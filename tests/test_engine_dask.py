@@ -35,6 +35,11 @@ def test_an_error_in_a_call_on_the_cluster_is_raised_as_it_is(address):
         map_items(executor, int, ["1", "x"])
 
 
+def test_a_call_may_carry_a_large_argument(address):
+    with at(address) as executor:
+        assert map_items(executor, len, [bytes(12_000_000)]) == [12_000_000]
+
+
 def test_only_a_few_calls_a_worker_are_under_way(address):
     drawn = []
 
