@@ -5,6 +5,7 @@ row's part is found by the file name in ``parquet_url``. It is a local folder, a
 ``http(s)://``, or a data set of the hub, ``hf://datasets/OWNER/NAME`` or ``…@REVISION``.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from minortom.web_cache import cached_copy
 
 _TEXT = ("grid_cell", "product_id", "timestamp", "crs", "parquet_url")
 _NUMBERS = ("nodata", "parquet_row")
+_PAGE_OF_HUB = re.compile(r"https?://huggingface\.co/(datasets/[^/]+/[^/]+)(?:/tree/main)?")
 _LAYOUT = "wanted an archive in Major TOM's layout: metadata.parquet, images/part_*.parquet"
 
 
@@ -76,6 +78,9 @@ class Archive:
     def _of_web(cls, url: str, sensor: SensorName) -> "Archive":
         head, mark, query = url.partition("?")
         folder = head.rstrip("/")
+        page = _PAGE_OF_HUB.fullmatch(folder)
+        if page:
+            raise ArchiveError(f"{shown(folder)} is a page to look at; give hf://{page[1]}")
         metadata = cached_copy(f"{folder}/metadata.parquet{mark}{query}")
         parts = RemoteParts(folder=f"{folder}/images", query=mark + query)
         return cls(place=shown(folder), sensor=sensor, metadata_path=metadata, parts=parts)

@@ -4,7 +4,10 @@
 huggingface_hub, which does the work.
 """
 
+import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,14 +60,15 @@ class DataSet:
                 super().__init__(*arguments, **options | {"disable": True})  # type: ignore[no-untyped-call]
 
         try:
-            found = hf_hub_download(
-                self.repository, name, repo_type="dataset", revision=self.revision,
-                tqdm_class=Silent,
-            )  # fmt: skip
+            with _quiet():
+                found = hf_hub_download(
+                    self.repository, name, repo_type="dataset", revision=self.revision,
+                    tqdm_class=Silent,
+                )  # fmt: skip
         except errors.HFValidationError:
             raise ArchiveError(f"{self}: the hub has no such names; check the address") from None
+        # HTTPError is that of the HTTP client, which differs between releases.
         except (errors.LocalEntryNotFoundError, errors.HTTPError) as error:  # type: ignore[attr-defined]
-            # HTTPError is that of the HTTP client, which differs between releases.
             raise self._about(error, name) from None
         path = Path(found)
         return path, path.relative_to(_snapshots_above(path)).parts[0]
@@ -79,7 +83,9 @@ class DataSet:
         """Say in one line what the hub's library raised."""
         from huggingface_hub import errors
 
-        status = getattr(getattr(error, "response", None), "status_code", None)
+        # Of what was not found in the cache, either, the cause tells why it was looked for there.
+        response = getattr(error, "response", getattr(error.__cause__, "response", None))
+        status = getattr(response, "status_code", None)
         if isinstance(error, errors.GatedRepoError):
             return ArchiveError(
                 f"{self} is gated: accept its terms at {self.url('', 'main').split('/resolve')[0]} "
@@ -107,6 +113,19 @@ class DataSet:
             f"{self}: the hub is not reached, and {name} is not in the cache; check the network "
             "and HF_ENDPOINT"
         )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the hub's library from writing about its retries; what comes of them is raised."""
+    from huggingface_hub.utils import logging as verbosity
+
+    before = verbosity.get_verbosity()
+    verbosity.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        verbosity.set_verbosity(before)
 
 
 def headers_of_hub() -> dict[str, str]:

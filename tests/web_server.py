@@ -9,6 +9,7 @@ For ``MINORTOM_MIRROR=server.url``, put what is at ``https://HOST/PATH`` into ``
 
 import json
 import re
+import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -76,6 +77,21 @@ class WebServer:
         """Give the requests for a path."""
         return [request for request in self.requests if request.path == path]
 
+    def stand_for_the_hub(self, monkeypatch, home: Path):
+        """Let huggingface_hub, here and in processes to come, ask this server; a new cache."""
+        names = {"HF_ENDPOINT": self.url, "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1"}
+        for name, value in names.items():
+            monkeypatch.setenv(name, value)
+        for name in ("HF_TOKEN", "HF_HUB_CACHE", "HF_HUB_OFFLINE"):
+            monkeypatch.delenv(name, raising=False)
+        # What it read from the environment when it was imported.
+        here = "huggingface_hub.constants"
+        monkeypatch.setattr(f"{here}.ENDPOINT", self.url)
+        monkeypatch.setattr(f"{here}.HF_HUB_CACHE", str(home / "hub"))
+        monkeypatch.setattr(f"{here}.HF_TOKEN_PATH", str(home / "token"))
+        address = self.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(f"{here}.HUGGINGFACE_CO_URL_TEMPLATE", address)
+
     def next_fault(self, path):
         """Take the fault that is due."""
         for fault in self.faults.get(path, []) + self.faults.get("*", []):
@@ -94,7 +110,7 @@ def serving(folder: Path, *, handler: "type[Handler] | None" = None):
     handler = type(
         "Bound", (handler or Handler,), {"server_state": server, "lock": threading.Lock()}
     )
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+    with _Server(("127.0.0.1", 0), handler) as httpd:
         server.url = f"http://127.0.0.1:{httpd.server_address[1]}"
         thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -104,6 +120,13 @@ def serving(folder: Path, *, handler: "type[Handler] | None" = None):
             server.closing.set()
             httpd.shutdown()
             thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        """Say nothing of a client that has left; of anything else what is usual."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
