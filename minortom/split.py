@@ -9,8 +9,8 @@ split, and no tile of one split lies within a buffer of a tile of another:
 2. Tiles that a chain of steps of at most ``buffer_km`` links are one group. A group over the rim
    of a block goes to the block that holds most of it. So nothing has to be left out for the
    buffer where tiles are chosen as sparsely as ``sample`` chooses them.
-3. Blocks are given out, in a seeded order, so that the shares come out best in each stratum and in
-   all, then taken back and given out again while that makes the shares better.
+3. Blocks are given out one by one, the fullest first, equally full ones in a seeded order: each to
+   the split that leaves the shares best, in each stratum and in all.
 4. Only a group that is both wider than a block and larger than half of the smallest share is cut
    along blocks, as where every cell of a region is chosen: no split of it keeps its distance
    and loses no tile. There the tiles within the buffer of another split belong to none. Of
@@ -37,9 +37,6 @@ SPLITS = ("train", "val", "test")
 """Names of the splits; :func:`split_tiles` gives positions in this."""
 IN_BUFFER = -1
 """Code of a tile that belongs to no split."""
-
-_MAX_PASSES = 20
-"""A few do; the bound is for blocks that could change places for ever at a rounding error."""
 
 IntArray = NDArray[np.int64]
 Codes = NDArray[np.int8]
@@ -191,19 +188,11 @@ def _give_out(
     totals = np.bincount(stratum, tiles, minlength=num_strata + 1)
     wanted = np.maximum(totals, 1)[:, None] * np.asarray(shares)[given]
     excess = -wanted
-    codes = np.full(num_blocks, IN_BUFFER, np.int8)
-
+    codes = np.empty(num_blocks, np.int64)
     drawn = rng.permutation(num_blocks)
-    order = drawn[np.argsort([-counts[b][-1, 0] for b in drawn], kind="stable")]
-    for _ in range(_MAX_PASSES):
-        before = codes.copy()
-        for b in order.tolist():
-            s, k = members[b], counts[b]
-            if codes[b] >= 0:
-                excess[s, codes[b]] -= k[:, 0]
-            cost = (k * (2 * excess[s] + k) / wanted[s]).sum(axis=0)
-            codes[b] = np.argmin(cost)
-            excess[s, codes[b]] += k[:, 0]
-        if np.array_equal(codes, before):
-            break
+    for b in drawn[np.argsort([-counts[b][-1, 0] for b in drawn], kind="stable")].tolist():
+        s, k = members[b], counts[b]
+        # What adding k does to (excess)² / wanted.
+        codes[b] = np.argmin((k * (2 * excess[s] + k) / wanted[s]).sum(axis=0))
+        excess[s, codes[b]] += k[:, 0]
     return given[codes].astype(np.int8)

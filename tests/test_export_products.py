@@ -4,6 +4,7 @@ import json
 import shutil
 from datetime import UTC, datetime
 
+import pyarrow.parquet as pq
 import pytest
 from archive_maker import (
     CELLS,
@@ -119,6 +120,8 @@ def test_archives_without_any_of_the_products_are_an_error(export):
 def named_pair(tmp_path, s2_rows, cell, **named):
     """Look up one cell's products in archives with these rows of Sentinel-2, and one of -1."""
     archives = open_pair(tmp_path, s2_rows, [{"grid_cell": cell, "product_id": "b"}])
+    metadata = pq.read_table(archives[0].metadata_path)
+    pq.write_table(metadata.take(list(range(len(metadata)))[::-1]), archives[0].metadata_path)
     columns = products([cell], s2_product_id="a", s1_product_id="b", **named)
     path = write_selection(tmp_path / "selection.parquet", [cell], **columns)
     [row] = pairs_of(read_selection(path), archives).table.to_pylist()

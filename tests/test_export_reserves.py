@@ -178,6 +178,18 @@ def test_the_order_of_the_selection_does_not_change_what_replaces_what(export, f
     assert one == two
 
 
+def test_the_order_of_the_selection_does_not_change_what_replaces_a_missing_cell(export, tmp_path):
+    cells, columns = (
+        ["90U_1R", "91U_1R", "92U_1R", *CELLS[:4]],
+        roles(None, None, None, None, 1, 2, 3),
+    )
+    export("one", cells, columns=columns)
+    export("two", cells[::-1], columns={name: values[::-1] for name, values in columns.items()})
+    one, two = (record_of(tmp_path / name)["replaced"] for name in ("one", "two"))
+    assert one == two
+    assert [entry["by"] for entry in one] == list(CELLS[1:4])
+
+
 class StopHereError(Exception):
     pass
 

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from minortom.errors import InputError
 from minortom.sphere import EARTH_RADIUS_KM, unit_vectors
-from minortom.split import IN_BUFFER, SplitOptions, block_ids, split_tiles
+from minortom.split import (
+    IN_BUFFER,
+    SplitOptions,
+    _pairs_within,
+    _with_whole_groups,
+    block_ids,
+    split_tiles,
+)
 
 KM_PER_DEG = np.pi * EARTH_RADIUS_KM / 180
 
@@ -80,6 +87,35 @@ def test_tiles_over_the_rim_of_a_block_that_are_near_stay_together(codes_wanted)
     )
     assert set(codes.tolist()) == codes_wanted
     assert (codes[: len(lon_deg)] == codes[len(lon_deg) :]).all()
+
+
+def test_few_tiles_that_are_near_stay_together_though_each_is_more_than_a_share():
+    points = unit_vectors([0.0, 0.0], [0.01, -0.01])
+    assert len(set(block_ids(points, 100).tolist())) == 2
+    options = SplitOptions(shares=(0.5, 0.5, 0))
+    codes = split_tiles(points, np.zeros(2, np.int64), options, seed=0)
+    assert codes.tolist() in ([0, 0], [1, 1])
+
+
+def test_a_chain_of_tiles_longer_than_a_block_is_one_split_where_there_are_many_others():
+    sparse = globe(3000)[0]
+    chain = unit_vectors(np.full(20, 40.0), 10 + np.arange(20) * 15 / KM_PER_DEG)  # 285 km
+    points = np.concatenate([chain, sparse])
+    for seed in range(20):  # in some of them a block of its own would be held out
+        codes = split_tiles(points, np.zeros(len(points), np.int64), SplitOptions(), seed=seed)
+        assert len(set(codes[:20].tolist())) == 1
+        assert (codes != IN_BUFFER).all()
+
+
+@pytest.mark.parametrize("north", [1, 3])
+def test_a_group_of_near_tiles_goes_to_the_block_with_most_of_them(north):
+    """Four tiles at the equator, a rim of blocks; one, or three of them, north of it."""
+    lat_deg = np.where(np.arange(4) < north, 0.01, -0.01)
+    points = unit_vectors(np.arange(4) * 0.05 + 0.1, lat_deg)
+    blocks = block_ids(points, 100)
+    wanted = blocks[0] if north == 3 else blocks[-1]
+    found = _with_whole_groups(blocks, points, _pairs_within(points, 20), SplitOptions())
+    assert found.tolist() == [wanted] * 4
 
 
 def test_shares_hold_in_each_stratum_far_better_than_by_chance():
