@@ -1,9 +1,11 @@
-"""Time the grid and the annotation of all its cells, beside what a user would do instead.
+"""Time the grid, and the classes of all its cells, beside what a user would do instead.
 
     python benchmarks/annotate.py [--data $MINORTOM_DATA] [--rounds 3]
 
-Look-ups stand beside `rasterio`'s `sample()`, which is timed on a part of the centres and
-scaled up. The best of the rounds is shown: wall-clock seconds, and the peak of memory at the end.
+Points and cells stand beside `majortom_eg`, the classes at centres beside `rasterio`'s `sample()`,
+the shares of classes in cells beside `exactextract` and `rasterstats`; what takes long is timed
+on a part and scaled up, and the answers are compared. All run in one process. The best of the
+rounds is shown (of one round for the others), wall-clock seconds.
 """
 
 import argparse
@@ -16,15 +18,25 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from exactextract import exact_extract
+from majortom_eg import MajorTomGrid
+from rasterstats import zonal_stats
+from shapely.geometry import box
 
 from minortom.annotate import annotate_file
 from minortom.annotate_options import AnnotateOptions, Maps, Sources
 from minortom.bbox import BBox
 from minortom.descriptors import Descriptor
-from minortom.grid import cells_at, cells_from_names, whole_grid
+from minortom.grid import Cells, cells_at, cells_from_names, whole_grid
+from minortom.manifests import find_manifest
 from minortom.map_choice import MapChoice
 
 SAMPLED = 100_000
+ASKED_POINTS = 5_000
+RASTERIZED = 30
+WORLDCOVER_TILES = 2651
+BAND_DEG = (0.0, 5.0)
+"""Latitudes of the part of the grid that the other implementation builds."""
 
 
 def best_s(function, rounds):
@@ -37,52 +49,164 @@ def best_s(function, rounds):
     return min(times), result
 
 
-def show(what, seconds):
-    """Print one row."""
-    print(f"{what:<58} {seconds:8.3f} s")
+def show(what, seconds, *, ours_s=None):
+    """Print one row, with how many times longer than ours it took."""
+    times = "" if ours_s is None else f"   {seconds / ours_s:6.1f} x ours"
+    print(f"{what:<62} {seconds:9.3f} s{times}")
+
+
+def described(path, legend):
+    """Join a map to a legend."""
+    manifest_path, manifest = find_manifest(legend)
+    return Descriptor.of(path, manifest=manifest, manifest_path=manifest_path)
 
 
 def bench_grid(rounds):
-    """Time building, naming, reading names and finding points."""
-    seconds, grid = best_s(whole_grid, rounds)
-    show(f"whole grid, {len(grid):,} cells", seconds)
+    """Time building, naming, reading names and finding points; gives the grid."""
+    grid_s, grid = best_s(whole_grid, rounds)
+    edges_s, edges = best_s(grid.bounds_deg, rounds)
+    show(f"whole grid with its edges, {len(grid):,} cells", grid_s + edges_s)
+    other = MajorTomGrid(d=10_000, overlap=False)
+    south, north = BAND_DEG
+    band_s, found = best_s(
+        lambda: list(other.generate_grid_cells(box(-180, south, 180, north - 1e-9))), 1
+    )
+    inside = int(((edges[3] > south) & (edges[1] < north)).sum())
+    assert abs(len(found) - inside) < inside / 1000, (len(found), inside)
+    scaled_s = band_s * len(grid) / len(found)
+    show(f"  majortom_eg, scaled from {len(found):,} cells", scaled_s, ours_s=grid_s + edges_s)
+
     seconds, names = best_s(grid.names, rounds)
     show("their names", seconds)
     show("cells from these names", best_s(lambda: cells_from_names(names), rounds)[0])
-    rng = np.random.default_rng(0)
-    points = rng.uniform(-180, 180, 200_000), rng.uniform(-85, 85, 200_000)
-    show("cells of 200,000 points", best_s(lambda: cells_at(*points), rounds)[0])
+    bench_points(other, rounds)
     return grid
 
 
-def bench_look_ups(grid, path, legend, rounds):
-    """Time one map at the centres of all cells, and rasterio's own sampling."""
+def bench_points(other, rounds):
+    """Time finding the cells of points."""
+    rng = np.random.default_rng(0)
+    lon_deg, lat_deg = rng.uniform(-180, 180, 200_000), rng.uniform(-85, 85, 200_000)
+    seconds, cells = best_s(lambda: cells_at(lon_deg, lat_deg), rounds)
+    show(f"cells of {len(cells):,} points", seconds)
+    asked = zip(lon_deg[:ASKED_POINTS], lat_deg[:ASKED_POINTS], strict=True)
+    points = [box(x, y, x + 1e-9, y + 1e-9) for x, y in asked]
+    part_s, found = best_s(
+        lambda: [next(other.generate_grid_cells(point)).geom.bounds for point in points], 1
+    )
+    west, south, _, _ = cells.take(np.arange(ASKED_POINTS)).bounds_deg()
+    same = np.isclose([b[0] for b in found], west) & np.isclose([b[1] for b in found], south)
+    scaled_s = part_s * len(cells) / ASKED_POINTS
+    show(f"  majortom_eg, scaled from {ASKED_POINTS:,}", scaled_s, ours_s=seconds)
+    print(f"  the same cell for {same.mean():.2%} of the points")
+
+
+def bench_centres(grid, maps, rounds):
+    """Time maps at the centres of all cells, and rasterio's own sampling."""
     lon_deg, lat_deg = grid.centres()
-    descriptor = Descriptor.of(path, legend=legend)
-    ours_s, _ = best_s(lambda: descriptor.codes_at(lon_deg, lat_deg), rounds)
-    show(f"look-ups in {path.name[:40]}", ours_s)
     part = np.arange(0, len(grid), len(grid) // SAMPLED)
+    part = part[lon_deg[part] < 180]  # to rasterio, 180 lies beside the map
+    ours_s = sample_s = 0.0
+    for path, legend in maps:
+        descriptor = described(path, legend)
+        seconds, codes = best_s(lambda d=descriptor: d.codes_at(lon_deg, lat_deg), rounds)
+        show(f"centres of all cells in {path.name[:32]}", seconds)
+        with rasterio.open(path) as source:
+            points = list(zip(lon_deg[part], lat_deg[part], strict=True))
+            part_s, values = best_s(lambda s=source, p=points: list(s.sample(p)), 1)
+        known = descriptor.classes.codes_of(np.array(values)[:, 0], None)
+        assert (known == codes[part]).all(), "sample() gives other classes"
+        ours_s, sample_s = ours_s + seconds, sample_s + part_s * len(grid) / len(part)
+    show(f"  rasterio sample() in both, scaled from {len(part):,}", sample_s, ours_s=ours_s)
+
+
+def bench_fractions(grid, path, rounds):
+    """Time the shares of classes in all cells of one WorldCover tile."""
+    descriptor = described(path, "worldcover")
     with rasterio.open(path) as source:
-        points = list(zip(lon_deg[part], lat_deg[part], strict=True))
-        sample_s, _ = best_s(lambda: list(source.sample(points)), rounds)
-    scaled_s = sample_s * len(grid) / len(part)
-    show(f"  rasterio sample(), scaled from {len(part):,} ({scaled_s / ours_s:.0f} x)", scaled_s)
+        bounds = source.bounds
+    west, south, east, north = grid.bounds_deg()
+    cells = grid.take(
+        (east > bounds.left) & (west < bounds.right)
+        & (north > bounds.bottom) & (south < bounds.top)
+    )  # fmt: skip
+    descriptor.counts_in(cells.take(np.arange(3)), resolution_m=1000)  # compiles
+    found = {}
+    for resolution_m in (10, 40):
+        seconds, counts = best_s(
+            lambda r=resolution_m: descriptor.counts_in(cells, resolution_m=r), rounds
+        )
+        found[resolution_m] = seconds, counts
+        show(f"shares of classes in {len(cells):,} cells, at {counts.resolution_m:.0f} m", seconds)
+    ours_s, counts = found[10]
+    expected = by_exactextract(path, cells, counts.codes, ours_s)
+    by_rasterstats(path, cells, counts, ours_s)
+    show_differences("at full resolution", counts.fractions(), expected)
+    show_differences("at 1/4", found[40][1].fractions(), expected)
+    world_s = found[40][0] * WORLDCOVER_TILES
+    print(
+        f"  the world at 1/4: {WORLDCOVER_TILES:,} such tiles in {world_s / 60:.0f} min of a core"
+    )
+
+
+def by_exactextract(path, cells: Cells, codes, ours_s):
+    """Time exactextract in the faster of its two ways; gives [n, K] shares."""
+    edges = zip(*cells.bounds_deg(), strict=True)
+    features = [
+        {"type": "Feature", "properties": {"i": i}, "geometry": box(*e).__geo_interface__}
+        for i, e in enumerate(edges)
+    ]
+    seconds, answers = best_s(
+        lambda: exact_extract(
+            str(path), features, ["unique", "frac"], include_cols=["i"],
+            strategy="raster-sequential",
+        ),
+        1,
+    )  # fmt: skip
+    show("  exactextract, full resolution", seconds, ours_s=ours_s)
+    shares = np.full((len(cells), len(codes)), np.nan)
+    for answer in (a["properties"] for a in answers):
+        if len(answer["unique"]):
+            shares[answer["i"]] = 0
+            shares[answer["i"], np.searchsorted(codes, answer["unique"])] = answer["frac"]
+    return shares
+
+
+def by_rasterstats(path, cells: Cells, counts, ours_s):
+    """Time rasterstats on a part of the cells, those with most classes; compare the counts."""
+    part = np.argsort(-(counts.counts > 0).sum(axis=1), kind="stable")[:RASTERIZED]
+    boxes = [box(*e) for e in zip(*cells.take(part).bounds_deg(), strict=True)]
+    seconds, answers = best_s(lambda: zonal_stats(boxes, str(path), categorical=True, nodata=0), 1)
+    scaled_s = seconds * len(cells) / len(part)
+    show(f"  rasterstats, full resolution, scaled from {len(part)}", scaled_s, ours_s=ours_s)
+    theirs = [[a.get(int(code), 0) for code in counts.codes] for a in answers]
+    differing = np.abs(np.array(theirs) - counts.counts[part]).sum()
+    print(f"  pixels that rasterstats puts elsewhere: {differing} of {np.sum(theirs):,}")
+
+
+def show_differences(what, shares, expected):
+    """Print how far shares are from exactextract's, percentage points, in cells of 2 classes."""
+    mixed = (expected > 0).sum(axis=1) > 1
+    assert (np.isnan(shares[:, 0]) == np.isnan(expected[:, 0])).all()
+    worst = np.abs(shares - expected)[mixed].max(axis=1) * 100
+    print(
+        f"  {what}: worst class of a cell is off by {np.median(worst):.3f} percentage points in "
+        f"the median, {worst.max():.3f} at most ({mixed.sum()} cells of two classes or more)"
+    )
 
 
 def bench_command(maps, rounds):
     """Time the whole of `minortom annotate grid`, hashing and writing included."""
-    sources, (climate, landcover) = Sources(cells=["grid"]), map(str, maps)
-    choices = Maps(
-        climate=MapChoice(map=climate), landcover=MapChoice(map=landcover, legend="igbp")
-    )
+    climate, landcover = (MapChoice(map=str(path), legend=legend) for path, legend in maps)
     for what, bbox in (("grid", None), ("grid --bbox -180,-60,180,85", "-180,-60,180,85")):
+        options = AnnotateOptions(bbox=BBox.parse(bbox) if bbox else None)
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "annotated.parquet"
 
-            def run(out=out, bbox=bbox):
+            def run(out=out, options=options):
                 out.unlink(missing_ok=True)
-                box = BBox.parse(bbox) if bbox else None
-                return annotate_file(sources, choices, out, options=AnnotateOptions(bbox=box))
+                chosen = Maps(climate=climate, landcover=landcover)
+                return annotate_file(Sources(cells=["grid"]), chosen, out, options=options)
 
             seconds, summary = best_s(run, rounds)
         show(f"annotate {what}: {summary['tiles']:,} tiles", seconds)
@@ -96,16 +220,20 @@ def main():
     options = parser.parse_args()
     if options.data is None:
         parser.error("give --data, the folder of the real files, or set MINORTOM_DATA")
-    koppen = options.data / "descriptors" / "koppen_geiger_0p1.tif"
-    igbp = options.data / "descriptors" / "MCD12C1_2019_v006_igbp_0p05_epsg4326.tif"
+    folder = options.data / "descriptors"
+    maps = (
+        (folder / "koppen_geiger_0p1.tif", "koppen"),
+        (folder / "MCD12C1_2019_v006_igbp_0p05_epsg4326.tif", "igbp"),
+    )
+    tile = folder / "ESA_WorldCover_10m_2021_v200_N00E006_Map.tif"
 
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    grid = bench_grid(options.rounds)
-    bench_look_ups(grid, koppen, "koppen", options.rounds)
-    bench_look_ups(grid, igbp, "igbp", options.rounds)
-    bench_command((koppen, igbp), options.rounds)
+    bench_command(maps, options.rounds)
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    print(f"peak memory {peak_gb:.2f} GB")
+    print(f"  peak memory so far {peak_gb:.2f} GB")
+    grid = bench_grid(options.rounds)
+    bench_centres(grid, maps, options.rounds)
+    bench_fractions(grid, tile, options.rounds)
 
 
 if __name__ == "__main__":
