@@ -3,7 +3,7 @@
 from copy import deepcopy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Ema(nn.Module):
@@ -24,5 +24,6 @@ class Ema(nn.Module):
     def update(self, model: nn.Module, *, step: int) -> None:
         """Take in the weights after a step, counted from 1."""
         part = 1 - min(self.decay, (step - 1) / step)
-        average, weights = list(self.model.parameters()), list(model.parameters())
+        average: list[Tensor] = list(self.model.parameters())
+        weights: list[Tensor] = list(model.parameters())
         torch._foreach_lerp_(average, weights, part)  # as torch.optim calls it

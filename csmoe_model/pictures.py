@@ -29,7 +29,7 @@ def picture(sensor: SensorName, bands: Mapping[str, NDArray[np.float32]]) -> Pix
     if sensor == "s2":
         true_colour = np.stack([bands[band] for band in ("B04", "B03", "B02")], axis=2)
         eye = np.clip(true_colour / _REFLECTANCE_WHITE, 0, 1) ** (1 / _GAMMA)
-        return eye.astype(np.float32)
+        return np.asarray(eye, np.float32)
     vv, vh = bands["vv"], bands["vh"]
     stretched = [
         (values - low) / (high - low)

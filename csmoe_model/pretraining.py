@@ -158,13 +158,14 @@ class Pretraining(lightning.LightningModule):
         """Say which term of which process it is; the first process tells."""
         watched = (*TERMS, "grad_norm")
         bad = {name: own[name] for name in watched if not math.isfinite(own[name])}
-        # Sums are not finite because a term is not: name the terms.
+        # Sums, and the gradient, are not finite because a term is not: name the terms.
         sums = ("loss", "umr", "cmr", "grad_norm")
-        terms = {name: value for name, value in bad.items() if name not in sums} or bad
+        terms = {name: value for name, value in bad.items() if name not in sums}
         samples = [int(sample) for part in self._samples for sample in part]
-        parts = gather_objects((terms, samples if terms else []))
-        values = {name: value for found, _ in parts for name, value in found.items()}
-        chosen = [sample for _, part in parts for sample in part]
+        everywhere = gather_objects((terms, bad, samples))
+        guilty = [part for part in everywhere if part[0]] or everywhere
+        values = {name: value for part in guilty for name, value in (part[0] or part[1]).items()}
+        chosen = [sample for *_, part in guilty for sample in part]
         cells = self.shards.metadata(["grid_cell"])["grid_cell"].take(chosen).to_pylist()
         message = (
             f"training stopped at step {self.trainer.global_step + 1}: "

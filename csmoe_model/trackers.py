@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -68,7 +69,7 @@ class TensorBoard:
         # Imported here: it takes a second, which runs without it need not wait for.
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer: Any = SummaryWriter(str(folder), purge_step=step + 1)  # type: ignore[no-untyped-call]
+        self._writer: Any = SummaryWriter(str(folder), purge_step=step + 1)
 
     def numbers(self, step: int, values: Mapping[str, float]) -> None:
         """Write numbers, each a curve of its own."""
@@ -95,13 +96,13 @@ class WeightsAndBiases:
             InputError: If the package is missing or the service refuses.
         """
         try:
-            import wandb
+            wandb: Any = import_module("wandb")
         except ImportError:
             raise InputError(
                 "--wandb-project needs the package wandb; install it with pip install "
                 "'minortom[wandb]', or leave the option away"
             ) from None
-        self._wandb: Any = wandb
+        self._wandb = wandb
         known = folder / "wandb-id.txt"
         former = known.read_text(encoding="utf-8").strip() if known.is_file() else None
         try:

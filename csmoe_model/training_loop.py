@@ -144,8 +144,9 @@ def _quiet_lightning() -> Iterator[None]:
         logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            # torch 2.13 deprecates what Lightning 2.6 calls.
-            warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
+            # torch 2.13 deprecates what Lightning 2.6 calls, and what older ones need.
+            for what in ("LeafSpec", "broadcast_buffers"):
+                warnings.filterwarnings("ignore", message=f".*{what}", category=FutureWarning)
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Optional, cast
 
 import typer
 
@@ -39,7 +39,8 @@ def with_fields(command: Callable[..., None], panels: Mapping[str, type]) -> Cal
 
 
 def _options(panel: str, config: type) -> list[tuple[str, object]]:
-    texts, found = field_help(config), []
+    texts = field_help(config)
+    found: list[tuple[str, object]] = []
     for field in fields(config):
         text = texts[field.name].replace("`", "")
         option = typer.Option(
@@ -47,6 +48,7 @@ def _options(panel: str, config: type) -> list[tuple[str, object]]:
             rich_help_panel=panel,
             show_default=False if field.default is None else str(field.default),
         )
-        kind = Optional[field.type]  # type: ignore[valid-type]  # noqa: UP045  # known when run
-        found.append((field.name, Annotated[kind, option]))
+        # The types are known only here, where no checker can read them.
+        kind = cast(Any, Optional)[field.type]
+        found.append((field.name, cast(Any, Annotated)[kind, option]))
     return found

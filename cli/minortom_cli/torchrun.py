@@ -1,0 +1,39 @@
+"""``python -m minortom_cli.torchrun …``: torchrun, ending with the exit code of what it ran.
+
+torchrun itself ends with 1 and a traceback however its processes end, so that a job's script
+cannot tell a run that was stopped from one that failed.
+"""
+
+import signal
+import sys
+from collections.abc import Sequence
+
+from minortom_cli.console import say
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run torchrun with its own arguments.
+
+    Returns:
+        0, or the exit code of the first process to fail; 128 and the signal if one came.
+    """
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import main as torchrun
+
+    try:
+        torchrun(arguments)
+    except SignalException as stopped:
+        return 128 + int(stopped.sigval)
+    except ChildFailedError as failed:
+        number, failure = failed.get_first_failure()
+        code: int = failure.exitcode
+        code = 128 - code if code < 0 else code  # ended by a signal
+        if code not in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+            say(f"process {number} ended with exit code {code}")
+        return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""What two processes do together, for tests: one start pays for all scenarios.
+
+    python ddp_worker.py SHARDS FOLDER    with the environment that torchrun sets
+
+Each scenario has a run's folder of its name below FOLDER; how it ended in this process goes to
+FOLDER/outcome-RANK.json.
+"""
+
+import json
+import math
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import minortom_cli.console  # noqa: F401  # sets how OpenMP waits
+import torch
+from training_runs import SHORT, run, stop_after
+
+from csmoe_model import csmoe
+from csmoe_model.launch import joined
+
+RANK = int(os.environ["RANK"])
+
+
+def raise_exit(number, _):
+    raise SystemExit(128 + number)
+
+
+def nan_here(step):
+    """Let one term of this process alone be no number at a step."""
+    real, calls = csmoe.reconstruction_loss, []
+
+    def spoilt(*arguments):
+        calls.append(1)
+        return real(*arguments) * (math.nan if len(calls) == 4 * step else 1)
+
+    csmoe.reconstruction_loss = spoilt
+    return real
+
+
+def diverge(shards, out):
+    real = nan_here(2) if RANK == 1 else csmoe.reconstruction_loss
+    try:
+        run(shards, out, replace(SHORT, val_every=100))
+    finally:
+        csmoe.reconstruction_loss = real
+
+
+def stop_one(number, step):
+    return stop_after(step, number) if RANK == 1 else lambda *_: None
+
+
+def scenarios(shards, folder):
+    yield "whole", lambda out: run(shards, out)
+    yield "parts", lambda out: run(shards, out, replace(SHORT, batch_size=8, accumulate=2))
+    yield "terminated", lambda out: run(shards, out, on_step=stop_one(signal.SIGTERM, 3))
+    yield "interrupted", lambda out: run(shards, out, on_step=stop_one(signal.SIGINT, 5))
+    yield "interrupted", lambda out: run(shards, out, resume=True)
+    yield "of-one", lambda out: run(shards, out, resume=True)
+    yield "diverged", lambda out: diverge(shards, out)
+    yield "uneven", lambda out: run(shards, out, replace(SHORT, batch_size=5))
+    yield "missing", lambda out: run(shards if RANK == 0 else folder / "no", out)
+    yield "whole", lambda out: run(shards, out, replace(SHORT, seed=9))
+
+
+def main(shards, folder):
+    torch.set_num_threads(1)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, raise_exit)
+    ends = []
+    with joined():
+        for name, scenario in scenarios(shards, folder):
+            try:
+                end = str(scenario(folder / name)["status"])
+            except SystemExit as stopped:
+                end = f"exit {stopped.code}"
+            except Exception as error:  # noqa: BLE001  # told to the test
+                end = f"{type(error).__name__}: {error}"
+            ends.append(end)
+    (folder / f"outcome-{RANK}.json").write_text(json.dumps(ends))
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

@@ -1,0 +1,161 @@
+"""Two processes train as one does, and stop together."""
+
+import json
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from processes import TESTS, nothing, slurm, start
+from training_runs import SHORT, rows, run, stop_after
+from training_shards import learnable_shards
+
+from csmoe_model.run_folder import RunFolder
+from csmoe_model.run_log import TERMS
+from minortom.errors import InputError
+
+pytest_plugins = ("training_fixtures",)
+pytestmark = pytest.mark.usefixtures("small_steps")
+PROGRAM = ("-c", "from minortom_cli.model import main_train; main_train()")
+LONG = ("--recipe", "tiny", "--image-size", "16", "--steps", "100000", "--batch-size", "4",
+        "--no-tensorboard", "--workers", "1")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(shards, tmp_path_factory):
+    """Runs of two processes, and how they ended in each."""
+    folder = tmp_path_factory.mktemp("ddp")
+    with pytest.raises(KeyboardInterrupt):
+        run(shards, folder / "of-one", on_step=stop_after(3, signal.SIGINT))
+    processes = start([TESTS / "ddp_worker.py", shards, folder])
+    told = [process.communicate(timeout=120)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], told
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ends(folder):
+    """How each scenario ended, in either process."""
+    names = (
+        "whole", "parts", "terminated", "interrupted", "resumed", "of-one", "diverged", "uneven",
+        "missing", "other",
+    )  # fmt: skip
+    outcomes = [json.loads((folder / f"outcome-{rank}.json").read_text()) for rank in (0, 1)]
+    return dict(zip(names, zip(*outcomes, strict=True), strict=True))
+
+
+def assert_alike(found, wanted, names):
+    assert [(row["step"], row["split"]) for row in found] == [
+        (row["step"], row["split"]) for row in wanted
+    ]
+    for mine, theirs in zip(found, wanted, strict=True):
+        for name in names:
+            assert float(mine[name]) == pytest.approx(float(theirs[name]), abs=1e-5), (
+                name, mine["step"],
+            )  # fmt: skip
+
+
+def test_every_term_is_that_of_one_process_with_the_whole_batch(folder, finished):
+    assert_alike(rows(folder / "whole"), rows(finished), TERMS)
+
+
+def test_the_experts_log_is_that_of_one_process(folder, finished):
+    found, wanted = (RunFolder(out).experts for out in (folder / "whole", finished))
+    assert found.columns[4:] == ("dispatch_entropy", "combine_entropy", "usage_0", "usage_1")
+    assert_alike(found.rows(), wanted.rows(), found.columns[4:])
+
+
+def test_accumulated_parts_are_those_of_one_process(folder, shards, tmp_path):
+    run(shards, tmp_path / "run", replace(SHORT, batch_size=8, accumulate=2))
+    assert_alike(rows(folder / "parts"), rows(tmp_path / "run"), TERMS)
+
+
+def test_a_signal_to_one_of_them_stops_all_with_its_code(ends):
+    assert ends["terminated"] == ("exit 143", "exit 143")
+    assert ends["interrupted"] == ("exit 130", "exit 130")
+
+
+def test_the_checkpoint_of_a_stopped_run_is_that_of_its_last_step(folder):
+    found = torch.load(RunFolder(folder / "terminated").checkpoint, weights_only=True)
+    assert found["global_step"] == 3
+
+
+def test_a_stopped_run_goes_on_exactly(folder, ends):
+    assert ends["resumed"] == ("trained", "trained")
+    assert rows(folder / "interrupted") == rows(folder / "whole")
+
+
+def test_two_go_on_with_a_run_of_one_and_one_with_a_run_of_two(folder, ends, shards, finished):
+    assert ends["of-one"] == ("trained", "trained")
+    assert_alike(rows(folder / "of-one"), rows(finished), TERMS)
+    run(shards, folder / "terminated", resume=True)
+    assert_alike(rows(folder / "terminated"), rows(finished), TERMS)
+
+
+def test_a_loss_that_is_not_finite_in_one_stops_all_and_its_term_and_cells_are_named(ends):
+    first, second = ends["diverged"]
+    assert first.startswith("DivergedError: training stopped at step 2: rec_s")
+    assert " is nan; cells of the batch: " in first
+    assert "grad_norm" not in first
+    assert len(first.split("batch: ")[1].split(";")[0].split(", ")) <= 3  # of its three pairs
+    assert second.startswith("ElsewhereError: training stopped at step 2")
+
+
+def test_a_mistake_is_told_by_one_process(ends):
+    assert ends["uneven"][0].startswith("InputError: a batch of 5 pairs cannot be shared out")
+    assert ends["other"][0].startswith("OutputExistsError")
+    assert ends["missing"][1].startswith("ShardError")
+    for name, silent in (("uneven", 1), ("other", 1), ("missing", 0)):
+        assert ends[name][silent].startswith("ElsewhereError")
+
+
+def test_a_batch_that_its_parts_do_not_divide_is_refused(shards, tmp_path):
+    with pytest.raises(InputError, match="batch of 6 .* 1 processes in 4 parts"):
+        run(shards, tmp_path / "run", replace(SHORT, accumulate=4))
+
+
+def wait_for_a_row(log):
+    deadline = time.monotonic() + 120
+    while not (log.path.exists() and log.rows("train")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def test_sigterm_to_one_slurm_task_alone_ends_all_with_143(tmp_path):
+    out, shards = tmp_path / "run", learnable_shards(tmp_path / "shards", train=10, val=2)
+    processes = start([*PROGRAM, shards, "--out", out, *LONG], launcher=slurm)
+    log = RunFolder(out).log
+    wait_for_a_row(log)
+    processes[1].send_signal(signal.SIGTERM)
+    told = [process.communicate(timeout=60)[1] for process in processes]
+    assert [process.returncode for process in processes] == [143, 143], told
+    assert "stopped after step" in told[0]
+    assert told[1] == ""
+    stopped = torch.load(RunFolder(out).checkpoint, weights_only=True)["global_step"]
+    assert stopped == int(log.rows("train")[-1]["step"])
+    assert not RunFolder(out).model.exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.soak)],
+)
+def test_a_signal_to_torchrun_ends_all_with_its_code(tmp_path, number, code):
+    out, shards = tmp_path / "run", learnable_shards(tmp_path / "shards", train=10, val=2)
+    command = Path(sys.executable).with_name("csmoe-train")
+    (process,) = start(
+        ["-m", "minortom_cli.torchrun", "--nproc-per-node", "2", "--no-python", command,
+         shards, "--out", out, *LONG],
+        world_size=1, launcher=nothing,
+    )  # fmt: skip
+    log = RunFolder(out).log
+    wait_for_a_row(log)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == code, told
+    assert told.count("stopped after step") == 1
+    assert "Traceback" not in told
+    stopped = torch.load(RunFolder(out).checkpoint, weights_only=True)["global_step"]
+    assert stopped == int(log.rows("train")[-1]["step"])

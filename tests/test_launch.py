@@ -1,0 +1,64 @@
+"""Which process this is, as torchrun or SLURM tells it."""
+
+import pytest
+from processes import slurm, torchrun
+
+from csmoe_model.launch import Launch, joined
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Set what a launcher tells."""
+
+    def tell(variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return tell
+
+
+@pytest.fixture(autouse=True)
+def group_calls(monkeypatch):
+    """Let nobody wait for processes that do not exist."""
+    calls = []
+    module = "csmoe_model.launch.distributed"
+    monkeypatch.setattr(f"{module}.init_process_group", lambda *a, **k: calls.append((a, k)))
+    monkeypatch.setattr(f"{module}.destroy_process_group", lambda: calls.append("destroyed"))
+    monkeypatch.setenv("MASTER_ADDR", "here")
+    monkeypatch.setenv("MASTER_PORT", "1234")
+    return calls
+
+
+def found():
+    with joined() as launch:
+        place = (launch.rank, launch.world_size, launch.local_rank, launch.local_size)
+        return *place, launch.num_nodes
+
+
+def test_a_program_started_by_hand_is_alone(group_calls):
+    with joined() as launch:
+        assert launch == Launch()
+    assert group_calls == []
+
+
+def test_torchrun_tells_the_place(told, group_calls):
+    told({**torchrun(3, 8), "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "1"})
+    assert found() == (3, 8, 1, 2, 4)
+    assert group_calls == [(("gloo",), {"rank": 3, "world_size": 8}), "destroyed"]
+
+
+def test_slurm_tells_the_place(told):
+    told({**slurm(5, 8), "SLURM_LOCALID": "1", "SLURM_NNODES": "2", "SLURM_NODEID": "1"})
+    told({"SLURM_NTASKS_PER_NODE": "4"})
+    assert found() == (5, 8, 1, 4, 2)
+
+
+def test_an_interactive_slurm_session_is_one_process(told):
+    told({**slurm(0, 4), "SLURM_JOB_NAME": "interactive"})
+    assert found() == (0, 1, 0, 1, 1)
+
+
+def test_one_process_of_torchrun_needsgroup_calls(told, group_calls):
+    told(torchrun(0, 1))
+    assert found() == (0, 1, 0, 1, 1)
+    assert group_calls == []
