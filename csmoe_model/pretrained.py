@@ -182,7 +182,7 @@ class Pretrained(nn.Module):
         """Describe each layer's map: `num_chs`, `reduction` and `module`, as timm does."""
         return feature_info(self.config)
 
-    def save_pretrained(self, folder: Path, *, name: str | None = None) -> None:
+    def save_pretrained(self, folder: str | Path, *, name: str | None = None) -> None:
         """Write `model.safetensors`, `config.json` and a card, whole or not at all.
 
         Where the weights are no longer those that were loaded, the card and the provenance
@@ -196,11 +196,12 @@ class Pretrained(nn.Module):
             InputError: If nothing is known of the training data.
             OutputExistsError: If the folder has files in it.
         """
-        check_parents(folder)
-        if folder.exists() and not is_empty_folder(folder):
-            raise OutputExistsError(f"{folder} exists; give a folder that is new or empty")
-        with whole_folder(folder) as temporary:
-            self._write(temporary, name or str(folder))
+        out = Path(folder)
+        check_parents(out)
+        if out.exists() and not is_empty_folder(out):
+            raise OutputExistsError(f"{out} exists; give a folder that is new or empty")
+        with whole_folder(out) as temporary:
+            self._write(temporary, name or str(out))
 
     def push_to_hub(
         self,

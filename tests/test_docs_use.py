@@ -1,0 +1,57 @@
+"""The page on using a model: every line of it runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from hub_server import HubHandler
+from test_checkpoints import write
+from training_shards import MODEL, learnable_shards
+from web_server import serving
+
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.export import export_encoder
+from minortom.errors import InputError
+from minortom.shards import ShardSet
+
+PAGE = Path(__file__).parents[1] / "docs" / "use.md"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where the page's paths are, with a hub that has nothing yet."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_TOKEN", "-")
+    shards = ShardSet.open(learnable_shards(tmp_path / "shards", train=4, val=0))
+    write(tmp_path / "runs" / "first" / "model", CSMoE(MODEL), shards.statistics)
+    export_encoder("runs/first", tmp_path / "s2-encoder", sensor="s2")
+    (tmp_path / "web").mkdir()
+    with serving(tmp_path / "web", handler=HubHandler) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield tmp_path
+
+
+def test_the_examples_of_the_page_run_one_after_the_other(folder):
+    *examples, terratorch = re.findall(
+        r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
+    )
+    names = {}
+    for example in examples:
+        exec(example, names)
+
+    assert names["vectors"]["s1"].shape == (2, MODEL.width)
+    assert names["tokens"].shape == (2, 16**2, MODEL.width)
+    assert [one.shape for one in names["maps"]] == [(2, MODEL.width, 16, 16)] * 2
+    program = torch.export.load(folder / "encoder.pt2").module()
+    s2 = names["images"]["s2"]
+    torch.testing.assert_close(program(s2=s2)["s2"], names["vectors"]["s2"], rtol=1e-4, atol=1e-4)
+    for name, tensor in names["model"].state_dict().items():
+        assert torch.equal(names["again"].state_dict()[name], tensor)
+
+    try:
+        import terratorch as installed  # noqa: F401
+    except ModuleNotFoundError:
+        with pytest.raises(InputError, match="TerraTorch is not installed"):
+            exec(terratorch, {})
