@@ -83,8 +83,9 @@ class Descriptor:
     ) -> str:
         """Hash what a result about these cells depends on: SHA-256 in hexadecimal digits.
 
-        Of a raster file its own hash, of a virtual one that of its files; of tiles that of the
-        tiles which the cells touch (see ``TileMap.hash``).
+        Of a raster file its own hash; of one in several files (a virtual raster, overviews
+        beside it) that of all of them; of tiles that of the tiles which the cells touch (see
+        ``TileMap.hash``).
 
         Raises:
             InputError: If a file cannot be read, or there is no tile.
@@ -94,8 +95,9 @@ class Descriptor:
             names = self.source.lattice.touched_by(cells)
             return self.source.hash(names, executor=executor, on_progress=on_progress)
         with opened_map(self.source) as raster:
-            files = [Path(name) for name in raster.files] if raster.driver == "VRT" else []
-        if not files:
+            # Beside it lie overviews (.ovr), and statistics (.aux.xml), which change nothing.
+            files = [Path(name) for name in raster.files if not name.endswith(".aux.xml")]
+        if len(files) == 1:
             return sha256_of(self.source)
         lines = "".join(f"{file.name} {sha256_of(file)}\n" for file in files if file.is_file())
         return hashlib.sha256(lines.encode()).hexdigest()

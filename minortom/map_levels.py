@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.windows import Window
@@ -126,7 +127,7 @@ def _stored(source: Raster) -> tuple[list[int], tuple[int, int]]:
     """
     if source.driver != "VRT" or source.overviews(1) or len(source.files) < 2:
         return source.overviews(1), source.block_shapes[0]
-    with opened_map(source.files[1]) as part:
+    with rasterio.open(source.files[1]) as part:
         same = (part.transform.a, part.transform.e) == (source.transform.a, source.transform.e)
         factors = [f for f in part.overviews(1) if not (source.width % f or source.height % f)]
         return (factors if same else []), part.block_shapes[0]

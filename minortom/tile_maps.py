@@ -20,7 +20,7 @@ from minortom.rasters import Raster, opened_map
 from minortom.remote import answer, mirrored, open_session, shown
 from minortom.tile_lattice import Lattice, TileName
 
-_ASKED_AT_ONCE = 16
+_ASKED_AT_ONCE = 10  # as many connections as requests keeps open
 _WITHIN_PX = 0.01
 """How far a tile may lie from where its name says, in pixels."""
 

@@ -1,12 +1,15 @@
 """Maps in tiles: which tile holds a point, which tiles a folder has."""
 
+import hashlib
+
 import numpy as np
 import pytest
+import rasterio
 from map_maker import WORLDCOVER_FILE, described, write_map, write_tile, write_vrt
 
 from minortom.class_table import NO_CLASS
 from minortom.errors import InputError
-from minortom.grid import Cells, cells_at, whole_grid
+from minortom.grid import Cells, cells_at
 from minortom.manifests import find_manifest
 from minortom.tile_lattice import Lattice, TileName
 from minortom.tile_maps import TileMap
@@ -52,10 +55,10 @@ def test_the_one_cell_round_the_south_pole_touches_all_tiles_there():
     assert len(Lattice(3).touched_by(pole)) == 120
 
 
-def test_the_whole_grid_touches_all_tiles_up_to_its_edge():
-    touched = Lattice(3).touched_by(whole_grid())
-    assert len(touched) == len(set(touched)) == 120 * 58  # -87 to 87 degrees
-    assert touched == sorted(touched)
+def test_a_row_of_cells_round_the_globe_touches_all_tiles_there_in_order():
+    equator = Cells(row=np.zeros(4008, int), col=np.arange(4008) - 2004)
+    touched = Lattice(3).touched_by(equator)
+    assert touched == [TileName(0, lon) for lon in range(-180, 180, 3)]
 
 
 def test_points_take_the_classes_that_one_raster_of_all_tiles_gives(tmp_path):
@@ -188,6 +191,27 @@ def test_the_hash_of_a_virtual_raster_is_of_its_files_too(tmp_path):
     before = hexdigits(cells, whole)
     write_tile(tmp_path, "N00E000", side_px=300, factors=(), seed=9)
     assert hexdigits(cells, whole) != before
+
+
+def test_overviews_beside_a_map_belong_to_its_hash_and_statistics_do_not(tmp_path):
+    path = write_map(tmp_path / "a.tif", np.full((64, 64), 10, np.uint8), nodata=0)
+    cells = cells_at([1.0], [1.0])
+    before = hexdigits(cells, path)
+    assert before == hashlib.sha256(path.read_bytes()).hexdigest()
+    (tmp_path / "a.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")
+    assert hexdigits(cells, path) == before
+    with rasterio.Env(TIFF_USE_OVR=True), rasterio.open(path, "r+") as target:
+        target.build_overviews([2], rasterio.enums.Resampling.mode)
+    assert (tmp_path / "a.tif.ovr").exists()
+    assert hexdigits(cells, path) != before
+
+
+def test_a_tile_that_was_cut_short_is_an_error_that_names_it(tmp_path):
+    path = write_tile(tmp_path, "N00E000")
+    path.write_bytes(path.read_bytes()[:100_000])
+    split = described(TileMap.of_folder(tmp_path), legend="worldcover")
+    with pytest.raises(InputError, match=r"cannot read the map .*N00E000_Map\.tif"):
+        split.counts_in(cells_at([1.0], [1.0]), resolution_m=10)
 
 
 def test_the_credit_of_tiles_is_the_manifest_s(tmp_path):
