@@ -71,7 +71,7 @@ def annotate_file(
     started, options = now(), options or AnnotateOptions()
     if sources.s2 is None and options.rules != PairRules():
         raise InputError("rules about products need the archives; give --s2 and --s1")
-    descriptors, archives = maps.open(), sources.open_archives()
+    archives, descriptors = sources.open_archives(), maps.open()
     wanted = _candidates(sources, archives, options)
     inputs = [*sources.local_paths(), *options.local_paths(), *maps.local_paths()]
     with _executor(descriptors, engine or EngineOptions()) as executor:
@@ -81,26 +81,41 @@ def annotate_file(
         }
         provenance = _provenance(sources, archives, descriptors, hashes, options)
         there = is_up_to_date(out, provenance, inputs=inputs, overwrite=overwrite)
-        if not there:
-            looked = look_up(
-                wanted.cells, descriptors, options=options.landcover,
-                keep_unmapped=options.keep_unmapped, executor=executor, on_progress=on_progress,
-            )  # fmt: skip
-    if not there:
-        if not len(looked.rows):
-            raise InputError(_about_no_tile(looked.dropped, len(wanted.cells)))
+        looked = None if there else look_up(
+            wanted.cells, descriptors, options=options.landcover,
+            keep_unmapped=options.keep_unmapped, executor=executor, on_progress=on_progress,
+        )  # fmt: skip
+    if looked is not None:
         write_points(_table(wanted, looked), out, provenance)
-    strata = read_table(out, ["stratum"], made_by=MADE_BY)["stratum"]
-    summary = {
-        "out": str(out), "status": status(there), "cells_in": wanted.cells_in,
-        "removed": dict(wanted.removed), "tiles": len(strata), "strata": _n_distinct(strata),
-        **({} if there else {"dropped": dict(looked.dropped), "unmapped": dict(looked.unmapped)}),
-        **wanted.notes,
-        "citations": list(dict.fromkeys(map_.manifest.citation for map_ in descriptors.values())),
-    }  # fmt: skip
-    if not there:
+    summary = _summary(out, wanted, looked, descriptors)
+    if looked is not None:
         write_run_record(out, started, summary=summary)
     return summary
+
+
+def _summary(
+    out: Path,
+    wanted: Candidates,
+    looked: Looked | None,
+    descriptors: Mapping[str, Descriptor],
+) -> dict[str, object]:
+    """Count what came of it; without ``looked``, what was there already."""
+    written = read_table(out, ["stratum", *wanted.may_be_unknown], made_by=MADE_BY)
+    unknown = {name: written[name].null_count for name in wanted.may_be_unknown}
+    found: dict[str, object] = {
+        "out": str(out), "status": status(looked is None), "cells_in": wanted.cells_in,
+        "removed": dict(wanted.removed), "tiles": len(written),
+        "strata": _n_distinct(written["stratum"]),
+    }  # fmt: skip
+    if looked is not None:
+        found |= {"dropped": dict(looked.dropped), "unmapped": dict(looked.unmapped)}
+    if wanted.archive is not None:
+        found |= {
+            "unknown": {name: n for name, n in unknown.items() if n},
+            "repeated": dict(wanted.repeated),
+        }
+    citations = dict.fromkeys(map_.manifest.citation for map_ in descriptors.values())
+    return found | {"citations": list(citations)}
 
 
 def _candidates(
@@ -126,6 +141,8 @@ def _executor(
 
 
 def _table(wanted: Candidates, looked: Looked) -> pa.Table:
+    if not len(looked.rows):
+        raise InputError(_about_no_tile(looked.dropped, len(wanted.cells)))
     cells = wanted.cells.take(looked.rows)
     lon_deg, lat_deg = cells.centres()
     columns = {"grid_cell": pa.array(cells.names()), "lat": lat_deg, "lon": lon_deg}

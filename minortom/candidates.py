@@ -25,9 +25,10 @@ class Candidates:
     """Cells before any rule."""
     removed: Mapping[str, int]
     """Cells that each rule removed; each cell is counted once."""
-    notes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """Of archives: ``repeated``, rows beyond the first of a cell, by sensor; ``unknown``, cells
-    that are left in which a value is not known, by column."""
+    may_be_unknown: Sequence[str] = ()
+    """Columns of ``archive`` whose values an archive may lack."""
+    repeated: Mapping[str, int] = field(default_factory=dict)
+    """Rows beyond the first of a cell, by sensor."""
 
 
 def from_lists(lists: Sequence[str], places: Sequence[Place]) -> Candidates:
@@ -76,10 +77,8 @@ def from_archives(
         archive=paired.table.drop_columns(["grid_cell"]),
         cells_in=paired.cells_in,
         removed=paired.removed,
-        notes={
-            "repeated": paired.repeated,
-            "unknown": {name: n for name, n in paired.unknown.items() if n},
-        },
+        may_be_unknown=tuple(paired.unknown),
+        repeated=paired.repeated,
     )
     return _not_empty(found)
 

@@ -17,17 +17,17 @@ def _bbox(text: str) -> BBox:
         raise typer.BadParameter(str(error)) from None
 
 
-def _of_maps(text: str, metavar: str | None = None) -> typer.models.OptionInfo:
-    """Describe an option about maps."""
+def _of_maps(text: str, *names: str, metavar: str | None = None) -> typer.models.OptionInfo:
+    """Describe an option about maps; ``names`` where it is a flag without an opposite."""
     option: typer.models.OptionInfo = typer.Option(
-        help=text, metavar=metavar, rich_help_panel="Maps"
+        *names, help=text, metavar=metavar, rich_help_panel="Maps"
     )
     return option
 
 
-def _of_archives(text: str) -> typer.models.OptionInfo:
-    """Describe an option about archives and their products."""
-    option: typer.models.OptionInfo = typer.Option(help=text, rich_help_panel="Archives")
+def _of_archives(text: str, *names: str) -> typer.models.OptionInfo:
+    """Describe an option about archives and their products; ``names`` as above."""
+    option: typer.models.OptionInfo = typer.Option(*names, help=text, rich_help_panel="Archives")
     return option
 
 
@@ -52,11 +52,16 @@ def annotate(
     max_cloud: Annotated[float | None, _of_archives("Most cloud of Sentinel-2, per cent.")] = None,
     max_nodata: Annotated[float | None, _of_archives("Most nodata of either, 0 to 1.")] = None,
     max_dt: Annotated[float | None, _of_archives("Most days between the two.")] = None,
-    same_crs: Annotated[bool, _of_archives("Only pairs in one coordinate system.")] = False,
+    same_crs: Annotated[
+        bool, _of_archives("Only pairs in one coordinate system.", "--same-crs")
+    ] = False,
     since: Annotated[str | None, _of_archives("First day, or moment, of Sentinel-2, UTC.")] = None,
     until: Annotated[str | None, _of_archives("Last day, or moment, of Sentinel-2, UTC.")] = None,
     require_known: Annotated[
-        bool, _of_archives("A value that a rule needs and the archive lacks removes the row.")
+        bool,
+        _of_archives(
+            "A value that a rule needs and the archive lacks removes the row.", "--require-known"
+        ),
     ] = False,
     bbox: Annotated[
         BBox | None,
@@ -90,7 +95,9 @@ def annotate(
     manifest: Annotated[
         list[Path] | None, _of_maps("What that map's values mean, in the order of --descriptor.")
     ] = None,
-    keep_unmapped: Annotated[bool, _of_maps("Keep tiles without a class, as `unmapped`.")] = False,
+    keep_unmapped: Annotated[
+        bool, _of_maps("Keep tiles without a class, as `unmapped`.", "--keep-unmapped")
+    ] = False,
     engine: Engine = "local",
     scheduler: Scheduler = None,
     workers: Workers = None,
