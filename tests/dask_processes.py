@@ -18,8 +18,9 @@ def ended(*command, **env):
     folders = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     paths = os.pathsep.join(filter(None, [env.pop("first_path", ""), *folders]))
     with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths}
-    ) as process:
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths},
+        cwd="/",  # not where the test stands: on another machine, neither
+    ) as process:  # fmt: skip
         try:
             yield process
         finally:
