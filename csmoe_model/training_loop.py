@@ -130,8 +130,10 @@ class Loop:
         return Loader(self.run.shards, batches, workers=self.workers)
 
     def _shown(self, samples: Samples) -> Batch:
-        """Read a few pairs of the split."""
-        batches = OrderedBatches(samples=samples[:_SHOWN_PAIRS], batch_size=_SHOWN_PAIRS)
+        """Read a few pairs of the split, no more than training takes at once."""
+        config = self.run.config
+        count = min(_SHOWN_PAIRS, config.batch_size // config.accumulate)
+        batches = OrderedBatches(samples=samples[:count], batch_size=count)
         return next(iter(Loader(self.run.shards, batches, workers=self.workers)))
 
 

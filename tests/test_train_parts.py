@@ -1,0 +1,196 @@
+"""Micro-batches, the average of the weights, a batch that does not fit, the compiled model."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from training_runs import SHORT, rows, run, stop_after
+
+from csmoe_model import csmoe, memory
+from csmoe_model.checkpoints import load_model
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.ema import Ema
+from csmoe_model.memory import FullMemoryError
+from csmoe_model.run_folder import RunFolder
+from csmoe_model.run_log import TERMS
+
+pytest_plugins = ("training_fixtures",)
+pytestmark = pytest.mark.usefixtures("small_steps")
+EIGHT = replace(SHORT, batch_size=8, steps=4, log_every=1, val_every=100)
+
+
+def weights_of(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def test_parts_of_a_batch_make_the_step_of_the_whole(shards, tmp_path, monkeypatch):
+    # Contrast and balance see a part alone; without them a step is the same however it is cut.
+    monkeypatch.setattr(csmoe, "mutual_information_loss", lambda s2, s1, **_: 0 * (s2 + s1).sum())
+    monkeypatch.setattr(csmoe, "imbalance_loss", lambda usage: 0 * usage.sum(-1))
+    gradients, step = {}, torch.optim.AdamW.step
+
+    def spy(self, closure=None, **options):
+        result = step(self, closure, **options)
+        grads = [p.grad.flatten() for group in self.param_groups for p in group["params"]]
+        gradients.setdefault(parts, torch.cat(grads).clone())
+        return result
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
+    for parts in (1, 2, 4):
+        run(shards, tmp_path / str(parts), replace(EIGHT, accumulate=parts))
+    whole = rows(tmp_path / "1", "train")
+    for parts in (2, 4):
+        torch.testing.assert_close(gradients[parts], gradients[1], atol=1e-5, rtol=1e-5)
+        for mine, theirs in zip(rows(tmp_path / str(parts), "train"), whole, strict=True):
+            for name in TERMS:
+                assert float(mine[name]) == pytest.approx(float(theirs[name]), abs=1e-5), name
+
+
+def test_a_run_in_parts_goes_on_exactly(shards, tmp_path):
+    config = replace(EIGHT, accumulate=2)
+    run(shards, tmp_path / "whole", config)
+    with pytest.raises(KeyboardInterrupt):
+        run(shards, tmp_path / "stopped", config, on_step=stop_after(3, 2))
+    found = torch.load(RunFolder(tmp_path / "stopped").checkpoint, weights_only=True)
+    assert found["global_step"] == 3
+    run(shards, tmp_path / "stopped", config, resume=True)
+    assert rows(tmp_path / "stopped") == rows(tmp_path / "whole")
+
+
+def test_the_average_is_the_mean_of_all_steps_and_then_fades():
+    model = torch.nn.Linear(1, 1, bias=False)
+    average = Ema(model, decay=0.75)
+    with torch.no_grad():
+        for step, value in enumerate([4.0, 8.0, 6.0, 2.0, 9.0], start=1):
+            model.weight.fill_(value)
+            average.update(model, step=step)
+    # (4 + 8 + 6 + 2) / 4 = 5, whose part is 3 / 4 from then on.
+    assert float(average.model.weight) == pytest.approx(5 * 0.75 + 9 * 0.25)
+
+
+def test_the_average_lies_beside_the_weights_and_survives_a_stop(shards, tmp_path):
+    config = replace(SHORT, ema_decay=0.6)
+    whole, stopped = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "stopped")
+    seen, step = [], torch.optim.AdamW.step
+
+    def spy(self, closure=None, **options):
+        result = step(self, closure, **options)
+        seen.append(self.param_groups[0]["params"][0].detach().clone())
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim.AdamW, "step", spy)
+        run(shards, whole.path, config)
+    with pytest.raises(KeyboardInterrupt):
+        run(shards, stopped.path, config, on_step=stop_after(5, 2))
+    run(shards, stopped.path, config, resume=True)
+    found = weights_of(whole.ema)
+    for name, weight in weights_of(stopped.ema).items():
+        assert torch.equal(weight, found[name]), name
+
+    average = seen[0]
+    for number, weight in enumerate(seen[1:], start=2):
+        decay = min(0.6, (number - 1) / number)
+        average = decay * average + (1 - decay) * weight
+    first = next(iter(CSMoE(load_model(whole.path, device=torch.device("cpu")).model.config)
+                      .parameter_groups(0.05)[0]["params"]))  # fmt: skip
+    names = [name for name, weight in found.items() if weight.shape == first.shape]
+    assert any(torch.allclose(found[name], average, atol=1e-6) for name in names)
+    assert not (RunFolder(tmp_path / "whole").model / "ema").exists()
+    assert load_model(whole.ema, device=torch.device("cpu")).recipe == "test"
+
+
+def test_the_average_changes_nothing_in_the_run_itself(shards, finished, tmp_path):
+    run(shards, tmp_path / "run", replace(SHORT, ema_decay=0.99))
+    assert rows(tmp_path / "run") == rows(finished)
+    assert not RunFolder(finished).ema.exists()
+
+
+@pytest.fixture
+def small_gpu(monkeypatch):
+    """Let the model run out of memory where it sees more than some pairs."""
+    real = CSMoE.forward
+    limit = [2]
+
+    def forward(self, s2, s1, masks, **options):
+        if len(s2) > limit[0]:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+        return real(self, s2, s1, masks, **options)
+
+    monkeypatch.setattr(CSMoE, "forward", forward)
+    return limit
+
+
+@pytest.mark.usefixtures("small_gpu")
+def test_a_batch_that_does_not_fit_names_the_sizes_that_do(shards, tmp_path):
+    with pytest.raises(FullMemoryError) as raised:
+        run(shards, tmp_path / "run", EIGHT)
+    assert str(raised.value) == (
+        "CUDA is out of memory with 8 pairs at once in a process; 2 fit: give --batch-size 2, "
+        "or keep the batch of 8 and give --accumulate 4"
+    )
+    run(shards, tmp_path / "smaller", replace(EIGHT, batch_size=2, steps=1))
+    run(shards, tmp_path / "parts", replace(EIGHT, accumulate=4, steps=1))
+
+
+def test_a_model_that_does_not_fit_at_all_says_so(shards, tmp_path, small_gpu):
+    small_gpu[0] = 0
+    with pytest.raises(FullMemoryError, match="even with one pair a process; choose a smaller"):
+        run(shards, tmp_path / "run", EIGHT)
+
+
+def test_the_sizes_that_fit_are_those_of_all_processes_together(shards, tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "_fits", lambda _, pairs: pairs <= 3)
+    module = []
+    monkeypatch.setattr(
+        "csmoe_model.training_loop.Loop._fit", lambda self, *_, **__: module.append(self.run)
+    )
+    with pytest.raises(IndexError):  # no step, no row
+        run(shards, tmp_path / "run", replace(SHORT, batch_size=16))
+    told = str(memory.too_large(module[0], world_size=2))
+    # 8 pairs a process; half of them are 4, half of those 2.
+    assert "with 8 pairs at once in a process; 2 fit: give --batch-size 4" in told
+    assert "keep the batch of 16 and give --accumulate 4" in told
+
+
+def test_what_does_not_compile_is_trained_without(shards, finished, tmp_path, monkeypatch, caplog):
+    def no_compiler(*_, **__):
+        raise RuntimeError("no compiler here\nand more lines")
+
+    monkeypatch.setattr(torch, "compile", no_compiler)
+    run(shards, tmp_path / "run", compile=True)
+    assert "training without torch.compile: no compiler here" in caplog.messages
+    assert rows(tmp_path / "run") == rows(finished)
+
+
+def test_a_model_that_does_not_compile_goes_on_without(
+    shards, finished, tmp_path, monkeypatch, caplog
+):
+    def broken(function):
+        def call(*_):
+            raise torch._dynamo.exc.Unsupported("strange model")
+
+        return function if isinstance(function, torch.nn.Module) else call
+
+    monkeypatch.setattr(torch, "compile", broken)
+    run(shards, tmp_path / "run", compile=True)
+    assert caplog.messages == ["going on without torch.compile: strange model"]
+    assert rows(tmp_path / "run") == rows(finished)
+
+
+def test_nothing_is_compiled_on_a_cpu_unless_asked(shards, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(torch, "compile", lambda *_: calls.append(1))
+    run(shards, tmp_path / "run", replace(SHORT, steps=1))
+    run(shards, tmp_path / "no", replace(SHORT, steps=1), compile=False)
+    assert calls == []
+
+
+@pytest.mark.soak
+@pytest.mark.filterwarnings("ignore")  # of the compiler about its own code
+def test_the_compiled_model_computes_the_same(shards, finished, tmp_path, caplog):
+    run(shards, tmp_path / "run", replace(SHORT, steps=3, val_every=100), compile=True)
+    assert caplog.messages == []
+    for mine, theirs in zip(rows(tmp_path / "run", "train"), rows(finished, "train"), strict=False):
+        assert float(mine["loss"]) == pytest.approx(float(theirs["loss"]), rel=1e-4)
