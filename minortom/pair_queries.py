@@ -6,6 +6,8 @@ in time to that, first product id; then the row's place in the archive, since so
 twice, word for word.
 """
 
+from datetime import datetime
+
 from minortom.pair_rules import PairRules
 
 # A name that is not written as the grid writes it has no row and no column. The published
@@ -76,9 +78,9 @@ def broken_by_s2(rules: PairRules) -> dict[str, str]:
     """Give rule -> SQL that is true where a row ``a`` of Sentinel-2 breaks it, in order."""
     (since, until), found = rules.between(), {}
     if since is not None:
-        found["since"] = f"a.second < TIMESTAMP '{since:%Y-%m-%d %H:%M:%S.%f}'"
+        found["since"] = f"a.second < TIMESTAMP '{_utc(since)}'"
     if until is not None:
-        found["until"] = f"a.second > TIMESTAMP '{until:%Y-%m-%d %H:%M:%S.%f}'"
+        found["until"] = f"a.second > TIMESTAMP '{_utc(until)}'"
     if rules.max_cloud is not None:
         found["max_cloud"] = f"a.cloud_cover > {float(rules.max_cloud)!r}"
     if rules.max_nodata is not None:
@@ -104,3 +106,8 @@ def _unknown_to(name: str, rules: PairRules, conditions: dict[str, str]) -> dict
     if not (rules.require_known and conditions):
         return {}
     return {name: " OR ".join(f"({sql}) IS NULL" for sql in conditions.values())}
+
+
+def _utc(moment: datetime) -> str:
+    """Write a moment in UTC as DuckDB reads one without a time zone."""
+    return moment.replace(tzinfo=None).isoformat(sep=" ")

@@ -1,5 +1,6 @@
 """Rules that pairs of Sentinel-2 and Sentinel-1 tiles have to keep."""
 
+import sys
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
@@ -39,7 +40,7 @@ class PairRules:
         limits = (
             ("--max-cloud", self.max_cloud, 100.0, "percent, 0 to 100"),
             ("--max-nodata", self.max_nodata, 1.0, "a share, 0 to 1"),
-            ("--max-dt", self.max_dt_days, float("inf"), "days, 0 or more"),
+            ("--max-dt", self.max_dt_days, sys.float_info.max, "days, 0 or more"),
         )
         for option, value, largest, wanted in limits:
             if value is not None and not 0 <= value <= largest:

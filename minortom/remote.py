@@ -221,6 +221,7 @@ def _write_body(response: "requests.Response", file: BinaryIO, on_progress: OnPr
             on_progress(file.tell(), total)
     except requests.RequestException:  # cut, or nothing came for too long
         return False
+    # Releases of urllib3 before 2 take a body that ends too early for whole.
     return file.tell() == total or not length
 
 

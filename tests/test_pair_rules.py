@@ -15,6 +15,7 @@ from minortom.pair_rules import PairRules, parse_time
         ({"max_cloud": 101}, "--max-cloud 101 is out of range; wanted percent, 0 to 100"),
         ({"max_cloud": float("nan")}, "--max-cloud nan is out of range"),
         ({"max_nodata": 1.5}, "--max-nodata 1.5 is out of range; wanted a share, 0 to 1"),
+        ({"max_dt_days": float("inf")}, "--max-dt inf is out of range"),
         ({"max_dt_days": -1}, "--max-dt -1 is out of range; wanted days, 0 or more"),
         ({"since": date(2021, 1, 2), "until": date(2021, 1, 1)}, "--since 2021-01-02 is later"),
         ({"require_known": True}, "--require-known needs a rule that looks at a value"),

@@ -128,6 +128,7 @@ def test_a_cloudy_row_that_would_have_come_first_gives_way_to_one_that_keeps_the
     [
         ({"since": date(2020, 1, 10)}, 1),
         ({"since": date(2020, 1, 11)}, 0),
+        ({"since": date.min, "until": date.max, "max_dt_days": 1e300}, 1),
         ({"until": date(2020, 1, 10)}, 1),
         ({"until": date(2020, 1, 9)}, 0),
         ({"until": datetime(2020, 1, 10, 23, 59, 58, tzinfo=UTC)}, 0),

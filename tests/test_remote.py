@@ -104,6 +104,17 @@ def test_a_connection_that_is_always_cut_is_one_line(web_server, file, tmp_path)
     assert not (tmp_path / "out").exists()
 
 
+def test_a_body_that_ends_too_early_is_not_whole_where_no_one_else_notices(
+    web_server, file, tmp_path, monkeypatch
+):
+    lenient = property(lambda _: False, lambda *_: None)
+    monkeypatch.setattr("urllib3.HTTPResponse.enforce_content_length", lenient, raising=False)
+    web_server.fail("/file.bin", cut_after=3 << 20, times=1)
+    download(file, tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == CONTENT
+    assert len(web_server.requests) == 2
+
+
 def test_a_server_that_never_answers_is_one_line(web_server, file, tmp_path, monkeypatch):
     hasty = replace(remote.PATIENCE, timeout_s=(0.2, 0.2), silent_retries=1)
     monkeypatch.setattr(remote, "PATIENCE", hasty)
