@@ -23,7 +23,7 @@ MIN_PIXELS_PER_CELL = 16
 """With fewer pixels in a cell, shares of classes mean little."""
 
 _CELL_DEG = 180 / N_ROWS
-_WINDOW_PX = 48 * 1024 * 1024  # a row of blocks of a WorldCover tile, and some
+_WINDOW_BYTES = 48 * 1024 * 1024  # a row of blocks of a WorldCover tile, and some
 _WITHIN_PX = 1e-6
 
 
@@ -58,9 +58,10 @@ class Level:
         """Cut the level into windows of whole blocks, from the top left."""
         block_height, block_width = self.block
         wide, high = self.source.width // self.shrink, self.source.height // self.shrink
-        width = block_width * max(1, _WINDOW_PX // (block_width * block_height))
+        window_px = _WINDOW_BYTES // np.dtype(self.source.dtypes[0]).itemsize
+        width = block_width * max(1, window_px // (block_width * block_height))
         width = min(width, wide)
-        height = block_height * max(1, _WINDOW_PX // (width * block_height))
+        height = block_height * max(1, window_px // (width * block_height))
         for top in range(0, high, height):
             for left in range(0, wide, width):
                 yield Window(left, top, min(width, wide - left), min(height, high - top))
@@ -154,9 +155,9 @@ def _require_degrees(source: Raster, title: str) -> None:
         )
     width_deg, height_deg = abs(source.transform.a), abs(source.transform.e)
     if MIN_PIXELS_PER_CELL * width_deg * height_deg > _CELL_DEG**2:
-        found = _CELL_DEG**2 / (width_deg * height_deg)
+        pixels = _CELL_DEG**2 / (width_deg * height_deg)
         raise InputError(
-            f"the map {title} has {found:.2g} pixels in a cell of 10 km; wanted at least "
+            f"the map {title} has {pixels:.2g} pixels in a cell of 10 km; wanted at least "
             f"{MIN_PIXELS_PER_CELL} to count classes: give a finer map or --landcover-mode center"
         )
 
