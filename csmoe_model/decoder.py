@@ -28,12 +28,10 @@ class Decoder(nn.Module):
         width = config.decoder_width
         self.narrow = nn.Linear(config.width, width)
         self.mask_token_K = nn.Parameter(torch.empty(width))
-        self.register_buffer(
-            "position_NK",
-            sincos_positions((config.grid_size, config.grid_size), width),
-            persistent=False,
-        )
+        self.grid = (config.grid_size, config.grid_size)
+        self.register_buffer("position_NK", None, persistent=False)
         self.position_NK: Tensor
+        self.compute_positions()
         self.blocks = nn.ModuleList(
             Block(
                 width=width,
@@ -48,6 +46,10 @@ class Decoder(nn.Module):
         )
         self.apply(initialise)
         nn.init.normal_(self.mask_token_K, std=0.02)  # as MAE
+
+    def compute_positions(self) -> None:
+        """Fill in the positions of the patches: what weights from disk do not bring."""
+        self.position_NK = sincos_positions(self.grid, self.mask_token_K.shape[0])
 
     def forward(
         self, encoded_BTD: Float[Tensor, "B T D"], visible_BU: Int[Tensor, "B U"]

@@ -88,10 +88,9 @@ class SensorEncoder(nn.Module):
         self.embed = nn.Linear(config.patch_values(sensor), config.width)
         self.cls_D = nn.Parameter(torch.empty(config.width))
         # Computed from the sizes, so it is no part of the weights.
-        self.register_buffer(
-            "position_ND", sincos_positions(self.trained_grid, config.width), persistent=False
-        )
+        self.register_buffer("position_ND", None, persistent=False)
         self.position_ND: Tensor
+        self.compute_positions()
         self.trunk = Trunk(config, layers=config.sensor_layers)
         self.apply(initialise)
         nn.init.normal_(self.cls_D, std=0.02)  # as MAE
@@ -122,6 +121,10 @@ class SensorEncoder(nn.Module):
             token_BND = self.embed(take_tokens(patches_BNP, visible_BU)) + position_ND[visible_BU]
         encoded: Tensor = self.trunk(torch.cat([cls_B1D, token_BND], dim=1), on_layer=on_layer)
         return encoded
+
+    def compute_positions(self) -> None:
+        """Fill in the positions of the grid trained on: what weights from disk do not bring."""
+        self.position_ND = sincos_positions(self.trained_grid, self.cls_D.shape[0])
 
     def positions(self, grid: tuple[int, int]) -> Float[Tensor, "N D"]:
         """Give the fixed positions of a grid of patches."""

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -30,6 +30,15 @@ from minortom.sensors import SensorName
 
 Model = TypeVar("Model", bound="Pretrained")
 """`typing.Self` is more than the check of shapes in the tests understands."""
+
+
+@runtime_checkable
+class HasPositions(Protocol):
+    """A part of a model with fixed positions, which no file of weights holds."""
+
+    def compute_positions(self) -> None:
+        """Fill them in."""
+        ...
 
 
 class Pretrained(nn.Module):
@@ -81,12 +90,15 @@ class Pretrained(nn.Module):
             local_files_only=local_files_only,
         )  # fmt: skip
         stored = read_model(folder)
-        with torch.random.fork_rng(devices=[]):  # the weights drawn are replaced at once
+        with torch.device("meta"):  # no weights are drawn only to be replaced
             model = cls(stored.config, encoder_of=stored.encoder_of)
         try:
-            model.load_state_dict(stored.tensors)
+            model.load_state_dict(stored.tensors, assign=True)
         except RuntimeError as error:
             raise unfit_weights(folder, error) from None
+        for module in model.modules():
+            if isinstance(module, HasPositions):
+                module.compute_positions()
         model.origin, model.pixels = stored.origin, Pixels(stored.origin.statistics)
         return model.eval()
 

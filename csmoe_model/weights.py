@@ -18,7 +18,7 @@ from csmoe_model.config import ModelConfig
 from csmoe_model.hub import CARD, CONFIG, WANTED, WEIGHTS
 from csmoe_model.model_card import model_card
 from minortom.errors import InputError
-from minortom.outputs import write_json, write_text
+from minortom.outputs import whole_file, write_json, write_text
 from minortom.provenance import KEY, licences_in, sha256_of
 from minortom.sensors import MODEL_BANDS, SensorName
 
@@ -71,7 +71,8 @@ def write_model(folder: Path, stored: Stored, *, name: str = "FOLDER") -> None:
     config |= {"recipe": origin.recipe, "model": stored.config.to_dict()}
     config |= {_ENCODER_OF: list(stored.encoder_of)} if stored.encoder_of else {}
     weights = {key: t.detach().cpu().contiguous() for key, t in stored.tensors.items()}
-    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    with whole_file(folder / WEIGHTS) as temporary:  # safetensors alone makes it private
+        save_file(weights, temporary, metadata={"format": "pt"})
     write_json(folder / CONFIG, config | {"statistics": origin.statistics})
     card = model_card(
         name=name, config=stored.config, sensors=stored.encoder_of or tuple(MODEL_BANDS),
@@ -100,7 +101,8 @@ def read_model(folder: Path) -> Stored:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{folder / CONFIG} is damaged ({error!r}); {WANTED}") from None
     try:
-        tensors = load_file(folder / WEIGHTS)
+        # Whoever saved them in half: sums and norms are computed in these.
+        tensors = {name: tensor.float() for name, tensor in load_file(folder / WEIGHTS).items()}
     except (OSError, SafetensorError) as error:
         raise unfit_weights(folder, error) from None
     return Stored(config=model, encoder_of=encoder_of, origin=origin, tensors=tensors)
