@@ -161,7 +161,9 @@ def read_convergence(selection: Path) -> Convergence | None:
         by_stratum = {str(name): [float(v) for v in values] for name, values in found.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    by_stratum = {name: values for name, values in by_stratum.items() if values}
+    by_stratum = {
+        name: values for name, values in by_stratum.items() if values and np.isfinite(values).all()
+    }
     if not by_stratum or of_file != sha256_of(selection):
         return None
     return by_stratum

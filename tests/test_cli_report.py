@@ -71,3 +71,24 @@ def test_a_file_that_cannot_be_read_is_an_error_of_one_line(files, tmp_path, cap
 
 def test_no_annotated_file_is_wrong_usage(files, tmp_path):
     assert run(app, ["report", files[0], "--out", str(tmp_path / "report")]) == 2
+
+
+def test_the_number_of_draws_is_asked_for_and_told(files, tmp_path, capsys):
+    out = tmp_path / "report"
+
+    assert run(app, ["report", *files, "--out", str(out), "--draws", "3", "--json"]) == 0
+    random = json.loads(capsys.readouterr().out)["rows"][1]
+    assert random["set"] == "random"
+    assert random["draws"] == 3
+    assert random["nn_km_sd"] > 0
+    assert run(app, ["report", *files, "--out", str(out)]) == 1  # 20 are another report
+    assert "--overwrite" in capsys.readouterr().err
+    assert run(app, ["report", *files, "--out", str(out), "--draws", "0"]) == 2
+
+
+def test_for_people_every_set_has_the_same_columns(files, tmp_path, capsys):
+    run(app, ["report", *files, "--out", str(tmp_path / "report"), "--draws", "2"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
+
+    assert lines[0].split()[0] == "set"
+    assert {len(line.split()) for line in lines if "─" not in line} == {len(lines[0].split())}
