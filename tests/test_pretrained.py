@@ -245,6 +245,35 @@ def test_loading_draws_nothing_from_the_users_random_numbers(folder):
     assert not model.training
 
 
+def test_what_is_loaded_is_trained_on_and_the_file_stays(folder, tmp_path):
+    copy = shutil.copytree(folder / "model", tmp_path / "model")
+    before = (copy / "model.safetensors").read_bytes()
+    model = CSMoE.from_pretrained(copy)
+    masks = draw_masks(range(2), num_patches=16, mask_ratio=0.5, mode="disjoint", seed=0, epoch=0)
+    s2, s1 = torch.randn(2, 10, 16, 16), torch.randn(2, 2, 16, 16)
+    first = model(s2, s1, masks).loss
+    first.backward()
+    torch.optim.SGD(model.parameters(), lr=1e-4).step()
+
+    assert model(s2, s1, masks).loss < first
+    assert all(weight.device.type == "cpu" for weight in (*model.parameters(), *model.buffers()))
+    assert (copy / "model.safetensors").read_bytes() == before
+
+
+def test_weights_saved_in_half_precision_are_loaded_in_single(folder, tmp_path):
+    CSMoE.from_pretrained(folder / "model").bfloat16().save_pretrained(tmp_path / "half")
+    again = CSMoE.from_pretrained(tmp_path / "half")
+    assert {weight.dtype for weight in again.parameters()} == {torch.float32}
+    assert again.encode(s1=torch.randn(1, 2, 16, 16))["s1"].isfinite().all()
+
+
+def test_others_may_read_the_weights_as_all_else(model, tmp_path):
+    model.save_pretrained(tmp_path / "model")
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "model").iterdir()}
+    (tmp_path / "plain").touch()
+    assert modes == {(tmp_path / "plain").stat().st_mode & 0o777}
+
+
 def test_what_is_saved_again_is_the_same_but_for_the_name_on_the_card(model, folder, tmp_path):
     model.save_pretrained(tmp_path / "again")
 
