@@ -41,6 +41,7 @@ def annotate_file(
     options: AnnotateOptions | None = None,
     engine: EngineOptions | None = None,
     overwrite: bool = False,
+    on_fetch: OnProgress = ignore_progress,
     on_progress: OnProgress = ignore_progress,
 ) -> dict[str, object]:
     """Look tiles up in maps and write ``annotated.parquet``.
@@ -55,6 +56,7 @@ def annotate_file(
         options: Which tiles are wanted, and how they are looked up.
         engine: Where maps of many tiles are read; the result does not depend on it.
         overwrite: Replace an output that was made otherwise.
+        on_fetch: Called with (bytes had, bytes in all) while metadata or a map are fetched.
         on_progress: Called with (look-ups done, look-ups in all).
 
     Returns:
@@ -71,7 +73,7 @@ def annotate_file(
     started, options = now(), options or AnnotateOptions()
     if sources.s2 is None and options.rules != PairRules():
         raise InputError("rules about products need the archives; give --s2 and --s1")
-    archives, descriptors = sources.open_archives(), maps.open()
+    archives, descriptors = sources.open_archives(on_fetch), maps.open(on_fetch)
     wanted = _candidates(sources, archives, options)
     inputs = [*sources.local_paths(), *options.local_paths(), *maps.local_paths()]
     with _executor(descriptors, engine or EngineOptions()) as executor:

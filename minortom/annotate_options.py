@@ -14,6 +14,7 @@ from minortom.errors import InputError
 from minortom.map_choice import MapChoice, open_map
 from minortom.pair_rules import PairRules
 from minortom.pairing import Place
+from minortom.progress import OnProgress
 from minortom.regions import Region
 from minortom.remote import is_url
 
@@ -91,11 +92,14 @@ class Sources:
         named = [*(name for name in self.cells if name != WHOLE_GRID), self.s2, self.s1]
         return [Path(name) for name in named if name is not None and not is_url(name)]
 
-    def open_archives(self) -> tuple[Archive, Archive] | None:
-        """Open both archives, where there are any."""
+    def open_archives(self, on_fetch: OnProgress) -> tuple[Archive, Archive] | None:
+        """Open both archives, where there are any; see ``Archive.open``."""
         if self.s2 is None or self.s1 is None:
             return None
-        return Archive.open(self.s2, "s2"), Archive.open(self.s1, "s1")
+        return (
+            Archive.open(self.s2, "s2", on_fetch=on_fetch),
+            Archive.open(self.s1, "s1", on_fetch=on_fetch),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,16 +129,19 @@ class Maps:
         manifests = [choice.manifest for choice in choices if choice.manifest is not None]
         return [*(Path(choice.map) for choice in choices), *manifests]
 
-    def open(self) -> dict[str, Descriptor]:
-        """Open all of them, by name.
+    def open(self, on_fetch: OnProgress) -> dict[str, Descriptor]:
+        """Open all of them, by name; see ``map_sources.find_map``.
 
         Raises:
             InputError: If one is not usable.
         """
         return {
-            "climate": open_map(self.climate, default_legend="koppen"),
-            "landcover": open_map(self.landcover, default_legend="worldcover"),
-            **{name: open_map(map_, default_legend=name) for name, map_ in self.further.items()},
+            "climate": open_map(self.climate, default_legend="koppen", on_fetch=on_fetch),
+            "landcover": open_map(self.landcover, default_legend="worldcover", on_fetch=on_fetch),
+            **{
+                name: open_map(map_, default_legend=name, on_fetch=on_fetch)
+                for name, map_ in self.further.items()
+            },
         }
 
 

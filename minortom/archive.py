@@ -17,6 +17,7 @@ from minortom.errors import ArchiveError, RemoteError
 from minortom.grid import cells_from_names
 from minortom.hub import DataSet
 from minortom.parts import LocalParts, Parts, RemoteParts
+from minortom.progress import OnProgress, ignore_progress
 from minortom.remote import is_url, shown
 from minortom.sensors import MODEL_BANDS, SensorName
 from minortom.web_cache import cached_copy
@@ -40,12 +41,16 @@ class Archive:
     """Where its images are."""
 
     @classmethod
-    def open(cls, place: str | Path, sensor: SensorName) -> "Archive":
+    def open(
+        cls, place: str | Path, sensor: SensorName, *, on_fetch: OnProgress = ignore_progress
+    ) -> "Archive":
         """Find an archive and check its metadata; of a remote one they are fetched or refreshed.
 
         Args:
             place: A local folder, ``http://…``, ``https://…`` or ``hf://datasets/OWNER/NAME``.
             sensor: Whose product it should be.
+            on_fetch: Called with (bytes had, bytes in all) while metadata come over HTTP; the
+                hub's library shows its own bar.
 
         Raises:
             ArchiveError: If it is not there, or its metadata are missing, lack a column or hold
@@ -58,7 +63,7 @@ class Archive:
         elif text.lower().startswith("hf://"):
             archive = cls._of_hub(DataSet.parse(text), sensor)
         else:
-            archive = cls._of_web(text, sensor)
+            archive = cls._of_web(text, sensor, on_fetch)
         archive.check_metadata()
         return archive
 
@@ -75,13 +80,13 @@ class Archive:
         return cls(place=str(folder), sensor=sensor, metadata_path=path, parts=parts)
 
     @classmethod
-    def _of_web(cls, url: str, sensor: SensorName) -> "Archive":
+    def _of_web(cls, url: str, sensor: SensorName, on_fetch: OnProgress) -> "Archive":
         head, mark, query = url.partition("?")
         folder = head.rstrip("/")
         page = _PAGE_OF_HUB.fullmatch(folder)
         if page:
             raise ArchiveError(f"{shown(folder)} is a page to look at; give hf://{page[1]}")
-        metadata = cached_copy(f"{folder}/metadata.parquet{mark}{query}")
+        metadata = cached_copy(f"{folder}/metadata.parquet{mark}{query}", on_progress=on_fetch)
         parts = RemoteParts(folder=f"{folder}/images", query=mark + query)
         return cls(place=shown(folder), sensor=sensor, metadata_path=metadata, parts=parts)
 

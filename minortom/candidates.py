@@ -9,7 +9,7 @@ import pyarrow as pa
 from minortom.archive import Archive
 from minortom.cells import read_cells
 from minortom.errors import InputError
-from minortom.grid import Cells, cells_from_names
+from minortom.grid import Cells
 from minortom.pair_rules import PairRules
 from minortom.pairing import Place, pair_archives
 
@@ -73,7 +73,7 @@ def from_archives(
         places = [("cells", lambda cells: np.isin(cells.keys(), listed)), *places]
     paired = pair_archives(s2, s1, rules, places=places)
     found = Candidates(
-        cells=cells_from_names(paired.table["grid_cell"].to_pylist()),
+        cells=paired.cells,
         archive=paired.table.drop_columns(["grid_cell"]),
         cells_in=paired.cells_in,
         removed=paired.removed,

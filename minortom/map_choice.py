@@ -7,6 +7,7 @@ from minortom.descriptors import Descriptor
 from minortom.errors import InputError
 from minortom.manifests import find_manifest, load_manifest
 from minortom.map_sources import find_map
+from minortom.progress import OnProgress, ignore_progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,18 +22,21 @@ class MapChoice:
     """A manifest of the user's own, which goes before ``legend``."""
 
 
-def open_map(choice: MapChoice, *, default_legend: str) -> Descriptor:
+def open_map(
+    choice: MapChoice, *, default_legend: str, on_fetch: OnProgress = ignore_progress
+) -> Descriptor:
     """Find a map and its legend.
 
     Args:
         choice: What the user said.
         default_legend: The legend of a path for which the user said none.
+        on_fetch: Called with (bytes had, bytes in all) while a map is fetched.
 
     Raises:
         InputError: If there is no such map or legend, the manifest has no legend, or two
             legends are asked for at once.
     """
-    found = find_map(choice.map)
+    found = find_map(choice.map, on_progress=on_fetch)
     if choice.manifest is not None:
         manifest_path, manifest = choice.manifest, load_manifest(choice.manifest)
     elif found.manifest is not None and found.manifest_path is not None:

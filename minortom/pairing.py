@@ -42,8 +42,10 @@ _UNKNOWABLE = ("s2_timestamp", "s1_timestamp", "s2_cloud_cover", "s2_nodata", "s
 class PairedArchive:
     """Every cell of two archives that keeps the rules, and what became of the others."""
 
+    cells: Cells
+    """Those that have a pair, by grid row, then column."""
     table: pa.Table
-    """One row a cell, by grid row, then column: ``grid_cell``, and for ``s2`` and ``s1`` each
+    """Their rows: ``grid_cell``, and for ``s2`` and ``s1`` each
     ``_product_id``, ``_timestamp`` (UTC, nullable), ``_nodata``, ``_crs``, ``_part``, ``_row``;
     ``dt_days`` (S1 minus S2, nullable) and ``s2_cloud_cover``."""
     cells_in: int
@@ -98,8 +100,9 @@ def pair_archives(
             kept = np.asarray(keeps(cells), np.bool_)
             removed[name] = int((~kept).sum())
             cells = cells.take(kept)
-        table, broken = _choose(database, rules, cells if places else None)
+        found, table, broken = _choose(database, rules, cells if places else None)
         return PairedArchive(
+            cells=found,
             table=table,
             cells_in=cells_in,
             removed=removed | broken,
@@ -117,7 +120,7 @@ def find_pairs(s2: Archive, s1: Archive, cells: Sequence[str]) -> Pairs:
     """
     wanted = cells_from_names(list(cells))
     with _opened(s2, s1) as database:
-        table, _ = _choose(database, PairRules(), wanted)
+        _, table, _ = _choose(database, PairRules(), wanted)
         lone = _cells_of(
             database, "SELECT grid_row, grid_col FROM pairs WHERE s1_broken IS NOT NULL"
         )
@@ -193,8 +196,8 @@ def _refuse_odd_names(database: "duckdb.DuckDBPyConnection", archive: Archive) -
 
 def _choose(
     database: "duckdb.DuckDBPyConnection", rules: PairRules, cells: Cells | None
-) -> tuple[pa.Table, dict[str, int]]:
-    """Fill the tables ``s2_best`` and ``pairs``; give the pairs, and the cells a rule removed."""
+) -> tuple[Cells, pa.Table, dict[str, int]]:
+    """Fill ``s2_best`` and ``pairs``; give cells, their pairs, and how many a rule removed."""
     wanted = ""
     if cells is not None:
         database.register("wanted", pa.table({"grid_row": cells.row, "grid_col": cells.col}))
@@ -209,10 +212,10 @@ def _choose(
         database.execute(query.format(broken=broken, wanted=wanted))
         by_number = dict(database.execute(outcome).fetchall())
         removed |= {name: by_number.get(n, 0) for n, name in enumerate(conditions)}
-    return _table_of(database), removed
+    return *_table_of(database), removed
 
 
-def _table_of(database: "duckdb.DuckDBPyConnection") -> pa.Table:
+def _table_of(database: "duckdb.DuckDBPyConnection") -> tuple[Cells, pa.Table]:
     query = """SELECT * EXCLUDE s1_broken FROM pairs WHERE s1_broken IS NULL
         ORDER BY grid_row, grid_col"""
     table = database.sql(query).to_arrow_table()
@@ -222,7 +225,7 @@ def _table_of(database: "duckdb.DuckDBPyConnection") -> pa.Table:
     for name in ("s2_timestamp", "s1_timestamp"):
         utc = pc.assume_timezone(table[name].cast(pa.timestamp("us")), "UTC")
         table = table.set_column(table.column_names.index(name), name, utc)
-    return table
+    return cells, table
 
 
 def _cells_of(database: "duckdb.DuckDBPyConnection", query: str) -> Cells:

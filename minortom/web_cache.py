@@ -6,16 +6,18 @@ import tempfile
 from pathlib import Path
 
 from minortom.outputs import whole_file, write_json
+from minortom.progress import OnProgress, ignore_progress
 from minortom.remote import answer, cache_folder, fetch_into, open_session, shown
 
 
-def cached_copy(url: str) -> Path:
+def cached_copy(url: str, *, on_progress: OnProgress = ignore_progress) -> Path:
     """Have a file in the cache, as it is now at its server.
 
     The file that is returned never changes: what is new at the server gets another path.
 
     Args:
         url: Where it is, ``http://`` or ``https://``; what its query says is not kept.
+        on_progress: Called with (bytes had, bytes in all) while it is fetched.
 
     Raises:
         RemoteError: If the server cannot be asked, even if there is a copy: it may be old.
@@ -35,7 +37,7 @@ def cached_copy(url: str) -> Path:
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             new = Path(scratch) / name
             with whole_file(new) as temporary, temporary.open("wb") as file:
-                etag = fetch_into(session, url, file).get("ETag")
+                etag = fetch_into(session, url, file, on_progress=on_progress).get("ETag")
             with new.open("rb") as file:
                 version = hashlib.file_digest(file, "sha256").hexdigest()[:16]
             copy = folder / version / name

@@ -133,5 +133,6 @@ def annotate(
             Sources(cells=cells or [], s2=s2, s1=s1), maps, out, options=options,
             engine=EngineOptions(engine=engine, scheduler=scheduler, workers=workers),
             overwrite=overwrite, on_progress=advance,
+            on_fetch=lambda done, total: advance(done, total, "bytes fetched"),
         )  # fmt: skip
     emit(summary, as_json=as_json)
