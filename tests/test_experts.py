@@ -224,6 +224,15 @@ def test_rows_of_shares_add_up_to_100(page):
         assert sum(shares) == pytest.approx(100, abs=0.2)
 
 
+def test_the_shares_shown_are_those_measured(page, trained, data):
+    usage = measure_usage(trained, data, np.arange(len(data)), workers=1)
+    table = page.split("shared.0, by sensor</summary>")[1].split("</table>")[0]
+    rows = [re.findall(r">([\d.]+)</td>", row) for row in table.split("<tbody>")[1].split("<tr>")]
+    found = [[float(share) for share in row[1:]] for row in rows if row]
+    wanted = 100 * usage.share_KLE.mean(0)[[1, 3]]  # the shared layer of s2, of s1
+    np.testing.assert_allclose(found, wanted, atol=0.051)
+
+
 def test_the_page_is_up_to_date_until_options_change(page, folder, tmp_path):
     again = tmp_path / "page.html"
     again.write_text(page, encoding="utf-8")
@@ -247,11 +256,14 @@ def test_names_are_text_whatever_is_in_them(folder, tmp_path):
         place = metadata.schema.get_field_index(name)
         values = pa.array(["<script>alert(1)</script>"] * 6, metadata.schema.field(name).type)
         metadata = metadata.set_column(place, metadata.schema.field(name), values)
-    write_shards(tmp_path / "shards", tensors=tensors, metadata=metadata, provenance=PROVENANCE)
+    made_by = replace(PROVENANCE, licences=("</script><script>alert(2)",))
+    write_shards(tmp_path / "shards", tensors=tensors, metadata=metadata, provenance=made_by)
 
     inspect_experts(folder / "model", tmp_path / "shards", tmp_path / "p.html")
 
     page = (tmp_path / "p.html").read_text(encoding="utf-8")
+    (record,) = re.findall(r'<script type="application/json" id="provenance">(.*?)</script>', page)
+    assert "</script><script>alert(2)" in json.loads(record)["licences"]
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page
 
