@@ -69,7 +69,7 @@ def upload_folder(
     repository: str,
     *,
     private: bool | None = None,
-    message: str,
+    commit_message: str,
     revision: str | None = None,
     token: str | None = None,
 ) -> str:
@@ -79,7 +79,7 @@ def upload_folder(
         folder: With the files.
         repository: As `user/name`.
         private: Whether a new repository is private; the owner's usual when None.
-        message: Of the commit.
+        commit_message: Of the commit.
         revision: Branch to commit to; the main one when None.
         token: That may write; that of `hf auth login` when None.
 
@@ -97,7 +97,7 @@ def upload_folder(
     with _told_in_one_line(repository, revision):
         hub.create_repo(repository, private=private, exist_ok=True)
         done = hub.upload_folder(
-            repo_id=repository, folder_path=folder, commit_message=message, revision=revision
+            repo_id=repository, folder_path=folder, commit_message=commit_message, revision=revision
         )
     return str(done.commit_url)
 
@@ -140,7 +140,9 @@ def _told_in_one_line(repository: str, revision: str | None) -> Iterator[None]:
         advice = (
             "`hf auth login` with a token that may" if status in (401, 403) else "try again later"
         )
-        raise InputError(f"the hub refused {repository} ({found}); {advice}") from None
+        raise InputError(
+            f"the request to the hub about {repository} failed ({found}); {advice}"
+        ) from None
 
 
 def _local_folder(checkpoint: Path) -> Path:

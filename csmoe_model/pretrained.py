@@ -220,7 +220,7 @@ class Pretrained(nn.Module):
         repository: str,
         *,
         private: bool | None = None,
-        message: str = "Upload model",
+        commit_message: str = "Upload model",
         revision: str | None = None,
         token: str | None = None,
     ) -> str:
@@ -229,7 +229,7 @@ class Pretrained(nn.Module):
         Args:
             repository: As `user/name`; made where there is none.
             private: Whether a new repository is private; the owner's usual when None.
-            message: Of the commit.
+            commit_message: Of the commit.
             revision: Branch to commit to; the main one when None.
             token: That may write; that of `hf auth login` when None.
 
@@ -242,7 +242,7 @@ class Pretrained(nn.Module):
         with tempfile.TemporaryDirectory(prefix="csmoe-") as temporary:
             self._write(Path(temporary), repository)
             return upload_folder(
-                Path(temporary), repository, private=private, message=message,
+                Path(temporary), repository, private=private, commit_message=commit_message,
                 revision=revision, token=token,
             )  # fmt: skip
 

@@ -170,6 +170,16 @@ def test_damaged_weights_from_the_hub_are_refused(published):
     refused(lambda: CSMoE.from_pretrained("someone/tiny"), "does not hold the weights")
 
 
+def test_a_connection_that_is_cut_again_and_again_is_one_line(published, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    published.fail(f"/someone/tiny/resolve/{COMMIT}/model.safetensors", cut_after=1000)
+
+    refused(
+        lambda: CSMoE.from_pretrained("someone/tiny"),
+        r"about someone/tiny failed \(RemoteProtocolError\); try again later",
+    )
+
+
 @pytest.mark.parametrize("name", ["tiny", "a/b/c", "some one/tiny", "datasets/x/y"])
 def test_a_name_that_is_no_repository_is_refused_before_the_network(hub, folder, name):
     refused(lambda: CSMoE.from_pretrained(folder).push_to_hub(name), "wanted user/name")
@@ -189,7 +199,7 @@ def test_a_token_that_may_not_write_is_one_line(hub, folder):
 
     refused(
         lambda: CSMoE.from_pretrained(folder).push_to_hub("someone/tiny", token="hf_secretsecret"),
-        r"the hub refused someone/tiny \(HTTP 403\); `hf auth login`",
+        r"the hub about someone/tiny failed \(HTTP 403\); `hf auth login`",
     )
 
 
