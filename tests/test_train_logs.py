@@ -180,6 +180,7 @@ def test_a_refusal_of_weights_and_biases_is_one_line(shards, tmp_path, monkeypat
         run(shards, tmp_path / "run", tracking=Tracking(wandb_project="trees"))
 
 
+@pytest.mark.soak
 def test_weights_and_biases_itself_takes_a_run_without_network(shards, tmp_path, monkeypatch):
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
