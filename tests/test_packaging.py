@@ -80,6 +80,7 @@ def test_the_wheel_installs_three_packages_and_nothing_called_cli(tmp_path):
     assert tops == {"minortom", "csmoe_model", "minortom_cli", f"minortom-{__version__}.dist-info"}
     assert "minortom/data_manifests/koppen-geiger-2023.yaml" in names
     assert "minortom/templates/report.html.j2" in names
+    assert "csmoe_model/templates/experts.html.j2" in names
 
 
 def test_every_dependency_states_its_reason():
