@@ -3,6 +3,7 @@
 Files come through `huggingface_hub`, with its users' token, cache and `HF_*` variables.
 """
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ def find_checkpoint(
 
     Args:
         checkpoint: A run's folder, the `model` folder inside, or a repository, `user/name`.
-            What exists here is taken for a folder.
+            What exists here, or lies in a folder that does, is taken for a folder.
         revision: Branch, tag or commit of the repository.
         token: For a private repository; that of `hf auth login` when None.
         cache_dir: Where fetched files are kept; that of `huggingface_hub` when None.
@@ -45,7 +46,9 @@ def find_checkpoint(
         InputError: If there is no checkpoint, or the hub does not give it.
     """
     path = Path(checkpoint)
-    if path.exists() or isinstance(checkpoint, Path) or not _REPOSITORY.fullmatch(checkpoint):
+    # `runs/frist` where there are runs is a mistake in typing: the network cannot mend it.
+    here = path.exists() or path.parent.is_dir()
+    if here or isinstance(checkpoint, Path) or not _REPOSITORY.fullmatch(checkpoint):
         return _local_folder(path)
     from huggingface_hub import hf_hub_download
 
@@ -109,6 +112,9 @@ def _told_in_one_line(repository: str, revision: str | None) -> Iterator[None]:
 
     # httpx's or httpx2's, whichever the hub's library stands on.
     of_network = getattr(errors, "HTTPError", OSError)
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # of each of its attempts it would tell
     try:
         yield
     except errors.GatedRepoError:
@@ -143,6 +149,8 @@ def _told_in_one_line(repository: str, revision: str | None) -> Iterator[None]:
         raise InputError(
             f"the request to the hub about {repository} failed ({found}); {advice}"
         ) from None
+    finally:
+        logger.setLevel(level)
 
 
 def _local_folder(checkpoint: Path) -> Path:

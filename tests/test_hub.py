@@ -127,6 +127,24 @@ def test_a_repository_that_is_not_there_may_be_a_folder_mistyped():
     )
 
 
+def test_a_run_mistyped_among_others_is_not_asked_of_the_hub(hub, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "first").mkdir(parents=True)
+
+    refused(lambda: CSMoE.from_pretrained("runs/frist"), "runs/frist does not exist; wanted a run")
+    assert hub.requests == []
+
+
+def test_a_hub_that_does_not_answer_is_one_line_and_nothing_else(hub, monkeypatch, capfd):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+
+    refused(lambda: CSMoE.from_pretrained("someone/tiny"), "does not answer; check the network")
+
+    assert hub.requests == []
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_revision_that_is_not_there_is_named(published):
     path = "/someone/tiny/resolve/v2/config.json"
     published.fail(path, status=404, headers={"X-Error-Code": "RevisionNotFound"})
