@@ -63,6 +63,8 @@ class Region:
         import shapely
 
         frame = _read(path)
+        if not hasattr(frame, "geometry"):  # a table, which GDAL reads as well
+            raise InputError(f"{path} holds no geometry; {_WANTED}")
         shapes = frame.geometry.values
         shapes = shapes[~(shapes.is_empty | shapes.isna())]
         if not len(shapes):
@@ -173,7 +175,7 @@ def _read(path: Path) -> GeoDataFrame:
             )
         return geopandas.read_file(path, columns=[])
     except (RuntimeError, ValueError, OSError, pa.ArrowException) as error:
-        found = " ".join(str(error).split())[:200]
+        found = str(error).partition("; It might help")[0].strip().partition("\n")[0]
         raise InputError(f"cannot read the region {path} ({found}); {_WANTED}") from None
 
 

@@ -174,6 +174,18 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
         assert "\n" not in str(caught.value)
 
 
+def test_the_geometry_may_have_another_name(tmp_path):
+    frame = geopandas.GeoDataFrame(geometry=[box(0, 0, 1, 1)], crs=4326).rename_geometry("geom")
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert Region.read(tmp_path / "a.parquet").area.area == pytest.approx(1)
+
+
+def test_a_table_without_geometry_is_an_error(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="a.csv holds no geometry"):
+        Region.read(tmp_path / "a.csv")
+
+
 def test_a_shapefile_without_a_system_is_an_error(tmp_path):
     geopandas.GeoSeries([box(0, 0, 1, 1)], crs=4326).to_file(tmp_path / "a.shp")
     (tmp_path / "a.prj").unlink()
