@@ -76,8 +76,8 @@ def drawn(found, other, path):
     default = CouplingOptions()
     for ax, measure, label in zip(
         figure.subplots(1, 2), ("cover_km", "within_km"),
-        ("cover, km: from a tile to a chosen one of its stratum (less is better)",
-         "within, km: between two tiles of a stratum (more is better)"), strict=True,
+        ("cover, km: from a tile to a chosen one\nof its stratum (less is better)",
+         "within, km: between two tiles\nof a stratum (more is better)"), strict=True,
     ):  # fmt: skip
         place = SHOWN.index(measure)
         for density in DENSITIES:
@@ -85,8 +85,9 @@ def drawn(found, other, path):
             ax.plot(*zip(*[(x, y) for x, y, _ in line], strict=True), "o-", ms=4,
                     color=COLOURS[density], label=f"--density {density:g}")  # fmt: skip
             for x, y, spread in line:
-                ax.annotate(f"{spread:g}", (x, y), textcoords="offset points", xytext=(4, -10),
-                            fontsize=7, color=COLOURS[density])  # fmt: skip
+                ax.annotate(f"{spread:g}", (x, y), textcoords="offset points",
+                            xytext=(3, -10) if density else (3, 5), fontsize=7,
+                            color=COLOURS[density])  # fmt: skip
             for x, y, spread in line:
                 if (spread, density) == (default.spread, default.density):
                     ax.plot(x, y, "*", ms=15, color=COLOURS[density], mec="white",
