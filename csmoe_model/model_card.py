@@ -16,8 +16,8 @@ _CARD = """\
 
 # CSMoE, `{recipe}`
 
-{what} of a masked autoencoder for pairs of Sentinel-2 (L2A) and Sentinel-1 (RTC) images whose
-layers hold a soft mixture of experts. Made by minortom {version}.
+{what} of a masked autoencoder for pairs of Sentinel-2 (L2A) and
+Sentinel-1 (RTC) images whose layers hold a soft mixture of experts. Made by minortom {version}.
 
 | | |
 |---|---|
