@@ -6,15 +6,16 @@ from typing import Annotated, Literal
 import typer
 
 from minortom.bbox import BBox
-from minortom.errors import InputError
-from minortom_cli.console import Engine, Json, Overwrite, Scheduler, Workers, emit, progress
-
-
-def _bbox(text: str) -> BBox:
-    try:
-        return BBox.parse(text)
-    except InputError as error:
-        raise typer.BadParameter(str(error)) from None
+from minortom_cli.console import (
+    Engine,
+    Json,
+    Overwrite,
+    Scheduler,
+    Workers,
+    emit,
+    parse_bbox,
+    progress,
+)
 
 
 def _of_maps(text: str, *names: str, metavar: str | None = None) -> typer.models.OptionInfo:
@@ -66,7 +67,7 @@ def annotate(
     bbox: Annotated[
         BBox | None,
         typer.Option(
-            parser=_bbox,
+            parser=parse_bbox,
             metavar="W,S,E,N",
             help="Keep cells whose centre lies in this box, degrees; W > E: across the "
             "antimeridian.",
