@@ -3,16 +3,19 @@
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
+VENV_EO ?= .venv-eo
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+INSTALLED_EO := $(VENV_EO)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help install quickstart test soak lint bench clean
+.PHONY: help install quickstart test test-eo soak lint bench clean
 
 help:
 	@echo "make install     .venv with the package, its extras and what developers need"
 	@echo "make quickstart  the whole chain, small: maps to embeddings, under 4 minutes"
 	@echo "make test        the quick suite    make soak   what takes longer"
+	@echo "make test-eo     the tests beside TerraTorch, in an environment of their own (.venv-eo)"
 	@echo "make lint        ruff, mypy, import-linter"
 	@echo "make bench       measure; results in benchmarks/"
 
@@ -37,6 +40,17 @@ test: $(INSTALLED)
 soak: $(INSTALLED)
 	@echo "running what takes longer"; $(BIN)/python -m pytest -m soak
 
+test-eo: $(INSTALLED_EO)
+	@echo "running the tests beside TerraTorch"; $(VENV_EO)/bin/python -m pytest tests_eo
+
+$(INSTALLED_EO): pyproject.toml constraints-eo.txt
+	@echo "making $(VENV_EO) and installing minortom beside TerraTorch (some 6 GB)"
+	@$(PYTHON) -m venv $(VENV_EO)
+	@$(VENV_EO)/bin/python -m pip install --quiet $(TORCH)
+	@$(VENV_EO)/bin/python -m pip install --quiet --constraint constraints-eo.txt --editable '.[train,terratorch]' pytest
+	@$(VENV_EO)/bin/python -m pip check
+	@touch $@
+
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -47,4 +61,4 @@ bench: $(INSTALLED)
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) quickstart build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV_EO) quickstart build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
