@@ -44,7 +44,7 @@ test-eo: $(INSTALLED_EO)
 	@echo "running the tests beside TerraTorch"; $(VENV_EO)/bin/python -m pytest tests_eo
 
 $(INSTALLED_EO): pyproject.toml constraints-eo.txt
-	@echo "making $(VENV_EO) and installing minortom beside TerraTorch (some 6 GB)"
+	@echo "making $(VENV_EO) and installing minortom beside TerraTorch (some 2.7 GB)"
 	@$(PYTHON) -m venv $(VENV_EO)
 	@$(VENV_EO)/bin/python -m pip install --quiet $(TORCH)
 	@$(VENV_EO)/bin/python -m pip install --quiet --constraint constraints-eo.txt --editable '.[train,terratorch]' pytest
