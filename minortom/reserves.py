@@ -53,9 +53,8 @@ def ranked_reserves(
         is_chosen = np.isin(rows, chosen, assume_unique=True)
         free = rows[~is_chosen]
         if min_chord2 > 0 and len(free):
-            free = free[
-                cKDTree(tiles.points[taken]).query(tiles.points[free])[0] ** 2 >= min_chord2
-            ]
+            chords, _ = cKDTree(tiles.points[taken]).query(tiles.points[free])
+            free = free[chords**2 >= min_chord2]
         if not is_chosen.any() or not len(free):
             continue
         references, candidates = _some(rows, _REFERENCES), _some(free, max(_CANDIDATES, count))

@@ -96,18 +96,24 @@ def test_tiles_in_one_place_have_reserves_too():
     assert (reserves.tolist(), ranks.tolist()) == ([4, 5, 6], [1, 2, 3])
 
 
-def test_a_large_stratum_is_stood_for_by_some_of_its_tiles():
-    tiles, distance = planet({"A/x": 5000}, seed=1)
+def test_a_large_stratum_is_stood_for_by_tiles_from_all_of_it():
+    lon, lat = random_lonlat(5000, 1)
+    northwards = np.argsort(lat)  # as in an annotated file: the first thousand lie in the south
+    lon, lat = lon[northwards], lat[northwards]
+    tiles = Tiles.of_table(annotated_table(lon, lat, ["A/x"] * 5000))
     chosen = np.arange(0, 5000, 100)
-    reserves, _ = ranked_reserves(tiles, chosen, 5)
-    whole = distance[:, chosen].min(axis=1).mean()
-    random = np.random.default_rng(0).choice(np.setdiff1d(np.arange(5000), chosen), 5)
+    reserves, _ = ranked_reserves(tiles, chosen, 6)
+    free = np.setdiff1d(np.arange(5000), chosen)
+    random = np.random.default_rng(0).choice(free, 6)
 
+    ways = distances_km(lon, lat)
+    whole = ways[:, chosen].min(axis=1).mean()
     gain, gain_of_random = (
-        whole - distance[:, np.concatenate([chosen, more])].min(axis=1).mean()
+        whole - ways[:, np.concatenate([chosen, more])].min(axis=1).mean()
         for more in (reserves, random)
     )
-    assert gain > 1.3 * gain_of_random
+    assert gain > 1.5 * gain_of_random
+    assert lat[reserves].max() > 0
 
 
 @pytest.mark.parametrize("wrong", [-1, 10**6])

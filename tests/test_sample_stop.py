@@ -8,13 +8,14 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from points import annotated_table, random_lonlat
 
 from minortom import coupling
 from minortom.coupling import CouplingOptions
-from minortom.engine import EngineOptions
+from minortom.engine import EngineOptions, local_executor
 from minortom.errors import OutputExistsError
 from minortom.genetic import evolve
 from minortom.geoparquet import write_points
@@ -23,6 +24,8 @@ from minortom.provenance import Provenance
 from minortom.sample import sample_file
 from minortom.sample_options import SampleOptions
 from minortom.search import GeneticOptions
+from minortom.search_log import SearchLog
+from minortom.strata import Tiles
 
 STRATA = {"Af/x": 90, "BWh/x": 80, "Cfa/x": 70, "Dfb/x": 60, "ET/x": 50}
 ALONE = CouplingOptions(spread=0, density=0, passes=1)
@@ -242,6 +245,20 @@ def test_a_search_is_cut_within_a_stratum_and_is_better_than_chance(annotated):
     assert search["generations"] > 10
     convergence = json.loads(out.with_name("out.parquet.run.json").read_text())["convergence"]
     assert convergence["Af/x"][-1] > convergence["Af/x"][0]
+    assert set(convergence) == {"Af/x"}  # there was no time to begin with another stratum
+
+
+def test_a_search_that_was_cut_short_is_not_kept_as_finished(annotated, tmp_path):
+    tiles = Tiles.of_table(pq.read_table(annotated))
+    endless = GeneticOptions(generations=10**6, population=10, tries=0)
+    with local_executor(1) as executor:
+        spread = coupling.spread_selection(
+            tiles, np.minimum(tiles.strata.sizes, 20), genetic=endless, coupling=ALONE, seed=0,
+            executor=executor, log=SearchLog(tmp_path), deadline_s=time.time() + 0.5,
+        )  # fmt: skip
+
+    assert spread.generations > 0
+    assert not (tmp_path / "searches.jsonl").exists()
 
 
 def test_a_budget_that_is_not_used_up_changes_no_tile(annotated):
