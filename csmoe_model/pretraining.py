@@ -62,15 +62,20 @@ def pretrain_batch(
         return (forward or cast(Forward, model))(images["s2"], images["s1"], masks.to(device))
 
 
-def numbers_of(output: PretrainOutput) -> dict[str, Tensor]:
-    """Give all that is logged of a batch by name: the terms, and `LAYER/…` of the routing."""
-    numbers = output.terms()
+def numbers_of(output: PretrainOutput) -> tuple[list[str], Tensor]:
+    """Give all that is logged of a batch: the terms, and `LAYER/…` of the routing.
+
+    Returns:
+        Their names, and the numbers as one vector on the device.
+    """
+    terms = output.terms()
+    names, parts = list(terms), [torch.stack(list(terms.values()))]
     for layer in output.layers:
-        numbers[f"{layer.name}/dispatch_entropy"] = layer.dispatch_entropy
-        numbers[f"{layer.name}/combine_entropy"] = layer.combine_entropy
-        for expert, usage in enumerate(layer.usage_E.detach()):
-            numbers[f"{layer.name}/usage_{expert}"] = usage
-    return numbers
+        experts = len(layer.usage_E)
+        names += [f"{layer.name}/dispatch_entropy", f"{layer.name}/combine_entropy"]
+        names += [f"{layer.name}/usage_{expert}" for expert in range(experts)]
+        parts += [torch.stack([layer.dispatch_entropy, layer.combine_entropy]), layer.usage_E]
+    return names, torch.cat([part.detach().to(parts[0].dtype) for part in parts])
 
 
 class Pretraining(lightning.LightningModule):
@@ -125,9 +130,8 @@ class Pretraining(lightning.LightningModule):
             self.model, self.normalise, batch,
             seed=self.config.seed, flip=self.config.flips, forward=self.forward_pass,
         )  # fmt: skip
-        numbers = numbers_of(output)
-        self._names, stacked = list(numbers), torch.stack(list(numbers.values()))
-        self._sum = stacked if self._sum is None else self._sum + stacked
+        self._names, numbers = numbers_of(output)
+        self._sum = numbers if self._sum is None else self._sum + numbers
         self._samples.append(batch.samples)
         return output.loss
 

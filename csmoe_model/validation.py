@@ -42,14 +42,13 @@ def validation_numbers(
                     run.model, run.normalise, batch, seed=run.config.seed, flip=False,
                     forward=run.forward_pass,
                 )  # fmt: skip
-            numbers = numbers_of(output)
-            values = torch.stack(list(numbers.values())).tolist()
-            for name, value in zip(numbers, values, strict=True):
+            names, numbers = numbers_of(output)
+            for name, value in zip(names, numbers.tolist(), strict=True):
                 sums[name] = sums.get(name, 0.0) + value * len(batch.samples)
             count += len(batch.samples)
     finally:
         run.model.train()
     parts = gather_objects((sums, count))
     pairs = sum(count for _, count in parts)
-    names = next(sums for sums, _ in parts if sums)
-    return {name: sum(sums.get(name, 0.0) for sums, _ in parts) / pairs for name in names}
+    everywhere = next(sums for sums, _ in parts if sums)
+    return {name: sum(sums.get(name, 0.0) for sums, _ in parts) / pairs for name in everywhere}

@@ -39,8 +39,9 @@ def start(words, *, world_size=2, launcher=torchrun):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
     shared = {
-        **os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1",
+        **os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1",
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo",
     }  # fmt: skip
     return [

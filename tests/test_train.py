@@ -1,6 +1,7 @@
 """Runs: what is logged is what happened, and they learn."""
 
 import math
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -209,7 +210,7 @@ def test_no_step_writes_to_stdout_or_stderr(shards, tmp_path):
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(Path(__file__).parent), shards, tmp_path / "run"],
-        capture_output=True, text=True, check=True,
+        capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.stdout == ""
     assert done.stderr == ""
