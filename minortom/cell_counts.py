@@ -1,5 +1,6 @@
 """Count the classes of a map in cells: one pass over the pixels, labelled by the grid."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from rasterio.windows import Window
 from minortom.class_table import ClassTable
 from minortom.compiled import compiled
 from minortom.grid import N_ROWS, Cells, cells_at, columns_of_rows
-from minortom.map_levels import Level, opened_level
+from minortom.map_levels import CELL_DEG, Level, opened_level
 from minortom.remote_maps import patiently, title_of
 from minortom.tile_maps import Tile
 
@@ -84,9 +85,36 @@ def _count(job: CountJob) -> JobCounts:
             job.tile.check(level.source)
         windows = level.windows() if job.window is None else [Window(*job.window)]
         for window in windows:
-            if len(slots_in(job.keys, *level.box_deg(window))):
-                _count_window(level, window, job, counts)
+            for part in windows_with_cells(level, window, job.keys):
+                _count_window(level, part, job, counts)
         return JobCounts(counts=counts[:, :-1], level=LevelRead(level.factor, level.pixel_deg))
+
+
+def windows_with_cells(level: Level, window: Window, keys: NDArray[np.int64]) -> Iterator[Window]:
+    """Cut a window down to what holds wanted cells, where these are few.
+
+    Yields:
+        Windows of whole blocks that do not overlap; together they hold all pixels of the cells
+        that lie in ``window``.
+    """
+    here = slots_in(keys, *level.box_deg(window))
+    if not len(here):
+        return
+    width_deg, height_deg = level.pixel_deg
+    wanted_px = len(here) * CELL_DEG**2 / (width_deg * height_deg)
+    down = window.height / level.block[0] >= window.width / level.block[1]
+    side, block = (window.height, level.block[0]) if down else (window.width, level.block[1])
+    if side <= block or 2 * wanted_px > window.width * window.height:
+        yield window
+        return
+    first = block * -(-side // (2 * block))
+    col, row, width, height = (int(v) for v in window.flatten())
+    if down:
+        halves = (col, row, width, first), (col, row + first, width, height - first)
+    else:
+        halves = (col, row, first, height), (col + first, row, width - first, height)
+    for half in halves:
+        yield from windows_with_cells(level, Window(*half), keys[here])
 
 
 def slots_in(

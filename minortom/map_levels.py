@@ -17,12 +17,13 @@ from minortom.grid import N_ROWS
 from minortom.rasters import Raster, opened_map
 from minortom.remote_maps import title_of
 
+CELL_DEG = 180 / N_ROWS
+"""Height of a cell; its area is that of a square of this side at the equator, or a little less."""
 METRES_PER_DEGREE = np.pi * 6378137 / 180
 """Of a meridian, on the sphere of the grid."""
 MIN_PIXELS_PER_CELL = 16
 """With fewer pixels in a cell, shares of classes mean little."""
 
-_CELL_DEG = 180 / N_ROWS
 _WINDOW_BYTES = 48 * 1024 * 1024  # a row of blocks of a WorldCover tile, and some
 _WITHIN_PX = 1e-6
 
@@ -140,7 +141,7 @@ def _fits(source: Raster, factor: int, resolution_m: float) -> bool:
         return True
     width_deg, height_deg = abs(source.transform.a) * factor, abs(source.transform.e) * factor
     pixel_m = max(width_deg, height_deg) * METRES_PER_DEGREE
-    enough = MIN_PIXELS_PER_CELL * width_deg * height_deg <= _CELL_DEG**2
+    enough = MIN_PIXELS_PER_CELL * width_deg * height_deg <= CELL_DEG**2
     return bool(enough and pixel_m <= resolution_m * (1 + 1e-9))
 
 
@@ -154,8 +155,8 @@ def _require_degrees(source: Raster, title: str) -> None:
             "near`, or give --landcover-mode center"
         )
     width_deg, height_deg = abs(source.transform.a), abs(source.transform.e)
-    if MIN_PIXELS_PER_CELL * width_deg * height_deg > _CELL_DEG**2:
-        pixels = _CELL_DEG**2 / (width_deg * height_deg)
+    if MIN_PIXELS_PER_CELL * width_deg * height_deg > CELL_DEG**2:
+        pixels = CELL_DEG**2 / (width_deg * height_deg)
         raise InputError(
             f"the map {title} has {pixels:.2g} pixels in a cell of 10 km; wanted at least "
             f"{MIN_PIXELS_PER_CELL} to count classes: give a finer map or --landcover-mode center"

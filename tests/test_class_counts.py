@@ -19,6 +19,7 @@ from minortom.class_table import NO_CLASS, OUTSIDE
 from minortom.engine import local_executor
 from minortom.errors import InputError
 from minortom.grid import Cells, cells_at, cells_from_names, columns_of_rows, merged
+from minortom.map_levels import Level
 from minortom.tile_maps import TileMap
 
 FULL_M = 1.0  # finer than any map here: full resolution
@@ -180,6 +181,24 @@ def test_cells_come_in_the_order_given_also_twice(tmp_path):
     mixed = np.array([7, 3, 7, 0, 400])
     found = counts_of(path, cells.take(mixed))
     np.testing.assert_array_equal(found.counts, usual.counts[mixed])
+
+
+def test_only_the_blocks_that_hold_wanted_cells_are_read(tmp_path, monkeypatch):
+    path = write_tile(tmp_path, "N00E000")  # 1,200 pixels aside, in blocks of 256
+    cells = cells_within(0, 0, 3, 3)
+    few = cells.take(np.array([0, 1, 600]))
+    read, whole = [], counts_of(path, cells)
+    once = Level.read
+    monkeypatch.setattr(Level, "read", lambda self, w: read.append(w) or once(self, w))
+
+    found = counts_of(path, few)
+
+    np.testing.assert_array_equal(found.counts, whole.counts[[0, 1, 600]])
+    assert sum(window.width * window.height for window in read) <= 4 * 256**2
+    assert all(window.col_off % 256 == window.row_off % 256 == 0 for window in read)
+    read.clear()
+    counts_of(path, cells)
+    assert len(read) == 1
 
 
 def test_the_crosswalk_of_the_legend_applies_to_counts(tmp_path):
