@@ -6,6 +6,7 @@ import rasterio
 from map_maker import cells_within, described, made_classes, write_map, write_tile
 from rasterio.transform import Affine
 
+from minortom.class_table import NO_CLASS
 from minortom.errors import InputError
 from minortom.grid import cells_at
 from minortom.tile_maps import TileMap
@@ -68,3 +69,17 @@ def test_tiles_of_two_resolutions_are_not_added_up(tmp_path):
     write_tile(tmp_path, "N00E003", side_px=600)
     with pytest.raises(InputError, match=r"N00E000.* 0\.0025 degrees .* and .*N00E003.* 0\.005 "):
         counts_of(TileMap.of_folder(tmp_path), cells_within(2.5, 1, 3.5, 2))
+
+
+def test_what_the_file_calls_nodata_is_not_counted_even_where_the_legend_calls_it_a_class(tmp_path):
+    values = np.zeros((100, 100), np.uint8)  # 0 is water to the legend
+    values[:, 50:] = 12
+    path = write_map(tmp_path / "a.tif", values, west=0, north=1, step=0.01, nodata=0)
+    found = described(path, legend="igbp").counts_in(cells_at([0.5], [0.5]), resolution_m=FULL_M)
+    assert found.fractions()[0, found.codes == 40] == 1  # croplands
+
+
+def test_a_cell_of_large_nodata_has_no_class_but_is_on_the_map(tmp_path):
+    values = np.full((100, 100), 32767, np.int16)
+    path = write_map(tmp_path / "a.tif", values, west=0, north=1, step=0.01, nodata=32767)
+    assert counts_of(path, cells_at([0.5], [0.5])).majority().tolist() == [NO_CLASS]

@@ -88,6 +88,12 @@ def test_both_ends_of_the_world_belong_to_its_tiles(tmp_path):
     assert found.tolist() == [10, 20, 10, 20]
 
 
+def test_the_south_pole_belongs_to_its_tile(tmp_path):
+    write_tile(tmp_path, "S90E000", values=np.full((60, 60), 70, np.uint8), factors=())
+    split = described(TileMap.of_folder(tmp_path), legend="worldcover")
+    assert split.codes_at(np.array([1.0]), np.array([-90.0])).tolist() == [70]
+
+
 def test_a_missing_tile_is_no_class_and_is_not_opened(tmp_path):
     write_tile(tmp_path, "N00E000", values=np.full((60, 60), 40, np.uint8), factors=())
     (tmp_path / WORLDCOVER_FILE.replace("{TILE}", "N30E030")).write_text("never opened")

@@ -1,5 +1,6 @@
 """Maps in tiles behind a server: what is asked for, and servers that misbehave."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -137,3 +138,16 @@ def test_trouble_that_lasts_while_reading_is_an_error_that_names_the_url(bucket,
         counts(tiles, bucket.cells)
     assert "N00E009_Map.tif: " in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_signature_in_a_url_is_in_no_message(bucket):
+    path = write_tile(bucket.folder, "N00E003", values=np.full((300, 300), 77, np.uint8))
+    signed = replace(WORLDCOVER, url=f"{bucket.url}/{WORLDCOVER_FILE}?signature=secret")
+    tiles = TileMap.of_manifest(signed, folder=None)
+    with pytest.raises(InputError, match=f"/{path.name} holds values .* 77") as caught:
+        counts(tiles, cells_at([4.0], [1.0]))
+    assert "secret" not in str(caught.value)
+    path.write_text("no map")
+    with pytest.raises(RemoteError, match=f"/{path.name}: ") as caught:
+        counts(TileMap.of_manifest(signed, folder=None), cells_at([4.0], [1.0]))
+    assert "secret" not in str(caught.value)
