@@ -11,7 +11,11 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from torch import distributed
 
-from minortom.errors import InputError
+from minortom.errors import InputError, MinorTomError
+
+
+class LostProcessError(MinorTomError):
+    """A process that the others wait for and that is no more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +50,7 @@ def joined() -> Iterator[Launch]:
 
     Raises:
         InputError: If there are more processes on this machine than GPUs that they see.
+        LostProcessError: If one of the others ends before its time.
     """
     launch = _found()
     if launch.environment is None or distributed.is_initialized():
@@ -66,6 +71,13 @@ def joined() -> Iterator[Launch]:
     distributed.init_process_group(backend, rank=launch.rank, world_size=launch.world_size)
     try:
         yield launch
+    except RuntimeError as error:
+        if isinstance(error, distributed.DistError) or "gloo" in str(error):
+            raise LostProcessError(
+                "another of the processes that train together has ended; see what it says, then "
+                "go on from the last checkpoint with --resume"
+            ) from error
+        raise
     finally:
         distributed.destroy_process_group()
 

@@ -3,7 +3,7 @@
 import pytest
 from processes import slurm, torchrun
 
-from csmoe_model.launch import Launch, joined
+from csmoe_model.launch import Launch, LostProcessError, joined
 
 
 @pytest.fixture
@@ -62,3 +62,11 @@ def test_one_process_of_torchrun_needsgroup_calls(told, group_calls):
     told(torchrun(0, 1))
     assert found() == (0, 1, 0, 1, 1)
     assert group_calls == []
+
+
+def test_a_process_that_is_no_more_is_told_in_one_line_and_a_bug_stays_one(told):
+    told(torchrun(0, 2))
+    with pytest.raises(LostProcessError, match="another of the processes .* --resume"), joined():
+        raise RuntimeError("[/gloo/transport/tcp/pair.cc:537] Connection reset by peer")
+    with pytest.raises(RuntimeError, match="shapes"), joined():
+        raise RuntimeError("shapes do not fit")

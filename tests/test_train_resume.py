@@ -145,6 +145,18 @@ def test_a_second_signal_is_passed_on_at_once():
     assert signal.getsignal(signal.SIGINT) is former
 
 
+def test_the_echo_of_a_signal_is_no_second_one_where_a_launcher_passes_signals_on(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("csmoe_model.stop.num_processes", lambda: 2)
+    monkeypatch.setattr("csmoe_model.stop.time.monotonic", lambda: now[0])
+    with pytest.raises(KeyboardInterrupt), StopRequest() as stop:
+        for now[0] in (100.0, 109.0):
+            signal.raise_signal(signal.SIGINT)
+            assert stop.signal == signal.SIGINT
+        now[0] = 111.0
+        signal.raise_signal(signal.SIGINT)
+
+
 def test_a_stopped_validation_is_made_up_for(shards, finished, tmp_path, monkeypatch):
     # The signal comes while the split is looked at: no row, and none is lost after all.
     real = keeper.validation_numbers
