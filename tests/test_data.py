@@ -7,7 +7,7 @@ from shard_maker import write_made_up_shards
 
 from csmoe_model.data import Loader
 from csmoe_model.images import Normalise, draw_flips, resized
-from csmoe_model.order import OrderedBatches, ShuffledBatches, rank_share
+from csmoe_model.order import EveryNth, MicroBatches, OrderedBatches, ShuffledBatches, rank_share
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS
 from minortom.shards import ShardSet
@@ -123,6 +123,41 @@ def test_ranks_share_the_global_batches_of_one_process(shards, world_size):
 def test_rank_shares_are_contiguous_and_differ_by_at_most_one():
     parts = [rank_share(np.arange(10), rank=rank, world_size=4) for rank in range(4)]
     assert [part.tolist() for part in parts] == [[0, 1], [2, 3, 4], [5, 6], [7, 8, 9]]
+
+
+def test_the_parts_of_a_batch_make_the_batch_in_order():
+    whole = shuffled(range(40), batch_size=8, num_steps=3)
+    parts = MicroBatches(batches=whole, parts=4)
+    assert len(parts) == 12
+    for step in range(3):
+        found = [parts.at(4 * step + part) for part in range(4)]
+        assert [epoch for epoch, _ in found] == [whole.at(step)[0]] * 4
+        assert np.concatenate([samples for _, samples in found]).tolist() == (
+            whole.at(step)[1].tolist()
+        )
+        assert {len(samples) for _, samples in found} == {2}
+
+
+def test_processes_that_take_every_nth_batch_take_each_once():
+    batches = OrderedBatches(samples=np.arange(14), batch_size=2)
+    shares = [EveryNth(batches=batches, first=rank, stride=3) for rank in range(3)]
+    assert [len(share) for share in shares] == [3, 2, 2]
+    taken = [share.at(n)[1].tolist() for share in shares for n in range(len(share))]
+    assert sorted(taken) == [batches.at(n)[1].tolist() for n in range(7)]
+    assert [shares[1].at(n)[1].tolist() for n in range(2)] == [[2, 3], [8, 9]]
+
+
+def test_undoing_the_z_score_gives_the_stored_values_back(shards):
+    normalise = Normalise(shards.statistics, image_size=8)
+    buffers = shards.buffers(1)
+    shards.read_into(3, buffers, 0)
+    images = normalise({column: torch.from_numpy(array) for column, array in buffers.items()})
+    s2 = normalise.stored_values("s2", images["s2"])[0].numpy()
+    np.testing.assert_allclose(s2[0], buffers["s2_10m"][0, 0], rtol=1e-3)  # B02
+    twenty = buffers["s2_20m"][0, 3].astype(float)  # B8A
+    np.testing.assert_allclose(s2[7], np.kron(twenty, np.ones((2, 2))), rtol=1e-3)
+    s1 = normalise.stored_values("s1", images["s1"])[0].numpy()
+    np.testing.assert_allclose(s1, buffers["s1"][0], rtol=1e-3, atol=0.01)
 
 
 def test_a_read_error_in_a_thread_reaches_the_caller(shards, monkeypatch):
