@@ -1,6 +1,6 @@
 """Make minortom/coast_lines.json: Natural Earth's 1:110 m land (public domain), to 0.1°.
 
-python benchmarks/make_coast_lines.py ne_110m_land.geojson
+python benchmarks/_make_coast_lines.py ne_110m_land.geojson
 """
 
 import json
