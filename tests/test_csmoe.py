@@ -139,7 +139,11 @@ def test_each_layers_usage_is_the_combine_weight_of_its_experts(model, output):
         patches = patchify(image, TINY.patch_size)
         visible = masks.of(sensor).visible_BU
         encoder = model.backbone.sensors[sensor]
-        tokens.append(encoder(patches, visible_BU=visible, on_layer=lambda _, routing: routings.append(routing)))
+
+        def on_layer(_, routing, routings=routings):
+            routings.append(routing)
+
+        tokens.append(encoder(patches, visible_BU=visible, on_layer=on_layer))
         for layer, routing in enumerate(routings):
             share = routing.combine_BNES.sum((0, 1, 3)) / (2 * 25)
             torch.testing.assert_close(found[f"{sensor}.{layer}"], share.detach())
