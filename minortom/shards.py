@@ -78,7 +78,7 @@ class ShardSet:
             ShardError: If the folder is missing or empty, ``dataset.json`` is not there or of
                 another version, or a shard is missing, damaged or has other rows than it says.
         """
-        record = _read_record(folder)
+        record = read_record(folder)
         spec = SampleSpec(patch_px=int(record["patch_px"]))
         shards = [
             _open_shard(folder / entry["file"], int(entry["rows"]), spec)
@@ -200,8 +200,12 @@ class ShardSet:
             return self._decoded[number, group]
 
 
-def _read_record(folder: Path) -> dict[str, Any]:
-    """Read and check ``dataset.json``."""
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read and check ``dataset.json``.
+
+    Raises:
+        ShardError: If it is missing, damaged, of another version or of other bands.
+    """
     if not folder.is_dir():
         raise ShardError(f"{folder} is no folder of shards: it does not exist; {_MADE_BY}")
     path = folder / DATASET_FILE

@@ -4,7 +4,18 @@ import sys
 
 import typer
 
-from minortom_cli import annotate, cells, demo, export, fetch, locate, quickstart, report, sample
+from minortom_cli import (
+    annotate,
+    cells,
+    demo,
+    export,
+    fetch,
+    locate,
+    quickstart,
+    report,
+    sample,
+    verify,
+)
 from minortom_cli.console import Version, run
 
 app = typer.Typer(
@@ -25,6 +36,7 @@ app.command(name="annotate")(annotate.annotate)
 app.command(name="sample")(sample.sample)
 app.command(name="report")(report.report)
 app.command(name="export")(export.export)
+app.command(name="verify")(verify.verify)
 app.command(name="fetch")(fetch.fetch)
 app.command(name="cells")(cells.cells)
 app.command(name="locate")(locate.locate)

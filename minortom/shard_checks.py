@@ -1,0 +1,152 @@
+"""Whether one shard is what ``dataset.json`` says: by its size and footer, or by every byte."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from minortom.provenance import KEY, sha256_of
+from minortom.sensors import GROUPS
+from minortom.shard_layout import (
+    DATASET_FILE,
+    PREFIX_BYTES,
+    RECORD_KEY,
+    SampleSpec,
+    shard_schema,
+    value_places,
+)
+from minortom.shard_statistics import BandSums
+
+PLACE_COLUMNS = ("grid_cell", "patch_row", "patch_col", "split")
+_UNREADABLE = (OSError, ValueError, pa.ArrowException)
+
+
+@dataclass(kw_only=True)
+class CheckedShard:
+    """What a shard turned out to be."""
+
+    problems: list[str] = field(default_factory=list)
+    """What is wrong with it, in words; empty where nothing is."""
+    places: pa.Table | None = None
+    """``PLACE_COLUMNS`` of its patches; None where they cannot be read."""
+    sums: BandSums | None = None
+    """What the pixels of its ``train`` patches add up to, where all were read."""
+
+
+def check_shard(
+    folder: Path, entry: Mapping[str, Any], record: Mapping[str, Any], *, deep: bool
+) -> CheckedShard:
+    """Hold a shard against the record.
+
+    Args:
+        folder: Where the shard lies.
+        entry: What the record says of this shard: ``file``, ``rows``, ``bytes``, ``sha256``.
+        record: All of ``dataset.json``.
+        deep: Read every byte: hash, checksums of the pages, values. Otherwise the footer, where
+            the values lie, and the columns that tell whose patches they are.
+    """
+    path, found = folder / entry["file"], CheckedShard()
+    if path.name != entry["file"]:
+        found.problems.append("is no file of this folder")
+        return found
+    if not path.is_file():
+        found.problems.append("is missing")
+        return found
+    try:
+        size = path.stat().st_size
+        if size != entry.get("bytes"):
+            found.problems.append(_differs("bytes", size, entry.get("bytes")))
+        elif deep and sha256_of(path) != entry.get("sha256"):
+            found.problems.append(f"its SHA-256 is not the one in {DATASET_FILE}")
+        with pq.ParquetFile(path, page_checksum_verification=deep) as file:
+            found.problems += _wrong_in_footer(file, entry, record)
+            if file.schema_arrow.equals(shard_schema()):
+                spec = SampleSpec(patch_px=int(record["patch_px"]))
+                found.problems += _wrong_in_layout(path, file.metadata, spec)
+                found.places = file.read(columns=list(PLACE_COLUMNS))
+                if deep:
+                    _read_pixels(file, spec, found)
+    except _UNREADABLE as error:
+        found.problems.append(f"cannot be read ({str(error).splitlines()[0]})")
+    return found
+
+
+def _wrong_in_footer(
+    file: pq.ParquetFile, entry: Mapping[str, Any], record: Mapping[str, Any]
+) -> list[str]:
+    """Compare what the footer tells: rows, columns, provenance and the record of the columns."""
+    problems, footer = [], file.metadata
+    if footer.num_rows != entry["rows"]:
+        problems.append(_differs("rows", footer.num_rows, entry["rows"]))
+    if not file.schema_arrow.equals(shard_schema()):
+        problems.append("its columns are not those of the schema")
+    kept = footer.metadata or {}
+    if _json(kept.get(KEY.encode())) != record[KEY]:
+        problems.append(f"its provenance is not that of {DATASET_FILE}")
+    told = _json(kept.get(RECORD_KEY.encode()))
+    if not isinstance(told, dict) or not told:
+        problems.append("its footer does not tell its columns")
+    else:
+        others = [name for name, value in told.items() if record.get(name) != value]
+        if others:
+            problems.append(f"its footer tells another {', '.join(others)} than {DATASET_FILE}")
+    return problems
+
+
+def _wrong_in_layout(path: Path, footer: pq.FileMetaData, spec: SampleSpec) -> list[str]:
+    """Look whether the first and the last value of each row group lie where arithmetic says."""
+    problems = []
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        for group in GROUPS:
+            num_bytes = spec.num_bytes(group.column)
+            places = value_places(footer, group.column, num_bytes)
+            rows = [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]
+            if places is None or not all(
+                int.from_bytes(os.pread(handle, PREFIX_BYTES, place), "little") == num_bytes
+                for first, count in zip(places, rows, strict=True)
+                for place in (first, first + (count - 1) * (num_bytes + PREFIX_BYTES))
+            ):
+                problems.append(f"values of {group.column} are not at their offsets")
+    finally:
+        os.close(handle)
+    return problems
+
+
+def _read_pixels(file: pq.ParquetFile, spec: SampleSpec, found: CheckedShard) -> None:
+    """Read all row groups, their checksums with them, and add up the ``train`` patches."""
+    sums, whole = BandSums(), True
+    for number in range(file.num_row_groups):
+        try:
+            table = file.read_row_group(number)
+            train = table["split"].to_numpy() == "train"
+            sums.add_patches({g.column: _stacked(table, g.column, spec)[train] for g in GROUPS})
+        except _UNREADABLE as error:
+            found.problems.append(f"row group {number}: {str(error).splitlines()[0]}")
+            whole = False
+    found.sums = sums if whole else None
+
+
+def _stacked(table: pa.Table, column: str, spec: SampleSpec) -> "np.ndarray[Any, Any]":
+    """Give a tensor column as [patch, band, row, column]; ValueError where a length is wrong."""
+    dtype = np.dtype(next(g.dtype for g in GROUPS if g.column == column)).newbyteorder("<")
+    shape = spec.shape(column)
+    values = [np.frombuffer(v.as_buffer(), dtype).reshape(shape) for v in table[column]]
+    return np.stack(values) if values else np.empty((0, *shape), dtype)
+
+
+def _json(text: bytes | None) -> object:
+    try:
+        return json.loads(text or b"null")
+    except ValueError:
+        return None
+
+
+def _differs(what: str, found: object, wanted: object) -> str:
+    return f"{found} {what} where {DATASET_FILE} says {wanted}"
