@@ -119,7 +119,7 @@ def export_selection(
             "s1_metadata": sha256_of(archives[1].metadata_path),
         },
         seed=seed,
-        licences=(f"Major TOM Core: {LICENCE}, {ATTRIBUTION}", *stored_licences(selection)),
+        licences=licences_of(selection),
     )
     inputs = [selection, *(Path(place) for place in (s2, s1) if not is_url(str(place)))]
     there = is_up_to_date(out, provenance, inputs=inputs, overwrite=overwrite, record=DATASET_FILE)
@@ -148,6 +148,11 @@ def export_selection(
     places = {archive.sensor: archive.place for archive in archives}  # without what is secret
     write_run_record(out, started, workers=workers, **places)
     return _summary(out, up_to_date=False)
+
+
+def licences_of(selection: Path) -> tuple[str, ...]:
+    """Give what shards inherit: the archive's licence, and those of the selection's maps."""
+    return (f"Major TOM Core: {LICENCE}, {ATTRIBUTION}", *stored_licences(selection))
 
 
 def _summary(out: Path, *, up_to_date: bool) -> ExportSummary:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from minortom.export_options import DEFAULT_PATCH_PX, Missing
+from minortom.export_options import DEFAULT_PATCH_PX, DEFAULT_RATE_MB_S, Missing
 from minortom_cli.console import Json, Overwrite, Seed, Workers, emit, progress
 
 
@@ -23,6 +23,15 @@ def export(
     patch_size: Annotated[
         int, typer.Option(min=2, help="Side of a patch in 10 m pixels, even.")
     ] = DEFAULT_PATCH_PX,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would read, write and take.")
+    ] = False,
+    rate_mb_s: Annotated[
+        float | None,
+        typer.Option(
+            "--rate-mb-s", help="Speed of reading that --dry-run reckons with; 100 MB/s by default."
+        ),
+    ] = None,
     seed: Seed = 0,
     workers: Workers = None,
     overwrite: Overwrite = False,
@@ -33,6 +42,19 @@ def export(
     Reserves in the selection stand in for tiles that turn out unusable. An export that was
     interrupted goes on where it stopped.
     """
+    if dry_run:
+        from minortom.dry_run import forecast_export
+
+        with progress("parts") as advance:
+            forecast = forecast_export(
+                selection, s2, s1, out, missing=missing, patch_px=patch_size, seed=seed,
+                rate_mb_s=DEFAULT_RATE_MB_S if rate_mb_s is None else rate_mb_s,
+                on_progress=advance,
+            )  # fmt: skip
+        emit(forecast.as_dict(), as_json=as_json)
+        return
+    if rate_mb_s is not None:
+        raise typer.BadParameter("--rate-mb-s goes with --dry-run")
     # Imported here so that `minortom --help` does not load rasterio.
     from minortom.export import export_selection
 
