@@ -1,4 +1,5 @@
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,11 @@ import pytest
 from web_server import WebServer, serving
 
 from minortom import remote
+
+# A shell starts what it runs in the background with Ctrl-C ignored, and that is inherited; the
+# tests of interrupts need it as it is on a terminal.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
