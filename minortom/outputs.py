@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 from minortom.errors import InputError, OutputExistsError
 from minortom.provenance import KEY, Provenance, licences_in, run_record, sha256_of
 
+_IN_PAGE = f'<script type="application/json" id="{KEY}">'
+
 
 def is_up_to_date(
     out: Path,
@@ -122,13 +124,18 @@ def stored_licences(path: Path) -> tuple[str, ...]:
 
 
 def stored_provenance(path: Path) -> dict[str, object] | None:
-    """Read the record inside a Parquet or JSON file; None where there is none."""
+    """Read the record inside a Parquet, JSON or HTML file; None where there is none.
+
+    A page holds it in the script element whose id is ``minortom``.
+    """
     try:
-        if path.suffix == ".json":
+        if path.suffix == ".html":
+            found = json.loads(path.read_text(encoding="utf-8").split(_IN_PAGE)[1].split("<")[0])
+        elif path.suffix == ".json":
             found = json.loads(path.read_text(encoding="utf-8")).get(KEY)
         else:
             found = json.loads((pq.read_schema(path).metadata or {})[KEY.encode()])
-    except (OSError, ValueError, KeyError, AttributeError, pa.ArrowException):
+    except (OSError, ValueError, LookupError, AttributeError, pa.ArrowException):
         return None
     return found if isinstance(found, dict) else None
 

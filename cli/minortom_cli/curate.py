@@ -14,6 +14,7 @@ from minortom_cli import (
     quickstart,
     report,
     sample,
+    show,
     verify,
 )
 from minortom_cli.console import Version, run
@@ -37,6 +38,7 @@ app.command(name="sample")(sample.sample)
 app.command(name="report")(report.report)
 app.command(name="export")(export.export)
 app.command(name="verify")(verify.verify)
+app.command(name="show")(show.show)
 app.command(name="fetch")(fetch.fetch)
 app.command(name="cells")(cells.cells)
 app.command(name="locate")(locate.locate)

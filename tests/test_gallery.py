@@ -1,0 +1,133 @@
+"""The page of `minortom show`: its pictures are the patches', its crosses what was dropped."""
+
+import base64
+import json
+import re
+from io import BytesIO
+
+import numpy as np
+import pytest
+from minortom_cli.console import run
+from minortom_cli.curate import app
+from PIL import Image
+from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors, write_made_up_shards
+
+from minortom.patch_pictures import data_address, false_colour, true_colour
+from minortom.shard_writer import write_shards
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """150 patches; the tile 37U_37R has two of its 2 x 2, all others are full."""
+    write_made_up_shards(tmp_path / "shards")
+    return tmp_path / "shards"
+
+
+def show(folder, out, *options):
+    return run(app, ["show", str(folder), "--out", str(out), *map(str, options)])
+
+
+def pictures(page):
+    found = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    return [np.asarray(Image.open(BytesIO(base64.b64decode(text)))) for text in found]
+
+
+def test_true_colour_is_red_green_blue_and_white_at_three_tenths():
+    s2 = np.zeros((4, 1, 3), np.uint16)
+    s2[2, 0, 0], s2[1, 0, 1], s2[0, 0, 2] = 3000, 3000, 3000  # B04, B03, B02
+    np.testing.assert_array_equal(true_colour(s2)[0], np.eye(3) * 255)
+
+
+def test_false_colour_is_vv_vh_and_their_ratio():
+    s1 = np.array([[[0, -2000]], [[-2700, -500]]], np.int16)  # 0 and -27 dB; -20 and -5 dB
+    np.testing.assert_array_equal(false_colour(s1)[0], [[255, 0, 255], [0, 255, 0]])
+
+
+def test_a_picture_comes_back_from_its_address():
+    picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    text = data_address(picture).removeprefix("data:image/png;base64,")
+    np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(base64.b64decode(text)))), picture)
+
+
+def test_each_card_shows_the_pixels_of_the_patch_that_it_names(tmp_path):
+    tensors = write_made_up_shards(tmp_path / "shards", num_patches=8, num_val=4)
+    assert show(tmp_path / "shards", tmp_path / "page.html", "--patches", 3, "--seed", 5) == 0
+    page = (tmp_path / "page.html").read_text()
+    named = re.findall(r"<b>(\d+)U_\d+R</b> row (\d), column (\d) · (\w+)<br>", page)
+    assert len(named) == 3
+    for number, (cell, row, col, split) in enumerate(named):
+        patch = int(cell) * 4 + int(row) * 2 + int(col)  # as shard_maker numbers them
+        s2, s1 = pictures(page)[2 * number : 2 * number + 2]
+        np.testing.assert_array_equal(s2, true_colour(tensors["s2_10m"][patch]))
+        np.testing.assert_array_equal(s1, false_colour(tensors["s1"][patch]))
+        assert split == ("val" if patch < 4 else "train")
+
+
+def test_the_tile_is_one_that_lacks_patches_and_those_are_crossed_out(folder, tmp_path):
+    assert show(folder, tmp_path / "page.html") == 0
+    page = (tmp_path / "page.html").read_text()
+    assert "A tile: 37U_37R" in page
+    assert "2 of its 2 × 2 patches" in page
+    gone = re.findall(r'class="gone" title="row (\d), column (\d)', page)
+    assert gone == [("1", "0"), ("1", "1")] * 2  # of Sentinel-2, then of Sentinel-1
+
+
+def test_all_patches_are_shown_where_there_are_fewer(tmp_path):
+    write_made_up_shards(tmp_path / "shards", num_patches=8, num_val=4)
+    assert show(tmp_path / "shards", tmp_path / "page.html", "--patches", 99) == 0
+    assert (tmp_path / "page.html").read_text().count('class="pair"') == 8
+
+
+def test_the_page_asks_the_network_for_nothing(folder, tmp_path):
+    show(folder, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+
+
+def test_names_are_escaped(tmp_path):
+    metadata = made_up_metadata(8)
+    number = metadata.column_names.index("climate")
+    evil = metadata["climate"].to_pylist()
+    evil = ["<script>alert(1)</script>"] * len(evil)
+    metadata = metadata.set_column(number, metadata.schema.field(number), [evil])
+    write_shards(
+        tmp_path / "own", tensors=made_up_tensors(8, 8), metadata=metadata, provenance=PROVENANCE
+    )
+    assert show(tmp_path / "own", tmp_path / "page.html") == 0
+    page = (tmp_path / "page.html").read_text()
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_the_same_seed_gives_the_same_page_and_another_one_another(folder, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        show(folder, tmp_path / f"{name}.html", "--seed", seed)
+    a, b, c = ((tmp_path / f"{name}.html").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_a_page_that_is_there_is_up_to_date_or_kept_or_replaced(folder, tmp_path, capsys):
+    page = tmp_path / "page.html"
+    assert show(folder, page, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "written"
+    assert show(folder, page, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "out": str(page), "status": "up to date", "patches": 24, "of": 150,
+    }  # fmt: skip
+    before = page.read_bytes()
+    assert show(folder, page, "--seed", 1) == 1
+    assert "give --overwrite" in capsys.readouterr().err
+    assert page.read_bytes() == before
+    assert show(folder, page, "--seed", 1, "--overwrite") == 0
+    assert page.read_bytes() != before
+
+
+def test_a_page_of_someone_else_is_not_replaced(folder, tmp_path, capsys):
+    (tmp_path / "page.html").write_text("<p>mine</p>")
+    assert show(folder, tmp_path / "page.html") == 1
+    assert "not made by this command" in capsys.readouterr().err
+
+
+def test_a_name_that_is_no_page_is_refused(folder, tmp_path, capsys):
+    assert show(folder, tmp_path / "page.txt") == 1
+    assert "ends in .html" in capsys.readouterr().err
