@@ -39,8 +39,8 @@ def is_up_to_date(
     Raises:
         OutputExistsError: If something else is there and ``overwrite`` is false; or, whatever
             ``overwrite`` says, a folder with files in it that has no ``record``.
-        InputError: If ``out`` lies below a file, is a folder where a file is wanted or the
-            other way round, is one of the inputs, or a folder around one.
+        InputError: If ``out`` lies below a file, is no UTF-8, is a folder where a file is wanted
+            or the other way round, is one of the inputs, or a folder around one.
     """
     check_parents(out)
     if out.is_dir() and not record:
@@ -63,25 +63,36 @@ def is_up_to_date(
 
 
 def _refuse_inputs(out: Path, inputs: Iterable[Path]) -> None:
-    place = out.resolve()
+    place = _real(out)
     for path in inputs:
-        found = path.resolve()
+        found = _real(path)
         if place == found or (out.is_dir() and place in found.parents):
             what = "is" if place == found else "holds"
             raise InputError(f"--out {out} {what} one of the inputs, {path}; give another --out")
+
+
+def _real(path: Path) -> Path:
+    """Follow links; unlike ``Path.resolve`` without an error where they lead in a circle."""
+    return Path(os.path.realpath(path))
 
 
 def check_parents(out: Path) -> None:
     """Make sure that the folders above ``out`` are there or can be made.
 
     Raises:
-        InputError: If one of them is a file, or ``out`` has no name of its own, as ``.``.
+        InputError: If one of them is a file or a link to nothing, or ``out`` is not UTF-8 or has
+            no name of its own, as ``.``.
     """
+    try:
+        str(out).encode()
+    except UnicodeEncodeError:  # Arrow would refuse it, but only when all the work is done
+        raise InputError(f"--out {str(out)!a} is not UTF-8; give another name") from None
     if out.name in ("", ".."):
         raise InputError(f"--out {out} has no name to write to; give one, such as {out / 'out'}")
-    above = next(folder for folder in out.absolute().parents if folder.exists())
+    above = next(path for path in out.absolute().parents if path.exists() or path.is_symlink())
     if not above.is_dir():
-        raise InputError(f"--out {out}: {above} is a file, no folder; give another --out")
+        what = "is a file, no folder" if above.exists() else "is a link that leads nowhere"
+        raise InputError(f"--out {out}: {above} {what}; give another --out")
 
 
 def is_empty_folder(path: Path) -> bool:

@@ -84,7 +84,10 @@ def run_record(started: datetime) -> dict[str, object]:
         except PackageNotFoundError:
             continue
     return {
-        "command_line": shlex.join(_without_secrets(sys.argv)),
+        # Not every path is UTF-8, as JSON is.
+        "command_line": shlex.join(_without_secrets(sys.argv))
+        .encode("utf-8", "backslashreplace")
+        .decode(),
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "host": socket.gethostname(),

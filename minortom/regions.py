@@ -173,7 +173,8 @@ def _read(path: Path) -> GeoDataFrame:
             raise InputError(
                 f"{path} holds {len(layers)} layers ({shown}); wanted one: save it alone"
             )
-        return geopandas.read_file(path, columns=[])
+        with np.errstate(invalid="ignore"):  # of coordinates that are none, refused later
+            return geopandas.read_file(path, columns=[])
     except (RuntimeError, ValueError, OSError, pa.ArrowException) as error:
         found = str(error).partition("; It might help")[0].strip().partition("\n")[0]
         raise InputError(f"cannot read the region {path} ({found}); {_WANTED}") from None

@@ -11,6 +11,8 @@ from map_maker import write_map
 from minortom_cli.console import run
 from minortom_cli.curate import app
 
+from minortom.provenance import sha256_of
+
 ARCHIVE_COLUMNS = {
     "s2_product_id": pa.string(),
     "s1_product_id": pa.string(),
@@ -139,6 +141,8 @@ def test_a_region_keeps_cells_that_it_touches(arguments, tmp_path, capsys):
     summary, rows = annotated(arguments, capsys, "--region", str(tmp_path / "aoi.geojson"))
     assert list(rows) == ["9U_9R"]
     assert summary["removed"]["region"] == 3
+    record = json.loads(pq.read_schema(summary["out"]).metadata[b"minortom"])
+    assert record["inputs"]["region"] == sha256_of(tmp_path / "aoi.geojson")
 
 
 def test_lists_choose_among_the_archives_cells(arguments, tmp_path, capsys):
@@ -195,6 +199,7 @@ def test_one_archive_alone_or_nothing_at_all_is_one_line(arguments, capsys, chan
     [
         (["--max-nodata", "7"], "--max-nodata 7 is out of range"),
         (["--since", "yesterday"], "--since yesterday is no time"),
+        (["--until", ""], "--until is no time"),
         (["--require-known"], "--require-known needs a rule"),
         (["--bbox", "50,50,51,51"], "none of 5 cells is left (removed by bbox 5)"),
         (["--region", "nowhere.geojson"], "nowhere.geojson"),

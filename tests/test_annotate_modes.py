@@ -119,6 +119,43 @@ def test_unmapped_holds_for_centres_too(arguments, tmp_path, capsys):
     assert summary["unmapped"]["climate"] == 4
 
 
+def test_dropped_cells_leave_the_classes_of_the_others_in_their_rows(arguments, tmp_path, capsys):
+    """Of four cells in a row the first has no climate and the third no land cover."""
+    cells = ["0U_0R", "0U_1R", "0U_2R", "0U_3R"]
+    (tmp_path / "cells.txt").write_text("\n".join(cells))
+    west, _, east, _ = cells_from_names(cells).bounds_deg()
+    lon = 0.005 + 0.01 * np.arange(200)
+    climate = np.uint8(lon >= west[1]) * 1
+    landcover = np.where((lon >= west[2]) & (lon < east[2]), 0, np.where(lon < west[2], 10, 40))
+    zones = np.select([lon < edge for edge in east], [1, 2, 1, 1], 1)
+    for name, row in (("climate", climate), ("landcover", landcover), ("my", zones)):
+        values = np.broadcast_to(np.uint8(row), (200, 200))
+        write_map(tmp_path / f"{name}.tif", values, west=0, north=2, step=0.01)
+    (tmp_path / "my.yaml").write_text(MANIFEST)
+    summary, table = annotated(
+        arguments, capsys, "--landcover-mode", "fractions", "--descriptor",
+        f"ecoregion={tmp_path / 'my.tif'}", "--manifest", str(tmp_path / "my.yaml"),
+    )  # fmt: skip
+    assert summary["dropped"]["no_climate_class"] == 1
+    assert summary["dropped"]["no_landcover_class"] == 1
+    names = ["grid_cell", "landcover", "fraction_tree_cover", "fraction_cropland", "ecoregion"]
+    assert [tuple(row.values()) for row in table.select(names).to_pylist()] == [
+        ("0U_1R", "tree_cover", 1, 0, "mangrove"),
+        ("0U_3R", "cropland", 0, 1, "taiga"),
+    ]
+
+
+def test_another_legend_of_the_same_map_is_another_result(arguments, tmp_path, capsys):
+    words = [*arguments, "--descriptor", f"ecoregion={tmp_path / 'landcover.tif'}",
+             "--manifest", str(tmp_path / "my.yaml")]  # fmt: skip
+    legend = MANIFEST.replace("{1: taiga, 2: mangrove}", "{10: taiga, 40: mangrove, 80: sea}")
+    (tmp_path / "my.yaml").write_text(legend)
+    assert run(app, words) == 0
+    (tmp_path / "my.yaml").write_text(legend.replace("taiga", "tundra"))
+    assert run(app, words) == 1
+    assert "made with other inputs or options" in capsys.readouterr().err
+
+
 def test_a_further_descriptor_needs_a_manifest_and_no_code(arguments, tmp_path, capsys):
     (tmp_path / "my.yaml").write_text(MANIFEST)
     half = np.uint8([[1] * 100 + [0] * 100] * 200)
@@ -150,6 +187,7 @@ def test_a_further_descriptor_needs_a_manifest_and_no_code(arguments, tmp_path, 
     [
         (["--descriptor", "ecoregion"], "wanted NAME=MAP"),
         (["--descriptor", "lat=landcover.tif"], "cannot be called 'lat'"),
+        (["--descriptor", "fraction_crops=landcover.tif"], "cannot be called 'fraction_crops'"),
         (["--descriptor", "soil=landcover.tif"], "no legend is called 'soil'"),
         (["--manifest", "my.yaml"], "1 --manifest for 0 --descriptor"),
         (["--landcover-mode", "majority", "--landcover-resolution", "0"], "must be above 0"),

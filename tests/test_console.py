@@ -38,6 +38,13 @@ def test_a_full_disk_is_one_line_that_says_where(capsys):
     )
 
 
+def test_a_name_that_is_too_long_is_one_line(capsys, tmp_path):
+    code = console.run(app_that((tmp_path / ("x" * 300)).exists), [])
+
+    assert code == 1
+    assert capsys.readouterr().err.endswith("x: File name too long; give a shorter one\n")
+
+
 def test_a_path_that_is_not_utf_8_is_one_line(capsys, tmp_path):
     path = tmp_path / os.fsdecode(b"caf\xe9.parquet")
     path.touch()

@@ -7,6 +7,7 @@ from minortom.bbox import BBox
 from minortom.errors import InputError
 from minortom.fetch import fetch
 from minortom.manifests import load_manifest
+from minortom.map_choice import MapChoice, open_map
 from minortom.map_sources import find_map
 from minortom.tile_lattice import TileName
 from minortom.tile_maps import TileMap
@@ -70,6 +71,13 @@ def test_a_tile_that_changed_in_the_cache_is_an_error(tmp_path, web_server):
     (folder / "map_N00E006_v1.tif").write_bytes(b"other")
     with pytest.raises(InputError, match="has changed since it was fetched"):
         find_map(str(path))
+
+
+def test_a_map_that_comes_with_a_legend_takes_no_other(tmp_path, web_server):
+    path = write_manifest(tmp_path / "my.yaml", f"{web_server.url}/map_{{TILE}}.tif", lattice_deg=3)
+    assert open_map(MapChoice(map=str(path)), default_legend="koppen").legend == "zones"
+    with pytest.raises(InputError, match="comes with the legend zones, not igbp; leave the legend"):
+        open_map(MapChoice(map=str(path), legend="igbp"), default_legend="koppen")
 
 
 def test_a_name_is_looked_up_at_its_source_behind_the_mirror(web_server, monkeypatch):

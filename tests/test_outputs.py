@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -124,6 +125,27 @@ def test_an_output_below_a_file_is_refused(tmp_path):
 
     with pytest.raises(InputError, match="file is a file, no folder; give another --out"):
         is_up_to_date(tmp_path / "file" / "out.parquet", MADE, inputs=(), overwrite=False)
+
+
+@pytest.mark.parametrize("target", ["nowhere", "link"])
+def test_an_output_below_a_link_that_leads_nowhere_is_refused(tmp_path, target):
+    (tmp_path / "link").symlink_to(target)
+
+    with pytest.raises(InputError, match="link is a link that leads nowhere; give another --out"):
+        is_up_to_date(tmp_path / "link" / "out", MADE, inputs=[tmp_path], overwrite=False)
+
+
+def test_a_link_that_leads_nowhere_may_be_an_output(tmp_path):
+    (tmp_path / "link").symlink_to("link")
+
+    assert not is_up_to_date(tmp_path / "link", MADE, inputs=[tmp_path], overwrite=False)
+
+
+def test_an_output_that_is_not_utf_8_is_refused_before_any_work(tmp_path):
+    out = tmp_path / os.fsdecode(b"caf\xe9.txt")
+
+    with pytest.raises(InputError, match=r"caf\\udce9.txt' is not UTF-8; give another name"):
+        is_up_to_date(out, MADE, inputs=(), overwrite=False)
 
 
 @pytest.mark.parametrize("out", [".", "", "/", "..", "runs/.."])

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 
 import pytest
 
@@ -40,6 +41,12 @@ def test_a_renamed_file_changes_its_folders_hash(tmp_path):
 def test_a_missing_file_is_a_users_mistake(tmp_path):
     with pytest.raises(InputError, match=r"cannot read .*nowhere"):
         sha256_of(tmp_path / "nowhere")
+
+
+def test_a_path_that_is_not_utf_8_does_not_keep_a_record_from_being_written(monkeypatch):
+    monkeypatch.setattr(provenance.sys, "argv", ["minortom", os.fsdecode(b"caf\xe9")])
+
+    assert json.dumps(run_record(now()), ensure_ascii=False).encode().count(rb"caf\\udce9") == 1
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,13 @@ def test_what_is_no_area_is_an_error(tmp_path, shapes, message):
         Region.read(geojson(tmp_path / "a.json", *shapes))
 
 
+def test_a_coordinate_that_is_no_number_is_an_error_and_no_warning(tmp_path):
+    ring = "[[0, 0], [NaN, 1], [1, 1], [0, 0]]"
+    (tmp_path / "a.json").write_text(f'{{"type": "Polygon", "coordinates": [{ring}]}}')
+    with pytest.raises(InputError, match="has the longitude nan; wanted degrees"):
+        Region.read(tmp_path / "a.json")
+
+
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
     with pytest.raises(InputError, match="does not exist; wanted polygons in a vector file"):
         Region.read(tmp_path / "nowhere.gpkg")

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from minortom import remote
+from minortom.byte_ranges import read_range
 from minortom.errors import RemoteError
-from minortom.remote import cache_folder, download, is_url, mirrored
+from minortom.remote import cache_folder, download, is_url, mirrored, open_session
 
 CONTENT = bytes(range(256)) * 16_384
 
@@ -102,6 +103,12 @@ def test_a_connection_that_is_always_cut_is_one_line(web_server, file, tmp_path)
     with pytest.raises(RemoteError, match=r"file\.bin: the connection broke off 7 times; wait"):
         download(file, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_end_of_a_file_comes_once_after_a_cut(web_server, file):
+    web_server.fail("/file.bin", cut_after=1000, times=1)
+    with open_session() as session:
+        assert read_range(session, file, -5000, None) == (CONTENT[-5000:], len(CONTENT))
 
 
 def test_a_body_that_ends_too_early_is_not_whole_where_no_one_else_notices(

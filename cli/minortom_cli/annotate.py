@@ -116,8 +116,8 @@ def annotate(
 
     rules = PairRules(
         max_cloud=max_cloud, max_nodata=max_nodata, max_dt_days=max_dt, same_crs=same_crs,
-        since=parse_time("--since", since) if since else None,
-        until=parse_time("--until", until) if until else None, require_known=require_known,
+        since=None if since is None else parse_time("--since", since),
+        until=None if until is None else parse_time("--until", until), require_known=require_known,
     )  # fmt: skip
     maps = Maps(
         climate=MapChoice(map=climate, legend=climate_legend),

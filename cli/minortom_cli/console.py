@@ -27,6 +27,8 @@ _MENDABLE = {
     errno.EACCES: "give a path that you may read and write",
     errno.EPERM: "give a path that you may read and write",
     errno.EROFS: "give a path on a file system that can be written",
+    errno.ENAMETOOLONG: "give a shorter one",
+    errno.ELOOP: "give a path whose links do not lead in a circle",
 }
 """What the machine may refuse, wherever it happens, and what the user can do about it."""
 

@@ -31,7 +31,7 @@ def locate(
         emit(cell if as_json else {key: str(value) for key, value in cell.items()}, as_json=as_json)
         return
     if points is None or lat is not None or lon is not None:
-        raise InputError("wanted --lat and --lon, or --points with or without --out")
+        raise InputError("wanted --lat and --lon, or --points FILE; --out goes with --points")
     if out is not None:
         emit(write_located(points, out, overwrite=overwrite), as_json=as_json)
     elif as_json:
