@@ -34,8 +34,9 @@ from minortom.shard_layout import (
     column_records,
     value_places,
 )
+from minortom.shard_rows import decode
 
-__all__ = ["SCHEMA_VERSION", "SampleSpec", "ShardSet"]
+__all__ = ["SCHEMA_VERSION", "SampleSpec", "ShardSet", "decode"]
 
 _MADE_BY = "make shards with `minortom export`"
 
