@@ -17,7 +17,7 @@ from minortom.errors import InputError
 from minortom.manifests import Manifest
 from minortom.outputs import write_json, write_text
 from minortom.provenance import sha256_of
-from minortom.remote import cache_folder, shown
+from minortom.remote import cache_folder, make_cache_folder, shown
 
 _SOURCE, _ABSENT = "source.json", "absent.txt"
 _HASH = ".sha256"
@@ -63,13 +63,7 @@ def scratch_in(folder: Path) -> Iterator[Path]:
     Raises:
         InputError: If the cache folder cannot be made.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot make the cache folder {folder} ({error.strerror}); let MINORTOM_CACHE name a "
-            "folder that you may write"
-        ) from None
+    make_cache_folder(folder)
     for old in folder.glob(f"{_SCRATCH}*"):
         if time.time() - old.stat().st_mtime > _ABANDONED_S:
             shutil.rmtree(old, ignore_errors=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit, urlunsplit
 
-from minortom.errors import RemoteError, RemoteMissingError
+from minortom.errors import InputError, RemoteError, RemoteMissingError
 from minortom.outputs import whole_file
 from minortom.progress import OnProgress, ignore_progress
 
@@ -59,6 +59,21 @@ def cache_folder() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("minortom")
+
+
+def make_cache_folder(folder: Path) -> None:
+    """Make a folder of the cache, with those above it.
+
+    Raises:
+        InputError: If it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot make the cache folder {folder} ({error.strerror}); let MINORTOM_CACHE name a "
+            "folder that you may write"
+        ) from None
 
 
 def mirrored(url: str) -> str:

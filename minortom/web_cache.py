@@ -7,7 +7,14 @@ from pathlib import Path
 
 from minortom.outputs import whole_file, write_json
 from minortom.progress import OnProgress, ignore_progress
-from minortom.remote import answer, cache_folder, fetch_into, open_session, shown
+from minortom.remote import (
+    answer,
+    cache_folder,
+    fetch_into,
+    make_cache_folder,
+    open_session,
+    shown,
+)
 
 
 def cached_copy(url: str, *, on_progress: OnProgress = ignore_progress) -> Path:
@@ -21,6 +28,7 @@ def cached_copy(url: str, *, on_progress: OnProgress = ignore_progress) -> Path:
 
     Raises:
         RemoteError: If the server cannot be asked, even if there is a copy: it may be old.
+        InputError: If the cache folder cannot be made.
     """
     place = shown(url)
     folder = cache_folder() / "http" / _digest(place)
@@ -33,7 +41,7 @@ def cached_copy(url: str, *, on_progress: OnProgress = ignore_progress) -> Path:
             with answer(session, url, headers=headers, accepted=(200, 304)) as response:
                 if response.status_code == 304:
                     return copy
-        folder.mkdir(parents=True, exist_ok=True)
+        make_cache_folder(folder)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             new = Path(scratch) / name
             with whole_file(new) as temporary, temporary.open("wb") as file:

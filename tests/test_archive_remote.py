@@ -12,7 +12,7 @@ from web_server import COMMIT
 from minortom import parts
 from minortom.archive import Archive
 from minortom.engine import local_executor, map_items
-from minortom.errors import ArchiveError, RemoteError
+from minortom.errors import ArchiveError, InputError, RemoteError
 from minortom.pairing import find_pairs
 
 S2 = "/datasets/Major-TOM/Core-S2L2A"
@@ -152,6 +152,15 @@ def test_a_copy_does_not_hide_that_the_server_is_gone(served):
     opened(served)
     served.fail(f"{S2}/metadata.parquet", status=503)
     with pytest.raises(RemoteError, match=r"metadata\.parquet: the server has trouble"):
+        opened(served)
+
+
+def test_a_cache_folder_that_cannot_be_made_is_one_line(served, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MINORTOM_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(
+        InputError, match=r"cannot make the cache folder .* \(Not a directory\); let"
+    ):
         opened(served)
 
 

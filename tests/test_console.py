@@ -38,11 +38,21 @@ def test_a_full_disk_is_one_line_that_says_where(capsys):
     )
 
 
-def test_a_name_that_is_too_long_is_one_line(capsys, tmp_path):
-    code = console.run(app_that((tmp_path / ("x" * 300)).exists), [])
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("x" * 300, "File name too long; give a shorter one"),
+        ("file/x", "Not a directory; one of the folders of this path is a file"),
+        ("loop/x", "Too many levels of symbolic links; give a path whose links do not lead in"),
+    ],
+)
+def test_a_path_that_cannot_be_is_one_line(capsys, tmp_path, path, message):
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
 
-    assert code == 1
-    assert capsys.readouterr().err.endswith("x: File name too long; give a shorter one\n")
+    assert console.run(app_that((tmp_path / path).read_bytes), []) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: {tmp_path / path}: {message}") and err.count("\n") == 1
 
 
 def test_a_path_that_is_not_utf_8_is_one_line(capsys, tmp_path):

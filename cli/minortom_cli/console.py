@@ -27,6 +27,7 @@ _MENDABLE = {
     errno.EACCES: "give a path that you may read and write",
     errno.EPERM: "give a path that you may read and write",
     errno.EROFS: "give a path on a file system that can be written",
+    errno.ENOTDIR: "one of the folders of this path is a file",
     errno.ENAMETOOLONG: "give a shorter one",
     errno.ELOOP: "give a path whose links do not lead in a circle",
 }
