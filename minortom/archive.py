@@ -107,7 +107,8 @@ class Archive:
         """Make sure that the metadata have the columns that are read.
 
         Raises:
-            ArchiveError: If they cannot be read, lack one or hold another kind of value in it.
+            ArchiveError: If they cannot be read, lack one, have it twice or hold another kind of
+                value in it.
         """
         try:
             found = pq.read_schema(self.metadata_path)
@@ -120,6 +121,10 @@ class Archive:
                 f"they have {', '.join(found.names)}; is this the archive of {self.sensor}?"
             )
         for name, wanted in self.metadata_columns.items():
+            if found.names.count(name) > 1:
+                raise ArchiveError(
+                    f"the metadata of {self.place} have the column {name} more than once; keep one"
+                )
             kind = found.field(name).type
             if not _holds(kind, wanted):
                 raise ArchiveError(

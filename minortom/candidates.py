@@ -86,6 +86,11 @@ def from_archives(
 def _not_empty(found: Candidates) -> Candidates:
     if len(found.cells):
         return found
+    if not found.cells_in:
+        raise InputError(
+            "the archive of Sentinel-2 has no row that can be used; wanted rows with grid_cell, "
+            "parquet_url and parquet_row"
+        )
     reasons = ", ".join(f"{name} {n:,}" for name, n in found.removed.items() if n)
     raise InputError(
         f"none of {found.cells_in:,} cells is left (removed by {reasons}); "

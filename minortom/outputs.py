@@ -167,6 +167,9 @@ def whole_file(out: Path) -> Iterator[Path]:
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         temporary.replace(out)
+    except OSError as error:
+        error.filename = error.filename or str(out)  # a full disk does not say which one it is
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

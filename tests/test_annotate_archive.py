@@ -213,6 +213,26 @@ def test_a_rule_that_is_none_is_one_line(arguments, capsys, more, message):
     assert message in printed
 
 
+def test_an_archive_whose_rows_do_not_say_where_their_images_lie_has_none(
+    arguments, tmp_path, capsys
+):
+    path = tmp_path / "S2" / "metadata.parquet"
+    table = pq.read_table(path)
+    nowhere = pa.nulls(len(table), pa.int64())
+    place = table.column_names.index("parquet_row")
+    pq.write_table(table.set_column(place, "parquet_row", nowhere), path)
+    assert run(app, arguments) == 1
+    assert "Sentinel-2 has no row that can be used; wanted" in capsys.readouterr().err
+
+
+def test_a_column_that_metadata_have_twice_is_one_line(arguments, tmp_path, capsys):
+    path = tmp_path / "S1" / "metadata.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.append_column("crs", table["nodata"]), path)
+    assert run(app, arguments) == 1
+    assert "S1 have the column crs more than once; keep one" in capsys.readouterr().err
+
+
 def test_rules_about_products_need_an_archive(arguments, tmp_path, capsys):
     (tmp_path / "cells.txt").write_text("5U_1R\n")
     words = ["annotate", str(tmp_path / "cells.txt"), *arguments[5:], "--max-cloud", "5"]

@@ -42,6 +42,14 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [out]
 
 
+def test_a_disk_that_is_full_says_which_file_found_it_so(tmp_path):
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        with whole_file(tmp_path / "out"), Path("/dev/full").open("w") as full:
+            full.write("new")
+    assert caught.value.filename == str(tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_finished_write_replaces_the_file_and_is_readable_by_the_group(tmp_path):
     out = tmp_path / "out"
     out.write_text("old")
