@@ -169,6 +169,7 @@ def test_sea_is_remembered_and_tiles_are_kept(tmp_path, web_server):
     assert (summary.files, summary.fetched, summary.absent) == (1, 0, 1)
     assert web_server.requests == []
     assert [str(tile) for tile in absent_tiles(manifest)] == ["N00E009"]
+    assert len((summary.folder / "absent.txt").read_text().splitlines()) == 1
 
 
 def test_what_a_mirror_lacks_is_asked_for_again_at_its_original(tmp_path, web_server, monkeypatch):
@@ -287,17 +288,6 @@ def test_an_interrupt_does_not_wait_for_a_server_that_is_silent(tmp_path, web_se
     assert sorted(p.name for p in (tmp_path / "cache" / "maps" / "zones").iterdir()) == [
         "map_N00E006_v1.tif", "map_N00E006_v1.tif.sha256", "source.json",
     ]  # fmt: skip
-
-
-def test_what_a_killed_run_left_goes_after_a_day(tmp_path, web_server):
-    serve_tile(web_server, "N00E006")
-    folder = tmp_path / "cache" / "maps" / "zones"
-    for name, age_s in ((".fetch-old", 25 * 3600), (".fetch-new", 3600)):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "half.tif").touch()
-        os.utime(folder / name, (time.time() - age_s,) * 2)
-    fetch(tiled(tmp_path, web_server), bbox=BOX)
-    assert [p.name for p in folder.glob(".fetch-*")] == [".fetch-new"]
 
 
 def test_progress_counts_tiles(tmp_path, web_server):

@@ -43,9 +43,12 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
 
 
 def test_a_disk_that_is_full_says_which_file_found_it_so(tmp_path):
-    with pytest.raises(OSError, match="No space left on device") as caught:
-        with whole_file(tmp_path / "out"), Path("/dev/full").open("w") as full:
-            full.write("new")
+    with (
+        pytest.raises(OSError, match="No space left on device") as caught,
+        whole_file(tmp_path / "out"),
+        Path("/dev/full").open("w") as full,
+    ):
+        full.write("new")
     assert caught.value.filename == str(tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 

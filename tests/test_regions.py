@@ -147,6 +147,12 @@ def test_region_and_box_must_both_be_touched(tmp_path):
     assert touched(edges, region=region, bbox=bbox).tolist() == [False, True, False]
 
 
+def test_an_area_in_the_middle_of_a_large_box_touches_it(tmp_path):
+    region = Region.read(geojson(tmp_path / "a.json", box(7.4, 1.4, 7.6, 1.6)))
+    edges = np.array([[6.0, 9.0], [0.0, 0.0], [9.0, 12.0], [3.0, 3.0]])
+    assert region.touches_boxes(*edges).tolist() == [True, False]
+
+
 @pytest.mark.parametrize(
     ("shapes", "message"),
     [

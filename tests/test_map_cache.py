@@ -1,0 +1,46 @@
+"""Files in the cache of maps: a change is noticed, and not looked for twice; scraps go."""
+
+import os
+import time
+
+import pytest
+
+from minortom.errors import InputError
+from minortom.map_cache import keep, scratch_in, verify
+
+
+@pytest.fixture
+def kept(tmp_path):
+    (tmp_path / "came").write_bytes(b"map")
+    keep(tmp_path / "came", tmp_path / "a.tif")
+    return tmp_path / "a.tif"
+
+
+def changed_before_its_hash(path):
+    path.write_bytes(b"other")
+    os.utime(path, (0, 0))
+
+
+def test_a_change_that_the_clock_hides_is_found_by_reading(kept):
+    changed_before_its_hash(kept)
+    verify(kept, thoroughly=False)
+    with pytest.raises(InputError, match=r"a\.tif has changed since it was fetched"):
+        verify(kept, thoroughly=True)
+    assert kept.read_bytes() == b"other"
+
+
+def test_a_file_newer_than_its_hash_is_read_once(kept):
+    beside = kept.with_name("a.tif.sha256")
+    os.utime(beside, (0, 0))
+    verify(kept, thoroughly=False)
+    assert beside.stat().st_mtime_ns >= kept.stat().st_mtime_ns
+
+
+def test_what_a_killed_run_left_goes_after_a_day(tmp_path):
+    for name, age_s in ((".fetch-old", 25 * 3600), (".fetch-new", 3600)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half.tif").touch()
+        os.utime(tmp_path / name, (time.time() - age_s,) * 2)
+    with scratch_in(tmp_path) as scratch:
+        assert scratch.is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == [".fetch-new"]
