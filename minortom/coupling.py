@@ -142,7 +142,9 @@ def spread_selection(
         strata = searched[batch::num_batches]
         found = {s: ended for s in strata if (ended := log.found((number, s)))}
         todo = [s for s in strata if s not in found] if time.time() < deadline_s else []
-        jobs = {s: _job(tiles, chosen, s, kept, coupling, (seed, number)) for s in todo}
+        jobs = {
+            s: _job(tiles, chosen, s, int(sizes[s]), kept, coupling, (seed, number)) for s in todo
+        }
         for s, evolution in _as_found(executor, search, jobs):
             if not evolution.cut_short:
                 log.keep((number, s), evolution)
@@ -193,6 +195,7 @@ def _job(
     tiles: Tiles,
     chosen: Sequence[IntArray],
     stratum: int,
+    size: int,
     kept: BoolArray,
     coupling: CouplingOptions,
     run: tuple[int, int],
@@ -204,7 +207,7 @@ def _job(
     return _Job(
         points=tiles.points[rows],
         num_fixed=num_fixed,
-        size=len(chosen[stratum]),
+        size=size,  # not what a former pass chose: a tolerance counts from what is wanted
         others=tiles.points[np.concatenate(others)] if coupling.spread and others else None,
         start=start,
         seeds=(

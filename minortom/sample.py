@@ -30,7 +30,7 @@ from minortom.provenance import Provenance, sha256_of
 from minortom.quota_file import read_quota
 from minortom.reserves import ranked_reserves
 from minortom.sample_options import SampleOptions
-from minortom.sample_summary import SEARCH_KEY, summarised
+from minortom.sample_summary import SEARCH_KEY, summarised, was_cut_short
 from minortom.search_log import SearchLog, kept_searches
 from minortom.selections import (
     MADE_BY,
@@ -122,6 +122,8 @@ def sample_file(
         licences=stored_licences(annotated),
     )
     there = is_up_to_date(out, provenance, inputs=given.values(), overwrite=overwrite)
+    if overwrite and there and was_cut_short(out):
+        there = False  # as the machine was then; now there may be more time
     work = work_folder(out)
     if not there:
         table = restratified(read_table(annotated, None, made_by=MADE_BY), options.stratify_by)

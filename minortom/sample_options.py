@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from minortom.coupling import CouplingOptions
 from minortom.errors import InputError
-from minortom.quotas import Allocation, wishes
+from minortom.quotas import MOST_TILES, Allocation, wishes
 from minortom.reserves import check_count
 from minortom.search import GeneticOptions
 from minortom.spacing import least_chord2
@@ -78,8 +78,10 @@ class SampleOptions:
             )
 
     def _check_numbers(self) -> None:
-        if self.per_stratum is not None and self.per_stratum < 1:
-            raise InputError(f"--per-stratum must be at least 1, not {self.per_stratum}")
+        if self.per_stratum is not None and not 1 <= self.per_stratum <= MOST_TILES:
+            raise InputError(
+                f"--per-stratum must be from 1 to {MOST_TILES:,}, not {self.per_stratum:,}"
+            )
         given = {"--per-stratum": self.per_stratum, "--quota": self.quota}
         named = [name for name, value in given.items() if value]
         if self.allocation and named:

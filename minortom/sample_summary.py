@@ -58,10 +58,21 @@ def summarised(
     if options.split:
         of_split = _counts(selected["split"])
         summary["split"] = {name: of_split.get(name, 0) for name in SPLITS}
-    search = (pq.read_schema(out).metadata or {}).get(SEARCH_KEY.encode())
-    if search:
-        summary["search"] = json.loads(search)
+    if search := _stored_search(out):
+        summary["search"] = search
     return summary
+
+
+def was_cut_short(selection: Path) -> bool:
+    """Say whether a time budget ended the search for a selection before it was complete."""
+    return not _stored_search(selection).get("complete", True)
+
+
+def _stored_search(selection: Path) -> dict[str, object]:
+    """Read how far the search came; empty where it had no time budget."""
+    found = (pq.read_schema(selection).metadata or {}).get(SEARCH_KEY.encode())
+    search: dict[str, object] = json.loads(found) if found else {}
+    return search
 
 
 def _counts(column: pa.ChunkedArray) -> dict[str, int]:

@@ -1,11 +1,13 @@
 """Finished searches on disk, one a line, so that a stopped `sample` goes on where it was.
 
 A line is written when a search has ended, and only ever appended: whatever stops the process
-leaves whole lines, and at most one torn one at the end, which is cut off.
+leaves whole lines, and at most one torn one at the end. Each line begins with its checksum: from
+the first one that does not hold on, the file is cut off, and those searches are made again.
 """
 
 import json
 import shutil
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +22,7 @@ from minortom.unfinished import take_up
 Search = tuple[int, int]
 """Number of the pass, and number of the stratum."""
 
-_FILE = "searches.jsonl"
+_FILE = "searches.txt"
 
 
 class SearchLog:
@@ -68,13 +70,9 @@ class SearchLog:
         self._found[search] = evolution
         if self._path is None:
             return
-        record = {
-            "pass": search[0], "stratum": search[1], "members": evolution.members.tolist(),
-            "best": evolution.best_by_generation.tolist(),
-        }  # fmt: skip
         try:
             with self._path.open("ab") as stream:
-                stream.write(json.dumps(record).encode() + b"\n")
+                stream.write(_as_line(search, evolution))
         except OSError as error:
             raise _unusable(self._path, error) from None
 
@@ -100,19 +98,27 @@ def kept_searches(work: Path, provenance: Provenance, *, overwrite: bool) -> Ite
             shutil.rmtree(work)
 
 
+def _as_line(search: Search, evolution: Evolution) -> bytes:
+    """Write a search as its checksum, a space and JSON."""
+    record = {
+        "pass": search[0], "stratum": search[1], "members": evolution.members.tolist(),
+        "best": evolution.best_by_generation.tolist(),
+    }  # fmt: skip
+    text = json.dumps(record).encode()
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
 def _parsed(line: bytes) -> tuple[Search, Evolution] | None:
-    """Read a line; None if it is torn."""
-    try:
-        if not line.endswith(b"\n"):
-            return None
-        record = json.loads(line)
-        search = int(record["pass"]), int(record["stratum"])
-        members = np.array(record["members"], np.int64)
-        return search, Evolution(
-            members=members, best_by_generation=np.array(record["best"], np.float64)
-        )
-    except (ValueError, KeyError, TypeError):
+    """Read a line; None if it is torn, or not as it was written."""
+    checksum, _, text = line.removesuffix(b"\n").partition(b" ")
+    if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(text):
         return None
+    record = json.loads(text)
+    evolution = Evolution(
+        members=np.array(record["members"], np.int64),
+        best_by_generation=np.array(record["best"], np.float64),
+    )
+    return (record["pass"], record["stratum"]), evolution
 
 
 def _unusable(path: Path, error: OSError) -> InputError:

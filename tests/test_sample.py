@@ -139,6 +139,16 @@ def test_strata_keep_away_from_each_other():
     assert coupled.cover_km < 1.1 * alone.cover_km
 
 
+def test_a_tolerance_counts_from_what_is_wanted_however_often_a_stratum_is_searched(table):
+    options = SampleOptions(per_stratum=20, genetic=GeneticOptions(tolerance=0.2))
+    selection = select(table, options, engine=ONE)
+
+    assert options.coupling.passes > 1
+    large = [n for name, n in held(table, selection.rows).items() if STRATA[name] > 20]
+    assert len(large) == 4
+    assert all(16 <= n <= 24 for n in large)
+
+
 def test_farthest_point_is_less_random_than_chance(table):
     tiles = Tiles.of_table(table)
     sizes = wanted_sizes(tiles.strata, 30)
@@ -280,7 +290,7 @@ def test_a_tile_without_a_stratum_is_an_error():
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"per_stratum": 0}, {"method": "best"},
+        {"per_stratum": 0}, {"per_stratum": 2**63}, {"method": "best"},
         {"genetic": GeneticOptions(objective="mean-distance", tries=0)},
     ],
 )  # fmt: skip

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from datetime import timedelta
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def test_a_coupled_search_that_was_stopped_goes_on_to_the_same_bytes(
 @pytest.mark.parametrize("searches", [1, 4])
 def test_independent_strata_are_each_kept(annotated, searches):
     work = stopped(annotated, UNCOUPLED, searches)
-    lines = (work / "searches.jsonl").read_text().splitlines()
+    lines = (work / "searches.txt").read_text().splitlines()
     assert len(lines) == searches
 
     out, unbroken = annotated.with_name("out.parquet"), annotated.with_name("unbroken.parquet")
@@ -96,11 +97,11 @@ def test_independent_strata_are_each_kept(annotated, searches):
 
 def test_finished_searches_are_taken_as_they_are_written(annotated):
     work = stopped(annotated, UNCOUPLED, 3)
-    path = work / "searches.jsonl"
+    path = work / "searches.txt"
     first, *others = path.read_text().splitlines()
-    record = json.loads(first)
-    record["members"] = list(range(20))  # nothing a search would find
-    path.write_text("\n".join([json.dumps(record), *others, ""]))
+    record = json.loads(first.partition(" ")[2])
+    text = json.dumps(record | {"members": list(range(20))})  # nothing a search would find
+    path.write_text("\n".join([f"{zlib.crc32(text.encode()):08x} {text}", *others, ""]))
     out = annotated.with_name("out.parquet")
 
     sample_file(annotated, out, options=UNCOUPLED, engine=ONE)
@@ -115,7 +116,7 @@ def test_finished_searches_are_taken_as_they_are_written(annotated):
 def test_a_torn_last_line_is_searched_again(annotated, torn):
     unbroken, out = annotated.with_name("unbroken.parquet"), annotated.with_name("out.parquet")
     sample_file(annotated, unbroken, options=UNCOUPLED, engine=ONE)
-    path = stopped(annotated, UNCOUPLED, 3) / "searches.jsonl"
+    path = stopped(annotated, UNCOUPLED, 3) / "searches.txt"
     whole = path.read_text()
     path.write_text(whole + torn)
 
@@ -126,14 +127,26 @@ def test_a_torn_last_line_is_searched_again(annotated, torn):
     assert out.read_bytes() == unbroken.read_bytes()
 
 
+def test_a_search_whose_line_was_altered_is_made_again(annotated):
+    unbroken, out = annotated.with_name("unbroken.parquet"), annotated.with_name("out.parquet")
+    sample_file(annotated, unbroken, options=UNCOUPLED, engine=ONE)
+    path = stopped(annotated, UNCOUPLED, 3) / "searches.txt"
+    text = path.read_text()
+    digit = text.index('"members": [') + len('"members": [')
+    path.write_text(f"{text[:digit]}9{text[digit:]}")  # such as a row that is not there
+
+    sample_file(annotated, out, options=UNCOUPLED, engine=ONE)
+    assert out.read_bytes() == unbroken.read_bytes()
+
+
 def test_work_of_other_options_is_left_unless_overwritten(annotated):
     work = stopped(annotated, UNCOUPLED, 2)
-    kept = (work / "searches.jsonl").read_bytes()
+    kept = (work / "searches.txt").read_bytes()
     out, other = annotated.with_name("out.parquet"), SampleOptions(per_stratum=7)
 
     with pytest.raises(OutputExistsError, match="holds unfinished work made with other"):
         sample_file(annotated, out, options=other, engine=ONE)
-    assert (work / "searches.jsonl").read_bytes() == kept
+    assert (work / "searches.txt").read_bytes() == kept
     assert sample_file(annotated, out, options=other, engine=ONE, overwrite=True)["tiles"] == 35
     assert not work.exists()
 
@@ -173,7 +186,7 @@ def started(annotated, out):
 
 
 def wait_for_searches(process, work, count):
-    path = work / "searches.jsonl"
+    path = work / "searches.txt"
     while not path.exists() or path.read_bytes().count(b"\n") < count:
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
@@ -230,6 +243,20 @@ def test_a_time_budget_that_is_over_gives_as_many_tiles_and_says_so(annotated):
     assert (again["status"], again["search"]) == ("up to date", report)
 
 
+def test_overwriting_searches_anew_what_had_too_little_time_and_nothing_else(annotated):
+    out = annotated.with_name("out.parquet")
+    options = SampleOptions(per_stratum=20, time_budget_s=1000)
+    long_ago = now() - timedelta(seconds=1001)
+    sample_file(annotated, out, options=options, engine=ONE, started=long_ago)
+
+    anew = sample_file(annotated, out, options=options, engine=ONE, overwrite=True)
+    again = sample_file(annotated, out, options=options, engine=ONE, overwrite=True)
+
+    assert anew["status"] == "written"
+    assert anew["search"]["complete"]
+    assert again["status"] == "up to date"
+
+
 def test_a_search_is_cut_within_a_stratum_and_is_better_than_chance(annotated):
     out = annotated.with_name("out.parquet")
     options = SampleOptions(
@@ -258,7 +285,7 @@ def test_a_search_that_was_cut_short_is_not_kept_as_finished(annotated, tmp_path
         )  # fmt: skip
 
     assert spread.generations > 0
-    assert not (tmp_path / "searches.jsonl").exists()
+    assert not (tmp_path / "searches.txt").exists()
 
 
 def test_a_budget_that_is_not_used_up_changes_no_tile(annotated):
