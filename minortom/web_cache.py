@@ -7,6 +7,7 @@ from pathlib import Path
 
 from minortom.outputs import whole_file, write_json
 from minortom.progress import OnProgress, ignore_progress
+from minortom.provenance import sha256_of
 from minortom.remote import (
     answer,
     cache_folder,
@@ -15,6 +16,9 @@ from minortom.remote import (
     open_session,
     shown,
 )
+
+_DIGITS = 16
+"""Of a SHA-256, in the name of a folder."""
 
 
 def cached_copy(url: str, *, on_progress: OnProgress = ignore_progress) -> Path:
@@ -46,8 +50,7 @@ def cached_copy(url: str, *, on_progress: OnProgress = ignore_progress) -> Path:
             new = Path(scratch) / name
             with whole_file(new) as temporary, temporary.open("wb") as file:
                 etag = fetch_into(session, url, file, on_progress=on_progress).get("ETag")
-            with new.open("rb") as file:
-                version = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+            version = sha256_of(new)[:_DIGITS]
             copy = folder / version / name
             copy.parent.mkdir(exist_ok=True)
             new.replace(copy)
@@ -64,4 +67,4 @@ def _read(record: Path) -> dict[str, object]:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
