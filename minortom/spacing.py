@@ -93,7 +93,7 @@ def keep_apart(tiles: Tiles, rows: IntArray, kept: BoolArray, min_chord2: float)
 
 
 def farthest_rows(
-    tiles: Tiles, free: IntArray, chosen: IntArray, count: int, min_chord2: float = 0.0
+    tiles: Tiles, free: IntArray, chosen: IntArray, count: int, min_chord2: float
 ) -> IntArray:
     """Take, again and again, the free tile farthest from those chosen and taken before.
 
@@ -102,7 +102,7 @@ def farthest_rows(
         free: Rows to take from.
         chosen: Rows to be far from.
         count: Rows to take at most.
-        min_chord2: Rows nearer than that, as a squared chord, are not taken.
+        min_chord2: Rows nearer than that, as a squared chord above zero, are not taken.
 
     Returns:
         The rows in the order in which they were taken.
@@ -117,7 +117,6 @@ def farthest_rows(
             return free[taken[:i]]
         taken[i] = best
         nearest = np.minimum(nearest, np.square(points - points[best]).sum(axis=1))
-        nearest[best] = -1.0  # never taken twice, not even among duplicates
     return free[taken]
 
 

@@ -89,6 +89,22 @@ def test_the_least_distance_holds_among_chosen_tiles_and_reserves_of_all_strata(
     assert among.min() >= 3000
 
 
+def test_the_scarce_stratum_has_its_reserve_first():
+    # The one free tile of B/y and the best one of A/x lie too near each other for both.
+    lon = [0.0, 20, 21, 22, 40, 90, 22.1]
+    tiles = Tiles.of_table(annotated_table(lon, [0.0] * 7, ["A/x"] * 5 + ["B/y"] * 2))
+    reserves, _ = ranked_reserves(tiles, np.array([0, 5]), 1, min_chord2=least_chord2(300))
+
+    assert 6 in reserves
+    assert tiles.strata.codes[reserves].tolist() == [0, 1]
+
+
+def test_more_reserves_than_candidates_are_usually_looked_at_are_had():
+    tiles, _ = planet({"A/x": 1500})
+
+    assert len(ranked_reserves(tiles, np.arange(100), 1200)[0]) == 1200
+
+
 def test_tiles_in_one_place_have_reserves_too():
     tiles = Tiles.of_table(annotated_table([7.0] * 9, [3.0] * 9, ["A/x"] * 9))
     reserves, ranks = ranked_reserves(tiles, np.arange(4), 3)

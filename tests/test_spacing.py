@@ -59,6 +59,22 @@ def test_the_scarce_stratum_goes_first():
     assert apart.tolist() == [1, 4]  # of A/x, the farthest from B/y in place of its neighbour
 
 
+def test_of_tiles_of_one_stratum_the_one_with_more_near_ones_goes():
+    tiles = Tiles.of_table(annotated_table([1.0, 0, 2], [0.0] * 3, ["A/x"] * 3))  # a chain, 0-1-2
+    apart = keep_apart(tiles, np.arange(3), np.zeros(3, bool), least_chord2(150))
+
+    assert apart.tolist() == [1, 2]
+
+
+def test_tiles_at_just_the_least_distance_are_too_near():
+    tiles = Tiles.of_table(annotated_table([10.0, 11], [0.0, 0], ["A/x"] * 2))
+    one_degree_km = np.pi * RADIUS_KM / 180
+
+    for least_km, left in ((one_degree_km, 1), (one_degree_km * (1 - 1e-6), 2)):
+        apart = keep_apart(tiles, np.arange(2), np.zeros(2, bool), least_chord2(least_km))
+        assert len(apart) == left
+
+
 def test_what_is_far_enough_is_left_as_it_is():
     tiles, _ = planet(1)
     rows = some(tiles, 40, 1)
@@ -82,7 +98,7 @@ def test_farthest_rows_equal_those_found_step_by_step():
         wanted.append(best)
         taken.append(best)
 
-    assert farthest_rows(tiles, free, chosen, 15).tolist() == wanted
+    assert farthest_rows(tiles, free, chosen, 15, least_chord2(1)).tolist() == wanted
 
 
 def test_two_kept_tiles_that_are_too_near_are_named_with_their_distance():
