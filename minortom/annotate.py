@@ -76,7 +76,7 @@ def annotate_file(
     archives, descriptors = sources.open_archives(on_fetch), maps.open(on_fetch)
     wanted = _candidates(sources, archives, options)
     inputs = [*sources.local_paths(), *options.local_paths(), *maps.local_paths()]
-    with _executor(descriptors, engine or EngineOptions()) as executor:
+    with _executor(descriptors, options, engine or EngineOptions()) as executor:
         hashes = {
             name: map_.hash_for(wanted.cells, executor=executor)
             for name, map_ in descriptors.items()
@@ -132,10 +132,11 @@ def _candidates(
 
 @contextmanager
 def _executor(
-    descriptors: Mapping[str, Descriptor], engine: EngineOptions
+    descriptors: Mapping[str, Descriptor], options: AnnotateOptions, engine: EngineOptions
 ) -> Iterator[Executor | None]:
-    """Give workers where there are maps of many tiles; one raster is read faster here."""
-    if not any(isinstance(map_.source, TileMap) for map_ in descriptors.values()):
+    """Give workers where there is much to read; the centres of one raster are read faster here."""
+    tiled = any(isinstance(map_.source, TileMap) for map_ in descriptors.values())
+    if not tiled and options.landcover.mode == "center":
         yield None
         return
     with opened_executor(engine) as executor:

@@ -41,7 +41,7 @@ def arguments(tmp_path) -> list[str]:
     return [
         "annotate", str(tmp_path / "cells.txt"), "--climate", str(tmp_path / "climate.tif"),
         "--landcover", str(tmp_path / "landcover.tif"), "--out", str(tmp_path / "a.parquet"),
-        "--json",
+        "--json", "--workers", "1",
     ]  # fmt: skip
 
 
@@ -86,6 +86,22 @@ def test_majority_is_the_same_without_the_shares(arguments, capsys):
     _, majority = annotated(arguments, capsys, "--landcover-mode", "majority")
     assert majority.equals(shares.select(majority.column_names), check_metadata=False)
     assert not any(name.startswith("fraction_") for name in majority.column_names)
+
+
+def test_one_raster_is_counted_by_a_pool_too(arguments, monkeypatch, capsys):
+    from minortom import annotate
+
+    opened = []
+    original = annotate.opened_executor
+    monkeypatch.setattr(
+        annotate, "opened_executor", lambda engine: (opened.append(engine), original(engine))[1]
+    )
+    _, alone = annotated(arguments, capsys, "--landcover-mode", "majority")
+    _, pooled = annotated(
+        [*arguments[:-1], "2"], capsys, "--landcover-mode", "majority", "--bbox", "-180,-90,180,90"
+    )
+    assert [engine.workers for engine in opened] == [1, 2]
+    assert pooled.equals(alone)
 
 
 def test_the_mode_and_its_resolution_are_part_of_the_provenance(arguments, capsys):
