@@ -116,6 +116,8 @@ def _summary(
             "unknown": {name: n for name, n in unknown.items() if n},
             "repeated": dict(wanted.repeated),
         }
+    if wanted.not_in_archive is not None:
+        found["not_in_archive"] = wanted.not_in_archive
     citations = dict.fromkeys(map_.manifest.citation for map_ in descriptors.values())
     return found | {"citations": list(citations)}
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from minortom.archive import Archive
 from minortom.cells import read_cells
@@ -29,6 +30,8 @@ class Candidates:
     """Columns of ``archive`` whose values an archive may lack."""
     repeated: Mapping[str, int] = field(default_factory=dict)
     """Rows beyond the first of a cell, by sensor."""
+    not_in_archive: int | None = None
+    """Cells of lists that Sentinel-2's archive lacks, where both were given."""
 
 
 def from_lists(lists: Sequence[str], places: Sequence[Place]) -> Candidates:
@@ -68,9 +71,17 @@ def from_archives(
         InputError: If a list is not usable, or no cell is left.
         ArchiveError: If metadata cannot be read.
     """
+    not_in_archive = None
     if lists:
         listed = read_cells(lists).keys()
-        places = [("cells", lambda cells: np.isin(cells.keys(), listed)), *places]
+
+        def are_listed(cells: Cells) -> NDArray[np.bool_]:
+            nonlocal not_in_archive
+            found = np.isin(cells.keys(), listed)
+            not_in_archive = len(listed) - int(found.sum())
+            return found
+
+        places = [("cells", are_listed), *places]
     paired = pair_archives(s2, s1, rules, places=places)
     found = Candidates(
         cells=paired.cells,
@@ -79,6 +90,7 @@ def from_archives(
         removed=paired.removed,
         may_be_unknown=tuple(paired.unknown),
         repeated=paired.repeated,
+        not_in_archive=not_in_archive,
     )
     return _not_empty(found)
 

@@ -150,6 +150,7 @@ def test_lists_choose_among_the_archives_cells(arguments, tmp_path, capsys):
     summary, rows = annotated([arguments[0], str(tmp_path / "cells.txt"), *arguments[1:]], capsys)
     assert list(rows) == ["5U_1R"]
     assert summary["removed"]["cells"] == 4
+    assert summary["not_in_archive"] == 1
 
 
 def test_a_tile_carries_the_licence_of_the_archive_and_the_hash_of_its_metadata(
