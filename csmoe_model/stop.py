@@ -19,8 +19,9 @@ those that it has started."""
 class StopRequest:
     """Context that keeps signals until there is a good moment for them.
 
-    The second signal of a kind is passed on at once, for whoever cannot wait. Outside the
-    main thread, where Python does not deliver signals, it does nothing.
+    The second signal of a kind is passed on at once, for whoever cannot wait. A signal that is
+    ignored, as Ctrl-C in a shell's background, stays so. Outside the main thread, where Python
+    does not deliver signals, it does nothing.
     """
 
     def __init__(self) -> None:
@@ -31,7 +32,8 @@ class StopRequest:
 
     def __enter__(self) -> "StopRequest":
         if threading.current_thread() is threading.main_thread():
-            self._former = {number: signal.signal(number, self._note) for number in _SIGNALS}
+            heard = [n for n in _SIGNALS if signal.getsignal(n) != signal.SIG_IGN]
+            self._former = {number: signal.signal(number, self._note) for number in heard}
         return self
 
     def __exit__(
@@ -57,9 +59,16 @@ class StopRequest:
         """Deliver the signal that came to whoever handled such signals before.
 
         Call it after the context.
+
+        Raises:
+            KeyboardInterrupt: If the signal is SIGINT, and its handler lets the program go on: a
+                run that was stopped must not end as a finished one.
+            SystemExit: The same, for SIGTERM.
         """
         if self.signal is not None:
             signal.raise_signal(self.signal)
+            stopped = self.signal == signal.SIGINT
+            raise KeyboardInterrupt if stopped else SystemExit(128 + self.signal)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         former, now = self._former.get(number), time.monotonic()

@@ -145,6 +145,31 @@ def test_a_second_signal_is_passed_on_at_once():
     assert signal.getsignal(signal.SIGINT) is former
 
 
+def test_an_ignored_signal_stays_ignored():
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with StopRequest() as stop:
+            signal.raise_signal(signal.SIGINT)
+            assert not stop.agreed()
+        stop.obey()
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
+@pytest.mark.parametrize(
+    ("number", "ends"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+def test_a_stopped_run_never_goes_on_to_its_end_whoever_handles_signals(number, ends):
+    former = signal.signal(number, lambda *_: None)
+    try:
+        with StopRequest() as stop:
+            signal.raise_signal(number)
+        with pytest.raises(ends):
+            stop.obey()
+    finally:
+        signal.signal(number, former)
+
+
 def test_the_echo_of_a_signal_is_no_second_one_where_a_launcher_passes_signals_on(monkeypatch):
     now = [100.0]
     monkeypatch.setattr("csmoe_model.stop.num_processes", lambda: 2)
