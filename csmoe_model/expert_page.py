@@ -28,7 +28,7 @@ from csmoe_model.experts import (
 from csmoe_model.images import best_device
 from csmoe_model.neighbours import choose_queries, patch_pictures
 from minortom.errors import InputError, OutputExistsError
-from minortom.outputs import check_parents, now, status, write_run_record, write_text
+from minortom.outputs import check_parents, now, refuse_parts, status, write_run_record, write_text
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import Provenance, licences_in, sha256_of
 from minortom.shard_layout import DATASET_FILE
@@ -37,6 +37,8 @@ from minortom.shards import ShardSet
 _SAID = {"climate": "climate", "landcover": "land cover"}
 """What patches are grouped by, besides the sensor: column, and how it is called."""
 _LONG = {"s2": "Sentinel-2", "s1": "Sentinel-1"}
+_RECORD = b'<script type="application/json" id="provenance">'
+"""What the record of a page begins with, see the template."""
 _SEED = 0
 """Of the shuffles that measure what chance alone tells."""
 
@@ -82,7 +84,7 @@ def inspect_experts(
         },
         licences=tuple(dict.fromkeys((*trained.licences, *licences_in(data.provenance)))),
     )  # fmt: skip
-    done = _is_there(out, provenance, overwrite=overwrite)
+    done = _is_there(out, provenance, inputs=[trained.folder, shards], overwrite=overwrite)
     chosen = np.unique(np.linspace(0, len(data) - 1, min(samples, len(data))).astype(np.int64))
     if not done:
         usage = measure_usage(trained, data, chosen, workers=workers, on_progress=on_progress)
@@ -94,7 +96,9 @@ def inspect_experts(
     }  # fmt: skip
 
 
-def _is_there(out: Path, provenance: Provenance, *, overwrite: bool) -> bool:
+def _is_there(
+    out: Path, provenance: Provenance, *, inputs: Sequence[Path], overwrite: bool
+) -> bool:
     """Say whether the page is there and made from the same; complain if from something else."""
     check_parents(out)
     if out.is_dir():
@@ -102,8 +106,11 @@ def _is_there(out: Path, provenance: Provenance, *, overwrite: bool) -> bool:
     if not out.exists():
         return False
     # The page holds its provenance as the only element of this kind, see the template.
-    if _record_line(provenance).encode() in out.read_bytes():
+    found = out.read_bytes()
+    if _record_line(provenance).encode() in found:
         return True
+    if _RECORD not in found:
+        refuse_parts(out, inputs)
     if not overwrite:
         raise OutputExistsError(
             f"{out} exists, not made from the same; give --overwrite or another --out"

@@ -40,19 +40,23 @@ def is_up_to_date(
         OutputExistsError: If something else is there and ``overwrite`` is false; or, whatever
             ``overwrite`` says, a folder with files in it that has no ``record``.
         InputError: If ``out`` lies below a file, is no UTF-8, is a folder where a file is wanted
-            or the other way round, is one of the inputs, or a folder around one.
+            or the other way round, is one of the inputs, a folder around one, or what lies in one
+            and is of another kind than the result.
     """
     check_parents(out)
     if out.is_dir() and not record:
         raise InputError(f"--out {out} is a folder; wanted the name of a file")
     if out.is_file() and record:
         raise InputError(f"--out {out} is a file; wanted the name of a folder")
+    inputs = tuple(inputs)
     _refuse_inputs(out, inputs)
     if not out.exists() or is_empty_folder(out):
         return False
     stored = stored_provenance(out / record if record else out)
     if stored == json.loads(provenance.to_json()):
         return True
+    if stored is None or stored.get("command") != provenance.command:
+        refuse_parts(out, inputs)
     if out.is_dir() and stored is None:
         # Even --overwrite must not delete a folder that holds who knows what.
         raise OutputExistsError(f"{out} has files but no {record}: not ours; give another --out")
@@ -69,6 +73,17 @@ def _refuse_inputs(out: Path, inputs: Iterable[Path]) -> None:
         if place == found or (out.is_dir() and place in found.parents):
             what = "is" if place == found else "holds"
             raise InputError(f"--out {out} {what} one of the inputs, {path}; give another --out")
+
+
+def refuse_parts(out: Path, inputs: Iterable[Path]) -> None:
+    """Keep a file that lies in an input, a folder, from being replaced by a result.
+
+    Raises:
+        InputError: If ``out`` lies in one.
+    """
+    for path in inputs:
+        if _real(path) in _real(out).parents:
+            raise InputError(f"--out {out} is a part of the input {path}; give another --out")
 
 
 def _real(path: Path) -> Path:

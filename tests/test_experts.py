@@ -316,3 +316,13 @@ def test_a_stray_file_is_replaced_only_when_allowed(folder, tmp_path, capsys):
     assert inspect(*words, "--overwrite") == 0
     assert inspect(folder / "s1", folder / "shards", "--out", tmp_path) == 1
     assert "is a folder" in one_line(capsys)
+
+
+@pytest.mark.parametrize("name", ["shards/dataset.json", "s1/model.safetensors"])
+def test_what_the_page_is_made_from_is_never_replaced(folder, capsys, name):
+    before = (folder / name).read_bytes()
+    words = ("--out", folder / name, "--patches", 0, "--overwrite")
+
+    assert inspect(folder / "s1", folder / "shards", *words) == 1
+    assert "is a part of the input" in one_line(capsys)
+    assert (folder / name).read_bytes() == before

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -210,6 +211,20 @@ def test_an_input_is_never_replaced(tmp_path, inputs):
 
 def test_an_output_inside_an_input_folder_is_allowed(tmp_path):
     assert not is_up_to_date(tmp_path / "out.parquet", MADE, inputs=[tmp_path], overwrite=False)
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "shard.parquet", "below/it.parquet"])
+def test_a_file_that_belongs_to_an_input_folder_is_never_replaced(tmp_path, name):
+    (tmp_path / "below").mkdir()
+    (tmp_path / name).write_text("precious")
+
+    with pytest.raises(InputError, match="is a part of the input"):
+        is_up_to_date(tmp_path / name, MADE, inputs=iter([tmp_path]), overwrite=True)
+
+
+def test_a_former_result_inside_an_input_folder_may_be_replaced(made):
+    newer = replace(MADE, seed=99)
+    assert not is_up_to_date(made, newer, inputs=[made.parent], overwrite=True)
 
 
 def test_a_file_is_never_replaced_by_a_folder(tmp_path):
