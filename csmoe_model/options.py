@@ -93,6 +93,19 @@ def configure(
     return base.changed({**values, **options})
 
 
+class _NoKeyTwice(yaml.SafeLoader):
+    """Refuses a key that a mapping has twice, of which YAML would take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Make a mapping, whose keys all differ."""
+        found: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        names = [key.value for key, _ in node.value]
+        twice = [name for name in found if names.count(name) > 1]
+        if twice:
+            raise yaml.YAMLError(f"{twice[0]} stands there twice")
+        return found
+
+
 def read_configuration(file: Path) -> tuple[str | None, dict[str, object]]:
     """Read the recipe and the fields that a YAML file gives.
 
@@ -104,7 +117,7 @@ def read_configuration(file: Path) -> tuple[str | None, dict[str, object]]:
             or one twice.
     """
     try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+        found = yaml.load(file.read_text(encoding="utf-8"), Loader=_NoKeyTwice)  # noqa: S506  # safe
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror or error}; check --config") from None
     except (ValueError, yaml.YAMLError) as error:

@@ -59,15 +59,15 @@ class RunLog:
         """
         try:
             with self.path.open(newline="", encoding="utf-8") as stream:
-                # A run that was killed may have left half a row at the end.
-                rows = [row for row in csv.DictReader(stream) if None not in row.values()]
+                rows = list(csv.DictReader(stream))
         except (OSError, ValueError) as error:
             raise InputError(f"cannot read {self.path}: {error}; give a run's folder") from None
-        if rows and tuple(rows[0]) != self.columns:
-            raise InputError(
-                f"{self.path} has the columns {', '.join(rows[0])}; wanted a run's log"
-            )
-        return [row for row in rows if split in (None, row["split"])]
+        if rows and tuple(key for key in rows[0] if key) != self.columns:
+            names = ", ".join(key for key in rows[0] if key)
+            raise InputError(f"{self.path} has the columns {names}; wanted a run's log")
+        # A run that was killed may have left half a row at the end.
+        whole = (row for row in rows if None not in row.values() and None not in row)
+        return [row for row in whole if split in (None, row["split"])]
 
 
 def _cell(value: float | str) -> str:

@@ -1,6 +1,7 @@
 """A pretraining run: from shards to weights, in a folder that can be gone on with."""
 
 import pickle
+import zipfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ from minortom.outputs import now, sole_writer, write_run_record
 from minortom.provenance import Provenance, licences_in, sha256_of
 from minortom.shard_layout import DATASET_FILE
 from minortom.shards import ShardSet
+
+_VERSION = "pytorch-lightning_version"
+"""Without it Lightning does not go on from a checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +109,7 @@ class _Run:
         module = together(lambda: self._prepare(settings))
         if state == "new":
             from_first(lambda: folder.start(provenance))
-        step = from_first(lambda: _last_step(folder))
+        step = from_first(lambda: _last_step(folder, module))
         with StopRequest() as stop:
             loop = Loop(
                 run=module, folder=folder, launch=self.launch, stop=stop,
@@ -173,18 +177,27 @@ class _Run:
             )  # fmt: skip
 
 
-def _last_step(folder: RunFolder) -> int:
+def _last_step(folder: RunFolder, module: Pretraining) -> int:
     """Read how far the run to go on with came; 0 if it was stopped before its first checkpoint."""
     if not folder.checkpoint.is_file():
         return 0
     try:
+        with zipfile.ZipFile(folder.checkpoint) as parts:
+            damaged = parts.testzip()  # torch itself does not look at the sums
         found = torch.load(folder.checkpoint, weights_only=True, mmap=True, map_location="cpu")
-        return int(found["global_step"])
-    except (OSError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError):
+        stored, wanted = found["state_dict"], module.state_dict()
+        fits = {key: stored[key].shape == wanted[key].shape for key in (*stored, *wanted)}
+        whole = damaged is None and all(fits.values()) and _VERSION in found
+        step = int(found["global_step"])
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError,
+            EOFError, zipfile.BadZipFile, pickle.UnpicklingError):  # fmt: skip
+        whole, step = False, 0
+    if not whole:
         raise InputError(
-            f"{folder.checkpoint} is no checkpoint of a run, or damaged; start anew with "
+            f"{folder.checkpoint} is no checkpoint of this run, or damaged; start anew with "
             "--overwrite"
-        ) from None
+        )
+    return step
 
 
 def _summary(folder: RunFolder, status: str) -> dict[str, object]:

@@ -66,6 +66,8 @@ class TrainConfig:
         for name in ("warmup", "beta1", "beta2", "ema_decay"):
             value = getattr(self, name)
             _require(0 <= value < 1, name, "at least 0 and below 1", value)
+        # Torch and the masks take 64 bits.
+        _require(self.seed < 2**63, "seed", "below 2**63", self.seed)
         _require(0 < self.lr < math.inf, "lr", "above 0", self.lr)
 
     def _check_types(self) -> None:

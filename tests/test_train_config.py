@@ -42,6 +42,7 @@ def test_epochs_count_whole_batches():
         ({"warmup": 1.0}, "warmup must be at least 0 and below 1"),
         ({"weight_decay": -1.0}, "weight_decay must be 0 or more"),
         ({"flips": 1}, "flips must be bool"),
+        ({"seed": 2**63}, "seed must be below 2"),
         ({"seed": True}, "seed must be int"),
         ({"learning_rate": 1.0}, "unknown training option learning_rate; known are seed"),
     ],

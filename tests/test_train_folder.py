@@ -5,6 +5,7 @@ import signal
 from dataclasses import replace
 
 import pytest
+import torch
 import yaml
 from training_runs import SHORT, rows, run, stop_after
 from training_shards import MODEL, learnable_shards
@@ -72,8 +73,30 @@ def test_a_damaged_checkpoint_is_an_error_that_says_so(shards, tmp_path):
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         run(shards, out, on_step=stop_after(2, signal.SIGINT))
-    RunFolder(out).checkpoint.write_bytes(b"no checkpoint")
-    with pytest.raises(InputError, match="last.ckpt is no checkpoint"):
+    checkpoint = RunFolder(out).checkpoint
+    whole = checkpoint.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    for damaged in (b"no checkpoint", b"", whole[:-1000], bytes(flipped)):
+        checkpoint.write_bytes(damaged)
+        with pytest.raises(InputError, match="last.ckpt is no checkpoint"):
+            run(shards, out, resume=True)
+        assert checkpoint.read_bytes() == damaged
+
+
+@pytest.mark.parametrize("what", ["lacks what Lightning wants", "has other weights"])
+def test_a_checkpoint_of_something_else_is_an_error_that_says_so(shards, tmp_path, what):
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        run(shards, out, on_step=stop_after(2, signal.SIGINT))
+    checkpoint = RunFolder(out).checkpoint
+    found = torch.load(checkpoint, weights_only=True)
+    if what == "has other weights":
+        found["state_dict"] = {k: v.flatten()[:1] for k, v in found["state_dict"].items()}
+    else:
+        found.pop("pytorch-lightning_version")
+    torch.save(found, checkpoint)
+    with pytest.raises(InputError, match="last.ckpt is no checkpoint of this run"):
         run(shards, out, resume=True)
 
 
@@ -87,7 +110,8 @@ def test_the_configuration_is_on_disk_whole(finished):
     assert {"started", "finished", "libraries"} <= set(record)
 
 
-def test_a_log_of_something_else_is_refused(tmp_path):
-    (tmp_path / "log.csv").write_text("a,b\n1,2\n")
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "a,b\n1,2,3\n", "a,b\n1\n"])
+def test_a_log_of_something_else_is_refused(tmp_path, text):
+    (tmp_path / "log.csv").write_text(text)
     with pytest.raises(MinorTomError, match="a, b; wanted a run's log"):
         RunLog(tmp_path / "log.csv").rows()

@@ -60,6 +60,8 @@ def test_an_empty_file_says_nothing(written):
         ("train: {mask_ratio: 0.5}", r"unknown .*config.yaml train option mask_ratio; known"),
         ("model: {lr: 0.5}", r"unknown .*config.yaml model option lr; known"),
         ("lr: 1\ntrain: {lr: 2}", "gives lr twice"),
+        ("lr: 1\nlr: 2", "is no YAML .lr stands there twice."),
+        ("train: {lr: 1, lr: 2}", "lr stands there twice"),
         ("train: 3", "train must hold fields as `lr: 0.001`; it is 3"),
         ("- lr", "holds list, wanted fields"),
         ("lr: [", "is no YAML"),
