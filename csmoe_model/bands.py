@@ -37,7 +37,7 @@ _KNOWN: dict[SensorName, _Known] = {
 
 
 def check_image(sensor: SensorName, image_BCHW: Tensor, bands: Sequence[str] | None = None) -> None:
-    """Check the axes and the number of bands; those of `MODEL_BANDS` when None.
+    """Check the axes, the number of bands, those of `MODEL_BANDS` when None, and the kind.
 
     Raises:
         InputError: If they are not those.
@@ -47,6 +47,11 @@ def check_image(sensor: SensorName, image_BCHW: Tensor, bands: Sequence[str] | N
         raise InputError(
             f"{sensor} images must be [batch, {len(names)}, height, width] with the bands "
             f"{' '.join(names)}; got {list(image_BCHW.shape)}"
+        )
+    if not image_BCHW.is_floating_point():
+        raise InputError(
+            f"{sensor} images must be normalised, in floating point; got {image_BCHW.dtype}; "
+            "give what was measured to prepare first"
         )
 
 

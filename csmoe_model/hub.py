@@ -133,10 +133,10 @@ def _told_in_one_line(repository: str, revision: str | None) -> Iterator[None]:
             f"{repository} holds no {CONFIG} with {WEIGHTS}, and other files of weights are never "
             f"unpickled; {WANTED}"
         ) from None
-    except errors.LocalEntryNotFoundError:
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled):
         raise InputError(
             f"{repository} is not in the cache of the hub's files, and the hub was not asked or "
-            "does not answer; check the network, or give a folder"
+            "does not answer; check the network and HF_HUB_OFFLINE, or give a folder"
         ) from None
     except errors.HFValidationError as error:
         raise InputError(f"{repository} is no repository of the hub: {error}") from None

@@ -93,7 +93,8 @@ def read_model(folder: Path) -> Stored:
     try:
         model = ModelConfig.from_dict(config["model"])
         origin = Origin(
-            recipe=str(config["recipe"]), statistics=dict(config["statistics"]),
+            recipe=str(config["recipe"]),
+            statistics={column: dict(of) for column, of in config["statistics"].items()},
             record=dict(config[KEY]), history=tuple(map(dict, config.get(_HISTORY, ()))),
             weights_sha256=sha256_of(folder / WEIGHTS),
         )  # fmt: skip

@@ -227,6 +227,8 @@ def read_record(folder: Path) -> dict[str, Any]:
         # Touched here so that a record that lacks one of them is found out here.
         _ = int(record["patch_px"]), record["statistics"].items(), record[KEY]
         _ = [(entry["file"], int(entry["rows"])) for entry in record["shards"]]
+    except UnicodeDecodeError:  # whose repr is the whole file
+        raise ShardError(f"{path} is damaged (it is no text); {_MADE_BY}") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ShardError(f"{path} is damaged ({error!r}); {_MADE_BY}") from None
     return dict(record)

@@ -181,6 +181,14 @@ def test_without_network_the_cache_is_asked_for():
     )
 
 
+@pytest.mark.usefixtures("hub")
+def test_without_network_nothing_is_pushed(folder, monkeypatch):
+    model = CSMoE.from_pretrained(folder)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match="HF_HUB_OFFLINE"):
+        model.push_to_hub("someone/model")
+
+
 def test_damaged_weights_from_the_hub_are_refused(published):
     weights = published.folder / "models" / "someone" / "tiny" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])

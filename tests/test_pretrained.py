@@ -124,6 +124,12 @@ def test_names_must_be_as_many_as_channels(model):
         model.prepare(s1=torch.zeros(1, 3, 16, 16), s1_bands=("vh", "vv"))
 
 
+@pytest.mark.parametrize("dtype", [torch.uint16, torch.int64])
+def test_what_was_measured_must_be_normalised_first(model, dtype):
+    with pytest.raises(InputError, match="must be normalised.*prepare"):
+        model.encode(s1=torch.ones(1, 2, 16, 16, dtype=dtype))
+
+
 def test_what_was_not_measured_is_refused(model):
     s1 = torch.full((1, 2, 16, 16), torch.nan)
     with pytest.raises(InputError, match="some s1 pixels are no finite numbers"):
@@ -327,6 +333,16 @@ def test_an_encoder_alone_cannot_be_pretrained():
     )
     with pytest.raises(InputError, match="no decoders to pretrain with"):
         alone(torch.zeros(2, 10, 16, 16), torch.zeros(2, 2, 16, 16), masks)
+
+
+@pytest.mark.parametrize("statistics", [{"s2_10m": [1]}, {"s2_10m": None}, [1]])
+def test_a_configuration_with_no_statistics_is_damaged(folder, tmp_path, statistics):
+    copy = shutil.copytree(folder / "model", tmp_path / "model")
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"statistics": statistics}))
+
+    with pytest.raises(InputError, match=r"config\.json is damaged"):
+        CSMoE.from_pretrained(copy)
 
 
 @pytest.mark.parametrize("sensors", [["s3"], [], ["s2", "s2"], "s2", 7])

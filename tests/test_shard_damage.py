@@ -61,6 +61,12 @@ def test_a_damaged_record_is_refused(folder, text):
         ShardSet.open(folder)
 
 
+def test_a_record_that_is_no_text_is_not_shown(folder):
+    (folder / "dataset.json").write_bytes(b"PAR1\xff" * 1000)
+    with pytest.raises(ShardError, match=r"dataset\.json is damaged \(it is no text\)"):
+        ShardSet.open(folder)
+
+
 def test_a_missing_shard_is_named(folder):
     (folder / FIRST).unlink()
     with pytest.raises(ShardError, match=f"lacks its shard {FIRST}"):
