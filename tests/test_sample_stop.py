@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import zlib
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -296,3 +297,5 @@ def test_a_budget_that_is_not_used_up_changes_no_tile(annotated):
 
     assert summary["search"]["complete"]
     assert pq.read_table(out).equals(pq.read_table(unbroken))
+    with pytest.raises(OutputExistsError):  # another budget is another option
+        sample_file(annotated, out, options=replace(options, time_budget_s=999), engine=ONE)
