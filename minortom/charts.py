@@ -95,7 +95,7 @@ def convergence_chart(scores: Mapping[str, Sequence[float]]) -> bytes:
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("generation (grey: one line a stratum)", fontsize=9)
-    ax.set_ylabel("best score below the last one", fontsize=9)
+    ax.set_ylabel("best score below the last one (nats, or km for a distance)", fontsize=9)
     ax.legend(frameon=False, fontsize=9, loc="upper right")
     _plain(ax)
     return png(figure)
