@@ -215,9 +215,15 @@ class InPlace(TorchCheckpointIO):
         del storage_options
         self._failure = None
         try:
-            torch.save(checkpoint, path)
+            with Path(path).open("wb") as stream:
+                torch.save(checkpoint, stream)
         except OSError as error:
             self._failure = error
+        except RuntimeError as error:
+            # Torch closes its archive after a failed write, and complains of that instead.
+            if not isinstance(error.__context__, OSError):
+                raise
+            self._failure = error.__context__
 
     def put(self, whole: Path, checkpoint: Path) -> None:
         """Let what was written take the place of the checkpoint before.
@@ -226,6 +232,7 @@ class InPlace(TorchCheckpointIO):
             OSError: If it could not be written.
         """
         if self._failure is not None:
+            self._failure.filename = self._failure.filename or str(whole)
             raise self._failure
         whole.replace(checkpoint)
 

@@ -5,7 +5,10 @@ with which its images were normalised.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,7 +74,8 @@ def write_model(folder: Path, stored: Stored, *, name: str = "FOLDER") -> None:
     config |= {"recipe": origin.recipe, "model": stored.config.to_dict()}
     config |= {_ENCODER_OF: list(stored.encoder_of)} if stored.encoder_of else {}
     weights = {key: t.detach().cpu().contiguous() for key, t in stored.tensors.items()}
-    with whole_file(folder / WEIGHTS) as temporary:  # safetensors alone makes it private
+    # safetensors alone makes it private.
+    with whole_file(folder / WEIGHTS) as temporary, _its_own_error():
         save_file(weights, temporary, metadata={"format": "pt"})
     write_json(folder / CONFIG, config | {"statistics": origin.statistics})
     card = model_card(
@@ -107,6 +111,18 @@ def read_model(folder: Path) -> Stored:
     except (OSError, SafetensorError) as error:
         raise unfit_weights(folder, error) from None
     return Stored(config=model, encoder_of=encoder_of, origin=origin, tensors=tensors)
+
+
+@contextmanager
+def _its_own_error() -> Iterator[None]:
+    """Raise what the disk refuses as what it is: safetensors hides the number in its words."""
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from None
 
 
 def unfit_weights(folder: Path, error: Exception) -> InputError:

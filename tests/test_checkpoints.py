@@ -1,11 +1,13 @@
 """Weights on disk: what was saved is loaded, and nothing is ever unpickled."""
 
+import errno
 import json
 import pickle
 import shutil
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from training_shards import MODEL, learnable_shards
 
@@ -70,6 +72,21 @@ def test_the_same_model_gives_the_same_bytes(saved, tmp_path):
     write(tmp_path / "again", model, statistics)
     for name in ("model.safetensors", "config.json", "README.md"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_weights_for_which_there_is_no_room_are_an_error_of_the_disk(saved, tmp_path, monkeypatch):
+    def full(*_, **__):
+        # The words of safetensors 0.8 where a file system is full.
+        raise SafetensorError(
+            "Error while serializing: I/O error: No space left on device (os error 28)"
+        )
+
+    model, statistics, _ = saved
+    monkeypatch.setattr("csmoe_model.weights.save_file", full)
+    with pytest.raises(OSError, match="No space left") as refused:
+        write(tmp_path / "model", model, statistics)
+    assert refused.value.errno == errno.ENOSPC
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_folder_is_a_checkpoint_too(saved, tmp_path):

@@ -1,5 +1,6 @@
 """Runs are exact wherever they are stopped."""
 
+import errno
 import os
 import signal
 import tempfile
@@ -12,6 +13,7 @@ from safetensors.torch import load_file
 from training_runs import rows, run, stop_after
 
 from csmoe_model import keeper
+from csmoe_model.keeper import InPlace
 from csmoe_model.run_folder import RunFolder
 from csmoe_model.stop import StopRequest
 
@@ -122,6 +124,14 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_good_one(
         run(shards, folder.path, save_every=2)
     assert torch.load(folder.checkpoint, weights_only=True)["global_step"] == 2
     assert list(folder.checkpoint.parent.iterdir()) == [folder.checkpoint]
+
+
+def test_a_full_disk_is_told_as_such_and_after_all_processes_have_saved():
+    writer = InPlace()
+    writer.save_checkpoint({"weights": torch.zeros(1_000_000)}, "/dev/full")
+    with pytest.raises(OSError, match="No space left") as refused:
+        writer.put(Path("/dev/full"), Path("/nowhere/last.ckpt"))
+    assert refused.value.errno == errno.ENOSPC
 
 
 def test_a_checkpoint_needs_no_room_in_the_temporary_folder(shards, tmp_path, monkeypatch):
