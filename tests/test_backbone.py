@@ -168,3 +168,11 @@ def test_the_table_of_the_documentation_is_what_the_code_says():
         numbers = [float(cell.split()[0]) for cell in cells.split("|")]
         assert name == wanted.pop("recipe")
         assert numbers == pytest.approx(list(wanted.values()), rel=2e-3, abs=5e-4)
+
+
+def test_another_grid_spans_the_extent_of_the_one_trained_on():
+    encoder = Backbone(recipe("tiny")).encoder_of("s2")
+    middle = 3 * 7 + 3  # of 7 x 7 patches
+    assert torch.allclose(encoder.positions((1, 1))[0], encoder.position_ND[middle], atol=1e-6)
+    rows = encoder.positions((7, 1)).view(7, -1)
+    assert torch.allclose(rows, encoder.position_ND.view(7, 7, -1)[:, 3], atol=1e-6)

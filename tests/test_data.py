@@ -258,3 +258,10 @@ def test_a_band_without_contrast_is_refused(shards):
     flat = {**shards.statistics["s1"], "std": (1.0, 0.0)}
     with pytest.raises(InputError, match="s1 has the std .* contrast"):
         Normalise({**shards.statistics, "s1": flat}, image_size=8)
+
+
+def test_every_pixel_counts_where_an_image_shrinks():
+    image_BCHW = torch.zeros(1, 1, 16, 16, requires_grad=True)
+    resized(image_BCHW, 4).sum().backward()
+    assert image_BCHW.grad is not None
+    assert (image_BCHW.grad > 0).all()
