@@ -50,10 +50,12 @@ class StopRequest:
     def agreed(self) -> bool:
         """Tell whether a signal came to any process; all must ask at the same place."""
         anywhere = largest_anywhere(self.signal or 0)
-        if anywhere and self.signal is None:
+        if not anywhere:  # one that came to this process meanwhile is told the next time
+            return False
+        if self.signal is None:
             self._came = time.monotonic()
-        self.signal = anywhere or None
-        return self.signal is not None
+        self.signal = anywhere
+        return True
 
     def obey(self) -> None:
         """Deliver the signal that came to whoever handled such signals before.

@@ -145,6 +145,22 @@ def test_the_checkpoint_is_read_without_unpickling_code(finished):
     assert found["global_step"] == 8
 
 
+@pytest.mark.usefixtures("sigterm_raises")
+def test_a_signal_that_comes_while_processes_agree_is_told_the_next_time(monkeypatch):
+    from csmoe_model import stop as module
+
+    def interrupted(number):
+        if not stop.signal:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return number
+
+    monkeypatch.setattr(module, "largest_anywhere", interrupted)
+    with StopRequest() as stop:
+        assert not stop.agreed()
+        assert stop.agreed()
+    assert stop.signal == signal.SIGTERM
+
+
 def test_a_second_signal_is_passed_on_at_once():
     former = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), StopRequest() as stop:
