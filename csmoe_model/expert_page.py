@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from csmoe_model.checkpoints import Trained, load_model
-from csmoe_model.expert_pictures import expert_colours, expert_map, ground, heat_map, picture
+from csmoe_model.expert_pictures import expert_colours, expert_map, ground, heat_map
 from csmoe_model.experts import (
     Maps,
     Usage,
@@ -26,9 +26,16 @@ from csmoe_model.experts import (
     measure_usage,
 )
 from csmoe_model.images import best_device
-from csmoe_model.neighbours import choose_queries, patch_pictures
-from minortom.errors import InputError, OutputExistsError
-from minortom.outputs import check_parents, now, refuse_parts, status, write_run_record, write_text
+from csmoe_model.neighbours import choose_queries
+from minortom.outputs import (
+    check_page,
+    is_up_to_date,
+    now,
+    status,
+    write_run_record,
+    write_text,
+)
+from minortom.pictures import data_uri, patch_pictures
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import Provenance, licences_in, sha256_of
 from minortom.shard_layout import DATASET_FILE
@@ -37,8 +44,6 @@ from minortom.shards import ShardSet
 _SAID = {"climate": "climate", "landcover": "land cover"}
 """What patches are grouped by, besides the sensor: column, and how it is called."""
 _LONG = {"s2": "Sentinel-2", "s1": "Sentinel-1"}
-_RECORD = b'<script type="application/json" id="provenance">'
-"""What the record of a page begins with, see the template."""
 _SEED = 0
 """Of the shuffles that measure what chance alone tells."""
 
@@ -70,7 +75,7 @@ def inspect_experts(
         What there is to tell, for people.
 
     Raises:
-        InputError: If the checkpoint is none, or has no experts.
+        InputError: If the checkpoint is none, or has no experts, or `out` is no `.html`.
         ShardError: If the shards are missing, damaged or of another version.
         OutputExistsError: If `out` is something else.
     """
@@ -84,7 +89,8 @@ def inspect_experts(
         },
         licences=tuple(dict.fromkeys((*trained.licences, *licences_in(data.provenance)))),
     )  # fmt: skip
-    done = _is_there(out, provenance, inputs=[trained.folder, shards], overwrite=overwrite)
+    done = is_up_to_date(out, provenance, inputs=[trained.folder, shards], overwrite=overwrite)
+    check_page(out)
     chosen = np.unique(np.linspace(0, len(data) - 1, min(samples, len(data))).astype(np.int64))
     if not done:
         usage = measure_usage(trained, data, chosen, workers=workers, on_progress=on_progress)
@@ -94,33 +100,6 @@ def inspect_experts(
         "status": status(done), "out": str(out), "patches": len(chosen),
         "experts": trained.model.config.num_experts,
     }  # fmt: skip
-
-
-def _is_there(
-    out: Path, provenance: Provenance, *, inputs: Sequence[Path], overwrite: bool
-) -> bool:
-    """Say whether the page is there and made from the same; complain if from something else."""
-    check_parents(out)
-    if out.is_dir():
-        raise InputError(f"--out {out} is a folder; wanted the name of a file")
-    if not out.exists():
-        return False
-    # The page holds its provenance as the only element of this kind, see the template.
-    found = out.read_bytes()
-    if _record_line(provenance).encode() in found:
-        return True
-    if _RECORD not in found:
-        refuse_parts(out, inputs)
-    if not overwrite:
-        raise OutputExistsError(
-            f"{out} exists, not made from the same; give --overwrite or another --out"
-        )
-    return False
-
-
-def _record_line(provenance: Provenance) -> str:
-    """Give the provenance as the page holds it: JSON in which nothing can end the element."""
-    return json.dumps(json.loads(provenance.to_json()), sort_keys=True).replace("<", "\\u003c")
 
 
 def _page(
@@ -151,7 +130,7 @@ def _page(
         layers=_layer_rows(usage, groups, tiles),
         tables=_tables(usage, groups, trained.model.sensors),
         patches=[_patch(trained, data, n, rows.slice(n, 1).to_pylist()[0]) for n in shown],
-        licences=provenance.licences, record=_record_line(provenance),
+        licences=provenance.licences, record=json.loads(provenance.to_json()),
         weights=trained.weights_sha256,
     )  # fmt: skip
 
@@ -218,7 +197,7 @@ def _patch(
         sensors.append(
             {
                 "sensor": sensor,
-                "picture": picture(shown[sensor]),
+                "picture": data_uri(shown[sensor]),
                 "ground": ground(shown[sensor]),
                 "layers": [_maps_of_layer(trained, maps, number) for number in numbers],
             }

@@ -3,13 +3,11 @@
 Axes, as name suffixes: E experts, H W places of a map, and 3 for red, green and blue.
 """
 
-import base64
-import io
-
 import numpy as np
 from matplotlib import colormaps
 from numpy.typing import NDArray
-from PIL import Image
+
+from minortom.pictures import data_uri
 
 Array = NDArray[np.float32]
 
@@ -26,14 +24,14 @@ def heat_map(weight_HW: Array, brightest: float) -> str:
     part_HW = np.clip(weight_HW / max(brightest, 1e-12), 0, 1)
     colours = _HEAT(part_HW)
     colours[..., 3] = part_HW**0.5
-    return _uri(colours)
+    return data_uri(colours)
 
 
 def expert_map(share_EHW: Array) -> str:
     """Draw which expert each place gets the most from: its colour, paler where others matter."""
     share_HW1 = share_EHW.max(0)[..., None]
     palette = np.array(expert_colours(len(share_EHW)))
-    return _uri(palette[share_EHW.argmax(0)] * share_HW1 + (1 - share_HW1))
+    return data_uri(palette[share_EHW.argmax(0)] * share_HW1 + (1 - share_HW1))
 
 
 def expert_colours(num_experts: int) -> list[tuple[float, float, float]]:
@@ -43,19 +41,7 @@ def expert_colours(num_experts: int) -> list[tuple[float, float, float]]:
     return [(red, green, blue) for red, green, blue, _ in colours]
 
 
-def picture(pixels_HW3: Array) -> str:
-    """Draw a picture of a patch."""
-    return _uri(pixels_HW3)
-
-
 def ground(pixels_HW3: Array) -> str:
-    """Draw the same in dim grey, for maps to lie on."""
+    """Draw a picture of a patch in dim grey, for maps to lie on."""
     grey_HW = pixels_HW3.mean(2, keepdims=True) * 0.75
-    return _uri(grey_HW.repeat(3, 2))
-
-
-def _uri(colours: NDArray[np.floating]) -> str:
-    image = Image.fromarray((np.clip(colours, 0, 1) * 255).round().astype(np.uint8))
-    stream = io.BytesIO()
-    image.save(stream, format="png", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+    return data_uri(grey_HW.repeat(3, 2))

@@ -7,9 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from csmoe_model.pictures import Pixels, picture
 from minortom.outputs import whole_file
-from minortom.sensors import S1, S2_10M
+from minortom.pictures import Pixels, patch_pictures
 from minortom.shards import ShardSet
 
 Metadata = Mapping[str, object]
@@ -109,17 +108,3 @@ class _Sheet:
         # Every picture moves the limits.
         self._axes.set_xlim(*self._limits[0])
         self._axes.set_ylim(*self._limits[1])
-
-
-def patch_pictures(data: ShardSet, sample: int) -> tuple[Pixels, Pixels]:
-    """Read one sample as a true-colour and a radar picture."""
-    buffers = {
-        column: array for column, array in data.buffers(1).items()
-        if column in (S2_10M.column, S1.column)
-    }  # fmt: skip
-    data.read_into(sample, buffers, 0)
-    s2, s1 = (
-        dict(zip(group.bands, buffers[group.column][0] * np.float32(group.scale), strict=True))
-        for group in (S2_10M, S1)
-    )
-    return picture("s2", s2), picture("s1", s1)

@@ -14,9 +14,9 @@ from csmoe_model.collectives import alone
 from csmoe_model.data import Batch
 from csmoe_model.images import Normalise, autocast
 from csmoe_model.masking import Mask, draw_masks
-from csmoe_model.pictures import picture
 from csmoe_model.pretraining import Pretraining
 from csmoe_model.trackers import Picture
+from minortom.pictures import picture
 from minortom.sensors import GROUPS, MODEL_BANDS, SensorName
 
 _SIDE_PX, _GAP_PX, _LABEL_PX = 120, 4, 130

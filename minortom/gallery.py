@@ -11,13 +11,11 @@ import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
-from minortom import patch_pictures
-from minortom.errors import InputError
-from minortom.outputs import is_up_to_date, now, status, write_run_record, write_text
-from minortom.patch_pictures import data_address, false_colour, true_colour
+from minortom import pictures
+from minortom.outputs import check_page, is_up_to_date, now, status, write_run_record, write_text
+from minortom.pictures import data_uri, patch_pictures
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import Provenance, licences_in, sha256_of
-from minortom.sensors import S1, S2_10M
 from minortom.shard_layout import DATASET_FILE
 from minortom.shards import ShardSet
 
@@ -65,8 +63,7 @@ def show_shards(
         ShardError: If the shards are missing, damaged or of another version.
         OutputExistsError: If ``out`` is something else.
     """
-    if out.suffix != ".html":
-        raise InputError(f"--out {out} is no page; wanted a name that ends in .html")
+    check_page(out)
     started, data = now(), ShardSet.open(shards)
     provenance = Provenance(
         command="show", options={"patches": patches}, seed=seed,
@@ -106,15 +103,13 @@ def _page(
     return environment.get_template("gallery.html.j2").render(
         cards=cards, num_samples=len(data), patch_px=data.spec.patch_px, seed=seed, tile=tile,
         side=side, places=_places(table, numbers, side, drawn[len(chosen) :]),
-        num_kept=len(numbers), looks=patch_pictures, provenance=record,
+        num_kept=len(numbers), looks=pictures, provenance=record,
     )  # fmt: skip
 
 
 def _pictures(data: ShardSet, index: int) -> tuple[str, str]:
-    batch = data.buffers(1)
-    data.read_into(index, batch, 0)
-    shown = true_colour(batch[S2_10M.column][0]), false_colour(batch[S1.column][0])
-    return data_address(shown[0]), data_address(shown[1])
+    s2, s1 = patch_pictures(data, index)
+    return data_uri(s2), data_uri(s1)
 
 
 def _tile_of(

@@ -56,7 +56,7 @@ def is_up_to_date(
     if stored == json.loads(provenance.to_json()):
         return True
     if stored is None or stored.get("command") != provenance.command:
-        refuse_parts(out, inputs)
+        _refuse_parts(out, inputs)
     if out.is_dir() and stored is None:
         # Even --overwrite must not delete a folder that holds who knows what.
         raise OutputExistsError(f"{out} has files but no {record}: not ours; give another --out")
@@ -75,12 +75,8 @@ def _refuse_inputs(out: Path, inputs: Iterable[Path]) -> None:
             raise InputError(f"--out {out} {what} one of the inputs, {path}; give another --out")
 
 
-def refuse_parts(out: Path, inputs: Iterable[Path]) -> None:
-    """Keep a file that lies in an input, a folder, from being replaced by a result.
-
-    Raises:
-        InputError: If ``out`` lies in one.
-    """
+def _refuse_parts(out: Path, inputs: Iterable[Path]) -> None:
+    """Keep a file that lies in an input, a folder, from being replaced by a result."""
     for path in inputs:
         if _real(path) in _real(out).parents:
             raise InputError(f"--out {out} is a part of the input {path}; give another --out")
@@ -108,6 +104,16 @@ def check_parents(out: Path) -> None:
     if not above.is_dir():
         what = "is a file, no folder" if above.exists() else "is a link that leads nowhere"
         raise InputError(f"--out {out}: {above} {what}; give another --out")
+
+
+def check_page(out: Path) -> None:
+    """Make sure that a browser, and ``stored_provenance``, will know ``out`` for a page.
+
+    Raises:
+        InputError: If it does not end in ``.html``.
+    """
+    if out.suffix != ".html":
+        raise InputError(f"--out {out} is no page; wanted a name that ends in .html")
 
 
 def is_empty_folder(path: Path) -> bool:

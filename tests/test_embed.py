@@ -20,6 +20,7 @@ from csmoe_model.images import Normalise
 from csmoe_model.neighbours import choose_queries, nearest
 from csmoe_model.run_log import COLUMNS, RunLog
 from minortom.errors import OutputExistsError
+from minortom.pictures import patch_pictures
 from minortom.provenance import Provenance
 from minortom.shards import ShardSet
 
@@ -182,12 +183,12 @@ def test_the_sheet_shows_as_many_rows_as_queries(folder, tmp_path, monkeypatch):
 
 def test_true_colour_is_reflectance_and_radar_is_db(folder):
     data = ShardSet.open(folder / "shards")
-    true_colour, radar = neighbours.patch_pictures(data, 3)
+    true_colour, radar = patch_pictures(data, 3)
     buffers = data.buffers(1)
     data.read_into(3, buffers, 0)
     red = buffers["s2_10m"][0, 2] * 1e-4  # B04
     np.testing.assert_allclose(
-        true_colour[..., 0], np.clip(red / 0.35, 0, 1) ** (1 / 1.8), atol=1e-5
+        true_colour[..., 0], np.clip(red / 0.3, 0, 1) ** (1 / 1.6), atol=1e-5
     )
     vh_db = buffers["s1"][0, 1] * 0.01
     np.testing.assert_allclose(radar[..., 1], np.clip((vh_db + 27) / 22, 0, 1), atol=1e-5)

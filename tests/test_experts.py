@@ -262,7 +262,7 @@ def test_names_are_text_whatever_is_in_them(folder, tmp_path):
     inspect_experts(folder / "model", tmp_path / "shards", tmp_path / "p.html")
 
     page = (tmp_path / "p.html").read_text(encoding="utf-8")
-    (record,) = re.findall(r'<script type="application/json" id="provenance">(.*?)</script>', page)
+    (record,) = re.findall(r'<script type="application/json" id="minortom">(.*?)</script>', page)
     assert "</script><script>alert(2)" in json.loads(record)["licences"]
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page
@@ -314,6 +314,8 @@ def test_a_stray_file_is_replaced_only_when_allowed(folder, tmp_path, capsys):
     assert inspect(*words) == 1
     assert "--overwrite" in one_line(capsys)
     assert inspect(*words, "--overwrite") == 0
+    assert inspect(folder / "s1", folder / "shards", "--out", tmp_path / "p.pdf") == 1
+    assert "wanted a name that ends in .html" in one_line(capsys)
     assert inspect(folder / "s1", folder / "shards", "--out", tmp_path) == 1
     assert "is a folder" in one_line(capsys)
 

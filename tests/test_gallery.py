@@ -12,7 +12,7 @@ from minortom_cli.curate import app
 from PIL import Image
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors, write_made_up_shards
 
-from minortom.patch_pictures import data_address, false_colour, true_colour
+from minortom.pictures import data_uri, picture
 from minortom.shard_writer import write_shards
 
 
@@ -32,6 +32,20 @@ def pictures(page):
     return [np.asarray(Image.open(BytesIO(base64.b64decode(text)))) for text in found]
 
 
+def drawn(sensor, stored, names, scale):
+    """The picture of stored values [band, row, column], in bytes."""
+    bands = dict(zip(names, stored * np.float32(scale), strict=True))
+    return (picture(sensor, bands) * 255).round().astype(np.uint8)
+
+
+def true_colour(s2_10m):
+    return drawn("s2", s2_10m, ("B02", "B03", "B04", "B08"), 1e-4)
+
+
+def false_colour(s1):
+    return drawn("s1", s1, ("vv", "vh"), 0.01)
+
+
 def test_true_colour_is_red_green_blue_and_white_at_three_tenths():
     s2 = np.zeros((4, 1, 3), np.uint16)
     s2[2, 0, 0], s2[1, 0, 1], s2[0, 0, 2] = 3000, 3000, 3000  # B04, B03, B02
@@ -45,7 +59,7 @@ def test_false_colour_is_vv_vh_and_their_ratio():
 
 def test_a_picture_comes_back_from_its_address():
     picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    text = data_address(picture).removeprefix("data:image/png;base64,")
+    text = data_uri(picture / 255).removeprefix("data:image/png;base64,")
     np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(base64.b64decode(text)))), picture)
 
 
