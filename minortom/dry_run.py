@@ -12,12 +12,7 @@ from minortom.archive import Archive
 from minortom.errors import InputError
 from minortom.export import licences_of
 from minortom.export_input import read_selection
-from minortom.export_options import (
-    DEFAULT_PATCH_PX,
-    DEFAULT_RATE_MB_S,
-    DEFAULT_SHARD_BYTES,
-    Missing,
-)
+from minortom.export_options import DEFAULT_RATE_MB_S, ExportOptions, Missing
 from minortom.export_plan import PlannedTile, shards_of, tiles_per_shard
 from minortom.export_products import pairs_of
 from minortom.export_reserves import ExportPlan
@@ -75,26 +70,19 @@ def forecast_export(
     s1: str | Path,
     out: Path,
     *,
-    missing: Missing = Missing.ERROR,
-    patch_px: int = DEFAULT_PATCH_PX,
-    seed: int = 0,
+    options: ExportOptions | None = None,
     rate_mb_s: float = DEFAULT_RATE_MB_S,
-    shard_bytes: int = DEFAULT_SHARD_BYTES,
     on_progress: OnProgress = ignore_progress,
 ) -> Forecast:
     """Say what :func:`export_selection` would do. Writes nothing but the cache of metadata.
 
     Args:
-        selection: As for the export; so are ``s2``, ``s1``, ``missing``, ``patch_px``, ``seed``
-            and ``shard_bytes``.
+        selection: As for the export; so are ``s2``, ``s1`` and ``options``.
         s2: Sentinel-2's product.
         s1: Sentinel-1's.
         out: Where the shards would go: their disk is asked for its free space.
-        missing: As for the export.
-        patch_px: As for the export.
-        seed: As for the export.
+        options: As for the export.
         rate_mb_s: How fast the archives are read, megabytes a second.
-        shard_bytes: As for the export.
         on_progress: Told of (local parts looked into, local parts in all).
 
     Raises:
@@ -105,15 +93,18 @@ def forecast_export(
     if not rate_mb_s > 0:
         raise InputError(f"--rate-mb-s is {rate_mb_s:g}; wanted a number above 0")
     check_parents(out)
-    spec, archives = SampleSpec(patch_px=patch_px), (Archive.open(s2, "s2"), Archive.open(s1, "s1"))
+    options = options or ExportOptions()
+    spec = SampleSpec(patch_px=options.patch_px)
+    archives = (Archive.open(s2, "s2"), Archive.open(s1, "s1"))
     chosen = read_selection(selection)
     plan = ExportPlan(
-        chosen, pairs_of(chosen, archives), seed=seed, skip_missing=missing == Missing.SKIP
-    )
+        chosen, pairs_of(chosen, archives), seed=options.seed,
+        skip_missing=options.missing == Missing.SKIP,
+    )  # fmt: skip
     tiles = plan.first_round
     reading = _reading(archives, tiles, on_progress)
-    patches = len(tiles) * max(1, BLOCK_PX // patch_px) ** 2
-    shards = len(shards_of(range(len(tiles)), tiles_per_shard(spec, shard_bytes)))
+    patches = len(tiles) * max(1, BLOCK_PX // options.patch_px) ** 2
+    shards = len(shards_of(range(len(tiles)), tiles_per_shard(spec, options.shard_bytes)))
     write_bytes = patches * (spec.sample_bytes + _METADATA_BYTES) + shards * _FOOTER_BYTES
     free = shutil.disk_usage(next(p for p in out.absolute().parents if p.exists())).free
     return Forecast(

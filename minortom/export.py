@@ -10,8 +10,7 @@ from minortom.archive import Archive
 from minortom.errors import InputError
 from minortom.export_input import read_selection
 from minortom.export_job import ExportJob
-from minortom.export_options import DEFAULT_PATCH_PX, DEFAULT_SHARD_BYTES, Missing
-from minortom.export_plan import tiles_per_shard
+from minortom.export_options import ExportOptions, Missing
 from minortom.export_products import pairs_of
 from minortom.export_reserves import ExportPlan
 from minortom.export_tile import Tally
@@ -73,12 +72,9 @@ def export_selection(
     s1: str | Path,
     out: Path,
     *,
-    missing: Missing = Missing.ERROR,
-    patch_px: int = DEFAULT_PATCH_PX,
-    seed: int = 0,
+    options: ExportOptions | None = None,
     workers: int | None = None,
     overwrite: bool = False,
-    shard_bytes: int = DEFAULT_SHARD_BYTES,
     on_progress: OnProgress = ignore_progress,
 ) -> ExportSummary:
     """Cut the selected tiles of an archive into shards of patches.
@@ -92,13 +88,9 @@ def export_selection(
             see ``Archive.open``.
         s1: The same for Sentinel-1, such as Core-S1RTC.
         out: Folder to make; ``<out>.run.json`` beside it tells how it came about.
-        missing: Whether selected cells that an archive lacks, and that no reserve replaces, are
-            an error or skipped.
-        patch_px: Side of a patch in 10 m pixels, even.
-        seed: Draws the order of patches, and the split where the selection has none.
+        options: What is made of the tiles; the defaults when None.
         workers: Processes; all cores when None. Does not change the result.
         overwrite: Replace shards, or unfinished work, that was made from something else.
-        shard_bytes: Size of a shard's tensors if all patches are valid.
         on_progress: Told of (tiles done, tiles in all).
 
     Raises:
@@ -107,18 +99,19 @@ def export_selection(
         RemoteError: If the network fails; the same call goes on from there.
         OutputExistsError: If ``out`` or ``<out>.partial`` was made from something else.
     """
-    started, spec = now(), SampleSpec(patch_px=patch_px)
+    started, options = now(), options or ExportOptions()
+    spec = SampleSpec(patch_px=options.patch_px)
     archives = (Archive.open(s2, "s2"), Archive.open(s1, "s1"))
     chosen = read_selection(selection)
     provenance = Provenance(
         command="export",
-        options={"missing": str(missing), "patch_size": patch_px, "shard_bytes": shard_bytes},
+        options=options.recorded(),
         inputs={
             "selection": sha256_of(selection),
             "s2_metadata": sha256_of(archives[0].metadata_path),
             "s1_metadata": sha256_of(archives[1].metadata_path),
         },
-        seed=seed,
+        seed=options.seed,
         licences=licences_of(selection),
     )
     inputs = [selection, *(Path(place) for place in (s2, s1) if not is_url(str(place)))]
@@ -129,12 +122,12 @@ def export_selection(
             shutil.rmtree(work)
         return _summary(out, up_to_date=True)
     plan = ExportPlan(
-        chosen, pairs_of(chosen, archives), seed=seed, skip_missing=missing == Missing.SKIP
-    )
-    job = ExportJob(
-        work=work, archives=archives, spec=spec, seed=seed, provenance=provenance,
-        plan=plan, tiles_per_shard=tiles_per_shard(spec, shard_bytes),
+        chosen, pairs_of(chosen, archives), seed=options.seed,
+        skip_missing=options.missing == Missing.SKIP,
     )  # fmt: skip
+    job = ExportJob(
+        work=work, archives=archives, spec=spec, options=options, provenance=provenance, plan=plan
+    )
     with sole_writer(out):
         job.take_up(overwrite=overwrite)
         try:

@@ -18,7 +18,8 @@ from minortom import unfinished
 from minortom.archive import Archive
 from minortom.engine import as_done, local_executor
 from minortom.errors import ArchiveError, InputError
-from minortom.export_plan import PlannedTile, shards_of, windows_of
+from minortom.export_options import ExportOptions
+from minortom.export_plan import PlannedTile, shards_of, tiles_per_shard, windows_of
 from minortom.export_reserves import ExportPlan
 from minortom.export_tile import Tally, TileOutcome, append_mixed, export_tile
 from minortom.outputs import (
@@ -75,10 +76,9 @@ class ExportJob:
     work: Path
     archives: tuple[Archive, Archive]
     spec: SampleSpec
-    seed: int
+    options: ExportOptions
     provenance: Provenance
     plan: ExportPlan
-    tiles_per_shard: int
     tiles: list[PlannedTile] = field(default_factory=list)
     """Those of all rounds that are known."""
     shards: list[range] = field(default_factory=list)
@@ -108,12 +108,13 @@ class ExportJob:
         for path in (self.work / "shards").glob(".*.tmp"):  # a killed process left it
             path.unlink()
         tiles = self.plan.first_round
+        per_shard = tiles_per_shard(self.spec, self.options.shard_bytes)
         with local_executor(workers) as executor:
             while tiles:
                 first_tile, first_shard = len(self.tiles), len(self.shards)
                 self.tiles += tiles
                 positions = range(first_tile, len(self.tiles))
-                self.shards += shards_of(positions, self.tiles_per_shard)
+                self.shards += shards_of(positions, per_shard)
                 numbers = range(first_shard, len(self.shards))
                 self._write_round(numbers, executor, on_progress)
                 unusable: dict[str, str] = {}
@@ -152,7 +153,7 @@ class ExportJob:
     def _append(
         self, writer: ShardWriter, outcomes: Sequence[TileOutcome], receipt: Receipt
     ) -> None:
-        append_mixed(writer, outcomes, seed=self.seed)
+        append_mixed(writer, outcomes, seed=self.options.seed)
         for outcome in outcomes:
             receipt.add_outcome(outcome)
 

@@ -7,6 +7,7 @@ from collections import namedtuple
 import pyarrow.parquet as pq
 import pytest
 from archive_maker import CELLS, write_selection
+from export_fixtures import apart
 from minortom_cli.console import run
 from minortom_cli.curate import app
 
@@ -16,7 +17,6 @@ from minortom.export_options import Missing
 from minortom.sensors import MODEL_BANDS
 
 pytest_plugins = ["export_fixtures"]
-PATCH_PX, TWO_TILES = 12, 30_000_000
 
 
 @pytest.fixture
@@ -27,8 +27,7 @@ def selection(tmp_path):
 @pytest.fixture
 def forecast(archives, selection, tmp_path):
     def call(folders=archives, **options):
-        options = {"patch_px": PATCH_PX, "shard_bytes": TWO_TILES, **options}
-        return forecast_export(selection, *folders, tmp_path / "shards", **options)
+        return forecast_export(selection, *folders, tmp_path / "shards", **apart(options))
 
     return call
 

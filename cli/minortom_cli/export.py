@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from minortom.export_options import DEFAULT_PATCH_PX, DEFAULT_RATE_MB_S, Missing
+from minortom.export_options import DEFAULT_RATE_MB_S, ExportOptions, Missing
 from minortom_cli.console import Json, Overwrite, Seed, Workers, emit, progress
 
 
@@ -19,10 +19,10 @@ def export(
     missing: Annotated[
         Missing,
         typer.Option(help="Of selected cells that an archive lacks and no reserve replaces."),
-    ] = Missing.ERROR,
+    ] = ExportOptions.missing,
     patch_size: Annotated[
         int, typer.Option(min=2, help="Side of a patch in 10 m pixels, even.")
-    ] = DEFAULT_PATCH_PX,
+    ] = ExportOptions.patch_px,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would read, write and take.")
     ] = False,
@@ -42,12 +42,13 @@ def export(
     Reserves in the selection stand in for tiles that turn out unusable. An export that was
     interrupted goes on where it stopped.
     """
+    options = ExportOptions(missing=missing, patch_px=patch_size, seed=seed)
     if dry_run:
         from minortom.dry_run import forecast_export
 
         with progress("parts") as advance:
             forecast = forecast_export(
-                selection, s2, s1, out, missing=missing, patch_px=patch_size, seed=seed,
+                selection, s2, s1, out, options=options,
                 rate_mb_s=DEFAULT_RATE_MB_S if rate_mb_s is None else rate_mb_s,
                 on_progress=advance,
             )  # fmt: skip
@@ -60,7 +61,7 @@ def export(
 
     with progress("tiles") as advance:
         summary = export_selection(
-            selection, s2, s1, out, missing=missing, patch_px=patch_size, seed=seed,
+            selection, s2, s1, out, options=options,
             workers=workers, overwrite=overwrite, on_progress=advance,
         )  # fmt: skip
     emit(summary.as_dict(), as_json=as_json)
