@@ -27,7 +27,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV)
 	@# torch first: the build at hand (a CPU build, say) then satisfies what comes after it
 	@$(BIN)/python -m pip install --quiet $(TORCH)
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dev]'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,evaluate,blosc2,dev]'
 	@$(BIN)/python -m pip check
 	@touch $@
 

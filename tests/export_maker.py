@@ -1,11 +1,17 @@
 """Helpers of the tests of export: damage an archive, compare what was made."""
 
+import dataclasses
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from minortom.export_options import ExportOptions
 from minortom.shards import ShardSet
+
+PATCH_PX = 12
+TWO_TILES = 30_000_000
+"""Bytes of the patches of two tiles of 1000 px: two tiles a shard."""
 
 
 def replace_row(folder: Path, row: int, **values) -> None:
@@ -23,3 +29,12 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def places_of(folder: Path) -> list[tuple[str, int, int]]:
     table = ShardSet.open(folder).metadata(["grid_cell", "patch_row", "patch_col"])
     return list(zip(*(table[name].to_pylist() for name in table.column_names), strict=True))
+
+
+def apart(words):
+    """Part ``ExportOptions`` from what else a call takes."""
+    fields = {field.name for field in dataclasses.fields(ExportOptions)}
+    chosen = {"patch_px": PATCH_PX, "shard_bytes": TWO_TILES}
+    chosen |= {name: value for name, value in words.items() if name in fields}
+    others = {name: value for name, value in words.items() if name not in fields}
+    return {"options": ExportOptions(**chosen), **others}

@@ -7,7 +7,7 @@ from collections import namedtuple
 import pyarrow.parquet as pq
 import pytest
 from archive_maker import CELLS, write_selection
-from export_fixtures import apart
+from export_maker import apart
 from minortom_cli.console import run
 from minortom_cli.curate import app
 
