@@ -1,26 +1,15 @@
-"""Who uses which expert, and where experts look: numbers, pictures and the page."""
+"""Who uses which expert, and where experts look: numbers and pictures."""
 
 import base64
 import io
-import json
-import re
-from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
-from minortom_cli.console import run
-from minortom_cli.model import app
 from PIL import Image
-from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 from sklearn.metrics import mutual_info_score
-from test_checkpoints import write
-from training_shards import MODEL, learnable_shards
+from training_shards import MODEL
 
-from csmoe_model.checkpoints import load_model
-from csmoe_model.csmoe import CSMoE
-from csmoe_model.expert_page import inspect_experts
 from csmoe_model.expert_pictures import expert_colours, expert_map, ground, heat_map
 from csmoe_model.experts import (
     chance_information,
@@ -29,32 +18,8 @@ from csmoe_model.experts import (
     information,
     measure_usage,
 )
-from csmoe_model.export import export_encoder
-from minortom.errors import OutputExistsError
-from minortom.shard_writer import write_shards
-from minortom.shards import ShardSet
 
-CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("experts")
-    shards = ShardSet.open(learnable_shards(folder / "shards", train=9, val=3))
-    torch.manual_seed(0)
-    write(folder / "model", CSMoE(MODEL), shards.statistics)
-    export_encoder(folder / "model", folder / "s1", sensor="s1")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def trained(folder):
-    return load_model(folder / "model", device=CPU)
-
-
-@pytest.fixture(scope="module")
-def data(folder):
-    return ShardSet.open(folder / "shards")
+pytest_plugins = ["expert_fixtures"]
 
 
 def routings(trained, data, sample, sensor):
@@ -194,137 +159,3 @@ def test_every_expert_has_a_colour_of_its_own():
 def test_the_ground_is_grey():
     found = pixels(ground(np.random.default_rng(0).random((4, 4, 3)).astype(np.float32)))
     assert (found == found[..., :1]).all()
-
-
-@pytest.fixture(scope="module")
-def page(folder):
-    inspect_experts(folder / "model", folder / "shards", folder / "page.html", patches=2)
-    return (folder / "page.html").read_text(encoding="utf-8")
-
-
-def test_the_page_shows_every_expert_of_every_layer_of_every_sensor(page):
-    # 2 patches, 2 sensors, 2 layers, 2 experts and who speaks.
-    assert len(re.findall(r'<img class="map', page)) == 2 * 2 * 2 * 3
-    assert len(re.findall(r'<img class="photo"', page)) == 2 * 2
-    for wanted in ("own.0 of Sentinel-2", "shared.0 of Sentinel-1", "shared.0, by sensor",
-                   "own.0 of Sentinel-1, by land cover", "tree_cover", "CC-BY-SA-4.0"):  # fmt: skip
-        assert wanted in page
-
-
-def test_the_page_needs_no_network_and_names_no_place_of_this_machine(page, folder):
-    assert not re.search(r"https?://|src=\"(?!data:)|<link", page)
-    assert str(folder) not in page
-
-
-def test_rows_of_shares_add_up_to_100(page):
-    rows = re.findall(r"<tr><th>[^<]*</th><td class=\"soft\">[\d,]+</td>(.*?)</tr>", page)
-    assert len(rows) > 10
-    for row in rows:
-        shares = [float(share) for share in re.findall(r">([\d.]+)</td>", row)]
-        assert sum(shares) == pytest.approx(100, abs=0.2)
-
-
-def test_the_shares_shown_are_those_measured(page, trained, data):
-    usage = measure_usage(trained, data, np.arange(len(data)), workers=1)
-    table = page.split("shared.0, by sensor</summary>")[1].split("</table>")[0]
-    rows = [re.findall(r">([\d.]+)</td>", row) for row in table.split("<tbody>")[1].split("<tr>")]
-    found = [[float(share) for share in row[1:]] for row in rows if row]
-    wanted = 100 * usage.share_KLE.mean(0)[[1, 3]]  # the shared layer of s2, of s1
-    np.testing.assert_allclose(found, wanted, atol=0.051)
-
-
-def test_the_page_is_up_to_date_until_options_change(page, folder, tmp_path):
-    again = tmp_path / "page.html"
-    again.write_text(page, encoding="utf-8")
-    told = inspect_experts(folder / "model", folder / "shards", again, patches=2)
-    assert told["status"] == "up to date"
-
-    with pytest.raises(OutputExistsError, match="--overwrite"):
-        inspect_experts(folder / "model", folder / "shards", again, patches=1)
-    inspect_experts(folder / "model", folder / "shards", again, patches=1, overwrite=True)
-    assert again.read_text(encoding="utf-8") != page
-
-
-def test_the_same_inputs_are_the_same_bytes(page, folder, tmp_path):
-    inspect_experts(folder / "model", folder / "shards", tmp_path / "p.html", patches=2, workers=1)
-    assert (tmp_path / "p.html").read_text(encoding="utf-8") == page
-
-
-def test_names_are_text_whatever_is_in_them(folder, tmp_path):
-    metadata, tensors = made_up_metadata(6), made_up_tensors(6, 16)
-    for name in ("climate", "landcover"):
-        place = metadata.schema.get_field_index(name)
-        values = pa.array(["<script>alert(1)</script>"] * 6, metadata.schema.field(name).type)
-        metadata = metadata.set_column(place, metadata.schema.field(name), values)
-    made_by = replace(PROVENANCE, licences=("</script><script>alert(2)",))
-    write_shards(tmp_path / "shards", tensors=tensors, metadata=metadata, provenance=made_by)
-
-    inspect_experts(folder / "model", tmp_path / "shards", tmp_path / "p.html")
-
-    page = (tmp_path / "p.html").read_text(encoding="utf-8")
-    (record,) = re.findall(r'<script type="application/json" id="minortom">(.*?)</script>', page)
-    assert "</script><script>alert(2)" in json.loads(record)["licences"]
-    assert "<script>alert" not in page
-    assert "&lt;script&gt;alert(1)" in page
-
-
-def inspect(*arguments):
-    return run(app, ["inspect", *(str(argument) for argument in arguments)])
-
-
-def test_the_command_takes_one_sensors_encoder_and_tells_in_json(folder, tmp_path, capsys):
-    out = tmp_path / "s1.html"
-    words = (folder / "s1", folder / "shards", "--out", out, "--samples", 5, "--patches", 1)
-
-    assert inspect(*words, "--workers", 1, "--json") == 0
-
-    told = json.loads(capsys.readouterr().out)
-    assert told == {"status": "written", "out": str(out), "patches": 5, "experts": 2}
-    page = out.read_text(encoding="utf-8")
-    assert "Over 5 patches" in page
-    assert "Sentinel-2" not in page.split("Made from")[0]
-    assert (tmp_path / "s1.html.run.json").is_file()
-
-
-def test_no_patches_leaves_the_tables(folder, tmp_path):
-    out = tmp_path / "p.html"
-    assert inspect(folder / "model", folder / "shards", "--out", out, "--patches", 0) == 0
-    assert "<img" not in out.read_text(encoding="utf-8")
-
-
-def one_line(capsys):
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    assert line.startswith("error: ")
-    return line
-
-
-def test_a_model_without_experts_is_one_line(folder, tmp_path, capsys):
-    plain = CSMoE(replace(MODEL, num_experts=0))
-    write(tmp_path / "plain", plain, ShardSet.open(folder / "shards").statistics)
-
-    assert inspect(tmp_path / "plain", folder / "shards", "--out", tmp_path / "p.html") == 1
-    assert "is a model without experts" in one_line(capsys)
-
-
-def test_a_stray_file_is_replaced_only_when_allowed(folder, tmp_path, capsys):
-    out = tmp_path / "p.html"
-    out.write_text("something else")
-    words = (folder / "s1", folder / "shards", "--out", out, "--patches", 0)
-
-    assert inspect(*words) == 1
-    assert "--overwrite" in one_line(capsys)
-    assert inspect(*words, "--overwrite") == 0
-    assert inspect(folder / "s1", folder / "shards", "--out", tmp_path / "p.pdf") == 1
-    assert "wanted a name that ends in .html" in one_line(capsys)
-    assert inspect(folder / "s1", folder / "shards", "--out", tmp_path) == 1
-    assert "is a folder" in one_line(capsys)
-
-
-@pytest.mark.parametrize("name", ["shards/dataset.json", "s1/model.safetensors"])
-def test_what_the_page_is_made_from_is_never_replaced(folder, capsys, name):
-    before = (folder / name).read_bytes()
-    words = ("--out", folder / name, "--patches", 0, "--overwrite")
-
-    assert inspect(folder / "s1", folder / "shards", *words) == 1
-    assert "is a part of the input" in one_line(capsys)
-    assert (folder / name).read_bytes() == before

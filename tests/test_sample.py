@@ -1,38 +1,23 @@
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from points import annotated_table, random_lonlat
 
 from minortom.baselines import farthest_point_selection, random_selection, wanted_sizes
 from minortom.coupling import CouplingOptions, spread_selection
 from minortom.engine import EngineOptions, local_executor
-from minortom.errors import InputError, OutputExistsError
-from minortom.geoparquet import write_points
+from minortom.errors import InputError
 from minortom.metrics import measure
-from minortom.provenance import Provenance
-from minortom.sample import SampleOptions, sample_file, select
+from minortom.sample import SampleOptions, select
 from minortom.search import GeneticOptions
 from minortom.strata import Tiles
+
+pytest_plugins = ["sample_fixtures"]
+
 
 ONE = EngineOptions(workers=1)
 _PATCH = tuple(x / by for x, by in zip(random_lonlat(300, 8), (36, 18), strict=True))  # degrees
 STRATA = {"Af/tree_cover": 400, "BWh/bare": 300, "Cfa/built_up": 60, "ET/snow": 25, "EF/snow": 1}
-
-
-@pytest.fixture(scope="module")
-def table():
-    names = [name for name, size in STRATA.items() for _ in range(size)]
-    order = np.random.default_rng(5).permutation(len(names))
-    return annotated_table(*random_lonlat(len(names), 5), np.array(names)[order].tolist())
-
-
-@pytest.fixture
-def annotated(tmp_path, table):
-    path = tmp_path / "annotated.parquet"
-    made_by = Provenance(command="annotate", options={}, licences=("CC BY 4.0, somebody",))
-    write_points(table, path, made_by)
-    return path
 
 
 def held(table, rows):
@@ -203,109 +188,3 @@ def test_tiles_across_the_antimeridian_are_as_near_as_elsewhere():
     np.testing.assert_allclose(there, here * [-1, -1, 1], rtol=0, atol=1e-15)
     one, other = (measure(table, mask).as_dict() for table in tables)
     assert other == pytest.approx(one, rel=1e-9)
-
-
-def test_the_file_holds_the_annotated_columns_and_the_role(tmp_path, annotated, table):
-    out = tmp_path / "selection.parquet"
-    sample_file(annotated, out, options=SampleOptions(per_stratum=30), engine=ONE)
-    written = pq.read_table(out)
-
-    more = ["role", "kept", "reserve_rank", "geometry"]
-    assert written.column_names == [*table.column_names, *more]
-    assert set(written["role"].to_pylist()) == {"selected"}
-    assert written["reserve_rank"].null_count == len(written)
-    assert not any(written["kept"].to_pylist())
-    assert written["grid_cell"].to_pylist() == [
-        cell
-        for cell in table["grid_cell"].to_pylist()
-        if cell in set(written["grid_cell"].to_pylist())
-    ]
-    assert "CC BY 4.0, somebody" in pq.read_schema(out).metadata[b"minortom"].decode()
-
-
-def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path, annotated):
-    for workers in (1, 3):
-        sample_file(
-            annotated, tmp_path / f"{workers}.parquet", options=SampleOptions(per_stratum=20),
-            engine=EngineOptions(workers=workers),
-        )  # fmt: skip
-
-    assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "3.parquet").read_bytes()
-
-
-def test_a_list_of_cells_is_kept(tmp_path, annotated, table):
-    keep, out = tmp_path / "keep.txt", tmp_path / "selection.parquet"
-    cells = table["grid_cell"].to_pylist()[10:14]
-    keep.write_text("\n".join(cells))
-    summary = sample_file(
-        annotated, out, options=SampleOptions(per_stratum=30), keep=keep, engine=ONE
-    )
-    written = pq.read_table(out)
-
-    assert summary["kept"] == 4
-    assert written.filter(written["kept"])["grid_cell"].to_pylist() == cells
-
-
-def test_a_kept_cell_that_is_not_annotated_is_an_error_that_names_it(tmp_path, annotated):
-    keep = tmp_path / "keep.txt"
-    keep.write_text("3U_3R\n900U_5R\n")
-
-    with pytest.raises(InputError, match="900U_5R"):
-        sample_file(annotated, tmp_path / "out.parquet", options=SampleOptions(), keep=keep)
-    assert not (tmp_path / "out.parquet").exists()
-
-
-def test_a_selection_is_no_annotated_file(tmp_path, annotated):
-    out = tmp_path / "selection.parquet"
-    sample_file(annotated, out, options=SampleOptions(per_stratum=5, method="random"))
-
-    with pytest.raises(InputError, match="it is a selection"):
-        sample_file(out, tmp_path / "again.parquet", options=SampleOptions())
-
-
-def test_a_missing_column_is_an_error(tmp_path, table):
-    path = tmp_path / "annotated.parquet"
-    pq.write_table(table.drop_columns(["stratum"]), path)
-
-    with pytest.raises(InputError, match="lacks the column stratum"):
-        sample_file(path, tmp_path / "out.parquet", options=SampleOptions())
-
-
-@pytest.mark.parametrize("lat", [91.0, np.nan])
-def test_a_tile_off_the_globe_is_an_error(lat):
-    table = annotated_table([0, 1], [0, lat], ["A/x"] * 2)
-
-    with pytest.raises(InputError, match="row 1 of the annotated tiles"):
-        select(table, SampleOptions())
-
-
-def test_a_tile_without_a_stratum_is_an_error():
-    table = annotated_table([0, 1], [0, 0], ["A/x"] * 2)
-    table = table.set_column(7, "stratum", pa.array(["A/x", None]))
-
-    with pytest.raises(InputError, match="1 tiles have no stratum"):
-        select(table, SampleOptions())
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"per_stratum": 0}, {"per_stratum": 2**63}, {"method": "best"},
-        {"genetic": GeneticOptions(objective="mean-distance", tries=0)},
-    ],
-)  # fmt: skip
-def test_a_wrong_option_is_refused(wrong):
-    with pytest.raises(InputError, match="--"):
-        SampleOptions(**wrong)
-
-
-def test_the_same_again_is_up_to_date_and_other_options_need_leave(tmp_path, annotated):
-    out = tmp_path / "selection.parquet"
-    options = SampleOptions(per_stratum=5, method="random")
-    assert sample_file(annotated, out, options=options)["status"] == "written"
-    assert sample_file(annotated, out, options=options)["status"] == "up to date"
-
-    other = SampleOptions(per_stratum=6, method="random")
-    with pytest.raises(OutputExistsError):
-        sample_file(annotated, out, options=other)
-    assert sample_file(annotated, out, options=other, overwrite=True)["tiles"] == 25

@@ -1,0 +1,33 @@
+"""Fixtures of the tests of experts; a test file names this in ``pytest_plugins``."""
+
+import pytest
+import torch
+from test_checkpoints import write
+from training_shards import MODEL, learnable_shards
+
+from csmoe_model.checkpoints import load_model
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.export import export_encoder
+from minortom.shards import ShardSet
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("experts")
+    shards = ShardSet.open(learnable_shards(folder / "shards", train=9, val=3))
+    torch.manual_seed(0)
+    write(folder / "model", CSMoE(MODEL), shards.statistics)
+    export_encoder(folder / "model", folder / "s1", sensor="s1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(folder):
+    return load_model(folder / "model", device=CPU)
+
+
+@pytest.fixture(scope="module")
+def data(folder):
+    return ShardSet.open(folder / "shards")

@@ -1,0 +1,18 @@
+"""A small annotated file to stop the sampling of; a test file names this in ``pytest_plugins``."""
+
+import pytest
+from points import annotated_table, random_lonlat
+
+from minortom.geoparquet import write_points
+from minortom.provenance import Provenance
+
+STRATA = {"Af/x": 90, "BWh/x": 80, "Cfa/x": 70, "Dfb/x": 60, "ET/x": 50}
+
+
+@pytest.fixture
+def annotated(tmp_path):
+    names = [name for name, size in STRATA.items() for _ in range(size)]
+    path = tmp_path / "annotated.parquet"
+    table = annotated_table(*random_lonlat(len(names)), names)
+    write_points(table, path, Provenance(command="annotate", options={}))
+    return path

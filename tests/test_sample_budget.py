@@ -1,0 +1,101 @@
+"""Sampling with too little time."""
+
+import json
+import time
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from minortom import coupling
+from minortom.coupling import CouplingOptions
+from minortom.engine import EngineOptions, local_executor
+from minortom.errors import OutputExistsError
+from minortom.outputs import now
+from minortom.sample import sample_file
+from minortom.sample_options import SampleOptions
+from minortom.search import GeneticOptions
+from minortom.search_log import SearchLog
+from minortom.strata import Tiles
+
+pytest_plugins = ["sample_stop_fixtures"]
+
+ALONE = CouplingOptions(spread=0, density=0, passes=1)
+COUPLED = SampleOptions(per_stratum=20)
+ONE = EngineOptions(workers=1)
+
+
+def test_a_time_budget_that_is_over_gives_as_many_tiles_and_says_so(annotated):
+    out = annotated.with_name("out.parquet")
+    options = SampleOptions(per_stratum=20, time_budget_s=5)
+
+    summary = sample_file(
+        annotated, out, options=options, engine=ONE, started=now() - timedelta(seconds=6)
+    )
+
+    assert summary["tiles"] == 100
+    report = {"complete": False, "searches": 15, "finished": 0, "generations": 0}
+    assert summary["search"] == report
+    assert json.loads(pq.read_schema(out).metadata[b"minortom_search"]) == report
+    assert not out.with_name("out.parquet.partial").exists()
+    again = sample_file(annotated, out, options=options)
+    assert (again["status"], again["search"]) == ("up to date", report)
+
+
+def test_overwriting_searches_anew_what_had_too_little_time_and_nothing_else(annotated):
+    out = annotated.with_name("out.parquet")
+    options = SampleOptions(per_stratum=20, time_budget_s=1000)
+    long_ago = now() - timedelta(seconds=1001)
+    sample_file(annotated, out, options=options, engine=ONE, started=long_ago)
+
+    anew = sample_file(annotated, out, options=options, engine=ONE, overwrite=True)
+    again = sample_file(annotated, out, options=options, engine=ONE, overwrite=True)
+
+    assert anew["status"] == "written"
+    assert anew["search"]["complete"]
+    assert again["status"] == "up to date"
+
+
+def test_a_search_is_cut_within_a_stratum_and_is_better_than_chance(annotated):
+    out = annotated.with_name("out.parquet")
+    options = SampleOptions(
+        per_stratum=20, time_budget_s=1, coupling=ALONE,
+        genetic=GeneticOptions(generations=10**6, population=10, tries=0),
+    )  # fmt: skip
+    before = time.monotonic()
+    summary = sample_file(annotated, out, options=options, engine=ONE)
+
+    assert time.monotonic() - before < 5
+    search = summary["search"]
+    assert (search["finished"], search["searches"]) == (0, 5)
+    assert search["generations"] > 10
+    convergence = json.loads(out.with_name("out.parquet.run.json").read_text())["convergence"]
+    assert convergence["Af/x"][-1] > convergence["Af/x"][0]
+    assert set(convergence) == {"Af/x"}  # there was no time to begin with another stratum
+
+
+def test_a_search_that_was_cut_short_is_not_kept_as_finished(annotated, tmp_path):
+    tiles = Tiles.of_table(pq.read_table(annotated))
+    endless = GeneticOptions(generations=10**6, population=10, tries=0)
+    with local_executor(1) as executor:
+        spread = coupling.spread_selection(
+            tiles, np.minimum(tiles.strata.sizes, 20), genetic=endless, coupling=ALONE, seed=0,
+            executor=executor, log=SearchLog(tmp_path), deadline_s=time.time() + 0.5,
+        )  # fmt: skip
+
+    assert spread.generations > 0
+    assert not (tmp_path / "searches.txt").exists()
+
+
+def test_a_budget_that_is_not_used_up_changes_no_tile(annotated):
+    out, unbroken = annotated.with_name("out.parquet"), annotated.with_name("unbroken.parquet")
+    sample_file(annotated, unbroken, options=COUPLED, engine=ONE)
+    options = SampleOptions(per_stratum=20, time_budget_s=1000)
+    summary = sample_file(annotated, out, options=options, engine=ONE)
+
+    assert summary["search"]["complete"]
+    assert pq.read_table(out).equals(pq.read_table(unbroken))
+    with pytest.raises(OutputExistsError):  # another budget is another option
+        sample_file(annotated, out, options=replace(options, time_budget_s=999), engine=ONE)
