@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_EO := $(VENV_EO)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help install quickstart test test-eo soak lint bench clean
+.PHONY: help install quickstart test test-eo soak lint bench bench-gpu clean
 
 help:
 	@echo "make install     .venv with the package, its extras and what developers need"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-eo     the tests beside TerraTorch, in an environment of their own (.venv-eo)"
 	@echo "make lint        ruff, mypy, import-linter"
 	@echo "make bench       measure; results in benchmarks/"
+	@echo "make bench-gpu   measure the model on a GPU; needs torch, numpy and pyarrow, no installation"
 
 install: $(INSTALLED)
 
@@ -58,7 +59,11 @@ lint: $(INSTALLED)
 	@$(BIN)/lint-imports
 
 bench: $(INSTALLED)
-	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in $(filter-out benchmarks/gpu%,$(wildcard benchmarks/[a-z]*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+# In whatever Python has torch, such as a bare PyTorch image's.
+bench-gpu:
+	@PYTHONPATH=. $(PYTHON) benchmarks/gpu.py
 
 clean:
 	rm -rf $(VENV) $(VENV_EO) quickstart build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
