@@ -8,13 +8,13 @@ Axes, as name suffixes:
 
 from collections.abc import Sequence
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from csmoe_model.bands import check_image
 from csmoe_model.config import ModelConfig
 from csmoe_model.encoder import OnLayer, SensorEncoder, SharedEncoder
 from csmoe_model.layers import patchify
+from csmoe_model.shapes import Float
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName
 

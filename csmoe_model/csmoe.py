@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from csmoe_model.backbone import SENSORS
@@ -30,6 +29,7 @@ from csmoe_model.losses import (
 )
 from csmoe_model.masking import Masks
 from csmoe_model.pretrained import Pretrained
+from csmoe_model.shapes import Float
 from csmoe_model.soft_moe import Routing
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName

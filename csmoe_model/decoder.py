@@ -9,11 +9,11 @@ Axes, as name suffixes:
 from collections.abc import Mapping, Sequence
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from csmoe_model.config import ModelConfig
 from csmoe_model.layers import MLP, NORM_EPS, Block, initialise, sincos_positions, take_tokens
+from csmoe_model.shapes import Float, Int
 from minortom.sensors import SensorName
 
 

@@ -8,7 +8,6 @@ Axes, as name suffixes:
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from csmoe_model.config import ModelConfig
@@ -21,6 +20,7 @@ from csmoe_model.layers import (
     sincos_positions,
     take_tokens,
 )
+from csmoe_model.shapes import Float, Int
 from csmoe_model.soft_moe import Routing, SoftMoE
 from minortom.sensors import SensorName
 

@@ -8,10 +8,10 @@ Axes, as name suffixes:
 import math
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from csmoe_model.shapes import Float
 from minortom.errors import InputError
 
 NORM_EPS = 1e-6

@@ -10,12 +10,12 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
 from csmoe_model.config import MiForm, Reading
 from csmoe_model.layers import precise_product, widened
+from csmoe_model.shapes import Float
 from csmoe_model.soft_moe import Routing
 from minortom.errors import InputError
 

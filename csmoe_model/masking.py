@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor
 
 from csmoe_model.config import MaskMode, visible_count
+from csmoe_model.shapes import Int
 from minortom.sensors import SensorName
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)

@@ -7,11 +7,11 @@ Axes, as name suffixes:
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from csmoe_model.bands import pick
 from csmoe_model.images import Normalise, Statistics, resized
+from csmoe_model.shapes import Float
 from minortom.errors import InputError
 from minortom.sensors import GROUPS, MODEL_BANDS, S1, SensorName
 

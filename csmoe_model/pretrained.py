@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from csmoe_model.backbone import SENSORS, Backbone
@@ -22,6 +21,7 @@ from csmoe_model.config import ModelConfig
 from csmoe_model.feature_list import feature_info, feature_maps
 from csmoe_model.hub import WEIGHTS, find_checkpoint, upload_folder
 from csmoe_model.pixels import Pixels
+from csmoe_model.shapes import Float
 from csmoe_model.weights import Origin, Stored, read_model, unfit_weights, write_model
 from minortom.errors import InputError, OutputExistsError
 from minortom.outputs import check_parents, is_empty_folder, whole_folder

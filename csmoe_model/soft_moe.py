@@ -10,12 +10,12 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from csmoe_model.config import Slots
 from csmoe_model.layers import precise_product, widened
+from csmoe_model.shapes import Float
 
 _EPS = 1e-12
 """Of the router's RMSNorms, which only keeps 0 / 0 away: means of tokens are short, and a

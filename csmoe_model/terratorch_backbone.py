@@ -8,12 +8,12 @@ TerraTorch is loaded by `register` alone, so that all else does without.
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from csmoe_model.bands import channels, pick
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.feature_list import feature_maps, layer_numbers
+from csmoe_model.shapes import Float
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName
 

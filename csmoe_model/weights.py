@@ -1,7 +1,8 @@
 """Trained weights on disk: safetensors, a `config.json` and a card. Nothing is ever unpickled.
 
 The configuration holds all that encoding needs: the sizes of the model, and the statistics
-with which its images were normalised.
+with which its images were normalised. safetensors is imported where it is used, so that the
+objective runs where torch, numpy and pyarrow are all there is.
 """
 
 import json
@@ -13,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from csmoe_model.config import ModelConfig
@@ -74,6 +73,8 @@ def write_model(folder: Path, stored: Stored, *, name: str = "FOLDER") -> None:
     config |= {"recipe": origin.recipe, "model": stored.config.to_dict()}
     config |= {_ENCODER_OF: list(stored.encoder_of)} if stored.encoder_of else {}
     weights = {key: t.detach().cpu().contiguous() for key, t in stored.tensors.items()}
+    from safetensors.torch import save_file
+
     # safetensors alone makes it private.
     with whole_file(folder / WEIGHTS) as temporary, _its_own_error():
         save_file(weights, temporary, metadata={"format": "pt"})
@@ -93,6 +94,9 @@ def read_model(folder: Path) -> Stored:
     Raises:
         InputError: If one is missing or damaged.
     """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     config = _read_config(folder)
     try:
         model = ModelConfig.from_dict(config["model"])
@@ -116,6 +120,8 @@ def read_model(folder: Path) -> Stored:
 @contextmanager
 def _its_own_error() -> Iterator[None]:
     """Raise what the disk refuses as what it is: safetensors hides the number in its words."""
+    from safetensors import SafetensorError
+
     try:
         yield
     except SafetensorError as error:

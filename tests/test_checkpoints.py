@@ -82,7 +82,7 @@ def test_weights_for_which_there_is_no_room_are_an_error_of_the_disk(saved, tmp_
         )
 
     model, statistics, _ = saved
-    monkeypatch.setattr("csmoe_model.weights.save_file", full)
+    monkeypatch.setattr("safetensors.torch.save_file", full)
     with pytest.raises(OSError, match="No space left") as refused:
         write(tmp_path / "model", model, statistics)
     assert refused.value.errno == errno.ENOSPC
