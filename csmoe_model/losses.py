@@ -75,8 +75,10 @@ def repulsion_loss(
     `printed`: minus the mean squared cosine over all pairs, a slot with itself included:
     taken literally, Eq. 18 rewards equal slots.
     """
-    slots_BMD = F.normalize(widened(slots_BESD).flatten(1, 2), dim=2)
-    square_BMM = precise_product(slots_BMD, slots_BMD.transpose(1, 2)).square()
+    # Any order of the slots will do; this one is how they lie in memory.
+    slots_BMD = F.normalize(widened(slots_BESD).transpose(1, 2).flatten(1, 2), dim=2)
+    # Cosines may be bfloat16, unlike their squares: the rounding of 10,000 pairs averages out.
+    square_BMM = widened(slots_BMD @ slots_BMD.transpose(1, 2)).square()
     if form == "printed":
         return -square_BMM.mean()
     count = square_BMM.shape[1]
@@ -123,7 +125,7 @@ def routing_terms(routing: Routing, *, rep_form: Reading, bal_form: Reading) -> 
     _, tokens, experts, slots = dispatch_BNES.shape
     with torch.no_grad():
         dispatch_entropy = _entropy(dispatch_BNES, dim=1).mean() / max(math.log(tokens), 1e-12)
-        over_slots = _entropy(combine_BNES.flatten(2)).mean()
+        over_slots = _entropy(combine_BNES, dim=(2, 3)).mean()
         combine_entropy = over_slots / max(math.log(experts * slots), 1e-12)
     return RoutingTerms(
         rep=repulsion_loss(routing.slots_BESD, form=rep_form),
@@ -134,7 +136,7 @@ def routing_terms(routing: Routing, *, rep_form: Reading, bal_form: Reading) -> 
     )
 
 
-def _entropy(weight: Tensor, dim: int = -1) -> Tensor:
+def _entropy(weight: Tensor, dim: int | tuple[int, ...] = -1) -> Tensor:
     """Shannon entropy in nats; a weight of 0 adds 0, and its gradient stays finite."""
     tiny = torch.finfo(weight.dtype).tiny
     return -(weight * weight.clamp_min(tiny).log()).sum(dim)

@@ -3,7 +3,13 @@
 Axes, as name suffixes:
     B  images in a batch    N  tokens per image    D  token width
     E  experts              S  slots per expert    H  hidden width of an expert
-    M  all slots of a layer, E * S, expert by expert
+    M  all slots of a layer, S * E: the first slot of each expert, then the second of each
+    X  slots of one expert, over all images
+
+Slots lie in memory as [B, S, E, D] from the router to the experts: that is the order in which
+the router's linear map makes them, an image's slots are then one matrix for the products with
+its tokens, and an expert's slots, over all images, one with evenly spaced rows, which a batched
+product reads where they lie. What `Routing` shows as [.., E, S] are views.
 """
 
 import math
@@ -66,18 +72,16 @@ class DynamicRouter(nn.Module):
 
     def forward(
         self, x_BND: Float[Tensor, "B N D"]
-    ) -> tuple[Float[Tensor, "B N D"], Float[Tensor, "B N E S"]]:
+    ) -> tuple[Float[Tensor, "B N D"], Float[Tensor, "B N M"]]:
         """Give the tokens to blend and the logit of each token and slot."""
         x_BND = self.norm(x_BND)
         mean_BSD = self.segment_means(x_BND)
-        batch, slots, width = mean_BSD.shape
-        embedding_BSED = self.to_slots(mean_BSD).view(batch, slots, self.num_experts, width)
-        embedding_BESD = self.norm_slots(embedding_BSED).transpose(1, 2)
+        embedding_BMD = self.to_slots(mean_BSD).view(x_BND.shape[0], -1, x_BND.shape[2])
+        embedding_BMD = self.norm_slots(embedding_BMD)
         if self.logit_scale != 1.0:
-            embedding_BESD = embedding_BESD * self.logit_scale
+            embedding_BMD = embedding_BMD * self.logit_scale
         # Logits reach 100, where bfloat16 has steps of a half: softmax would choose at random.
-        logit_BNM = precise_product(x_BND, embedding_BESD.flatten(1, 2).transpose(1, 2))
-        return x_BND, logit_BNM.view(batch, -1, self.num_experts, slots)
+        return x_BND, precise_product(x_BND, embedding_BMD.transpose(1, 2))
 
     def segment_means(self, x_BND: Float[Tensor, "B N D"]) -> Float[Tensor, "B S D"]:
         """Average each run of E consecutive tokens; the last over those that are there."""
@@ -112,11 +116,11 @@ class FixedRouter(nn.Module):
 
     def forward(
         self, x_BND: Float[Tensor, "B N D"]
-    ) -> tuple[Float[Tensor, "B N D"], Float[Tensor, "B N E S"]]:
+    ) -> tuple[Float[Tensor, "B N D"], Float[Tensor, "B N M"]]:
         """Give the tokens to blend and the logit of each token and slot."""
         slot_ESD = F.normalize(widened(self.slot_ESD), dim=-1) * self.scale
-        logit_BNM = precise_product(F.normalize(widened(x_BND), dim=-1), slot_ESD.flatten(0, 1).T)
-        return x_BND, logit_BNM.view(*logit_BNM.shape[:2], *slot_ESD.shape[:2])
+        slot_MD = slot_ESD.transpose(0, 1).flatten(0, 1)
+        return x_BND, precise_product(F.normalize(widened(x_BND), dim=-1), slot_MD.T)
 
 
 class ExpertMLPs(nn.Module):
@@ -133,14 +137,13 @@ class ExpertMLPs(nn.Module):
         for weight in (self.up_EDH, self.down_EHD):
             nn.init.uniform_(weight, -bound, bound)
 
-    def forward(self, slots_BESD: Float[Tensor, "B E S D"]) -> Float[Tensor, "B E S D"]:
+    def forward(self, slots_BSED: Float[Tensor, "B S E D"]) -> Float[Tensor, "B S E D"]:
         """Give the slots of expert `e` to expert `e` alone."""
-        batch, experts, slots, width = slots_BESD.shape
-        # One product an expert over the slots of all images.
-        x_EXD = slots_BESD.transpose(0, 1).reshape(experts, batch * slots, width)
+        # One product an expert over the slots of all images; a view where they lie as said.
+        x_EXD = slots_BSED.flatten(0, 1).transpose(0, 1)
         hidden_EXH = F.gelu(_affine(x_EXD, self.up_EDH, self.up_bias_EH))
         out_EXD = _affine(hidden_EXH, self.down_EHD, self.down_bias_ED)
-        return out_EXD.view(experts, batch, slots, width).transpose(0, 1)
+        return out_EXD.transpose(0, 1).unflatten(0, slots_BSED.shape[:2])
 
 
 def _affine(x_EXI: Tensor, weight_EIO: Tensor, bias_EO: Tensor) -> Tensor:
@@ -177,6 +180,7 @@ class SoftMoE(nn.Module):
             logit_scale: Factor on the routing logits; where the learned one of `fixed` starts.
         """
         super().__init__()
+        self.num_experts = num_experts
         self.router: DynamicRouter | FixedRouter
         if slots == "dynamic":
             self.router = DynamicRouter(
@@ -194,17 +198,18 @@ class SoftMoE(nn.Module):
     def forward(self, x_BND: Float[Tensor, "B N D"]) -> tuple[Float[Tensor, "B N D"], Routing]:
         """Blend tokens into slots, run the experts, blend the slots back into tokens."""
         routing = self.route(x_BND)
-        out_BESD = self.experts(routing.slots_BESD)
-        out_BND = routing.combine_BNES.flatten(2) @ out_BESD.flatten(1, 2)
-        return out_BND, routing
+        out_BSED = self.experts(routing.slots_BESD.transpose(1, 2))
+        combine_BNM = routing.combine_BNES.transpose(2, 3).flatten(2)
+        return combine_BNM @ out_BSED.flatten(1, 2), routing
 
     def route(self, x_BND: Float[Tensor, "B N D"]) -> Routing:
         """Weigh the tokens for each slot and the slots for each token; fill the slots."""
-        token_BND, logit_BNES = self.router(x_BND)
-        dispatch_BNES = logit_BNES.softmax(dim=1)
-        combine_BNES = logit_BNES.flatten(2).softmax(dim=2).view_as(logit_BNES)
-        slots_BMD = dispatch_BNES.flatten(2).transpose(1, 2) @ token_BND
-        slots_BESD = slots_BMD.view(x_BND.shape[0], *logit_BNES.shape[2:], -1)
+        token_BND, logit_BNM = self.router(x_BND)
+        dispatch_BNM, combine_BNM = logit_BNM.softmax(dim=1), logit_BNM.softmax(dim=2)
+        slots_BMD = dispatch_BNM.transpose(1, 2) @ token_BND
+        apart = (-1, self.num_experts)  # M to S and E
         return Routing(
-            dispatch_BNES=dispatch_BNES, combine_BNES=combine_BNES, slots_BESD=slots_BESD
+            dispatch_BNES=dispatch_BNM.unflatten(2, apart).transpose(2, 3),
+            combine_BNES=combine_BNM.unflatten(2, apart).transpose(2, 3),
+            slots_BESD=slots_BMD.unflatten(1, apart).transpose(1, 2),
         )
