@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from csmoe_model.order import Batches, Samples, rank_share
+from minortom.errors import InputError
+from minortom.shard_layout import ALL_BANDS
 from minortom.shards import ShardSet
 
 _BATCHES_AHEAD = 3
@@ -65,7 +67,11 @@ class Loader:
             rank: Number of this process.
             world_size: Number of processes.
             pin: Whether to read into page-locked memory, for fast copies to a GPU.
+
+        Raises:
+            InputError: If the shards lack bands that the model sees.
         """
+        _check_bands(shards)
         self.step = 0
         self.waited_s = 0.0
         """Time that was spent on waiting for batches, in all."""
@@ -143,6 +149,15 @@ class _Buffers:
         if pin:
             self.tensors = {column: t.pin_memory() for column, t in self.tensors.items()}
         self.arrays = {column: tensor.numpy() for column, tensor in self.tensors.items()}
+
+
+def _check_bands(shards: ShardSet) -> None:
+    missing = [band for band in ALL_BANDS if band not in shards.spec.bands]
+    if missing:
+        raise InputError(
+            f"{shards.folder} lacks the bands {', '.join(missing)}, and the model sees all of both "
+            "sensors; export again without --bands"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

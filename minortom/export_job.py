@@ -153,7 +153,7 @@ class ExportJob:
     def _append(
         self, writer: ShardWriter, outcomes: Sequence[TileOutcome], receipt: Receipt
     ) -> None:
-        append_mixed(writer, outcomes, seed=self.options.seed)
+        append_mixed(writer, outcomes, spec=self.spec, seed=self.options.seed)
         for outcome in outcomes:
             receipt.add_outcome(outcome)
 

@@ -10,7 +10,6 @@ from minortom.archive import Archive
 from minortom.errors import ArchiveError
 from minortom.export_plan import PlannedTile, patch_key
 from minortom.patches import TilePatches, cut_tile
-from minortom.sensors import GROUPS
 from minortom.shard_layout import METADATA_SCHEMA, ROW_GROUP_ROWS, SampleSpec
 from minortom.shard_statistics import BandSums
 from minortom.shard_writer import ShardWriter
@@ -93,7 +92,9 @@ def export_tile(tile: PlannedTile, *, s2: Archive, s1: Archive, spec: SampleSpec
     return TileOutcome(tile=tile, patches=patches, sums=sums)
 
 
-def append_mixed(writer: ShardWriter, outcomes: Sequence[TileOutcome], *, seed: int) -> None:
+def append_mixed(
+    writer: ShardWriter, outcomes: Sequence[TileOutcome], *, spec: SampleSpec, seed: int
+) -> None:
     """Write the patches of some tiles to a shard, mixed."""
     found = [
         (outcome.tile, outcome.patches)
@@ -117,7 +118,7 @@ def append_mixed(writer: ShardWriter, outcomes: Sequence[TileOutcome], *, seed: 
         rows = order[first : first + ROW_GROUP_ROWS]
         tensors = {
             group.column: np.stack([found[n][1].tensors[group.column][i] for _, n, i in rows])
-            for group in GROUPS
+            for group in spec.groups
         }
         writer.append(tensors, metadata[first : first + ROW_GROUP_ROWS])
 
@@ -133,8 +134,9 @@ def _metadata(tile: PlannedTile, patches: TilePatches) -> pa.Table:
         "grid_cell": tile.cell, "s2_product_id": tile.s2_product_id,
         "s1_product_id": tile.s1_product_id, "s2_timestamp": tile.s2_timestamp,
         "s1_timestamp": tile.s1_timestamp, "dt_days": tile.dt_days,
-        "s2_offset": patches.s2_offset, "epsg": patches.epsg, "climate": tile.climate,
-        "landcover": tile.landcover, "stratum": tile.stratum, "split": tile.split,
+        "s2_offset": patches.s2_offset, "s2_invalid": 0.0, "s1_invalid": 0.0,
+        "epsg": patches.epsg, "climate": tile.climate, "landcover": tile.landcover,
+        "stratum": tile.stratum, "split": tile.split,
     }  # fmt: skip
     arrays = [
         pa.array(each[kind.name], kind.type)

@@ -1,6 +1,5 @@
 """The data set card: README.md beside the shards, for people and for the Hugging Face hub."""
 
-from minortom.sensors import GROUPS
 from minortom.shard_layout import ATTRIBUTION, SampleSpec
 
 _CARD = """\
@@ -65,7 +64,7 @@ def data_card(spec: SampleSpec, *, first_shard: str, num_tiles: int, num_samples
         "",
         f'row = next(pq.ParquetFile("{first_shard}").iter_batches(1)).to_pylist()[0]',
     ]
-    for group in GROUPS:
+    for group in spec.groups:
         shape = group.shape(spec.patch_px)
         rows.append(
             f"| `{group.column}` | {group.dtype} | {' × '.join(map(str, shape))} "

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from minortom.provenance import KEY, sha256_of
-from minortom.sensors import GROUPS
 from minortom.shard_layout import (
     DATASET_FILE,
     PREFIX_BYTES,
     RECORD_KEY,
     SampleSpec,
     shard_schema,
+    spec_of,
     value_places,
 )
 from minortom.shard_statistics import BandSums
@@ -66,8 +66,8 @@ def check_shard(
             found.problems.append(f"its SHA-256 is not the one in {DATASET_FILE}")
         with pq.ParquetFile(path, page_checksum_verification=deep) as file:
             found.problems += _wrong_in_footer(file, entry, record)
-            if file.schema_arrow.equals(shard_schema()):
-                spec = SampleSpec(patch_px=int(record["patch_px"]))
+            spec = spec_of(record)
+            if file.schema_arrow.equals(shard_schema(spec)):
                 found.problems += _wrong_in_layout(path, file.metadata, spec)
                 found.places = file.read(columns=list(PLACE_COLUMNS))
                 if deep:
@@ -84,7 +84,7 @@ def _wrong_in_footer(
     problems, footer = [], file.metadata
     if footer.num_rows != entry["rows"]:
         problems.append(_differs("rows", footer.num_rows, entry["rows"]))
-    if not file.schema_arrow.equals(shard_schema()):
+    if not file.schema_arrow.equals(shard_schema(spec_of(record))):
         problems.append("its columns are not those of the schema")
     kept = footer.metadata or {}
     if _json(kept.get(KEY.encode())) != record[KEY]:
@@ -104,7 +104,7 @@ def _wrong_in_layout(path: Path, footer: pq.FileMetaData, spec: SampleSpec) -> l
     problems = []
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        for group in GROUPS:
+        for group in spec.groups:
             num_bytes = spec.num_bytes(group.column)
             places = value_places(footer, group.column, num_bytes)
             rows = [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]
@@ -126,7 +126,8 @@ def _read_pixels(file: pq.ParquetFile, spec: SampleSpec, found: CheckedShard) ->
         try:
             table = file.read_row_group(number)
             train = table["split"].to_numpy() == "train"
-            sums.add_patches({g.column: _stacked(table, g.column, spec)[train] for g in GROUPS})
+            pixels = {g.column: _stacked(table, g.column, spec)[train] for g in spec.groups}
+            sums.add_patches(pixels)
         except _UNREADABLE as error:
             found.problems.append(f"row group {number}: {str(error).splitlines()[0]}")
             whole = False
@@ -135,7 +136,7 @@ def _read_pixels(file: pq.ParquetFile, spec: SampleSpec, found: CheckedShard) ->
 
 def _stacked(table: pa.Table, column: str, spec: SampleSpec) -> "np.ndarray[Any, Any]":
     """Give a tensor column as [patch, band, row, column]; ValueError where a length is wrong."""
-    dtype = np.dtype(next(g.dtype for g in GROUPS if g.column == column)).newbyteorder("<")
+    dtype = np.dtype(spec.group(column).dtype).newbyteorder("<")
     shape = spec.shape(column)
     values = [np.frombuffer(v.as_buffer(), dtype).reshape(shape) for v in table[column]]
     return np.stack(values) if values else np.empty((0, *shape), dtype)

@@ -6,15 +6,17 @@ page a row group, and all values of a column are equally long; so the place of e
 is arithmetic, and one sample is read without decoding its row group.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from minortom.errors import InputError
-from minortom.sensors import BASE_RESOLUTION_M, GROUPS, BandGroup
+from minortom.sensors import BASE_RESOLUTION_M, GROUPS, BandGroup, SensorName
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 ROW_GROUP_ROWS = 64
 RECORD_KEY = "minortom.shards"
 """Key, in a shard's footer, of what ``dataset.json`` says about its columns."""
@@ -36,6 +38,8 @@ METADATA_SCHEMA = pa.schema(
         pa.field("s1_timestamp", TIMESTAMP),
         pa.field("dt_days", pa.float64()),
         pa.field("s2_offset", pa.int16(), nullable=False),
+        pa.field("s2_invalid", pa.float32(), nullable=False),
+        pa.field("s1_invalid", pa.float32(), nullable=False),
         pa.field("epsg", pa.int32(), nullable=False),
         pa.field("ulx_m", pa.float64(), nullable=False),
         pa.field("uly_m", pa.float64(), nullable=False),
@@ -51,17 +55,30 @@ METADATA_SCHEMA = pa.schema(
 
 ``patch_row``/``patch_col`` count from the north-west patch of the tile's block; ``dt_days``
 is S1 minus S2; ``s2_offset`` is what was subtracted from the archive's S2 values;
+``s2_invalid``/``s1_invalid`` is the share of the sensor's pixels, over its bands, that were not
+measured and have been filled;
 ``ulx_m``/``uly_m`` is the north-west corner in the projection ``epsg``; ``lat``/``lon``
 (degrees) is the patch's centre.
 """
 
 
+ALL_BANDS = tuple(band for group in GROUPS for band in group.bands)
+"""Of both sensors, in the order in which a shard stores them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SampleSpec:
-    """What one sample is: a patch, and the tensors that follow from its size."""
+    """What one sample is: a patch, and the tensors that follow from its size and bands.
+
+    Raises:
+        InputError: If bands cannot be cut at whole pixels; a band is unknown or named twice; or a
+            sensor has none.
+    """
 
     patch_px: int
     """Side of a patch in 10 m pixels; even, so that 20 m bands cut at whole pixels."""
+    bands: tuple[str, ...] = ALL_BANDS
+    """Those that are stored, always in the order of ``ALL_BANDS``."""
 
     def __post_init__(self) -> None:
         finest, coarsest = BASE_RESOLUTION_M, max(group.resolution_m for group in GROUPS)
@@ -70,10 +87,28 @@ class SampleSpec:
                 f"a patch of {self.patch_px} px does not cut bands of {coarsest} m at whole "
                 f"pixels; give a positive multiple of {coarsest // finest}"
             )
+        object.__setattr__(self, "bands", _in_order(self.bands))
+
+    @property
+    def groups(self) -> tuple[BandGroup, ...]:
+        """The tensor columns, in order: those of ``GROUPS`` with the bands that are stored."""
+        kept = (
+            replace(group, bands=tuple(band for band in group.bands if band in self.bands))
+            for group in GROUPS
+        )
+        return tuple(group for group in kept if group.bands)
+
+    def bands_of(self, sensor: SensorName) -> tuple[str, ...]:
+        """Give the stored bands of a sensor."""
+        return tuple(b for group in self.groups if group.sensor == sensor for b in group.bands)
+
+    def group(self, column: str) -> BandGroup:
+        """Find the bands that a tensor column holds."""
+        return next(group for group in self.groups if group.column == column)
 
     def shape(self, column: str) -> tuple[int, int, int]:
         """Give (bands, height, width) of a tensor column."""
-        return group_of(column).shape(self.patch_px)
+        return self.group(column).shape(self.patch_px)
 
     def num_bytes(self, column: str) -> int:
         """Give the bytes of one value of a tensor column."""
@@ -84,17 +119,18 @@ class SampleSpec:
     @property
     def sample_bytes(self) -> int:
         """The bytes of the tensors of one sample."""
-        return sum(self.num_bytes(group.column) for group in GROUPS)
+        return sum(self.num_bytes(group.column) for group in self.groups)
 
 
-def group_of(column: str) -> BandGroup:
-    """Find the bands that a tensor column holds."""
-    return next(group for group in GROUPS if group.column == column)
+def spec_of(record: Mapping[str, Any]) -> SampleSpec:
+    """Read what a sample is from ``dataset.json``."""
+    bands = [band for entry in record["columns"].values() for band in entry["bands"]]
+    return SampleSpec(patch_px=int(record["patch_px"]), bands=tuple(bands))
 
 
-def shard_schema() -> pa.Schema:
+def shard_schema(spec: SampleSpec) -> pa.Schema:
     """Give the schema of a shard: the tensors, then the metadata."""
-    tensors = [pa.field(group.column, pa.binary(), nullable=False) for group in GROUPS]
+    tensors = [pa.field(group.column, pa.binary(), nullable=False) for group in spec.groups]
     return pa.schema([*tensors, *METADATA_SCHEMA])
 
 
@@ -118,7 +154,7 @@ def column_records(spec: SampleSpec) -> dict[str, dict[str, object]]:
             "scale": group.scale,
             "unit": group.unit,
         }
-        for group in GROUPS
+        for group in spec.groups
     }
 
 
@@ -150,3 +186,19 @@ def value_places(footer: pq.FileMetaData, column: str, num_bytes: int) -> list[i
             return None
         places.append(chunk.data_page_offset + header_bytes)
     return places
+
+
+def _in_order(bands: Sequence[str]) -> tuple[str, ...]:
+    unknown = [band for band in bands if band not in ALL_BANDS]
+    if unknown:
+        raise InputError(f"unknown band {', '.join(unknown)}; there are {', '.join(ALL_BANDS)}")
+    if len(set(bands)) < len(bands):
+        raise InputError(f"a band is named twice in {', '.join(bands)}")
+    for sensor in dict.fromkeys(group.sensor for group in GROUPS):
+        of_sensor = [band for group in GROUPS if group.sensor == sensor for band in group.bands]
+        if not set(of_sensor) & set(bands):
+            raise InputError(
+                f"bands {', '.join(bands)}: none of {sensor}; a sample is a pair, give one of "
+                f"{', '.join(of_sensor)} too"
+            )
+    return tuple(band for band in ALL_BANDS if band in bands)

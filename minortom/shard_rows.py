@@ -1,20 +1,23 @@
 """A row of a shard as other libraries give it, its tensors as ``bytes``, to arrays."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from minortom.errors import ShardError
 from minortom.sensors import GROUPS
+from minortom.shard_layout import ALL_BANDS
 
 
-def decode(row: Mapping[str, Any]) -> dict[str, Any]:
+def decode(row: Mapping[str, Any], *, bands: Sequence[str] = ALL_BANDS) -> dict[str, Any]:
     """Turn the tensors of one row into arrays; for ``.map`` of the ``datasets`` library.
 
     Args:
         row: A row of a shard, or some columns of one; tensors as ``bytes``.
+        bands: Those of the set, where it does not have all (``fn_kwargs`` of ``.map``).
 
     Returns:
         The row, each tensor as a new array [band, row from north, column from west] of the stored
@@ -25,8 +28,9 @@ def decode(row: Mapping[str, Any]) -> dict[str, Any]:
         ShardError: If a tensor is no square of pixels in all bands.
     """
     decoded = dict(row)
-    for group in GROUPS:
-        if group.column not in row:
+    for whole in GROUPS:
+        group = replace(whole, bands=tuple(band for band in whole.bands if band in bands))
+        if group.column not in row or not group.bands:
             continue
         # Not numpy's own kind of bytes: it drops zeros at the end.
         flat = np.frombuffer(row[group.column], np.dtype(group.dtype).newbyteorder("<"))

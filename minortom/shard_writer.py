@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from minortom.errors import InputError
 from minortom.outputs import whole_folder, write_json
 from minortom.provenance import KEY, Provenance, sha256_of
-from minortom.sensors import GROUPS
+from minortom.sensors import S2_10M
 from minortom.shard_layout import (
     ATTRIBUTION,
     DATASET_FILE,
@@ -50,7 +50,7 @@ class ShardWriter:
         self._num_pending = 0
         self._writer = pq.ParquetWriter(
             path,
-            shard_schema(),
+            shard_schema(spec),
             compression="none",
             use_dictionary=[f.name for f in METADATA_SCHEMA if f.type == pa.string()],
             write_statistics=METADATA_SCHEMA.names,
@@ -81,7 +81,7 @@ class ShardWriter:
     def append(self, tensors: Tensors, metadata: pa.Table) -> None:
         """Add patches in order: their tensors, and a table of ``METADATA_SCHEMA``."""
         metadata = metadata.select(METADATA_SCHEMA.names).cast(METADATA_SCHEMA)
-        for group in GROUPS:
+        for group in self._spec.groups:
             found = tensors[group.column]
             wanted = (len(metadata), *self._spec.shape(group.column))
             if found.shape != wanted or found.dtype != group.dtype:
@@ -104,11 +104,11 @@ class ShardWriter:
                 self._pending.insert(0, (rest, metadata[taken:]))
             wanted -= taken
         columns = []
-        for group in GROUPS:
+        for group in self._spec.groups:
             arrays = [tensors[group.column] for tensors, _ in parts]
             columns.append(_byte_column(arrays[0] if len(arrays) == 1 else np.concatenate(arrays)))
         metadata = pa.concat_tables([table for _, table in parts]).combine_chunks()
-        table = pa.Table.from_arrays([*columns, *metadata.columns], schema=shard_schema())
+        table = pa.Table.from_arrays([*columns, *metadata.columns], schema=shard_schema(self._spec))
         self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
         self._num_pending -= num_rows
         self.num_rows += num_rows
@@ -164,12 +164,12 @@ def write_dataset(
     Raises:
         InputError: If no patch is in the ``train`` split.
     """
-    if not sums.num_pixels[GROUPS[0].column]:
+    if not sums.num_pixels:
         raise InputError(
             "no patch is in the split `train`, so that bands have no mean; give more tiles or "
             "another --seed"
         )
-    record = shard_record(spec, sums.statistics())
+    record = shard_record(spec, sums.statistics(spec))
     entries = []
     totals: dict[str, int] = {}
     for path, rows_by_split in shards:
@@ -192,6 +192,7 @@ def write_shards(
     metadata: pa.Table,
     provenance: Provenance,
     rows_per_shard: int = 4608,
+    spec: SampleSpec | None = None,
 ) -> None:
     """Write patches that are in memory as a data set, whole or not at all.
 
@@ -201,11 +202,12 @@ def write_shards(
         metadata: Table of ``METADATA_SCHEMA``, one row a patch.
         provenance: What the patches come from.
         rows_per_shard: Patches a file.
+        spec: What a sample is; all bands when None.
 
     Raises:
         InputError: If no patch is in the ``train`` split.
     """
-    spec = SampleSpec(patch_px=tensors[GROUPS[0].column].shape[-1])
+    spec = spec or SampleSpec(patch_px=tensors[S2_10M.column].shape[-1])
     splits = metadata["split"].to_numpy(zero_copy_only=False)
     sums = BandSums()
     sums.add_patches({column: array[splits == "train"] for column, array in tensors.items()})

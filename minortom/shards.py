@@ -22,9 +22,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from minortom.errors import ShardError
+from minortom.errors import InputError, ShardError
 from minortom.provenance import KEY
-from minortom.sensors import GROUPS
 from minortom.shard_layout import (
     DATASET_FILE,
     METADATA_SCHEMA,
@@ -32,6 +31,7 @@ from minortom.shard_layout import (
     SCHEMA_VERSION,
     SampleSpec,
     column_records,
+    spec_of,
     value_places,
 )
 from minortom.shard_rows import decode
@@ -80,7 +80,7 @@ class ShardSet:
                 another version, or a shard is missing, damaged or has other rows than it says.
         """
         record = read_record(folder)
-        spec = SampleSpec(patch_px=int(record["patch_px"]))
+        spec = spec_of(record)
         shards = [
             _open_shard(folder / entry["file"], int(entry["rows"]), spec)
             for entry in record["shards"]
@@ -116,7 +116,7 @@ class ShardSet:
         """Make arrays [batch, bands, height, width] of the stored dtype, one a tensor column."""
         return {
             group.column: np.zeros((batch, *self.spec.shape(group.column)), group.dtype)
-            for group in GROUPS
+            for group in self.spec.groups
         }
 
     def read_into(self, index: int, buffers: Mapping[str, NDArray[np.generic]], row: int) -> None:
@@ -191,7 +191,7 @@ class ShardSet:
         with self._lock:
             if (number, group) not in self._decoded:
                 self._decoded.clear()
-                path, columns = self._shards[number].path, [g.column for g in GROUPS]
+                path, columns = self._shards[number].path, [g.column for g in self.spec.groups]
                 try:
                     with pq.ParquetFile(path) as file:
                         table = file.read_row_group(group, columns=columns)
@@ -221,12 +221,13 @@ def read_record(folder: Path) -> dict[str, Any]:
                 f"{folder} has shards of schema version {version}; this minortom reads version "
                 f"{SCHEMA_VERSION}; export again or install the other version"
             )
-        bands = {column: entry["bands"] for column, entry in record["columns"].items()}
-        if bands != {group.column: list(group.bands) for group in GROUPS}:
-            raise ShardError(f"{path} names other bands: {bands}; {_MADE_BY}")
+        if column_records(spec_of(record)) != record["columns"]:
+            raise ShardError(f"{path} names bands in another order or layout; {_MADE_BY}")
         # Touched here so that a record that lacks one of them is found out here.
-        _ = int(record["patch_px"]), record["statistics"].items(), record[KEY]
+        _ = record["statistics"].items(), record[KEY]
         _ = [(entry["file"], int(entry["rows"])) for entry in record["shards"]]
+    except InputError as error:
+        raise ShardError(f"{path}: {error}; {_MADE_BY}") from None
     except UnicodeDecodeError:  # whose repr is the whole file
         raise ShardError(f"{path} is damaged (it is no text); {_MADE_BY}") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -249,7 +250,7 @@ def _open_shard(path: Path, num_rows: int, spec: SampleSpec) -> _Shard:
     if footer.num_rows != num_rows:
         raise _damaged(path, f"{footer.num_rows} rows where {DATASET_FILE} says {num_rows}")
     counts = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
-    places = {group.column: _checked_places(path, footer, group.column, spec) for group in GROUPS}
+    places = {g.column: _checked_places(path, footer, g.column, spec) for g in spec.groups}
     return _Shard(path=path, row_counts=counts, places=places)
 
 

@@ -14,9 +14,8 @@ import pyarrow.compute as pc
 
 from minortom.engine import available_cores, map_items
 from minortom.progress import OnProgress, ignore_progress
-from minortom.sensors import GROUPS
 from minortom.shard_checks import CheckedShard, check_shard
-from minortom.shard_layout import DATASET_FILE
+from minortom.shard_layout import DATASET_FILE, spec_of
 from minortom.shard_statistics import BandSums
 from minortom.shards import read_record
 
@@ -152,10 +151,10 @@ def _wrong_statistics(record: Mapping[str, Any], checked: Iterable[CheckedShard]
         if found.sums is None:
             return []
         sums.add(found.sums)
-    if not sums.num_pixels[GROUPS[0].column]:
+    if not sums.num_pixels:
         return [f"{DATASET_FILE}: no patch is in the split train, so that bands have no mean"]
     problems = []
-    for column, counted in sums.statistics().items():
+    for column, counted in sums.statistics(spec_of(record)).items():
         told = record["statistics"].get(column, {})
         for name in ("mean", "std"):
             for band, value, said in zip(

@@ -38,6 +38,8 @@ def made_up_metadata(num_patches: int, *, num_val: int = 0) -> pa.Table:
         "s1_timestamp": [None] * num_patches,
         "dt_days": [None] * num_patches,
         "s2_offset": [0] * num_patches,
+        "s2_invalid": [0.0] * num_patches,
+        "s1_invalid": [0.0] * num_patches,
         "epsg": [32631] * num_patches,
         "ulx_m": 500_000.0 + numbers,
         "uly_m": 1000.0 - numbers,

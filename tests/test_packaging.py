@@ -47,8 +47,8 @@ def test_the_model_loads_no_geospatial_library():
 
 def test_the_model_sees_the_contract_and_nothing_else_of_curation():
     contract = {
-        "errors", "geoparquet", "outputs", "progress", "provenance", "sensors", "shard_layout",
-        "shards",
+        "errors", "geoparquet", "outputs", "pictures", "progress", "provenance", "sensors",
+        "shard_layout", "shards",
     }  # fmt: skip
     sources = [p.read_text() for p in (ROOT / "csmoe_model").glob("*.py")]
 

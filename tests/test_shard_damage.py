@@ -41,8 +41,8 @@ def test_a_folder_without_its_record_says_so(folder):
 
 
 def test_another_schema_version_is_refused(folder):
-    edit_record(folder, schema_version=2)
-    with pytest.raises(ShardError, match=r"version 2; this minortom reads version 1"):
+    edit_record(folder, schema_version=1)
+    with pytest.raises(ShardError, match=r"version 1; this minortom reads version 2"):
         ShardSet.open(folder)
 
 
@@ -50,11 +50,11 @@ def test_another_order_of_bands_is_refused(folder):
     columns = json.loads((folder / "dataset.json").read_text())["columns"]
     columns["s1"]["bands"] = ["vh", "vv"]
     edit_record(folder, columns=columns)
-    with pytest.raises(ShardError, match="names other bands"):
+    with pytest.raises(ShardError, match="names bands in another order"):
         ShardSet.open(folder)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"schema_version": 1}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"schema_version": 2}'])
 def test_a_damaged_record_is_refused(folder, text):
     (folder / "dataset.json").write_text(text)
     with pytest.raises(ShardError, match=r"dataset\.json is damaged"):

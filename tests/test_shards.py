@@ -129,7 +129,7 @@ def test_statistics_stay_exact_for_the_largest_values(tmp_path):
 
 
 def test_the_types_need_no_arrow_schema(folder):
-    assert pq.read_schema(folder / FIRST).equals(shard_schema())
+    assert pq.read_schema(folder / FIRST).equals(shard_schema(SampleSpec(patch_px=8)))
 
 
 def test_each_footer_repeats_the_record(folder):

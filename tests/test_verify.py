@@ -10,7 +10,7 @@ import pytest
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors, write_made_up_shards
 
 from minortom.errors import ShardError
-from minortom.shard_layout import shard_schema
+from minortom.shard_layout import SampleSpec, shard_schema
 from minortom.shard_writer import write_shards
 from minortom.verify import verify_shards
 
@@ -199,7 +199,9 @@ def test_a_cell_in_two_splits_is_found(tmp_path):
 
 
 def test_a_shard_that_the_record_does_not_name_is_found(folder):
-    pq.write_table(shard_schema().empty_table(), folder / "shard-00002-of-00003.parquet")
+    pq.write_table(
+        shard_schema(SampleSpec(patch_px=8)).empty_table(), folder / "shard-00002-of-00003.parquet"
+    )
     assert problems(folder) == ["shard-00002-of-00003.parquet: dataset.json does not name it"]
 
 

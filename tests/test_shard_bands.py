@@ -1,0 +1,69 @@
+"""Shards of a few bands alone."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
+
+from csmoe_model.data import Loader
+from minortom.errors import InputError
+from minortom.shard_writer import write_shards
+from minortom.shards import SampleSpec, ShardSet, decode
+from minortom.verify import verify_shards
+
+FEW = ("B04", "B02", "vh")
+
+
+def write_few_bands(folder):
+    spec = SampleSpec(patch_px=8, bands=FEW)
+    whole = made_up_tensors(20, 8)
+    tensors = {"s2_10m": whole["s2_10m"][:, [0, 2]], "s1": whole["s1"][:, [1]]}
+    write_shards(
+        folder, tensors=tensors, metadata=made_up_metadata(20, num_val=4), spec=spec,
+        provenance=PROVENANCE,
+    )  # fmt: skip
+    return tensors
+
+
+def test_a_set_may_have_some_bands_alone(tmp_path):
+    tensors = write_few_bands(tmp_path / "few")
+    shards = ShardSet.open(tmp_path / "few")
+
+    assert shards.spec.bands == ("B02", "B04", "vh")
+    assert [group.column for group in shards.spec.groups] == ["s2_10m", "s1"]
+    buffers = shards.buffers(1)
+    shards.read_into(7, buffers, 0)
+    for column, array in tensors.items():
+        np.testing.assert_array_equal(buffers[column][0], array[7])
+    assert shards.statistics["s2_10m"]["bands"] == ("B02", "B04")
+    red = tensors["s2_10m"][4:, 1]
+    assert shards.statistics["s2_10m"]["mean"][1] == pytest.approx(red.mean(), rel=1e-12)
+    assert verify_shards(tmp_path / "few", deep=True).problems == ()
+
+
+def test_rows_are_decoded_when_told_the_bands(tmp_path):
+    tensors = write_few_bands(tmp_path / "few")
+    row = pq.read_table(tmp_path / "few" / "shard-00000-of-00001.parquet").to_pylist()[3]
+    found = decode(row, bands=FEW)
+    np.testing.assert_array_equal(found["s2_10m"], tensors["s2_10m"][3])
+    assert (found["s2_10m_bands"], found["s1_bands"]) == (["B02", "B04"], ["vh"])
+    assert "s2_20m" not in found
+
+
+def test_a_model_that_sees_all_bands_says_which_are_missing(tmp_path):
+    write_few_bands(tmp_path / "few")
+    with pytest.raises(InputError, match=r"lacks the bands B03, B08, B05, .*, vv, and the model"):
+        Loader(ShardSet.open(tmp_path / "few"), [])
+
+
+@pytest.mark.parametrize(
+    ("bands", "message"),
+    [
+        (("B02", "B01", "vv"), "unknown band B01"),
+        (("B02", "B02", "vv"), "named twice"),
+        (("B02", "B11"), "none of s1; a sample is a pair"),
+    ],
+)
+def test_bands_that_make_no_sample_are_refused(bands, message):
+    with pytest.raises(InputError, match=message):
+        SampleSpec(patch_px=8, bands=bands)
