@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from csmoe_model.masking import uniform_noise
 from minortom.errors import InputError
-from minortom.sensors import BASE_RESOLUTION_M, GROUPS, MODEL_BANDS, SensorName
+from minortom.sensors import BASE_RESOLUTION_M, GROUPS, MODEL_BANDS, BandGroup, SensorName
 
 Statistics = Mapping[str, Mapping[str, Sequence[float] | Sequence[str]]]
 """By tensor column: ``bands``, ``mean`` and ``std``, in stored units."""
@@ -59,7 +59,13 @@ class Normalise(nn.Module):
             tensors: Stored values [B, band, row, column], by tensor column.
             flips_B2: Whether to mirror each image west-east, and north-south.
         """
-        return {sensor: self._image(sensor, tensors, flips_B2) for sensor in MODEL_BANDS}
+        return self.images(signed(tensors), flips_B2)
+
+    def images(
+        self, stored: Mapping[str, Tensor], flips_B2: Tensor | None
+    ) -> dict[SensorName, Tensor]:
+        """Do the work of `forward` on values as `signed` gives them; made to be compiled."""
+        return {sensor: self._image(sensor, stored, flips_B2) for sensor in MODEL_BANDS}
 
     def stored_values(self, sensor: SensorName, image_BCHW: Tensor) -> Tensor:
         """Undo the z-score: the channels of a sensor in stored units, in the same order."""
@@ -72,20 +78,38 @@ class Normalise(nn.Module):
         return image_BCHW * std + mean
 
     def _image(
-        self, sensor: SensorName, tensors: Mapping[str, Tensor], flips_B2: Tensor | None
+        self, sensor: SensorName, stored: Mapping[str, Tensor], flips_B2: Tensor | None
     ) -> Tensor:
-        parts = []
+        bands: dict[str, Tensor] = {}
         for group in GROUPS:
             if group.sensor == sensor:
-                mean = getattr(self, f"{group.column}_mean")
-                std = getattr(self, f"{group.column}_std")
-                part_BCHW = (tensors[group.column].to(torch.float32) - mean) / std
-                times = group.resolution_m // BASE_RESOLUTION_M
-                if times > 1:
-                    part_BCHW = part_BCHW.repeat_interleave(times, 2).repeat_interleave(times, 3)
-                parts.append(part_BCHW)
-        image_BCHW = torch.cat(parts, dim=1)[:, getattr(self, f"{sensor}_order")]
-        return resized(flipped(image_BCHW, flips_B2), self.image_size)
+                # Flipped as they are stored, where they are a tenth of the bytes.
+                part_BCHW = self._scores(group, flipped(stored[group.column], flips_B2))
+                bands |= dict(zip(group.bands, torch.split(part_BCHW, 1, dim=1), strict=True))
+        ordered_BCHW = torch.cat([bands[name] for name in MODEL_BANDS[sensor]], dim=1)
+        return resized(ordered_BCHW, self.image_size)
+
+    def _scores(self, group: BandGroup, stored_BCHW: Tensor) -> Tensor:
+        """Z-score the bands of a group and bring them to 10 m."""
+        value_BCHW = stored_BCHW.to(torch.float32)
+        if group.dtype == "uint16" and stored_BCHW.dtype == torch.int16:
+            value_BCHW = torch.where(value_BCHW < 0, value_BCHW + 2**16, value_BCHW)
+        mean, std = (getattr(self, f"{group.column}_{name}") for name in ("mean", "std"))
+        score_BCHW: Tensor = (value_BCHW - mean) / std
+        times = group.resolution_m // BASE_RESOLUTION_M
+        if times == 1:
+            return score_BCHW
+        batch, count, height, width = score_BCHW.shape
+        near = score_BCHW[:, :, :, None, :, None].expand(-1, -1, -1, times, -1, times)
+        return near.reshape(batch, count, height * times, width * times)
+
+
+def signed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Show uint16 as int16, of the same bits: torch computes little with the former."""
+    return {
+        column: tensor.view(torch.int16) if tensor.dtype == torch.uint16 else tensor
+        for column, tensor in tensors.items()
+    }
 
 
 def draw_flips(samples: NDArray[np.int64], *, seed: int, epoch: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from csmoe_model.meter import Meter, Speed
 from csmoe_model.pretraining import Pretraining
 from csmoe_model.reconstructions import reconstruction_sheet
 from csmoe_model.run_log import SPEED
+from csmoe_model.step_numbers import StepNumbers
 from csmoe_model.stop import StopRequest
 from csmoe_model.validation import validation_numbers
 
@@ -68,6 +70,7 @@ class Keeper(lightning.Callback):
         self._new_meter, self._on_step = new_meter, on_step
         self._val_every, self._val_loader, self._shown = val_every, val_loader, shown
         self._save_every = save_every
+        self._unread: deque[tuple[StepNumbers, int]] = deque()
         self._sums: dict[str, float] = {}
         self._count = self._epoch = self._step = 0
         self._step_meter = self._row_meter = new_meter()
@@ -126,31 +129,46 @@ class Keeper(lightning.Callback):
         self._step = step
         if run.ema is not None:
             run.ema.update(run.model, step=step)
-        self._note(run, batch, step)
+        assert run.numbers is not None
+        self._unread.append((run.numbers, batch.epoch))
+        self._note(run, leave=run.steps_unread)
         stopping = self._stop.agreed()
+        saving = stopping or step % self._save_every == 0 or step == run.num_steps
+        if saving or self._val_due(step, run.num_steps):
+            self._note(run, leave=0)  # nothing is saved before all are found finite
         if not stopping and self._val_due(step, run.num_steps):
             self._validate(run, step)
             stopping = self._stop.agreed()
-        if stopping or step % self._save_every == 0 or step == run.num_steps:
+        if saving or stopping:
             self._save(trainer)
         if stopping:
             trainer.should_stop = True
             if process_number() == 0:
                 _log.warning("stopped after step %d; --resume goes on from there", step)
 
-    def _note(self, run: Pretraining, batch: Batch, step: int) -> None:
+    def _note(self, run: Pretraining, *, leave: int) -> None:
+        """Read the numbers of the steps, but for the last few."""
+        ready = [self._unread.popleft() for _ in range(len(self._unread) - leave)]
+        if not ready:
+            return
+        read = [(run.read_numbers(numbers), numbers.step, epoch) for numbers, epoch in ready]
+        speed = self._step_meter.lap(run.config.batch_size * len(read))
+        for found, step, epoch in read:
+            self._epoch = epoch
+            self._on_step(step, run.num_steps, found["loss"], speed)
+            self._add(run, found, step=step)
+
+    def _add(self, run: Pretraining, found: Mapping[str, float], *, step: int) -> None:
         """Add a step to the sums; write a row where one is full."""
-        num_pairs, every = run.config.batch_size, run.config.log_every
-        for name, value in run.numbers.items():
+        config = run.config
+        for name, value in found.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._count += 1
-        self._epoch = batch.epoch
-        self._on_step(step, run.num_steps, run.numbers["loss"], self._step_meter.lap(num_pairs))
-        if step % every and step < run.num_steps:
+        if step % config.log_every and step < run.num_steps:
             return
         means = {name: total / self._count for name, total in self._sums.items()}
-        means["lr"] = run.config.lr * run.config.lr_factor(step - 1, run.num_steps)
-        speed = self._row_meter.lap(num_pairs * self._count)
+        means["lr"] = config.lr * config.lr_factor(step - 1, run.num_steps)
+        speed = self._row_meter.lap(config.batch_size * self._count)
         means |= {name: getattr(speed, name) for name in SPEED}
         self._write(step, "train", means)
         self._sums, self._count = {}, 0

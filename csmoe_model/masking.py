@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from csmoe_model.config import MaskMode, visible_count
+from csmoe_model.device import sent
 from csmoe_model.shapes import Int
 from minortom.sensors import SensorName
 
@@ -31,11 +32,10 @@ class Mask:
     masked_BM: Int[Tensor, "B M"]
     """The other patches, ascending."""
 
-    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "Mask":
-        """Give the same mask on another device."""
+    def to(self, device: torch.device | str) -> "Mask":
+        """Give the same mask on another device, without waiting for it."""
         return Mask(
-            visible_BU=self.visible_BU.to(device, non_blocking=non_blocking),
-            masked_BM=self.masked_BM.to(device, non_blocking=non_blocking),
+            visible_BU=sent(self.visible_BU, device), masked_BM=sent(self.masked_BM, device)
         )
 
 
@@ -46,12 +46,9 @@ class Masks:
     s2: Mask
     s1: Mask
 
-    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "Masks":
-        """Give the same masks on another device."""
-        return Masks(
-            s2=self.s2.to(device, non_blocking=non_blocking),
-            s1=self.s1.to(device, non_blocking=non_blocking),
-        )
+    def to(self, device: torch.device | str) -> "Masks":
+        """Give the same masks on another device, without waiting for it."""
+        return Masks(s2=self.s2.to(device), s1=self.s1.to(device))
 
     def of(self, sensor: SensorName) -> Mask:
         """Give one sensor's mask."""

@@ -1,14 +1,12 @@
-"""One step of pretraining, and the Lightning module that repeats it."""
+"""The Lightning module of pretraining: the step, again and again."""
 
 import math
-from collections.abc import Callable
-from typing import cast
 
 import lightning
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from csmoe_model.collectives import (
@@ -17,65 +15,21 @@ from csmoe_model.collectives import (
     mean_over_processes,
     process_number,
 )
-from csmoe_model.csmoe import CSMoE, PretrainOutput
+from csmoe_model.csmoe import CSMoE
 from csmoe_model.data import Batch, Loader
 from csmoe_model.ema import Ema
-from csmoe_model.images import Normalise, autocast, draw_flips
-from csmoe_model.masking import Masks, draw_masks
+from csmoe_model.images import Normalise
 from csmoe_model.order import Samples
 from csmoe_model.run_log import TERMS
+from csmoe_model.step import Forward, Objective, adamw, numbers_of, pretrain_batch
+from csmoe_model.step_numbers import StepNumbers
 from csmoe_model.train_config import TrainConfig
 from minortom.errors import MinorTomError
 from minortom.shards import ShardSet
 
-Forward = Callable[[Tensor, Tensor, Masks], PretrainOutput]
-"""The objective: both sensors' images and their masks to the loss."""
-
 
 class DivergedError(MinorTomError):
     """A loss term or the gradient that is not a finite number."""
-
-
-def pretrain_batch(
-    model: CSMoE,
-    normalise: Normalise,
-    batch: Batch,
-    *,
-    seed: int,
-    flip: bool,
-    forward: Forward | None = None,
-) -> PretrainOutput:
-    """Compute the objective on a batch: masks and flips are a function of (seed, epoch, sample).
-
-    The tensors of the batch may still be on the CPU; they go to the model's device here.
-    `forward` takes the place of the model's own, where it is compiled.
-    """
-    config, device = model.config, next(model.parameters()).device
-    masks = draw_masks(
-        batch.samples, num_patches=config.num_patches, mask_ratio=config.mask_ratio,
-        mode=config.mask_mode, seed=seed, epoch=batch.epoch,
-    )  # fmt: skip
-    flips_B2 = draw_flips(batch.samples, seed=seed, epoch=batch.epoch) if flip else None
-    tensors = {column: tensor.to(device) for column, tensor in batch.tensors.items()}
-    images = normalise(tensors, flips_B2)
-    with autocast(device):
-        return (forward or cast(Forward, model))(images["s2"], images["s1"], masks.to(device))
-
-
-def numbers_of(output: PretrainOutput) -> tuple[list[str], Tensor]:
-    """Give all that is logged of a batch: the terms, and `LAYER/…` of the routing.
-
-    Returns:
-        Their names, and the numbers as one vector on the device.
-    """
-    terms = output.terms()
-    names, parts = list(terms), [torch.stack(list(terms.values()))]
-    for layer in output.layers:
-        experts = len(layer.usage_E)
-        names += [f"{layer.name}/dispatch_entropy", f"{layer.name}/combine_entropy"]
-        names += [f"{layer.name}/usage_{expert}" for expert in range(experts)]
-        parts += [torch.stack([layer.dispatch_entropy, layer.combine_entropy]), layer.usage_E]
-    return names, torch.cat([part.detach().to(parts[0].dtype) for part in parts])
 
 
 class Pretraining(lightning.LightningModule):
@@ -104,10 +58,14 @@ class Pretraining(lightning.LightningModule):
         self.ema = Ema(model, decay=config.ema_decay) if config.ema_decay else None
         self.config, self.loader, self.shards = config, loader, shards
         self.num_steps = len(loader) // config.accumulate
+        self.objective = Objective(model, normalise)
         self.forward_pass: Forward | None = None
-        """In place of the model's own, where it is compiled."""
-        self.numbers: dict[str, float] = {}
-        """Numbers of the last step, over all processes, and its `grad_norm`."""
+        """In place of the objective, where it is compiled."""
+        self.steps_unread = 0
+        """Steps whose numbers nobody has looked at when the next begins. With one, a GPU goes
+        from step to step without a pause, and the step after one that diverged is in vain."""
+        self.numbers: StepNumbers | None = None
+        """Of the last step, over all processes, with its `grad_norm`."""
         self._names: list[str] = []
         self._sum: Tensor | None = None
         self._samples: list[Samples] = []
@@ -127,7 +85,7 @@ class Pretraining(lightning.LightningModule):
         """Compute the loss of a micro-batch."""
         del batch_idx
         output = pretrain_batch(
-            self.model, self.normalise, batch,
+            self.objective, batch,
             seed=self.config.seed, flip=self.config.flips, forward=self.forward_pass,
         )  # fmt: skip
         self._names, numbers = numbers_of(output)
@@ -136,10 +94,11 @@ class Pretraining(lightning.LightningModule):
         return output.loss
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Measure and clip the gradient; stop before a step that would spoil the weights.
+        """Measure and clip the gradient, and let the numbers of the step set off.
 
         Raises:
-            DivergedError: If a term or the gradient is not finite; it names the term.
+            DivergedError: As `read_numbers`, before the step spoils the weights; unless the
+                numbers are to be looked at later.
         """
         del optimizer
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
@@ -150,29 +109,44 @@ class Pretraining(lightning.LightningModule):
             )
         assert self._sum is not None
         own = torch.cat([self._sum / self.config.accumulate, norm[None].to(self._sum.dtype)])
-        names = [*self._names, "grad_norm"]
-        # The one place in a step where the CPU waits for the device.
-        found = mean_over_processes(own).tolist()
-        self.numbers = dict(zip(names, found, strict=True))
-        if not all(map(math.isfinite, found)):
-            self._stop_diverged(dict(zip(names, own.tolist(), strict=True)))
+        self.numbers = StepNumbers(
+            step=self.trainer.global_step + 1,
+            names=[*self._names, "grad_norm"],
+            everywhere=mean_over_processes(own),
+            here=own,
+            samples=self._samples,
+        )
         self._sum, self._samples = None, []
+        if not self.steps_unread:
+            self.read_numbers(self.numbers)
 
-    def _stop_diverged(self, own: dict[str, float]) -> None:
+    def read_numbers(self, numbers: StepNumbers) -> dict[str, float]:
+        """Wait for the numbers of a step, and look at them; all processes together.
+
+        Raises:
+            DivergedError: If a term or the gradient is not finite; it names the term.
+        """
+        found = numbers.read()
+        if not all(map(math.isfinite, found.values())):
+            self._stop_diverged(numbers)
+        return found
+
+    def _stop_diverged(self, numbers: StepNumbers) -> None:
         """Say which term of which process it is; the first process tells."""
+        own = dict(zip(numbers.names, numbers.here.tolist(), strict=True))
         watched = (*TERMS, "grad_norm")
         bad = {name: own[name] for name in watched if not math.isfinite(own[name])}
         # Sums, and the gradient, are not finite because a term is not: name the terms.
         sums = ("loss", "umr", "cmr", "grad_norm")
         terms = {name: value for name, value in bad.items() if name not in sums}
-        samples = [int(sample) for part in self._samples for sample in part]
+        samples = [int(sample) for part in numbers.samples for sample in part]
         everywhere = gather_objects((terms, bad, samples))
         guilty = [part for part in everywhere if part[0]] or everywhere
         values = {name: value for part in guilty for name, value in (part[0] or part[1]).items()}
         chosen = [sample for *_, part in guilty for sample in part]
         cells = self.shards.metadata(["grid_cell"])["grid_cell"].take(chosen).to_pylist()
         message = (
-            f"training stopped at step {self.trainer.global_step + 1}: "
+            f"training stopped at step {numbers.step}: "
             f"{', '.join(f'{name} is {value}' for name, value in values.items())}; cells of the "
             f"batch: {', '.join(dict.fromkeys(cells))}; look at their patches, or start anew with "
             "a lower --lr"
@@ -182,11 +156,7 @@ class Pretraining(lightning.LightningModule):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Give AdamW, and a learning rate that rises and falls by step."""
         config, num_steps = self.config, self.num_steps
-        optimizer = AdamW(
-            self.model.parameter_groups(config.weight_decay),
-            lr=config.lr,
-            betas=(config.beta1, config.beta2),
-        )
+        optimizer = adamw(self.model, config)
         schedule = LambdaLR(optimizer, lambda step: config.lr_factor(step, num_steps))
         return {
             "optimizer": optimizer,

@@ -143,7 +143,7 @@ class ExpertMLPs(nn.Module):
         x_EXD = slots_BSED.flatten(0, 1).transpose(0, 1)
         hidden_EXH = F.gelu(_affine(x_EXD, self.up_EDH, self.up_bias_EH))
         out_EXD = _affine(hidden_EXH, self.down_EHD, self.down_bias_ED)
-        return out_EXD.transpose(0, 1).unflatten(0, slots_BSED.shape[:2])
+        return out_EXD.transpose(0, 1).view(slots_BSED.shape)
 
 
 def _affine(x_EXI: Tensor, weight_EIO: Tensor, bias_EO: Tensor) -> Tensor:

@@ -10,10 +10,11 @@ import torch
 
 from csmoe_model.checkpoints import save_model
 from csmoe_model.collectives import from_first, together
-from csmoe_model.compiling import compiled_forward
+from csmoe_model.compiling import compiled
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.curves import draw_curve
 from csmoe_model.data import Loader, reader_threads
+from csmoe_model.device import tensor_cores
 from csmoe_model.images import Normalise
 from csmoe_model.keeper import OnStep, ignore_steps
 from csmoe_model.launch import Launch, joined
@@ -110,7 +111,7 @@ class _Run:
         if state == "new":
             from_first(lambda: folder.start(provenance))
         step = from_first(lambda: _last_step(folder, module))
-        with StopRequest() as stop:
+        with StopRequest() as stop, tensor_cores(self.launch.device):
             loop = Loop(
                 run=module, folder=folder, launch=self.launch, stop=stop,
                 workers=reader_threads(settings.workers), save_every=settings.save_every,
@@ -161,7 +162,8 @@ class _Run:
             model=model, normalise=Normalise(self.data.statistics, image_size=size),
             config=config, loader=loader, shards=self.data,
         )  # fmt: skip
-        run.forward_pass = compiled_forward(model, wanted=settings.compile, device=launch.device)
+        run.forward_pass = compiled(run.objective, wanted=settings.compile, device=launch.device)
+        run.steps_unread = int(launch.device.type == "cuda")
         return run
 
     def _finish(self, module: Pretraining, provenance: Provenance) -> None:

@@ -6,7 +6,8 @@ import torch
 
 from csmoe_model.collectives import alone, gather_objects, largest_anywhere
 from csmoe_model.data import Loader
-from csmoe_model.pretraining import Pretraining, numbers_of, pretrain_batch
+from csmoe_model.pretraining import Pretraining
+from csmoe_model.step import numbers_of, pretrain_batch
 
 
 def validation_numbers(
@@ -38,10 +39,8 @@ def validation_numbers(
             if batch is None:  # others have one batch more
                 continue
             with torch.no_grad(), alone():
-                output = pretrain_batch(
-                    run.model, run.normalise, batch, seed=run.config.seed, flip=False,
-                    forward=run.forward_pass,
-                )  # fmt: skip
+                # Never compiled: batches of other sizes than in training would be anew each.
+                output = pretrain_batch(run.objective, batch, seed=run.config.seed, flip=False)
             names, numbers = numbers_of(output)
             for name, value in zip(names, numbers.tolist(), strict=True):
                 sums[name] = sums.get(name, 0.0) + value * len(batch.samples)

@@ -160,14 +160,14 @@ def test_what_does_not_compile_is_trained_without(shards, finished, tmp_path, mo
 
     monkeypatch.setattr(torch, "compile", no_compiler)
     run(shards, tmp_path / "run", compile=True)
-    assert "training without torch.compile: no compiler here" in caplog.messages
+    assert "computing without torch.compile: no compiler here" in caplog.messages
     assert rows(tmp_path / "run") == rows(finished)
 
 
 def test_a_model_that_does_not_compile_goes_on_without(
     shards, finished, tmp_path, monkeypatch, caplog
 ):
-    def broken(function):
+    def broken(function, **_):
         def call(*_):
             raise torch._dynamo.exc.Unsupported("strange model")
 
@@ -181,7 +181,7 @@ def test_a_model_that_does_not_compile_goes_on_without(
 
 def test_nothing_is_compiled_on_a_cpu_unless_asked(shards, tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(torch, "compile", lambda *_: calls.append(1))
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: calls.append(1))
     run(shards, tmp_path / "run", replace(SHORT, steps=1))
     run(shards, tmp_path / "no", replace(SHORT, steps=1), compile=False)
     assert calls == []

@@ -1,0 +1,195 @@
+"""The step: no wait for the device, numbers that are read later, one compiled graph."""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch._dynamo.testing
+from shard_maker import made_up_tensors
+from torch.utils._python_dispatch import TorchDispatchMode
+from training_runs import SHORT, run
+from training_shards import learnable_shards
+
+from csmoe_model.compiling import compiled
+from csmoe_model.config import recipe
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.data import Batch
+from csmoe_model.device import tensor_cores
+from csmoe_model.images import Normalise, signed
+from csmoe_model.pretraining import DivergedError
+from csmoe_model.run_log import TERMS, RunLog
+from csmoe_model.step import Objective, adamw, numbers_of, pretrain_batch
+from csmoe_model.train import _Run
+from csmoe_model.train_config import TrainConfig
+from minortom.sensors import GROUPS
+
+TINY = recipe("tiny")
+CPU = torch.device("cpu")
+STATISTICS = {
+    group.column: {
+        "bands": group.bands, "mean": [1000.0] * len(group.bands), "std": [500.0] * len(group.bands)
+    }
+    for group in GROUPS
+}  # fmt: skip
+
+
+def objective(config=TINY):
+    torch.manual_seed(0)
+    return Objective(CSMoE(config), Normalise(STATISTICS, image_size=config.image_size))
+
+
+def batch_of(size=3, *, epoch=0, patch_px=56):
+    tensors = made_up_tensors(size, patch_px, seed=epoch)
+    return Batch(
+        epoch=epoch, samples=np.arange(size) + 10 * epoch,
+        tensors={column: torch.from_numpy(array) for column, array in tensors.items()},
+    )  # fmt: skip
+
+
+class NoWaiting(TorchDispatchMode):
+    """Refuses what would make the CPU wait for a GPU: a value, or a shape that hangs on values."""
+
+    WAIT = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "item", "is_nonzero",
+            "equal", "_unique2", "bincount", "repeat_interleave.Tensor")  # fmt: skip
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = str(function).removeprefix("aten.")
+        assert not name.startswith(self.WAIT), f"{name} waits for the device"
+        if name.startswith(("index.", "index_put")):
+            indices = args[1]
+            assert not any(i is not None and i.dtype == torch.bool for i in indices), name
+        return function(*args, **(kwargs or {}))
+
+
+def test_a_tensor_that_is_looked_at_is_noticed():
+    for look in (float, bool, lambda x: torch.zeros(2)[x.bool()[None].expand(2)]):
+        with pytest.raises(AssertionError, match="waits|index"), NoWaiting():
+            look(torch.ones(()))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"slots": "fixed"}, {"num_experts": 0}, {"mi_form": "eq10", "bal_form": "printed"}],
+    ids=str,
+)
+def test_a_step_never_waits_for_the_device(changes):
+    whole = objective(replace(TINY, **changes))
+    optimizer = adamw(whole.model, TrainConfig())
+    batch = batch_of()
+    # Moving to a device looks at nothing; masks and flips are drawn beforehand, by numpy.
+    with NoWaiting():
+        output = pretrain_batch(whole, batch, seed=0, flip=True)
+        numbers_of(output)
+        output.loss.backward()
+        gradients = [weight.grad for weight in whole.model.parameters()]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        torch.nn.utils.clip_grads_with_norm_(whole.model.parameters(), 1.0, norm)
+    optimizer.step()  # AdamW on a CPU counts its steps there; a GPU's kernel by itself
+
+
+def test_uint16_pixels_come_through_as_int16_of_the_same_bits():
+    normalise = Normalise(STATISTICS, image_size=8)
+    stored = {c: torch.from_numpy(a) for c, a in made_up_tensors(2, 8).items()}
+    stored["s2_10m"][0, 0, 0] = torch.tensor([0, 1, 32767, 32768, 40000, 65535, 5, 6]).to(
+        torch.uint16
+    )
+    assert signed(stored)["s2_10m"].dtype == torch.int16
+    found = normalise(stored)["s2"][0, 0, 0]
+    wanted = (torch.tensor([0, 1, 32767, 32768, 40000, 65535, 5, 6]) - 1000.0) / 500.0
+    assert torch.equal(found, wanted)
+
+
+def test_three_steps_compile_once():
+    whole = objective()
+    counter = torch._dynamo.testing.CompileCounter()
+    torch._dynamo.reset()
+    forward = torch.compile(whole, backend=counter, fullgraph=True, dynamic=False)
+    for epoch in range(3):
+        batch = batch_of(epoch=epoch)
+        found = pretrain_batch(whole, batch, seed=0, flip=True, forward=forward)
+        wanted = pretrain_batch(whole, batch, seed=0, flip=True)
+        torch.testing.assert_close(found.loss, wanted.loss)
+    assert counter.frame_count == 1
+
+
+def test_a_backward_pass_that_does_not_compile_is_found_out_with_the_forward_pass(
+    monkeypatch, caplog
+):
+    def no_backward(*_):
+        raise RuntimeError("no kernel for it")
+
+    def backend(graph, inputs):
+        from torch._dynamo.backends.common import aot_autograd
+
+        return aot_autograd(fw_compiler=lambda g, _: g, bw_compiler=no_backward)(graph, inputs)
+
+    real = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda f, **_: real(f, backend=backend))
+    monkeypatch.setattr("csmoe_model.compiling._try_compiler", lambda _: None)
+    weight = torch.ones(3, requires_grad=True)
+    square = compiled(lambda x: (x * x * weight).sum(), wanted=True, device=CPU)
+    with caplog.at_level(logging.WARNING):
+        square(torch.arange(3.0)).backward()
+    assert "going on without torch.compile" in caplog.text
+    assert weight.grad.tolist() == [0.0, 1.0, 4.0]
+
+
+def test_tensor_cores_are_asked_for_on_a_gpu_alone_and_only_for_a_while():
+    before = torch.get_float32_matmul_precision()
+    with tensor_cores(CPU):
+        assert torch.get_float32_matmul_precision() == before
+    with tensor_cores(torch.device("cuda")):
+        assert torch.get_float32_matmul_precision() == "high"
+    assert torch.get_float32_matmul_precision() == before
+
+
+@pytest.fixture
+def one_unread(monkeypatch):
+    """Let the numbers of a step be read after the next, as on a GPU."""
+    real = _Run._prepare
+
+    def prepare(self, settings):
+        module = real(self, settings)
+        module.steps_unread = 1
+        return module
+
+    monkeypatch.setattr(_Run, "_prepare", prepare)
+
+
+@pytest.mark.usefixtures("one_unread")
+def test_numbers_that_are_read_later_make_the_same_log(tmp_path, monkeypatch):
+    shards = learnable_shards(tmp_path / "shards")
+    config = replace(SHORT, log_every=2, val_every=3)
+    seen = []
+    run(shards, tmp_path / "later", config, on_step=lambda step, *_: seen.append(step))
+    monkeypatch.undo()
+    run(shards, tmp_path / "at-once", config)
+    later, at_once = (RunLog(tmp_path / name / "log.csv").rows() for name in ("later", "at-once"))
+    columns = ("epoch", "step", "split", *TERMS, "lr", "grad_norm")
+    assert [[row[c] for c in columns] for row in later] == [
+        [row[c] for c in columns] for row in at_once
+    ]
+    assert seen == list(range(1, config.steps + 1))
+
+
+@pytest.mark.usefixtures("one_unread")
+def test_a_loss_found_late_not_to_be_finite_is_told_of_its_step_and_never_saved(
+    tmp_path, monkeypatch
+):
+    from csmoe_model import csmoe
+
+    shards = learnable_shards(tmp_path / "shards")
+    steps, real = [], csmoe.mutual_information_loss
+
+    def nan_at_the_third(*args, **options):
+        steps.append(1)
+        return real(*args, **options) * (float("nan") if len(steps) == 3 else 1.0)
+
+    monkeypatch.setattr(csmoe, "mutual_information_loss", nan_at_the_third)
+    with pytest.raises(DivergedError, match="at step 3: mi is nan"):
+        run(shards, tmp_path / "run", replace(SHORT, val_every=100), save_every=1)
+    saved = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert saved["global_step"] == 2
+    assert all(weight.isfinite().all() for weight in saved["state_dict"].values())
