@@ -19,11 +19,12 @@ from csmoe_model.backbone import SENSORS, Backbone
 from csmoe_model.bands import pick
 from csmoe_model.config import ModelConfig
 from csmoe_model.feature_list import feature_info, feature_maps
-from csmoe_model.hub import WEIGHTS, find_checkpoint, upload_folder
+from csmoe_model.hub import WEIGHTS, find_checkpoint
 from csmoe_model.pixels import Pixels
 from csmoe_model.shapes import Float
 from csmoe_model.weights import Origin, Stored, read_model, unfit_weights, write_model
 from minortom.errors import InputError, OutputExistsError
+from minortom.hub_upload import HubRepository
 from minortom.outputs import check_parents, is_empty_folder, whole_folder
 from minortom.provenance import Provenance, sha256_of
 from minortom.sensors import SensorName
@@ -239,12 +240,12 @@ class Pretrained(nn.Module):
         Raises:
             InputError: If nothing is known of the training data, or the hub refuses.
         """
+        hub = HubRepository(name=repository, kind="model", revision=revision, token=token)
         with tempfile.TemporaryDirectory(prefix="csmoe-") as temporary:
             self._write(Path(temporary), repository)
-            return upload_folder(
-                Path(temporary), repository, private=private, commit_message=commit_message,
-                revision=revision, token=token,
-            )  # fmt: skip
+            hub.make(private=private)
+            files = {path.name: path for path in sorted(Path(temporary).iterdir())}
+            return hub.commit(files, message=commit_message)
 
     def _write(self, folder: Path, name: str) -> None:
         if self.origin is None:
