@@ -104,7 +104,7 @@ def forecast_export(
     tiles = plan.first_round
     reading = _reading(archives, tiles, on_progress)
     patches = len(tiles) * max(1, BLOCK_PX // options.patch_px) ** 2
-    shards = len(shards_of(range(len(tiles)), tiles_per_shard(spec, options.shard_bytes)))
+    shards = len(shards_of(tiles, tiles_per_shard(spec, options.shard_bytes)))
     write_bytes = patches * (spec.sample_bytes + _METADATA_BYTES) + shards * _FOOTER_BYTES
     free = shutil.disk_usage(next(p for p in out.absolute().parents if p.exists())).free
     return Forecast(

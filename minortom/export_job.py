@@ -113,8 +113,10 @@ class ExportJob:
             while tiles:
                 first_tile, first_shard = len(self.tiles), len(self.shards)
                 self.tiles += tiles
-                positions = range(first_tile, len(self.tiles))
-                self.shards += shards_of(positions, per_shard)
+                self.shards += [
+                    range(first_tile + shard.start, first_tile + shard.stop)
+                    for shard in shards_of(tiles, per_shard)
+                ]
                 numbers = range(first_shard, len(self.shards))
                 self._write_round(numbers, executor, on_progress)
                 unusable: dict[str, str] = {}

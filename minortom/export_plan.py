@@ -5,14 +5,17 @@ list things, or of interruptions.
 """
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 
 import pyarrow as pa
 
 from minortom.pairing import Pairs
 from minortom.patches import BLOCK_PX
 from minortom.shard_layout import SampleSpec
+from minortom.split import SPLITS
 
 VAL_SHARE = 0.05
 """Share of the cells whose patches are ``val`` where the selection does not say."""
@@ -63,8 +66,18 @@ def plan_tiles(rows: pa.Table, pairs: Pairs, *, seed: int) -> list[PlannedTile]:
 
 
 def place_of(cell: str, seed: int) -> tuple[int, str]:
-    """Draw a tile's place among others: tiles are sorted by this."""
+    """Draw a cell's place among others of its split."""
     return _draw(seed, "tile", cell), cell
+
+
+def in_order(tiles: Iterable[PlannedTile], *, seed: int) -> list[PlannedTile]:
+    """Order tiles as they are exported: split by split, each in an order that is drawn."""
+    ranks = {name: rank for rank, name in enumerate(SPLITS)}
+
+    def key(tile: PlannedTile) -> tuple[int, str, tuple[int, str]]:
+        return ranks.get(tile.split, len(ranks)), tile.split, place_of(tile.cell, seed)
+
+    return sorted(tiles, key=key)
 
 
 def tiles_per_shard(spec: SampleSpec, shard_bytes: int) -> int:
@@ -76,9 +89,17 @@ def tiles_per_shard(spec: SampleSpec, shard_bytes: int) -> int:
     return max(1, shard_bytes // (spec.sample_bytes * patches_per_tile))
 
 
-def shards_of(positions: range, per_shard: int) -> list[range]:
-    """Cut the positions of ordered tiles into shards."""
-    return [positions[i : i + per_shard] for i in range(0, len(positions), per_shard)]
+def shards_of(tiles: Sequence[PlannedTile], per_shard: int) -> list[range]:
+    """Cut ordered tiles into shards, none with tiles of two splits; give their positions.
+
+    So whoever takes whole files, as the hub's viewer and `datasets` do, has true splits.
+    """
+    shards, first = [], 0
+    for _, alike in groupby(tiles, key=lambda tile: tile.split):
+        end = first + len(list(alike))
+        shards += [range(at, min(at + per_shard, end)) for at in range(first, end, per_shard)]
+        first = end
+    return shards
 
 
 def windows_of(shard: range) -> list[range]:

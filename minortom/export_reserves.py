@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from minortom.errors import ArchiveError
 from minortom.export_input import SelectedTiles, first_of
-from minortom.export_plan import PlannedTile, place_of, plan_tiles
+from minortom.export_plan import PlannedTile, in_order, place_of, plan_tiles
 from minortom.pairing import Pairs
 
 MISSING = "missing"
@@ -64,7 +64,7 @@ class ExportPlan:
         stand_ins, left = self._fill(holes)
         if left and not skip_missing:
             raise _lacking(left, selection, pairs)
-        self.first_round = self._ordered([*tiles, *stand_ins])
+        self.first_round = in_order([*tiles, *stand_ins], seed=seed)
         """Its tiles, in the order in which they are exported."""
         if not self.first_round:
             raise ArchiveError(
@@ -86,7 +86,7 @@ class ExportPlan:
             for t in tiles
             if t.cell in unusable
         ]
-        return self._ordered(self._fill(holes)[0])
+        return in_order(self._fill(holes)[0], seed=self._seed)
 
     def record(self) -> dict[str, object]:
         """Tell what was replaced by what; nothing where the selection has no reserves."""
@@ -130,9 +130,6 @@ class ExportPlan:
             self._replaced_in[hole.key[0]] += 1
             self._replaced.append({"cell": hole.cell, "by": tile.cell, "reason": hole.reason})
         return stand_ins, left
-
-    def _ordered(self, tiles: Iterable[PlannedTile]) -> list[PlannedTile]:
-        return sorted(tiles, key=lambda tile: place_of(tile.cell, self._seed))
 
 
 def _lacking(left: list[_Hole], selection: SelectedTiles, pairs: Pairs) -> ArchiveError:

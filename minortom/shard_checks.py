@@ -70,6 +70,7 @@ def check_shard(
             if file.schema_arrow.equals(shard_schema(spec)):
                 found.problems += _wrong_in_layout(path, file.metadata, spec)
                 found.places = file.read(columns=list(PLACE_COLUMNS))
+                found.problems += _wrong_split(found.places, entry.get("split"))
                 if deep:
                     _read_pixels(file, spec, found)
     except _UNREADABLE as error:
@@ -97,6 +98,14 @@ def _wrong_in_footer(
         if others:
             problems.append(f"its footer tells another {', '.join(others)} than {DATASET_FILE}")
     return problems
+
+
+def _wrong_split(places: pa.Table, wanted: str | None) -> list[str]:
+    """Look for patches of other splits than the one that the record gives the shard."""
+    others = [
+        split for split in places["split"].unique().to_pylist() if wanted not in (None, split)
+    ]
+    return [f"has patches of the split {', '.join(others)}, not only {wanted}"] if others else []
 
 
 def _wrong_in_layout(path: Path, footer: pq.FileMetaData, spec: SampleSpec) -> list[str]:

@@ -175,10 +175,13 @@ def write_dataset(
     for path, rows_by_split in shards:
         seal_shard(path, record)
         rows = sum(rows_by_split.values())
-        entries.append(
-            {"file": path.name, "rows": rows, "bytes": path.stat().st_size,
-             "sha256": sha256_of(path)}
-        )  # fmt: skip
+        entry = {
+            "file": path.name, "rows": rows, "bytes": path.stat().st_size,
+            "sha256": sha256_of(path),
+        }  # fmt: skip
+        if len(rows_by_split) == 1:
+            entry["split"] = next(iter(rows_by_split))
+        entries.append(entry)
         for split, count in rows_by_split.items():
             totals[split] = totals.get(split, 0) + count
     record |= {"splits": dict(sorted(totals.items())), **(details or {}), "shards": entries}

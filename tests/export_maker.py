@@ -1,6 +1,7 @@
 """Helpers of the tests of export: damage an archive, compare what was made."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,6 +25,10 @@ def replace_row(folder: Path, row: int, **values) -> None:
 
 def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def record_of(folder: Path) -> dict:
+    return json.loads((folder / "dataset.json").read_text())
 
 
 def places_of(folder: Path) -> list[tuple[str, int, int]]:

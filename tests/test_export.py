@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pyproj
 import pytest
 from archive_maker import CELLS, geotiff, write_selection
-from export_maker import files_of, places_of, replace_row
+from export_maker import files_of, places_of, record_of, replace_row
 from rasterio.io import MemoryFile
 
 from minortom.export_options import Missing
@@ -43,10 +43,22 @@ def test_shards_inherit_the_licences_of_the_archive_and_of_the_maps(export, tmp_
 
 
 def test_patches_of_the_tiles_of_a_window_are_mixed(export, tmp_path):
-    export(shard_bytes=10**9)
+    export(shard_bytes=10**9, columns={"split": ["train"] * len(CELLS)})
     cells = [cell for cell, _, _ in places_of(tmp_path / "shards")]
     changes = sum(a != b for a, b in itertools.pairwise(cells))
     assert changes > 80  # of 111; six if tile followed tile
+
+
+def test_a_shard_has_patches_of_one_split(export, tmp_path):
+    splits = dict(zip(CELLS, ["val", "train", "test", "train", "train", "val", "val"], strict=True))
+    export(columns={"split": list(splits.values())})
+    entries = record_of(tmp_path / "shards")["shards"]
+    # Two tiles a shard: three of train, three of val, one of test.
+    assert [entry["split"] for entry in entries] == ["train", "train", "val", "val", "test"]
+    for entry in entries:
+        table = pq.read_table(tmp_path / "shards" / entry["file"], columns=["grid_cell", "split"])
+        assert {splits[cell] for cell in table["grid_cell"].to_pylist()} == {entry["split"]}
+        assert set(table["split"].to_pylist()) == {entry["split"]}
 
 
 def test_the_number_of_workers_does_not_change_a_byte(export, tmp_path):

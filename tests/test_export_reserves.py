@@ -1,13 +1,12 @@
 """Export: reserves stand in for tiles that turn out unusable."""
 
 import itertools
-import json
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from archive_maker import CELLS, geotiff
-from export_maker import files_of, places_of, replace_row
+from export_maker import files_of, places_of, record_of, replace_row
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,10 +31,6 @@ def roles(*ranks):
 
 
 FIVE_AND_TWO = roles(None, None, None, None, None, 2, 1)
-
-
-def record_of(folder):
-    return json.loads((folder / "dataset.json").read_text())
 
 
 def cells_of(folder):
@@ -71,7 +66,9 @@ def test_reserves_stand_in_for_tiles_that_are_found_unusable_while_reading(
 ):
     replace_row(own_archives[0], 0, B02=b"garbled")
     replace_row(own_archives[0], 1, B02=BLACK)
-    summary = export(folders=own_archives, columns=FIVE_AND_TWO)
+    summary = export(
+        folders=own_archives, columns={**FIVE_AND_TWO, "split": ["train"] * len(CELLS)}
+    )
     assert cells_of(tmp_path / "shards") == set(CELLS[2:])
     assert summary.tiles_replaced == {"unreadable": 1, "no valid patch": 1}
     replaced = record_of(tmp_path / "shards")["replaced"]

@@ -123,6 +123,13 @@ def test_a_wrong_count_of_a_split_is_one_line(folder):
     assert line.endswith("but the shards hold {'train': 138, 'val': 12}")
 
 
+def test_a_shard_with_patches_of_another_split_than_its_own_is_one_line(folder):
+    shards = record_of(folder)["shards"]
+    shards[1]["split"] = "val"
+    edit_record(folder, shards=shards)
+    assert problems(folder) == [f"{SECOND}: has patches of the split train, not only val"]
+
+
 def test_a_shard_that_another_tool_rewrote_is_one_line(folder):
     pq.write_table(pq.read_table(folder / FIRST), folder / FIRST)
     [line] = problems(folder)
