@@ -12,7 +12,7 @@ def test_the_planet_is_the_one_that_models_were_probed_on():
     # A point on the rim of a zone, or a pixel on the rim of a class, may go the other way where
     # a library's logarithm differs in the last bit.
     for name in ("climate", "landcover"):
-        assert np.mean(np.array(made[name]) != recorded[name]) < 0.01
+        assert np.count_nonzero(np.array(made[name]) != recorded[name]) < 3
     assert made["patches"].keys() == recorded["patches"].keys()
     for code, wanted in recorded["patches"].items():
         found = made["patches"][code]

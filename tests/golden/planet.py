@@ -16,7 +16,8 @@ from minortom.demo_noise import Window
 from minortom.demo_scene import Scene, look
 
 FILE = Path(__file__).with_suffix(".json")
-WINDOW = Window(row=474, col=594, height=120, width=120)
+WINDOW = Window(row=54, col=54, height=480, width=120)
+"""Down one side of the tile, where other classes show beside the tile's own."""
 
 
 def planet():
@@ -32,7 +33,7 @@ def planet():
 
 
 def patch(code):
-    """Give each band's mean in the four quarters of a patch, and the pixels of each class.
+    """Give each band's mean in the quarters of a patch and its deviation; pixels of each class.
 
     Reflectance in 1/10,000 and backscatter in 0.01 dB, to whole numbers: another processor's
     or library's logarithm shows in single pixels, not here.
@@ -40,20 +41,20 @@ def patch(code):
     climate = 30 if code == 70 else 15
     scene = Scene(seed=0, cell="487U_300R", climate_code=climate, landcover_code=code)
     pixels = look(scene, WINDOW)
-    found = {band: np.rint(1e4 * quarters(value)) for band, value in pixels.reflectance.items()}
-    for name, power in pixels.backscatter.items():
-        found[name] = np.rint(1e3 * np.log10(quarters(power)))
+    bands = {band: 1e4 * value for band, value in pixels.reflectance.items()}
+    bands |= {name: 1e3 * np.log10(power) for name, power in pixels.backscatter.items()}
     counts = np.bincount(pixels.landcover.ravel(), minlength=101)
     return {
         "pixels": {str(seen): int(counts[seen]) for seen in np.flatnonzero(counts)},
-        **{name: value.astype(int).ravel().tolist() for name, value in found.items()},
+        **{name: summary(values) for name, values in bands.items()},
     }
 
 
-def quarters(band):
-    """Give the means of the upper left, upper right, lower left and lower right quarter."""
-    half = len(band) // 2
-    return band.reshape(2, half, 2, half).mean(axis=(1, 3), dtype=np.float64)
+def summary(band):
+    """Give the mean of each quarter, row by row, and the deviation of the whole."""
+    height, width = band.shape
+    means = band.reshape(2, height // 2, 2, width // 2).mean(axis=(1, 3), dtype=np.float64)
+    return np.rint([*means.ravel(), band.std(dtype=np.float64)]).astype(int).tolist()
 
 
 if __name__ == "__main__":
