@@ -19,9 +19,13 @@ MODEL = ModelConfig(
 
 
 def learnable_shards(
-    out: Path, *, train: int = 20, val: int = 4, test: int = 0, patch_px: int = 16
-) -> Path:
-    """Write patches of four kinds of land, each with stripes of its own in every band."""
+    out: Path, *, train: int = 20, val: int = 4, test: int = 0, patch_px: int = 16,
+    apart_deg: float = 0.0,
+) -> Path:  # fmt: skip
+    """Write patches of four kinds of land, each with stripes of its own in every band.
+
+    The splits lie `apart_deg` of latitude from one another.
+    """
     count = train + val + test
     rng = np.random.default_rng(0)
     kind = np.arange(count) % len(LANDCOVERS)
@@ -40,6 +44,8 @@ def learnable_shards(
         "landcover": [LANDCOVERS[k] for k in kind],
     }
     metadata = made_up_metadata(count)
+    shift_deg = np.repeat([0.0, apart_deg, 2 * apart_deg], [train, val, test])
+    columns["lat"] = metadata["lat"].to_numpy() + shift_deg
     for name, values in columns.items():
         place = metadata.schema.get_field_index(name)
         field = metadata.schema.field(name)

@@ -1,0 +1,60 @@
+"""``csmoe probe``: what a model's features are worth on a labelled set."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from minortom_cli.checkpoint_argument import Checkpoint
+from minortom_cli.console import Json, Overwrite, Seed, emit, progress
+
+
+def probe(
+    checkpoint: Checkpoint,
+    data: Annotated[Literal["shards"], typer.Option(help="Kind of labelled set.")],
+    root: Annotated[Path, typer.Option(help="Folder with the set.")],
+    out: Annotated[Path, typer.Option(help="Folder for result.json, table.md and table.tex.")],
+    label: Annotated[
+        Literal["landcover", "climate", "stratum"], typer.Option(help="Column of shards to tell.")
+    ] = "landcover",
+    split_by: Annotated[
+        Literal["shards", "blocks"],
+        typer.Option(help="Splits of shards: their own, or blocks of ground."),
+    ] = "shards",
+    protocol: Annotated[
+        Literal["standard", "paper"],
+        typer.Option(help="Tuned logistic regression and k-NN, or the paper's linear layer."),
+    ] = "standard",
+    pooling: Annotated[
+        Literal["cls", "mean", "both"], typer.Option(help="[CLS], mean of the tokens, or both.")
+    ] = "cls",
+    sensor: Annotated[
+        Literal["s2", "s1", "both"] | None,
+        typer.Option(help="Whose images; what the model and the set have by default."),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Of untrained models, random filters and linear layers.")
+    ] = 3,
+    lr: Annotated[
+        float | None, typer.Option(help="Rate of the paper's protocol; the paper's by default.")
+    ] = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Probe frozen features on a labelled set, beside baselines that cost nothing."""
+    # Imported here so that `csmoe --help` does not load torch.
+    from csmoe_model.probe import ProbeOptions, shown_rows
+    from csmoe_model.probe import probe as run_probe
+    from minortom_cli.labelled_data import open_labelled
+
+    options = ProbeOptions(
+        protocol=protocol, pooling=pooling, sensor=sensor, seed=seed, seeds=seeds, lr=lr
+    )
+    labelled = open_labelled(data, root, label=label, split_by=split_by, seed=seed)
+    with progress("images") as on_progress:
+        result = run_probe(
+            checkpoint, labelled, out, options=options, inputs=(root,), overwrite=overwrite,
+            on_progress=on_progress,
+        )  # fmt: skip
+    emit(result if as_json else shown_rows(result), as_json=as_json)

@@ -1,0 +1,288 @@
+"""``csmoe probe``: frozen features of a labelled set, probed beside what costs nothing."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from csmoe_model.baseline_features import NUM_FILTERS, RandomConvolutions, band_statistics
+from csmoe_model.checkpoints import Trained, load_model
+from csmoe_model.features import Pooling, choose_sensors, encode_set, untrained
+from csmoe_model.images import best_device
+from csmoe_model.labelled import SPLITS, LabelledSet, LabelledSplit, check_for_probe
+from csmoe_model.probe_rows import Row, differences, measured
+from csmoe_model.probe_tables import TITLES, latex_table, markdown_table, shown
+from csmoe_model.probes import (
+    BATCH_SIZE,
+    DEFAULT_RATE,
+    EPOCHS,
+    NEIGHBOURS,
+    PAPER_RATES,
+    STRENGTHS,
+    Features,
+    Probed,
+    Table,
+    knn_probe,
+    logistic_probe,
+    paper_probe,
+)
+from csmoe_model.published import published_rows
+from csmoe_model.scores import HEADLINE, NUM_DRAWS, Bootstrap
+from minortom.errors import InputError
+from minortom.outputs import (
+    is_up_to_date,
+    now,
+    status,
+    whole_folder,
+    write_json,
+    write_run_record,
+    write_text,
+)
+from minortom.progress import OnProgress, ignore_progress
+from minortom.provenance import KEY, Provenance
+from minortom.sensors import SensorName
+
+Protocol = Literal["standard", "paper"]
+RESULT = "result.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeOptions:
+    """How features are made and probed.
+
+    Raises:
+        InputError: If a value is out of range or does not go with another.
+    """
+
+    protocol: Protocol = "standard"
+    """`standard`: logistic regression, its strength chosen on validation, and k nearest
+    neighbours, on standardised features. `paper`: a linear layer, 50 epochs of AdamW."""
+    pooling: Pooling = "cls"
+    """The raw [CLS], the mean of the patches' tokens, or both beside each other."""
+    sensor: Literal["s2", "s1", "both"] | None = None
+    """Whose images; those that the model and the set have when None."""
+    seed: int = 0
+    """First of the seeds."""
+    seeds: int = 3
+    """Untrained models, random convolutions and, of the paper's protocol, linear layers."""
+    lr: float | None = None
+    """Rate of the paper's protocol; that of the paper for its sets, else 0.01."""
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise InputError(f"--seeds must be 1 or more; it is {self.seeds}")
+        if self.lr is not None and (self.protocol != "paper" or not 0 < self.lr < float("inf")):
+            raise InputError(
+                f"--lr {self.lr:g} must be above 0 and goes with --protocol paper alone; the "
+                "standard protocol has no learning rate"
+            )
+
+
+def probe(
+    checkpoint: str | Path,
+    data: LabelledSet,
+    out: Path,
+    *,
+    options: ProbeOptions,
+    inputs: tuple[Path, ...] = (),
+    overwrite: bool = False,
+    on_progress: OnProgress = ignore_progress,
+) -> dict[str, object]:
+    """Probe a model and its baselines on a labelled set; write JSON, Markdown and LaTeX.
+
+    Args:
+        checkpoint: As `CSMoE.from_pretrained` takes it.
+        data: The labelled set.
+        out: Folder to write `result.json`, `table.md` and `table.tex` to.
+        options: What to do.
+        inputs: Where the set lies, so that it is never replaced.
+        overwrite: Whether another result in `out` may be replaced.
+        on_progress: Called with (images done, images in all) of each kind of feature.
+
+    Returns:
+        The rows of the table, and what there is to tell beside it.
+
+    Raises:
+        InputError: If the checkpoint is none, or the set cannot be probed with it.
+        OutputExistsError: If `out` is something else.
+    """
+    started = now()
+    if data.task == "segmentation":
+        raise InputError(
+            f"{data.name} is a segmentation set; csmoe probe takes multiclass and multilabel sets"
+        )
+    trained = load_model(checkpoint, device=best_device())
+    sensors = choose_sensors(trained.model, data, options.sensor)
+    check_for_probe(data)
+    provenance = _provenance(trained, data, sensors, options)
+    done = is_up_to_date(
+        out, provenance, inputs=[trained.folder, *inputs], overwrite=overwrite, record=RESULT
+    )
+    if not done:
+        result = _result(trained, data, sensors, options, on_progress)
+        result[KEY] = json.loads(provenance.to_json())
+        with whole_folder(out) as folder:
+            write_json(folder / RESULT, result)
+            write_text(folder / "table.md", markdown_table(result))
+            write_text(folder / "table.tex", latex_table(result))
+        write_run_record(out, started)
+    stored = json.loads((out / RESULT).read_text(encoding="utf-8"))
+    return {"status": status(done), "out": str(out), **stored}
+
+
+def _provenance(
+    trained: Trained, data: LabelledSet, sensors: tuple[SensorName, ...], options: ProbeOptions
+) -> Provenance:
+    choices = asdict(options)
+    del choices["seed"]
+    return Provenance(
+        command="probe",
+        options={**choices, "sensor": "+".join(sensors), "data": data.name, **data.settings},
+        inputs={"weights": trained.weights_sha256, "data": data.sha256},
+        seed=options.seed,
+        licences=tuple(dict.fromkeys((*trained.licences, *data.licences))),
+    )
+
+
+def _result(
+    trained: Trained,
+    data: LabelledSet,
+    sensors: tuple[SensorName, ...],
+    options: ProbeOptions,
+    on_progress: OnProgress,
+) -> dict[str, object]:
+    """Compute every row of the table, and what was chosen on the way."""
+    test = data.split("test")
+    bootstrap = Bootstrap.over(len(test), test.groups, seed=options.seed)
+    rows: list[Row] = []
+    for name, runs in _feature_runs(trained, data, sensors, options, on_progress):
+        for probe_name, probed in _probed(data, runs, options).items():
+            rows.append(
+                measured(name, probe_name, probed, bootstrap, width=runs[0]["train"].shape[1])
+            )
+    return {
+        "data": data.name,
+        "task": data.task,
+        "headline": HEADLINE[data.task],
+        "classes": list(data.classes),
+        "splits": {name: len(data.split(name)) for name in SPLITS},
+        "groups": int(bootstrap.groups.max()) + 1 if test.groups is not None else None,
+        "settings": _settings(trained, data, sensors, options),
+        "rows": [row.record() for row in rows],
+        "differences": differences(rows, HEADLINE[data.task]),
+        "published": published_rows(data.name),
+    }
+
+
+def _settings(
+    trained: Trained, data: LabelledSet, sensors: tuple[SensorName, ...], options: ProbeOptions
+) -> dict[str, object]:
+    """Say all that another would need to do the same."""
+    assert trained.model.origin is not None  # of what was loaded
+    side = trained.model.config.image_size
+    protocols: dict[str, dict[str, object]] = {
+        "standard": {"C": list(STRENGTHS), "k": list(NEIGHBOURS), "standardised": True},
+        "paper": {
+            "lr": _rate(data, options), "epochs": EPOCHS, "batch_size": BATCH_SIZE,
+            "optimiser": "AdamW, weight decay 0.01, constant rate", "standardised": False,
+        },
+    }  # fmt: skip
+    return {
+        "recipe": trained.recipe,
+        "weights_sha256": trained.weights_sha256,
+        "protocol": options.protocol,
+        **protocols[options.protocol],
+        "pooling": options.pooling,
+        "sensors": list(sensors),
+        "seeds": list(range(options.seed, options.seed + options.seeds)),
+        "normalisation": {
+            "model": "z-score with the statistics of the model's training data",
+            "statistics": trained.model.origin.statistics,
+            "random convolutions": "z-score with the statistics of the training images drawn from",
+        },
+        "resize": {
+            "model": f"bilinear to {side} × {side}, averaging where it shrinks",
+            "baselines": "none",
+        },
+        "random_filters": {"filters": NUM_FILTERS, "of": "each sensor"},
+        "bootstrap": {"draws": NUM_DRAWS, "interval": "percentiles 2.5 and 97.5"},
+        "set": dict(data.settings),
+    }
+
+
+Splits = dict[Literal["train", "val", "test"], Features]
+
+
+def _feature_runs(
+    trained: Trained,
+    data: LabelledSet,
+    sensors: tuple[SensorName, ...],
+    options: ProbeOptions,
+    on_progress: OnProgress,
+) -> Iterator[tuple[str, list[Splits]]]:
+    """Yield the model's features, then each baseline's: by name, one a seed."""
+    seeds = range(options.seed, options.seed + options.seeds)
+    splits = {name: data.split(name) for name in SPLITS}
+
+    def each(make: Callable[[LabelledSplit], Features]) -> Splits:
+        return {name: make(split) for name, split in splits.items()}
+
+    def encoded(model: torch.nn.Module) -> Splits:
+        return each(
+            lambda split: encode_set(
+                model, split, sensors=sensors, pooling=options.pooling, bands=data.bands,
+                on_progress=on_progress,
+            )
+        )  # fmt: skip
+
+    yield "model", [encoded(trained.model)]
+    yield (
+        "band statistics",
+        [each(lambda split: band_statistics(split, sensors=sensors, bands=data.bands))],
+    )
+    runs = []
+    for seed in seeds:
+        found = RandomConvolutions.fit(
+            splits["train"], sensors=sensors, bands=data.bands, seed=seed
+        )
+        runs.append(each(lambda split, found=found: found.features(split, bands=data.bands)))
+    yield "random convolutions", runs
+    yield "untrained model", [encoded(untrained(trained.model, seed=seed)) for seed in seeds]
+
+
+def _probed(
+    data: LabelledSet, runs: list[Splits], options: ProbeOptions
+) -> dict[str, list[Probed]]:
+    """Train each probe of the protocol on each run's features."""
+    labels = {name: data.split(name).labels for name in SPLITS}
+    tables = [
+        Table(task=data.task, num_classes=len(data.classes), features=run, labels=labels)
+        for run in runs
+    ]
+    if options.protocol == "standard":
+        return {
+            "logistic": [logistic_probe(table) for table in tables],
+            **{f"{k}-NN": [knn_probe(table, k=k) for table in tables] for k in NEIGHBOURS},
+        }
+    rate = _rate(data, options)
+    found = []
+    for number in range(options.seeds):
+        table = tables[number % len(tables)]  # features without a seed serve every layer
+        found.append(paper_probe(table, rate=rate, seed=options.seed + number))
+    return {"linear": found}
+
+
+def _rate(data: LabelledSet, options: ProbeOptions) -> float:
+    return options.lr or PAPER_RATES.get(data.name, DEFAULT_RATE)
+
+
+def shown_rows(result: Mapping[str, Any]) -> list[dict[str, object]]:
+    """Lay a result out for a terminal: a line for each row, scores in % with intervals."""
+    return [
+        {"features": row["features"], "probe": row["probe"]}
+        | {TITLES[name]: shown(found) for name, found in row["scores"].items()}
+        for row in result["rows"]
+    ]

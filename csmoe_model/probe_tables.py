@@ -1,0 +1,117 @@
+"""A probe's result as a table for people: Markdown, and LaTeX."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Result = Mapping[str, Any]
+"""As in `result.json`."""
+
+TITLES = {
+    "average_accuracy": "average accuracy",
+    "overall_accuracy": "overall accuracy",
+    "macro_f1": "macro F1",
+    "micro_f1": "micro F1",
+    "micro_map": "micro mAP",
+}
+_ESCAPED = {letter: rf"\{letter}" for letter in "%_&#${}"}
+_ESCAPED |= {"−": "$-$", "–": "--", "×": r"$\times$", "\\": r"\textbackslash{}"}
+
+
+def markdown_table(result: Result) -> str:
+    """Write every row in %, with 95 % intervals, and the model minus each baseline."""
+    scores = list(result["rows"][0]["scores"])
+    parts = [f"# {result['data']}: {_subject(result)}\n", _caption(result) + "\n"]
+    parts.append(
+        _grid(
+            ["features", "probe", *(TITLES[name] for name in scores)],
+            [
+                [row["features"], row["probe"], *(shown(row["scores"][s]) for s in scores)]
+                for row in result["rows"]
+            ],
+        )
+    )
+    parts.append(f"Model minus baseline, {TITLES[result['headline']]}, in points:\n")
+    parts.append(
+        _grid(
+            ["probe", "minus", "difference"],
+            [[gap["probe"], gap["minus"], shown(gap)] for gap in result["differences"]],
+        )
+    )
+    if result["published"]:
+        parts.append("Published, under other protocols:\n")
+        parts.append(
+            _grid(
+                ["features", TITLES[result["headline"]], "source"],
+                [[row["features"], f"{row['percent']:.1f}", row["source"]]
+                 for row in result["published"]],
+            )
+        )  # fmt: skip
+    return "\n".join(parts)
+
+
+def latex_table(result: Result) -> str:
+    """Write the same rows as a `table` with booktabs."""
+    scores = list(result["rows"][0]["scores"])
+    lines = [
+        r"\begin{table}",
+        rf"\caption{{{_tex(result['data'])}: {_tex(_subject(result))}. {_tex(_caption(result))}}}",
+        rf"\begin{{tabular}}{{ll{'r' * len(scores)}}}",
+        r"\toprule",
+        _line(["Features", "Probe", *(TITLES[name] for name in scores)]),
+        r"\midrule",
+    ]
+    lines += [
+        _line([row["features"], row["probe"], *(shown(row["scores"][s]) for s in scores)])
+        for row in result["rows"]
+    ]
+    lines += [r"\midrule"]
+    blank = [""] * (len(scores) - 1)
+    for gap in result["differences"]:
+        cells = {result["headline"]: shown(gap)}
+        lines.append(
+            _line([f"model − {gap['minus']}", gap["probe"], *(cells.get(s, "") for s in scores)])
+        )
+    if result["published"]:
+        lines += [r"\midrule"]
+        for row in result["published"]:
+            cells = [f"{row['percent']:.1f}", *blank]
+            lines.append(_line([row["features"], f"published: {row['source']}", *cells]))
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+
+
+def _subject(result: Result) -> str:
+    settings = result["settings"]
+    sensors = " and ".join(settings["sensors"])
+    label = settings["set"].get("label")
+    return f"{f'{label}, ' if label else ''}{sensors}, {settings['protocol']} protocol"
+
+
+def _caption(result: Result) -> str:
+    sizes = ", ".join(f"{name} {count:,}" for name, count in result["splits"].items())
+    drawn = f"{result['groups']:,} groups" if result["groups"] else "samples"
+    settings = result["settings"]
+    return (
+        f"{len(result['classes'])} classes; {sizes}. Recipe {settings['recipe']}, "
+        f"{settings['pooling']} pooling, {len(settings['seeds'])} seeds. In %, in brackets 95 % "
+        f"intervals of {settings['bootstrap']['draws']:,} bootstrap draws over the test split's "
+        f"{drawn}."
+    )
+
+
+def shown(found: Mapping[str, float]) -> str:
+    """Write a score in %, with its interval."""
+    value, low, high = (100 * found[name] for name in ("value", "low", "high"))
+    return f"{value:.1f} [{low:.1f}, {high:.1f}]".replace("-", "−")
+
+
+def _grid(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def _line(cells: list[str]) -> str:
+    return " & ".join(_tex(cell) for cell in cells) + r" \\"
+
+
+def _tex(text: str) -> str:
+    return "".join(_ESCAPED.get(letter, letter) for letter in text)

@@ -1,0 +1,192 @@
+"""Probes: the simplest heads on frozen features, so that what is measured is the features.
+
+Axes, as name suffixes:
+    n  samples    D  width of a feature    K  classes
+"""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from csmoe_model.labelled import Labels, SplitName, Task
+from csmoe_model.scores import HEADLINE, Predicted, score
+from minortom.errors import InputError
+
+Features = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
+
+STRENGTHS = tuple(float(c) for c in 10.0 ** np.arange(-5, 4))
+"""Inverse strengths C of the logistic probe's L2 penalty."""
+NEIGHBOURS = (5, 20)
+EPOCHS = 50
+"""Of the paper's linear probe."""
+BATCH_SIZE = 64
+"""Of the paper's linear probe; the paper gives none."""
+PAPER_RATES: dict[str, float] = {
+    "m-bigearthnet": 1e-2,
+    "m-brick-kiln": 3e-3,
+    "m-so2sat": 1e-2,
+    "m-eurosat": 5e-2,
+}
+"""Learning rates of the paper's linear probe (its Table III)."""
+DEFAULT_RATE = 1e-2
+"""Of sets that are not the paper's: the rate of two of its four."""
+_MAX_ITERATIONS = 1000
+_KNN_ROWS = 1024
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Table:
+    """Features [n, D] and labels of each split."""
+
+    task: Task
+    num_classes: int
+    features: Mapping[SplitName, Features]
+    labels: Mapping[SplitName, Labels]
+
+    def standardised(self) -> "Table":
+        """Give every feature mean 0 and deviation 1 over the training samples."""
+        mean = self.features["train"].mean(0, dtype=np.float64)
+        std = self.features["train"].std(0, dtype=np.float64)
+        std[std < 1e-12] = 1
+        scaled: dict[SplitName, Features] = {
+            name: ((values - mean) / std).astype(np.float32)
+            for name, values in self.features.items()
+        }
+        return Table(
+            task=self.task, num_classes=self.num_classes, features=scaled, labels=self.labels
+        )
+
+    def predicted(self, name: SplitName, output: FloatArray) -> Predicted:
+        """Put a probe's output beside the truth."""
+        return Predicted(task=self.task, truth=self.labels[name], output=output)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Probed:
+    """A trained probe's word on the test split, and what was chosen for it."""
+
+    test: Predicted
+    settings: dict[str, object]
+
+
+def logistic_probe(table: Table) -> Probed:
+    """Fit logistic regressions by L-BFGS; the strength that is best on `val` is taken.
+
+    Features are standardised. Several labels are one regression each, of one strength. Of
+    equally good strengths the stronger penalty is taken.
+    """
+    data = table.standardised()
+    best: tuple[float, float, Any] | None = None
+    for strength in STRENGTHS:
+        fitted = _fit_logistic(data, strength)
+        value = score(data.predicted("val", _likely(fitted, data, "val")))[HEADLINE[data.task]]
+        if best is None or value > best[0] + 1e-12:
+            best = (value, strength, fitted)
+    assert best is not None  # there are strengths
+    value, strength, fitted = best
+    return Probed(
+        test=data.predicted("test", _likely(fitted, data, "test")),
+        settings={"C": strength, "val": round(value, 6)},
+    )
+
+
+def knn_probe(table: Table, *, k: int) -> Probed:
+    """Let the k nearest training samples vote, by cosine between standardised features.
+
+    Equal votes go to the class whose voters are nearer.
+    """
+    data = table.standardised()
+    train, test = (_unit(data.features[name]) for name in ("train", "test"))
+    k = min(k, len(train))
+    labels = data.labels["train"]
+    votes_nK = labels if data.task == "multilabel" else np.eye(data.num_classes)[labels]
+    output = np.empty((len(test), data.num_classes))
+    for start in range(0, len(test), _KNN_ROWS):
+        cosine = test[start : start + _KNN_ROWS] @ train.T
+        near = np.argpartition(-cosine, k - 1, axis=1)[:, :k]
+        votes = votes_nK[near].astype(np.float64)
+        output[start : start + _KNN_ROWS] = votes.mean(1)
+        if data.task == "multiclass":
+            likeness = np.take_along_axis(cosine, near, axis=1)[..., None]
+            output[start : start + _KNN_ROWS] += 1e-3 * (votes * likeness).mean(1)
+    return Probed(test=data.predicted("test", output), settings={"k": k})
+
+
+def paper_probe(table: Table, *, rate: float, seed: int) -> Probed:
+    """Train a linear layer on raw features as the paper does: AdamW, 50 epochs, the last one.
+
+    Raises:
+        InputError: If the rate is so high that the layer's weights are no numbers any more.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    x_nD = torch.from_numpy(table.features["train"])
+    truth = torch.from_numpy(table.labels["train"])
+    layer = _drawn_layer(x_nD.shape[1], table.num_classes, generator)
+    optimiser = torch.optim.AdamW(layer.parameters(), lr=rate)
+    several = table.task == "multilabel"
+    for _ in range(EPOCHS):
+        order = torch.randperm(len(x_nD), generator=generator)
+        for chosen in order.split(BATCH_SIZE):
+            said_BK = layer(x_nD[chosen])
+            loss = (
+                nn.functional.binary_cross_entropy_with_logits(said_BK, truth[chosen].float())
+                if several
+                else nn.functional.cross_entropy(said_BK, truth[chosen])
+            )
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+    with torch.no_grad():
+        said_nK = layer(torch.from_numpy(table.features["test"])).double()
+    if not said_nK.isfinite().all():
+        raise InputError(f"the linear probe diverged at --lr {rate:g}; give a smaller one")
+    likely = said_nK.sigmoid() if several else said_nK.softmax(1)
+    return Probed(test=table.predicted("test", likely.numpy()), settings={"lr": rate})
+
+
+def _drawn_layer(width: int, num_classes: int, generator: torch.Generator) -> nn.Linear:
+    """Make a linear layer with torch's usual weights, of a generator of its own."""
+    layer = nn.Linear(width, num_classes)
+    bound = width**-0.5
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.uniform_(-bound, bound, generator=generator)
+    return layer
+
+
+def _fit_logistic(data: Table, strength: float) -> Any:  # noqa: ANN401  # scikit-learn has no types
+    try:
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.multiclass import OneVsRestClassifier
+    except ModuleNotFoundError:
+        raise InputError(
+            "the logistic probe needs scikit-learn: pip install 'minortom[evaluate]'"
+        ) from None
+    one = LogisticRegression(C=strength, solver="lbfgs", max_iter=_MAX_ITERATIONS)
+    fitted = OneVsRestClassifier(one) if data.task == "multilabel" else one
+    with warnings.catch_warnings():
+        # The weakest penalties may not converge; `val` judges what they give.
+        warnings.simplefilter("ignore")
+        return fitted.fit(data.features["train"], data.labels["train"])
+
+
+def _likely(fitted: Any, data: Table, name: SplitName) -> FloatArray:  # noqa: ANN401
+    """Give how likely each class is, [n, K]; 0 for one that was never trained on."""
+    found = np.asarray(fitted.predict_proba(data.features[name]), np.float64)
+    if data.task == "multilabel":
+        return found
+    out = np.zeros((len(found), data.num_classes))
+    out[:, fitted.classes_] = found
+    return out
+
+
+def _unit(features: Features) -> Features:
+    norm = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.asarray(features / np.maximum(norm, 1e-12), np.float32)
