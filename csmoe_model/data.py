@@ -134,8 +134,7 @@ class Loader:
     def _read(
         self, samples: Samples, first: int, last: int, arrays: Mapping[str, NDArray[np.generic]]
     ) -> None:
-        for row in range(first, last):
-            self._shards.read_into(int(samples[row]), arrays, row)
+        self._shards.read_rows(samples[first:last].tolist(), arrays, first)
 
 
 class _Buffers:

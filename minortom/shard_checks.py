@@ -12,15 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from minortom.provenance import KEY, sha256_of
+from minortom.shard_codec import unpack_into
 from minortom.shard_layout import (
     DATASET_FILE,
-    PREFIX_BYTES,
     RECORD_KEY,
     SampleSpec,
     shard_schema,
     spec_of,
-    value_places,
 )
+from minortom.shard_places import PREFIX_BYTES, lengths_in, value_at, value_places
 from minortom.shard_statistics import BandSums
 
 PLACE_COLUMNS = ("grid_cell", "patch_row", "patch_col", "split")
@@ -110,17 +110,21 @@ def _wrong_split(places: pa.Table, wanted: str | None) -> list[str]:
 
 def _wrong_in_layout(path: Path, footer: pq.FileMetaData, spec: SampleSpec) -> list[str]:
     """Look whether the first and the last value of each row group lie where arithmetic says."""
-    problems = []
+    problems, lengths = [], lengths_in(footer)
+    rows = [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         for group in spec.groups:
             num_bytes = spec.num_bytes(group.column)
-            places = value_places(footer, group.column, num_bytes)
-            rows = [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]
-            if places is None or not all(
-                int.from_bytes(os.pread(handle, PREFIX_BYTES, place), "little") == num_bytes
-                for first, count in zip(places, rows, strict=True)
-                for place in (first, first + (count - 1) * (num_bytes + PREFIX_BYTES))
+            places = value_places(footer, group.column, num_bytes, lengths.get(group.column))
+            found = places is not None and [
+                value_at(place, number, num_bytes)
+                for place, count in zip(places, rows, strict=True)
+                for number in (0, count - 1)
+            ]
+            if not found or not all(
+                int.from_bytes(os.pread(handle, PREFIX_BYTES, offset), "little") == length
+                for offset, length in found
             ):
                 problems.append(f"values of {group.column} are not at their offsets")
     finally:
@@ -146,9 +150,10 @@ def _read_pixels(file: pq.ParquetFile, spec: SampleSpec, found: CheckedShard) ->
 def _stacked(table: pa.Table, column: str, spec: SampleSpec) -> "np.ndarray[Any, Any]":
     """Give a tensor column as [patch, band, row, column]; ValueError where a length is wrong."""
     dtype = np.dtype(spec.group(column).dtype).newbyteorder("<")
-    shape = spec.shape(column)
-    values = [np.frombuffer(v.as_buffer(), dtype).reshape(shape) for v in table[column]]
-    return np.stack(values) if values else np.empty((0, *shape), dtype)
+    patches = np.empty((len(table), *spec.shape(column)), dtype)
+    for patch, value in zip(patches, table[column], strict=True):
+        unpack_into(memoryview(value.as_buffer()), memoryview(patch).cast("B"), spec.codec)
+    return patches
 
 
 def _json(text: bytes | None) -> object:

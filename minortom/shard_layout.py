@@ -2,8 +2,8 @@
 
 A shard is a Parquet file that any tool reads: one ``binary`` column a tensor and plain
 metadata columns beside. The tensor columns are uncompressed, PLAIN, without dictionary, one
-page a row group, and all values of a column are equally long; so the place of each value
-is arithmetic, and one sample is read without decoding its row group.
+page a row group; so the place of each value is arithmetic (see ``shard_places``), and one sample
+is read without decoding its row group.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from minortom.errors import InputError
 from minortom.sensors import BASE_RESOLUTION_M, GROUPS, BandGroup, SensorName
+from minortom.shard_formats import Codec
 
 SCHEMA_VERSION = 2
 ROW_GROUP_ROWS = 64
@@ -23,8 +23,6 @@ RECORD_KEY = "minortom.shards"
 DATASET_FILE = "dataset.json"
 LICENCE = "CC-BY-SA-4.0"
 ATTRIBUTION = "contains modified Copernicus Sentinel data"
-PREFIX_BYTES = 4
-"""PLAIN puts the length of each value, a little-endian uint32, in front of it."""
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 METADATA_SCHEMA = pa.schema(
@@ -79,6 +77,8 @@ class SampleSpec:
     """Side of a patch in 10 m pixels; even, so that 20 m bands cut at whole pixels."""
     bands: tuple[str, ...] = ALL_BANDS
     """Those that are stored, always in the order of ``ALL_BANDS``."""
+    codec: Codec = Codec.NONE
+    """How each tensor is packed."""
 
     def __post_init__(self) -> None:
         finest, coarsest = BASE_RESOLUTION_M, max(group.resolution_m for group in GROUPS)
@@ -111,21 +111,23 @@ class SampleSpec:
         return self.group(column).shape(self.patch_px)
 
     def num_bytes(self, column: str) -> int:
-        """Give the bytes of one value of a tensor column."""
+        """Give the bytes of one value of a tensor column, as it is before it is packed."""
         bands, height, width = self.shape(column)
         # All dtypes of the schema have two bytes a pixel: uint16 and int16.
         return bands * height * width * 2
 
     @property
     def sample_bytes(self) -> int:
-        """The bytes of the tensors of one sample."""
+        """The bytes of the tensors of one sample, as they are before they are packed."""
         return sum(self.num_bytes(group.column) for group in self.groups)
 
 
 def spec_of(record: Mapping[str, Any]) -> SampleSpec:
     """Read what a sample is from ``dataset.json``."""
     bands = [band for entry in record["columns"].values() for band in entry["bands"]]
-    return SampleSpec(patch_px=int(record["patch_px"]), bands=tuple(bands))
+    return SampleSpec(
+        patch_px=int(record["patch_px"]), bands=tuple(bands), codec=Codec(record["codec"])
+    )
 
 
 def shard_schema(spec: SampleSpec) -> pa.Schema:
@@ -156,36 +158,6 @@ def column_records(spec: SampleSpec) -> dict[str, dict[str, object]]:
         }
         for group in spec.groups
     }
-
-
-def value_places(footer: pq.FileMetaData, column: str, num_bytes: int) -> list[int] | None:
-    """Locate the first value of ``column`` in each row group; value i follows i strides later.
-
-    Args:
-        footer: The shard's footer.
-        column: A tensor column.
-        num_bytes: Bytes of each value; a stride is this and the prefix of 4.
-
-    Returns:
-        Byte offset of the first value's prefix, a row group; None where the column is
-        compressed, dictionary-coded or of another encoding, so that offsets say nothing.
-    """
-    number = footer.schema.names.index(column)
-    places = []
-    for group in range(footer.num_row_groups):
-        chunk = footer.row_group(group).column(number)
-        values_bytes = chunk.num_values * (num_bytes + PREFIX_BYTES)
-        header_bytes = chunk.total_compressed_size - values_bytes
-        plain = (
-            chunk.physical_type == "BYTE_ARRAY"
-            and chunk.compression == "UNCOMPRESSED"
-            and not chunk.has_dictionary_page
-            and set(chunk.encodings) <= {"PLAIN", "RLE", "BIT_PACKED"}
-        )
-        if not plain or header_bytes <= 0:
-            return None
-        places.append(chunk.data_page_offset + header_bytes)
-    return places
 
 
 def _in_order(bands: Sequence[str]) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from minortom.errors import InputError
 from minortom.outputs import whole_folder, write_json
 from minortom.provenance import KEY, Provenance, sha256_of
 from minortom.sensors import S2_10M
+from minortom.shard_codec import check_codec, packed
+from minortom.shard_formats import Codec
 from minortom.shard_layout import (
     ATTRIBUTION,
     DATASET_FILE,
@@ -27,6 +29,7 @@ from minortom.shard_layout import (
     shard_name,
     shard_schema,
 )
+from minortom.shard_places import LENGTHS_KEY, lengths_text
 from minortom.shard_statistics import BandSums
 
 _RESERVED_BYTES = 8192
@@ -43,9 +46,15 @@ class ShardWriter:
     """
 
     def __init__(self, path: Path, *, spec: SampleSpec, provenance: Provenance) -> None:
-        """Start a file at ``path``; use as a context manager."""
+        """Start a file at ``path``; use as a context manager.
+
+        Raises:
+            InputError: If the codec's package is not installed.
+        """
+        check_codec(spec.codec)
         self.num_rows = 0
         self._spec = spec
+        self._lengths: dict[str, list[int]] = {group.column: [] for group in spec.groups}
         self._pending: list[tuple[Tensors, pa.Table]] = []
         self._num_pending = 0
         self._writer = pq.ParquetWriter(
@@ -76,6 +85,8 @@ class ShardWriter:
     ) -> None:
         if kind is None and self._num_pending:
             self._write_group(self._num_pending)
+        if self._spec.codec != Codec.NONE:
+            self._writer.add_key_value_metadata({LENGTHS_KEY: lengths_text(self._lengths)})
         self._writer.close()
 
     def append(self, tensors: Tensors, metadata: pa.Table) -> None:
@@ -106,12 +117,22 @@ class ShardWriter:
         columns = []
         for group in self._spec.groups:
             arrays = [tensors[group.column] for tensors, _ in parts]
-            columns.append(_byte_column(arrays[0] if len(arrays) == 1 else np.concatenate(arrays)))
+            column = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+            columns.append(self._values(group.column, column))
         metadata = pa.concat_tables([table for _, table in parts]).combine_chunks()
         table = pa.Table.from_arrays([*columns, *metadata.columns], schema=shard_schema(self._spec))
         self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
         self._num_pending -= num_rows
         self.num_rows += num_rows
+
+    def _values(self, column: str, patches: NDArray[np.generic]) -> pa.Array:
+        """Make the values of a row group, and note how long they are if that is not known."""
+        patches = np.ascontiguousarray(patches, patches.dtype.newbyteorder("<"))
+        if self._spec.codec == Codec.NONE:
+            return _byte_column(patches)
+        values = packed(patches, self._spec.codec)
+        self._lengths[column] += map(len, values)
+        return pa.array(values, pa.binary())
 
 
 def shard_record(spec: SampleSpec, statistics: Mapping[str, object] | None) -> dict[str, object]:
@@ -119,6 +140,7 @@ def shard_record(spec: SampleSpec, statistics: Mapping[str, object] | None) -> d
     return {
         "schema_version": SCHEMA_VERSION,
         "patch_px": spec.patch_px,
+        "codec": str(spec.codec),
         "columns": column_records(spec),
         "statistics": statistics,
         "licence": LICENCE,
@@ -236,8 +258,7 @@ def _padded(record: Mapping[str, object]) -> str:
 
 
 def _byte_column(values: NDArray[np.generic]) -> pa.Array:
-    """View patches [patch, ...] as little-endian bytes, one value a patch, without a copy."""
-    values = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+    """View little-endian patches [patch, ...] as bytes, one value a patch, without a copy."""
     num_bytes = values.nbytes // len(values)
     offsets = np.arange(len(values) + 1, dtype=np.int32) * np.int32(num_bytes)
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(values)]

@@ -12,8 +12,9 @@ import json
 import os
 import threading
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,32 +25,25 @@ from numpy.typing import NDArray
 
 from minortom.errors import InputError, ShardError
 from minortom.provenance import KEY
+from minortom.shard_codec import check_codec, unpack_into
+from minortom.shard_file import MADE_BY, ShardFile, damaged, open_shard
+from minortom.shard_formats import Codec
 from minortom.shard_layout import (
     DATASET_FILE,
     METADATA_SCHEMA,
-    PREFIX_BYTES,
     SCHEMA_VERSION,
     SampleSpec,
     column_records,
     spec_of,
-    value_places,
 )
+from minortom.shard_places import PREFIX_BYTES, value_at
 from minortom.shard_rows import decode
 
 __all__ = ["SCHEMA_VERSION", "SampleSpec", "ShardSet", "decode"]
 
-_MADE_BY = "make shards with `minortom export`"
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Shard:
-    """One file: where its row groups begin, among all samples and in bytes."""
-
-    path: Path
-    row_counts: list[int]
-    """Rows of each row group."""
-    places: dict[str, list[int] | None]
-    """By tensor column, the offset of each row group's first value; None: only by pyarrow."""
+Buffers = Mapping[str, NDArray[np.generic]]
+"""Arrays [row, band, height, width] of the stored dtype, by tensor column."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +56,7 @@ class ShardSet:
     statistics: dict[str, dict[str, tuple[float, ...] | tuple[str, ...]]]
     """By tensor column: ``bands``, ``mean`` and ``std`` of the ``train`` split, stored units."""
     provenance: dict[str, object]
-    _shards: list[_Shard] = field(repr=False)
+    _shards: list[ShardFile] = field(repr=False)
     _starts: list[int] = field(repr=False)
     """Number of the first sample of each row group that is not empty."""
     _groups: list[tuple[int, int]] = field(repr=False)
@@ -78,11 +72,13 @@ class ShardSet:
         Raises:
             ShardError: If the folder is missing or empty, ``dataset.json`` is not there or of
                 another version, or a shard is missing, damaged or has other rows than it says.
+            InputError: If the package of its codec is not installed.
         """
         record = read_record(folder)
         spec = spec_of(record)
+        check_codec(spec.codec)
         shards = [
-            _open_shard(folder / entry["file"], int(entry["rows"]), spec)
+            open_shard(folder / entry["file"], int(entry["rows"]), spec)
             for entry in record["shards"]
         ]
         starts, groups, total = [], [], 0
@@ -119,36 +115,50 @@ class ShardSet:
             for group in self.spec.groups
         }
 
-    def read_into(self, index: int, buffers: Mapping[str, NDArray[np.generic]], row: int) -> None:
-        """Read sample ``index`` into ``buffers[column][row]``, for each column in ``buffers``.
+    def read_into(self, index: int, buffers: Buffers, row: int) -> None:
+        """Read sample ``index`` into ``buffers[column][row]``: `read_rows` with a single one."""
+        self.read_rows((index,), buffers, row)
+
+    def read_rows(self, indices: Iterable[int], buffers: Buffers, first_row: int = 0) -> None:
+        """Read samples into consecutive rows of ``buffers[column]``, for each column in it.
 
         Threads may call this at the same time, for different rows.
 
+        Args:
+            indices: Numbers of the samples, in whatever order.
+            buffers: Arrays as of `buffers`, or some of them.
+            first_row: Where the first sample goes.
+
         Raises:
             IndexError: If there is no such sample.
-            ShardError: If the file changed or is damaged where the sample lies.
+            ShardError: If the file changed or is damaged where a sample lies.
         """
-        if not 0 <= index < self.num_samples:
-            raise IndexError(f"sample {index} of {self.num_samples}")
-        place = bisect_right(self._starts, index) - 1
-        number, group = self._groups[place]
-        shard, row_in_group = self._shards[number], index - self._starts[place]
-        for column, array in buffers.items():
-            num_bytes, target = self.spec.num_bytes(column), array[row : row + 1]
-            if target.nbytes != num_bytes or not target.flags.c_contiguous:
-                raise ValueError(
-                    f"buffers[{column!r}] is {array.dtype} {array.shape}; use ShardSet.buffers"
-                )
-            places = shard.places[column]
-            if places is None:
-                values = self._decoded_group(number, group)[column]
-                _copy_value(shard.path, values[row_in_group].as_buffer(), target)
-                continue
-            prefix = bytearray(PREFIX_BYTES)
-            offset = places[group] + row_in_group * (num_bytes + PREFIX_BYTES)
-            found = os.preadv(self._handle(number), [prefix, target.data], offset)
-            if found != num_bytes + PREFIX_BYTES or int.from_bytes(prefix, "little") != num_bytes:
-                raise _damaged(shard.path, f"no value of {num_bytes} bytes at {offset}")
+        columns = [self._target(column, array) for column, array in buffers.items()]
+        prefix = bytearray(PREFIX_BYTES)
+        for row, index in enumerate(indices, start=first_row):
+            if not 0 <= index < self.num_samples:
+                raise IndexError(f"sample {index} of {self.num_samples}")
+            place = bisect_right(self._starts, index) - 1
+            number, group = self._groups[place]
+            row_in_group = index - self._starts[place]
+            for column, num_bytes, target in columns:
+                value = target[row * num_bytes : (row + 1) * num_bytes]
+                if len(value) != num_bytes:
+                    raise IndexError(f"row {row} of buffers[{column!r}], which has fewer")
+                places = self._shards[number].places[column]
+                if places is None:
+                    self._unpack_group_value(number, group, column, row_in_group, value)
+                    continue
+                offset, length = value_at(places[group], row_in_group, num_bytes)
+                into = value if self.spec.codec == Codec.NONE else memoryview(bytearray(length))
+                # One call for a value and the length in front of it, without the interpreter's
+                # lock: this is all that a thread does most of the time.
+                found = os.preadv(self._handle(number), (prefix, into), offset)
+                if found != PREFIX_BYTES + length or int.from_bytes(prefix, "little") != length:
+                    path = self._shards[number].path
+                    raise damaged(path, f"no value of {length} bytes at {offset}")
+                if into is not value:
+                    self._unpack(number, into, value)
 
     def metadata(self, columns: Sequence[str]) -> pa.Table:
         """Read metadata columns of all samples, in the order of their numbers.
@@ -168,13 +178,18 @@ class ShardSet:
             try:
                 tables.append(pq.read_table(shard.path, columns=list(columns)).cast(schema))
             except (OSError, ValueError, pa.ArrowException) as error:
-                raise _damaged(shard.path, str(error)) from None
+                raise damaged(shard.path, str(error)) from None
         return pa.concat_tables(tables) if tables else schema.empty_table()
 
     def indices(self, split: str) -> NDArray[np.int64]:
         """Give the numbers of the samples of a split, ascending."""
         splits = self.metadata(["split"])["split"].to_numpy()
         return np.flatnonzero(splits == split)
+
+    @cached_property
+    def _kinds(self) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """By tensor column, the dtype and the shape of a patch."""
+        return {g.column: (g.dtype, g.shape(self.spec.patch_px)) for g in self.spec.groups}
 
     def _handle(self, number: int) -> int:
         handle = self._handles.get(number)
@@ -186,8 +201,25 @@ class ShardSet:
                     self._handles[number] = handle
         return handle
 
-    def _decoded_group(self, number: int, group: int) -> dict[str, pa.Array]:
-        """Decode a row group of a rewritten shard; the last one is kept for its neighbours."""
+    def _target(self, column: str, array: NDArray[np.generic]) -> tuple[str, int, memoryview]:
+        """Give what `read_rows` needs to know of a column: name, bytes of a value, all bytes."""
+        kind, shape = self._kinds[column]
+        if array.shape[1:] != shape or array.dtype != kind or not array.flags.c_contiguous:
+            raise ValueError(
+                f"buffers[{column!r}] is {array.dtype} {array.shape}; use ShardSet.buffers"
+            )
+        return column, array[:1].nbytes, array.data.cast("B")
+
+    def _unpack(self, number: int, value: memoryview, target: memoryview) -> None:
+        try:
+            unpack_into(value, target, self.spec.codec)
+        except ValueError as error:
+            raise damaged(self._shards[number].path, str(error)) from None
+
+    def _unpack_group_value(
+        self, number: int, group: int, column: str, row: int, target: memoryview
+    ) -> None:
+        """Take a value of a rewritten shard; the last row group is kept for its neighbours."""
         with self._lock:
             if (number, group) not in self._decoded:
                 self._decoded.clear()
@@ -196,9 +228,10 @@ class ShardSet:
                     with pq.ParquetFile(path) as file:
                         table = file.read_row_group(group, columns=columns)
                 except (OSError, pa.ArrowException) as error:
-                    raise _damaged(path, str(error)) from None
+                    raise damaged(path, str(error)) from None
                 self._decoded[number, group] = {c: table[c].combine_chunks() for c in columns}
-            return self._decoded[number, group]
+            value = self._decoded[number, group][column][row].as_buffer()
+        self._unpack(number, memoryview(value or b""), target)
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -208,11 +241,11 @@ def read_record(folder: Path) -> dict[str, Any]:
         ShardError: If it is missing, damaged, of another version or of other bands.
     """
     if not folder.is_dir():
-        raise ShardError(f"{folder} is no folder of shards: it does not exist; {_MADE_BY}")
+        raise ShardError(f"{folder} is no folder of shards: it does not exist; {MADE_BY}")
     path = folder / DATASET_FILE
     if not path.is_file():
         found = "it is empty" if not any(folder.iterdir()) else f"it has no {DATASET_FILE}"
-        raise ShardError(f"{folder} is no folder of shards: {found}; {_MADE_BY}")
+        raise ShardError(f"{folder} is no folder of shards: {found}; {MADE_BY}")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         version = record["schema_version"]
@@ -222,59 +255,14 @@ def read_record(folder: Path) -> dict[str, Any]:
                 f"{SCHEMA_VERSION}; export again or install the other version"
             )
         if column_records(spec_of(record)) != record["columns"]:
-            raise ShardError(f"{path} names bands in another order or layout; {_MADE_BY}")
+            raise ShardError(f"{path} names bands in another order or layout; {MADE_BY}")
         # Touched here so that a record that lacks one of them is found out here.
         _ = record["statistics"].items(), record[KEY]
         _ = [(entry["file"], int(entry["rows"])) for entry in record["shards"]]
     except InputError as error:
-        raise ShardError(f"{path}: {error}; {_MADE_BY}") from None
+        raise ShardError(f"{path}: {error}; {MADE_BY}") from None
     except UnicodeDecodeError:  # whose repr is the whole file
-        raise ShardError(f"{path} is damaged (it is no text); {_MADE_BY}") from None
+        raise ShardError(f"{path} is damaged (it is no text); {MADE_BY}") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ShardError(f"{path} is damaged ({error!r}); {_MADE_BY}") from None
+        raise ShardError(f"{path} is damaged ({error!r}); {MADE_BY}") from None
     return dict(record)
-
-
-def _open_shard(path: Path, num_rows: int, spec: SampleSpec) -> _Shard:
-    """Read a shard's footer and find out how its tensors are to be read."""
-    if not path.is_file():
-        raise ShardError(f"{path.parent} lacks its shard {path.name}; copy it there or {_MADE_BY}")
-    try:
-        footer = pq.read_metadata(path)
-    except (OSError, pa.ArrowException) as error:
-        raise _damaged(path, str(error)) from None
-    missing = [n for n in [*column_records(spec), *METADATA_SCHEMA.names]
-               if n not in footer.schema.names]  # fmt: skip
-    if missing:
-        raise _damaged(path, f"it lacks the column {', '.join(missing)}")
-    if footer.num_rows != num_rows:
-        raise _damaged(path, f"{footer.num_rows} rows where {DATASET_FILE} says {num_rows}")
-    counts = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
-    places = {g.column: _checked_places(path, footer, g.column, spec) for g in spec.groups}
-    return _Shard(path=path, row_counts=counts, places=places)
-
-
-def _checked_places(
-    path: Path, footer: pq.FileMetaData, column: str, spec: SampleSpec
-) -> list[int] | None:
-    """Locate values as the footer tells, if a value lies where it should."""
-    num_bytes = spec.num_bytes(column)
-    places = value_places(footer, column, num_bytes)
-    if not places:
-        return places
-    # A chunk of two pages has the same footer as one with a long header. Its first value
-    # is then not where arithmetic looks for it.
-    with path.open("rb") as stream:
-        stream.seek(places[0])
-        prefix = stream.read(PREFIX_BYTES)
-    return places if int.from_bytes(prefix, "little") == num_bytes else None
-
-
-def _copy_value(path: Path, value: pa.Buffer | None, target: NDArray[np.generic]) -> None:
-    if value is None or value.size != target.nbytes:
-        raise _damaged(path, f"a value has {value and value.size} bytes, wanted {target.nbytes}")
-    target[...] = np.frombuffer(value, target.dtype).reshape(target.shape)
-
-
-def _damaged(path: Path, found: str) -> ShardError:
-    return ShardError(f"{path} is damaged ({found.splitlines()[0]}); copy it again or {_MADE_BY}")

@@ -164,7 +164,7 @@ def test_a_read_error_in_a_thread_reaches_the_caller(shards, monkeypatch):
     def broken(*_):
         raise OSError("disk gone")
 
-    monkeypatch.setattr(ShardSet, "read_into", broken)
+    monkeypatch.setattr(ShardSet, "read_rows", broken)
     with pytest.raises(OSError, match="disk gone"):
         next(iter(Loader(shards, shuffled(shards.indices("train")))))
 

@@ -92,13 +92,13 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_step_term_and_cells(
 
 def test_the_split_test_is_never_read_and_val_only_validated_on(tmp_path, monkeypatch):
     shards = learnable_shards(tmp_path / "shards", train=12, val=4, test=4)
-    read, real = set(), ShardSet.read_into
+    read, real = set(), ShardSet.read_rows
 
-    def spy(self, index, buffers, row):
-        read.add(index)
-        real(self, index, buffers, row)
+    def spy(self, indices, buffers, first_row):
+        read.update(indices)
+        real(self, indices, buffers, first_row)
 
-    monkeypatch.setattr(ShardSet, "read_into", spy)
+    monkeypatch.setattr(ShardSet, "read_rows", spy)
     run(shards, tmp_path / "run")
     assert read == set(range(16))
     read.clear()
