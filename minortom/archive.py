@@ -6,6 +6,7 @@ row's part is found by the file name in ``parquet_url``. It is a local folder, a
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,7 +138,9 @@ class Archive:
         found = str(error).splitlines()[0]
         return ArchiveError(f"the metadata of {self.place} cannot be read ({found}); {_LAYOUT}")
 
-    def read_tile(self, part: str, row: int, *, cell: str, product_id: str) -> dict[str, bytes]:
+    def read_tile(
+        self, part: str, row: int, *, cell: str, product_id: str, bands: Sequence[str] | None = None
+    ) -> dict[str, bytes]:
         """Read the GeoTIFF bytes of a tile's bands, by name; only its row group is touched.
 
         Args:
@@ -145,12 +148,13 @@ class Archive:
             row: Row, and row group, within it.
             cell: The cell that must be there.
             product_id: The product that it must come from.
+            bands: Columns to read; those of the sensor when None.
 
         Raises:
             ArchiveError: If the part is missing or damaged, or that row holds something else.
             RemoteError: If the network does not give it.
         """
-        bands = MODEL_BANDS[self.sensor]
+        bands = MODEL_BANDS[self.sensor] if bands is None else bands
         where = f"{self.sensor} {part} row {row}"
         try:
             table = self.parts.read_row(part, row, ("grid_cell", "product_id", *bands))

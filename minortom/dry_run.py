@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from minortom.archive import Archive
+from minortom.blocks import patches_per_tile
 from minortom.errors import InputError
 from minortom.export import licences_of
 from minortom.export_input import read_selection
@@ -18,10 +19,7 @@ from minortom.export_products import pairs_of
 from minortom.export_reserves import ExportPlan
 from minortom.outputs import check_parents
 from minortom.parts import LocalParts
-from minortom.patches import BLOCK_PX
 from minortom.progress import OnProgress, ignore_progress
-from minortom.sensors import MODEL_BANDS
-from minortom.shard_layout import SampleSpec
 
 _REMOTE_ROW_BYTES = 10_000_000
 """A row of either product of the hub, about; behind HTTP only its part's footer would tell."""
@@ -94,7 +92,6 @@ def forecast_export(
         raise InputError(f"--rate-mb-s is {rate_mb_s:g}; wanted a number above 0")
     check_parents(out)
     options = options or ExportOptions()
-    spec = SampleSpec(patch_px=options.patch_px)
     archives = (Archive.open(s2, "s2"), Archive.open(s1, "s1"))
     chosen = read_selection(selection)
     plan = ExportPlan(
@@ -102,10 +99,10 @@ def forecast_export(
         skip_missing=options.missing == Missing.SKIP,
     )  # fmt: skip
     tiles = plan.first_round
-    reading = _reading(archives, tiles, on_progress)
-    patches = len(tiles) * max(1, BLOCK_PX // options.patch_px) ** 2
-    shards = len(shards_of(tiles, tiles_per_shard(spec, options.shard_bytes)))
-    write_bytes = patches * (spec.sample_bytes + _METADATA_BYTES) + shards * _FOOTER_BYTES
+    reading = _reading(archives, tiles, options, on_progress)
+    patches = len(tiles) * patches_per_tile(options)
+    shards = len(shards_of(tiles, tiles_per_shard(options)))
+    write_bytes = patches * (options.spec.sample_bytes + _METADATA_BYTES) + shards * _FOOTER_BYTES
     free = shutil.disk_usage(next(p for p in out.absolute().parents if p.exists())).free
     return Forecast(
         tiles=len(tiles), cells_missing=plan.cells_missing,
@@ -129,8 +126,9 @@ class _Reading:
 
 
 def _reading(
-    archives: Sequence[Archive], tiles: Sequence[PlannedTile], on_progress: OnProgress
-) -> _Reading:
+    archives: Sequence[Archive], tiles: Sequence[PlannedTile], options: ExportOptions,
+    on_progress: OnProgress,
+) -> _Reading:  # fmt: skip
     """Count what is read of local parts, by their footers; estimate it of remote ones."""
     found, places = _Reading(), []
     for archive in archives:
@@ -144,7 +142,7 @@ def _reading(
             is_s2 = archive.sensor == "s2"
             part, row = (tile.s2_part, tile.s2_row) if is_s2 else (tile.s1_part, tile.s1_row)
             by_part.setdefault(part, []).append((number, row))
-        bands = MODEL_BANDS[archive.sensor]
+        bands = options.bands_read(archive.sensor)
         places += [(archive.parts.folder / p, rows, bands) for p, rows in sorted(by_part.items())]
     for looked, (path, rows, bands) in enumerate(places, start=1):
         sizes = _sizes(path, [row for _, row in rows], bands)

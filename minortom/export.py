@@ -25,7 +25,7 @@ from minortom.outputs import (
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import Provenance, sha256_of
 from minortom.remote import is_url
-from minortom.shard_layout import ATTRIBUTION, DATASET_FILE, LICENCE, SampleSpec
+from minortom.shard_layout import ATTRIBUTION, DATASET_FILE, LICENCE
 from minortom.unfinished import is_left_by, work_folder
 
 
@@ -100,7 +100,6 @@ def export_selection(
         OutputExistsError: If ``out`` or ``<out>.partial`` was made from something else.
     """
     started, options = now(), options or ExportOptions()
-    spec = SampleSpec(patch_px=options.patch_px)
     archives = (Archive.open(s2, "s2"), Archive.open(s1, "s1"))
     chosen = read_selection(selection)
     provenance = Provenance(
@@ -125,9 +124,7 @@ def export_selection(
         chosen, pairs_of(chosen, archives), seed=options.seed,
         skip_missing=options.missing == Missing.SKIP,
     )  # fmt: skip
-    job = ExportJob(
-        work=work, archives=archives, spec=spec, options=options, provenance=provenance, plan=plan
-    )
+    job = ExportJob(work=work, archives=archives, options=options, provenance=provenance, plan=plan)
     with sole_writer(out):
         job.take_up(overwrite=overwrite)
         try:

@@ -30,10 +30,11 @@ from minortom.outputs import (
 )
 from minortom.progress import OnProgress
 from minortom.provenance import Provenance
-from minortom.shard_card import data_card
-from minortom.shard_layout import SampleSpec, shard_name
+from minortom.shard_card import CARD, data_card
+from minortom.shard_layout import shard_name
 from minortom.shard_statistics import BandSums
 from minortom.shard_writer import ShardWriter, write_dataset
+from minortom.shards import read_record
 
 
 @dataclass(kw_only=True)
@@ -75,7 +76,6 @@ class ExportJob:
 
     work: Path
     archives: tuple[Archive, Archive]
-    spec: SampleSpec
     options: ExportOptions
     provenance: Provenance
     plan: ExportPlan
@@ -108,7 +108,7 @@ class ExportJob:
         for path in (self.work / "shards").glob(".*.tmp"):  # a killed process left it
             path.unlink()
         tiles = self.plan.first_round
-        per_shard = tiles_per_shard(self.spec, self.options.shard_bytes)
+        per_shard = tiles_per_shard(self.options)
         with local_executor(workers) as executor:
             while tiles:
                 first_tile, first_shard = len(self.tiles), len(self.shards)
@@ -130,11 +130,11 @@ class ExportJob:
         numbers = [number for number in all_numbers if not self.receipt_path(number).exists()]
         if not numbers:
             return
-        windows = [window for n in numbers for window in windows_of(self.shards[n])]
+        windows = [window for n in numbers for window in windows_of(self.shards[n], self.options)]
         positions = [position for window in windows for position in window]
         done = len(self.tiles) - len(positions)
         s2, s1 = self.archives
-        task = partial(export_tile, s2=s2, s1=s1, spec=self.spec)
+        task = partial(export_tile, s2=s2, s1=s1, options=self.options)
         outcomes = as_done(executor, task, [self.tiles[p] for p in positions])
         counted = _counting(outcomes, done, len(self.tiles), on_progress)
         mixed = _in_windows(counted, [len(window) for window in windows])
@@ -145,9 +145,9 @@ class ExportJob:
         receipt = Receipt(rows_by_split={}, sums=BandSums(), tally=Tally(), unusable={})
         with (
             whole_file(self.shard_path(number)) as temporary,
-            ShardWriter(temporary, spec=self.spec, provenance=self.provenance) as writer,
+            ShardWriter(temporary, spec=self.options.spec, provenance=self.provenance) as writer,
         ):
-            for _ in windows_of(self.shards[number]):
+            for _ in windows_of(self.shards[number], self.options):
                 # Not kept in a name here: the next window is gathered while this line runs.
                 self._append(writer, next(mixed), receipt)
         write_json(self.receipt_path(number), asdict(receipt))
@@ -155,7 +155,7 @@ class ExportJob:
     def _append(
         self, writer: ShardWriter, outcomes: Sequence[TileOutcome], receipt: Receipt
     ) -> None:
-        append_mixed(writer, outcomes, spec=self.spec, seed=self.options.seed)
+        append_mixed(writer, outcomes, spec=self.options.spec, seed=self.options.seed)
         for outcome in outcomes:
             receipt.add_outcome(outcome)
 
@@ -172,7 +172,7 @@ class ExportJob:
             _check_patches(tally)
             write_dataset(
                 self.work / "shards",
-                spec=self.spec,
+                spec=self.options.spec,
                 shards=[(paths[n], receipts[n].rows_by_split) for n in numbers],
                 sums=sums,
                 provenance=self.provenance,
@@ -185,14 +185,8 @@ class ExportJob:
         except (InputError, ArchiveError):
             shutil.rmtree(self.work)  # nothing in it is worth going on with
             raise
-        rows_by_shard = [sum(receipt.rows_by_split.values()) for receipt in receipts]
-        card = data_card(
-            self.spec,
-            first_shard=next(paths[n].name for n in numbers if rows_by_shard[n]),
-            num_tiles=tally.tiles,
-            num_samples=sum(rows_by_shard),
-        )
-        write_text(self.work / "shards" / "README.md", card)
+        card = data_card(read_record(self.work / "shards"))
+        write_text(self.work / "shards" / CARD, card)
         replace_folder(self.work / "shards", out)
         shutil.rmtree(self.work)
 

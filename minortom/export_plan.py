@@ -12,15 +12,16 @@ from itertools import groupby
 
 import pyarrow as pa
 
+from minortom.blocks import patches_per_tile
+from minortom.errors import InputError
+from minortom.export_options import ExportOptions
 from minortom.pairing import Pairs
-from minortom.patches import BLOCK_PX
-from minortom.shard_layout import SampleSpec
 from minortom.split import SPLITS
 
 VAL_SHARE = 0.05
 """Share of the cells whose patches are ``val`` where the selection does not say."""
-WINDOW_TILES = 36
-"""Tiles whose patches are mixed, and held in memory: 2,304 patches of 120 px, 0.5 GB."""
+WINDOW_BYTES = 500_000_000
+"""Patches that are mixed, and held in memory: 2,304 of 120 px, those of 36 tiles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +81,28 @@ def in_order(tiles: Iterable[PlannedTile], *, seed: int) -> list[PlannedTile]:
     return sorted(tiles, key=key)
 
 
-def tiles_per_shard(spec: SampleSpec, shard_bytes: int) -> int:
-    """Say how many tiles' patches, if all are valid, come to ``shard_bytes``.
+def tiles_per_shard(options: ExportOptions) -> int:
+    """Say how many tiles' patches, if all are valid, come to the bytes of a shard.
 
     So one shard is finished, and stays as it is, before the next one's tiles are known.
     """
-    patches_per_tile = max(1, BLOCK_PX // spec.patch_px) ** 2
-    return max(1, shard_bytes // (spec.sample_bytes * patches_per_tile))
+    return max(1, options.shard_bytes // bytes_per_tile(options))
+
+
+def bytes_per_tile(options: ExportOptions) -> int:
+    """Count the bytes of the patches of a full tile.
+
+    Raises:
+        InputError: If they are more than can be held in memory and mixed.
+    """
+    num_bytes = options.spec.sample_bytes * patches_per_tile(options)
+    if num_bytes > WINDOW_BYTES:
+        raise InputError(
+            f"a stride of {options.step_px} px gives {patches_per_tile(options):,} patches a tile, "
+            f"{num_bytes / 1e9:.1f} GB; {WINDOW_BYTES / 1e9:g} GB can be mixed: give a longer "
+            "--stride"
+        )
+    return num_bytes
 
 
 def shards_of(tiles: Sequence[PlannedTile], per_shard: int) -> list[range]:
@@ -102,9 +118,10 @@ def shards_of(tiles: Sequence[PlannedTile], per_shard: int) -> list[range]:
     return shards
 
 
-def windows_of(shard: range) -> list[range]:
+def windows_of(shard: range, options: ExportOptions) -> list[range]:
     """Cut a shard's tiles into windows whose patches are mixed with each other."""
-    return [shard[first : first + WINDOW_TILES] for first in range(0, len(shard), WINDOW_TILES)]
+    count = WINDOW_BYTES // bytes_per_tile(options)
+    return [shard[first : first + count] for first in range(0, len(shard), count)]
 
 
 def split_of(cell: str, seed: int) -> str:

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from minortom.archive import Archive
 from minortom.errors import ArchiveError
+from minortom.export_options import ExportOptions
 from minortom.export_plan import PlannedTile, patch_key
 from minortom.patches import TilePatches, cut_tile
 from minortom.shard_layout import METADATA_SCHEMA, ROW_GROUP_ROWS, SampleSpec
@@ -40,7 +41,11 @@ class Tally:
     patches: int = 0
     tiles_without_valid_patch: int = 0
     patches_dropped: int = 0
-    """Patches of readable tiles with an invalid pixel."""
+    """Patches of readable tiles with more invalid pixels than wanted."""
+    patches_cloudy: int = 0
+    """Other patches with more cloud than wanted."""
+    patches_filled: int = 0
+    """Patches with invalid pixels, which were filled."""
     tiles_warped: int = 0
     """Tiles whose Sentinel-1 lay on another grid."""
     tiles_of_unknown_baseline: int = 0
@@ -61,6 +66,8 @@ class Tally:
         self.patches += num_patches
         self.tiles_without_valid_patch += num_patches == 0
         self.patches_dropped += patches.num_dropped
+        self.patches_cloudy += patches.num_cloudy
+        self.patches_filled += int(np.sum((patches.s2_invalid > 0) | (patches.s1_invalid > 0)))
         self.tiles_warped += patches.s1_warped
         self.tiles_of_unknown_baseline += not patches.baseline_known
         if patches.offset_doubtful:
@@ -69,20 +76,35 @@ class Tally:
     def add(self, other: "Tally") -> None:
         """Take in what another one counted."""
         for name in ("tiles", "patches", "tiles_without_valid_patch", "patches_dropped",
-                     "tiles_warped", "tiles_of_unknown_baseline"):  # fmt: skip
+                     "patches_cloudy", "patches_filled", "tiles_warped",
+                     "tiles_of_unknown_baseline"):  # fmt: skip
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.tiles_of_doubtful_offset.extend(other.tiles_of_doubtful_offset)
         self.tiles_unreadable.update(other.tiles_unreadable)
 
 
-def export_tile(tile: PlannedTile, *, s2: Archive, s1: Archive, spec: SampleSpec) -> TileOutcome:
+def export_tile(
+    tile: PlannedTile, *, s2: Archive, s1: Archive, options: ExportOptions
+) -> TileOutcome:
     """Read one tile of both archives and cut it; a tile that cannot be read is no error."""
     sums = BandSums()
     try:
         patches = cut_tile(
-            s2.read_tile(tile.s2_part, tile.s2_row, cell=tile.cell, product_id=tile.s2_product_id),
-            s1.read_tile(tile.s1_part, tile.s1_row, cell=tile.cell, product_id=tile.s1_product_id),
-            spec=spec,
+            s2.read_tile(
+                tile.s2_part,
+                tile.s2_row,
+                bands=options.bands_read("s2"),
+                cell=tile.cell,
+                product_id=tile.s2_product_id,
+            ),
+            s1.read_tile(
+                tile.s1_part,
+                tile.s1_row,
+                bands=options.bands_read("s1"),
+                cell=tile.cell,
+                product_id=tile.s1_product_id,
+            ),
+            options=options,
             s2_product_id=tile.s2_product_id,
         )
     except ArchiveError as error:
@@ -129,12 +151,13 @@ def _metadata(tile: PlannedTile, patches: TilePatches) -> pa.Table:
         "patch_row": patches.patch_row, "patch_col": patches.patch_col,
         "ulx_m": patches.ulx_m, "uly_m": patches.uly_m,
         "lat": patches.lat_deg, "lon": patches.lon_deg,
+        "s2_invalid": patches.s2_invalid, "s1_invalid": patches.s1_invalid,
     }  # fmt: skip
     shared = {
         "grid_cell": tile.cell, "s2_product_id": tile.s2_product_id,
         "s1_product_id": tile.s1_product_id, "s2_timestamp": tile.s2_timestamp,
         "s1_timestamp": tile.s1_timestamp, "dt_days": tile.dt_days,
-        "s2_offset": patches.s2_offset, "s2_invalid": 0.0, "s1_invalid": 0.0,
+        "s2_offset": patches.s2_offset,
         "epsg": patches.epsg, "climate": tile.climate, "landcover": tile.landcover,
         "stratum": tile.stratum, "split": tile.split,
     }  # fmt: skip

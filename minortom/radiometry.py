@@ -65,6 +65,14 @@ def offset_is_doubtful(bands: list[NDArray[np.uint16]], offset: int | None) -> b
     return bool(offset and min(dark) < _FAR_BELOW_OFFSET)
 
 
+def power_is_valid(power: NDArray[np.floating], nodata: float | None) -> NDArray[np.bool_]:
+    """Say which pixels were measured: finite, above 0, and not the file's own nodata value."""
+    valid: NDArray[np.bool_] = np.isfinite(power) & (power > 0)
+    if nodata is not None:
+        valid &= power != nodata
+    return valid
+
+
 def decibels(power: NDArray[np.floating], nodata: float | None) -> NDArray[np.int16]:
     """Turn linear power into steps of 0.01 dB.
 
@@ -76,9 +84,7 @@ def decibels(power: NDArray[np.floating], nodata: float | None) -> NDArray[np.in
         Rounded decibels / 0.01; -32768 where power is ``nodata``, -32768, not finite, zero or
         negative.
     """
-    valid = np.isfinite(power) & (power > 0)
-    if nodata is not None:
-        valid &= power != nodata
+    valid = power_is_valid(power, nodata)
     # In float64: float32 logarithms would round some pixels to the neighbouring step.
     with np.errstate(divide="ignore", invalid="ignore"):
         steps: NDArray[np.float64] = np.log10(power, dtype=np.float64)

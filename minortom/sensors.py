@@ -52,6 +52,11 @@ S1 = BandGroup(
 GROUPS = (S2_10M, S2_20M, S1)
 """The tensor columns of a shard, in order."""
 
+CLOUD_MASK = "cloud_mask"
+"""Name of the archive's mask beside the bands of Sentinel-2, at 10 m."""
+CLOUD_CODES = (1, 2)
+"""Its codes of thick and of thin cloud; 0 is clear, 3 a cloud's shadow."""
+
 MODEL_BANDS: dict[SensorName, tuple[str, ...]] = {
     "s2": ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"),
     "s1": ("vv", "vh"),

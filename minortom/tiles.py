@@ -1,6 +1,6 @@
 """GeoTIFF bytes, one a band, to arrays on the Sentinel-2 grid of the tile."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -15,6 +15,7 @@ from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from minortom.errors import ArchiveError
+from minortom.export_options import Resampling
 
 _SAME_PLACE_PX = 0.01
 """Grids that differ by less, in pixels, are one grid."""
@@ -37,6 +38,20 @@ class Grid:
             self, west_m=self.west_m + box.col_px * self.pixel_m,
             north_m=self.north_m - box.row_px * self.pixel_m,
             height_px=box.height_px, width_px=box.width_px,
+        )  # fmt: skip
+
+    def finer(self, factor: int) -> "Grid":
+        """Give the grid that cuts each pixel into ``factor`` × ``factor``."""
+        return replace(
+            self, pixel_m=self.pixel_m / factor, height_px=self.height_px * factor,
+            width_px=self.width_px * factor,
+        )  # fmt: skip
+
+    def coarser(self, factor: int) -> "Grid":
+        """Give the grid of pixels ``factor`` times as large, as many as are whole."""
+        return replace(
+            self, pixel_m=self.pixel_m * factor, height_px=self.height_px // factor,
+            width_px=self.width_px // factor,
         )  # fmt: skip
 
     def starts_with(self, other: "Grid") -> bool:
@@ -101,22 +116,44 @@ class Band:
             pixels: NDArray[Any] = self._dataset.read(1, window=window)
         return pixels
 
-    def nearest(self, target: Grid) -> NDArray[np.float64]:
-        """Read the nearest pixel for each one of another grid; NaN where there is none.
+    def resampled(
+        self,
+        target: Grid,
+        how: Resampling,
+        *,
+        is_valid: Callable[[NDArray[Any]], NDArray[np.bool_]],
+    ) -> NDArray[np.float64]:
+        """Give the band's value at each pixel centre of another grid.
 
-        The values of nodata pixels are NaN, too.
+        Args:
+            target: The grid, in any projection.
+            how: The nearest pixel's value; or what the four around it come to by their distance,
+                those that are valid.
+            is_valid: Says which pixels were measured.
+
+        Returns:
+            Values, NaN where the nearest pixel is not there or not valid.
         """
-        row, col = _pixels_under(target, self.grid)
-        inside = (row >= 0) & (row < self.grid.height_px) & (col >= 0) & (col < self.grid.width_px)
+        row, col = _places_in(target, self.grid)
         with _named(self.name, self._dataset.name):
             pixels = self._dataset.read(1)
-        values = pixels.astype(np.float64)
-        if self.nodata is not None:
-            values[pixels == self.nodata] = np.nan
-        found = values[
-            np.clip(row, 0, self.grid.height_px - 1), np.clip(col, 0, self.grid.width_px - 1)
-        ]
-        return np.where(inside, found, np.nan)
+        valid = is_valid(pixels)
+        values = np.where(valid, pixels, 0).astype(np.float64)
+        nearest = _corner(valid, np.floor(row), np.floor(col))
+        if how == Resampling.NEAREST:
+            found = _corner(values, np.floor(row), np.floor(col))
+            return np.where(nearest, found, np.nan)
+        # Pixels have their value at their centre.
+        top, left = np.floor(row - 0.5), np.floor(col - 0.5)
+        down, right = row - 0.5 - top, col - 0.5 - left
+        total, weights = np.zeros(row.shape), np.zeros(row.shape)
+        for below, part in ((0, 1 - down), (1, down)):
+            for beside, share in ((0, 1 - right), (1, right)):
+                weight = part * share * _corner(valid, top + below, left + beside)
+                total += weight * _corner(values, top + below, left + beside)
+                weights += weight
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(nearest, total / weights, np.nan)
 
 
 @contextmanager
@@ -153,11 +190,24 @@ def _named(name: str, memory_name: str) -> Iterator[None]:
         raise ArchiveError(f"{name} is no readable GeoTIFF ({found})") from None
 
 
-@lru_cache(maxsize=1)  # both polarisations lie on one grid
-def _pixels_under(target: Grid, source: Grid) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Give row and column of the source's pixel under each centre of the target's pixels.
+def _corner(
+    pixels: NDArray[Any], row: NDArray[np.float64], col: NDArray[np.float64]
+) -> NDArray[Any]:
+    """Give the pixels at whole rows and columns; 0 where there is none."""
+    height, width = pixels.shape
+    with np.errstate(invalid="ignore"):
+        inside = (row >= 0) & (row < height) & (col >= 0) & (col < width)
+    rows, cols = (np.where(inside, axis, 0).astype(np.intp) for axis in (row, col))
+    found: NDArray[Any] = np.where(inside, pixels[rows, cols], pixels.dtype.type(0))
+    return found
 
-    By each pixel's own projection: GDAL's warper interpolates it, and is off at some edges.
+
+@lru_cache(maxsize=1)  # both polarisations lie on one grid
+def _places_in(target: Grid, source: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give row and column in the source, from its corner, of each centre of the target's pixels.
+
+    By each pixel's own projection: GDAL's warper interpolates it, and is off at some edges. NaN
+    where the source's projection ends.
     """
     x_m = target.west_m + target.pixel_m * (np.arange(target.width_px) + 0.5)
     y_m = target.north_m - target.pixel_m * (np.arange(target.height_px) + 0.5)
@@ -170,7 +220,7 @@ def _pixels_under(target: Grid, source: Grid) -> tuple[NDArray[np.intp], NDArray
             raise ArchiveError(
                 f"no way from EPSG:{target.epsg} to EPSG:{source.epsg} is known ({error})"
             ) from None
-    row = np.floor((source.north_m - northings) / source.pixel_m)
-    col = np.floor((eastings - source.west_m) / source.pixel_m)
-    placed = np.isfinite(row) & np.isfinite(col)  # not so where the source's projection ends
-    return np.where(placed, row, -1).astype(np.intp), np.where(placed, col, -1).astype(np.intp)
+    row = (source.north_m - northings) / source.pixel_m
+    col = (eastings - source.west_m) / source.pixel_m
+    placed = np.isfinite(row) & np.isfinite(col)
+    return np.where(placed, row, np.nan), np.where(placed, col, np.nan)

@@ -12,58 +12,14 @@ from archive_maker import (
     geotiff,
     s1_geotiffs,
     s1_pixels,
-    s2_geotiffs,
     s2_pixels,
 )
+from patch_maker import NEW, cut, places
 from rasterio.io import MemoryFile
 
 from minortom.errors import ArchiveError
-from minortom.patches import BLOCK_PX, centred_block, cut_tile
-from minortom.shard_layout import SampleSpec
-from minortom.tiles import Grid, opened
-
-OLD = "S2B_MSIL2A_20200223T032739_N0214_R018_T48QUE_20200223T183543"
-NEW = "S2A_MSIL2A_20220706T085611_N0400_R007_T33NZA_20220706T153419"
-SPEC = SampleSpec(patch_px=12)
-
-
-def cut(s2=None, s1=None, *, product=OLD, spec=SPEC):
-    """Cut a tile of 48 px, 4 × 4 patches, from pixels or GeoTIFFs by band."""
-    s2, s1 = s2_pixels() if s2 is None else s2, s1_pixels() if s1 is None else s1
-    as_bytes = [
-        {name: encode({name: band})[name] if isinstance(band, np.ndarray) else band
-         for name, band in bands.items()}
-        for bands, encode in ((s2, s2_geotiffs), (s1, s1_geotiffs))
-    ]  # fmt: skip
-    return cut_tile(*as_bytes, spec=spec, s2_product_id=product)
-
-
-def places(patches):
-    return list(zip(patches.patch_row.tolist(), patches.patch_col.tolist(), strict=True))
-
-
-@pytest.mark.parametrize(
-    ("side_px", "patch_px", "count", "origin_px"),
-    [(1068, 120, 8, 54), (224, 56, 4, 0), (224, 120, 1, 48), (1068, 1000, 1, 30),
-     (1067, 120, 8, 48), (1424, 120, 8, 228), (119, 120, 0, 54), (1068, 256, 3, 150)],
-)  # fmt: skip
-def test_the_block_is_centred_and_starts_at_a_multiple_of_60_m(side_px, patch_px, count, origin_px):
-    block = centred_block(side_px, side_px, patch_px)
-    assert (block.num_rows, block.num_cols) == (count, count)
-    assert (block.row_px, block.col_px) == (origin_px, origin_px)
-
-
-def test_an_oblong_tile_has_as_many_rows_and_columns_as_fit():
-    block = centred_block(60, 30, 12)
-    assert (block.num_rows, block.num_cols, block.row_px, block.col_px) == (5, 2, 0, 0)
-
-
-def test_blocks_of_neighbouring_cells_do_not_overlap():
-    # Full tiles are 1068 px and their origins at least a cell, 1000 px, apart.
-    for patch_px in range(2, 1001, 2):
-        block = centred_block(1068, 1068, patch_px)
-        assert block.num_cols * patch_px <= BLOCK_PX == 1000
-        assert block.col_px + block.num_cols * patch_px <= 1068
+from minortom.export_options import ExportOptions
+from minortom.patches import cut_tile
 
 
 def test_a_valid_tile_is_cut_row_by_row_without_a_change():
@@ -83,7 +39,7 @@ def test_a_valid_tile_is_cut_row_by_row_without_a_change():
 
 
 def test_margins_around_the_block_are_left_out():
-    patches = cut(s2_pixels(60), s1_pixels(60), spec=SampleSpec(patch_px=16))
+    patches = cut(s2_pixels(60), s1_pixels(60), patch_px=16)
     # 3 × 3 patches of 16 px in 60 px: a margin of 6 px.
     np.testing.assert_array_equal(patches.tensors["s2_10m"][0, 0], s2_pixels(60)["B02"][6:22, 6:22])
     np.testing.assert_array_equal(
@@ -143,62 +99,6 @@ def test_nothing_is_subtracted_where_the_product_tells_nothing_but_it_is_told():
     assert (cut().baseline_known, cut().offset_doubtful) == (True, False)
 
 
-def nearest(source, source_epsg, west_m, north_m, pixel_m, *, side_px=48):
-    """The pixel of ``source`` under the centre of each of the tile's pixels; NaN outside."""
-    eastings, northings = np.meshgrid(
-        WEST_M + 10 * (np.arange(side_px) + 0.5), NORTH_M - 10 * (np.arange(side_px) + 0.5)
-    )
-    there = pyproj.Transformer.from_crs(EPSG, source_epsg, always_xy=True)
-    x_m, y_m = there.transform(eastings, northings)
-    row = np.floor((north_m - y_m) / pixel_m).astype(int)
-    col = np.floor((x_m - west_m) / pixel_m).astype(int)
-    inside = (row >= 0) & (row < source.shape[0]) & (col >= 0) & (col < source.shape[1])
-    found = source[np.clip(row, 0, source.shape[0] - 1), np.clip(col, 0, source.shape[1] - 1)]
-    return np.where(inside, found, np.nan)
-
-
-OTHER_ZONE_M = pyproj.Transformer.from_crs(EPSG, 32630, always_xy=True).transform(WEST_M, NORTH_M)
-
-
-@pytest.mark.parametrize(
-    ("epsg", "west_m", "north_m", "pixel_m"),
-    [(EPSG, WEST_M - 20, NORTH_M + 30, 10.0),  # shifted by whole pixels
-     (EPSG, WEST_M - 23.7, NORTH_M + 31.1, 10.0),  # shifted by parts of pixels
-     (EPSG, WEST_M, NORTH_M, 7.5), (EPSG, WEST_M + 100, NORTH_M, 10.0),  # an edge is not covered
-     (32630, OTHER_ZONE_M[0] - 80, OTHER_ZONE_M[1] + 90, 10.0)],
-)  # fmt: skip
-def test_radar_on_another_grid_is_brought_over_by_the_nearest_pixel(epsg, west_m, north_m, pixel_m):
-    # 10 ** (n / 1000) is n steps: each source pixel has a value of its own.
-    source = 10 ** (-np.arange(74 * 74).reshape(74, 74) / 1000)
-    grid = {"epsg": epsg, "west_m": west_m, "north_m": north_m, "pixel_m": pixel_m}
-    s1 = {name: geotiff(source, **grid) for name in ("vv", "vh")}
-    patches = cut(s1=s1)
-    assert patches.s1_warped
-    wanted = nearest(-np.arange(74 * 74.0).reshape(74, 74), epsg, west_m, north_m, pixel_m)
-    valid = []
-    for row in range(4):
-        for col in range(4):
-            part = wanted[12 * row : 12 * row + 12, 12 * col : 12 * col + 12]
-            if not np.isnan(part).any():
-                np.testing.assert_array_equal(patches.tensors["s1"][len(valid), 0], part)
-                valid.append((row, col))
-    assert places(patches) == valid
-    assert valid
-
-
-def test_radar_of_another_zone_is_brought_over_exactly_across_a_whole_tile():
-    # Wide enough that an interpolated projection would miss some pixels at their edges.
-    source = np.arange(1100 * 1100.0).reshape(1100, 1100)
-    west_m, north_m = OTHER_ZONE_M[0] - 400, OTHER_ZONE_M[1] + 100
-    grid = Grid(
-        epsg=EPSG, pixel_m=10.0, west_m=WEST_M, north_m=NORTH_M, height_px=960, width_px=960
-    )
-    with opened("vv", geotiff(source, epsg=32630, west_m=west_m, north_m=north_m)) as band:
-        found = band.nearest(grid)
-    wanted = nearest(source, 32630, west_m, north_m, 10.0, side_px=960)
-    np.testing.assert_array_equal(found, wanted)
-
-
 def test_radar_with_one_more_column_on_the_same_grid_is_read_as_it_is():
     wide = {name: np.pad(band, ((0, 0), (0, 1)), constant_values=1) for name, band in
             s1_pixels().items()}  # fmt: skip
@@ -214,22 +114,8 @@ def test_radar_that_ends_early_loses_the_patches_it_does_not_cover():
     np.testing.assert_array_equal(patches.tensors["s1"], cut().tensors["s1"][:8])
 
 
-def test_where_the_projection_of_radar_ends_there_is_no_pixel():
-    with opened("vv", geotiff(s1_pixels()["vv"], crs="EPSG:32630")) as band:
-        far = Grid(epsg=EPSG, pixel_m=10.0, west_m=9e7, north_m=9e7, height_px=3, width_px=3)
-        assert np.isnan(band.nearest(far)).all()
-
-
-def test_nodata_of_radar_on_another_grid_stays_nodata():
-    s1 = s1_pixels()
-    s1["vv"][0, 0] = -32768.0
-    s1["vh"][47, 47] = np.float32(1e20)
-    warped = {name: geotiff(band, west_m=WEST_M + 1, nodata=1e20) for name, band in s1.items()}
-    assert cut(s1=warped).num_dropped == 2
-
-
 def test_each_patch_knows_where_it_lies():
-    patches = cut(s2_pixels(60), s1_pixels(60), spec=SampleSpec(patch_px=16))
+    patches = cut(s2_pixels(60), s1_pixels(60), patch_px=16)
     number = places(patches).index((2, 1))
     # A margin of 6 px, then two patches of 16 px down and one to the right.
     assert patches.ulx_m[number] == WEST_M + 60 + 160
@@ -274,7 +160,7 @@ def test_a_band_that_is_not_as_it_should_be_is_named(name, damage, message):
 
 def test_a_tile_smaller_than_a_patch_says_so():
     with pytest.raises(ArchiveError, match="48 × 48 px, less than a patch of 120 px"):
-        cut(spec=SampleSpec(patch_px=120))
+        cut(patch_px=120)
 
 
 @pytest.mark.parametrize(("row", "offset"), [(0, 1000), (1, 0)])
@@ -287,8 +173,8 @@ def test_a_real_full_tile_gives_64_patches_from_pixel_54(real_data, row, offset)
         b12 = dataset.read(1)
     power = np.full((1068, 1068), 0.1, np.float32)
     s1 = s1_geotiffs({"vv": power, "vh": power}, epsg=epsg, west_m=corner[0], north_m=corner[1])
-    spec = SampleSpec(patch_px=120)
-    patches = cut_tile(tile, s1, spec=spec, s2_product_id=tile["product_id"])
+    options = ExportOptions(patch_px=120)
+    patches = cut_tile(tile, s1, options=options, s2_product_id=tile["product_id"])
     assert patches.s2_offset == offset
     assert not patches.offset_doubtful
     assert not patches.s1_warped

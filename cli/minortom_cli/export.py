@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from minortom.export_options import DEFAULT_RATE_MB_S, ExportOptions, Missing
+from minortom.export_options import (
+    DEFAULT_RATE_MB_S,
+    ExportOptions,
+    Missing,
+    Origin,
+    Resampling,
+)
+from minortom.shard_formats import Codec
 from minortom_cli.console import Json, Overwrite, Seed, Workers, emit, progress
 
 
@@ -23,6 +30,43 @@ def export(
     patch_size: Annotated[
         int, typer.Option(min=2, help="Side of a patch in 10 m pixels, even.")
     ] = ExportOptions.patch_px,
+    stride: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PX",
+            help="From a patch to the next in 10 m pixels, even: less than --patch-size overlaps, "
+            "more leaves gaps. Default: --patch-size.",
+        ),
+    ] = None,
+    origin: Annotated[
+        Origin, typer.Option(help="Patches in the middle of a tile, or from its north-west corner.")
+    ] = ExportOptions.origin,
+    bands: Annotated[
+        str | None,
+        typer.Option(metavar="B02,…,vv", help="Store these bands alone, some of each sensor."),
+    ] = None,
+    max_invalid: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Of a sensor's values in a patch, that may not have been measured; they are "
+            "filled, and s2_invalid and s1_invalid tell their share.",
+        ),
+    ] = ExportOptions.max_invalid,
+    max_cloud: Annotated[
+        float | None,
+        typer.Option(metavar="PERCENT", help="Of a patch, by the archive's cloud_mask."),
+    ] = None,
+    resampling: Annotated[
+        Resampling, typer.Option(help="Of Sentinel-1 that lies on another grid.")
+    ] = ExportOptions.resampling,
+    strict_grid: Annotated[
+        bool, typer.Option("--strict-grid", help="Refuse tiles whose Sentinel-1 lies on another.")
+    ] = False,
+    codec: Annotated[
+        Codec,
+        typer.Option(help="Packs each tensor: `blosc2` is smaller to publish, slower to read."),
+    ] = ExportOptions.codec,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would read, write and take.")
     ] = False,
@@ -42,7 +86,12 @@ def export(
     Reserves in the selection stand in for tiles that turn out unusable. An export that was
     interrupted goes on where it stopped.
     """
-    options = ExportOptions(missing=missing, patch_px=patch_size, seed=seed)
+    options = ExportOptions(
+        missing=missing, patch_px=patch_size, stride_px=stride, origin=origin,
+        bands=None if bands is None else tuple(band.strip() for band in bands.split(",")),
+        max_invalid=max_invalid, max_cloud=max_cloud, resampling=resampling,
+        strict_grid=strict_grid, codec=codec, seed=seed,
+    )  # fmt: skip
     if dry_run:
         from minortom.dry_run import forecast_export
 

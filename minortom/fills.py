@@ -1,0 +1,61 @@
+"""Which patches are kept though some of their pixels were not measured, and what fills those."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minortom.sensors import BandGroup, SensorName
+
+Patches = Mapping[str, NDArray[np.generic]]
+"""By tensor column, [patch, band, row, column]."""
+Shares = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Gaps:
+    """What of each patch was not measured."""
+
+    share: dict[SensorName, Shares]
+    """[patch], of a sensor's values over all its bands."""
+    is_empty: NDArray[np.bool_]
+    """[patch]: whether a band has no measured pixel, so that nothing could fill it."""
+
+    def are_small(self, max_share: float) -> NDArray[np.bool_]:
+        """Say which patches may be kept: each sensor has enough, and each band something."""
+        small = [share <= max_share for share in self.share.values()]
+        kept: NDArray[np.bool_] = np.logical_and.reduce([*small, ~self.is_empty])
+        return kept
+
+
+def find_gaps(patches: Patches, groups: Sequence[BandGroup]) -> Gaps:
+    """Count the values of each patch that are nodata."""
+    num_patches = len(next(iter(patches.values())))
+    missing: dict[SensorName, NDArray[np.int64]] = {}
+    values: dict[SensorName, int] = {}
+    is_empty = np.zeros(num_patches, bool)
+    for group in groups:
+        array = patches[group.column]
+        per_band = np.count_nonzero(array == group.nodata, axis=(2, 3))
+        missing[group.sensor] = missing.get(group.sensor, 0) + per_band.sum(axis=1)
+        values[group.sensor] = values.get(group.sensor, 0) + array[0].size if num_patches else 1
+        is_empty |= (per_band == array.shape[2] * array.shape[3]).any(axis=1)
+    share = {sensor: count / values[sensor] for sensor, count in missing.items()}
+    return Gaps(share=share, is_empty=is_empty)
+
+
+def fill(pixels: NDArray[np.generic], nodata: int) -> None:
+    """Give each nodata pixel of [patch, band, row, column] the value of the nearest other one.
+
+    Within its band and patch, in place; each band of each patch must have one.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    gaps = pixels == nodata
+    for patch, band in np.argwhere(gaps.any(axis=(2, 3))).tolist():
+        image = pixels[patch, band]
+        nearest = distance_transform_edt(
+            gaps[patch, band], return_distances=False, return_indices=True
+        )
+        image[...] = image[tuple(nearest)]
