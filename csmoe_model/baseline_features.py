@@ -160,7 +160,8 @@ def _whitened(patch_FCkk: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(flat_FN.T @ flat_FN / len(flat_FN))
     # The whitening matrix applied twice is V (E + bias)^-1 V'.
     twice = vectors @ torch.diag(1 / (values + _ZCA_BIAS)) @ vectors.T
-    return (flat_FN @ twice).float().reshape(patch_FCkk.shape)
+    whitened: Tensor = (flat_FN @ twice).float().reshape(patch_FCkk.shape)
+    return whitened
 
 
 def _picked(images: Mapping[SensorName, Tensor], sensor: SensorName, bands: Bands) -> Tensor:

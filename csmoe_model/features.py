@@ -68,13 +68,16 @@ def encode_set(
     def vectors(images: Mapping[SensorName, Tensor]) -> Tensor:
         for sensor in sensors:
             _check_size(images, sensor, model.config.patch_size)
+        chosen = {sensor: images[sensor] for sensor in sensors}
         prepared = model.prepare(
-            **{sensor: images[sensor] for sensor in sensors},
-            **{f"{sensor}_bands": names.get(sensor) for sensor in sensors},
+            s2=chosen.get("s2"), s1=chosen.get("s1"),
+            s2_bands=names.get("s2"), s1_bands=names.get("s1"),
             image_size=image_size or model.config.image_size,
-        )  # type: ignore[arg-type]  # keys say which argument is what
+        )  # fmt: skip
         with autocast(next(model.parameters()).device):
-            encoded = model.encode(**prepared, patch_tokens=pooling != "cls")
+            encoded = model.encode(
+                s2=prepared.get("s2"), s1=prepared.get("s1"), patch_tokens=pooling != "cls"
+            )
         parts = []
         for sensor in sensors:
             if pooling in ("cls", "both"):

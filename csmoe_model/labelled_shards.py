@@ -99,7 +99,8 @@ def _split_codes(
     _, first, of_cell = np.unique(cells, return_index=True, return_inverse=True)
     # A cell lies where its patches lie on average.
     patches = unit_vectors(lonlat_deg[:, 0], lonlat_deg[:, 1])
-    points = np.stack([np.bincount(of_cell, patches[:, axis]) for axis in range(3)], axis=1)
+    sums = [np.bincount(of_cell, patches[:, axis]).astype(np.float64) for axis in range(3)]
+    points = np.stack(sums, axis=1)
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     if options.split_by == "blocks":
         blocks = SplitOptions(shares=BLOCK_SHARES, block_km=APART_KM, buffer_km=APART_KM)

@@ -3,16 +3,16 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
-
-import torch
 
 from csmoe_model.baseline_features import NUM_FILTERS, RandomConvolutions, band_statistics
 from csmoe_model.checkpoints import Trained, load_model
 from csmoe_model.features import Pooling, choose_sensors, encode_set, untrained
 from csmoe_model.images import best_device
 from csmoe_model.labelled import SPLITS, LabelledSet, LabelledSplit, check_for_probe
+from csmoe_model.pretrained import Pretrained
 from csmoe_model.probe_rows import Row, differences, measured
 from csmoe_model.probe_tables import TITLES, latex_table, markdown_table, shown
 from csmoe_model.probes import (
@@ -230,7 +230,7 @@ def _feature_runs(
     def each(make: Callable[[LabelledSplit], Features]) -> Splits:
         return {name: make(split) for name, split in splits.items()}
 
-    def encoded(model: torch.nn.Module) -> Splits:
+    def encoded(model: Pretrained) -> Splits:
         return each(
             lambda split: encode_set(
                 model, split, sensors=sensors, pooling=options.pooling, bands=data.bands,
@@ -243,13 +243,11 @@ def _feature_runs(
         "band statistics",
         [each(lambda split: band_statistics(split, sensors=sensors, bands=data.bands))],
     )
-    runs = []
-    for seed in seeds:
-        found = RandomConvolutions.fit(
-            splits["train"], sensors=sensors, bands=data.bands, seed=seed
-        )
-        runs.append(each(lambda split, found=found: found.features(split, bands=data.bands)))
-    yield "random convolutions", runs
+    fitted = [
+        RandomConvolutions.fit(splits["train"], sensors=sensors, bands=data.bands, seed=seed)
+        for seed in seeds
+    ]
+    yield "random convolutions", [each(partial(one.features, bands=data.bands)) for one in fitted]
     yield "untrained model", [encoded(untrained(trained.model, seed=seed)) for seed in seeds]
 
 

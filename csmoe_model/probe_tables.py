@@ -74,8 +74,8 @@ def latex_table(result: Result) -> str:
     if result["published"]:
         lines += [r"\midrule"]
         for row in result["published"]:
-            cells = [f"{row['percent']:.1f}", *blank]
-            lines.append(_line([row["features"], f"published: {row['source']}", *cells]))
+            source, percent = f"published: {row['source']}", f"{row['percent']:.1f}"
+            lines.append(_line([row["features"], source, percent, *blank]))
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
 
 

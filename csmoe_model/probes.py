@@ -133,7 +133,7 @@ def paper_probe(table: Table, *, rate: float, seed: int) -> Probed:
     several = table.task == "multilabel"
     for _ in range(EPOCHS):
         order = torch.randperm(len(x_nD), generator=generator)
-        for chosen in order.split(BATCH_SIZE):
+        for chosen in torch.split(order, BATCH_SIZE):
             said_BK = layer(x_nD[chosen])
             loss = (
                 nn.functional.binary_cross_entropy_with_logits(said_BK, truth[chosen].float())
@@ -163,8 +163,8 @@ def _drawn_layer(width: int, num_classes: int, generator: torch.Generator) -> nn
 
 def _fit_logistic(data: Table, strength: float) -> Any:  # noqa: ANN401  # scikit-learn has no types
     try:
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.multiclass import OneVsRestClassifier
+        from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+        from sklearn.multiclass import OneVsRestClassifier  # type: ignore[import-untyped]
     except ModuleNotFoundError:
         raise InputError(
             "the logistic probe needs scikit-learn: pip install 'minortom[evaluate]'"

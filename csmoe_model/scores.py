@@ -6,8 +6,9 @@ Axes, as name suffixes:
     n  samples    K  classes    G  groups    R  draws of the bootstrap
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,22 +40,31 @@ class Predicted:
     output: FloatArray
 
 
-def score(predicted: Predicted, weight_n: FloatArray | None = None) -> Scores:
-    """Compute the scores of a task; each is between 0 and 1.
+Scorer = Callable[[FloatArray], Scores]
+"""Scores by how often each sample counts, [n]."""
 
-    Args:
-        predicted: Truth and output.
-        weight_n: How often each sample counts; once when None.
-    """
-    weights = np.ones(len(predicted.output)) if weight_n is None else weight_n
+
+def score(predicted: Predicted) -> Scores:
+    """Compute the scores of a task, every sample once; each is between 0 and 1."""
+    return scorer(predicted)(np.ones(len(predicted.output)))
+
+
+def scorer(predicted: Predicted) -> Scorer:
+    """Prepare to score the same predictions many times, with other weights."""
+    truth, output = predicted.truth, predicted.output
     if predicted.task == "multilabel":
-        return _multilabel(predicted.truth, predicted.output, weights)
+        precision = average_precision(truth.ravel(), output.ravel())
+        return partial(_multilabel, truth, output > 0.5, precision)
     if predicted.task == "segmentation":
-        return _segmentation(np.tensordot(weights, predicted.output, axes=1))
-    num_classes = predicted.output.shape[1]
-    pairs = predicted.truth * num_classes + predicted.output.argmax(1)
-    flat = np.bincount(pairs, weights, minlength=num_classes**2)
-    return _multiclass(flat.reshape(num_classes, num_classes))
+        return lambda weight_n: _segmentation(np.tensordot(weight_n, output, axes=1))
+    num_classes = output.shape[1]
+    pairs = truth * num_classes + output.argmax(1)
+
+    def multiclass(weight_n: FloatArray) -> Scores:
+        flat = np.bincount(pairs, weight_n, minlength=num_classes**2).astype(np.float64)
+        return _multiclass(flat.reshape(num_classes, num_classes))
+
+    return multiclass
 
 
 def confusions(
@@ -82,14 +92,15 @@ def _multiclass(confusion_KK: FloatArray) -> Scores:
     }
 
 
-def _multilabel(truth_nK: Labels, likely_nK: FloatArray, weight_n: FloatArray) -> Scores:
-    said = likely_nK > 0.5
-    hit_K = weight_n @ (truth_nK & said)
-    both_K = weight_n @ truth_nK + weight_n @ said
+def _multilabel(
+    truth_nK: Labels, said_nK: Labels, precision: Callable[[FloatArray], float],
+    weight_n: FloatArray,
+) -> Scores:  # fmt: skip
+    hit_K = weight_n @ (truth_nK & said_nK)
+    both_K = weight_n @ truth_nK + weight_n @ said_nK
     known = both_K > 0
-    weights = np.repeat(weight_n, truth_nK.shape[1])
     return {
-        "micro_map": average_precision(truth_nK.ravel(), likely_nK.ravel(), weights),
+        "micro_map": precision(np.repeat(weight_n, truth_nK.shape[1])),
         "micro_f1": float(2 * hit_K.sum() / max(both_K.sum(), 1e-12)),
         "macro_f1": float(np.mean(2 * hit_K[known] / both_K[known])) if known.any() else 0.0,
     }
@@ -105,17 +116,23 @@ def _segmentation(confusion_KK: FloatArray) -> Scores:
     }
 
 
-def average_precision(truth: NDArray[np.bool_], likely: FloatArray, weights: FloatArray) -> float:
-    """Give the area under the precision-recall steps; equal scores are one step."""
+def average_precision(
+    truth: NDArray[np.bool_], likely: FloatArray
+) -> Callable[[FloatArray], float]:
+    """Prepare the area under the precision-recall steps, by weights; equal scores are one step."""
     order = np.argsort(-likely, kind="stable")
-    hits = np.cumsum((weights * truth)[order])
-    said = np.cumsum(weights[order])
+    sorted_truth = truth[order]
     ends = np.append(np.flatnonzero(np.diff(likely[order])), len(order) - 1)
-    ends = ends[said[ends] > 0]
-    if not len(ends) or hits[-1] == 0:
-        return 0.0
-    gained = np.diff(hits[ends], prepend=0.0)
-    return float((gained * hits[ends] / said[ends]).sum() / hits[-1])
+
+    def area(weights: FloatArray) -> float:
+        weight = weights[order]
+        hits, said = np.cumsum(weight * sorted_truth)[ends], np.cumsum(weight)[ends]
+        if hits[-1] == 0:
+            return 0.0
+        gained = np.diff(hits, prepend=0.0)
+        return float((gained * hits / np.maximum(said, 1e-12)).sum() / hits[-1])
+
+    return area
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,25 +169,24 @@ class Bootstrap:
         return cls(seed=seed, groups=numbers.astype(np.int64), num_draws=num_draws)
 
     def draws(self, runs: Sequence[Predicted]) -> dict[str, FloatArray]:
-        """Compute each score [R] of every draw, the mean over the runs (seeds).
-
-        A score whose draw holds no sample is left at what the whole set gives; a draw has
-        always as many groups as the set.
-        """
-        rng = np.random.default_rng(self.seed)
+        """Compute each score [R] of every draw, the mean over the runs (seeds)."""
+        rng, scorers = np.random.default_rng(self.seed), [scorer(run) for run in runs]
         num_groups = int(self.groups.max()) + 1
         share = np.full(num_groups, 1 / num_groups)
         found: dict[str, list[float]] = {}
         for _ in range(self.num_draws):
             weight_n = rng.multinomial(num_groups, share)[self.groups].astype(np.float64)
-            for name, value in mean_score(runs, weight_n).items():
+            for name, value in _mean([one(weight_n) for one in scorers]).items():
                 found.setdefault(name, []).append(value)
         return {name: np.array(values) for name, values in found.items()}
 
 
-def mean_score(runs: Sequence[Predicted], weight_n: FloatArray | None = None) -> Scores:
+def mean_score(runs: Sequence[Predicted]) -> Scores:
     """Give each score as the mean over runs with different seeds."""
-    scores = [score(run, weight_n) for run in runs]
+    return _mean([score(run) for run in runs])
+
+
+def _mean(scores: Sequence[Scores]) -> Scores:
     return {name: float(np.mean([one[name] for one in scores])) for name in scores[0]}
 
 
