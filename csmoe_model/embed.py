@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from csmoe_model.checkpoints import Trained, load_model
 from csmoe_model.data import Loader, reader_threads
+from csmoe_model.device import narrow_matrices, tensor_cores
 from csmoe_model.images import autocast, best_device
 from csmoe_model.neighbours import draw_neighbours
 from csmoe_model.order import OrderedBatches
@@ -66,6 +67,8 @@ def embed(
     started = now()
     data = ShardSet.open(shards)
     trained = load_model(checkpoint, device=best_device())
+    if best_device().type == "cuda":
+        narrow_matrices(trained.model)
     if neighbours is not None:
         check_parents(neighbours)
     provenance = Provenance(
@@ -114,7 +117,7 @@ def encode_shards(
     batches = OrderedBatches(samples=np.arange(len(data)), batch_size=_BATCH_SIZE)
     for batch in Loader(data, batches, workers=reader_threads(workers)):
         tensors = {column: tensor.to(device) for column, tensor in batch.tensors.items()}
-        with torch.inference_mode(), autocast(device):
+        with torch.inference_mode(), autocast(device), tensor_cores(device):
             images = trained.normalise(tensors)
             cls = trained.model.encode(**{sensor: images[sensor] for sensor in sensors})
         found = {name: vector_BD.float().cpu().numpy() for name, vector_BD in cls.items()}

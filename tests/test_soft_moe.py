@@ -205,6 +205,43 @@ def test_every_weight_receives_a_gradient(build, tokens):
 
 
 @pytest.mark.parametrize("build", [dynamic, fixed])
+@pytest.mark.parametrize("tokens", [16, 19])
+def test_slots_lie_so_that_each_experts_are_evenly_spaced_rows(build, tokens):
+    slots_BSED = build().route(torch.randn(2, tokens, WIDTH)).slots_BESD.transpose(1, 2)
+    assert slots_BSED.is_contiguous()  # the experts' product reads them without a copy
+    x_EXD = slots_BSED.flatten(0, 1).transpose(0, 1)
+    assert x_EXD.data_ptr() == slots_BSED.data_ptr()
+
+
+def tf32(x):
+    """Round to TF32: ten bits after the leading one, to nearest, ties to even."""
+    bits = x.view(torch.int32)
+    return ((bits + 0x0FFF + ((bits >> 13) & 1)) & ~0x1FFF).view(torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("rounded", "logit_bound", "weight_bound"),
+    [(tf32, 0.05, 0.01), (lambda x: x.bfloat16().float(), 0.5, 0.1)],
+    ids=["tf32", "bfloat16"],
+)
+def test_rounding_what_goes_into_the_logits_costs_the_softmax_little(
+    rounded, logit_bound, weight_bound
+):
+    """Why logits are float32 products, run as TF32 on a GPU: `device.tensor_cores`."""
+    generator = torch.Generator().manual_seed(0)
+    token, slot = (
+        F.rms_norm(torch.randn(4, count, 768, generator=generator), (768,)) for count in (99, 104)
+    )
+    exact = token.double() @ slot.double().transpose(1, 2)
+    found = (rounded(token) @ rounded(slot).transpose(1, 2)).double()
+    assert exact.abs().max() > 100
+    assert (found - exact).abs().max() < logit_bound
+    moved = (found.softmax(2) - exact.softmax(2)).abs().sum(2) / 2
+    assert moved.max() < weight_bound
+    assert moved.max() > weight_bound / 20  # or the bound would say nothing
+
+
+@pytest.mark.parametrize("build", [dynamic, fixed])
 def test_the_logit_scale_multiplies_the_logits(build):
     x_BND = torch.randn(2, 9, WIDTH)
     one, quarter = build(logit_scale=1.0), build(logit_scale=0.25)

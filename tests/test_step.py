@@ -16,7 +16,7 @@ from csmoe_model.compiling import compiled
 from csmoe_model.config import recipe
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.data import Batch
-from csmoe_model.device import tensor_cores
+from csmoe_model.device import narrow_matrices, tensor_cores
 from csmoe_model.images import Normalise, signed
 from csmoe_model.pretraining import DivergedError
 from csmoe_model.run_log import TERMS, RunLog
@@ -143,6 +143,22 @@ def test_tensor_cores_are_asked_for_on_a_gpu_alone_and_only_for_a_while():
     with tensor_cores(torch.device("cuda")):
         assert torch.get_float32_matmul_precision() == "high"
     assert torch.get_float32_matmul_precision() == before
+
+
+@pytest.mark.parametrize("changes", [{}, {"slots": "fixed"}, {"num_experts": 0}], ids=str)
+def test_narrow_matrices_change_no_bit_of_what_autocast_encodes(changes):
+    torch.manual_seed(0)
+    model = CSMoE(replace(TINY, **changes)).eval()
+    image = torch.randn(2, 10, 56, 56)
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        wide = model.encode(s2=image, patch_tokens=True)
+        narrow_matrices(model)
+        narrow = model.encode(s2=image, patch_tokens=True)
+    assert torch.equal(wide["s2_tokens"], narrow["s2_tokens"])
+    matrices = [weight for weight in model.backbone.parameters() if weight.ndim > 1]
+    learned = 1 if changes.get("slots") == "fixed" else 0
+    wide_ones = [weight for weight in matrices if weight.dtype == torch.float32]
+    assert len(wide_ones) == 5 * learned  # the learned slots of five layers
 
 
 @pytest.fixture

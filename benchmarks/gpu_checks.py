@@ -1,0 +1,118 @@
+"""Whether the fast step computes what the plain one does, on fresh random numbers.
+
+Truth is the plain model in float32. The fast one, in bfloat16 and compiled, may err as much as
+the plain one in bfloat16 does, and a little more: which half of a rounding comes first differs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from gpu_plain import gradients, plain_twin
+from gpu_training import STATISTICS, made_up_batch
+from torch import Tensor, nn
+
+from csmoe_model.compiling import compiled
+from csmoe_model.config import ModelConfig
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.data import Batch
+from csmoe_model.device import tensor_cores
+from csmoe_model.images import Normalise
+from csmoe_model.masking import draw_masks
+from csmoe_model.step import Objective, signed
+
+_MORE = 1.5
+_LITTLE = 2e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """How far two ways of computing something are from the truth, over its length."""
+
+    what: str
+    fast: float
+    plain: float
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether the fast way errs no more than bfloat16 does; nothing finite fails."""
+        return self.fast <= _MORE * self.plain + _LITTLE
+
+
+def shallow(config: ModelConfig) -> ModelConfig:
+    """Keep the widths and a layer of each kind."""
+    return replace(config, sensor_layers=1, shared_layers=1, decoder_layers=1)
+
+
+def check_step(
+    config: ModelConfig, *, batch_size: int, device: torch.device, compile_it: bool, seed: int
+) -> list[Check]:
+    """Compare the loss terms, the vectors and the gradients of one step."""
+    torch.manual_seed(seed)
+    with torch.device(device):
+        model = CSMoE(config)
+    _stir(model)
+    plain = plain_twin(model)
+    normalise = Normalise(STATISTICS, image_size=config.image_size).to(device)
+    batch = made_up_batch(batch_size, seed % 1000, device)
+    fast_way = compiled(Objective(model, normalise), wanted=compile_it, device=device)
+    exact = _outcome(plain, normalise, batch, None, half=False)
+    rough = _outcome(plain, normalise, batch, None, half=True)
+    with tensor_cores(device):
+        fast = _outcome(model, normalise, batch, fast_way, half=True)
+    return [
+        Check(
+            what=what, fast=_error(fast[what], exact[what]), plain=_error(rough[what], exact[what])
+        )
+        for what in exact
+    ]
+
+
+def _outcome(
+    model: CSMoE, normalise: Normalise, batch: Batch, forward: object, *, half: bool
+) -> dict[str, Tensor]:
+    """Take a step's loss and gradients."""
+    config, device = model.config, batch.tensors["s1"].device
+    masks = draw_masks(
+        np.asarray(batch.samples), num_patches=config.num_patches, mask_ratio=config.mask_ratio,
+        mode=config.mask_mode, seed=0, epoch=batch.epoch,
+    ).to(device)  # fmt: skip
+    model.zero_grad(set_to_none=True)
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
+        output = (forward or Objective(model, normalise))(signed(batch.tensors), None, masks)
+    output.loss.backward()
+    with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
+        vectors = model.encode(s2=normalise(batch.tensors)["s2"])["s2"]
+    return {
+        "loss terms": torch.stack(list(output.terms().values())),
+        "[CLS] of Sentinel-2": vectors,
+        **_grouped(gradients(model)),
+    }
+
+
+def _grouped(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Join gradients of one kind of weight to one vector."""
+    kinds = {
+        "gradient of experts": "experts.", "gradient of routers": "router.",
+        "gradient of attention": "attention.", "gradient of decoders": "decoders.",
+    }  # fmt: skip
+    grouped = {}
+    for kind, part in kinds.items():
+        chosen = [found[name].flatten() for name in sorted(found) if part in name]
+        if chosen:
+            grouped[kind] = torch.cat(chosen)
+    return grouped | {"all gradients": torch.cat([found[name].flatten() for name in sorted(found)])}
+
+
+def _error(found: Tensor, wanted: Tensor) -> float:
+    difference = (found.double() - wanted.double()).norm() / wanted.double().norm()
+    return float(difference)
+
+
+def _stir(model: nn.Module) -> None:
+    """Move norms and biases from their ones and zeros, where a mistake would not show."""
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.ndim < 2 or "bias" in name:
+                weight.add_(torch.randn_like(weight) * 0.1)

@@ -1,0 +1,160 @@
+"""Images a second through an encoder: ours, the same with soft-moe-pytorch's layers, a ViT-B."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from gpu_timing import median_ms
+from torch import Tensor, nn
+
+from csmoe_model.backbone import Backbone
+from csmoe_model.compiling import compiled
+from csmoe_model.config import ModelConfig
+from csmoe_model.device import narrow_matrices, tensor_cores
+from csmoe_model.images import autocast
+from csmoe_model.layers import sincos_positions
+from csmoe_model.soft_moe import SoftMoE
+from minortom.sensors import MODEL_BANDS
+
+BANDS = len(MODEL_BANDS["s2"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeTime:
+    """What encoding a batch took."""
+
+    name: str
+    how: str
+    batch_size: int
+    ms: float
+
+    @property
+    def images_per_s(self) -> float:
+        """Images encoded in a second."""
+        return self.batch_size / self.ms * 1e3
+
+
+class ViT(nn.Module):
+    """A vision transformer of torch's own layers: [CLS] of images."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Build it with the sizes of ViT-B where the configuration has ours."""
+        super().__init__()
+        width, patch = config.width, config.patch_size
+        self.embed = nn.Conv2d(BANDS, width, patch, stride=patch)
+        self.cls = nn.Parameter(torch.zeros(1, 1, width))
+        side = config.grid_size
+        self.register_buffer("position", sincos_positions((side, side), width))
+        layer = nn.TransformerEncoderLayer(
+            width, config.num_heads, config.hidden_width, dropout=0.0, activation="gelu",
+            batch_first=True, norm_first=True,
+        )  # fmt: skip
+        depth = 2 * (config.sensor_layers + config.shared_layers)  # 12, as of ViT-B
+        self.layers = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Encode."""
+        tokens = self.embed(image).flatten(2).transpose(1, 2) + self.position
+        tokens = torch.cat([self.cls.expand(len(image), -1, -1), tokens], dim=1)
+        return self.norm(self.layers(tokens))[:, 0]
+
+
+class Theirs(nn.Module):
+    """A layer of soft-moe-pytorch in the place of ours."""
+
+    def __init__(self, layer: SoftMoE) -> None:
+        """Build it with the sizes of ours, and weights of its own."""
+        super().__init__()
+        from soft_moe_pytorch import DynamicSlotsSoftMoE
+
+        experts, width, hidden = layer.experts.up_EDH.shape
+        self.layer = DynamicSlotsSoftMoE(width, num_experts=experts, expert_mult=hidden // width)
+
+    def forward(self, x_BND: Tensor) -> tuple[Tensor, None]:
+        """Compute the layer; its routing is not told."""
+        return self.layer(x_BND), None
+
+
+def encoders(config: ModelConfig) -> dict[str, tuple[nn.Module, Callable[[Tensor], Tensor]]]:
+    """Build the encoders, and tell how each is called."""
+    ours = Backbone(config, sensors=("s2",))
+    found = {"ours": (ours, lambda image: ours(s2=image)["s2"])}
+    if config.num_experts and config.slots == "dynamic":
+        theirs = Backbone(config, sensors=("s2",))
+        try:
+            for block in (*theirs.sensors["s2"].trunk.blocks, *theirs.shared.trunk.blocks):
+                block.soft_moe = Theirs(block.soft_moe)
+        except ImportError:
+            pass  # said in the report
+        else:
+            found["soft-moe-pytorch"] = (theirs, lambda image: theirs(s2=image)["s2"])
+    vit = ViT(config)
+    return found | {"ViT-B": (vit, vit)}
+
+
+def measure(
+    config: ModelConfig, *, batch_size: int, device: torch.device, compile_it: bool, repeats: int
+) -> list[EncodeTime]:
+    """Time all encoders on images of the same size, plain and compiled; ours on one image, too."""
+    found = []
+    ways = ("plain", "compiled") if compile_it else ("plain",)
+    for name, call, image in _ready(config, batch_size, device):
+        found += [_time(name, call, image, how, device, repeats) for how in ways]
+        if name == "ours" and batch_size > 1:
+            one = image[:1].clone()
+            more = ("CUDA graph",) if device.type == "cuda" and compile_it else ()
+            found += [_time(name, call, one, how, device, repeats) for how in ("plain", *more)]
+    return found
+
+
+def first_calls(
+    config: ModelConfig, *, batch_size: int, device: torch.device
+) -> list[Callable[[], object]]:
+    """Give what `measure` would compile, for `gpu_warm.compile_only`."""
+
+    def first_call(call: Callable[[Tensor], Tensor], image: Tensor) -> None:
+        run = compiled(call, wanted=True, device=device) or call
+        with torch.inference_mode(), autocast(device), tensor_cores(device):
+            run(image)
+
+    return [
+        lambda call=call, image=image: first_call(call, image)
+        for _, call, image in _ready(config, batch_size, device)
+    ]
+
+
+def _ready(
+    config: ModelConfig, batch_size: int, device: torch.device
+) -> list[tuple[str, Callable[[Tensor], Tensor], Tensor]]:
+    """Build the encoders on the device, and an input for each."""
+    with torch.device(device):
+        built = encoders(config)
+        side = config.image_size
+        image = torch.randn(batch_size, BANDS, side, side)
+    for model, _ in built.values():
+        model.eval()
+        if device.type == "cuda":
+            narrow(model)
+    return [(name, call, image) for name, (_, call) in built.items()]
+
+
+def _time(
+    name: str, call: Callable[[Tensor], Tensor], image: Tensor, how: str, device: torch.device,
+    repeats: int,
+) -> EncodeTime:  # fmt: skip
+    run = call
+    if how != "plain":
+        graphs = how == "CUDA graph"
+        run = compiled(call, wanted=True, device=device, cuda_graphs=graphs) or call
+    with torch.inference_mode(), autocast(device), tensor_cores(device):
+        ms = median_ms(lambda: run(image), device=device, repeats=repeats)
+    return EncodeTime(name=name, how=how, batch_size=len(image), ms=ms)
+
+
+def narrow(model: nn.Module) -> None:
+    """Hold each encoder's matrices in bfloat16: no one should pay for casts at each call."""
+    if isinstance(model, ViT):
+        model.bfloat16()
+    else:
+        narrow_matrices(model)

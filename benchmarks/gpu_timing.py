@@ -1,0 +1,80 @@
+"""How long things take on a device: CUDA events and medians; on a CPU the clock."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import torch
+
+
+@dataclass(kw_only=True)
+class Budget:
+    """Seconds that a whole run may take."""
+
+    seconds: float
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def spent_s(self) -> float:
+        """Tell the seconds since the start."""
+        return time.monotonic() - self.started
+
+    def has(self, seconds: float) -> bool:
+        """Tell whether so many are left."""
+        return self.seconds - self.spent_s >= seconds
+
+
+def median_ms(call: Callable[[], object], *, device: torch.device, repeats: int) -> float:
+    """Call something again and again without waiting in between; the median of the times.
+
+    On a GPU the time from the end of one call to the end of the next: what a loop takes.
+    """
+    call()  # warms up caches and allocators
+    if device.type != "cuda":
+        times = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            call()
+            times.append((time.perf_counter() - start) * 1e3)
+        return statistics.median(times)
+    marks = [torch.cuda.Event(enable_timing=True) for _ in range(repeats + 1)]
+    torch.cuda.synchronize()
+    call()  # the first of a queue has the device to itself
+    marks[0].record()
+    for mark in marks[1:]:
+        call()
+        mark.record()
+    torch.cuda.synchronize()
+    return statistics.median(first.elapsed_time(second) for first, second in pairwise(marks))
+
+
+def matrix_tflops(device: torch.device) -> float:
+    """Measure the rate of a large bfloat16 product of random numbers, 10¹² operations a second."""
+    side = 8192 if device.type == "cuda" else 512
+    left, right = (torch.randn(side, side, device=device).bfloat16() for _ in range(2))
+    repeats = 20 if device.type == "cuda" else 3
+    return 2 * side**3 / (median_ms(lambda: left @ right, device=device, repeats=repeats) * 1e9)
+
+
+def copy_tb_per_s(device: torch.device) -> float:
+    """Measure a copy within the device's memory: 10¹² bytes read and written a second."""
+    size = 2**32 if device.type == "cuda" else 2**24
+    source = torch.empty(size, dtype=torch.uint8, device=device).random_()
+    target = torch.empty_like(source)
+    return 2 * size / (median_ms(lambda: target.copy_(source), device=device, repeats=10) * 1e9)
+
+
+def peak_gb(device: torch.device) -> float | None:
+    """Tell the most memory that was allocated since `forget_peak`; None on a CPU."""
+    if device.type != "cuda":
+        return None
+    return torch.cuda.max_memory_allocated(device) / 1e9
+
+
+def forget_peak(device: torch.device) -> None:
+    """Give back what is not used, and begin to measure the peak anew."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
