@@ -1,4 +1,4 @@
-"""Shards to batches in memory: threads read single samples by offset into reused buffers."""
+"""Shards to batches on the device: threads read single samples by offset into reused buffers."""
 
 import os
 import time
@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from csmoe_model.order import Batches, Samples, rank_share
+from csmoe_model.uploads import Send, Upload, sender
 from minortom.errors import InputError
 from minortom.shard_layout import ALL_BANDS
 from minortom.shards import ShardSet
 
+_CPU = torch.device("cpu")
 _BATCHES_AHEAD = 3
 """Batches being read while one is used: hides a slow read, costs 55 MB each at 256 pairs."""
 
@@ -26,15 +28,15 @@ _BATCHES_AHEAD = 3
 class Batch:
     """One process's part of a global batch.
 
-    The tensors are views of buffers that the loader fills again: they hold until the next
-    batch is asked for.
+    On the CPU the tensors are views of buffers that the loader fills again: they hold until the
+    next batch is asked for.
     """
 
     epoch: int
     samples: Samples
     """Numbers of the samples in the shards."""
-    tensors: dict[str, Tensor]
-    """Stored values [sample, band, row, column], by tensor column, on the CPU."""
+    tensors: Mapping[str, Tensor]
+    """Stored values [sample, band, row, column], by tensor column."""
 
 
 def reader_threads(wanted: int | None) -> int:
@@ -56,7 +58,7 @@ class Loader:
         workers: int = 2,
         rank: int = 0,
         world_size: int = 1,
-        pin: bool = False,
+        device: torch.device = _CPU,
     ) -> None:
         """Prepare to read.
 
@@ -66,7 +68,8 @@ class Loader:
             workers: Threads that read.
             rank: Number of this process.
             world_size: Number of processes.
-            pin: Whether to read into page-locked memory, for fast copies to a GPU.
+            device: Where batches are wanted. To a GPU they are copied from page-locked memory,
+                beside its steps.
 
         Raises:
             InputError: If the shards lack bands that the model sees.
@@ -79,7 +82,7 @@ class Loader:
         self._batches = batches
         self._workers = workers
         self._rank, self._world_size = rank, world_size
-        self._pin = pin
+        self._device = device
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -94,6 +97,7 @@ class Loader:
 
     def __iter__(self) -> Iterator[Batch]:
         """Give the batches from the current step on; the first buffer goes with the second."""
+        send = sender(self._device)
         free: list[_Buffers] = []
         pending: deque[_Reading] = deque()
         upcoming = iter(range(self.step, len(self._batches)))
@@ -109,10 +113,13 @@ class Loader:
                     return
                 reading = pending.popleft()
                 asked = time.monotonic()
-                batch = reading.result()
+                batch = reading.batch(send)
                 self.waited_s += time.monotonic() - asked
                 self.step += 1
+                if pending and pending[0].is_read():
+                    pending[0].set_off(send)
                 yield batch
+                reading.finish()
                 free.append(reading.buffers)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -123,7 +130,7 @@ class Loader:
         samples = rank_share(whole_batch, rank=self._rank, world_size=self._world_size)
         buffers = free.pop() if free else None
         if buffers is None or buffers.num_rows < len(samples):
-            buffers = _Buffers(self._shards, len(samples), pin=self._pin)
+            buffers = _Buffers(self._shards, len(samples), pin=self._device.type == "cuda")
         cuts = np.linspace(0, len(samples), self._workers + 1).astype(int).tolist()
         parts = [
             pool.submit(self._read, samples, first, last, buffers.arrays)
@@ -159,17 +166,33 @@ def _check_bands(shards: ShardSet) -> None:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Reading:
-    """A batch that threads are filling."""
+    """A batch that threads are filling, and that sets off to the device when they have."""
 
     epoch: int
     samples: Samples
     buffers: _Buffers
     parts: list[Future[None]]
+    upload: Upload | None = None
 
-    def result(self) -> Batch:
-        for part in self.parts:
-            part.result()
-        tensors = {column: t[: len(self.samples)] for column, t in self.buffers.tensors.items()}
+    def is_read(self) -> bool:
+        return all(part.done() for part in self.parts)
+
+    def set_off(self, send: Send) -> Upload:
+        """Wait for the threads, and let the batch set off; once."""
+        if self.upload is None:
+            for part in self.parts:
+                part.result()
+            count = len(self.samples)
+            self.upload = send({c: tensor[:count] for c, tensor in self.buffers.tensors.items()})
+        return self.upload
+
+    def batch(self, send: Send) -> Batch:
+        tensors = self.set_off(send).tensors()
         return Batch(epoch=self.epoch, samples=self.samples, tensors=tensors)
+
+    def finish(self) -> None:
+        """Wait until the buffers may be filled anew."""
+        assert self.upload is not None
+        self.upload.finish()

@@ -155,7 +155,7 @@ class _Run:
         loader = Loader(
             self.data, MicroBatches(batches=batches, parts=config.accumulate),
             workers=reader_threads(settings.workers), rank=launch.rank,
-            world_size=launch.world_size, pin=launch.device.type == "cuda",
+            world_size=launch.world_size, device=launch.device,
         )  # fmt: skip
         size = self.configuration.model.image_size
         run = Pretraining(

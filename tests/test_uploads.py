@@ -1,0 +1,71 @@
+"""Batches on their way to a device: what is read next never spoils what is being copied."""
+
+import numpy as np
+import pytest
+import torch
+from shard_maker import made_up_tensors, write_made_up_shards
+
+from csmoe_model import data
+from csmoe_model.data import Loader
+from csmoe_model.order import ShuffledBatches
+from minortom.shards import ShardSet
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uploads") / "shards"
+    write_made_up_shards(folder, num_patches=50, num_val=10)
+    return ShardSet.open(folder)
+
+
+def shuffled(shards, num_steps=20):
+    return ShuffledBatches(
+        samples=shards.indices("train"), batch_size=8, num_steps=num_steps, seed=0
+    )
+
+
+class SlowUpload:
+    """Copies as late as it may: when its buffers are asked back."""
+
+    def __init__(self, tensors):
+        self.source = tensors
+        self.copies = {column: torch.zeros_like(tensor) for column, tensor in tensors.items()}
+
+    def tensors(self):
+        return self.copies
+
+    def finish(self):
+        for column, tensor in self.source.items():
+            self.copies[column].copy_(tensor)
+
+
+def test_a_buffer_is_not_filled_again_before_its_copy_has_finished(shards, monkeypatch):
+    monkeypatch.setattr(data, "sender", lambda _: SlowUpload)
+    batches = list(Loader(shards, shuffled(shards), workers=2))
+    tensors = made_up_tensors(50, 8)
+    assert len(batches) == 20
+    for batch in batches:
+        for column, found in batch.tensors.items():
+            np.testing.assert_array_equal(found.numpy(), tensors[column][batch.samples])
+
+
+def test_a_batch_sets_off_before_the_one_before_it_is_used_up(shards, monkeypatch):
+    sent = []
+    monkeypatch.setattr(data, "sender", lambda _: lambda t: sent.append(1) or SlowUpload(t))
+    monkeypatch.setattr(data._Reading, "is_read", lambda _: True)
+    loader = iter(Loader(shards, shuffled(shards)))
+    next(loader)
+    assert len(sent) == 2
+    next(loader)
+    assert len(sent) == 3
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_batches_on_a_gpu_are_those_of_the_cpu(shards):
+    order = shuffled(shards, num_steps=60)
+    gpu = torch.device("cuda")
+    far = [dict(batch.tensors) for batch in Loader(shards, order, device=gpu)]
+    for batch, copies in zip(Loader(shards, order), far, strict=True):
+        for column, found in batch.tensors.items():
+            assert copies[column].is_cuda
+            np.testing.assert_array_equal(copies[column].cpu().numpy(), found.numpy())
