@@ -1,0 +1,106 @@
+"""Weight-free features against arithmetic and a slow twin."""
+
+import numpy as np
+import pytest
+from labelled_sets import bright_and_dark, split_of
+
+from csmoe_model import baseline_features
+from csmoe_model.baseline_features import RandomConvolutions, band_statistics
+from minortom.errors import InputError
+from minortom.sensors import MODEL_BANDS
+
+
+@pytest.fixture(scope="module")
+def split():
+    return bright_and_dark({"train": 9}, side=7).split("train")
+
+
+def test_band_statistics_are_what_numpy_says(split):
+    found = band_statistics(split, sensors=["s2", "s1"], bands={})
+    s2, s1 = (split.images(np.arange(9))[name] for name in ("s2", "s1"))
+    wanted = [
+        operation(images, axis=(2, 3))
+        for images in (s2, s1)
+        for operation in (np.mean, np.std, np.min, np.max)
+    ]
+    np.testing.assert_allclose(found, np.hstack(wanted), rtol=1e-4)
+
+
+def test_baselines_see_the_bands_of_the_model_alone():
+    rng = np.random.default_rng(0)
+    images = rng.random((3, 12, 5, 5)).astype(np.float32)
+    names = ("B01", *MODEL_BANDS["s2"], "B09")
+    found = band_statistics(
+        split_of({"s2": images}, np.zeros(3)), sensors=["s2"], bands={"s2": names}
+    )
+    wanted = band_statistics(
+        split_of({"s2": images[:, 1:11]}, np.zeros(3)), sensors=["s2"], bands={}
+    )
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_filters_are_patches_of_the_set_whitened_and_answers_are_averaged(split):
+    """Every step again, pixel by pixel, as torchgeo's `RCF` and MOSAIKS write them."""
+    fitted = RandomConvolutions.fit(split, sensors=["s1"], bands={}, seed=5, num_filters=6)
+    found = fitted.features(split, bands={})
+
+    images = split.images(np.arange(9))["s1"].astype(np.float64)
+    rng = np.random.default_rng(5)
+    chosen, places = np.sort(rng.integers(0, 9, 6)), rng.random((6, 2))
+    pixels = images[chosen]
+    mean, std = (f(pixels, axis=(0, 2, 3))[:, None, None] for f in (np.mean, np.std))
+    corners = (places * 5).astype(int)
+    patches = np.stack(
+        [
+            ((image - mean) / std)[:, row : row + 3, col : col + 3].ravel()
+            for image, (row, col) in zip(pixels, corners, strict=True)
+        ]
+    )
+    patches -= patches.mean(1, keepdims=True)
+    patches /= np.linalg.norm(patches, axis=1, keepdims=True)
+    values, vectors = np.linalg.eigh(patches.T @ patches / 6)
+    zca = vectors @ np.diag((values + 1e-3) ** -0.5) @ vectors.T
+    filters = (patches @ zca @ zca.T).reshape(6, 2, 3, 3)
+
+    for image, features in zip((images - mean) / std, found, strict=True):
+        answers = np.array(
+            [
+                [
+                    (image[:, row : row + 3, col : col + 3] * one).sum() - 1
+                    for row in range(5) for col in range(5)
+                ]
+                for one in filters
+            ]
+        )  # fmt: skip
+        wanted = np.concatenate([np.maximum(answers, 0).mean(1), np.maximum(-answers, 0).mean(1)])
+        np.testing.assert_allclose(features, wanted, rtol=2e-3, atol=1e-3)
+
+
+def test_a_seed_draws_the_filters(split):
+    first, again, other = (
+        RandomConvolutions.fit(split, sensors=["s2"], bands={}, seed=seed).filters["s2"].numpy()
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert first.shape == (baseline_features.NUM_FILTERS, 10, 3, 3)
+    assert not np.allclose(first, other)
+
+
+def test_each_sensor_has_filters_of_its_own(split):
+    fitted = RandomConvolutions.fit(split, sensors=["s2", "s1"], bands={}, seed=0, num_filters=4)
+    alone = RandomConvolutions.fit(split, sensors=["s1"], bands={}, seed=0, num_filters=4)
+    both = fitted.features(split, bands={})
+    assert both.shape == (9, 16)
+    np.testing.assert_allclose(both[:, 8:], alone.features(split, bands={}), atol=1e-5)
+
+
+def test_a_band_without_contrast_gives_finite_features():
+    flat = split_of({"s1": np.full((4, 2, 8, 8), -12, np.float32)}, np.zeros(4))
+    fitted = RandomConvolutions.fit(flat, sensors=["s1"], bands={}, seed=0, num_filters=4)
+    assert np.isfinite(fitted.features(flat, bands={})).all()
+
+
+def test_an_image_smaller_than_a_filter_is_one_line():
+    tiny = split_of({"s1": np.ones((2, 2, 2, 9), np.float32)}, np.zeros(2))
+    with pytest.raises(InputError, match="2 × 9 pixels is smaller than a random filter, 3 × 3"):
+        RandomConvolutions.fit(tiny, sensors=["s1"], bands={}, seed=0)

@@ -1,0 +1,126 @@
+"""Frozen features: the right vectors, of the right sensor, whatever the batches."""
+
+import numpy as np
+import pytest
+import torch
+from labelled_sets import bright_and_dark, split_of
+from test_embed import write_model
+from training_shards import MODEL, learnable_shards
+
+from csmoe_model.checkpoints import load_model
+from csmoe_model.export import export_encoder
+from csmoe_model.features import choose_sensors, encode_set, untrained
+from minortom.errors import InputError
+from minortom.shards import ShardSet
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("features")
+    write_model(folder / "model", ShardSet.open(learnable_shards(folder / "shards")))
+    export_encoder(folder / "model", folder / "s1", sensor="s1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return load_model(folder / "model", device=torch.device("cpu")).model
+
+
+@pytest.fixture(scope="module")
+def data():
+    return bright_and_dark({"train": 7}, side=24)
+
+
+def wanted(model, data, sensor):
+    """Vectors and tokens by the steps that a user would take."""
+    images = torch.from_numpy(data.split("train").images(np.arange(7))[sensor])
+    prepared = model.prepare(**{sensor: images}, image_size=MODEL.image_size)
+    with torch.inference_mode():
+        encoded = model.encode(**prepared, patch_tokens=True)
+    return encoded[sensor].numpy(), encoded[f"{sensor}_tokens"].numpy()
+
+
+@pytest.mark.parametrize("sensor", ["s2", "s1"])
+def test_pooling_takes_the_cls_token_or_the_mean_of_the_patches_or_both(model, data, sensor):
+    cls, tokens = wanted(model, data, sensor)
+    found = {
+        pooling: encode_set(model, data.split("train"), sensors=[sensor], pooling=pooling)
+        for pooling in ("cls", "mean", "both")
+    }
+    np.testing.assert_allclose(found["cls"], cls, atol=1e-5)
+    np.testing.assert_allclose(found["mean"], tokens.mean(1), atol=1e-5)
+    np.testing.assert_array_equal(found["both"], np.hstack([found["cls"], found["mean"]]))
+    assert found["both"].dtype == np.float32
+
+
+def test_vectors_of_two_sensors_stand_beside_each_other(model, data):
+    split = data.split("train")
+    both = encode_set(model, split, sensors=["s2", "s1"])
+    parts = [encode_set(model, split, sensors=[sensor]) for sensor in ("s2", "s1")]
+    np.testing.assert_allclose(both, np.hstack(parts), atol=1e-6)
+
+
+def test_batches_change_nothing_and_are_no_larger_than_said(model, data):
+    asked = []
+
+    def images(indices):
+        asked.append(len(indices))
+        return data.split("train").images(indices)
+
+    split = split_of({}, np.zeros(7))
+    counted = type(split)(images=images, labels=split.labels)
+    found = encode_set(model, counted, sensors=["s2"], batch_size=3)
+    assert asked == [3, 3, 1]
+    whole = encode_set(model, data.split("train"), sensors=["s2"])
+    np.testing.assert_allclose(found, whole, atol=1e-5)
+
+
+def test_bands_are_found_by_name(model, data):
+    turned = split_of(
+        {"s1": data.split("train").images(np.arange(7))["s1"][:, ::-1].copy()}, np.zeros(7)
+    )
+    found = encode_set(model, turned, sensors=["s1"], bands={"s1": ("vh", "vv")})
+    whole = encode_set(model, data.split("train"), sensors=["s1"])
+    np.testing.assert_allclose(found, whole, atol=1e-6)
+
+
+def test_a_band_that_the_set_lacks_is_one_line(model):
+    red = split_of({"s2": np.ones((2, 3, 16, 16), np.float32)}, np.zeros(2))
+    with pytest.raises(InputError, match="s2 bands B05, B06.* are missing"):
+        encode_set(model, red, sensors=["s2"], bands={"s2": ("B02", "B03", "B04")})
+
+
+def test_an_image_smaller_than_a_patch_is_one_line(model):
+    tiny = split_of({"s1": np.ones((2, 2, 3, 9), np.float32)}, np.zeros(2))
+    with pytest.raises(InputError, match="3 × 9 pixels is smaller than a patch of the model, 4"):
+        encode_set(model, tiny, sensors=["s1"])
+
+
+def test_the_untrained_model_is_the_same_architecture_with_weights_of_its_seed(model, data):
+    split = data.split("train")
+    before = torch.get_rng_state()
+    first, again, other = (
+        encode_set(untrained(model, seed=seed), split, sensors=["s2"]) for seed in (0, 0, 1)
+    )
+    assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first, other)
+    # `write_model` drew its weights from seed 0, too.
+    np.testing.assert_allclose(first, encode_set(model, split, sensors=["s2"]), atol=1e-6)
+
+
+def test_sensors_are_those_that_model_and_set_share_unless_one_is_named(folder, model, data):
+    s1 = load_model(folder / "s1", device=torch.device("cpu")).model
+    only_s2 = bright_and_dark({"train": 2}, sensors=("s2",))
+    assert choose_sensors(model, data, None) == ("s2", "s1")
+    assert choose_sensors(model, data, "both") == ("s2", "s1")
+    assert choose_sensors(model, data, "s1") == ("s1",)
+    assert choose_sensors(s1, data, None) == ("s1",)
+    assert choose_sensors(model, only_s2, None) == ("s2",)
+    with pytest.raises(InputError, match="the model has no s2, only s1"):
+        choose_sensors(s1, data, "s2")
+    with pytest.raises(InputError, match="the set own has no s1, only s2"):
+        choose_sensors(model, only_s2, "both")
+    with pytest.raises(InputError, match="the model sees s1, the set own has s2"):
+        choose_sensors(s1, only_s2, None)

@@ -1,0 +1,180 @@
+"""What a labelled set must have before a probe is trained, and shards as one."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from labelled_sets import set_of, split_of
+from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
+from training_shards import LANDCOVERS, learnable_shards
+
+from csmoe_model.labelled import LabelledSplit, check_for_probe, class_counts
+from csmoe_model.labelled_shards import APART_KM, ShardLabels, shards_as_labelled
+from minortom.errors import InputError
+from minortom.shard_writer import write_shards
+from minortom.shards import ShardSet
+from minortom.sphere import km_of_chord, unit_vectors
+
+
+def labels(**splits):
+    return set_of({name: split_of({}, values) for name, values in splits.items()})
+
+
+def test_a_split_that_is_not_there_is_one_line():
+    with pytest.raises(InputError, match=r"no samples in its val split; it has train \(4\), test"):
+        check_for_probe(labels(train=[0, 1, 0, 1], test=[0, 1]))
+
+
+def test_one_class_alone_is_one_line():
+    with pytest.raises(
+        InputError, match="all 3 samples of own's val split are of one class, water"
+    ):
+        check_for_probe(labels(train=[0, 1, 0, 1], val=[1, 1, 1], test=[0, 1]))
+
+
+def test_a_class_with_one_sample_is_one_line():
+    with pytest.raises(InputError, match="class water has one training sample"):
+        check_for_probe(labels(train=[0, 0, 1], val=[0, 1], test=[0, 1]))
+
+
+def test_a_class_that_is_tested_but_never_taught_is_one_line():
+    parts = {"train": [0, 1, 0, 1], "val": [0, 1], "test": [0, 2]}
+    data = set_of({name: split_of({}, of) for name, of in parts.items()}, classes=("a", "b", "c"))
+    with pytest.raises(InputError, match="the class c of own is tested but has no training"):
+        check_for_probe(data)
+
+
+def test_labels_without_any_label_are_one_line():
+    none = np.zeros((3, 2), bool)
+    data = set_of(
+        {name: split_of({}, none) for name in ("train", "val", "test")}, task="multilabel"
+    )
+    with pytest.raises(InputError, match="no sample of own's train split has a label"):
+        check_for_probe(data)
+
+
+def test_groups_must_be_as_many_as_labels():
+    with pytest.raises(InputError, match="3 labels with 2 groups"):
+        LabelledSplit(images=lambda _: {}, labels=np.zeros(3), groups=np.array(["a", "b"]))
+
+
+def test_classes_are_counted_in_samples_or_pixels():
+    several = np.array([[True, True], [True, False]])
+    data = set_of({"train": split_of({}, several)}, task="multilabel")
+    assert class_counts(data, "train").tolist() == [2, 1]
+    masks = np.array([[[0, 1], [1, -1]]])
+    data = set_of({"train": split_of({}, masks)}, task="segmentation")
+    assert class_counts(data, "train").tolist() == [1, 2]
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory):
+    out = tmp_path_factory.mktemp("labelled") / "shards"
+    return learnable_shards(out, train=8, val=8, test=12, apart_deg=5)
+
+
+def test_shards_keep_their_splits_labels_and_cells(apart):
+    data = shards_as_labelled(apart, ShardLabels())
+    assert data.classes == tuple(sorted(LANDCOVERS))
+    assert {name: len(split) for name, split in data.splits.items()} == {
+        "train": 8, "val": 8, "test": 12,
+    }  # fmt: skip
+    test = data.split("test")
+    assert [data.classes[k] for k in test.labels[:4]] == list(LANDCOVERS)
+    assert len(set(test.groups)) == 3
+    assert data.licences == ("of these patches",)
+
+
+def test_images_are_the_stored_values_in_physical_units_at_10_m(apart):
+    found = shards_as_labelled(apart, ShardLabels()).split("val").images(np.array([5, 0]))
+    shards = ShardSet.open(apart)
+    buffers = shards.buffers(2)
+    for row, sample in enumerate((13, 8)):
+        shards.read_into(sample, buffers, row)
+    np.testing.assert_array_equal(found["s2"][:, 0], buffers["s2_10m"][:, 0])  # B02
+    np.testing.assert_array_equal(found["s2"][:, 6], buffers["s2_10m"][:, 3])  # B08
+    np.testing.assert_array_equal(found["s2"][:, 3, ::2, 1::2], buffers["s2_20m"][:, 0])  # B05
+    np.testing.assert_array_equal(found["s2"][:, 9, 1::2, ::2], buffers["s2_20m"][:, 5])  # B12
+    np.testing.assert_allclose(found["s1"], buffers["s1"] * 0.01, rtol=1e-6)
+
+
+def grid_of_shards(out: Path, *, step_deg: float, own: list[str]):
+    """One patch a cell, in rows and columns `step_deg` apart, with splits of their own."""
+    count = len(own)
+    side = int(np.ceil(count**0.5))
+    metadata = made_up_metadata(count)
+    columns = {
+        "grid_cell": [f"cell-{n}" for n in range(count)],
+        "lat": [step_deg * (n // side) for n in range(count)],
+        "lon": [step_deg * (n % side) for n in range(count)],
+        "split": own,
+        "landcover": [LANDCOVERS[n % 2] for n in range(count)],
+    }
+    for name, values in columns.items():
+        place = metadata.schema.get_field_index(name)
+        field = metadata.schema.field(name)
+        metadata = metadata.set_column(place, field, pa.array(values, field.type))
+    order = pa.array(
+        np.argsort([("train", "val", "test").index(name) for name in own], kind="stable")
+    )
+    write_shards(
+        out, tensors=made_up_tensors(count, 4), metadata=metadata.take(order),
+        provenance=PROVENANCE, rows_per_shard=count,
+    )  # fmt: skip
+    return out
+
+
+def places(data, folder):
+    """Unit vectors of each split's cells."""
+    rows = ShardSet.open(folder).metadata(["grid_cell", "lat", "lon"]).to_pylist()
+    at = {row["grid_cell"]: unit_vectors(row["lon"], row["lat"]) for row in rows}
+    return {
+        name: np.stack([at[cell].ravel() for cell in split.groups])
+        for name, split in data.splits.items()
+    }
+
+
+@pytest.mark.parametrize("split_by", ["shards", "blocks"])
+def test_cells_of_different_splits_are_more_than_100_km_apart(tmp_path, split_by):
+    rng = np.random.default_rng(0)
+    own = rng.choice(["train", "val", "test"], 400, p=[0.2, 0.3, 0.5]).tolist()
+    step_deg = 0.6 if split_by == "shards" else 0.95
+    folder = grid_of_shards(tmp_path / "shards", step_deg=step_deg, own=own)
+    found = places(shards_as_labelled(folder, ShardLabels(split_by=split_by)), folder)
+    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
+        chord = np.linalg.norm(found[one][:, None] - found[other][None], axis=2).min()
+        assert km_of_chord(chord) > APART_KM
+
+
+def test_training_cells_are_kept_and_held_out_ones_near_them_are_left_out(tmp_path):
+    own = ["train", "test", "val", "test"]  # at 0°, 3° east; 3° north, 3° north and east
+    folder = grid_of_shards(tmp_path / "far", step_deg=3, own=own)
+    data = shards_as_labelled(folder, ShardLabels())
+    assert data.settings["left_out"] == 0
+    own = ["train", "test", "train", "val", "test", "test", "val", "val", "test"]
+    folder = grid_of_shards(tmp_path / "near", step_deg=0.7, own=own)
+    data = shards_as_labelled(folder, ShardLabels())
+    assert len(data.split("train")) == 2
+    # 78 km are too near; along a diagonal 110 km are not. Cells 1, 3 and 5 touch train.
+    assert sorted(data.split("test").groups) == ["cell-4", "cell-8"]
+    assert sorted(data.split("val").groups) == ["cell-6"]
+
+
+def test_splits_that_are_too_near_are_one_line(tmp_path):
+    folder = learnable_shards(tmp_path / "shards", train=8, val=4, test=4)
+    with pytest.raises(InputError, match="no patches for val, test that lie more than 100 km"):
+        shards_as_labelled(folder, ShardLabels())
+
+
+def test_patches_without_a_label_are_one_line(tmp_path):
+    metadata = made_up_metadata(3)
+    place = metadata.schema.get_field_index("landcover")
+    field = metadata.schema.field("landcover")
+    metadata = metadata.set_column(place, field, pa.array(["water", "", "water"], field.type))
+    write_shards(
+        tmp_path / "shards", tensors=made_up_tensors(3, 4), metadata=metadata,
+        provenance=PROVENANCE, rows_per_shard=3,
+    )  # fmt: skip
+    with pytest.raises(InputError, match="1 patches of .* have no landcover, the first in cell 0U"):
+        shards_as_labelled(tmp_path / "shards", ShardLabels())
