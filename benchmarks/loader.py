@@ -1,66 +1,171 @@
-"""How many pairs a second the loader brings, over threads: `python benchmarks/loader.py SHARDS`.
+"""How fast the loader is, beside copying the same bytes: `python benchmarks/loader.py [SHARDS]`.
 
-Prints, for each number of threads, the median over epochs of pairs a second with the page
-cache warm. Without SHARDS it makes 2,000 pairs of 120 px of noise in a temporary folder.
+Prints pairs a second of shuffled batches for each number of threads, and its ratio to two bare
+ways to fill the same batch arrays with as many bytes, with the same number of threads: `memcpy`
+copies them from memory, `preadv` reads them from the shards in long stretches. Everything
+runs in turns in one process, and medians are shown; pages are cached. With `--cold` the kernel
+is asked to drop the shards' pages before each turn. Without SHARDS it makes pairs of 120 px of
+noise in a temporary folder, `--codec blosc2` of patches that can be packed.
 """
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from csmoe_model.data import Loader
 from csmoe_model.order import ShuffledBatches
+from minortom.provenance import Provenance
+from minortom.sensors import GROUPS
+from minortom.shard_formats import Codec
+from minortom.shard_layout import SampleSpec
+from minortom.shard_writer import write_shards
 from minortom.shards import ShardSet
 
+WARM_UP = 8
+"""Batches after which every buffer of the loader has been filled before."""
 
-def pairs_per_second(shards, *, workers, batch_size, epochs):
-    """Time whole epochs of shuffled batches; the first only warms the cache and the buffers."""
-    samples = np.arange(len(shards))
-    steps = len(samples) // batch_size
+
+def load(shards, turn, *, steps, workers, batch_size):
+    """Read shuffled batches; those that also make the buffers do not count, as in a long run."""
     batches = ShuffledBatches(
-        samples=samples, batch_size=batch_size, num_steps=steps * (epochs + 1), seed=0
+        samples=np.arange(len(shards)), batch_size=batch_size, num_steps=steps + WARM_UP, seed=turn
     )
-    started, speeds = time.perf_counter(), []
-    for step, _ in enumerate(Loader(shards, batches, workers=workers), start=1):
-        if step % steps == 0:
-            now = time.perf_counter()
-            speeds.append(steps * batch_size / (now - started))
-            started = now
-    return statistics.median(speeds[1:])
+    started = 0.0
+    for step, _ in enumerate(Loader(shards, batches, workers=workers)):
+        if step == WARM_UP - 1:
+            started = time.perf_counter()
+    return time.perf_counter() - started
 
 
-def make_noise(folder, *, num_pairs=2000, patch_px=120):
-    """Write shards of noise, with the makers of the tests."""
+def in_parts(buffers, workers):
+    """Cut each column's batch array into a stretch of bytes a thread."""
+    cuts = [np.array_split(array.reshape(-1).view(np.uint8), workers) for array in buffers.values()]
+    return list(zip(*cuts, strict=True))
+
+
+def copy(source, buffers, steps, *, workers):
+    """Fill the batch arrays from memory, again and again: as many bytes as the loader reads."""
+    targets, sources = in_parts(buffers, workers), [in_parts(one, workers) for one in source]
+
+    def fill(part):
+        for step in range(steps):
+            for target, found in zip(
+                targets[part], sources[step % len(sources)][part], strict=True
+            ):
+                np.copyto(target, found)
+
+    return timed(fill, workers)
+
+
+def read(paths, buffers, steps, *, workers):
+    """Fill them from the shards in long stretches, one after the other."""
+    targets = in_parts(buffers, workers)
+    part_bytes = sum(len(target) for target in targets[0])
+    files = [(os.open(path, os.O_RDONLY), path.stat().st_size) for path in paths]
+
+    def fill(part):
+        for step in range(steps):
+            handle, size = files[(step * workers + part) % len(files)]
+            offset = (step * workers + part) * part_bytes % max(1, size - part_bytes)
+            os.preadv(handle, targets[part], offset)
+
+    seconds = timed(fill, workers)
+    for handle, _ in files:
+        os.close(handle)
+    return seconds
+
+
+def timed(fill, workers):
+    """Give the seconds in which threads do their parts."""
+    with ThreadPoolExecutor(workers) as pool:
+        started = time.perf_counter()
+        list(pool.map(fill, range(workers)))
+        return time.perf_counter() - started
+
+
+def drop_pages(paths):
+    """Ask the kernel to forget what it has of some files."""
+    for path in paths:
+        handle = os.open(path, os.O_RDONLY)
+        os.fsync(handle)
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(handle)
+
+
+def measure(shards, *, workers, batch_size, rounds, cold):
+    """Give the median pairs a second of each way."""
+    paths, steps = sorted(shards.folder.glob("*.parquet")), len(shards) // batch_size
+    buffers, source = shards.buffers(batch_size), [shards.buffers(batch_size) for _ in range(8)]
+    for one in source:
+        for array in one.values():
+            array[...] = 1  # pages that were never written are all one and the same
+    ways = {
+        "loader": lambda turn: load(
+            shards, turn, steps=steps, workers=workers, batch_size=batch_size
+        ),
+        "preadv": lambda _: read(paths, buffers, steps, workers=workers),
+        "memcpy": lambda _: copy(source, buffers, steps, workers=workers),
+    }
+    speeds = {name: [] for name in ways}
+    for turn in range(rounds + 1):  # the first only warms up
+        for name, run in ways.items():
+            if cold:
+                drop_pages(paths)
+            speeds[name].append(steps * batch_size / run(turn))
+    return {name: statistics.median(values[1:]) for name, values in speeds.items()}
+
+
+def make_shards(folder, *, num_pairs, codec):
+    """Write shards, with the makers of the tests; of smooth patches where they are to be packed."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    from shard_maker import write_made_up_shards
+    from shard_maker import made_up_metadata, made_up_tensors
 
-    write_made_up_shards(folder, num_patches=num_pairs, patch_px=patch_px, rows_per_shard=num_pairs)
+    tensors = made_up_tensors(num_pairs, 120)
+    if codec != Codec.NONE:
+        tensors = {g.column: (tensors[g.column] // 16 + 900).astype(g.dtype) for g in GROUPS}
+    write_shards(
+        folder, tensors=tensors, metadata=made_up_metadata(num_pairs),
+        provenance=Provenance(command="benchmark", options={}),
+        spec=SampleSpec(patch_px=120, codec=codec),
+    )  # fmt: skip
 
 
 def main():
     """Read the options and print a line for each number of threads."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shards", type=Path, nargs="?")
+    parser.add_argument("--pairs", type=int, default=4000)
+    parser.add_argument("--codec", type=Codec, default=Codec.NONE)
     parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--cold", action="store_true")
+    parser.add_argument("--folder", type=Path, help="where to write; a temporary folder")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
         folder = options.shards or Path(temporary) / "shards"
         if options.shards is None:
-            make_noise(folder)
+            make_shards(folder, num_pairs=options.pairs, codec=options.codec)
         shards = ShardSet.open(folder)
-        size = shards.spec.sample_bytes
-        print(f"{len(shards):,} pairs of {size / 1e3:.1f} kB, batches of {options.batch_size}")
-        for workers in (1, 2, 4, 8):
-            speed = pairs_per_second(
-                shards, workers=workers, batch_size=options.batch_size, epochs=options.epochs
-            )
-            print(f"{workers} threads: {speed:8,.0f} pairs/s, {speed * size / 1e9:5.2f} GB/s")
+        stored = sum(path.stat().st_size for path in folder.glob("*.parquet")) / len(shards)
+        print(f"{len(shards):,} pairs of {shards.spec.sample_bytes / 1e3:.1f} kB, stored in "
+              f"{stored / 1e3:.1f} kB, batches of {options.batch_size}, "
+              f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")  # fmt: skip
+        for workers in options.threads:
+            found = measure(
+                shards, workers=workers, batch_size=options.batch_size, rounds=options.rounds,
+                cold=options.cold,
+            )  # fmt: skip
+            print(f"{workers} threads: {found['loader']:8,.0f} pairs/s, "
+                  f"{found['loader'] / found['preadv']:.2f} x preadv, "
+                  f"{found['loader'] / found['memcpy']:.2f} x memcpy")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ from minortom.errors import InputError, ShardError
 from minortom.provenance import KEY
 from minortom.shard_codec import check_codec, unpack_into
 from minortom.shard_file import MADE_BY, ShardFile, damaged, open_shard
-from minortom.shard_formats import Codec
 from minortom.shard_layout import (
     DATASET_FILE,
     METADATA_SCHEMA,
@@ -36,7 +35,7 @@ from minortom.shard_layout import (
     column_records,
     spec_of,
 )
-from minortom.shard_places import PREFIX_BYTES, value_at
+from minortom.shard_places import PREFIX_BYTES, Place, value_at
 from minortom.shard_rows import decode
 
 __all__ = ["SCHEMA_VERSION", "SampleSpec", "ShardSet", "decode"]
@@ -134,31 +133,28 @@ class ShardSet:
             ShardError: If the file changed or is damaged where a sample lies.
         """
         columns = [self._target(column, array) for column, array in buffers.items()]
-        prefix = bytearray(PREFIX_BYTES)
+        starts, groups, prefix = self._starts, self._groups, bytearray(PREFIX_BYTES)
         for row, index in enumerate(indices, start=first_row):
             if not 0 <= index < self.num_samples:
                 raise IndexError(f"sample {index} of {self.num_samples}")
-            place = bisect_right(self._starts, index) - 1
-            number, group = self._groups[place]
-            row_in_group = index - self._starts[place]
-            for column, num_bytes, target in columns:
+            place = bisect_right(starts, index) - 1
+            number = groups[place][0]
+            handle, row_in_group = self._handle(number), index - starts[place]
+            for column, num_bytes, wanted, places, target in columns:
                 value = target[row * num_bytes : (row + 1) * num_bytes]
                 if len(value) != num_bytes:
                     raise IndexError(f"row {row} of buffers[{column!r}], which has fewer")
-                places = self._shards[number].places[column]
-                if places is None:
-                    self._unpack_group_value(number, group, column, row_in_group, value)
+                start = places[place]
+                if not isinstance(start, int):
+                    self._read_packed(place, column, row_in_group, value)
                     continue
-                offset, length = value_at(places[group], row_in_group, num_bytes)
-                into = value if self.spec.codec == Codec.NONE else memoryview(bytearray(length))
+                offset = start + row_in_group * (num_bytes + PREFIX_BYTES)
                 # One call for a value and the length in front of it, without the interpreter's
                 # lock: this is all that a thread does most of the time.
-                found = os.preadv(self._handle(number), (prefix, into), offset)
-                if found != PREFIX_BYTES + length or int.from_bytes(prefix, "little") != length:
+                found = os.preadv(handle, (prefix, value), offset)
+                if found != num_bytes + PREFIX_BYTES or prefix != wanted:
                     path = self._shards[number].path
-                    raise damaged(path, f"no value of {length} bytes at {offset}")
-                if into is not value:
-                    self._unpack(number, into, value)
+                    raise damaged(path, f"no value of {num_bytes} bytes at {offset}")
 
     def metadata(self, columns: Sequence[str]) -> pa.Table:
         """Read metadata columns of all samples, in the order of their numbers.
@@ -191,6 +187,15 @@ class ShardSet:
         """By tensor column, the dtype and the shape of a patch."""
         return {g.column: (g.dtype, g.shape(self.spec.patch_px)) for g in self.spec.groups}
 
+    @cached_property
+    def _places(self) -> dict[str, list[Place | None]]:
+        """By tensor column, where the values of each entry of ``_starts`` lie."""
+        found: dict[str, list[Place | None]] = {column: [] for column in self._kinds}
+        for number, group in self._groups:
+            for column, places in self._shards[number].places.items():
+                found[column].append(None if places is None else places[group])
+        return found
+
     def _handle(self, number: int) -> int:
         handle = self._handles.get(number)
         if handle is None:
@@ -201,25 +206,43 @@ class ShardSet:
                     self._handles[number] = handle
         return handle
 
-    def _target(self, column: str, array: NDArray[np.generic]) -> tuple[str, int, memoryview]:
-        """Give what `read_rows` needs to know of a column: name, bytes of a value, all bytes."""
+    def _target(
+        self, column: str, array: NDArray[np.generic]
+    ) -> tuple[str, int, bytes, list[Place | None], memoryview]:
+        """Give what `read_rows` needs to know of a column.
+
+        That is its name, the bytes of a value, their number as the file has it in front of each,
+        where the values of each row group lie, and the memory to fill.
+        """
         kind, shape = self._kinds[column]
         if array.shape[1:] != shape or array.dtype != kind or not array.flags.c_contiguous:
             raise ValueError(
                 f"buffers[{column!r}] is {array.dtype} {array.shape}; use ShardSet.buffers"
             )
-        return column, array[:1].nbytes, array.data.cast("B")
+        num_bytes = array[:1].nbytes
+        wanted = num_bytes.to_bytes(PREFIX_BYTES, "little")
+        return column, num_bytes, wanted, self._places[column], array.data.cast("B")
 
-    def _unpack(self, number: int, value: memoryview, target: memoryview) -> None:
+    def _read_packed(self, place: int, column: str, row: int, target: memoryview) -> None:
+        """Read a value that is packed, or that only pyarrow finds."""
+        number, group = self._groups[place]
+        path, start = self._shards[number].path, self._places[column][place]
+        if start is None:
+            found = self._decoded_group(number, group)[column][row].as_buffer()
+            value = memoryview(found or b"")
+        else:
+            offset, length = value_at(start, row, len(target))
+            prefix, value = bytearray(PREFIX_BYTES), memoryview(bytearray(length))
+            size = os.preadv(self._handle(number), (prefix, value), offset)
+            if size != PREFIX_BYTES + length or int.from_bytes(prefix, "little") != length:
+                raise damaged(path, f"no value of {length} bytes at {offset}")
         try:
             unpack_into(value, target, self.spec.codec)
         except ValueError as error:
-            raise damaged(self._shards[number].path, str(error)) from None
+            raise damaged(path, str(error)) from None
 
-    def _unpack_group_value(
-        self, number: int, group: int, column: str, row: int, target: memoryview
-    ) -> None:
-        """Take a value of a rewritten shard; the last row group is kept for its neighbours."""
+    def _decoded_group(self, number: int, group: int) -> dict[str, pa.Array]:
+        """Decode a row group of a rewritten shard; the last one is kept for its neighbours."""
         with self._lock:
             if (number, group) not in self._decoded:
                 self._decoded.clear()
@@ -230,8 +253,7 @@ class ShardSet:
                 except (OSError, pa.ArrowException) as error:
                     raise damaged(path, str(error)) from None
                 self._decoded[number, group] = {c: table[c].combine_chunks() for c in columns}
-            value = self._decoded[number, group][column][row].as_buffer()
-        self._unpack(number, memoryview(value or b""), target)
+            return self._decoded[number, group]
 
 
 def read_record(folder: Path) -> dict[str, Any]:
