@@ -77,7 +77,7 @@ class Archive:
             raise ArchiveError(f"{folder} has no metadata.parquet; {_LAYOUT}")
         if not (folder / "images").is_dir():
             raise ArchiveError(f"{folder} has no folder images; {_LAYOUT}")
-        parts = LocalParts(folder=folder / "images")
+        parts = LocalParts(folder=folder.absolute() / "images")  # workers stand elsewhere
         return cls(place=str(folder), sensor=sensor, metadata_path=path, parts=parts)
 
     @classmethod

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from minortom.archive import Archive
+from minortom.engine import EngineOptions, opened_executor
 from minortom.errors import InputError
 from minortom.export_input import read_selection
 from minortom.export_job import ExportJob
@@ -73,7 +74,7 @@ def export_selection(
     out: Path,
     *,
     options: ExportOptions | None = None,
-    workers: int | None = None,
+    engine: EngineOptions | None = None,
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> ExportSummary:
@@ -89,7 +90,8 @@ def export_selection(
         s1: The same for Sentinel-1, such as Core-S1RTC.
         out: Folder to make; ``<out>.run.json`` beside it tells how it came about.
         options: What is made of the tiles; the defaults when None.
-        workers: Processes; all cores when None. Does not change the result.
+        engine: Where the work is done; the result does not depend on it. Workers of a cluster
+            write into ``<out>.partial``, which all must see.
         overwrite: Replace shards, or unfinished work, that was made from something else.
         on_progress: Told of (tiles done, tiles in all).
 
@@ -99,7 +101,7 @@ def export_selection(
         RemoteError: If the network fails; the same call goes on from there.
         OutputExistsError: If ``out`` or ``<out>.partial`` was made from something else.
     """
-    started, options = now(), options or ExportOptions()
+    started, options, engine = now(), options or ExportOptions(), engine or EngineOptions()
     archives = (Archive.open(s2, "s2"), Archive.open(s1, "s1"))
     chosen = read_selection(selection)
     provenance = Provenance(
@@ -115,7 +117,7 @@ def export_selection(
     )
     inputs = [selection, *(Path(place) for place in (s2, s1) if not is_url(str(place)))]
     there = is_up_to_date(out, provenance, inputs=inputs, overwrite=overwrite, record=DATASET_FILE)
-    work = work_folder(out)
+    work = work_folder(out.absolute())  # workers of a cluster stand elsewhere
     if there and _is_whole(out):
         if is_left_by(work, provenance):  # stopped when all but tidying was done
             shutil.rmtree(work)
@@ -128,7 +130,8 @@ def export_selection(
     with sole_writer(out):
         job.take_up(overwrite=overwrite)
         try:
-            job.write_shards(workers, on_progress)
+            with opened_executor(engine) as executor:
+                job.write_shards(executor, on_progress)
         except OSError as error:
             raise InputError(
                 f"cannot write to {work}: {error.strerror or error}; "
@@ -136,7 +139,7 @@ def export_selection(
             ) from None
         job.finish(out)
     places = {archive.sensor: archive.place for archive in archives}  # without what is secret
-    write_run_record(out, started, workers=workers, **places)
+    write_run_record(out, started, **asdict(engine), **places)
     return _summary(out, up_to_date=False)
 
 

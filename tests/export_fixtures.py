@@ -21,9 +21,7 @@ def export(archives, tmp_path):
         selection = tmp_path / f"{name}.selection.parquet"
         if not selection.exists():
             write_selection(selection, cells, **columns or {})
-        return export_selection(
-            selection, *folders, tmp_path / name, **apart({"workers": 1, **options})
-        )
+        return export_selection(selection, *folders, tmp_path / name, **apart(options))
 
     return call
 

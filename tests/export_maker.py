@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from minortom.engine import EngineOptions
 from minortom.export_options import ExportOptions
 from minortom.shards import ShardSet
 
@@ -42,4 +43,5 @@ def apart(words):
     chosen = {"patch_px": PATCH_PX, "shard_bytes": TWO_TILES}
     chosen |= {name: value for name, value in words.items() if name in fields}
     others = {name: value for name, value in words.items() if name not in fields}
-    return {"options": ExportOptions(**chosen), **others}
+    engine = EngineOptions(workers=others.pop("workers", 1))
+    return {"engine": engine, **others, "options": ExportOptions(**chosen)}

@@ -27,7 +27,9 @@ def selection(tmp_path):
 @pytest.fixture
 def forecast(archives, selection, tmp_path):
     def call(folders=archives, **options):
-        return forecast_export(selection, *folders, tmp_path / "shards", **apart(options))
+        words = apart(options)
+        del words["engine"]
+        return forecast_export(selection, *folders, tmp_path / "shards", **words)
 
     return call
 

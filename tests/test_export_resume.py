@@ -45,10 +45,12 @@ COMMAND = """
 import sys
 from pathlib import Path
 from minortom.export import export_selection
+from minortom.engine import EngineOptions
 from minortom.export_options import ExportOptions
 if __name__ == "__main__":
     selection, s2, s1, out, workers = sys.argv[1:]
-    export_selection(Path(selection), Path(s2), Path(s1), Path(out), workers=int(workers),
+    export_selection(Path(selection), Path(s2), Path(s1), Path(out),
+                     engine=EngineOptions(workers=int(workers)),
                      options=ExportOptions(patch_px=12, shard_bytes=30_000_000))
 """
 

@@ -13,7 +13,16 @@ from minortom.export_options import (
     Resampling,
 )
 from minortom.shard_formats import Codec
-from minortom_cli.console import Json, Overwrite, Seed, Workers, emit, progress
+from minortom_cli.console import (
+    Engine,
+    Json,
+    Overwrite,
+    Scheduler,
+    Seed,
+    Workers,
+    emit,
+    progress,
+)
 
 
 def export(
@@ -78,6 +87,8 @@ def export(
     ] = None,
     seed: Seed = 0,
     workers: Workers = None,
+    engine: Engine = "local",
+    scheduler: Scheduler = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -106,11 +117,12 @@ def export(
     if rate_mb_s is not None:
         raise typer.BadParameter("--rate-mb-s goes with --dry-run")
     # Imported here so that `minortom --help` does not load rasterio.
+    from minortom.engine import EngineOptions
     from minortom.export import export_selection
 
     with progress("tiles") as advance:
         summary = export_selection(
-            selection, s2, s1, out, options=options,
-            workers=workers, overwrite=overwrite, on_progress=advance,
+            selection, s2, s1, out, options=options, overwrite=overwrite, on_progress=advance,
+            engine=EngineOptions(engine=engine, scheduler=scheduler, workers=workers),
         )  # fmt: skip
     emit(summary.as_dict(), as_json=as_json)
