@@ -83,7 +83,7 @@ def test_a_patch_of_an_odd_side_is_an_error(export):
 def test_the_card_s_lines_decode_a_sample(export, tmp_path, monkeypatch):
     export()
     card = (tmp_path / "shards" / "README.md").read_text()
-    [code] = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     assert "minortom" not in code
     monkeypatch.chdir(tmp_path / "shards")
     names: dict[str, np.ndarray] = {}
