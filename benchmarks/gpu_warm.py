@@ -5,6 +5,7 @@ compiles one of them with inputs of the real shapes, and ends before anything ru
 that measures then finds the kernels in the cache on disk.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ from contextlib import suppress
 import torch
 
 from csmoe_model import compiling
+
+_HELPERS = max(1, (os.cpu_count() or 1) // 8)
 
 
 class CompiledError(BaseException):
@@ -51,6 +54,8 @@ class Warming:
             subprocess.Popen(
                 [sys.executable, sys.argv[0], *given],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                # Each would start as many helpers as there are cores.
+                env={**os.environ, "TORCHINDUCTOR_COMPILE_THREADS": str(_HELPERS)},
             )
             for given in arguments
         ]  # fmt: skip
