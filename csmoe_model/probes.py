@@ -21,7 +21,7 @@ from minortom.errors import InputError
 Features = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
 
-STRENGTHS = tuple(float(c) for c in 10.0 ** np.arange(-5, 4))
+STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)
 """Inverse strengths C of the logistic probe's L2 penalty."""
 NEIGHBOURS = (5, 20)
 EPOCHS = 50

@@ -1,0 +1,108 @@
+"""`csmoe probe` as a user types it: what it prints, and how it ends."""
+
+import json
+import signal
+
+import pytest
+from minortom_cli.console import run
+from minortom_cli.model import app
+from test_cli_embed import one_line
+from test_embed import write_model
+from training_shards import learnable_shards
+
+from minortom.shards import ShardSet
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli-probe")
+    learnable_shards(folder / "shards", train=16, val=8, test=8, apart_deg=5)
+    write_model(folder / "model", ShardSet.open(folder / "shards"))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr("csmoe_model.probes.STRENGTHS", (1e-2, 1.0))
+    monkeypatch.setattr("csmoe_model.probes.EPOCHS", 2)
+    former = signal.getsignal(signal.SIGTERM)  # `run` takes it over for good
+    yield
+    signal.signal(signal.SIGTERM, former)
+
+
+def probe(folder, out, *more, data="shards", root="shards"):
+    words = [
+        "probe",
+        folder / "model",
+        "--data",
+        data,
+        "--root",
+        folder / root,
+        "--out",
+        out,
+        *more,
+    ]
+    return run(app, [str(word) for word in words])
+
+
+def told(capsys):
+    return json.loads(capsys.readouterr().out)
+
+
+def test_it_writes_the_result_and_shows_a_row_for_each_kind_of_features(folder, tmp_path, capsys):
+    assert probe(folder, tmp_path / "out", "--seeds", 1) == 0
+    shown = capsys.readouterr().out
+    for name in ("model", "band statistics", "random convolutions", "untrained model"):
+        assert name in shown
+    assert (tmp_path / "out" / "table.tex").is_file()
+    assert (tmp_path / "out.run.json").is_file()
+
+
+def test_every_choice_is_in_the_record(folder, tmp_path, capsys):
+    words = (
+        "--label", "stratum", "--protocol", "paper", "--pooling", "both", "--sensor", "s2",
+        "--seeds", 2, "--seed", 3, "--lr", 0.5, "--json",
+    )  # fmt: skip
+    assert probe(folder, tmp_path / "out", *words) == 1
+    # Every made-up patch is of one stratum.
+    assert "train split are of one class, Af/tree_cover" in one_line(capsys.readouterr().err)
+    assert probe(folder, tmp_path / "out", *words[2:]) == 0
+    found = told(capsys)
+    settings = found["settings"]
+    assert (settings["protocol"], settings["pooling"]) == ("paper", "both")
+    assert (settings["sensors"], settings["seeds"], settings["lr"]) == (["s2"], [3, 4], 0.5)
+    assert found["rows"][0]["width"] == 64
+    assert found["minortom"]["options"]["label"] == "landcover"
+
+
+def test_shards_are_split_by_blocks_where_asked_to(folder, tmp_path, capsys):
+    # All in one place: whatever the seed, one block holds everything.
+    learnable_shards(tmp_path / "near", train=12, val=4)
+    words = ("--split-by", "blocks", "--seed", "1")
+    assert probe(folder, tmp_path / "out", *words, root=tmp_path / "near") == 1
+    message = one_line(capsys.readouterr().err)
+    assert "more than 100 km" in message
+    assert "larger region" in message
+
+
+def test_another_result_is_replaced_only_when_allowed(folder, tmp_path, capsys):
+    words = ("--seeds", 1, "--sensor", "s1")
+    assert probe(folder, tmp_path / "out", *words) == 0
+    assert probe(folder, tmp_path / "out", *words, "--pooling", "mean") == 1
+    assert "--overwrite" in one_line(capsys.readouterr().err)
+    assert probe(folder, tmp_path / "out", *words, "--pooling", "mean", "--overwrite") == 0
+
+
+def test_an_unknown_set_is_wrong_usage(folder, tmp_path, capsys):
+    assert probe(folder, tmp_path / "out", data="shreds") == 2
+    assert "shreds" in capsys.readouterr().err
+
+
+def test_shards_that_are_none_are_one_line(folder, tmp_path, capsys):
+    assert probe(folder, tmp_path / "out", root=tmp_path) == 1
+    assert "is no folder of shards" in one_line(capsys.readouterr().err)
+
+
+def test_a_result_never_takes_the_place_of_the_set(folder, capsys):
+    assert probe(folder, folder / "shards", "--overwrite") == 1
+    assert "is one of the inputs" in one_line(capsys.readouterr().err)

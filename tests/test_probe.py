@@ -1,0 +1,187 @@
+"""`csmoe probe` as a library call: the rows, the record, and the differences."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from labelled_sets import bright_and_dark, set_of, split_of
+from sklearn.metrics import balanced_accuracy_score
+from test_embed import write_model
+from training_shards import learnable_shards
+
+from csmoe_model.checkpoints import load_model
+from csmoe_model.features import encode_set
+from csmoe_model.labelled import SPLITS
+from csmoe_model.probe import ProbeOptions, probe
+from csmoe_model.probe_rows import differences, measured
+from csmoe_model.probe_tables import latex_table, markdown_table
+from csmoe_model.probes import Probed, Table, logistic_probe
+from csmoe_model.published import published_rows
+from csmoe_model.scores import Bootstrap, Predicted
+from minortom.errors import InputError, OutputExistsError
+from minortom.shards import ShardSet
+
+SIZES = {"train": 24, "val": 8, "test": 12}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("csmoe_model.probes.STRENGTHS", (1e-2, 1.0))
+        patch.setattr("csmoe_model.probes.EPOCHS", 3)
+        yield
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("probe")
+    write_model(folder / "model", ShardSet.open(learnable_shards(folder / "shards")), seed=7)
+    return folder / "model"
+
+
+@pytest.fixture(scope="module")
+def result(checkpoint, tmp_path_factory):
+    out = tmp_path_factory.mktemp("result") / "out"
+    probe(checkpoint, bright_and_dark(SIZES), out, options=ProbeOptions(seeds=2))
+    return json.loads((out / "result.json").read_text())
+
+
+def test_every_table_has_the_baselines_beside_the_model(result):
+    names = ["model", "band statistics", "random convolutions", "untrained model"]
+    assert [row["features"] for row in result["rows"]] == [n for n in names for _ in range(3)]
+    assert [row["probe"] for row in result["rows"][:3]] == ["logistic", "5-NN", "20-NN"]
+    assert [len(row["per_seed"]["macro_f1"]) for row in result["rows"]] == [1] * 6 + [2] * 6
+    gaps = [(gap["probe"], gap["minus"]) for gap in result["differences"]]
+    assert sorted(gaps) == sorted((p, n) for p in ("logistic", "5-NN", "20-NN") for n in names[1:])
+
+
+def test_a_model_row_is_what_its_features_give_by_hand(checkpoint, result):
+    data = bright_and_dark(SIZES)
+    model = load_model(checkpoint, device=torch.device("cpu")).model
+    features = {n: encode_set(model, data.split(n), sensors=["s2", "s1"]) for n in SPLITS}
+    labels = {n: data.split(n).labels for n in SPLITS}
+    found = logistic_probe(
+        Table(task="multiclass", num_classes=2, features=features, labels=labels)
+    ).test
+    wanted = balanced_accuracy_score(labels["test"], found.output.argmax(1))
+    row = result["rows"][0]
+    assert row["scores"]["average_accuracy"]["value"] == pytest.approx(wanted)
+    assert row["width"] == 64
+
+
+def test_a_trivial_set_is_solved_by_band_statistics(result):
+    row = next(r for r in result["rows"] if r["features"] == "band statistics")
+    assert row["scores"]["average_accuracy"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+
+
+def test_the_record_says_all_that_another_needs_to_do_the_same(result):
+    settings = result["settings"]
+    assert settings["resize"]["model"].startswith("bilinear to 16 × 16")
+    assert set(settings["normalisation"]["statistics"]) == {"s2_10m", "s2_20m", "s1"}
+    assert settings["seeds"] == [0, 1]
+    assert settings["C"] == [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3]
+    assert result["splits"] == SIZES
+    record = result["minortom"]
+    assert record["command"] == "probe"
+    assert record["inputs"]["weights"] == settings["weights_sha256"]
+    assert record["licences"] == ["of the training data", "of these labels"]
+    assert (record["seed"], record["options"]["sensor"]) == (0, "s2+s1")
+
+
+def test_the_same_again_is_up_to_date_and_other_options_are_refused(checkpoint, tmp_path):
+    data, out = bright_and_dark(SIZES), tmp_path / "out"
+    words = {"options": ProbeOptions(seeds=1, sensor="s1")}
+    first = probe(checkpoint, data, out, **words)
+    files = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert sorted(files) == ["result.json", "table.md", "table.tex"]
+    again = probe(checkpoint, data, out, **words)
+    assert (first["status"], again["status"]) == ("written", "up to date")
+    assert again["rows"] == first["rows"]
+    other = ProbeOptions(seeds=1, sensor="s1", pooling="mean")
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        probe(checkpoint, data, out, options=other)
+    assert probe(checkpoint, data, out, options=other, overwrite=True)["status"] == "written"
+    probe(checkpoint, data, out, **words, overwrite=True)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == files
+
+
+def test_the_papers_protocol_trains_a_layer_a_seed_on_every_row(checkpoint, tmp_path):
+    options = ProbeOptions(protocol="paper", seeds=2, sensor="s2", lr=0.02)
+    found = probe(checkpoint, bright_and_dark(SIZES), tmp_path / "out", options=options)
+    assert [row["probe"] for row in found["rows"]] == ["linear"] * 4
+    assert [len(row["chosen"]) for row in found["rows"]] == [2] * 4
+    assert found["settings"]["lr"] == 0.02
+    assert not found["settings"]["standardised"]
+
+
+def test_the_papers_rates_go_to_the_papers_sets(checkpoint, tmp_path):
+    data = bright_and_dark(SIZES)
+    for name, rate in (("m-eurosat", 5e-2), ("own", 1e-2)):
+        named = set_of(data.splits, name=name)
+        options = ProbeOptions(protocol="paper", seeds=1, sensor="s1")
+        found = probe(checkpoint, named, tmp_path / name, options=options)
+        assert found["settings"]["lr"] == rate
+        assert bool(found["published"]) == (name == "m-eurosat")
+
+
+def test_several_labels_are_scored_by_micro_map(checkpoint, tmp_path):
+    rng = np.random.default_rng(0)
+    splits = {}
+    for name, count in SIZES.items():
+        labels = rng.random((count, 3)) < 0.5
+        images = rng.normal(-12, 1, (count, 2, 8, 8)) + 5 * labels[:, :1, None, None]
+        splits[name] = split_of({"s1": images.astype(np.float32)}, labels)
+    data = set_of(
+        splits, classes=("a", "b", "c"), task="multilabel", bands={"s1": ("vv", "vh")}
+    )  # fmt: skip
+    found = probe(checkpoint, data, tmp_path / "out", options=ProbeOptions(seeds=1))
+    assert found["headline"] == "micro_map"
+    assert list(found["rows"][0]["scores"]) == ["micro_map", "micro_f1", "macro_f1"]
+
+
+def test_segmentation_is_one_line(checkpoint, tmp_path):
+    splits = {n: split_of({}, np.zeros((2, 4, 4), np.int64)) for n in SPLITS}
+    with pytest.raises(InputError, match="own is a segmentation set; csmoe probe takes"):
+        probe(
+            checkpoint, set_of(splits, task="segmentation"), tmp_path / "out",
+            options=ProbeOptions(),
+        )  # fmt: skip
+
+
+def test_options_that_do_not_go_together_are_one_line():
+    with pytest.raises(InputError, match="--lr 0.1 must be above 0 and goes with --protocol paper"):
+        ProbeOptions(lr=0.1)
+    with pytest.raises(InputError, match="--seeds must be 1 or more"):
+        ProbeOptions(seeds=0)
+
+
+def test_differences_are_paired():
+    """Two rows that miss the same samples differ by nothing, in any draw."""
+    truth = np.arange(40) % 2
+    output = np.eye(2)[np.where(np.arange(40) < 10, 1 - truth, truth)]
+    case = Probed(test=Predicted(task="multiclass", truth=truth, output=output), settings={})
+    bootstrap = Bootstrap.over(40, None, seed=0, num_draws=50)
+    rows = [measured(name, "p", [case], bootstrap, width=1) for name in ("model", "other")]
+    (gap,) = differences(rows, "average_accuracy")
+    assert (gap["value"], gap["low"], gap["high"]) == (0, 0, 0)
+    assert rows[0].scores["average_accuracy"].low < 0.75
+
+
+def test_tables_show_percent_with_intervals_and_what_is_published(result):
+    published = {**result, "data": "m-eurosat", "published": published_rows("m-eurosat")}
+    text = markdown_table(published)
+    assert "| band statistics | logistic | 100.0 [100.0, 100.0] |" in text
+    assert "train 24, val 8, test 12" in text
+    assert "| CSMoE, patch 16 | 86.2 | paper, Table IV; another protocol |" in text
+    assert "| random convolutions | 91.0 | torchgeo-bench v0.4.0; another protocol |" in text
+
+
+def test_the_latex_table_has_no_loose_special_letters(result):
+    odd = {**result, "data": "50%_of & more"}
+    text = latex_table(odd)
+    assert r"50\%\_of \& more" in text
+    columns = 2 + len(result["rows"][0]["scores"])
+    body = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert {line.replace(r"\&", "").count("&") for line in body} == {columns - 1}
+    assert text.count("{") == text.count("}")
