@@ -111,10 +111,10 @@ def test_an_export_with_replacements_killed_at_many_moments_goes_on_to_the_same_
 
 @pytest.mark.soak
 def test_an_export_killed_at_many_moments_goes_on_to_the_same_bytes(tmp_path, archives):
-    delays = np.random.default_rng(0).uniform(0.8, 3.5, 25)
-    check_killed_exports(tmp_path, archives, delays[:13], workers=1)
+    delays = np.random.default_rng(0).uniform(0.8, 3.5, 50)
+    check_killed_exports(tmp_path, archives, delays[:25], workers=1)
     (tmp_path / "two").mkdir()
-    check_killed_exports(tmp_path / "two", archives, delays[13:], workers=2)
+    check_killed_exports(tmp_path / "two", archives, delays[25:], workers=2)
 
 
 def test_a_disk_that_is_full_is_told_and_the_export_goes_on_later(export, tmp_path):

@@ -30,9 +30,21 @@ class Fault:
     """How the answers for a path go wrong, ``times`` times (for ever when None)."""
 
     times: int | None
-    status: int | None
-    headers: dict[str, str]
-    cut_after: int | None
+    every: int
+    """Which one of so many goes wrong: the last."""
+    seen: int = 0
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    cut_after: int | None = None
+
+    def is_due(self):
+        """Count a request; say whether its answer goes wrong."""
+        self.seen += 1
+        if self.seen % self.every or self.times == 0:
+            return False
+        if self.times is not None:
+            self.times -= 1
+        return True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,20 +69,24 @@ class WebServer:
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     closing: threading.Event = field(default_factory=threading.Event)
 
-    def fail(self, path, *, status=None, times=None, retry_after=None, cut_after=None, headers=()):
+    def fail(
+        self, path, *, status=None, times=None, every=1, retry_after=None, cut_after=None,
+        headers=(),
+    ):  # fmt: skip
         """Let the next answers for a path go wrong; several calls are used up one by one.
 
         Args:
             path: Such as ``/a/b``; ``*`` for any.
             status: HTTP status to give instead of the file.
             times: How often; for ever when None.
+            every: Only each answer of so many.
             retry_after: Value of the header of that name.
             cut_after: Close the connection after so many bytes of the body. Without it, and
                 without a status, no answer comes at all.
             headers: More headers.
         """
         more = dict(headers) | ({"Retry-After": str(retry_after)} if retry_after else {})
-        fault = Fault(times=times, status=status, headers=more, cut_after=cut_after)
+        fault = Fault(times=times, every=every, status=status, headers=more, cut_after=cut_after)
         self.faults.setdefault(path, []).append(fault)
 
     def asked(self, path):
@@ -95,10 +111,7 @@ class WebServer:
     def next_fault(self, path):
         """Take the fault that is due."""
         for fault in self.faults.get(path, []) + self.faults.get("*", []):
-            if fault.times is None:
-                return fault
-            if fault.times > 0:
-                fault.times -= 1
+            if fault.is_due():
                 return fault
         return None
 

@@ -1,0 +1,88 @@
+"""Exports from a server that behaves like the hub, and misbehaves: the bytes stay the same."""
+
+import shutil
+
+import pytest
+from archive_maker import CELLS
+from export_maker import files_of, replace_row
+from web_server import COMMIT
+
+from minortom import parts
+from minortom.errors import RemoteError
+
+pytest_plugins = ("export_fixtures",)
+
+HUB = tuple(f"hf://datasets/Major-TOM/{name}" for name in ("Core-S2L2A", "Core-S1RTC"))
+
+
+@pytest.fixture
+def hub(archives, web_server, monkeypatch, tmp_path):
+    """Both archives as data sets of the hub."""
+    for folder in archives:
+        shutil.copytree(folder, web_server.folder / "datasets" / "Major-TOM" / folder.name)
+    web_server.stand_for_the_hub(monkeypatch, tmp_path / "hf")
+    parts._footer.cache_clear()
+    parts._session.cache_clear()
+    return web_server
+
+
+def wanted(export, tmp_path):
+    """The bytes of the same export from folders."""
+    export("folders")
+    return files_of(tmp_path / "folders")
+
+
+def test_the_hub_gives_the_bytes_that_folders_give(hub, export, tmp_path):
+    export("shards", folders=HUB)
+    assert files_of(tmp_path / "shards") == wanted(export, tmp_path)
+    rows = [r for r in hub.requests if "/images/" in r.path and r.method == "GET"]
+    # A row and the footer of its part: seven tiles of two products, two rows a part.
+    assert len(rows) <= 2 * len(CELLS) + 2 * 4
+
+
+def test_a_server_that_drops_every_tenth_connection_changes_nothing(hub, export, tmp_path):
+    hub.fail("*", every=10, cut_after=200)
+    export("shards", folders=HUB, workers=1)
+    assert files_of(tmp_path / "shards") == wanted(export, tmp_path)
+
+
+def test_a_busy_server_is_waited_for(hub, export, tmp_path):
+    hub.fail("*", every=7, status=429, retry_after=0)
+    hub.fail("*", every=11, status=503)
+    export("shards", folders=HUB)
+    assert files_of(tmp_path / "shards") == wanted(export, tmp_path)
+
+
+def test_a_server_that_goes_away_is_one_line_and_the_export_goes_on_when_it_is_back(
+    hub, export, tmp_path
+):
+    hub.fail(
+        f"/datasets/Major-TOM/Core-S2L2A/resolve/{COMMIT}/images/part_00003.parquet", status=503
+    )
+    with pytest.raises(RemoteError, match=r"has trouble \(HTTP 503\), again and again"):
+        export("shards", folders=HUB)
+    assert not (tmp_path / "shards").exists()
+    assert (tmp_path / "shards.partial").is_dir()
+    hub.faults.clear()
+    export("shards", folders=HUB)
+    assert files_of(tmp_path / "shards") == wanted(export, tmp_path)
+
+
+def test_a_private_archive_is_shown_the_token(hub, export, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    export("shards", folders=HUB)
+    shown = {r.headers.get("authorization") for r in hub.requests if "/images/" in r.path}
+    assert shown == {"Bearer hf_secret"}
+
+
+def test_tiles_whose_bytes_are_garbled_are_named_and_the_others_are_as_before(
+    hub, export, own_archives
+):
+    replace_row(own_archives[0], 1, B08=b"garbled")
+    served = hub.folder / "datasets" / "Major-TOM" / "Core-S2L2A"
+    shutil.rmtree(served)
+    shutil.copytree(own_archives[0], served)
+    summary = export("shards", folders=HUB)
+    assert list(summary.tally.tiles_unreadable) == [CELLS[1]]
+    assert "B08 is no readable GeoTIFF" in summary.tally.tiles_unreadable[CELLS[1]]
+    assert summary.tally.patches == 6 * 16
