@@ -1,0 +1,120 @@
+"""A user's folder with `labels.csv`: what its lines mean, and what is wrong with them."""
+
+import numpy as np
+import pytest
+
+from csmoe_model.labelled_folder import folder_as_labelled
+from minortom.errors import InputError
+
+NAMES = ("vv", "vh")
+
+
+def read(paths):
+    """Stand-in for a reader of GeoTIFFs; the second file, if any, is Sentinel-2."""
+    found = {"s1": (NAMES, np.load(paths[0]))}
+    if len(paths) > 1:
+        found["s2"] = (("B02",), np.load(paths[1]))
+    return found
+
+
+def folder(tmp_path, lines, *, header="file,label,split", sides=None):
+    """Images 0.npy, 1.npy… whose pixels are their number, and the lines given."""
+    for number in range(len(lines)):
+        side = (sides or {}).get(number, 4)
+        np.save(tmp_path / f"{number}.npy", np.full((2, side, side), number, np.float32))
+    (tmp_path / "labels.csv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_lines_give_labels_splits_and_images(tmp_path):
+    root = folder(tmp_path, ["0.npy,water,test", "1.npy,crops,train", "2.npy,water,train"])
+    data = folder_as_labelled(root, read)
+    assert (data.task, data.classes) == ("multiclass", ("crops", "water"))
+    assert data.split("train").labels.tolist() == [0, 1]
+    images = data.split("train").images(np.array([1, 0]))["s1"]
+    assert images[:, 0, 0, 0].tolist() == [2, 1]
+    assert data.bands == {"s1": NAMES}
+    assert data.settings == {"split_by": "labels.csv"}
+
+
+def test_semicolons_make_the_set_multilabel(tmp_path):
+    root = folder(tmp_path, ["0.npy,water;crops,train", "1.npy, crops ,train"])
+    data = folder_as_labelled(root, read)
+    assert data.task == "multilabel"
+    assert data.split("train").labels.tolist() == [[True, True], [True, False]]
+
+
+def test_two_files_make_one_image(tmp_path):
+    root = folder(tmp_path, ["1.npy,0.npy,water,train"] * 2, header="s2,s1,label,split")
+    asked = []
+    data = folder_as_labelled(root, lambda paths: asked.append(paths) or read(paths[::-1]))
+    assert [path.name for path in asked[0]] == ["1.npy", "0.npy"]
+    assert set(data.bands) == {"s2", "s1"}
+
+
+def test_groups_are_what_the_file_says(tmp_path):
+    lines = ["0.npy,water,train,a", "1.npy,water,train,b"]
+    data = folder_as_labelled(folder(tmp_path, lines, header="file,label,split,group"), read)
+    assert data.split("train").groups.tolist() == ["a", "b"]
+    data = folder_as_labelled(folder(tmp_path, ["0.npy,water,train"]), read)
+    assert data.split("train").groups is None
+
+
+def test_without_splits_each_class_is_cut_alike_and_groups_stay_whole(tmp_path):
+    kinds = ["water"] * 20 + ["crops"] * 40
+    lines = [f"{n}.npy,{kind},{kind}{n // 2}" for n, kind in enumerate(kinds)]
+    root = folder(tmp_path, lines, header="file,label,group")
+    data = folder_as_labelled(root, read, seed=1)
+    counts = {name: np.bincount(split.labels).tolist() for name, split in data.splits.items()}
+    assert counts == {"train": [24, 12], "val": [6, 4], "test": [10, 4]}
+    groups = [set(split.groups) for split in data.splits.values()]
+    assert len(set.union(*groups)) == sum(map(len, groups)) == 30
+    other = folder_as_labelled(root, read, seed=2)
+    assert set(other.split("test").groups) != set(data.split("test").groups)
+    again = folder_as_labelled(root, read, seed=1)
+    assert again.split("test").groups.tolist() == data.split("test").groups.tolist()
+
+
+def test_another_pixel_or_label_is_another_set(tmp_path):
+    root = folder(tmp_path, ["0.npy,water,train", "1.npy,crops,train"])
+    first = folder_as_labelled(root, read).sha256
+    assert folder_as_labelled(root, read).sha256 == first
+    np.save(root / "1.npy", np.zeros((2, 4, 4), np.float32))
+    second = folder_as_labelled(root, read).sha256
+    root = folder(tmp_path, ["0.npy,water,train", "1.npy,water,train"])
+    assert len({first, second, folder_as_labelled(root, read).sha256}) == 3
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "told"),
+    [
+        ("file,label,split", "0.npy,,train", "line 2 of .*0.npy has no label; give one"),
+        ("file,label,split", "9.npy,water,train", "line 2 of .*: there is no file .*9.npy"),
+        ("file,label,split", ",water,train", "line 2 of .* names no file"),
+        ("file,label,split", "0.npy,water,dev", "split is 'dev'; wanted train, val, test"),
+        ("path,label", "0.npy,water", r"columns path, label; wanted file \(or s2, s1\)"),
+        ("file,class", "0.npy,water", "columns file, class; wanted file"),
+    ],
+)
+def test_a_line_that_cannot_be_used_is_told_in_one(tmp_path, header, line, told):
+    with pytest.raises(InputError, match=told):
+        folder_as_labelled(folder(tmp_path, [line], header=header), read)
+
+
+def test_a_folder_without_labels_or_lines_is_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"has no labels.csv; wanted one with the columns file"):
+        folder_as_labelled(tmp_path, read)
+    with pytest.raises(InputError, match="labels.csv has no images"):
+        folder_as_labelled(folder(tmp_path, []), read)
+    (tmp_path / "labels.csv").write_bytes(b"file,label\n\xff\xfe,\n")
+    with pytest.raises(InputError, match="as CSV in UTF-8"):
+        folder_as_labelled(tmp_path, read)
+
+
+def test_images_that_are_not_alike_are_one_line(tmp_path):
+    root = folder(tmp_path, ["0.npy,water,train", "1.npy,crops,train"], sides={1: 5})
+    data = folder_as_labelled(root, read)
+    with pytest.raises(
+        InputError, match=r"1.npy has the s1 bands vv vh in 5 × 5 pixels, the first"
+    ):
+        data.split("train").images(np.array([0, 1]))
