@@ -165,6 +165,11 @@ class HubRepository:
             )  # fmt: skip
         return str(made.commit_url)
 
+    def address_of(self, commit: str) -> str:
+        """Give the address of a commit."""
+        folder = "datasets/" if self.kind == "dataset" else ""
+        return f"{self._hub.endpoint}/{folder}{self.name}/commit/{commit}"
+
     @property
     def _hub(self) -> "HfApi":
         from huggingface_hub import HfApi

@@ -9,7 +9,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from minortom.manifests import load_manifest, manifest_paths
 from minortom.provenance import KEY, licences_in
-from minortom.shard_layout import ALL_BANDS, ATTRIBUTION, spec_of
+from minortom.shard_formats import Codec
+from minortom.shard_layout import ALL_BANDS, ATTRIBUTION, SampleSpec, spec_of
 
 CARD = "README.md"
 MAJOR_TOM = (
@@ -48,7 +49,6 @@ def data_card(
     spec, made = spec_of(record), record[KEY]
     splits = files_by_split(record)
     num_samples = sum(int(entry["rows"]) for entry in record["shards"])
-    bands = f', fn_kwargs={{"bands": {json.dumps(spec.bands)}}}' if spec.bands != ALL_BANDS else ""
     return _template().render(
         size_category=size_category(num_samples),
         splits=splits,
@@ -62,7 +62,8 @@ def data_card(
         codes=_DTYPE_CODES,
         first_shard=next(entry["file"] for entry in record["shards"] if entry["rows"]),
         place=place,
-        decode_bands=bands,
+        codec=str(spec.codec),
+        fn_kwargs=_fn_kwargs(spec),
         table=_table(report),
         made={
             "command": made.get("command"), "version": made.get("version"),
@@ -108,6 +109,16 @@ def _template() -> Template:
         loader=PackageLoader("minortom"), undefined=StrictUndefined, keep_trailing_newline=True
     )
     return environment.get_template("card.md.j2")
+
+
+def _fn_kwargs(spec: SampleSpec) -> str:
+    """Write what ``decode`` has to be told of a set that is not as most are."""
+    told: dict[str, object] = {}
+    if spec.bands != ALL_BANDS:
+        told["bands"] = list(spec.bands)
+    if spec.codec != Codec.NONE:
+        told["codec"] = str(spec.codec)
+    return f", fn_kwargs={json.dumps(told)}" if told else ""
 
 
 def _table(report: Sequence[Mapping[str, Any]]) -> list[list[str]]:

@@ -11,6 +11,7 @@ from minortom_cli import (
     export,
     fetch,
     locate,
+    publish,
     quickstart,
     report,
     sample,
@@ -38,6 +39,7 @@ app.command(name="sample")(sample.sample)
 app.command(name="report")(report.report)
 app.command(name="export")(export.export)
 app.command(name="verify")(verify.verify)
+app.command(name="publish")(publish.publish)
 app.command(name="show")(show.show)
 app.command(name="fetch")(fetch.fetch)
 app.command(name="cells")(cells.cells)
