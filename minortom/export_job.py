@@ -145,8 +145,9 @@ class ExportJob:
 
     def _named(self, number: int) -> Path:
         """Give a finished shard its name; it has it already if an interruption came since."""
-        made = shard_path(self.work, number)
-        path = made.with_name(shard_name(number, len(self.shards)))
+        kind = self.options.format
+        made = shard_path(self.work, number, kind)
+        path = made.with_name(shard_name(number, len(self.shards), kind))
         if made.exists():
             made.rename(path)
         return path

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from minortom.errors import InputError
-from minortom.shard_formats import Codec
+from minortom.shard_formats import Codec, Format
 
 if TYPE_CHECKING:
     from minortom.sensors import SensorName
@@ -63,6 +63,7 @@ class ExportOptions:
     """Refuse tiles whose Sentinel-1 lies on another grid."""
     codec: Codec = Codec.NONE
     """How each tensor is packed."""
+    format: Format = Format.PARQUET
     shard_bytes: int = 10**9
     """Size of a shard's tensors, before they are packed, if all patches are valid."""
     seed: int = 0
@@ -96,7 +97,7 @@ class ExportOptions:
         from minortom.shard_layout import SampleSpec
 
         bands = {} if self.bands is None else {"bands": self.bands}
-        return SampleSpec(patch_px=self.patch_px, codec=self.codec, **bands)
+        return SampleSpec(patch_px=self.patch_px, codec=self.codec, format=self.format, **bands)
 
     def bands_read(self, sensor: "SensorName") -> tuple[str, ...]:
         """Name the columns of the archive that hold what is needed of a sensor's tile."""

@@ -12,8 +12,9 @@ from minortom.export_plan import PlannedTile, windows_of
 from minortom.export_tile import Tally, TileOutcome, append_mixed, export_tile
 from minortom.outputs import whole_file, write_json
 from minortom.provenance import Provenance
+from minortom.shard_formats import Format
 from minortom.shard_statistics import BandSums
-from minortom.shard_writer import ShardWriter
+from minortom.shard_writer import ShardWriter, start_shard
 from minortom.unfinished import is_left_by
 
 
@@ -50,9 +51,9 @@ class Receipt:
         )
 
 
-def shard_path(work: Path, number: int) -> Path:
+def shard_path(work: Path, number: int, kind: Format) -> Path:
     """Say where a shard lies until all are finished."""
-    return work / "shards" / f"shard-{number:05d}.parquet"
+    return work / "shards" / f"shard-{number:05d}{kind.suffix}"
 
 
 def receipt_path(work: Path, number: int) -> Path:
@@ -82,10 +83,10 @@ class ShardTask:
         Args:
             mixed: What became of the tiles, window by window; no more is taken than the shard has.
         """
-        receipt = Receipt()
+        receipt, spec = Receipt(), self.options.spec
         with (
-            whole_file(shard_path(self.work, self.number)) as temporary,
-            ShardWriter(temporary, spec=self.options.spec, provenance=self.provenance) as writer,
+            whole_file(shard_path(self.work, self.number, spec.format)) as temporary,
+            start_shard(temporary, spec=spec, provenance=self.provenance) as writer,
         ):
             for _ in self.windows():
                 # Not kept in a name here: the next window is gathered while this line runs.

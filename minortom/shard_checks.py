@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 
 from minortom.provenance import KEY, sha256_of
 from minortom.shard_codec import unpack_into
+from minortom.shard_formats import Format
 from minortom.shard_layout import (
     DATASET_FILE,
+    METADATA_SCHEMA,
     RECORD_KEY,
     SampleSpec,
     shard_schema,
@@ -22,6 +24,7 @@ from minortom.shard_layout import (
 )
 from minortom.shard_places import PREFIX_BYTES, lengths_in, value_at, value_places
 from minortom.shard_statistics import BandSums
+from minortom.tar_shards import tar_rows
 
 PLACE_COLUMNS = ("grid_cell", "patch_row", "patch_col", "split")
 _UNREADABLE = (OSError, ValueError, pa.ArrowException)
@@ -64,9 +67,12 @@ def check_shard(
             found.problems.append(_differs("bytes", size, entry.get("bytes")))
         elif deep and sha256_of(path) != entry.get("sha256"):
             found.problems.append(f"its SHA-256 is not the one in {DATASET_FILE}")
+        spec = spec_of(record)
+        if spec.format == Format.WEBDATASET:
+            _read_tar(path, spec, entry, found, deep=deep)
+            return found
         with pq.ParquetFile(path, page_checksum_verification=deep) as file:
             found.problems += _wrong_in_footer(file, entry, record)
-            spec = spec_of(record)
             if file.schema_arrow.equals(shard_schema(spec)):
                 found.problems += _wrong_in_layout(path, file.metadata, spec)
                 found.places = file.read(columns=list(PLACE_COLUMNS))
@@ -76,6 +82,23 @@ def check_shard(
     except _UNREADABLE as error:
         found.problems.append(f"cannot be read ({str(error).splitlines()[0]})")
     return found
+
+
+def _read_tar(
+    path: Path, spec: SampleSpec, entry: Mapping[str, Any], found: CheckedShard, *, deep: bool
+) -> None:
+    """Read the samples of a tar: whose they are, and with ``deep`` their pixels."""
+    sums, places = BandSums(), []
+    for row, tensors in tar_rows(path, spec, tensors=deep):
+        places.append({name: row[name] for name in PLACE_COLUMNS})
+        if row["split"] == "train" and deep:
+            sums.add_patches({column: patch[None] for column, patch in tensors.items()})
+    schema = pa.schema([METADATA_SCHEMA.field(name) for name in PLACE_COLUMNS])
+    found.places = pa.Table.from_pylist(places, schema=schema)
+    found.problems += _wrong_split(found.places, entry.get("split"))
+    if len(places) != entry["rows"]:
+        found.problems.append(_differs("rows", len(places), entry["rows"]))
+    found.sums = sums if deep else None
 
 
 def _wrong_in_footer(

@@ -3,6 +3,19 @@
 from enum import StrEnum
 
 
+class Format(StrEnum):
+    """What kind of files shards are."""
+
+    PARQUET = "parquet"
+    WEBDATASET = "webdataset"
+    """Tars, for trainers that read those; ours does not."""
+
+    @property
+    def suffix(self) -> str:
+        """Give the end of a shard's name."""
+        return ".tar" if self is Format.WEBDATASET else ".parquet"
+
+
 class Codec(StrEnum):
     """How each value of a tensor column is packed."""
 

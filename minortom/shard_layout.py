@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from minortom.errors import InputError
 from minortom.sensors import BASE_RESOLUTION_M, GROUPS, BandGroup, SensorName
-from minortom.shard_formats import Codec
+from minortom.shard_formats import Codec, Format
 
 SCHEMA_VERSION = 2
 ROW_GROUP_ROWS = 64
@@ -79,6 +81,8 @@ class SampleSpec:
     """Those that are stored, always in the order of ``ALL_BANDS``."""
     codec: Codec = Codec.NONE
     """How each tensor is packed."""
+    format: Format = Format.PARQUET
+    """What kind of files the shards are."""
 
     def __post_init__(self) -> None:
         finest, coarsest = BASE_RESOLUTION_M, max(group.resolution_m for group in GROUPS)
@@ -88,6 +92,11 @@ class SampleSpec:
                 f"pixels; give a positive multiple of {coarsest // finest}"
             )
         object.__setattr__(self, "bands", _in_order(self.bands))
+        if self.format == Format.WEBDATASET and self.codec != Codec.NONE:
+            raise InputError(
+                f"the codec {self.codec} packs tensors of Parquet shards, and a tar's are .npy "
+                "files; give --codec none or --format parquet"
+            )
 
     @property
     def groups(self) -> tuple[BandGroup, ...]:
@@ -116,6 +125,15 @@ class SampleSpec:
         # All dtypes of the schema have two bytes a pixel: uint16 and int16.
         return bands * height * width * 2
 
+    def check_tensors(self, tensors: Mapping[str, NDArray[np.generic]], count: int) -> None:
+        """Make sure that arrays hold ``count`` patches; a ValueError is a bug of the caller."""
+        for group in self.groups:
+            found, wanted = tensors[group.column], (count, *self.shape(group.column))
+            if found.shape != wanted or found.dtype != group.dtype:
+                raise ValueError(
+                    f"{group.column}: {found.dtype} {found.shape}, wanted {group.dtype} {wanted}"
+                )
+
     @property
     def sample_bytes(self) -> int:
         """The bytes of the tensors of one sample, as they are before they are packed."""
@@ -126,8 +144,9 @@ def spec_of(record: Mapping[str, Any]) -> SampleSpec:
     """Read what a sample is from ``dataset.json``."""
     bands = [band for entry in record["columns"].values() for band in entry["bands"]]
     return SampleSpec(
-        patch_px=int(record["patch_px"]), bands=tuple(bands), codec=Codec(record["codec"])
-    )
+        patch_px=int(record["patch_px"]), bands=tuple(bands), codec=Codec(record["codec"]),
+        format=Format(record["format"]),
+    )  # fmt: skip
 
 
 def shard_schema(spec: SampleSpec) -> pa.Schema:
@@ -136,9 +155,9 @@ def shard_schema(spec: SampleSpec) -> pa.Schema:
     return pa.schema([*tensors, *METADATA_SCHEMA])
 
 
-def shard_name(index: int, count: int) -> str:
+def shard_name(index: int, count: int, kind: Format = Format.PARQUET) -> str:
     """Name a shard, as in ``shard-00000-of-00012.parquet``."""
-    return f"shard-{index:05d}-of-{count:05d}.parquet"
+    return f"shard-{index:05d}-of-{count:05d}{kind.suffix}"
 
 
 def column_records(spec: SampleSpec) -> dict[str, dict[str, object]]:

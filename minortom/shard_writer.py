@@ -15,7 +15,7 @@ from minortom.outputs import whole_folder, write_json
 from minortom.provenance import KEY, Provenance, sha256_of
 from minortom.sensors import S2_10M
 from minortom.shard_codec import check_codec, packed
-from minortom.shard_formats import Codec
+from minortom.shard_formats import Codec, Format
 from minortom.shard_layout import (
     ATTRIBUTION,
     DATASET_FILE,
@@ -31,6 +31,7 @@ from minortom.shard_layout import (
 )
 from minortom.shard_places import LENGTHS_KEY, lengths_text
 from minortom.shard_statistics import BandSums
+from minortom.tar_shards import TarWriter
 
 _RESERVED_BYTES = 8192
 """Room in a shard's footer for its record, whose statistics are known only at the end."""
@@ -39,7 +40,7 @@ Tensors = Mapping[str, NDArray[np.generic]]
 """Arrays [patch, band, row, column] of the stored dtype, one a tensor column."""
 
 
-class ShardWriter:
+class ParquetWriter:
     """Writes one shard in row groups of 64; the record is sealed in later.
 
     Memory holds what one call appends and a row group.
@@ -74,7 +75,7 @@ class ShardWriter:
             {KEY: provenance.to_json(), RECORD_KEY: _padded(shard_record(spec, None))}
         )
 
-    def __enter__(self) -> "ShardWriter":
+    def __enter__(self) -> "ParquetWriter":
         return self
 
     def __exit__(
@@ -92,13 +93,7 @@ class ShardWriter:
     def append(self, tensors: Tensors, metadata: pa.Table) -> None:
         """Add patches in order: their tensors, and a table of ``METADATA_SCHEMA``."""
         metadata = metadata.select(METADATA_SCHEMA.names).cast(METADATA_SCHEMA)
-        for group in self._spec.groups:
-            found = tensors[group.column]
-            wanted = (len(metadata), *self._spec.shape(group.column))
-            if found.shape != wanted or found.dtype != group.dtype:
-                raise ValueError(
-                    f"{group.column}: {found.dtype} {found.shape}, wanted {group.dtype} {wanted}"
-                )
+        self._spec.check_tensors(tensors, len(metadata))
         self._pending.append((tensors, metadata))
         self._num_pending += len(metadata)
         while self._num_pending >= ROW_GROUP_ROWS:
@@ -135,11 +130,26 @@ class ShardWriter:
         return pa.array(values, pa.binary())
 
 
+ShardWriter = ParquetWriter | TarWriter
+
+
+def start_shard(path: Path, *, spec: SampleSpec, provenance: Provenance) -> ShardWriter:
+    """Start a shard of the kind of file that the set is made of; use as a context manager.
+
+    Raises:
+        InputError: If the codec's package is not installed.
+    """
+    if spec.format == Format.WEBDATASET:
+        return TarWriter(path, spec=spec)
+    return ParquetWriter(path, spec=spec, provenance=provenance)
+
+
 def shard_record(spec: SampleSpec, statistics: Mapping[str, object] | None) -> dict[str, object]:
     """Say what a shard holds: the part of ``dataset.json`` that each footer repeats."""
     return {
         "schema_version": SCHEMA_VERSION,
         "patch_px": spec.patch_px,
+        "format": str(spec.format),
         "codec": str(spec.codec),
         "columns": column_records(spec),
         "statistics": statistics,
@@ -195,7 +205,8 @@ def write_dataset(
     entries = []
     totals: dict[str, int] = {}
     for path, rows_by_split in shards:
-        seal_shard(path, record)
+        if spec.format == Format.PARQUET:
+            seal_shard(path, record)
         rows = sum(rows_by_split.values())
         entry = {
             "file": path.name, "rows": rows, "bytes": path.stat().st_size,
@@ -241,8 +252,8 @@ def write_shards(
     with whole_folder(out) as folder:
         for number, first in enumerate(firsts):
             rows = slice(first, first + rows_per_shard)
-            path = folder / shard_name(number, len(firsts))
-            with ShardWriter(path, spec=spec, provenance=provenance) as writer:
+            path = folder / shard_name(number, len(firsts), spec.format)
+            with start_shard(path, spec=spec, provenance=provenance) as writer:
                 writer.append({c: a[rows] for c, a in tensors.items()}, metadata[rows])
             names, counts = np.unique(splits[rows].astype(str), return_counts=True)
             by_split = dict(zip(names.tolist(), counts.tolist(), strict=True))

@@ -27,6 +27,7 @@ from minortom.errors import InputError, ShardError
 from minortom.provenance import KEY
 from minortom.shard_codec import check_codec, unpack_into
 from minortom.shard_file import MADE_BY, ShardFile, damaged, open_shard
+from minortom.shard_formats import Format
 from minortom.shard_layout import (
     DATASET_FILE,
     METADATA_SCHEMA,
@@ -70,11 +71,17 @@ class ShardSet:
 
         Raises:
             ShardError: If the folder is missing or empty, ``dataset.json`` is not there or of
-                another version, or a shard is missing, damaged or has other rows than it says.
+                another version, shards are tars, or one is missing, damaged or has other rows than
+                it says.
             InputError: If the package of its codec is not installed.
         """
         record = read_record(folder)
         spec = spec_of(record)
+        if spec.format == Format.WEBDATASET:
+            raise ShardError(
+                f"{folder} has tars, which the webdataset library reads; wanted Parquet shards: "
+                "export again with --format parquet"
+            )
         check_codec(spec.codec)
         shards = [
             open_shard(folder / entry["file"], int(entry["rows"]), spec)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from minortom.engine import available_cores, map_items
 from minortom.progress import OnProgress, ignore_progress
 from minortom.shard_checks import CheckedShard, check_shard
+from minortom.shard_formats import Format
 from minortom.shard_layout import DATASET_FILE, spec_of
 from minortom.shard_statistics import BandSums
 from minortom.shards import read_record
@@ -102,7 +103,8 @@ def _wrong_names(folder: Path, names: list[str]) -> list[str]:
     """Find shards that are named twice, or not at all though other readers would take them."""
     twice = [name for name, count in Counter(names).items() if count > 1]
     problems = [f"{name}: {DATASET_FILE} names it twice" for name in twice]
-    others = sorted({path.name for path in folder.glob("*.parquet")} - set(names))
+    shards = {path.name for kind in Format for path in folder.glob(f"*{kind.suffix}")}
+    others = sorted(shards - set(names))
     return [*problems, *(f"{name}: {DATASET_FILE} does not name it" for name in others)]
 
 

@@ -58,6 +58,35 @@ def test_json_is_the_result_alone(export, tmp_path, capsys):
     assert result["tiles_unreadable"] == {}
 
 
+def test_codec_packs_the_tensors_and_the_same_shards_are_read(export, tmp_path):
+    assert export("--codec", "blosc2") == 0
+    shards = ShardSet.open(tmp_path / "shards")
+    assert (shards.spec.codec, len(shards)) == ("blosc2", 48)
+    assert shards.provenance["options"]["codec"] == "blosc2"
+    packed = shards.buffers(48)
+    shards.read_rows(range(48), packed)
+    assert export("--codec", "none", "--overwrite") == 0
+    plain = ShardSet.open(tmp_path / "shards").buffers(48)
+    ShardSet.open(tmp_path / "shards").read_rows(range(48), plain)
+    assert all((plain[column] == packed[column]).all() for column in plain)
+
+
+def test_format_webdataset_makes_tars_that_verify_knows(export, tmp_path, capsys):
+    assert export("--format", "webdataset") == 0
+    assert sorted(path.name for path in (tmp_path / "shards").iterdir()) == [
+        "README.md", "dataset.json", "shard-00000-of-00001.tar"
+    ]  # fmt: skip
+    assert run(app, ["verify", str(tmp_path / "shards"), "--deep"]) == 0
+    capsys.readouterr()
+    assert export("--format", "webdataset", "--json") == 0
+    assert '"status": "up to date"' in capsys.readouterr().out
+
+
+def test_packed_tars_are_one_line(export, capsys):
+    assert export("--format", "webdataset", "--codec", "blosc2") == 1
+    assert "--codec none or --format parquet" in error_line(capsys)
+
+
 def test_again_it_is_up_to_date(export, capsys):
     assert [export(), export("--json")] == [0, 0]
     assert '"status": "up to date"' in capsys.readouterr().out

@@ -12,7 +12,7 @@ from minortom.export_options import (
     Origin,
     Resampling,
 )
-from minortom.shard_formats import Codec
+from minortom.shard_formats import Codec, Format
 from minortom_cli.console import (
     Engine,
     Json,
@@ -76,6 +76,12 @@ def export(
         Codec,
         typer.Option(help="Packs each tensor: `blosc2` is smaller to publish, slower to read."),
     ] = ExportOptions.codec,
+    format_: Annotated[
+        Format,
+        typer.Option(
+            "--format", help="Of the shards: `webdataset` makes tars, which csmoe-train reads not."
+        ),
+    ] = ExportOptions.format,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would read, write and take.")
     ] = False,
@@ -101,7 +107,7 @@ def export(
         missing=missing, patch_px=patch_size, stride_px=stride, origin=origin,
         bands=None if bands is None else tuple(band.strip() for band in bands.split(",")),
         max_invalid=max_invalid, max_cloud=max_cloud, resampling=resampling,
-        strict_grid=strict_grid, codec=codec, seed=seed,
+        strict_grid=strict_grid, codec=codec, format=format_, seed=seed,
     )  # fmt: skip
     if dry_run:
         from minortom.dry_run import forecast_export
