@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from minortom.manifests import load_manifest, manifest_paths
 from minortom.provenance import KEY, licences_in
-from minortom.shard_formats import Codec
+from minortom.shard_formats import Codec, Format
 from minortom.shard_layout import ALL_BANDS, ATTRIBUTION, SampleSpec, spec_of
 
 CARD = "README.md"
@@ -63,6 +63,7 @@ def data_card(
         first_shard=next(entry["file"] for entry in record["shards"] if entry["rows"]),
         place=place,
         codec=str(spec.codec),
+        is_tar=spec.format == Format.WEBDATASET,
         fn_kwargs=_fn_kwargs(spec),
         table=_table(report),
         made={

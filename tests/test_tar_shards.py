@@ -7,12 +7,15 @@ import tarfile
 import numpy as np
 import pytest
 import webdataset
+from minortom_cli.console import run
+from minortom_cli.model import app
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 
 from minortom.errors import InputError, ShardError
+from minortom.shard_card import data_card
 from minortom.shard_formats import Codec, Format
 from minortom.shard_writer import write_shards
-from minortom.shards import SampleSpec, ShardSet
+from minortom.shards import SampleSpec, ShardSet, read_record
 from minortom.verify import verify_shards
 
 FIRST = "shard-00000-of-00002.tar"
@@ -138,3 +141,23 @@ def test_what_trains_says_that_it_reads_no_tars(folder):
 def test_packed_tars_are_refused():
     with pytest.raises(InputError, match="--codec none or --format parquet"):
         SampleSpec(patch_px=8, codec=Codec.BLOSC2, format=Format.WEBDATASET)
+
+
+def test_csmoe_train_refuses_tars_in_one_line(folder, tmp_path, capsys):
+    assert run(app, ["train", str(folder), "--out", str(tmp_path / "run")]) == 1
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith(f"error: {folder} has tars")
+    assert "--format parquet" in line
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_the_lines_of_the_card_read_a_sample(folder, monkeypatch):
+    card = data_card(read_record(folder))
+    code = card.split("```python\n")[1].split("```")[0]
+    assert "minortom" not in code
+    monkeypatch.chdir(folder)
+    found = {}
+    exec(code, found)
+    for column, array in made_up_tensors(40, 8).items():
+        np.testing.assert_array_equal(found[column], array[0])
+    assert "load_dataset" not in card
