@@ -1,21 +1,23 @@
 """Patches to vectors: the [CLS] of each sensor, from whole images, without masks or flips."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
 from csmoe_model.checkpoints import Trained, load_model
 from csmoe_model.data import Loader, reader_threads
-from csmoe_model.device import narrow_matrices, tensor_cores
+from csmoe_model.device import narrow_matrices
 from csmoe_model.images import autocast, best_device
 from csmoe_model.neighbours import draw_neighbours
 from csmoe_model.order import OrderedBatches
-from minortom.errors import OutputExistsError
-from minortom.geoparquet import read_table, write_points
+from minortom.errors import InputError, OutputExistsError
+from minortom.geoparquet import box_of, points_writer, read_table
 from minortom.outputs import check_parents, is_up_to_date, now, status, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import Provenance, licences_in, sha256_of
@@ -24,6 +26,8 @@ from minortom.shards import ShardSet
 
 BOTH = "both"
 _BATCH_SIZE = 64
+_PATCHES_A_GROUP = 8192
+"""Of a row group: 75 MB of three vectors of 768."""
 _COLUMNS = ("grid_cell", "patch_row", "patch_col", "split", "climate", "landcover", "lat", "lon")
 
 Vectors = dict[str, NDArray[np.float32]]
@@ -85,8 +89,7 @@ def embed(
     if neighbours is not None and neighbours.exists() and not (done or overwrite):
         raise OutputExistsError(f"{neighbours} exists; give --overwrite or another --neighbours")
     if not done:
-        vectors = encode_shards(trained, data, workers=workers, on_progress=on_progress)
-        write_points(_table(data, vectors), out, provenance)
+        _write(trained, data, out, provenance, workers=workers, on_progress=on_progress)
         write_run_record(out, started)
     if neighbours is not None and (overwrite or not neighbours.exists()):
         draw_neighbours(data, read_vectors(out, names_of(trained)[-1]), neighbours)
@@ -105,28 +108,27 @@ def encode_shards(
     *,
     workers: int | None = None,
     on_progress: OnProgress = ignore_progress,
-) -> Vectors:
-    """Encode every sample of some shards.
+) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
+    """Encode every sample of some shards, in their order.
 
     Images are normalised with the statistics that the model was trained with, and resized to
     its image size.
+
+    Yields:
+        Numbers of some samples, and their vectors [sample, width] by name.
     """
-    device, width = next(trained.model.parameters()).device, trained.model.config.width
-    names, sensors = names_of(trained), trained.model.sensors
-    vectors = {name: np.empty((len(data), width), np.float32) for name in names}
+    device, names = next(trained.model.parameters()).device, names_of(trained)
     batches = OrderedBatches(samples=np.arange(len(data)), batch_size=_BATCH_SIZE)
     for batch in Loader(data, batches, workers=reader_threads(workers)):
         tensors = {column: tensor.to(device) for column, tensor in batch.tensors.items()}
-        with torch.inference_mode(), autocast(device), tensor_cores(device):
+        with torch.inference_mode(), autocast(device):
             images = trained.normalise(tensors)
-            cls = trained.model.encode(**{sensor: images[sensor] for sensor in sensors})
+            cls = trained.model.encode(**{name: images[name] for name in trained.model.sensors})
         found = {name: vector_BD.float().cpu().numpy() for name, vector_BD in cls.items()}
         if BOTH in names:
             found[BOTH] = (found["s2"] + found["s1"]) / 2
-        for name in names:
-            vectors[name][batch.samples] = found[name]
+        yield batch.samples, {name: found[name] for name in names}
         on_progress(int(batch.samples[-1]) + 1, len(data))
-    return vectors
 
 
 def names_of(trained: Trained) -> tuple[str, ...]:
@@ -138,20 +140,73 @@ def names_of(trained: Trained) -> tuple[str, ...]:
 def read_vectors(path: Path, sensor: str) -> NDArray[np.float32]:
     """Read the vectors of one sensor, [sample, width], in the order of the shards.
 
+    Memory holds these and a row group.
+
     Raises:
         InputError: If the file is none that `csmoe embed` writes.
     """
-    table = read_table(path, ["sensor", "vector"], made_by="csmoe embed")
-    chosen = table.filter(pc.equal(table["sensor"], sensor))["vector"]
-    flat: NDArray[np.float32] = pc.list_flatten(chosen).to_numpy()
-    return flat.reshape(len(chosen), -1)
+    check_embeddings(path)
+    parts = []
+    with pq.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            table = file.read_row_group(number, columns=["sensor", "vector"])
+            parts.append(_flat(table.filter(pc.equal(table["sensor"], sensor))["vector"]))
+    return np.concatenate(parts)
 
 
-def _table(data: ShardSet, vectors: Vectors) -> pa.Table:
-    """Lay the vectors out as rows: each patch's sensors one after the other."""
-    names, metadata = list(vectors), data.metadata(_COLUMNS)
-    repeated = metadata.take(np.repeat(np.arange(len(data)), len(names)))
-    sensors = pa.array(np.tile(names, len(data)).tolist())
+def check_embeddings(path: Path) -> None:
+    """Make sure that a file is one that `csmoe embed` writes.
+
+    Raises:
+        InputError: If it is missing, no Parquet file, or lacks a column.
+    """
+    read_table(path, ["sensor", "grid_cell"], made_by="csmoe embed")
+    schema = pq.read_schema(path)
+    kind = schema.field("vector").type if "vector" in schema.names else pa.null()
+    if not pa.types.is_fixed_size_list(kind):
+        raise InputError(f"{path} holds no vectors of one length; wanted what `csmoe embed` writes")
+
+
+def _flat(column: pa.ChunkedArray) -> NDArray[np.float32]:
+    flat: NDArray[np.float32] = pc.list_flatten(column).to_numpy()
+    return flat.reshape(len(column), -1) if len(column) else flat.reshape(0, column.type.list_size)
+
+
+def _write(
+    trained: Trained,
+    data: ShardSet,
+    out: Path,
+    provenance: Provenance,
+    *,
+    workers: int | None,
+    on_progress: OnProgress,
+) -> None:
+    """Write the vectors as they come: memory does not grow with the shards."""
+    metadata, names = data.metadata(_COLUMNS), names_of(trained)
+    schema = _rows(metadata.slice(0, 0), {n: _nothing(trained) for n in names}).schema
+    with points_writer(schema, out, provenance, box_deg=box_of(metadata)) as append:
+        waiting, count = [], 0
+        for samples, vectors in encode_shards(
+            trained, data, workers=workers, on_progress=on_progress
+        ):
+            waiting.append(_rows(metadata.take(samples), vectors))
+            count += len(samples)
+            if count >= _PATCHES_A_GROUP:
+                append(pa.concat_tables(waiting))
+                waiting, count = [], 0
+        if waiting:
+            append(pa.concat_tables(waiting))
+
+
+def _nothing(trained: Trained) -> NDArray[np.float32]:
+    return np.empty((0, trained.model.config.width), np.float32)
+
+
+def _rows(metadata: pa.Table, vectors: Vectors) -> pa.Table:
+    """Lay vectors out as rows: each patch's sensors one after the other."""
+    names = list(vectors)
+    repeated = metadata.take(np.repeat(np.arange(len(metadata)), len(names)))
+    sensors = pa.array(np.tile(names, len(metadata)).tolist(), pa.string())
     stacked = np.stack([vectors[name] for name in names], axis=1)
     width = stacked.shape[-1]
     vector = pa.FixedSizeListArray.from_arrays(pa.array(stacked.reshape(-1)), width)

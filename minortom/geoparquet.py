@@ -5,7 +5,8 @@ https://geoparquet.org/releases/v1.1.0/. Opens in DuckDB, geopandas and QGIS.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -50,12 +51,17 @@ def write_points(
         provenance: What the content depends on.
         more: Further metadata of the file, by key.
     """
+    wkb = points_wkb(table["lon"].to_numpy(), table["lat"].to_numpy())
+    box_deg = box_of(table)
+    write_geometries(table, wkb, out, provenance, kinds=["Point"], box_deg=box_deg, more=more)
+
+
+def box_of(table: pa.Table) -> list[float]:
+    """Give west, south, east and north of ``lat`` and ``lon`` (degrees); empty without rows."""
+    if not len(table):
+        return []
     lon_deg, lat_deg = table["lon"].to_numpy(), table["lat"].to_numpy()
-    box = (
-        [float(v) for a in (np.min, np.max) for v in (a(lon_deg), a(lat_deg))] if len(table) else []
-    )
-    wkb = points_wkb(lon_deg, lat_deg)
-    write_geometries(table, wkb, out, provenance, kinds=["Point"], box_deg=box, more=more)
+    return [float(v) for a in (np.min, np.max) for v in (a(lon_deg), a(lat_deg))]
 
 
 def write_geometries(
@@ -79,13 +85,47 @@ def write_geometries(
         box_deg: West, south, east and north of all; empty of an empty table.
         more: Further metadata of the file, by key.
     """
-    column: dict[str, object] = {"encoding": "WKB", "geometry_types": [*kinds]}
-    column |= {"bbox": [*box_deg]} if box_deg else {}
-    geo = {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
-    metadata = {"geo": json.dumps(geo), KEY: provenance.to_json(), **(more or {})}
+    metadata = _metadata(provenance, kinds, box_deg) | dict(more or {})
     table = table.append_column(GEOMETRY, wkb).replace_schema_metadata(metadata)
     with whole_file(out) as temporary:
         pq.write_table(table, temporary, compression="zstd", row_group_size=128 * 1024)
+
+
+@contextmanager
+def points_writer(
+    schema: pa.Schema, out: Path, provenance: Provenance, *, box_deg: Sequence[float]
+) -> Iterator[Callable[[pa.Table], None]]:
+    """Write points as they come: what is yielded takes tables as ``write_points`` does.
+
+    The file appears whole at the end of the block, or not at all.
+
+    Args:
+        schema: Of all tables; with ``lat`` and ``lon``.
+        out: The file.
+        provenance: What the content depends on.
+        box_deg: West, south, east and north of all points to come.
+    """
+    schema = schema.append(pa.field(GEOMETRY, pa.binary()))
+    schema = schema.with_metadata(_metadata(provenance, ["Point"], box_deg))
+    with (
+        whole_file(out) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+
+        def append(table: pa.Table) -> None:
+            wkb = points_wkb(table["lon"].to_numpy(), table["lat"].to_numpy())
+            writer.write_table(table.append_column(GEOMETRY, wkb).cast(schema))
+
+        yield append
+
+
+def _metadata(
+    provenance: Provenance, kinds: Sequence[str], box_deg: Sequence[float]
+) -> dict[str, str]:
+    column: dict[str, object] = {"encoding": "WKB", "geometry_types": [*kinds]}
+    column |= {"bbox": [*box_deg]} if box_deg else {}
+    geo = {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
+    return {"geo": json.dumps(geo), KEY: provenance.to_json()}
 
 
 def read_table(path: Path, columns: Sequence[str] | None, *, made_by: str) -> pa.Table:

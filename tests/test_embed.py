@@ -4,6 +4,7 @@ import json
 
 import geopandas
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -11,6 +12,7 @@ from PIL import Image
 from sklearn.metrics.pairwise import cosine_similarity
 from training_shards import MODEL, learnable_shards
 
+from csmoe_model import embed as embedding
 from csmoe_model import neighbours
 from csmoe_model.checkpoints import load_model, save_model
 from csmoe_model.csmoe import CSMoE
@@ -19,7 +21,7 @@ from csmoe_model.embed import embed, encode_shards, read_vectors
 from csmoe_model.images import Normalise
 from csmoe_model.neighbours import choose_queries, nearest
 from csmoe_model.run_log import COLUMNS, RunLog
-from minortom.errors import OutputExistsError
+from minortom.errors import InputError, OutputExistsError
 from minortom.pictures import patch_pictures
 from minortom.provenance import Provenance
 from minortom.shards import ShardSet
@@ -96,16 +98,38 @@ def test_images_are_normalised_with_the_statistics_of_the_training_data(folder, 
     )
     with torch.no_grad():
         wanted = trained.model.encode(s2=images["s2"])["s2"][0].numpy()
-    np.testing.assert_allclose(encode_shards(trained, data)["s2"][0], wanted, atol=1e-5)
+    samples, vectors = next(encode_shards(trained, data))
+    assert samples[0] == 0
+    np.testing.assert_allclose(vectors["s2"][0], wanted, atol=1e-5)
 
 
 def test_progress_ends_at_all_patches(folder):
     told = []
     trained = load_model(folder / "model", device=torch.device("cpu"))
-    encode_shards(
-        trained, ShardSet.open(folder / "shards"), on_progress=lambda *now: told.append(now)
-    )
+    data = ShardSet.open(folder / "shards")
+    for _ in encode_shards(trained, data, on_progress=lambda *now: told.append(now)):
+        pass
     assert told[-1] == (14, 14)
+
+
+def test_vectors_are_written_as_they_come(folder, embedded, tmp_path, monkeypatch):
+    """Row groups of few patches hold what one of all holds, in the same order."""
+    monkeypatch.setattr(embedding, "_BATCH_SIZE", 3)
+    monkeypatch.setattr(embedding, "_PATCHES_A_GROUP", 5)
+    embed(folder / "model", folder / "shards", tmp_path / "e.parquet")
+    found, wanted = pq.ParquetFile(tmp_path / "e.parquet"), pq.read_table(embedded)
+    # Batches of 2, 3, 3, 3 and 3 patches are gathered to 5, 6 and 3; three rows a patch.
+    assert [found.metadata.row_group(g).num_rows for g in range(3)] == [15, 18, 9]
+    assert found.read().drop_columns("vector").equals(wanted.drop_columns("vector"))
+    for sensor in ("s2", "s1", "both"):
+        vectors = read_vectors(tmp_path / "e.parquet", sensor)
+        np.testing.assert_allclose(vectors, read_vectors(embedded, sensor), atol=1e-5)
+
+
+def test_a_file_without_vectors_is_refused(tmp_path):
+    pq.write_table(pa.table({"sensor": ["s2"], "grid_cell": ["0U_0R"]}), tmp_path / "e.parquet")
+    with pytest.raises(InputError, match="holds no vectors of one length; wanted what `csmoe emb"):
+        read_vectors(tmp_path / "e.parquet", "s2")
 
 
 def test_the_file_is_up_to_date_until_weights_or_shards_change(folder, tmp_path):
