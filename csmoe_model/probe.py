@@ -1,18 +1,18 @@
 """``csmoe probe``: frozen features of a labelled set, probed beside what costs nothing."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from csmoe_model.baseline_features import NUM_FILTERS, RandomConvolutions, band_statistics
+from csmoe_model.baseline_features import NUM_FILTERS
 from csmoe_model.checkpoints import Trained, load_model
-from csmoe_model.features import Pooling, choose_sensors, encode_set, untrained
+from csmoe_model.feature_cache import FeatureCache
+from csmoe_model.features import Pooling, choose_sensors
 from csmoe_model.images import best_device
-from csmoe_model.labelled import SPLITS, LabelledSet, LabelledSplit, check_for_probe
-from csmoe_model.pretrained import Pretrained
+from csmoe_model.labelled import SPLITS, LabelledSet, check_for_probe
+from csmoe_model.probe_features import FeatureMaker, Splits
 from csmoe_model.probe_rows import Row, differences, measured
 from csmoe_model.probe_tables import TITLES, latex_table, markdown_table, shown
 from csmoe_model.probes import (
@@ -22,7 +22,6 @@ from csmoe_model.probes import (
     NEIGHBOURS,
     PAPER_RATES,
     STRENGTHS,
-    Features,
     Probed,
     Table,
     knn_probe,
@@ -88,6 +87,7 @@ def probe(
     *,
     options: ProbeOptions,
     inputs: tuple[Path, ...] = (),
+    cache: Path | None = None,
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> dict[str, object]:
@@ -99,6 +99,7 @@ def probe(
         out: Folder to write `result.json`, `table.md` and `table.tex` to.
         options: What to do.
         inputs: Where the set lies, so that it is never replaced.
+        cache: Folder to keep features in, for other probes of the same; none when None.
         overwrite: Whether another result in `out` may be replaced.
         on_progress: Called with (images done, images in all) of each kind of feature.
 
@@ -117,12 +118,18 @@ def probe(
     trained = load_model(checkpoint, device=best_device())
     sensors = choose_sensors(trained.model, data, options.sensor)
     check_for_probe(data)
+    kept = FeatureCache(cache)
     provenance = _provenance(trained, data, sensors, options)
     done = is_up_to_date(
         out, provenance, inputs=[trained.folder, *inputs], overwrite=overwrite, record=RESULT
     )
     if not done:
-        result = _result(trained, data, sensors, options, on_progress)
+        maker = FeatureMaker(
+            trained=trained, data=data, sensors=sensors, pooling=options.pooling,
+            seeds=range(options.seed, options.seed + options.seeds), cache=kept,
+            on_progress=on_progress,
+        )  # fmt: skip
+        result = _result(maker, options)
         result[KEY] = json.loads(provenance.to_json())
         with whole_folder(out) as folder:
             write_json(folder / RESULT, result)
@@ -147,18 +154,13 @@ def _provenance(
     )
 
 
-def _result(
-    trained: Trained,
-    data: LabelledSet,
-    sensors: tuple[SensorName, ...],
-    options: ProbeOptions,
-    on_progress: OnProgress,
-) -> dict[str, object]:
+def _result(maker: FeatureMaker, options: ProbeOptions) -> dict[str, object]:
     """Compute every row of the table, and what was chosen on the way."""
+    data = maker.data
     test = data.split("test")
-    bootstrap = Bootstrap.over(len(test), test.groups, seed=options.seed)
+    bootstrap = Bootstrap.over(len(test), test.groups, seed=options.seed, num_draws=NUM_DRAWS)
     rows: list[Row] = []
-    for name, runs in _feature_runs(trained, data, sensors, options, on_progress):
+    for name, runs in maker.all():
         for probe_name, probed in _probed(data, runs, options).items():
             rows.append(
                 measured(name, probe_name, probed, bootstrap, width=runs[0]["train"].shape[1])
@@ -170,17 +172,16 @@ def _result(
         "classes": list(data.classes),
         "splits": {name: len(data.split(name)) for name in SPLITS},
         "groups": int(bootstrap.groups.max()) + 1 if test.groups is not None else None,
-        "settings": _settings(trained, data, sensors, options),
+        "settings": _settings(maker, options),
         "rows": [row.record() for row in rows],
         "differences": differences(rows, HEADLINE[data.task]),
         "published": published_rows(data.name),
     }
 
 
-def _settings(
-    trained: Trained, data: LabelledSet, sensors: tuple[SensorName, ...], options: ProbeOptions
-) -> dict[str, object]:
+def _settings(maker: FeatureMaker, options: ProbeOptions) -> dict[str, object]:
     """Say all that another would need to do the same."""
+    trained, data = maker.trained, maker.data
     assert trained.model.origin is not None  # of what was loaded
     side = trained.model.config.image_size
     protocols: dict[str, dict[str, object]] = {
@@ -196,8 +197,8 @@ def _settings(
         "protocol": options.protocol,
         **protocols[options.protocol],
         "pooling": options.pooling,
-        "sensors": list(sensors),
-        "seeds": list(range(options.seed, options.seed + options.seeds)),
+        "sensors": list(maker.sensors),
+        "seeds": list(maker.seeds),
         "normalisation": {
             "model": "z-score with the statistics of the model's training data",
             "statistics": trained.model.origin.statistics,
@@ -211,44 +212,6 @@ def _settings(
         "bootstrap": {"draws": NUM_DRAWS, "interval": "percentiles 2.5 and 97.5"},
         "set": dict(data.settings),
     }
-
-
-Splits = dict[Literal["train", "val", "test"], Features]
-
-
-def _feature_runs(
-    trained: Trained,
-    data: LabelledSet,
-    sensors: tuple[SensorName, ...],
-    options: ProbeOptions,
-    on_progress: OnProgress,
-) -> Iterator[tuple[str, list[Splits]]]:
-    """Yield the model's features, then each baseline's: by name, one a seed."""
-    seeds = range(options.seed, options.seed + options.seeds)
-    splits = {name: data.split(name) for name in SPLITS}
-
-    def each(make: Callable[[LabelledSplit], Features]) -> Splits:
-        return {name: make(split) for name, split in splits.items()}
-
-    def encoded(model: Pretrained) -> Splits:
-        return each(
-            lambda split: encode_set(
-                model, split, sensors=sensors, pooling=options.pooling, bands=data.bands,
-                on_progress=on_progress,
-            )
-        )  # fmt: skip
-
-    yield "model", [encoded(trained.model)]
-    yield (
-        "band statistics",
-        [each(lambda split: band_statistics(split, sensors=sensors, bands=data.bands))],
-    )
-    fitted = [
-        RandomConvolutions.fit(splits["train"], sensors=sensors, bands=data.bands, seed=seed)
-        for seed in seeds
-    ]
-    yield "random convolutions", [each(partial(one.features, bands=data.bands)) for one in fitted]
-    yield "untrained model", [encoded(untrained(trained.model, seed=seed)) for seed in seeds]
 
 
 def _probed(

@@ -23,6 +23,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
+    monkeypatch.setattr("csmoe_model.probe.NUM_DRAWS", 20)
     monkeypatch.setattr("csmoe_model.probes.STRENGTHS", (1e-2, 1.0))
     monkeypatch.setattr("csmoe_model.probes.EPOCHS", 2)
     former = signal.getsignal(signal.SIGTERM)  # `run` takes it over for good
@@ -91,6 +92,15 @@ def test_another_result_is_replaced_only_when_allowed(folder, tmp_path, capsys):
     assert probe(folder, tmp_path / "out", *words, "--pooling", "mean") == 1
     assert "--overwrite" in one_line(capsys.readouterr().err)
     assert probe(folder, tmp_path / "out", *words, "--pooling", "mean", "--overwrite") == 0
+
+
+def test_features_are_kept_where_asked_to(folder, tmp_path, capsys):
+    words = ("--seeds", 1, "--sensor", "s1", "--cache", tmp_path / "cache")
+    assert probe(folder, tmp_path / "out", *words) == 0
+    assert len(list((tmp_path / "cache").iterdir())) == 12
+    (tmp_path / "file").touch()
+    assert probe(folder, tmp_path / "other", "--cache", tmp_path / "file") == 1
+    assert "is a file; give the name of a folder" in one_line(capsys.readouterr().err)
 
 
 def test_an_unknown_set_is_wrong_usage(folder, tmp_path, capsys):

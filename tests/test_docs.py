@@ -39,7 +39,7 @@ def test_the_pages_show_every_command():
     shown = {tuple(words[:2]) for words in CASES}
 
     wanted = {("minortom", name) for name in typer.main.get_command(curate.app).commands}
-    wanted |= {("csmoe", name) for name in ("info", "embed", "export", "inspect")}
+    wanted |= {("csmoe", name) for name in ("info", "embed", "export", "inspect", "probe")}
     assert wanted - shown == set()
     assert any(words[0] == "csmoe-train" for words in CASES)
 

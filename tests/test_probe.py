@@ -1,6 +1,7 @@
 """`csmoe probe` as a library call: the rows, the record, and the differences."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from training_shards import learnable_shards
 
 from csmoe_model.checkpoints import load_model
 from csmoe_model.features import encode_set
-from csmoe_model.labelled import SPLITS
+from csmoe_model.labelled import SPLITS, LabelledSplit
 from csmoe_model.probe import ProbeOptions, probe
 from csmoe_model.probe_rows import differences, measured
 from csmoe_model.probe_tables import latex_table, markdown_table
@@ -27,10 +28,14 @@ SIZES = {"train": 24, "val": 8, "test": 12}
 
 @pytest.fixture(scope="module", autouse=True)
 def quick():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # fastest for these sizes
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("csmoe_model.probe.NUM_DRAWS", 20)
         patch.setattr("csmoe_model.probes.STRENGTHS", (1e-2, 1.0))
         patch.setattr("csmoe_model.probes.EPOCHS", 3)
         yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +109,39 @@ def test_the_same_again_is_up_to_date_and_other_options_are_refused(checkpoint, 
     assert probe(checkpoint, data, out, options=other, overwrite=True)["status"] == "written"
     probe(checkpoint, data, out, **words, overwrite=True)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == files
+
+
+def test_kept_features_give_the_same_result_without_a_look_at_an_image(checkpoint, tmp_path):
+    data, options = bright_and_dark(SIZES), ProbeOptions(seeds=1, sensor="s1")
+    words = {"options": options, "cache": tmp_path / "cache"}
+    probe(checkpoint, data, tmp_path / "first", **words)
+    kept = {path: path.read_bytes() for path in (tmp_path / "cache").iterdir()}
+    assert len(kept) == 4 * 3
+
+    def nothing(_):
+        raise AssertionError
+
+    blind = {
+        n: LabelledSplit(images=nothing, labels=s.labels) for n, s in data.splits.items()
+    }  # fmt: skip
+    probe(checkpoint, set_of(blind, bands=data.bands), tmp_path / "again", **words)
+    first, again = ((tmp_path / name / "result.json").read_bytes() for name in ("first", "again"))
+    assert first == again
+    next(iter(kept)).write_bytes(b"damaged")
+    probe(checkpoint, data, tmp_path / "third", **words)
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
+def test_other_pooling_seeds_or_weights_are_other_features(checkpoint, tmp_path):
+    data, cache = bright_and_dark(SIZES), tmp_path / "cache"
+    one = ProbeOptions(seeds=1, sensor="s1")
+    counts = []
+    for number, options in enumerate(
+        (one, replace(one, pooling="mean"), replace(one, seed=1), replace(one, protocol="paper"))
+    ):
+        probe(checkpoint, data, tmp_path / str(number), options=options, cache=cache)
+        counts.append(len(list(cache.iterdir())) // 3)
+    assert counts == [4, 6, 8, 8]
 
 
 def test_the_papers_protocol_trains_a_layer_a_seed_on_every_row(checkpoint, tmp_path):

@@ -38,6 +38,10 @@ def probe(
     lr: Annotated[
         float | None, typer.Option(help="Rate of the paper's protocol; the paper's by default.")
     ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder to keep features in, for other probes of the same set."),
+    ] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -54,7 +58,7 @@ def probe(
     labelled = open_labelled(data, root, label=label, split_by=split_by, seed=seed)
     with progress("images") as on_progress:
         result = run_probe(
-            checkpoint, labelled, out, options=options, inputs=(root,), overwrite=overwrite,
-            on_progress=on_progress,
+            checkpoint, labelled, out, options=options, inputs=(root,), cache=cache,
+            overwrite=overwrite, on_progress=on_progress,
         )  # fmt: skip
     emit(result if as_json else shown_rows(result), as_json=as_json)

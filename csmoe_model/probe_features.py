@@ -1,0 +1,107 @@
+"""The features that a probe compares: of the model, and of each baseline."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+
+from csmoe_model.baseline_features import NUM_FILTERS, RandomConvolutions, band_statistics
+from csmoe_model.checkpoints import Trained
+from csmoe_model.feature_cache import FeatureCache
+from csmoe_model.features import Pooling, encode_set, untrained
+from csmoe_model.labelled import SPLITS, LabelledSet, LabelledSplit, SplitName
+from csmoe_model.pretrained import Pretrained
+from csmoe_model.probes import Features
+from minortom.progress import OnProgress, ignore_progress
+from minortom.sensors import SensorName
+
+Splits = dict[SplitName, Features]
+"""[n, D] of each split."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureMaker:
+    """Makes features of one set for one model and its baselines."""
+
+    trained: Trained
+    data: LabelledSet
+    sensors: tuple[SensorName, ...]
+    pooling: Pooling
+    seeds: range
+    cache: FeatureCache
+    on_progress: OnProgress = ignore_progress
+
+    def all(self) -> Iterator[tuple[str, list[Splits]]]:
+        """Yield the model's features, then each baseline's: by name, one a seed.
+
+        A model or a set of filters is made only where the cache lacks what it gives.
+        """
+        of_model = {"weights": self.trained.weights_sha256}
+        yield "model", [self._encoded(of_model, lambda: self.trained.model)]
+        yield "band statistics", [self._each({"features": "band statistics"}, self._statistics)]
+        yield "random convolutions", [self._convolved(seed) for seed in self.seeds]
+        assert self.trained.model.origin is not None  # of what was loaded
+        architecture: dict[str, object] = {
+            "config": asdict(self.trained.model.config),
+            "encoder_of": list(self.trained.model.sensors),
+            "statistics": self.trained.model.origin.statistics,
+        }
+        yield (
+            "untrained model",
+            [
+                self._encoded(
+                    {**architecture, "seed": seed},
+                    partial(untrained, self.trained.model, seed=seed),
+                )
+                for seed in self.seeds
+            ],
+        )
+
+    def _encoded(self, weights: dict[str, object], model: Callable[[], Pretrained]) -> Splits:
+        made: list[Pretrained] = []
+
+        def encode(split: LabelledSplit) -> Features:
+            if not made:
+                made.append(model())
+            return encode_set(
+                made[0], split, sensors=self.sensors, pooling=self.pooling, bands=self.data.bands,
+                on_progress=self.on_progress,
+            )  # fmt: skip
+
+        return self._each({"features": "encoder", "pooling": self.pooling, **weights}, encode)
+
+    def _statistics(self, split: LabelledSplit) -> Features:
+        return band_statistics(
+            split, sensors=self.sensors, bands=self.data.bands, on_progress=self.on_progress
+        )
+
+    def _convolved(self, seed: int) -> Splits:
+        fitted: list[RandomConvolutions] = []
+
+        def convolve(split: LabelledSplit) -> Features:
+            if not fitted:
+                train = self.data.split("train")
+                fitted.append(
+                    RandomConvolutions.fit(
+                        train, sensors=self.sensors, bands=self.data.bands, seed=seed
+                    )
+                )
+            return fitted[0].features(split, bands=self.data.bands, on_progress=self.on_progress)
+
+        name = {"features": "random convolutions", "filters": NUM_FILTERS, "seed": seed}
+        return self._each(name, convolve)
+
+    def _each(
+        self, depends_on: dict[str, object], make: Callable[[LabelledSplit], Features]
+    ) -> Splits:
+        """Make, or take from the cache, the features of every split."""
+        common = {
+            **depends_on, "data": self.data.sha256, "set": dict(self.data.settings),
+            "sensors": list(self.sensors),
+        }  # fmt: skip
+        found: Splits = {}
+        for name in SPLITS:
+            split = self.data.split(name)
+            found[name] = self.cache.get(
+                {**common, "split": name}, len(split), partial(make, split)
+            )
+        return found
