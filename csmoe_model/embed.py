@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from csmoe_model.checkpoints import Trained, load_model
 from csmoe_model.data import Loader, reader_threads
-from csmoe_model.device import narrow_matrices
+from csmoe_model.device import narrow_matrices, tensor_cores
 from csmoe_model.images import autocast, best_device
 from csmoe_model.neighbours import draw_neighbours
 from csmoe_model.order import OrderedBatches
@@ -89,7 +89,8 @@ def embed(
     if neighbours is not None and neighbours.exists() and not (done or overwrite):
         raise OutputExistsError(f"{neighbours} exists; give --overwrite or another --neighbours")
     if not done:
-        _write(trained, data, out, provenance, workers=workers, on_progress=on_progress)
+        with tensor_cores(best_device()):
+            _write(trained, data, out, provenance, workers=workers, on_progress=on_progress)
         write_run_record(out, started)
     if neighbours is not None and (overwrite or not neighbours.exists()):
         draw_neighbours(data, read_vectors(out, names_of(trained)[-1]), neighbours)
