@@ -1,6 +1,6 @@
 """The features that a probe compares: of the model, and of each baseline."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -29,6 +29,8 @@ class FeatureMaker:
     seeds: range
     cache: FeatureCache
     on_progress: OnProgress = ignore_progress
+    splits: tuple[SplitName, ...] = SPLITS
+    """Those that are asked for."""
 
     def all(self) -> Iterator[tuple[str, list[Splits]]]:
         """Yield the model's features, then each baseline's: by name, one a seed.
@@ -56,7 +58,7 @@ class FeatureMaker:
             ],
         )
 
-    def _encoded(self, weights: dict[str, object], model: Callable[[], Pretrained]) -> Splits:
+    def _encoded(self, weights: Mapping[str, object], model: Callable[[], Pretrained]) -> Splits:
         made: list[Pretrained] = []
 
         def encode(split: LabelledSplit) -> Features:
@@ -91,7 +93,7 @@ class FeatureMaker:
         return self._each(name, convolve)
 
     def _each(
-        self, depends_on: dict[str, object], make: Callable[[LabelledSplit], Features]
+        self, depends_on: Mapping[str, object], make: Callable[[LabelledSplit], Features]
     ) -> Splits:
         """Make, or take from the cache, the features of every split."""
         common = {
@@ -99,7 +101,7 @@ class FeatureMaker:
             "sensors": list(self.sensors),
         }  # fmt: skip
         found: Splits = {}
-        for name in SPLITS:
+        for name in self.splits:
             split = self.data.split(name)
             found[name] = self.cache.get(
                 {**common, "split": name}, len(split), partial(make, split)

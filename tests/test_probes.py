@@ -1,5 +1,7 @@
 """Probes on features whose answer is known, and against scikit-learn."""
 
+import sys
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -79,6 +81,24 @@ def test_several_labels_are_a_regression_each():
         )
         wanted = fitted.predict_proba(x["test"])[:, 1]
         np.testing.assert_allclose(found.test.output[:, k], wanted, atol=1e-3)
+
+
+def test_a_label_that_all_or_none_have_in_training_needs_no_regression():
+    table = several_labels()
+    labels = {
+        name: np.column_stack([of, np.zeros(len(of), bool), np.ones(len(of), bool)])
+        for name, of in table.labels.items()
+    }
+    more = Table(task="multilabel", num_classes=4, features=table.features, labels=labels)
+    found = logistic_probe(more).test.output
+    assert set(found[:, 2]) == {0.0}
+    assert set(found[:, 3]) == {1.0}
+
+
+def test_without_scikit_learn_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
+    with pytest.raises(InputError, match=r"needs scikit-learn: pip install 'minortom\[evaluate\]'"):
+        logistic_probe(blobs())
 
 
 def test_neighbours_vote_as_in_scikit_learn():
