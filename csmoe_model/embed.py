@@ -120,10 +120,9 @@ def encode_shards(
     """
     device, names = next(trained.model.parameters()).device, names_of(trained)
     batches = OrderedBatches(samples=np.arange(len(data)), batch_size=_BATCH_SIZE)
-    for batch in Loader(data, batches, workers=reader_threads(workers)):
-        tensors = {column: tensor.to(device) for column, tensor in batch.tensors.items()}
+    for batch in Loader(data, batches, workers=reader_threads(workers), device=device):
         with torch.inference_mode(), autocast(device):
-            images = trained.normalise(tensors)
+            images = trained.normalise(batch.tensors)
             cls = trained.model.encode(**{name: images[name] for name in trained.model.sensors})
         found = {name: vector_BD.float().cpu().numpy() for name, vector_BD in cls.items()}
         if BOTH in names:

@@ -107,10 +107,9 @@ def measure_usage(
     shares, means = [], []
     batches = OrderedBatches(samples=samples, batch_size=_BATCH_SIZE)
     done = 0
-    for batch in Loader(data, batches, workers=reader_threads(workers)):
-        tensors = {column: tensor.to(device) for column, tensor in batch.tensors.items()}
+    for batch in Loader(data, batches, workers=reader_threads(workers), device=device):
         with torch.inference_mode(), autocast(device):
-            routings = _routings(trained, trained.normalise(tensors))
+            routings = _routings(trained, trained.normalise(batch.tensors))
             terms = [routing_terms(r, rep_form="text", bal_form="text") for r in routings]
         share_BLE = torch.stack([r.combine_BNES.sum(3).mean(1).float() for r in routings], dim=1)
         shares.append(share_BLE.cpu().numpy())

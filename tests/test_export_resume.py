@@ -12,6 +12,7 @@ from archive_maker import CELLS, write_selection
 from export_maker import files_of, places_of, replace_row
 
 from minortom.errors import InputError, OutputExistsError
+from minortom.shard_formats import Codec, Format
 from minortom.shards import ShardSet
 
 pytest_plugins = ("export_fixtures",)
@@ -39,6 +40,20 @@ def test_an_export_that_was_stopped_goes_on_to_the_same_bytes(export, tmp_path, 
     assert seen[-1] == 7
     assert files_of(tmp_path / "broken") == files_of(tmp_path / "unbroken")
     assert not (tmp_path / "broken.partial").exists()
+
+
+@pytest.mark.parametrize("words", [{"codec": Codec.BLOSC2}, {"format": Format.WEBDATASET}])
+def test_packed_shards_and_tars_that_were_stopped_go_on_to_the_same_bytes(export, tmp_path, words):
+    export("unbroken", **words)
+
+    def stop(done, _):
+        if done == 5:
+            raise StopHereError
+
+    with pytest.raises(StopHereError):
+        export("broken", on_progress=stop, **words)
+    export("broken", **words)
+    assert files_of(tmp_path / "broken") == files_of(tmp_path / "unbroken")
 
 
 COMMAND = """
