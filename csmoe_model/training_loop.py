@@ -79,8 +79,10 @@ class Loop:
             accelerator="gpu" if launch.device.type == "cuda" else "cpu",
             devices=launch.local_size,
             num_nodes=launch.num_nodes,
-            # No buffer ever changes.
-            strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
+            # No buffer ever changes; gradients are summed where they lie.
+            strategy=DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
+            if several
+            else "auto",
             max_epochs=1,  # the loader gives all epochs as one, so that any step is alike
             max_steps=self.run.num_steps,
             accumulate_grad_batches=self.run.config.accumulate,
@@ -127,7 +129,7 @@ class Loop:
             batches=OrderedBatches(samples=samples, batch_size=size),
             first=launch.rank, stride=launch.world_size,
         )  # fmt: skip
-        return Loader(self.run.shards, batches, workers=self.workers)
+        return Loader(self.run.shards, batches, workers=self.workers, device=launch.device)
 
     def _shown(self, samples: Samples) -> Batch:
         """Read a few pairs of the split, no more than training takes at once."""

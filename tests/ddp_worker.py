@@ -48,6 +48,20 @@ def diverge(shards, out):
         csmoe.reconstruction_loss = real
 
 
+def compiled(shards, out):
+    """Train with the compiler's graphs, which are then run as they are."""
+    real = torch.compile
+
+    def traced(function, **_):
+        return real(function, backend="aot_eager", dynamic=False, fullgraph=True)
+
+    torch.compile = traced
+    try:
+        return run(shards, out, replace(SHORT, steps=2, val_every=100), compile=True)
+    finally:
+        torch.compile = real
+
+
 def stop_one(number, step):
     return stop_after(step, number) if RANK == 1 else lambda *_: None
 
@@ -63,6 +77,9 @@ def scenarios(shards, folder):
     yield "uneven", lambda out: run(shards, out, replace(SHORT, batch_size=5))
     yield "missing", lambda out: run(shards if RANK == 0 else folder / "no", out)
     yield "whole", lambda out: run(shards, out, replace(SHORT, seed=9))
+    yield "compiled", lambda out: compiled(shards, out)
+    short = replace(SHORT, steps=2, val_every=100)
+    yield "not-compiled", lambda out: run(shards, out, short)
 
 
 def main(shards, folder):

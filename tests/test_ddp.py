@@ -31,7 +31,7 @@ def folder(shards, tmp_path_factory):
     with pytest.raises(KeyboardInterrupt):
         run(shards, folder / "of-one", on_step=stop_after(3, signal.SIGINT))
     processes = start([TESTS / "ddp_worker.py", shards, folder])
-    told = [process.communicate(timeout=120)[1] for process in processes]
+    told = [process.communicate(timeout=300)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], told
     return folder
 
@@ -41,7 +41,7 @@ def ends(folder):
     """How each scenario ended, in either process."""
     names = (
         "whole", "parts", "terminated", "interrupted", "resumed", "of-one", "diverged", "uneven",
-        "missing", "other",
+        "missing", "other", "compiled", "not-compiled",
     )  # fmt: skip
     outcomes = [json.loads((folder / f"outcome-{rank}.json").read_text()) for rank in (0, 1)]
     return dict(zip(names, zip(*outcomes, strict=True), strict=True))
@@ -159,3 +159,9 @@ def test_a_signal_to_torchrun_ends_all_with_its_code(tmp_path, number, code):
     assert "Traceback" not in told
     stopped = torch.load(RunFolder(out).checkpoint, weights_only=True)["global_step"]
     assert stopped == int(log.rows("train")[-1]["step"])
+
+
+def test_the_objective_of_several_processes_compiles_into_whole_graphs(folder, ends):
+    assert ends["compiled"] == ("trained", "trained")
+    found, wanted = (rows(folder / name, "train") for name in ("compiled", "not-compiled"))
+    assert_alike(found, wanted, (*TERMS, "grad_norm"))
