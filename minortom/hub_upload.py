@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
+_STATUS_IN_WORDS = re.compile(r"status (?:client|server) error \((\d{3})\b")
+
 
 def is_repository(name: str) -> bool:
     """Tell whether a name has the form of a repository's, `user/name`."""
@@ -206,6 +208,14 @@ def told_in_one_line(repository: str, revision: str | None) -> Iterator[None]:
         raise InputError(f"{repository} is no repository of the hub: {error}") from None
     except (errors.HfHubHTTPError, of_network) as error:
         raise _failed(repository, error) from None
+    except ConnectionError as error:  # of the transport in Rust, where that is installed
+        raise _failed(repository, error) from None
+    except PermissionError as error:  # of the same; a file of this machine has a number
+        if error.errno is not None:
+            raise
+        raise InputError(
+            f"the hub does not let you write to {repository}; `hf auth login` with a token that may"
+        ) from None
     except RuntimeError as error:  # of a large file; the cause tells, without the signed address
         if not isinstance(error.__cause__, of_network):
             raise
@@ -214,6 +224,8 @@ def told_in_one_line(repository: str, revision: str | None) -> Iterator[None]:
 
 def _failed(repository: str, error: BaseException) -> InputError:
     status = getattr(getattr(error, "response", None), "status_code", None)
+    if told := _STATUS_IN_WORDS.search(str(error)):
+        status = status or int(told[1])
     found = f"HTTP {status}" if status else type(error).__name__
     advice = "try again later"
     if status in (401, 403):

@@ -8,6 +8,7 @@ from shard_maker import write_made_up_shards
 from web_server import COMMIT, serving
 
 from minortom.errors import InputError, OutputExistsError, ShardError
+from minortom.hub_upload import told_in_one_line
 from minortom.outputs import write_json
 from minortom.publish import preview_card, publish_shards
 
@@ -140,6 +141,23 @@ def test_a_large_file_that_is_refused_is_one_line(folder, hub):
     entries = json.loads((folder / "dataset.json").read_text())["shards"]
     hub.fail(f"/lfs/{entries[0]['sha256']}", status=403)
     refused(InputError, lambda: publish(folder), r"\(HTTP 403\); `hf auth login`")
+
+
+def test_a_refusal_told_by_the_other_transport_is_one_line(folder, hub, monkeypatch):
+    pytest.importorskip("hf_xet")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", False)
+    hub.fail(f"/api/datasets/{REPO}/xet-write-token/main", status=403)
+    refused(InputError, lambda: publish(folder), r"\(HTTP 403\); `hf auth login`")
+
+
+def test_a_token_that_the_other_transport_refuses_is_one_line_and_a_file_that_is_barred_is_not():
+    def fail(error):
+        with told_in_one_line(REPO, None):
+            raise error
+
+    refused(InputError, lambda: fail(PermissionError("hf_secret")), "does not let you write")
+    with pytest.raises(PermissionError):
+        fail(PermissionError(13, "Permission denied", "shard"))
 
 
 def test_without_a_login_nothing_is_asked(folder, hub):
