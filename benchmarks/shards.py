@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -60,14 +61,15 @@ def read_by_offset(shards, order, buffers, threads):
     """Fill batches with single pairs, in order."""
     batch = len(buffers["s1"])
 
-    def fill(batch_order, start, step):
-        for row in range(start, len(batch_order), step):
-            shards.read_into(int(batch_order[row]), buffers, row)
+    def fill(part):
+        first_row, indices = part
+        shards.read_rows(indices, buffers, first_row)
 
     with ThreadPoolExecutor(threads) as pool:
         for first in range(0, len(order), batch):
-            rows = order[first : first + batch]
-            list(pool.map(lambda start, rows=rows: fill(rows, start, threads), range(threads)))
+            rows = order[first : first + batch].tolist()
+            cuts = [len(rows) * part // threads for part in range(threads + 1)]
+            list(pool.map(fill, [(cut, rows[cut:end]) for cut, end in pairwise(cuts)]))
 
 
 def read_by_pyarrow(shards, order, buffers):

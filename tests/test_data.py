@@ -105,6 +105,31 @@ def test_a_loader_goes_on_with_exactly_the_samples_not_yet_given_out(shards):
     assert [(b.epoch, b.samples.tolist()) for b in seen] + samples_of(resumed) == whole
 
 
+def test_a_loader_that_goes_on_reads_nothing_of_what_came_before(shards, monkeypatch):
+    batches, read, real = shuffled(shards.indices("train"), num_steps=5), [], ShardSet.read_rows
+
+    def spy(self, indices, buffers, first_row):
+        read.extend(indices)
+        real(self, indices, buffers, first_row)
+
+    monkeypatch.setattr(ShardSet, "read_rows", spy)
+    loader = Loader(shards, batches)
+    loader.load_state_dict({"step": 4})
+    [last] = samples_of(loader)
+    assert sorted(read) == sorted(last[1])
+    assert len(read) == 8
+
+
+def test_two_epochs_are_two_permutations_of_the_same_samples():
+    order = shuffled(range(100, 148))
+    first, second = (
+        np.concatenate([order.at(step)[1] for step in range(6 * epoch, 6 * epoch + 6)])
+        for epoch in (0, 1)
+    )
+    assert sorted(first) == sorted(second) == list(range(100, 148))
+    assert first.tolist() != second.tolist()
+
+
 @pytest.mark.parametrize("world_size", [2, 3, 4])
 def test_ranks_share_the_global_batches_of_one_process(shards, world_size):
     batches = shuffled(shards.indices("train"))
