@@ -64,6 +64,7 @@ class ExportOptions:
     codec: Codec = Codec.NONE
     """How each tensor is packed."""
     format: Format = Format.PARQUET
+    """What kind of files the shards are."""
     shard_bytes: int = 10**9
     """Size of a shard's tensors, before they are packed, if all patches are valid."""
     seed: int = 0

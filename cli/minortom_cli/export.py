@@ -79,7 +79,7 @@ def export(
     format_: Annotated[
         Format,
         typer.Option(
-            "--format", help="Of the shards: `webdataset` makes tars, which csmoe-train reads not."
+            "--format", help="Of the shards: `webdataset` makes tars, which csmoe-train cannot read."
         ),
     ] = ExportOptions.format,
     dry_run: Annotated[
