@@ -170,7 +170,11 @@ class Bootstrap:
 
     def draws(self, runs: Sequence[Predicted]) -> dict[str, FloatArray]:
         """Compute each score [R] of every draw, the mean over the runs (seeds)."""
-        rng, scorers = np.random.default_rng(self.seed), [scorer(run) for run in runs]
+        return self.draws_of([scorer(run) for run in runs])
+
+    def draws_of(self, scorers: Sequence[Scorer]) -> dict[str, FloatArray]:
+        """Compute each score [R] of every draw, the mean over what is scored."""
+        rng = np.random.default_rng(self.seed)
         num_groups = int(self.groups.max()) + 1
         share = np.full(num_groups, 1 / num_groups)
         found: dict[str, list[float]] = {}

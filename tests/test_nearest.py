@@ -1,0 +1,52 @@
+"""Nearest vectors by cosine, held to sorting all of them."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from csmoe_model.nearest import nearest, unit
+from minortom.errors import InputError
+
+
+def vectors(count, width=16, seed=0):
+    return np.random.default_rng(seed).normal(size=(count, width)).astype(np.float32)
+
+
+def test_the_nearest_are_those_that_sorting_finds():
+    query, archive = vectors(7, seed=1), vectors(300) * 5
+    number, cosine = nearest(query, archive, 10)
+    every = np.array(
+        [[q @ a / np.linalg.norm(q) / np.linalg.norm(a) for a in archive] for q in query]
+    )
+    np.testing.assert_array_equal(number, np.argsort(-every, axis=1)[:, :10])
+    np.testing.assert_allclose(cosine, -np.sort(-every, axis=1)[:, :10], atol=1e-5)
+
+
+def test_a_small_archive_is_given_whole():
+    number, _ = nearest(vectors(2, seed=1), vectors(3), 10, index="ivf")
+    assert sorted(number[0].tolist()) == [0, 1, 2]
+
+
+def test_cells_find_most_of_what_is_there_and_the_same_for_a_seed():
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(60, 32))
+    archive = (centres[rng.integers(0, 60, 20_000)] + 0.3 * rng.normal(size=(20_000, 32))).astype(
+        "f4"
+    )
+    query = (centres[:50] + 0.3 * rng.normal(size=(50, 32))).astype("f4")
+    exact, _ = nearest(query, archive, 10)
+    quick, _ = nearest(query, archive, 10, index="ivf", seed=3)
+    found = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(exact, quick, strict=True)])
+    assert found > 0.9
+    np.testing.assert_array_equal(quick, nearest(query, archive, 10, index="ivf", seed=3)[0])
+
+
+def test_a_vector_of_zeros_stays_one():
+    assert unit(np.zeros((2, 4), np.float32)).tolist() == [[0.0] * 4] * 2
+
+
+def test_without_faiss_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(InputError, match=r"pip install 'minortom\[evaluate\]'"):
+        nearest(vectors(1), vectors(1), 1)
