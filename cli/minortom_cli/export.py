@@ -79,7 +79,8 @@ def export(
     format_: Annotated[
         Format,
         typer.Option(
-            "--format", help="Of the shards: `webdataset` makes tars, which csmoe-train cannot read."
+            "--format",
+            help="Of the shards: `webdataset` makes tars, which csmoe-train cannot read.",
         ),
     ] = ExportOptions.format,
     dry_run: Annotated[
