@@ -16,7 +16,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +29,14 @@ from minortom.sensors import SensorName
 LABELS_FILE = "labels.csv"
 SHARES = (0.6, 0.15, 0.25)
 """Of `train`, `val` and `test` where the file does not say."""
-_FILES = ("file", "s2", "s1")
+Role = Literal["file", "s2", "s1"]
+"""Column that names a file: one with every band, or one of a sensor."""
+_FILES: tuple[Role, ...] = get_args(Role)
 
 Bands = dict[SensorName, tuple[tuple[str, ...], NDArray[np.float32]]]
 """By sensor the names of the bands, and their pixels [C, H, W] in the units of `prepare`."""
-ReadBands = Callable[[Sequence[Path]], Bands]
-"""Reads the files of one image."""
+ReadBands = Callable[[Mapping[Role, Path]], Bands]
+"""Reads the files of one image, by the column that names them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ class _Line:
     """One image of the file."""
 
     number: int
-    files: tuple[Path, ...]
+    files: dict[Role, Path]
     labels: tuple[str, ...]
     split: str | None
     group: str | None
@@ -119,15 +121,16 @@ def _line(
 ) -> _Line:
     cells = {name: (row.get(name) or "").strip() for name in columns}
     where = f"line {number} of {path}"
-    files = tuple(root / cells[name] for name in _FILES if cells.get(name))
+    files: dict[Role, Path] = {name: root / cells[name] for name in _FILES if cells.get(name)}
     if not files:
         raise InputError(f"{where} names no file; give one, or take the line out")
-    missing = [file for file in files if not file.is_file()]
+    missing = [file for file in files.values() if not file.is_file()]
     if missing:
         raise InputError(f"{where}: there is no file {missing[0]}; check the path")
+    named = next(iter(files.values())).name
     labels = tuple(part.strip() for part in cells["label"].split(";") if part.strip())
     if not labels:
-        raise InputError(f"{where}: {files[0].name} has no label; give one, or take the line out")
+        raise InputError(f"{where}: {named} has no label; give one, or take the line out")
     if "split" in columns and cells["split"] not in SPLITS:
         raise InputError(
             f"{where}: split is {cells['split']!r}; wanted {', '.join(SPLITS)}, or no such column"
@@ -135,7 +138,7 @@ def _line(
     return _Line(
         number=number, files=files, labels=labels,
         split=cells["split"] if "split" in columns else None,
-        group=(cells["group"] or files[0].name) if "group" in columns else None,
+        group=(cells["group"] or named) if "group" in columns else None,
     )  # fmt: skip
 
 
@@ -161,7 +164,7 @@ def _drawn_splits(lines: Sequence[_Line], seed: int) -> list[SplitName]:
 def _sha256(root: Path, lines: Sequence[_Line]) -> str:
     digest = hashlib.sha256(sha256_of(root / LABELS_FILE).encode())
     for line in lines:
-        for file in line.files:
+        for file in line.files.values():
             digest.update(sha256_of(file).encode())
     return digest.hexdigest()
 
@@ -180,15 +183,19 @@ class _Reader:
         stacked: dict[SensorName, list[NDArray[np.float32]]] = {name: [] for name in self.bands}
         for index in indices.tolist():
             line = self.lines[index]
+            path = next(iter(line.files.values()))
             found = self.read_bands(line.files)
             for sensor, images in stacked.items():
                 names, pixels = found.get(sensor, ((), np.empty((0, 0, 0), np.float32)))
                 if names != self.bands[sensor] or pixels.shape != self.shape[sensor]:
                     raise InputError(
-                        f"{line.files[0]} has the {sensor} bands {' '.join(names) or 'none'} in "
-                        f"{pixels.shape[1]} × {pixels.shape[2]} pixels, the first image "
-                        f"{' '.join(self.bands[sensor])} in "
-                        f"{self.shape[sensor][1]} × {self.shape[sensor][2]}; make them alike"
+                        f"{path} has {_said(sensor, names, pixels.shape)}, "
+                        "the first image "
+                        f"{_said(sensor, self.bands[sensor], self.shape[sensor])}; make them alike"
                     )
                 images.append(pixels)
         return {sensor: np.stack(images) for sensor, images in stacked.items()}
+
+
+def _said(sensor: SensorName, names: Sequence[str], shape: Sequence[int]) -> str:
+    return f"the {sensor} bands {' '.join(names) or 'none'} in {shape[1]} × {shape[2]} pixels"

@@ -27,6 +27,8 @@ SplitBy = Literal["shards", "blocks"]
 
 APART_KM = 100.0
 """Cells of different splits are further apart than this."""
+BLOCK_KM = 400.0
+"""Least side of a block where the split is by blocks: most of it is far from its rim."""
 BLOCK_SHARES = (0.6, 0.15, 0.25)
 """Of `train`, `val` and `test` where the split is by blocks."""
 _NO_SPLIT = -1
@@ -40,9 +42,9 @@ class ShardLabels:
     split_by: SplitBy = "shards"
     """`shards`: their own splits, less the held-out cells within 100 km of `train`; so a model
     that was trained on them is tested 100 km from all that it saw. `blocks`: blocks of ground of
-    at least 100 km, whatever the shards' own splits."""
+    at least 400 km, whatever the shards' own splits."""
     seed: int = 0
-    """Draws the blocks."""
+    """Draws which block goes where."""
 
 
 def shards_as_labelled(folder: Path, options: ShardLabels) -> LabelledSet:
@@ -75,7 +77,7 @@ def shards_as_labelled(folder: Path, options: ShardLabels) -> LabelledSet:
             images=_Reader(data, members), labels=labels[members].astype(np.int64),
             groups=cells[members],
         )  # fmt: skip
-    blocks = {"block_shares": list(BLOCK_SHARES), "split_seed": options.seed}
+    blocks = {"block_km": BLOCK_KM, "block_shares": list(BLOCK_SHARES), "split_seed": options.seed}
     return LabelledSet(
         name="shards", task="multiclass", classes=tuple(classes.tolist()),
         bands=_bands(data), splits=splits, sha256=sha256_of(folder / DATASET_FILE),
@@ -103,7 +105,7 @@ def _split_codes(
     points = np.stack(sums, axis=1)
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     if options.split_by == "blocks":
-        blocks = SplitOptions(shares=BLOCK_SHARES, block_km=APART_KM, buffer_km=APART_KM)
+        blocks = SplitOptions(shares=BLOCK_SHARES, block_km=BLOCK_KM, buffer_km=APART_KM)
         found = split_tiles(points, labels[first].astype(np.int64), blocks, seed=options.seed)
         return found[of_cell]
     split = np.array([SPLITS.index(name) if name in SPLITS else _NO_SPLIT for name in own[first]])

@@ -3,11 +3,13 @@
 import json
 import signal
 
+import numpy as np
 import pytest
 from minortom_cli.console import run
 from minortom_cli.model import app
 from test_cli_embed import one_line
 from test_embed import write_model
+from test_geotiffs import tiff
 from training_shards import learnable_shards
 
 from minortom.shards import ShardSet
@@ -101,6 +103,42 @@ def test_features_are_kept_where_asked_to(folder, tmp_path, capsys):
     (tmp_path / "file").touch()
     assert probe(folder, tmp_path / "other", "--cache", tmp_path / "file") == 1
     assert "is a file; give the name of a folder" in one_line(capsys.readouterr().err)
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Two kinds of land as GeoTIFFs of Sentinel-1 without band names, and their labels."""
+    rng = np.random.default_rng(0)
+    lines = ["file,label,split"]
+    for number in range(24):
+        kind, split = number % 2, ("train", "train", "val", "test")[number // 2 % 4]
+        db = rng.normal(-15 + 5 * kind, 1, (2, 12, 12))
+        tiff(tmp_path / "set" / f"{number}.tif", db)
+        lines.append(f"{number}.tif,{('water', 'town')[kind]},{split}")
+    (tmp_path / "set" / "labels.csv").write_text("\n".join(lines))
+    return tmp_path / "set"
+
+
+def test_a_folder_of_geotiffs_with_labels_is_probed(folder, images, tmp_path, capsys):
+    words = ("--seeds", 1, "--s1-bands", "vv,vh", "--json")
+    assert probe(folder, tmp_path / "out", *words, data="folder", root=images) == 0
+    found = told(capsys)
+    assert found["splits"] == {"train": 12, "val": 6, "test": 6}
+    assert (found["data"], found["classes"]) == ("set", ["town", "water"])
+    assert found["settings"]["sensors"] == ["s1"]
+    statistics = next(row for row in found["rows"] if row["features"] == "band statistics")
+    assert statistics["scores"]["average_accuracy"]["value"] == 1
+
+
+def test_a_folder_without_names_or_with_other_bands_is_one_line(folder, images, tmp_path, capsys):
+    assert probe(folder, tmp_path / "out", data="folder", root=images) == 1
+    assert "have no name; name them with --s2-bands" in one_line(capsys.readouterr().err)
+    words = ("--s1-bands", "vv,hh")
+    assert probe(folder, tmp_path / "out", *words, data="folder", root=images) == 1
+    assert "s1 bands vh are missing" in one_line(capsys.readouterr().err)
+    words = ("--s2-bands", "B02,B03")
+    assert probe(folder, tmp_path / "out", *words, data="folder", root=images) == 1
+    assert "s2 bands B04" in one_line(capsys.readouterr().err)
 
 
 def test_an_unknown_set_is_wrong_usage(folder, tmp_path, capsys):

@@ -138,9 +138,10 @@ def places(data, folder):
 @pytest.mark.parametrize("split_by", ["shards", "blocks"])
 def test_cells_of_different_splits_are_more_than_100_km_apart(tmp_path, split_by):
     rng = np.random.default_rng(0)
-    own = rng.choice(["train", "val", "test"], 400, p=[0.2, 0.3, 0.5]).tolist()
-    step_deg = 0.6 if split_by == "shards" else 0.95
-    folder = grid_of_shards(tmp_path / "shards", step_deg=step_deg, own=own)
+    own = rng.choice(["train", "val", "test"], 400, p=[0.02, 0.3, 0.68]).tolist()
+    if split_by == "blocks":
+        own *= 4  # 20 degrees of dense cells
+    folder = grid_of_shards(tmp_path / "shards", step_deg=0.5, own=own)
     found = places(shards_as_labelled(folder, ShardLabels(split_by=split_by)), folder)
     for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
         chord = np.linalg.norm(found[one][:, None] - found[other][None], axis=2).min()

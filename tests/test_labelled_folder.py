@@ -9,11 +9,11 @@ from minortom.errors import InputError
 NAMES = ("vv", "vh")
 
 
-def read(paths):
-    """Stand-in for a reader of GeoTIFFs; the second file, if any, is Sentinel-2."""
-    found = {"s1": (NAMES, np.load(paths[0]))}
-    if len(paths) > 1:
-        found["s2"] = (("B02",), np.load(paths[1]))
+def read(files):
+    """Stand-in for a reader of GeoTIFFs."""
+    found = {"s1": (NAMES, np.load(files.get("file") or files["s1"]))}
+    if "s2" in files:
+        found["s2"] = (("B02",), np.load(files["s2"]))
     return found
 
 
@@ -46,9 +46,9 @@ def test_semicolons_make_the_set_multilabel(tmp_path):
 
 def test_two_files_make_one_image(tmp_path):
     root = folder(tmp_path, ["1.npy,0.npy,water,train"] * 2, header="s2,s1,label,split")
-    asked = []
-    data = folder_as_labelled(root, lambda paths: asked.append(paths) or read(paths[::-1]))
-    assert [path.name for path in asked[0]] == ["1.npy", "0.npy"]
+    data = folder_as_labelled(root, read)
+    images = data.split("train").images(np.array([0]))
+    assert (images["s2"][0, 0, 0, 0], images["s1"][0, 0, 0, 0]) == (1, 0)
     assert set(data.bands) == {"s2", "s1"}
 
 

@@ -100,6 +100,11 @@ def test_an_interval_over_samples_is_as_wide_as_that_of_a_share():
     assert found.high == pytest.approx(0.75 + half, abs=0.006)
 
 
+def test_an_interval_holds_95_percent_of_the_draws():
+    found = interval(500, np.arange(1001.0))
+    assert (found.value, found.low, found.high) == (500, 25, 975)
+
+
 def test_samples_that_always_agree_within_a_group_widen_the_interval_as_fewer_samples_would():
     hits = np.repeat(np.arange(40) < 30, 10)
     case = Predicted(

@@ -7,11 +7,17 @@ import typer
 
 from minortom_cli.checkpoint_argument import Checkpoint
 from minortom_cli.console import Json, Overwrite, Seed, emit, progress
+from minortom_cli.labelled_data import SetName, open_labelled, parse_bands
+
+_BANDS = "Of the bands in a folder's files, such as B02,B03, where these have no names."
 
 
 def probe(
     checkpoint: Checkpoint,
-    data: Annotated[Literal["shards"], typer.Option(help="Kind of labelled set.")],
+    data: Annotated[
+        SetName,
+        typer.Option(help="Shards, or a folder of GeoTIFFs with labels.csv."),
+    ],
     root: Annotated[Path, typer.Option(help="Folder with the set.")],
     out: Annotated[Path, typer.Option(help="Folder for result.json, table.md and table.tex.")],
     label: Annotated[
@@ -21,6 +27,8 @@ def probe(
         Literal["shards", "blocks"],
         typer.Option(help="Splits of shards: their own, or blocks of ground."),
     ] = "shards",
+    s2_bands: Annotated[str | None, typer.Option(metavar="NAMES", help=_BANDS)] = None,
+    s1_bands: Annotated[str | None, typer.Option(metavar="NAMES", help=_BANDS)] = None,
     protocol: Annotated[
         Literal["standard", "paper"],
         typer.Option(help="Tuned logistic regression and k-NN, or the paper's linear layer."),
@@ -50,12 +58,14 @@ def probe(
     # Imported here so that `csmoe --help` does not load torch.
     from csmoe_model.probe import ProbeOptions, shown_rows
     from csmoe_model.probe import probe as run_probe
-    from minortom_cli.labelled_data import open_labelled
 
     options = ProbeOptions(
         protocol=protocol, pooling=pooling, sensor=sensor, seed=seed, seeds=seeds, lr=lr
     )
-    labelled = open_labelled(data, root, label=label, split_by=split_by, seed=seed)
+    labelled = open_labelled(
+        data, root, label=label, split_by=split_by, s2_bands=parse_bands(s2_bands),
+        s1_bands=parse_bands(s1_bands), seed=seed,
+    )  # fmt: skip
     with progress("images") as on_progress:
         result = run_probe(
             checkpoint, labelled, out, options=options, inputs=(root,), cache=cache,
