@@ -58,7 +58,7 @@ def nearest(
         searched = faiss.IndexIVFFlat(
             searched, archive_nD.shape[1], num_cells, faiss.METRIC_INNER_PRODUCT
         )
-        searched.cp.seed = seed
+        searched.cp.seed, searched.cp.niter = seed, 10
         searched.nprobe = max(1, math.ceil(num_cells * _LOOKED_AT))
         searched.train(archive_nD)
     searched.add(archive_nD)
