@@ -47,10 +47,10 @@ class _SideStream:
     """Copies beside the stream that computes: only the step that reads them waits for them."""
 
     def __init__(self, device: torch.device) -> None:
-        self._device, self._stream = device, torch.cuda.Stream(device)
+        self._device, self._stream = device, torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def __call__(self, tensors: Tensors) -> Upload:
-        copied = torch.cuda.Event(blocking=True)
+        copied = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         with torch.cuda.stream(self._stream):
             # From page-locked memory only: any other is copied while the caller waits.
             copies = {
