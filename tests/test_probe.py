@@ -17,7 +17,7 @@ from csmoe_model.labelled import SPLITS, LabelledSplit
 from csmoe_model.probe import ProbeOptions, probe
 from csmoe_model.probe_rows import differences, measured
 from csmoe_model.probe_tables import latex_table, markdown_table
-from csmoe_model.probes import Probed, Table, logistic_probe
+from csmoe_model.probes import Probed, Table, logistic_probe, paper_probe
 from csmoe_model.published import published_rows
 from csmoe_model.scores import Bootstrap, Predicted
 from minortom.errors import InputError, OutputExistsError
@@ -151,6 +151,19 @@ def test_the_papers_protocol_trains_a_layer_a_seed_on_every_row(checkpoint, tmp_
     assert [len(row["chosen"]) for row in found["rows"]] == [2] * 4
     assert found["settings"]["lr"] == 0.02
     assert not found["settings"]["standardised"]
+
+
+def test_each_layer_of_the_papers_protocol_has_a_seed_of_its_own(checkpoint, tmp_path, monkeypatch):
+    seeds = []
+
+    def told(table, *, rate, seed):
+        seeds.append(seed)
+        return paper_probe(table, rate=rate, seed=seed)
+
+    monkeypatch.setattr("csmoe_model.probe.paper_probe", told)
+    options = ProbeOptions(protocol="paper", seeds=2, seed=5, sensor="s1")
+    probe(checkpoint, bright_and_dark(SIZES), tmp_path / "out", options=options)
+    assert seeds == [5, 6] * 4
 
 
 def test_the_papers_rates_go_to_the_papers_sets(checkpoint, tmp_path):

@@ -15,8 +15,8 @@ def open_labelled(
     *,
     label: Literal["landcover", "climate", "stratum"],
     split_by: Literal["shards", "blocks"],
-    s2_bands: tuple[str, ...] | None,
-    s1_bands: tuple[str, ...] | None,
+    s2_bands: tuple[str, ...] | None = None,
+    s1_bands: tuple[str, ...] | None = None,
     seed: int,
 ) -> "LabelledSet":
     """Open a set.

@@ -1,0 +1,28 @@
+"""Random convolutional features against torchgeo's, filter by filter."""
+
+import numpy as np
+import torch
+from torchgeo.models import RCF
+
+from csmoe_model.baseline_features import BIAS, RandomConvolutions, _whitened
+from csmoe_model.labelled import LabelledSplit
+
+RNG = np.random.default_rng(0)
+
+
+def test_patches_are_whitened_as_torchgeo_does():
+    patches = RNG.normal(2, 3, (40, 10, 3, 3)).astype(np.float32)
+    oracle = RCF(in_channels=10, features=80, kernel_size=3)._normalize(patches)
+    found = _whitened(torch.from_numpy(patches)).numpy()
+    np.testing.assert_allclose(found, oracle, rtol=1e-3, atol=1e-2)
+
+
+def test_answers_are_those_of_torchgeo():
+    images = RNG.normal(size=(5, 2, 12, 12)).astype(np.float32)
+    split = LabelledSplit(images=lambda chosen: {"s1": images[chosen]}, labels=np.zeros(5))
+    fitted = RandomConvolutions.fit(split, sensors=["s1"], bands={}, seed=0, num_filters=8)
+    oracle = RCF(in_channels=2, features=16, kernel_size=3, bias=BIAS)
+    oracle.weights = fitted.filters["s1"]
+    scores = (torch.from_numpy(images) - fitted.mean["s1"]) / fitted.std["s1"]
+    wanted = oracle(scores).numpy()
+    np.testing.assert_allclose(fitted.features(split, bands={}), wanted, rtol=1e-4, atol=1e-5)
