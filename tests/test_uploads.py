@@ -1,11 +1,13 @@
 """Batches on their way to a device: what is read next never spoils what is being copied."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
 from shard_maker import made_up_tensors, write_made_up_shards
 
-from csmoe_model import data
+from csmoe_model import data, uploads
 from csmoe_model.data import Loader
 from csmoe_model.order import ShuffledBatches
 from minortom.shards import ShardSet
@@ -69,3 +71,39 @@ def test_batches_on_a_gpu_are_those_of_the_cpu(shards):
         for column, found in batch.tensors.items():
             assert copies[column].is_cuda
             np.testing.assert_array_equal(copies[column].cpu().numpy(), found.numpy())
+
+
+class FakeStream:
+    """Writes down what is asked of it, and of everything that goes by it."""
+
+    def __init__(self, log, name):
+        self.log, self.name = log, name
+
+    def wait_event(self, event):
+        self.log.append(f"{self.name} waits for {event.name}")
+
+
+class FakeEvent(FakeStream):
+    def record(self, stream):
+        self.log.append(f"{self.name} is put on {stream.name}")
+
+    def synchronize(self):
+        self.log.append(f"the CPU waits for {self.name}")
+
+
+def test_the_gpu_waits_for_a_copy_and_the_cpu_only_for_its_buffer(monkeypatch):
+    log, cpu = [], torch.device("cpu")
+    side, computing = FakeStream(log, "side"), FakeStream(log, "computing")
+    monkeypatch.setattr(torch.cuda, "Stream", lambda _: side)
+    monkeypatch.setattr(torch.cuda, "Event", lambda **_: FakeEvent(log, "copied"))
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: computing)
+    monkeypatch.setattr(
+        torch.Tensor, "record_stream", lambda _, stream: log.append(f"{stream.name} uses it")
+    )
+    upload = uploads._SideStream(cpu)({"s1": torch.ones(2)})
+    assert log == ["copied is put on side"]
+    assert upload.tensors()["s1"].tolist() == [1, 1]
+    assert log[1:] == ["computing waits for copied", "computing uses it"]
+    upload.finish()
+    assert log[3:] == ["the CPU waits for copied"]
