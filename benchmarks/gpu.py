@@ -21,14 +21,14 @@ import gpu_feed
 import gpu_training
 import torch
 from gpu_report import Report, machine
-from gpu_timing import Budget, copy_tb_per_s, forget_peak, matrix_tflops
+from gpu_timing import Budget, copy_tb_per_s, matrix_tflops
 from gpu_training import StepTime, Training
 from gpu_warm import Warming, compile_only
 
 from csmoe_model.config import ModelConfig, recipe
 from csmoe_model.device import tensor_cores
 
-SECTIONS = ("step", "checks", "encode", "profile", "feed", "variants")
+SECTIONS = ("step", "profile", "feed", "checks", "encode", "variants")
 _WARM_S = 200.0
 
 
@@ -41,6 +41,8 @@ class Bench:
     budget: Budget
     rate_tflops: float = 0.0
     step: StepTime | None = None
+    training: Training | None = None
+    """What took that step, until its memory is needed."""
     failed: bool = False
 
     @property
@@ -60,7 +62,8 @@ class Bench:
             if not self.budget.has(needs_s):
                 self.report.say(f"Left out for want of time: {name}.\n")
                 continue
-            forget_peak(self.device)
+            if name not in ("profile", "feed"):
+                self.training = None
             try:
                 getattr(self, f"_{name}")()
             except Exception as error:  # noqa: BLE001  # the other sections are still to come
@@ -77,11 +80,13 @@ class Bench:
             f"{copy_tb_per_s(self.device):.3g} TB/s (read and written).\n"
         )
 
-    def _time(self, name: str, config: ModelConfig, *, plain: bool = False) -> StepTime:
+    def _time(
+        self, name: str, config: ModelConfig, *, plain: bool = False
+    ) -> tuple[StepTime, Training]:
         return gpu_training.measure(
             name, config, batch_size=self.options.batch, device=self.device,
             compile_it=self.options.compile and not plain, plain=plain,
-            repeats=2 if self.quick else 12, tell=self.report.say,
+            repeats=2 if self.quick else 20, tell=self.report.say,
         )  # fmt: skip
 
     def _rows(self, times: list[StepTime]) -> None:
@@ -102,8 +107,8 @@ class Bench:
         """Time the training step, and the plain one."""
         self.report.say("## The training step\n")
         name, config = self.options.recipe, recipe(self.options.recipe)
-        self.step = self._time(name, config)
-        plain = self._time(f"{name}, plain: eager, a loop over experts", config, plain=True)
+        plain = self._time(f"{name}, plain: eager, a loop over experts", config, plain=True)[0]
+        self.step, self.training = self._time(name, config)
         self._rows([self.step, plain])
         faster = self.step.pairs_per_s / plain.pairs_per_s
         self.report.say(
@@ -122,7 +127,7 @@ class Bench:
             if not self.budget.has(0.0 if self.quick else 20.0):
                 self.report.say(f"Left out for want of time: {name}.\n")
                 continue
-            times.append(self._time(name, config))
+            times.append(self._time(name, config)[0])
         self._rows(times)
 
     def _checks(self) -> None:
@@ -171,7 +176,7 @@ class Bench:
         """Tell where the time of the step goes."""
         from torch.profiler import ProfilerActivity, profile
 
-        training = self._training()
+        training = self._trained()
         activities = [ProfilerActivity.CPU] + ([] if self.quick else [ProfilerActivity.CUDA])
         with tensor_cores(self.device):
             training.step()
@@ -187,7 +192,7 @@ class Bench:
     def _feed(self) -> None:
         """Train from shards."""
         batch_size = self.step.batch_size if self.step else self.options.batch
-        training = self._training()
+        training = self._trained()
         with tempfile.TemporaryDirectory() as folder, tensor_cores(self.device):
             step_ms = gpu_training.median_ms(training.step, device=self.device, repeats=5)
             shards = gpu_feed.make_shards(
@@ -205,22 +210,24 @@ class Bench:
             f"{fed.loader_waits:.1%} of the time.\n"
         )
 
-    def _training(self) -> Training:
-        batch_size = self.step.batch_size if self.step else self.options.batch
-        return Training(
-            recipe(self.options.recipe), batch_size=batch_size, device=self.device,
-            compile_it=self.options.compile,
-        )  # fmt: skip
+    def _trained(self) -> Training:
+        """Give what took the step; something like it where that section was not asked for."""
+        if self.training is None:
+            self.training = Training(
+                recipe(self.options.recipe), batch_size=self.options.batch, device=self.device,
+                compile_it=self.options.compile,
+            )  # fmt: skip
+        return self.training
 
     def warm_up(self) -> None:
         """Compile everything beforehand, on all cores."""
         rest = ["--recipe", self.options.recipe, "--batch", str(self.options.batch),
                 "--images", str(self.options.images), "--device", self.options.device]  # fmt: skip
-        names = list(gpu_training.variants(self.options.recipe))
-        if "variants" not in self.options.only:
-            names = names[:1]
-        names += [f"encode {size}" for size in self._encode_sizes()]
-        names += ["checks"]
+        models, only = list(gpu_training.variants(self.options.recipe)), set(self.options.only)
+        names = models[:1] if only & {"step", "profile", "feed"} else []
+        names += models[1:] if "variants" in only else []
+        names += ["checks"] if "checks" in only else []
+        names += [f"encode {size}" for size in self._encode_sizes()] if "encode" in only else []
         warming = Warming([["--warm", name, *rest] for name in names])
         self.report.say(warming.wait(_WARM_S) + ".\n")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from gpu_plain import gradients, plain_twin
+from gpu_timing import start_afresh
 from gpu_training import STATISTICS, made_up_batch
 from torch import Tensor, nn
 
@@ -49,6 +50,7 @@ def check_step(
     config: ModelConfig, *, batch_size: int, device: torch.device, compile_it: bool, seed: int
 ) -> list[Check]:
     """Compare the loss terms, the vectors and the gradients of one step."""
+    start_afresh(device)
     torch.manual_seed(seed)
     with torch.device(device):
         model = CSMoE(config)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from gpu_timing import median_ms
+from gpu_timing import median_ms, start_afresh
 from torch import Tensor, nn
 
 from csmoe_model.backbone import Backbone
@@ -97,6 +97,7 @@ def measure(
     config: ModelConfig, *, batch_size: int, device: torch.device, compile_it: bool, repeats: int
 ) -> list[EncodeTime]:
     """Time all encoders on images of the same size, plain and compiled; ours on one image, too."""
+    start_afresh(device)
     found = []
     ways = ("plain", "compiled") if compile_it else ("plain",)
     for name, call, image in _ready(config, batch_size, device):

@@ -53,11 +53,13 @@ def machine(device: torch.device) -> str:
     if device.type != "cuda":
         threads = f"{torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}"
         return f"{device_name(device)}, {threads}. {versions}."
-    import triton
-
+    try:
+        from triton import __version__ as triton
+    except ImportError:
+        triton = "missing: nothing is compiled"
     memory = torch.cuda.get_device_properties(device).total_memory / 2**30
     cuda = f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
     return (
         f"{device_name(device)}, {memory:.0f} GiB, {os.cpu_count()} CPU cores. {versions}, "
-        f"{cuda}, triton {triton.__version__}."
+        f"{cuda}, triton {triton}."
     )

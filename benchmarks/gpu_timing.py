@@ -1,5 +1,6 @@
 """How long things take on a device: CUDA events and medians; on a CPU the clock."""
 
+import gc
 import statistics
 import time
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
+import torch._dynamo
 
 
 @dataclass(kw_only=True)
@@ -67,14 +69,17 @@ def copy_tb_per_s(device: torch.device) -> float:
 
 
 def peak_gb(device: torch.device) -> float | None:
-    """Tell the most memory that was allocated since `forget_peak`; None on a CPU."""
+    """Tell the most memory that was allocated since `start_afresh`; None on a CPU."""
     if device.type != "cuda":
         return None
     return torch.cuda.max_memory_allocated(device) / 1e9
 
 
-def forget_peak(device: torch.device) -> None:
-    """Give back what is not used, and begin to measure the peak anew."""
+def start_afresh(device: torch.device) -> None:
+    """Forget compiled code, give back memory that is not used, and measure the peak anew."""
+    # It would keep models alive, and after eight of them nothing more would be compiled.
+    torch._dynamo.reset()  # noqa: SLF001
+    gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)

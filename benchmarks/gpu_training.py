@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from gpu_plain import plain_twin
-from gpu_timing import forget_peak, median_ms, peak_gb
+from gpu_timing import median_ms, peak_gb, start_afresh
 
 from csmoe_model.compiling import compiled
 from csmoe_model.config import ModelConfig, recipe
@@ -141,10 +141,10 @@ def measure(
     plain: bool = False,
     repeats: int = 12,
     tell: Callable[[str], None] = print,
-) -> StepTime:
-    """Time a step, of half as many pairs where they do not fit."""
+) -> tuple[StepTime, Training]:
+    """Time a step, of half as many pairs where they do not fit; give what took it, too."""
     while True:
-        forget_peak(device)
+        start_afresh(device)
         try:
             with tensor_cores(torch.device("cpu") if plain else device):
                 training = Training(
@@ -159,7 +159,8 @@ def measure(
             tell(f"{name}: {batch_size} pairs do not fit; trying {batch_size // 2}")
             batch_size //= 2
             continue
-        return StepTime(
+        found = StepTime(
             name=name, batch_size=batch_size, ms=ms, peak_gb=peak_gb(device),
             macs_per_pair=pretraining_cost(config).macs_full,
         )  # fmt: skip
+        return found, training

@@ -73,7 +73,7 @@ def test_it_refuses_a_section_that_there_is_not():
         env={"PYTHONPATH": "."},
     )  # fmt: skip
     assert done.returncode == 2
-    assert "no section speed; there are step, checks" in done.stderr
+    assert "no section speed; there are step, profile" in done.stderr
 
 
 @pytest.mark.parametrize("slots", ["dynamic", "fixed"])
