@@ -217,7 +217,8 @@ def _kept(
     clear = measured
     if cloud is not None and options.max_cloud is not None:
         clear = measured & (cloud <= options.max_cloud)
-    tensors = {group.column: patches[group.column][clear] for group in groups}
+    kept = slice(None) if clear.all() else clear  # most tiles: nothing is copied again
+    tensors = {group.column: patches[group.column][kept] for group in groups}
     if options.max_invalid:
         for group in groups:
             fill(tensors[group.column], group.nodata)

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -33,6 +35,7 @@ from minortom.shard_places import LENGTHS_KEY, lengths_text
 from minortom.shard_statistics import BandSums
 from minortom.tar_shards import TarWriter
 
+_HASHED_AT_ONCE = 4
 _RESERVED_BYTES = 8192
 """Room in a shard's footer for its record, whose statistics are known only at the end."""
 
@@ -202,23 +205,31 @@ def write_dataset(
             "another --seed"
         )
     record = shard_record(spec, sums.statistics(spec))
-    entries = []
     totals: dict[str, int] = {}
-    for path, rows_by_split in shards:
-        if spec.format == Format.PARQUET:
-            seal_shard(path, record)
-        rows = sum(rows_by_split.values())
-        entry = {
-            "file": path.name, "rows": rows, "bytes": path.stat().st_size,
-            "sha256": sha256_of(path),
-        }  # fmt: skip
-        if len(rows_by_split) == 1:
-            entry["split"] = next(iter(rows_by_split))
-        entries.append(entry)
+    for _, rows_by_split in shards:
         for split, count in rows_by_split.items():
             totals[split] = totals.get(split, 0) + count
+    # Threads: hashing holds no lock of Python's, and nothing else is left for the cores to do.
+    with ThreadPoolExecutor(_HASHED_AT_ONCE) as pool:
+        entries = list(pool.map(partial(_finished, spec=spec, record=record), shards))
     record |= {"splits": dict(sorted(totals.items())), **(details or {}), "shards": entries}
     write_json(folder / DATASET_FILE, {KEY: json.loads(provenance.to_json()), **record})
+
+
+def _finished(
+    shard: tuple[Path, Mapping[str, int]], *, spec: SampleSpec, record: Mapping[str, object]
+) -> dict[str, object]:
+    """Seal a shard; give what ``dataset.json`` says of it."""
+    path, rows_by_split = shard
+    if spec.format == Format.PARQUET:
+        seal_shard(path, record)
+    entry: dict[str, object] = {
+        "file": path.name, "rows": sum(rows_by_split.values()), "bytes": path.stat().st_size,
+        "sha256": sha256_of(path),
+    }  # fmt: skip
+    if len(rows_by_split) == 1:
+        entry["split"] = next(iter(rows_by_split))
+    return entry
 
 
 def write_shards(

@@ -26,9 +26,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from minortom.errors import InputError
 from minortom.sphere import EARTH_RADIUS_KM, FloatArray, chord_of_km
@@ -142,6 +139,9 @@ def block_ids(points: FloatArray, block_km: float) -> IntArray:
 
 def _pairs_within(points: FloatArray, distance_km: float) -> IntArray:
     """Give the pairs [m, 2] of tiles that are no further apart."""
+    # Imported here: each worker of an export imports this file, for the names of the splits.
+    from scipy.spatial import cKDTree
+
     pairs = cKDTree(points).query_pairs(chord_of_km(distance_km), output_type="ndarray")
     return np.asarray(pairs, np.int64)
 
@@ -150,6 +150,9 @@ def _with_whole_groups(
     blocks: IntArray, points: FloatArray, pairs: IntArray, options: SplitOptions
 ) -> IntArray:
     """Give each group of linked tiles, unless it is too large, one block."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     links = coo_array((np.ones(len(pairs), np.int8), tuple(pairs.T)), shape=(len(points),) * 2)
     num_groups, group = connected_components(links, directed=False)
     low, high = np.full((num_groups, 3), 2.0), np.full((num_groups, 3), -2.0)
