@@ -104,7 +104,9 @@ def _read_lines(root: Path) -> list[_Line]:
         raise InputError(
             f"{root} has no {LABELS_FILE}; wanted one with the columns file (or s2, s1) and label"
         ) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; wanted a CSV file") from None
+    except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"cannot read {path} as CSV in UTF-8: {error}") from None
     if "label" not in columns or not set(_FILES) & set(columns):
         raise InputError(

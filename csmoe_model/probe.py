@@ -241,9 +241,19 @@ def _rate(data: LabelledSet, options: ProbeOptions) -> float:
 
 
 def shown_rows(result: Mapping[str, Any]) -> list[dict[str, object]]:
-    """Lay a result out for a terminal: a line for each row, scores in % with intervals."""
-    return [
+    """Lay a result out for a terminal: its rows, differences and what is published, in %."""
+    titles = [TITLES[name] for name in result["rows"][0]["scores"]]
+    headline = TITLES[result["headline"]]
+    rows: list[dict[str, object]] = [
         {"features": row["features"], "probe": row["probe"]}
         | {TITLES[name]: shown(found) for name, found in row["scores"].items()}
         for row in result["rows"]
     ]
+    blank = dict.fromkeys(titles, "")
+    for gap in result["differences"]:
+        minus = {"features": f"model − {gap['minus']}", "probe": gap["probe"]}
+        rows.append(minus | blank | {headline: shown(gap)})
+    for row in result["published"]:
+        published = {"features": row["features"], "probe": row["source"]}
+        rows.append(published | blank | {headline: f"{row['percent']:.1f}"})
+    return rows

@@ -14,7 +14,7 @@ from training_shards import learnable_shards
 from csmoe_model.checkpoints import load_model
 from csmoe_model.features import encode_set
 from csmoe_model.labelled import SPLITS, LabelledSplit
-from csmoe_model.probe import ProbeOptions, probe
+from csmoe_model.probe import ProbeOptions, probe, shown_rows
 from csmoe_model.probe_rows import differences, measured
 from csmoe_model.probe_tables import latex_table, markdown_table
 from csmoe_model.probes import Probed, Table, logistic_probe, paper_probe
@@ -226,6 +226,18 @@ def test_tables_show_percent_with_intervals_and_what_is_published(result):
     assert "train 24, val 8, test 12" in text
     assert "| CSMoE, patch 16 | 86.2 | paper, Table IV; another protocol |" in text
     assert "| random convolutions | 91.0 | torchgeo-bench v0.4.0; another protocol |" in text
+
+
+def test_a_terminal_shows_rows_differences_and_what_is_published(result):
+    published = {**result, "published": published_rows("m-so2sat")}
+    lines = [tuple(row.values()) for row in shown_rows(published)]
+    assert lines[3] == ("band statistics", "logistic", *["100.0 [100.0, 100.0]"] * 3)
+    gap = lines[12]
+    assert gap[:2] == ("model − band statistics", "logistic")
+    assert gap[2].startswith("−") or gap[2].startswith("0.0")
+    assert gap[3:] == ("", "")
+    wanted = ("CSMoE, patch 16", "paper, Table IV; another protocol", "48.0", "", "")
+    assert wanted in lines
 
 
 def test_the_latex_table_has_no_loose_special_letters(result):
