@@ -12,6 +12,7 @@ from minortom.errors import InputError
 from minortom.export_input import read_selection
 from minortom.export_job import ExportJob
 from minortom.export_options import ExportOptions, Missing
+from minortom.export_plan import tiles_per_shard
 from minortom.export_products import pairs_of
 from minortom.export_reserves import ExportPlan
 from minortom.export_tile import Tally
@@ -127,6 +128,7 @@ def export_selection(
         skip_missing=options.missing == Missing.SKIP,
     )  # fmt: skip
     job = ExportJob(work=work, archives=archives, options=options, provenance=provenance, plan=plan)
+    tiles_per_shard(options)  # complains of a stride before anything is written
     with sole_writer(out):
         job.take_up(overwrite=overwrite)
         try:

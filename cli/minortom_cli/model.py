@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from minortom_cli import embed, info, inspect, model_export, probe, retrieve, train
+from minortom_cli import embed, info, inspect, model_export, probe, retrieve, search, train
 from minortom_cli.console import Version, run
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command(name="embed")(embed.embed)
 app.command(name="export")(model_export.export)
 app.command(name="probe")(probe.probe)
 app.command(name="retrieve")(retrieve.retrieve)
+app.command(name="search")(search.search)
 app.command(name="inspect")(inspect.inspect)
 
 train_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
