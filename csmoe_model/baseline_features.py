@@ -108,9 +108,12 @@ class RandomConvolutions:
             for sensor, filter_FCkk in self.filters.items():
                 image_BCHW = _picked(images, sensor, bands)
                 score_BCHW = (image_BCHW - self.mean[sensor]) / self.std[sensor]
-                found_BFHW = F.conv2d(score_BCHW, filter_FCkk) + BIAS
-                parts.append(found_BFHW.clamp_min(0).mean((2, 3)))
-                parts.append(found_BFHW.clamp_max(0).neg().mean((2, 3)))
+                bias_F = torch.full((len(filter_FCkk),), BIAS)
+                found_BFHW = F.conv2d(score_BCHW, filter_FCkk, bias_F)
+                mean_BF = found_BFHW.mean((2, 3))
+                above_BF = found_BFHW.relu_().mean((2, 3))
+                # What lies below 0 is what is left; a pass less over the largest array here.
+                parts += [above_BF, above_BF - mean_BF]
             return torch.cat(parts, dim=1)
 
         return map_images(split, vectors, batch_size=16, on_progress=on_progress)
