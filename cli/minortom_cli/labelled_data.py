@@ -1,22 +1,48 @@
-"""Labelled sets by the name that a user gives them."""
+"""Labelled sets by the name that a user gives them; the options of what works on them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
 
 if TYPE_CHECKING:
     from csmoe_model.labelled import LabelledSet
 
 SetName = Literal["shards", "folder"]
+LabelColumn = Literal["landcover", "climate", "stratum"]
+SplitBy = Literal["shards", "blocks"]
+
+_BANDS = "Of the bands in a user's files, such as B02,B03, where these have no names."
+
+Data = Annotated[SetName, typer.Option(help="Shards, or a folder of GeoTIFFs with labels.csv.")]
+Root = Annotated[Path, typer.Option(help="Folder with the set.")]
+Label = Annotated[LabelColumn, typer.Option(help="Column of shards that labels are taken from.")]
+SplitByOption = Annotated[
+    SplitBy, typer.Option(help="Splits of shards: their own, or blocks of ground.")
+]
+S2Bands = Annotated[str | None, typer.Option(metavar="NAMES", help=_BANDS)]
+S1Bands = Annotated[str | None, typer.Option(metavar="NAMES", help=_BANDS)]
+PoolingOption = Annotated[
+    Literal["cls", "mean", "both"], typer.Option(help="[CLS], mean of the tokens, or both.")
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(help="Folder to keep features in, for other runs on the same set."),
+]
+Index = Annotated[
+    Literal["exact", "ivf"],
+    typer.Option(help="Compare all vectors, or those of the nearest cells: for millions."),
+]
 
 
 def open_labelled(
     data: SetName,
     root: Path,
     *,
-    label: Literal["landcover", "climate", "stratum"],
-    split_by: Literal["shards", "blocks"],
-    s2_bands: tuple[str, ...] | None = None,
-    s1_bands: tuple[str, ...] | None = None,
+    label: LabelColumn,
+    split_by: SplitBy,
+    s2_bands: str | None,
+    s1_bands: str | None,
     seed: int,
 ) -> "LabelledSet":
     """Open a set.
@@ -26,7 +52,8 @@ def open_labelled(
         root: Where it lies.
         label: Column of shards to tell.
         split_by: How shards are split.
-        s2_bands: Names of the Sentinel-2 bands in a folder's files, where these tell none.
+        s2_bands: Names of the Sentinel-2 bands in a folder's files, as in `B02,B03`, where these
+            tell none.
         s1_bands: The same of Sentinel-1.
         seed: Draws a split that the set does not have.
 
@@ -38,7 +65,7 @@ def open_labelled(
         from csmoe_model.labelled_folder import folder_as_labelled
         from minortom.image_files import ImageReader
 
-        reader = ImageReader(s2_bands=s2_bands, s1_bands=s1_bands)
+        reader = ImageReader(s2_bands=parse_bands(s2_bands), s1_bands=parse_bands(s1_bands))
         return folder_as_labelled(root, reader, seed=seed)
     from csmoe_model.labelled_shards import ShardLabels, shards_as_labelled
 

@@ -7,35 +7,33 @@ import typer
 
 from minortom_cli.checkpoint_argument import Checkpoint
 from minortom_cli.console import Json, Overwrite, Seed, emit, progress
-from minortom_cli.labelled_data import SetName, open_labelled, parse_bands
-
-_BANDS = "Of the bands in a folder's files, such as B02,B03, where these have no names."
+from minortom_cli.labelled_data import (
+    Cache,
+    Data,
+    Label,
+    PoolingOption,
+    Root,
+    S1Bands,
+    S2Bands,
+    SplitByOption,
+    open_labelled,
+)
 
 
 def probe(
     checkpoint: Checkpoint,
-    data: Annotated[
-        SetName,
-        typer.Option(help="Shards, or a folder of GeoTIFFs with labels.csv."),
-    ],
-    root: Annotated[Path, typer.Option(help="Folder with the set.")],
+    data: Data,
+    root: Root,
     out: Annotated[Path, typer.Option(help="Folder for result.json, table.md and table.tex.")],
-    label: Annotated[
-        Literal["landcover", "climate", "stratum"], typer.Option(help="Column of shards to tell.")
-    ] = "landcover",
-    split_by: Annotated[
-        Literal["shards", "blocks"],
-        typer.Option(help="Splits of shards: their own, or blocks of ground."),
-    ] = "shards",
-    s2_bands: Annotated[str | None, typer.Option(metavar="NAMES", help=_BANDS)] = None,
-    s1_bands: Annotated[str | None, typer.Option(metavar="NAMES", help=_BANDS)] = None,
+    label: Label = "landcover",
+    split_by: SplitByOption = "shards",
+    s2_bands: S2Bands = None,
+    s1_bands: S1Bands = None,
     protocol: Annotated[
         Literal["standard", "paper"],
         typer.Option(help="Tuned logistic regression and k-NN, or the paper's linear layer."),
     ] = "standard",
-    pooling: Annotated[
-        Literal["cls", "mean", "both"], typer.Option(help="[CLS], mean of the tokens, or both.")
-    ] = "cls",
+    pooling: PoolingOption = "cls",
     sensor: Annotated[
         Literal["s2", "s1", "both"] | None,
         typer.Option(help="Whose images; what the model and the set have by default."),
@@ -46,10 +44,7 @@ def probe(
     lr: Annotated[
         float | None, typer.Option(help="Rate of the paper's protocol; the paper's by default.")
     ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(help="Folder to keep features in, for other probes of the same set."),
-    ] = None,
+    cache: Cache = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -63,9 +58,8 @@ def probe(
         protocol=protocol, pooling=pooling, sensor=sensor, seed=seed, seeds=seeds, lr=lr
     )
     labelled = open_labelled(
-        data, root, label=label, split_by=split_by, s2_bands=parse_bands(s2_bands),
-        s1_bands=parse_bands(s1_bands), seed=seed,
-    )  # fmt: skip
+        data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands, seed=seed
+    )
     with progress("images") as on_progress:
         result = run_probe(
             checkpoint, labelled, out, options=options, inputs=(root,), cache=cache,

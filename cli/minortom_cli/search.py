@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from minortom_cli.console import Json, Overwrite, emit
+from minortom_cli.labelled_data import Index, S1Bands, S2Bands, parse_bands
 
 if TYPE_CHECKING:
     from csmoe_model.search import ImageQuery
@@ -35,16 +36,9 @@ def search(
         Literal["s2", "s1", "both"] | None,
         typer.Option(help="Whose vectors are searched; the query's by default."),
     ] = None,
-    index: Annotated[
-        Literal["exact", "ivf"],
-        typer.Option(help="Compare all vectors, or those of the nearest cells: for millions."),
-    ] = "exact",
-    s2_bands: Annotated[
-        str | None, typer.Option(metavar="B02,B03,…", help="Of the image, where it names none.")
-    ] = None,
-    s1_bands: Annotated[
-        str | None, typer.Option(metavar="vv,vh", help="Of the image, where it names none.")
-    ] = None,
+    index: Index = "exact",
+    s2_bands: S2Bands = None,
+    s1_bands: S1Bands = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -76,7 +70,6 @@ def _image_query(
 ) -> "ImageQuery":
     from csmoe_model.search import ImageQuery
     from minortom.image_files import ImageReader
-    from minortom_cli.labelled_data import parse_bands
 
     reader = ImageReader(s2_bands=parse_bands(s2_bands), s1_bands=parse_bands(s1_bands))
     files: dict[Role, Path] = (
