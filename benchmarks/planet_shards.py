@@ -1,0 +1,128 @@
+"""Patches of the demo planet as shards, to pretrain and to probe on.
+
+    python benchmarks/planet_shards.py planet-shards --cells 100,20,60 --patches 4
+
+Cells are drawn of each land cover alike; no cell of one split lies within 100 km of a cell of
+another.
+"""
+
+import argparse
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from scipy.spatial import cKDTree
+
+from minortom.demo import land_cells
+from minortom.demo_maps import LANDCOVER_CODES, make_planet
+from minortom.demo_noise import Window
+from minortom.demo_scene import Scene, look
+from minortom.grid import cells_from_names
+from minortom.provenance import Provenance
+from minortom.radiometry import decibels
+from minortom.sensors import GROUPS
+from minortom.shard_layout import METADATA_SCHEMA
+from minortom.shard_writer import write_shards
+from minortom.sphere import chord_of_km, unit_vectors
+
+PATCH_PX, MARGIN_PX, APART_KM, BLOCK_DEG = 120, 54, 100, 6
+SPLITS = ("train", "val", "test")
+
+
+def draw_cells(seed, wanted):
+    """Draw cells: for each split as many of each land cover as wanted, or all there are.
+
+    Blocks of 6 degrees go to a split; of two cells of different splits within 100 km the one
+    that comes earlier in `SPLITS` is left out.
+    """
+    planet = make_planet(seed=seed)
+    names = land_cells(planet)
+    lon_deg, lat_deg = cells_from_names(names).centres()
+    climate, landcover = planet.codes_at(lon_deg, lat_deg)
+    rng = np.random.default_rng([seed, 1])
+    block = np.floor(lat_deg / BLOCK_DEG) * 1000 + np.floor(lon_deg / BLOCK_DEG)
+    blocks, of_cell = np.unique(block, return_inverse=True)
+    split = rng.choice(3, len(blocks), p=(0.5, 0.15, 0.35))[of_cell]
+    points = unit_vectors(lon_deg, lat_deg)
+    for earlier, later in ((0, 1), (0, 2), (1, 2)):
+        distance, _ = cKDTree(points[split == later]).query(points)
+        split[(split == earlier) & (distance < chord_of_km(APART_KM))] = -1
+    for number, name in enumerate(SPLITS):
+        for code in LANDCOVER_CODES:
+            there = np.flatnonzero((split == number) & (landcover == code))
+            for index in rng.choice(there, min(wanted[number], len(there)), replace=False):
+                scene = Scene(
+                    seed=seed, cell=str(names[index]), climate_code=int(climate[index]),
+                    landcover_code=code,
+                )  # fmt: skip
+                yield scene, name, float(lon_deg[index]), float(lat_deg[index])
+
+
+def cut(drawn, patches):
+    """Look at some patches of a cell; give the tensors and the metadata of each."""
+    scene, split, lon_deg, lat_deg = drawn
+    found = []
+    for place in scene.rng(9).choice(64, patches, replace=False).tolist():
+        row, col = divmod(place, 8)
+        window = Window(
+            row=MARGIN_PX + PATCH_PX * row, col=MARGIN_PX + PATCH_PX * col,
+            height=PATCH_PX, width=PATCH_PX,
+        )  # fmt: skip
+        pixels = look(scene, window)
+        tensors = {}
+        for group in GROUPS:
+            if group.sensor == "s2":
+                bands = [np.rint(pixels.reflectance[b] * 1e4).clip(1, 65535) for b in group.bands]
+            else:
+                bands = [decibels(pixels.backscatter[b], None) for b in group.bands]
+            tensors[group.column] = np.stack(bands).astype(group.dtype)
+        metadata = {
+            "grid_cell": scene.cell, "patch_row": row, "patch_col": col, "split": split,
+            "climate": f"climate_{scene.climate_code}",
+            "landcover": f"class_{scene.landcover_code}", "lat": lat_deg, "lon": lon_deg,
+        }  # fmt: skip
+        found.append((tensors, metadata))
+    return found
+
+
+def main():
+    """Make the shards."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cells", default="100,20,60", help="of each land cover, a split")
+    parser.add_argument("--patches", type=int, default=4, help="patches of each cell")
+    options = parser.parse_args()
+    wanted = tuple(map(int, options.cells.split(",")))
+    drawn = list(draw_cells(options.seed, wanted))
+    with ProcessPoolExecutor() as pool:
+        found = pool.map(partial(cut, patches=options.patches), drawn, chunksize=16)
+        rows = [row for cell in found for row in cell]
+    tensors = {g.column: np.stack([row[0][g.column] for row in rows]) for g in GROUPS}
+    write_shards(
+        options.out, tensors=tensors, metadata=_table([row[1] for row in rows]),
+        provenance=Provenance(
+            command="planet-shards", options={"cells": options.cells, "patches": options.patches},
+            seed=options.seed, licences=("made up; no rights reserved",),
+        ),
+    )  # fmt: skip
+    print(f"{len(rows)} patches of {len(drawn)} cells in {options.out}")
+
+
+def _table(rows):
+    defaults = {
+        pa.string(): "", pa.int16(): 0, pa.int32(): 32631, pa.float64(): 0.0, pa.float32(): 0.0,
+    }  # fmt: skip
+    for row in rows:
+        row["stratum"] = f"{row['climate']}/{row['landcover']}"
+    columns = [
+        pa.array([row.get(f.name, defaults.get(f.type)) for row in rows], f.type)
+        for f in METADATA_SCHEMA
+    ]
+    return pa.Table.from_arrays(columns, schema=METADATA_SCHEMA)
+
+
+if __name__ == "__main__":
+    main()
