@@ -1,6 +1,6 @@
 """Patches of the demo planet as shards, to pretrain and to probe on.
 
-    python benchmarks/planet_shards.py planet-shards --cells 100,20,60 --patches 4
+    python benchmarks/_planet_shards.py planet-shards --cells 100,20,60 --patches 4
 
 Cells are drawn of each land cover alike; no cell of one split lies within 100 km of a cell of
 another.
