@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from csmoe_model.baseline_features import NUM_FILTERS
 from csmoe_model.checkpoints import Trained, load_model
+from csmoe_model.cost import encoder_cost
 from csmoe_model.feature_cache import FeatureCache
 from csmoe_model.features import Pooling, choose_sensors
 from csmoe_model.images import best_device
@@ -193,6 +194,7 @@ def _settings(maker: FeatureMaker, options: ProbeOptions) -> dict[str, object]:
     }  # fmt: skip
     return {
         "recipe": trained.recipe,
+        "macs_paper": encoder_cost(trained.model.config, sensors=maker.sensors).macs_paper,
         "weights_sha256": trained.weights_sha256,
         "protocol": options.protocol,
         **protocols[options.protocol],

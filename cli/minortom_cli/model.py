@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from minortom_cli import embed, info, inspect, model_export, probe, retrieve, search, train
+from minortom_cli import embed, figures, info, inspect, model_export, probe, retrieve, search, train
 from minortom_cli.console import Version, run
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command(name="probe")(probe.probe)
 app.command(name="retrieve")(retrieve.retrieve)
 app.command(name="search")(search.search)
 app.command(name="inspect")(inspect.inspect)
+app.add_typer(figures.plot, name="plot")
 
 train_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 train_app.command()(train.train)

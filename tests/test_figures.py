@@ -1,0 +1,105 @@
+"""`csmoe plot`: the paper's pictures with points of probes."""
+
+import json
+
+import pytest
+from minortom_cli.console import run
+from minortom_cli.model import app
+from PIL import Image
+from test_cli_embed import one_line
+
+from csmoe_model.config import recipe
+from csmoe_model.cost import encoder_cost
+from csmoe_model.figures import PAPER_MACS
+
+
+def result(folder, *, pooling="cls", percent=60.0, data="shards"):
+    """Write what a probe of `small` would have written."""
+
+    def row(features, value):
+        score = {"value": value / 100, "low": value / 100 - 0.02, "high": value / 100 + 0.03}
+        return {"features": features, "probe": "logistic", "scores": {"average_accuracy": score}}
+
+    found = {
+        "data": data, "headline": "average_accuracy",
+        "settings": {"recipe": "small", "pooling": pooling, "sensors": ["s2"],
+                     "macs_paper": encoder_cost(recipe("small")).macs_paper},
+        "rows": [row("model", percent), row("band statistics", 50.0)],
+    }  # fmt: skip
+    folder.mkdir()
+    (folder / "result.json").write_text(json.dumps(found), encoding="utf-8")
+    return folder
+
+
+def plot(*words):
+    return run(app, ["plot", *(str(word) for word in words)])
+
+
+def points_of(path):
+    return json.loads(path.read_text(encoding="utf-8"))["points"]
+
+
+def test_a_probe_s_score_lies_at_the_cost_of_its_model_and_statistics_cost_nothing(tmp_path):
+    probed = result(tmp_path / "probe")
+
+    assert plot("quality-cost", probed, "--out", tmp_path / "cost.png") == 0
+
+    model, statistics = points_of(tmp_path / "cost.json")
+    assert model["percent"] == pytest.approx(60)
+    assert model["macs"] == pytest.approx(0.540e9, rel=1e-3)  # docs/model.md
+    assert statistics["macs"] is None
+    with Image.open(tmp_path / "cost.png") as picture:
+        assert picture.width > 300
+
+
+def test_a_set_of_the_paper_has_its_four_points_beside_ours(tmp_path):
+    probed = result(tmp_path / "probe", data="m-eurosat")
+
+    plot("quality-cost", probed, "--out", tmp_path / "cost.png")
+
+    paper = [p for p in points_of(tmp_path / "cost.json") if p["from"].startswith("paper")]
+    assert [(p["macs"], p["percent"]) for p in paper] == [
+        (2.92e9, 84.9), (3.67e9, 84.9), (10.11e9, 86.2), (13.40e9, 88.3),
+    ]  # fmt: skip
+
+
+def test_the_paper_s_costs_are_those_of_the_recipes():
+    for patch, macs in PAPER_MACS.items():
+        ours = encoder_cost(recipe(f"csmoe-b{patch}")).macs_paper
+        assert ours == pytest.approx(macs, rel=2e-3)
+
+
+def test_without_results_the_paper_is_drawn_alone(tmp_path):
+    plot("quality-cost", "--out", tmp_path / "cost.png")
+    plot("tokens", "--out", tmp_path / "tokens.png")
+
+    assert len({p["data"] for p in points_of(tmp_path / "cost.json")}) == 6
+    assert len({p["data"] for p in points_of(tmp_path / "tokens.json")}) == 4
+
+
+def test_poolings_stand_in_the_order_cls_mean_both_however_given(tmp_path):
+    given = [result(tmp_path / name, pooling=name) for name in ("both", "cls", "mean")]
+
+    plot("tokens", *given, "--out", tmp_path / "tokens.png")
+
+    assert [p["features"] for p in points_of(tmp_path / "tokens.json")] == ["cls", "mean", "both"]
+
+
+def test_the_same_results_give_the_same_bytes(tmp_path):
+    probed = result(tmp_path / "probe")
+    for name in ("a.png", "b.png"):
+        plot("quality-cost", probed, "--out", tmp_path / name)
+
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize("command", ["quality-cost", "tokens"])
+def test_a_folder_without_a_result_and_an_existing_picture_are_one_line(command, tmp_path, capsys):
+    assert plot(command, tmp_path, "--out", tmp_path / "x.png") == 1
+    assert "no result" in one_line(capsys.readouterr().err)
+
+    (tmp_path / "x.json").write_text("mine", encoding="utf-8")
+    assert plot(command, "--out", tmp_path / "x.png") == 1
+    assert "--overwrite" in one_line(capsys.readouterr().err)
+    assert (tmp_path / "x.json").read_text(encoding="utf-8") == "mine"
+    assert plot(command, "--out", tmp_path / "x.png", "--overwrite", "--json") == 0
