@@ -160,7 +160,8 @@ def _draw_costs(axes: Axes, points: Points) -> None:
         if paper:
             place = (point["macs"], point["percent"])
             axes.annotate(
-                point["features"].removeprefix("CSMoE, "), place, xytext=(0, -11), textcoords="offset points",
+                point["features"].removeprefix("CSMoE, "), place,
+                xytext=(0, -11), textcoords="offset points",
                 ha="center", fontsize=7, color="0.4",
             )  # fmt: skip
     axes.margins(0.15)
