@@ -22,7 +22,8 @@ from minortom.export_options import ExportOptions
 from minortom.export_plan import PlannedTile, shards_of, tiles_per_shard
 from minortom.export_reserves import ExportPlan
 from minortom.export_shard import Receipt, ShardTask, make_shard, receipt_path, shard_path
-from minortom.export_tile import Tally, TileOutcome, export_tile
+from minortom.export_tile import Tally, TileOutcome, hand_over, taken_over
+from minortom.handover import WithSlots
 from minortom.outputs import replace_folder, write_text
 from minortom.progress import OnProgress
 from minortom.provenance import Provenance
@@ -105,11 +106,15 @@ class ExportJob:
         """Read tiles in all processes, and write the shards one after the other in this one."""
         windows = [window for task in tasks for window in task.windows()]
         s2, s1 = self.archives
-        read = partial(export_tile, s2=s2, s1=s1, options=self.options)
-        outcomes = as_done(executor, read, [tile for window in windows for tile in window])
-        mixed = _in_windows(progress.counting(outcomes), [len(window) for window in windows])
-        for task in tasks:
-            task.write(mixed)
+        work = partial(hand_over, s2=s2, s1=s1, options=self.options)
+        with WithSlots([tile for window in windows for tile in window]) as slots:
+            outcomes = (
+                (position, taken_over(slots, handed))
+                for position, handed in as_done(executor, work, slots)
+            )
+            mixed = _in_windows(progress.counting(outcomes), [len(window) for window in windows])
+            for task in tasks:
+                task.write(mixed)
 
     def finish(self, out: Path) -> None:
         """Name the shards, write the record and the card over them, put them in their place."""

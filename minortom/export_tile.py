@@ -1,7 +1,7 @@
 """One tile's way through an export: read, cut, counted; and many tiles' patches mixed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +10,7 @@ from minortom.archive import Archive
 from minortom.errors import ArchiveError
 from minortom.export_options import ExportOptions
 from minortom.export_plan import PlannedTile, patch_key
+from minortom.handover import Layout, Slot, WithSlots
 from minortom.patches import TilePatches, cut_tile
 from minortom.shard_layout import METADATA_SCHEMA, ROW_GROUP_ROWS, SampleSpec
 from minortom.shard_statistics import BandSums
@@ -112,6 +113,33 @@ def export_tile(
     if tile.split == "train":
         sums.add_patches(patches.tensors)
     return TileOutcome(tile=tile, patches=patches, sums=sums)
+
+
+Handed = tuple[TileOutcome, Slot, Layout | None]
+"""An outcome on its way between processes: its tensors lie in the slot where there is a layout."""
+
+
+def hand_over(
+    item: tuple[PlannedTile, Slot], *, s2: Archive, s1: Archive, options: ExportOptions
+) -> Handed:
+    """Export a tile in a worker; its patches' tensors, which are large, go by the slot."""
+    tile, slot = item
+    outcome = export_tile(tile, s2=s2, s1=s1, options=options)
+    if outcome.patches is None:
+        return outcome, slot, None
+    layout = slot.fill(outcome.patches.tensors)
+    if layout is not None:
+        outcome = replace(outcome, patches=replace(outcome.patches, tensors={}))
+    return outcome, slot, layout
+
+
+def taken_over(slots: WithSlots[PlannedTile], handed: Handed) -> TileOutcome:
+    """Put an outcome together again."""
+    outcome, slot, layout = handed
+    tensors = slots.take(slot, layout)
+    if tensors is None or outcome.patches is None:
+        return outcome
+    return replace(outcome, patches=replace(outcome.patches, tensors=tensors))
 
 
 def append_mixed(

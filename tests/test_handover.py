@@ -1,0 +1,65 @@
+"""Arrays that come back from another process through memory that both see."""
+
+import contextlib
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from minortom.engine import as_done, local_executor
+from minortom.handover import Slot, WithSlots
+
+KINDS = {"a": np.uint16, "b": np.int16, "c": np.float64}
+
+
+def made(number):
+    rng = np.random.default_rng(number)
+    shapes = {"a": (number, 3, 5), "b": (2, number), "c": (0, 4)}
+    return {name: rng.integers(0, 99, shapes[name]).astype(KINDS[name]) for name in KINDS}
+
+
+def fill(item):
+    number, slot = item
+    return slot, slot.fill(made(number))
+
+
+def open_slots():
+    names = []
+    for path in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the folder's own
+            names.append(str(path.readlink()))
+    return sum("minortom-handover" in name for name in names)
+
+
+def test_what_another_process_wrote_is_taken_and_nothing_stays_open_when_it_is_gone():
+    with local_executor(2) as executor, WithSlots([3, 1, 7, 2]) as slots:
+        found = {}
+        for position, (slot, layout) in as_done(executor, fill, slots):
+            found[position] = slots.take(slot, layout)
+    for position, number in enumerate((3, 1, 7, 2)):
+        for name, wanted in made(number).items():
+            np.testing.assert_array_equal(found[position][name], wanted)
+            assert found[position][name].dtype == wanted.dtype
+    del found  # a mapping keeps its memory's descriptor as long as it lives
+    assert open_slots() == 0
+
+
+def test_slots_of_results_that_never_came_are_closed():
+    with WithSlots(["x"] * 5) as slots:
+        assert len(list(slots)) == 5
+        assert open_slots() == 5
+    assert open_slots() == 0
+
+
+def test_a_process_that_does_not_see_the_memory_writes_nothing():
+    assert Slot(process=2**22 - 1, number=3).fill({"a": np.zeros(3)}) is None
+    with WithSlots([1]) as slots:
+        _, slot = slots[0]
+        assert slots.take(slot, None) is None
+
+
+def test_taken_arrays_hold_after_the_slot_is_closed():
+    with WithSlots([4]) as slots:
+        number, slot = slots[0]
+        taken = slots.take(slot, partial(slot.fill, made(number))())
+    np.testing.assert_array_equal(taken["a"], made(4)["a"])
