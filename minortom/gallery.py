@@ -104,6 +104,7 @@ def _page(
         cards=cards, num_samples=len(data), patch_px=data.spec.patch_px, seed=seed, tile=tile,
         side=side, places=_places(table, numbers, side, drawn[len(chosen) :]),
         num_kept=len(numbers), looks=pictures, provenance=record,
+        grey={sensor: pictures.grey_band(data, sensor) for sensor in pictures.COLOURS},
     )  # fmt: skip
 
 

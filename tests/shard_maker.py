@@ -6,22 +6,21 @@ import numpy as np
 import pyarrow as pa
 
 from minortom.provenance import Provenance
-from minortom.sensors import GROUPS
-from minortom.shard_layout import METADATA_SCHEMA, SampleSpec
+from minortom.shard_layout import ALL_BANDS, METADATA_SCHEMA, SampleSpec
 from minortom.shard_writer import write_shards
 
 PROVENANCE = Provenance(command="test", options={}, seed=0, licences=("of these patches",))
 
 
-def made_up_tensors(num_patches: int, patch_px: int, *, seed: int = 0):
+def made_up_tensors(num_patches: int, patch_px: int, *, seed: int = 0, bands=ALL_BANDS):
     """Random valid pixels, by tensor column [patch, band, row, column]."""
-    rng, spec = np.random.default_rng(seed), SampleSpec(patch_px=patch_px)
+    rng, spec = np.random.default_rng(seed), SampleSpec(patch_px=patch_px, bands=bands)
     limits = {"uint16": (1, 10_000), "int16": (-3000, 500)}
     return {
         group.column: rng.integers(
             *limits[group.dtype], (num_patches, *spec.shape(group.column)), group.dtype
         )
-        for group in GROUPS
+        for group in spec.groups
     }
 
 

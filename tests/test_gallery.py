@@ -13,6 +13,7 @@ from PIL import Image
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors, write_made_up_shards
 
 from minortom.pictures import data_uri, picture
+from minortom.shard_layout import SampleSpec
 from minortom.shard_writer import write_shards
 
 
@@ -30,6 +31,16 @@ def show(folder, out, *options):
 def pictures(page):
     found = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     return [np.asarray(Image.open(BytesIO(base64.b64decode(text)))) for text in found]
+
+
+def write_bands(folder, bands):
+    """Write four patches of some bands alone; returns their tensors."""
+    tensors = made_up_tensors(4, 8, bands=bands)
+    write_shards(
+        folder, tensors=tensors, metadata=made_up_metadata(4), provenance=PROVENANCE,
+        spec=SampleSpec(patch_px=8, bands=bands),
+    )  # fmt: skip
+    return tensors
 
 
 def drawn(sensor, stored, names, scale):
@@ -75,6 +86,39 @@ def test_each_card_shows_the_pixels_of_the_patch_that_it_names(tmp_path):
         np.testing.assert_array_equal(s2, true_colour(tensors["s2_10m"][patch]))
         np.testing.assert_array_equal(s1, false_colour(tensors["s1"][patch]))
         assert split == ("val" if patch < 4 else "train")
+
+
+@pytest.mark.parametrize(
+    ("bands", "column", "low_db", "high_db", "said"),
+    [
+        (("B02", "B03", "vv"), "s2_10m", -20, 0, ("in grey (B02;", "in grey VV from -20 to 0 dB")),
+        (("B05", "B11", "vh"), "s2_20m", -27, -5, ("in grey (B05;", "in grey VH from -27 to -5")),
+    ],
+)
+def test_a_set_without_the_bands_of_colours_is_drawn_in_grey(
+    bands, column, low_db, high_db, said, tmp_path
+):
+    tensors = write_bands(tmp_path / "shards", bands)
+    assert show(tmp_path / "shards", tmp_path / "page.html", "--patches", 1) == 0
+    page = (tmp_path / "page.html").read_text()
+    assert all(words in page for words in said)
+    s2, s1 = pictures(page)[:2]
+    assert (s2 == s2[:, :, :1]).all()
+    assert (s1 == s1[:, :, :1]).all()
+    reflectance = tensors[column][:, 0] * 1e-4
+    wanted_s2 = np.clip(reflectance / 0.3, 0, 1) ** (1 / 1.6) * 255
+    wanted_s1 = np.clip((tensors["s1"][:, 0] * 0.01 - low_db) / (high_db - low_db), 0, 1) * 255
+    assert any(np.abs(patch - s2[:, :, 0]).max() <= 1 for patch in wanted_s2)  # whichever is drawn
+    assert any(np.abs(patch - s1[:, :, 0]).max() <= 1 for patch in wanted_s1)
+
+
+def test_true_colour_needs_no_infrared(tmp_path):
+    tensors = write_bands(tmp_path / "shards", ("B02", "B03", "B04", "vv", "vh"))
+    assert show(tmp_path / "shards", tmp_path / "page.html", "--patches", 1) == 0
+    s2, s1 = pictures((tmp_path / "page.html").read_text())[:2]
+    assert any((s2 == true_colour(np.pad(p, ((0, 1), (0, 0), (0, 0))))).all()
+               for p in tensors["s2_10m"])  # fmt: skip
+    assert any((s1 == false_colour(p)).all() for p in tensors["s1"])
 
 
 def test_the_tile_is_one_that_lacks_patches_and_those_are_crossed_out(folder, tmp_path):
