@@ -1,7 +1,7 @@
 """``csmoe probe``: frozen features of a labelled set, probed beside what costs nothing."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from csmoe_model.feature_cache import FeatureCache
 from csmoe_model.features import Pooling, choose_sensors
 from csmoe_model.images import best_device
 from csmoe_model.labelled import SPLITS, LabelledSet, check_for_probe
+from csmoe_model.predictions import PREDICTIONS, write_predictions
 from csmoe_model.probe_features import FeatureMaker, Splits
 from csmoe_model.probe_rows import Row, differences, measured
 from csmoe_model.probe_tables import TITLES, latex_table, markdown_table, shown
@@ -92,12 +93,12 @@ def probe(
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> dict[str, object]:
-    """Probe a model and its baselines on a labelled set; write JSON, Markdown and LaTeX.
+    """Probe a model and its baselines on a labelled set; write JSON, tables and predictions.
 
     Args:
         checkpoint: As `CSMoE.from_pretrained` takes it.
         data: The labelled set.
-        out: Folder to write `result.json`, `table.md` and `table.tex` to.
+        out: Folder to write `result.json`, `predictions.parquet`, `table.md` and `table.tex` to.
         options: What to do.
         inputs: Where the set lies, so that it is never replaced.
         cache: Folder to keep features in, for other probes of the same; none when None.
@@ -130,10 +131,14 @@ def probe(
             seeds=range(options.seed, options.seed + options.seeds), cache=kept,
             on_progress=on_progress,
         )  # fmt: skip
-        result = _result(maker, options)
+        test = data.split("test")
+        bootstrap = Bootstrap.over(len(test), test.groups, seed=options.seed, num_draws=NUM_DRAWS)
+        rows = _rows(maker, options, bootstrap)
+        result = _result(maker, options, rows, bootstrap)
         result[KEY] = json.loads(provenance.to_json())
         with whole_folder(out) as folder:
             write_json(folder / RESULT, result)
+            write_predictions(folder / PREDICTIONS, data, rows, provenance)
             write_text(folder / "table.md", markdown_table(result))
             write_text(folder / "table.tex", latex_table(result))
         write_run_record(out, started)
@@ -155,24 +160,28 @@ def _provenance(
     )
 
 
-def _result(maker: FeatureMaker, options: ProbeOptions) -> dict[str, object]:
-    """Compute every row of the table, and what was chosen on the way."""
+def _rows(maker: FeatureMaker, options: ProbeOptions, bootstrap: Bootstrap) -> list[Row]:
+    """Make each kind of features, probe them, and score the probes."""
+    return [
+        measured(name, probe_name, probed, bootstrap, width=runs[0]["train"].shape[1])
+        for name, runs in maker.all()
+        for probe_name, probed in _probed(maker.data, runs, options).items()
+    ]
+
+
+def _result(
+    maker: FeatureMaker, options: ProbeOptions, rows: Sequence[Row], bootstrap: Bootstrap
+) -> dict[str, object]:
+    """Put together all that the result file holds, but the provenance."""
     data = maker.data
-    test = data.split("test")
-    bootstrap = Bootstrap.over(len(test), test.groups, seed=options.seed, num_draws=NUM_DRAWS)
-    rows: list[Row] = []
-    for name, runs in maker.all():
-        for probe_name, probed in _probed(data, runs, options).items():
-            rows.append(
-                measured(name, probe_name, probed, bootstrap, width=runs[0]["train"].shape[1])
-            )
+    grouped = data.split("test").groups is not None
     return {
         "data": data.name,
         "task": data.task,
         "headline": HEADLINE[data.task],
         "classes": list(data.classes),
         "splits": {name: len(data.split(name)) for name in SPLITS},
-        "groups": int(bootstrap.groups.max()) + 1 if test.groups is not None else None,
+        "groups": int(bootstrap.groups.max()) + 1 if grouped else None,
         "settings": _settings(maker, options),
         "rows": [row.record() for row in rows],
         "differences": differences(rows, HEADLINE[data.task]),

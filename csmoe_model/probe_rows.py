@@ -6,7 +6,15 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from csmoe_model.probes import Probed
-from csmoe_model.scores import Bootstrap, FloatArray, Interval, interval, mean_score, score
+from csmoe_model.scores import (
+    Bootstrap,
+    FloatArray,
+    Interval,
+    Predicted,
+    interval,
+    mean_score,
+    score,
+)
 
 MODEL = "model"
 """Name of the features that are compared with every baseline."""
@@ -25,6 +33,8 @@ class Row:
     per_seed: dict[str, list[float]]
     chosen: list[dict[str, object]]
     """What each seed's probe settled on."""
+    runs: list[Predicted]
+    """What is said of the test samples, one a seed."""
     draws: dict[str, FloatArray]
     """[R] of each score, for differences."""
 
@@ -48,7 +58,7 @@ def measured(
         features=features, probe=probe, width=width,
         scores={name: interval(value, draws[name]) for name, value in means.items()},
         per_seed={name: [single[name] for single in singles] for name in means},
-        chosen=[one.settings for one in probed], draws=draws,
+        chosen=[one.settings for one in probed], runs=runs, draws=draws,
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ def markdown_table(result: Result) -> str:
     scores = list(result["rows"][0]["scores"])
     parts = [f"# {result['data']}: {_subject(result)}\n", _caption(result) + "\n"]
     parts.append(
-        _grid(
+        grid(
             ["features", "probe", *(TITLES[name] for name in scores)],
             [
                 [row["features"], row["probe"], *(shown(row["scores"][s]) for s in scores)]
@@ -32,7 +32,7 @@ def markdown_table(result: Result) -> str:
     )
     parts.append(f"Model minus baseline, {TITLES[result['headline']]}, in points:\n")
     parts.append(
-        _grid(
+        grid(
             ["probe", "minus", "difference"],
             [[gap["probe"], gap["minus"], shown(gap)] for gap in result["differences"]],
         )
@@ -40,7 +40,7 @@ def markdown_table(result: Result) -> str:
     if result["published"]:
         parts.append("Published, under other protocols:\n")
         parts.append(
-            _grid(
+            grid(
                 ["features", TITLES[result["headline"]], "source"],
                 [[row["features"], f"{row['percent']:.1f}", row["source"]]
                  for row in result["published"]],
@@ -104,7 +104,8 @@ def shown(found: Mapping[str, float]) -> str:
     return f"{value:.1f} [{low:.1f}, {high:.1f}]".replace("-", "−")
 
 
-def _grid(header: list[str], rows: list[list[str]]) -> str:
+def grid(header: list[str], rows: list[list[str]]) -> str:
+    """Write a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 

@@ -27,7 +27,7 @@ CASES = [words for page in PAGES for words in commands_of(page)]
 @pytest.mark.parametrize("words", CASES, ids=lambda words: "-".join(words[:2]))
 def test_each_documented_command_is_understood(words):
     command, rest = typer.main.get_command(PROGRAMS[words[0]]), words[1:]
-    if words[0] != "csmoe-train":
+    while hasattr(command, "commands"):  # groups too, as `csmoe plot`
         command, rest = command.commands[rest[0]], rest[1:]
 
     context = command.make_context(words[0], list(rest))
@@ -39,8 +39,8 @@ def test_the_pages_show_every_command():
     shown = {tuple(words[:2]) for words in CASES}
 
     wanted = {("minortom", name) for name in typer.main.get_command(curate.app).commands}
-    wanted |= {("csmoe", name) for name in ("info", "embed", "export", "inspect", "probe")}
-    assert wanted - shown == set()
+    wanted |= {("csmoe", name) for name in typer.main.get_command(model.app).commands}
+    assert wanted - shown <= {("csmoe", "train")}  # shown by its other name
     assert any(words[0] == "csmoe-train" for words in CASES)
 
 

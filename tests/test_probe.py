@@ -14,13 +14,15 @@ from training_shards import learnable_shards
 from csmoe_model.checkpoints import load_model
 from csmoe_model.features import encode_set
 from csmoe_model.labelled import SPLITS, LabelledSplit
+from csmoe_model.predictions import read_predictions
 from csmoe_model.probe import ProbeOptions, probe, shown_rows
 from csmoe_model.probe_rows import differences, measured
 from csmoe_model.probe_tables import latex_table, markdown_table
 from csmoe_model.probes import Probed, Table, logistic_probe, paper_probe
 from csmoe_model.published import published_rows
-from csmoe_model.scores import Bootstrap, Predicted
+from csmoe_model.scores import Bootstrap, Predicted, score
 from minortom.errors import InputError, OutputExistsError
+from minortom.outputs import stored_provenance
 from minortom.shards import ShardSet
 
 SIZES = {"train": 24, "val": 8, "test": 12}
@@ -80,6 +82,17 @@ def test_a_trivial_set_is_solved_by_band_statistics(result):
     assert row["scores"]["average_accuracy"] == {"value": 1.0, "low": 1.0, "high": 1.0}
 
 
+def test_what_each_probe_said_is_kept_and_gives_the_same_scores(checkpoint, tmp_path):
+    options = ProbeOptions(seeds=2, sensor="s2")
+    found = probe(checkpoint, bright_and_dark(SIZES), tmp_path / "out", options=options)
+    kept = read_predictions(tmp_path / "out" / "predictions.parquet").of
+    scores = {named: [score(run)["macro_f1"] for run in runs] for named, runs in kept.items()}
+    assert scores == {
+        (row["features"], row["probe"]): row["per_seed"]["macro_f1"] for row in found["rows"]
+    }
+    assert stored_provenance(tmp_path / "out" / "predictions.parquet") == found["minortom"]
+
+
 def test_the_record_says_all_that_another_needs_to_do_the_same(result):
     settings = result["settings"]
     assert settings["resize"]["model"].startswith("bilinear to 16 × 16")
@@ -99,7 +112,7 @@ def test_the_same_again_is_up_to_date_and_other_options_are_refused(checkpoint, 
     words = {"options": ProbeOptions(seeds=1, sensor="s1")}
     first = probe(checkpoint, data, out, **words)
     files = {path.name: path.read_bytes() for path in out.iterdir()}
-    assert sorted(files) == ["result.json", "table.md", "table.tex"]
+    assert sorted(files) == ["predictions.parquet", "result.json", "table.md", "table.tex"]
     again = probe(checkpoint, data, out, **words)
     assert (first["status"], again["status"]) == ("written", "up to date")
     assert again["rows"] == first["rows"]

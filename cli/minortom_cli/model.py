@@ -4,7 +4,18 @@ import sys
 
 import typer
 
-from minortom_cli import embed, figures, info, inspect, model_export, probe, retrieve, search, train
+from minortom_cli import (
+    compare,
+    embed,
+    figures,
+    info,
+    inspect,
+    model_export,
+    probe,
+    retrieve,
+    search,
+    train,
+)
 from minortom_cli.console import Version, run
 
 app = typer.Typer(
@@ -26,6 +37,7 @@ app.command(name="info")(info.info)
 app.command(name="embed")(embed.embed)
 app.command(name="export")(model_export.export)
 app.command(name="probe")(probe.probe)
+app.command(name="compare")(compare.compare)
 app.command(name="retrieve")(retrieve.retrieve)
 app.command(name="search")(search.search)
 app.command(name="inspect")(inspect.inspect)

@@ -1,0 +1,185 @@
+"""Predictions kept with a probe's result, and probes of several checkpoints pooled."""
+
+import json
+
+import numpy as np
+import pytest
+from labelled_sets import set_of, split_of
+from minortom_cli.console import run
+from minortom_cli.model import app
+from test_cli_embed import one_line
+
+from csmoe_model.compare import _spread, compare
+from csmoe_model.predictions import PREDICTIONS, read_predictions, write_predictions
+from csmoe_model.probe_rows import measured
+from csmoe_model.probes import Probed
+from csmoe_model.scores import Bootstrap, Predicted, confusions, score
+from minortom.errors import InputError
+from minortom.outputs import write_json
+from minortom.provenance import KEY, Provenance
+
+TRUTH = np.arange(200) % 2
+CELLS = np.repeat([f"cell_{n}" for n in range(50)], 4)
+
+
+def said(wrong, truth=TRUTH):
+    """Name the right class but of some samples."""
+    right = np.where(np.isin(np.arange(len(truth)), wrong), 1 - truth, truth)
+    return Probed(
+        test=Predicted(task="multiclass", truth=truth, output=np.eye(2)[right]), settings={}
+    )
+
+
+def write_result(folder, rows, *, weights="a", groups=CELLS, truth=TRUTH, **options):
+    """Write what `csmoe probe` would have of these predictions."""
+    data = set_of({"test": split_of({}, truth, groups)})
+    provenance = Provenance(
+        command="probe", options={"label": "landcover", **options}, seed=0,
+        inputs={"data": "of the set", "weights": weights}, licences=("of the set",),
+    )  # fmt: skip
+    bootstrap = Bootstrap.over(len(truth), groups, seed=0, num_draws=2)
+    made = [
+        measured(name, "logistic", [said(wrong, truth) for wrong in runs], bootstrap, width=1)
+        for name, runs in rows.items()
+    ]
+    folder.mkdir()
+    write_predictions(folder / PREDICTIONS, data, made, provenance)
+    told = {
+        "data": "own", "task": "multiclass", "headline": "average_accuracy", "groups": 50,
+        "splits": {"test": len(truth)}, KEY: json.loads(provenance.to_json()),
+        "settings": {"weights_sha256": weights, "recipe": "tiny"},
+    }  # fmt: skip
+    write_json(folder / "result.json", told)
+    return folder
+
+
+def three(tmp_path):
+    """Three checkpoints that miss 10, 20 and 30 of 200, beside a baseline that misses 40."""
+    return [
+        write_result(
+            tmp_path / str(n),
+            {"model": [range(10 * n, 20 * n)], "band statistics": [range(100, 140)]},
+            weights=str(n),
+        )
+        for n in (1, 2, 3)
+    ]
+
+
+def test_what_was_said_is_read_back_for_every_task(tmp_path):
+    rng = np.random.default_rng(0)
+    several, maps = rng.random((6, 3)) < 0.5, rng.integers(0, 3, (6, 4, 4))
+    cases = {
+        "multiclass": (np.array([0, 1, 2, 2, 1, 0]), rng.dirichlet(np.ones(3), 6)),
+        "multilabel": (several, rng.random((6, 3))),
+        "segmentation": (maps, confusions(maps, rng.integers(0, 3, maps.shape), 3)),
+    }
+    for task, (truth, output) in cases.items():
+        case = Predicted(task=task, truth=truth, output=output)
+        probed = [Probed(test=case, settings={})] * 2
+        row = measured("model", "5-NN", probed, Bootstrap.over(6, None, seed=0), width=1)
+        data = set_of({"test": split_of({}, truth)}, task=task, classes=("a", "b", "c"))
+        write_predictions(tmp_path / task, data, [row], Provenance(command="probe", options={}))
+        found = read_predictions(tmp_path / task)
+        assert found.groups is None
+        assert found.classes == ("a", "b", "c")
+        assert [score(one) for one in found.of["model", "5-NN"]] == [score(case)] * 2
+
+
+def test_the_difference_is_that_of_the_means_and_paired_over_groups(tmp_path):
+    found = compare(three(tmp_path), tmp_path / "out")
+
+    (gap,) = found["differences"]
+    assert gap["value"] == pytest.approx(0.90 - 0.80)
+    assert gap["each"] == pytest.approx([0.15, 0.10, 0.05])
+    assert (gap["features"], gap["probe"]) == ("model − band statistics", "logistic")
+    model = next(row for row in found["rows"] if row["features"] == "model")
+    assert model["each"] == pytest.approx([0.95, 0.90, 0.85])
+    assert found["minortom"]["licences"] == ["of the set"]
+
+
+def test_what_is_wrong_for_both_leaves_no_doubt_about_the_difference(tmp_path):
+    """The same 40 of 200 are missed, in ten whole cells: scores waver, differences do not."""
+    rows = {"model": [range(40)], "band statistics": [range(40)]}
+    folders = [write_result(tmp_path / name, rows, weights=name) for name in ("a", "b")]
+
+    found = compare(folders, tmp_path / "out")
+
+    (gap,) = found["differences"]
+    assert (gap["value"], gap["low"], gap["high"]) == (0, 0, 0)
+    assert found["rows"][0]["low"] < 0.72
+    assert found["rows"][0]["wider"]["low"] == found["rows"][0]["low"]  # two that are alike
+
+
+def test_an_interval_over_groups_is_as_wide_as_that_of_the_share_of_whole_cells(tmp_path):
+    rows = {"model": [range(40)], "band statistics": [range(200)]}
+    found = compare([write_result(tmp_path / "a", rows)], tmp_path / "out")
+
+    half = 1.96 * np.sqrt(0.2 * 0.8 / 50)
+    gap = found["differences"][0]
+    assert (gap["low"], gap["high"]) == pytest.approx((0.8 - half, 0.8 + half), abs=0.025)
+
+
+def test_drawing_checkpoints_varies_as_the_mean_of_new_ones_would():
+    value_m = np.array([0.1, 0.4, 0.7])
+
+    wide_R = _spread(np.tile(value_m[:, None], 40_000), np.random.default_rng(0))
+
+    assert wide_R.mean() == pytest.approx(0.4, abs=0.005)
+    assert wide_R.std() == pytest.approx(value_m.std(ddof=1) / np.sqrt(3), rel=0.02)
+
+
+def test_checkpoints_that_differ_widen_the_interval(tmp_path):
+    (gap,) = compare(three(tmp_path), tmp_path / "out")["differences"]
+    assert gap["wider"]["low"] < gap["low"]
+    assert gap["wider"]["high"] > gap["high"]
+
+
+def test_a_checkpoint_is_the_mean_of_its_seeds_and_a_baseline_has_seeds_of_its_own(tmp_path):
+    rows = {"model": [range(10), range(30)], "random convolutions": [range(20), range(60)]}
+    folders = [write_result(tmp_path / name, rows, weights=name) for name in ("a", "b", "c")]
+
+    found = compare(folders, tmp_path / "out")
+
+    model, baseline = found["rows"]
+    assert model["each"] == pytest.approx([0.9] * 3)
+    assert baseline["each"] == pytest.approx([0.9, 0.7])
+
+
+def csmoe_compare(*words):
+    return run(app, ["compare", *(str(word) for word in words)])
+
+
+def test_the_command_writes_a_table_and_the_same_again_is_up_to_date(tmp_path, capsys):
+    words = (*three(tmp_path), "--out", tmp_path / "out", "--seed", 4)
+    assert csmoe_compare(*words) == 0
+    assert "model − band statistics" in capsys.readouterr().out
+    lines = (tmp_path / "out" / "table.md").read_text().splitlines()
+    assert any(
+        line.startswith("| model − band statistics | logistic | 10.0 [")
+        and line.endswith("| 15.0, 10.0, 5.0 |")
+        for line in lines
+    )
+    assert csmoe_compare(*words, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["status"], found["minortom"]["seed"]) == ("up to date", 4)
+    assert csmoe_compare(*words[:-1], 5) == 1
+    assert "--overwrite" in one_line(capsys.readouterr().err)
+    assert csmoe_compare(*words[:-1], 5, "--overwrite") == 0
+
+
+def test_results_that_are_not_of_the_same_probe_are_one_line(tmp_path):
+    rows = {"model": [range(10)], "band statistics": [range(40)]}
+    first = write_result(tmp_path / "first", rows)
+    other = write_result(tmp_path / "other", rows, weights="b", label="climate")
+    with pytest.raises(InputError, match="were not probed alike: other label; probe the same"):
+        compare([first, other], tmp_path / "out")
+    with pytest.raises(InputError, match="are of the same checkpoint"):
+        compare([first, first], tmp_path / "out")
+    with pytest.raises(InputError, match="holds no result of `csmoe probe`"):
+        compare([tmp_path], tmp_path / "out")
+    (first / PREDICTIONS).write_bytes(b"none")
+    with pytest.raises(InputError, match="holds no predictions; make it with"):
+        compare([first], tmp_path / "out")
+    (first / PREDICTIONS).unlink()
+    with pytest.raises(InputError, match="there is no .*; make it with"):
+        compare([first], tmp_path / "out")
