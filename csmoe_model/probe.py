@@ -48,6 +48,7 @@ from minortom.sensors import SensorName
 
 Protocol = Literal["standard", "paper"]
 RESULT = "result.json"
+_FILES = (RESULT, PREDICTIONS, "table.md", "table.tex")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +125,7 @@ def probe(
     provenance = _provenance(trained, data, sensors, options)
     done = is_up_to_date(
         out, provenance, inputs=[trained.folder, *inputs], overwrite=overwrite, record=RESULT
-    )
+    ) and all((out / name).is_file() for name in _FILES)
     if not done:
         maker = FeatureMaker(
             trained=trained, data=data, sensors=sensors, pooling=options.pooling,

@@ -116,6 +116,9 @@ def test_the_same_again_is_up_to_date_and_other_options_are_refused(checkpoint, 
     again = probe(checkpoint, data, out, **words)
     assert (first["status"], again["status"]) == ("written", "up to date")
     assert again["rows"] == first["rows"]
+    (out / "predictions.parquet").unlink()
+    assert probe(checkpoint, data, out, **words)["status"] == "written"
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == files
     other = ProbeOptions(seeds=1, sensor="s1", pooling="mean")
     with pytest.raises(OutputExistsError, match="--overwrite"):
         probe(checkpoint, data, out, options=other)
