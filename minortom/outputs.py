@@ -127,12 +127,13 @@ def sole_writer(out: Path) -> Iterator[None]:
 
     Raises:
         OutputExistsError: If another process is making it.
-        InputError: If ``out`` lies below a file.
+        InputError: If ``out`` lies below a file, or where no file can be made.
     """
     check_parents(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
     path = out.with_name(f".{out.name}.lock")
-    with path.open("a") as stream:
+    with _beside(out):
+        stream = path.open("a")
+    with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -178,8 +179,8 @@ def whole_file(out: Path) -> Iterator[Path]:
 
     On any exception, an interrupt too, what was written is removed and ``out`` is as before.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent)
+    with _beside(out):
+        handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -198,14 +199,30 @@ def whole_file(out: Path) -> Iterator[Path]:
 @contextmanager
 def whole_folder(out: Path) -> Iterator[Path]:
     """Yield an empty folder beside ``out``; it takes the place of ``out`` at the end."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
+    with _beside(out):
+        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
     try:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
         replace_folder(temporary, out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _beside(out: Path) -> Iterator[None]:
+    """Make the folders above ``out``; inside the block a file or folder is made beside it.
+
+    Raises:
+        InputError: If the file system has no room for files of a user's, as ``/proc``.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except FileNotFoundError:
+        raise InputError(
+            f"--out {out}: no file can be made in {out.parent}; give another --out"
+        ) from None
 
 
 def replace_folder(finished: Path, out: Path) -> None:

@@ -139,6 +139,14 @@ def test_an_output_below_a_file_is_refused(tmp_path):
         is_up_to_date(tmp_path / "file" / "out.parquet", MADE, inputs=(), overwrite=False)
 
 
+@pytest.mark.parametrize("make", [whole_file, whole_folder, sole_writer])
+@pytest.mark.parametrize("out", ["/proc/out", "/proc/folder/out"])
+def test_where_the_kernel_makes_no_files_an_output_is_refused_though_root_may_write(make, out):
+    refused = pytest.raises(InputError, match=r"no file can be made in /proc(/folder)?; give")
+    with refused, make(Path(out)):
+        pass
+
+
 @pytest.mark.parametrize("target", ["nowhere", "link"])
 def test_an_output_below_a_link_that_leads_nowhere_is_refused(tmp_path, target):
     (tmp_path / "link").symlink_to(target)
