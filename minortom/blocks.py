@@ -6,11 +6,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from minortom.export_options import ExportOptions, Origin
+from minortom.export_options import BLOCK_PX, ExportOptions, Origin
 from minortom.tiles import Box
-
-BLOCK_PX = 1000
-"""Widest block of patches: 10 km, the side of a cell, so that neighbours do not overlap."""
 
 _ORIGIN_STEP_PX = 6
 """60 m, where pixels of 10, 20 and 60 m have common corners."""
@@ -76,4 +73,4 @@ def count_along(side_px: int, options: ExportOptions) -> int:
 
 def patches_per_tile(options: ExportOptions) -> int:
     """Count the patches of a full tile, at least one."""
-    return max(1, count_along(BLOCK_PX, options)) ** 2
+    return count_along(BLOCK_PX, options) ** 2

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 DEFAULT_RATE_MB_S = 100.0
 """Megabytes a second at which a forecast lets the archives be read: a gigabit link, nearly."""
+BLOCK_PX = 1000
+"""Widest block of patches: 10 km, the side of a cell, so that neighbours do not overlap."""
 
 
 class Missing(StrEnum):
@@ -48,7 +50,8 @@ class ExportOptions:
     """Whether selected cells that an archive lacks, and that no reserve replaces, are an error or
     skipped."""
     patch_px: int = 120
-    """Side of a patch in 10 m pixels, even; by default 8 × 8 in a cell, as the paper has it."""
+    """Side of a patch in 10 m pixels, even, ``BLOCK_PX`` at most; by default 8 × 8 in a cell, as
+    the paper has it."""
     stride_px: int | None = None
     """From a patch to the next in 10 m pixels, even; the side of a patch when None."""
     origin: Origin = Origin.CENTER
@@ -71,6 +74,10 @@ class ExportOptions:
     """Draws the order of patches, and the split where the selection has none."""
 
     def __post_init__(self) -> None:
+        if self.patch_px > BLOCK_PX:
+            raise InputError(
+                f"--patch-size {self.patch_px} is wider than a cell; give {BLOCK_PX} or less"
+            )
         if self.stride_px is not None and (self.stride_px < 2 or self.stride_px % 2):
             raise InputError(
                 f"--stride {self.stride_px} does not cut bands of 20 m at whole pixels; give an "

@@ -182,7 +182,8 @@ def column_records(spec: SampleSpec) -> dict[str, dict[str, object]]:
 def _in_order(bands: Sequence[str]) -> tuple[str, ...]:
     unknown = [band for band in bands if band not in ALL_BANDS]
     if unknown:
-        raise InputError(f"unknown band {', '.join(unknown)}; there are {', '.join(ALL_BANDS)}")
+        named = ", ".join(band or "''" for band in unknown)
+        raise InputError(f"unknown band {named}; there are {', '.join(ALL_BANDS)}")
     if len(set(bands)) < len(bands):
         raise InputError(f"a band is named twice in {', '.join(bands)}")
     for sensor in dict.fromkeys(group.sensor for group in GROUPS):

@@ -131,7 +131,9 @@ def test_tiles_of_another_grid_may_be_refused(export):
     ("options", "message"),
     [
         (["--bands", "B02,B99,vv"], "unknown band B99"),
+        (["--bands", "B02,,vv"], "unknown band ''; there are B02"),
         (["--bands", "B02"], "none of s1"),
+        (["--patch-size", "1002"], "--patch-size 1002 is wider than a cell; give 1000 or less"),
         (["--stride", "7"], "give an even number"),
         (["--max-invalid", "1"], "wanted a share"),
         (["--max-cloud", "-1"], "wanted percent"),
