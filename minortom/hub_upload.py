@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 _STATUS_IN_WORDS = re.compile(r"status (?:client|server) error \((\d{3})\b")
+_ADDRESS = re.compile(r"https?://\S+")
+"""May be signed."""
+_LONGEST = 300
 
 
 def is_repository(name: str) -> bool:
@@ -210,16 +213,18 @@ def told_in_one_line(repository: str, revision: str | None) -> Iterator[None]:
         raise _failed(repository, error) from None
     except ConnectionError as error:  # of the transport in Rust, where that is installed
         raise _failed(repository, error) from None
-    except PermissionError as error:  # of the same; a file of this machine has a number
+    except OSError as error:  # of the same; a file of this machine has a number
         if error.errno is not None:
             raise
-        raise InputError(
-            f"the hub does not let you write to {repository}; `hf auth login` with a token that may"
-        ) from None
-    except RuntimeError as error:  # of a large file; the cause tells, without the signed address
-        if not isinstance(error.__cause__, of_network):
-            raise
-        raise _failed(repository, error.__cause__) from None
+        if isinstance(error, PermissionError):
+            raise InputError(
+                f"the hub does not let you write to {repository}; `hf auth login` with a token "
+                "that may"
+            ) from None
+        raise _failed(repository, error) from None
+    except (ValueError, RuntimeError) as error:  # the answer was no, or none of the hub's
+        # Of a large file the cause tells.
+        raise _failed(repository, error.__cause__ or error) from None
 
 
 def _failed(repository: str, error: BaseException) -> InputError:
@@ -232,7 +237,16 @@ def _failed(repository: str, error: BaseException) -> InputError:
         advice = "`hf auth login` with a token that may"
     elif status in (409, 412):
         advice = "somebody else changes it at this time; look at its page, then try again"
+    elif isinstance(error, ValueError | RuntimeError):
+        found = _without_addresses(error)
+        advice = "look at its page and at your account there, then try again"
     return InputError(f"the request to the hub about {repository} failed ({found}); {advice}")
+
+
+def _without_addresses(error: BaseException) -> str:
+    """Give the last line of what an error says: the hub's own words, where it has some."""
+    last = (str(error).strip() or type(error).__name__).splitlines()[-1]
+    return _ADDRESS.sub("…", last)[:_LONGEST]
 
 
 @contextmanager

@@ -30,7 +30,7 @@ class HubHandler(Handler):
         body = self.read_body()
         state = self.server_state
         if fault:
-            self.send(fault.status, fault.headers, b"trouble", True)
+            self.send(fault.status, fault.headers, fault.body, True)
         elif path == "/api/repos/create":
             self.create(json.loads(body))
         elif path == "/api/validate-yaml":
@@ -69,7 +69,7 @@ class HubHandler(Handler):
         body = self.read_body()
         found = _OBJECT.fullmatch(path)
         if fault:
-            self.send(fault.status, fault.headers, b"trouble", True)
+            self.send(fault.status, fault.headers, fault.body, True)
         elif not found or hashlib.sha256(body).hexdigest() != found[1]:
             self.send(400, {}, b"another hash", True)
         else:

@@ -143,6 +143,25 @@ def test_a_large_file_that_is_refused_is_one_line(folder, hub):
     refused(InputError, lambda: publish(folder), r"\(HTTP 403\); `hf auth login`")
 
 
+def test_a_refusal_inside_a_good_answer_is_one_line_in_the_hub_s_words(folder, hub):
+    words = "no room in the plan of someone, see https://hub.example/plans?secret=1"
+    entry = {"oid": "0" * 64, "size": 5, "error": {"code": 507, "message": words}}
+    hub.fail(
+        f"/datasets/{REPO}.git/info/lfs/objects/batch", status=200,
+        body=json.dumps({"objects": [entry]}).encode(),
+    )  # fmt: skip
+    refused(
+        InputError, lambda: publish(folder),
+        r"no room in the plan of someone, see …\); look at its page and at your account there",
+    )  # fmt: skip
+    assert [path.name for path in there(hub).iterdir()] == [".gitattributes"]
+
+
+def test_a_page_in_the_place_of_an_answer_is_one_line(folder, hub):
+    hub.fail(f"/api/datasets/{REPO}/preupload/main", status=200, body=b"<html>log in</html>")
+    refused(InputError, lambda: publish(folder), rf"the request to the hub about {REPO} failed")
+
+
 def test_a_refusal_told_by_the_other_transport_is_one_line(folder, hub, monkeypatch):
     pytest.importorskip("hf_xet")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", False)
@@ -150,12 +169,14 @@ def test_a_refusal_told_by_the_other_transport_is_one_line(folder, hub, monkeypa
     refused(InputError, lambda: publish(folder), r"\(HTTP 403\); `hf auth login`")
 
 
-def test_a_token_that_the_other_transport_refuses_is_one_line_and_a_file_that_is_barred_is_not():
+def test_what_the_other_transport_raises_is_one_line_and_a_file_that_is_barred_is_not():
     def fail(error):
         with told_in_one_line(REPO, None):
             raise error
 
     refused(InputError, lambda: fail(PermissionError("hf_secret")), "does not let you write")
+    refused(InputError, lambda: fail(TimeoutError("hf_secret")), r"failed \(TimeoutError\)")
+    refused(InputError, lambda: fail(RuntimeError("no hash")), r"failed \(no hash\)")
     with pytest.raises(PermissionError):
         fail(PermissionError(13, "Permission denied", "shard"))
 

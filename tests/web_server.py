@@ -35,6 +35,7 @@ class Fault:
     seen: int = 0
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b"trouble"
     cut_after: int | None = None
 
     def is_due(self):
@@ -71,7 +72,7 @@ class WebServer:
 
     def fail(
         self, path, *, status=None, times=None, every=1, retry_after=None, cut_after=None,
-        headers=(),
+        headers=(), body=b"trouble",
     ):  # fmt: skip
         """Let the next answers for a path go wrong; several calls are used up one by one.
 
@@ -84,9 +85,12 @@ class WebServer:
             cut_after: Close the connection after so many bytes of the body. Without it, and
                 without a status, no answer comes at all.
             headers: More headers.
+            body: What comes with the status.
         """
         more = dict(headers) | ({"Retry-After": str(retry_after)} if retry_after else {})
-        fault = Fault(times=times, every=every, status=status, headers=more, cut_after=cut_after)
+        fault = Fault(
+            times=times, every=every, status=status, headers=more, body=body, cut_after=cut_after
+        )
         self.faults.setdefault(path, []).append(fault)
 
     def asked(self, path):
@@ -170,7 +174,7 @@ class Handler(BaseHTTPRequestHandler):
             state.closing.wait(self.timeout)
             self.close_connection = True
         elif fault and fault.status is not None:
-            self.send(fault.status, fault.headers, b"trouble", with_body)
+            self.send(fault.status, fault.headers, fault.body, with_body)
         elif found := _INFO.fullmatch(path):
             self.send_info(found.group(1), with_body)
         else:
