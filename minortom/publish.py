@@ -74,7 +74,7 @@ def publish_shards(
         repository: As ``user/name``.
         report: Folder of ``minortom report``, of the selection that the shards were made from.
         private: Whether a new repository is private; the owner's usual when None.
-        revision: Branch to commit to; the main one when None.
+        revision: Branch to commit to, of a repository that is there; the main one when None.
         token: That may write; that of ``hf auth login`` when None.
         overwrite: Whether another set in the repository may be replaced.
         on_progress: Told of (files sent, files in all).
@@ -93,7 +93,8 @@ def publish_shards(
         files = _small_files(Path(temporary), shards, record, repository, report)
         files |= {entry["file"]: shards / entry["file"] for entry in record["shards"]}
         hashes = {entry["file"]: entry["sha256"] for entry in record["shards"]}
-        hub.make(private=private)
+        if revision is None:  # a new one would not have the branch, and stay behind empty
+            hub.make(private=private)
         state = hub.state()
         changed = _changed(files, hashes, state)
         if DATASET_FILE in changed and set(state.files) - _OF_THE_HUB and not overwrite:

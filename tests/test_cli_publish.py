@@ -80,6 +80,7 @@ def test_json_is_the_result_alone_and_a_report_fills_the_card_s_table(folder, re
 
 
 def test_a_revision_is_the_branch_that_is_committed_to(folder, hub):
+    (hub.folder / "datasets" / REPO).mkdir(parents=True)
     assert publish(folder, "--revision", "v2") == 0
     assert hub.asked(f"/api/datasets/{REPO}/commit/v2")
 

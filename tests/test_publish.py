@@ -214,9 +214,15 @@ def test_a_flipped_bit_is_found_while_a_shard_is_sent_and_nothing_is_published(f
 
 
 def test_a_branch_that_is_not_there_is_named(folder, hub):
+    there(hub).mkdir(parents=True)
     path = f"/api/datasets/{REPO}/revision/v2"
     hub.fail(path, status=404, headers={"X-Error-Code": "RevisionNotFound"})
     refused(InputError, lambda: publish(folder, revision="v2"), "has no revision v2")
+
+
+def test_for_a_branch_no_repository_is_made(folder, hub):
+    refused(InputError, lambda: publish(folder, revision="v2"), f"{REPO} is no repository of the")
+    assert not there(hub).exists()
 
 
 def test_a_new_data_set_is_private_when_told(folder, hub):

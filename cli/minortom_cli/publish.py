@@ -19,7 +19,8 @@ def publish(
         bool, typer.Option("--private", help="Make a new data set private.")
     ] = False,
     revision: Annotated[
-        str | None, typer.Option(help="Branch to commit to; the main one by default.")
+        str | None,
+        typer.Option(help="Branch to commit to, which is there; the main one by default."),
     ] = None,
     preview: Annotated[
         Path | None,
