@@ -1,4 +1,4 @@
-"""What happens between two steps of a run: log, validate, save, stop."""
+"""What happens between two steps of a run: log, keep, validate, save, stop."""
 
 import logging
 import time
@@ -51,6 +51,8 @@ class Keeper(lightning.Callback):
         val_loader: Loader | None,
         shown: Batch | None,
         save_every: int,
+        keep_every: int,
+        keep: Callable[[int], None],
         on_step: OnStep,
     ) -> None:
         """Take what the run is kept with.
@@ -64,12 +66,14 @@ class Keeper(lightning.Callback):
             val_loader: This process's batches of the validation split; None if it is empty.
             shown: Pairs whose reconstructions are drawn.
             save_every: Steps between checkpoints.
+            keep_every: Steps after which the weights are kept, again and again; 0 for never.
+            keep: Keeps the weights as they are after so many steps; asked in the first process.
             on_step: Told of each step.
         """
         self._books, self._checkpoint, self._stop = books, checkpoint, stop
         self._new_meter, self._on_step = new_meter, on_step
         self._val_every, self._val_loader, self._shown = val_every, val_loader, shown
-        self._save_every = save_every
+        self._save_every, self._keep_every, self._keep = save_every, keep_every, keep
         self._unread: deque[tuple[StepNumbers, int]] = deque()
         self._sums: dict[str, float] = {}
         self._count = self._epoch = self._step = 0
@@ -134,8 +138,11 @@ class Keeper(lightning.Callback):
         self._note(run, leave=run.steps_unread)
         stopping = self._stop.agreed()
         saving = stopping or step % self._save_every == 0 or step == run.num_steps
-        if saving or self._val_due(step, run.num_steps):
+        keeping = self._keep_every > 0 and step % self._keep_every == 0
+        if saving or keeping or self._val_due(step, run.num_steps):
             self._note(run, leave=0)  # nothing is saved before all are found finite
+        if keeping:  # before the checkpoint: a run killed in between does both again
+            from_first(lambda: self._keep(step))
         if not stopping and self._val_due(step, run.num_steps):
             self._validate(run, step)
             stopping = self._stop.agreed()

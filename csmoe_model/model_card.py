@@ -9,6 +9,9 @@ from csmoe_model.pixels import UNITS, Pixels
 from minortom.provenance import licences_in
 from minortom.sensors import MODEL_BANDS, SensorName
 
+AFTER = "after"
+"""Option in the provenance of weights kept on the way: how many `epochs` and `steps` they saw."""
+
 _CARD = """\
 ---
 {front}
@@ -163,6 +166,8 @@ def _records(records: Sequence[Mapping[str, Any]]) -> list[str]:
     for record in records:
         options = record.get("options", {})
         told = _settings(options.get("train", options))
+        if AFTER in options:
+            told.append(f"the weights after {options[AFTER]['epochs']} epochs of it")
         inputs = [f"{k} with the SHA-256 `{v}`" for k, v in record.get("inputs", {}).items()]
         command = f"- `{record.get('command')}` of minortom {record.get('version')}"
         lines.append(

@@ -6,6 +6,7 @@ experts.csv             who uses which expert, layer by layer
 reconstructions/        some pairs of the validation split as they are drawn
 tensorboard/            the same for TensorBoard
 checkpoints/last.ckpt   what `--resume` goes on from; a Lightning checkpoint
+epochs/0010/            weights after ten epochs, where they are to be kept
 curve.png               the terms over the steps, at the end
 model-ema/              the averaged weights, where they are asked for
 model/                  the weights, last of all: a run that has it is finished
@@ -37,10 +38,15 @@ class RunFolder:
         self.config = path / "config.yaml"
         self.log = RunLog(path / "log.csv")
         self.checkpoint = path / "checkpoints" / "last.ckpt"
+        self.epochs = path / "epochs"
         self.curve = path / "curve.png"
         self.reconstructions = path / "reconstructions"
         self.ema = path / "model-ema"
         self.model = path / "model"
+
+    def after(self, epochs: int) -> "RunFolder":
+        """Give the folder of the weights that are kept after some epochs, and nothing else."""
+        return RunFolder(self.epochs / f"{epochs:04d}")
 
     @property
     def experts(self) -> RunLog:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from csmoe_model.checkpoints import save_model
 from csmoe_model.collectives import from_first, together
 from csmoe_model.compiling import compiled
 from csmoe_model.csmoe import CSMoE
@@ -22,6 +21,7 @@ from csmoe_model.options import Configuration
 from csmoe_model.order import MicroBatches, ShuffledBatches
 from csmoe_model.pretraining import Pretraining
 from csmoe_model.run_folder import RunFolder
+from csmoe_model.run_weights import RunWeights
 from csmoe_model.stop import StopRequest
 from csmoe_model.trackers import Tracking
 from csmoe_model.training_loop import Loop
@@ -111,14 +111,19 @@ class _Run:
         if state == "new":
             from_first(lambda: folder.start(provenance))
         step = from_first(lambda: _last_step(folder, module))
+        weights = RunWeights(
+            run=module, recipe=self.configuration.recipe, provenance=provenance
+        )  # fmt: skip
         with StopRequest() as stop, tensor_cores(self.launch.device):
             loop = Loop(
                 run=module, folder=folder, launch=self.launch, stop=stop,
                 workers=reader_threads(settings.workers), save_every=settings.save_every,
+                weights=weights,
             )  # fmt: skip
             loop.take_steps(after=step, tracking=settings.tracking, on_step=on_step)
         stop.obey()
-        from_first(lambda: self._finish(module, provenance))
+        from_first(lambda: draw_curve(folder.log, folder.curve))
+        from_first(lambda: weights.save(folder))
         from_first(lambda: write_run_record(folder.path, started))
         return from_first(lambda: _summary(folder, "trained"))
 
@@ -165,18 +170,6 @@ class _Run:
         run.forward_pass = compiled(run.objective, wanted=settings.compile, device=launch.device)
         run.steps_unread = int(launch.device.type == "cuda")
         return run
-
-    def _finish(self, module: Pretraining, provenance: Provenance) -> None:
-        """Draw the curve and write the weights, `model` last of all."""
-        draw_curve(self.folder.log, self.folder.curve)
-        models = {self.folder.ema: module.ema.model} if module.ema else {}
-        models[self.folder.model] = module.model
-        for folder, model in models.items():
-            assert isinstance(model, CSMoE)
-            save_model(
-                folder, model=model, normalise=module.normalise,
-                recipe=self.configuration.recipe, provenance=provenance,
-            )  # fmt: skip
 
 
 def _last_step(folder: RunFolder, module: Pretraining) -> int:

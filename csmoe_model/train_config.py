@@ -51,6 +51,8 @@ class TrainConfig:
     """Steps that a row of log.csv is the mean of."""
     val_every: int = 0
     """Steps between two validations; 0 for one after each epoch."""
+    keep_every: int = 0
+    """Epochs after which the weights of the moment are kept, again and again; 0 for never."""
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -61,7 +63,7 @@ class TrainConfig:
         for name in ("batch_size", "accumulate", "log_every", "epochs", "steps"):
             value = getattr(self, name)
             _require(value is None or value >= 1, name, "1 or more", value)
-        for name in ("seed", "val_every", "weight_decay", "grad_clip"):
+        for name in ("seed", "val_every", "keep_every", "weight_decay", "grad_clip"):
             _require(0 <= getattr(self, name) < math.inf, name, "0 or more", getattr(self, name))
         for name in ("warmup", "beta1", "beta2", "ema_decay"):
             value = getattr(self, name)

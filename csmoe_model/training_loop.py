@@ -21,6 +21,7 @@ from csmoe_model.meter import Meter
 from csmoe_model.order import EveryNth, OrderedBatches, Samples, permutation, steps_per_epoch
 from csmoe_model.pretraining import Pretraining
 from csmoe_model.run_folder import RunFolder
+from csmoe_model.run_weights import RunWeights
 from csmoe_model.stop import StopRequest
 from csmoe_model.trackers import Tracking
 
@@ -40,6 +41,7 @@ class Loop:
     stop: StopRequest
     workers: int
     save_every: int
+    weights: RunWeights
 
     def take_steps(self, *, after: int, tracking: Tracking, on_step: OnStep) -> None:
         """Take all steps after the given one, unless a signal comes.
@@ -118,6 +120,10 @@ class Loop:
             val_loader=self._val_loader(mixed) if len(samples) else None,
             shown=self._shown(mixed) if len(samples) and books is not None else None,
             save_every=self.save_every,
+            keep_every=run.config.keep_every * an_epoch,
+            keep=lambda step: self.weights.keep(
+                self.folder, epochs=step // an_epoch, steps=step
+            ),
             on_step=on_step,
         )  # fmt: skip
 

@@ -66,9 +66,12 @@ def stop_one(number, step):
     return stop_after(step, number) if RANK == 1 else lambda *_: None
 
 
+PARTS = replace(SHORT, batch_size=8, accumulate=2, keep_every=2)
+
+
 def scenarios(shards, folder):
     yield "whole", lambda out: run(shards, out)
-    yield "parts", lambda out: run(shards, out, replace(SHORT, batch_size=8, accumulate=2))
+    yield "parts", lambda out: run(shards, out, PARTS)
     yield "terminated", lambda out: run(shards, out, on_step=stop_one(signal.SIGTERM, 3))
     yield "interrupted", lambda out: run(shards, out, on_step=stop_one(signal.SIGINT, 5))
     yield "interrupted", lambda out: run(shards, out, resume=True)

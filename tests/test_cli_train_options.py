@@ -38,7 +38,7 @@ OTHER_VALUES = {
     "rep_form": "printed", "rep_weight": 0.2, "bal_form": "printed", "bal_weight": 0.3,
     "seed": 3, "epochs": 1, "batch_size": 6, "accumulate": 2, "lr": 0.003, "warmup": 0.5,
     "weight_decay": 0.1, "beta1": 0.8, "beta2": 0.9, "grad_clip": 2.0, "ema_decay": 0.9,
-    "flips": False, "log_every": 2, "val_every": 1,
+    "flips": False, "log_every": 2, "val_every": 1, "keep_every": 3,
 }  # fmt: skip
 """Of every field, none of them what the recipe `tiny` has."""
 

@@ -73,6 +73,12 @@ def test_accumulated_parts_are_those_of_one_process(folder, shards, tmp_path):
     assert_alike(rows(folder / "parts"), rows(tmp_path / "run"), TERMS)
 
 
+def test_the_first_process_keeps_the_weights_on_the_way(folder):
+    kept, end = (folder / "parts" / name for name in ("epochs/0004/model", "model"))
+    found, wanted = ((path / "model.safetensors").read_bytes() for path in (kept, end))
+    assert found == wanted
+
+
 def test_a_signal_to_one_of_them_stops_all_with_its_code(ends):
     assert ends["terminated"] == ("exit 143", "exit 143")
     assert ends["interrupted"] == ("exit 130", "exit 130")

@@ -41,6 +41,7 @@ def test_epochs_count_whole_batches():
         ({"batch_size": 2.5}, "batch_size must be int"),
         ({"warmup": 1.0}, "warmup must be at least 0 and below 1"),
         ({"weight_decay": -1.0}, "weight_decay must be 0 or more"),
+        ({"keep_every": -1}, "keep_every must be 0 or more"),
         ({"flips": 1}, "flips must be bool"),
         ({"seed": 2**63}, "seed must be below 2"),
         ({"seed": True}, "seed must be int"),
