@@ -48,7 +48,7 @@ class ImageReader:
                     if sensors[n if role == "file" else 0] == sensor
                 ]  # fmt: skip
                 if mine:
-                    _check_unit(path, sensor, filled[mine])
+                    check_unit(path, sensor, filled[mine])
                     found[sensor] = (tuple(stack.names[n] for n in mine), filled[mine])
         return found
 
@@ -71,7 +71,22 @@ def _filled(path: Path, stack: BandStack) -> NDArray[np.float32]:
     return values
 
 
-def _check_unit(path: Path, sensor: SensorName, values: NDArray[np.float32]) -> None:
+def read_band(path: Path) -> NDArray[np.float32]:
+    """Read a file of one band, [row, column]; what was not measured is the mean of the rest.
+
+    Raises:
+        InputError: If it cannot be read, has several bands, or nothing was measured.
+    """
+    name = path.stem.rpartition("_")[2]  # as in `…_B02.tif`
+    return _filled(path, read_bands(path, (name,)))[0]
+
+
+def check_unit(path: Path, sensor: SensorName, values: NDArray[np.float32]) -> None:
+    """Tell reflectance from 0 to 1, and power, from what is wanted.
+
+    Raises:
+        InputError: If the values, of all bands of a sensor, are such.
+    """
     largest, least = float(values.max()), float(values.min())
     if sensor == "s2" and 0 < largest <= _LARGEST_RATIO:
         raise InputError(
