@@ -17,7 +17,7 @@ import numpy as np
 
 from csmoe_model.predictions import PREDICTIONS, Named, Predictions, read_predictions
 from csmoe_model.probe import RESULT
-from csmoe_model.probe_rows import MODEL
+from csmoe_model.probe_features import MODEL
 from csmoe_model.probe_tables import grid, shown
 from csmoe_model.scores import NUM_DRAWS, Bootstrap, FloatArray, Predicted, interval, score
 from minortom.errors import InputError

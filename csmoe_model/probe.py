@@ -1,7 +1,7 @@
 """``csmoe probe``: frozen features of a labelled set, probed beside what costs nothing."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -134,7 +134,7 @@ def probe(
         )  # fmt: skip
         test = data.split("test")
         bootstrap = Bootstrap.over(len(test), test.groups, seed=options.seed, num_draws=NUM_DRAWS)
-        rows = _rows(maker, options, bootstrap)
+        rows = probe_rows(maker.all(), data, options, bootstrap)
         result = _result(maker, options, rows, bootstrap)
         result[KEY] = json.loads(provenance.to_json())
         with whole_folder(out) as folder:
@@ -161,12 +161,17 @@ def _provenance(
     )
 
 
-def _rows(maker: FeatureMaker, options: ProbeOptions, bootstrap: Bootstrap) -> list[Row]:
-    """Make each kind of features, probe them, and score the probes."""
+def probe_rows(
+    features: Iterable[tuple[str, list[Splits]]],
+    data: LabelledSet,
+    options: ProbeOptions,
+    bootstrap: Bootstrap,
+) -> list[Row]:
+    """Probe each kind of features, one a seed, and score the probes."""
     return [
         measured(name, probe_name, probed, bootstrap, width=runs[0]["train"].shape[1])
-        for name, runs in maker.all()
-        for probe_name, probed in _probed(maker.data, runs, options).items()
+        for name, runs in features
+        for probe_name, probed in _probed(data, runs, options).items()
     ]
 
 

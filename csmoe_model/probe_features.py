@@ -14,6 +14,10 @@ from csmoe_model.probes import Features
 from minortom.progress import OnProgress, ignore_progress
 from minortom.sensors import SensorName
 
+MODEL = "model"
+"""Name of the features that are compared with every baseline."""
+UNTRAINED = "untrained model"
+
 Splits = dict[SplitName, Features]
 """[n, D] of each split."""
 
@@ -37,26 +41,34 @@ class FeatureMaker:
 
         A model or a set of filters is made only where the cache lacks what it gives.
         """
-        of_model = {"weights": self.trained.weights_sha256}
-        yield "model", [self._encoded(of_model, lambda: self.trained.model)]
+        yield self.of_model()
+        yield from self.weight_free()
+        yield self.of_untrained()
+
+    def of_model(self) -> tuple[str, list[Splits]]:
+        """Give the model's features."""
+        weights = {"weights": self.trained.weights_sha256}
+        return MODEL, [self._encoded(weights, lambda: self.trained.model)]
+
+    def weight_free(self) -> Iterator[tuple[str, list[Splits]]]:
+        """Yield the features that no model makes."""
         yield "band statistics", [self._each({"features": "band statistics"}, self._statistics)]
         yield "random convolutions", [self._convolved(seed) for seed in self.seeds]
+
+    def of_untrained(self) -> tuple[str, list[Splits]]:
+        """Give the features of the same architecture with weights that were only drawn."""
         assert self.trained.model.origin is not None  # of what was loaded
         architecture: dict[str, object] = {
             "config": asdict(self.trained.model.config),
             "encoder_of": list(self.trained.model.sensors),
             "statistics": self.trained.model.origin.statistics,
         }
-        yield (
-            "untrained model",
-            [
-                self._encoded(
-                    {**architecture, "seed": seed},
-                    partial(untrained, self.trained.model, seed=seed),
-                )
-                for seed in self.seeds
-            ],
-        )
+        return UNTRAINED, [
+            self._encoded(
+                {**architecture, "seed": seed}, partial(untrained, self.trained.model, seed=seed)
+            )
+            for seed in self.seeds
+        ]
 
     def _encoded(self, weights: Mapping[str, object], model: Callable[[], Pretrained]) -> Splits:
         made: list[Pretrained] = []

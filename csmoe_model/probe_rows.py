@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from csmoe_model.probe_features import MODEL
 from csmoe_model.probes import Probed
 from csmoe_model.scores import (
     Bootstrap,
@@ -15,9 +16,6 @@ from csmoe_model.scores import (
     mean_score,
     score,
 )
-
-MODEL = "model"
-"""Name of the features that are compared with every baseline."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
