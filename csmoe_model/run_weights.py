@@ -7,12 +7,14 @@ from typing import Any
 
 from csmoe_model.checkpoints import save_model
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.hub import WEIGHTS
+from csmoe_model.hub import CONFIG, WEIGHTS
 from csmoe_model.model_card import AFTER
 from csmoe_model.pretraining import Pretraining
 from csmoe_model.run_folder import RunFolder
 from minortom.errors import InputError
-from minortom.provenance import Provenance
+from minortom.outputs import stored_provenance
+from minortom.provenance import Provenance, sha256_of
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunWeights:
@@ -44,38 +46,75 @@ class RunWeights:
         replace(self, provenance=provenance).save(folder.after(epochs))
 
 
-def kept_weights(run: Path, *, averaged: bool = False) -> list[Path]:
-    """List the folders with weights that a run kept after some epochs, and those of its end.
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """Weights of a run after some of its epochs."""
+
+    folder: Path
+    epochs: float
+    """Whole where the weights were kept on the way; a run counted in steps may end in between."""
+    steps: int
+    weights_sha256: str
+
+
+def kept_weights(run: Path, *, averaged: bool = False) -> list[Kept]:
+    """List the weights that a run kept after some epochs, in order, and last those of its end.
 
     Args:
         run: Folder of the run, finished or not.
         averaged: Whether to list the averaged weights instead.
 
     Raises:
-        InputError: If it kept none.
+        InputError: If it kept none, or they do not say after how many epochs.
     """
     folder = RunFolder(run)
     names = (path.name for path in folder.epochs.glob("*") if path.name.isdecimal())
-    kept = [folder.after(epochs) for epochs in sorted(map(int, names))]
-    places = [one.ema if averaged else one.model for one in [*kept, folder]]
-    found = [place for place in places if (place / WEIGHTS).is_file()]
-    if not found or found == places[-1:]:
+    places = [folder.after(epochs) for epochs in sorted(map(int, names))]
+    kept = [_kept(place) for one in places if _is_model(place := _place(one, averaged))]
+    if not kept:
         what = "averaged weights (--ema-decay)" if averaged else "weights"
         raise InputError(
             f"{run} kept no {what} on the way; give runs of `csmoe train … --keep-every 10`"
         )
-    return found
+    end = _place(folder, averaged)
+    if _is_model(end):
+        last = _end(end, steps_an_epoch=kept[0].steps / kept[0].epochs)
+        kept += [last] if last.steps > kept[-1].steps else []
+    return kept
 
 
-def seen_by(record: Mapping[str, Any], *, steps_an_epoch: float) -> tuple[float, int]:
-    """Tell after how many epochs and steps weights were written, by their provenance.
+def _place(folder: RunFolder, averaged: bool) -> Path:
+    return folder.ema if averaged else folder.model
 
-    Args:
-        record: Of the weights.
-        steps_an_epoch: What turns the steps of a whole run into epochs.
-    """
-    after, train = record["options"].get(AFTER), record["options"]["train"]
-    if after:
-        return float(after["epochs"]), int(after["steps"])
+
+def _is_model(folder: Path) -> bool:
+    return (folder / WEIGHTS).is_file()
+
+
+def _kept(folder: Path) -> Kept:
+    after = _options(folder).get(AFTER)
+    if after is None:
+        raise InputError(
+            f"{folder / CONFIG} does not say after how many epochs its weights were kept; give "
+            "the run as csmoe train left it"
+        )
+    return Kept(
+        folder=folder, epochs=float(after["epochs"]), steps=int(after["steps"]),
+        weights_sha256=sha256_of(folder / WEIGHTS),
+    )  # fmt: skip
+
+
+def _end(folder: Path, *, steps_an_epoch: float) -> Kept:
+    train = _options(folder)["train"]
     steps = train["steps"] or round(train["epochs"] * steps_an_epoch)
-    return steps / steps_an_epoch, int(steps)
+    return Kept(
+        folder=folder, epochs=steps / steps_an_epoch, steps=steps,
+        weights_sha256=sha256_of(folder / WEIGHTS),
+    )  # fmt: skip
+
+
+def _options(folder: Path) -> Mapping[str, Any]:
+    record = stored_provenance(folder / CONFIG)
+    if record is None or not isinstance(options := record.get("options"), dict):
+        raise InputError(f"{folder / CONFIG} is damaged; copy the run's folder again")
+    return options

@@ -1,6 +1,7 @@
 """Weights that a run keeps on the way."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from training_runs import SHORT, run, stop_after
 
 from csmoe_model.checkpoints import load_model
 from csmoe_model.run_folder import RunFolder
-from csmoe_model.run_weights import kept_weights, seen_by
+from csmoe_model.run_weights import kept_weights
 from minortom.errors import InputError
 
 pytest_plugins = ("training_fixtures",)
@@ -89,18 +90,27 @@ def test_kept_weights_load_and_say_after_how_many_epochs(kept):
 
 
 def test_what_was_kept_is_listed_in_order_with_the_end_last(kept):
-    found = kept_weights(kept)
-    assert [str(p.relative_to(kept)) for p in found] == [
-        "epochs/0001/model", "epochs/0002/model", "model",
+    found = [(str(k.folder.relative_to(kept)), k.epochs, k.steps) for k in kept_weights(kept)]
+    assert found == [
+        ("epochs/0001/model", 1, 3), ("epochs/0002/model", 2, 6),
+        ("model", pytest.approx(8 / 3), 8),
     ]  # fmt: skip
-    seen = [seen_by(record_of(p), steps_an_epoch=3) for p in found]
-    assert seen == [(1, 3), (2, 6), (pytest.approx(8 / 3), 8)]
-    assert kept_weights(kept, averaged=True)[0] == kept / "epochs" / "0001" / "model-ema"
+    first = kept_weights(kept, averaged=True)[0]
+    assert first.folder == kept / "epochs" / "0001" / "model-ema"
 
 
-def test_epochs_of_a_whole_run_are_those_of_its_configuration():
-    record = {"options": {"train": {"epochs": 150, "steps": None}}}
-    assert seen_by(record, steps_an_epoch=7) == (150, 1050)
+def test_the_end_is_listed_once_where_the_last_epoch_was_kept(shards, tmp_path):
+    run(shards, tmp_path / "run", replace(KEPT, epochs=2, steps=None))
+    assert [k.steps for k in kept_weights(tmp_path / "run")] == [3, 6]
+
+
+def test_weights_that_do_not_say_their_epoch_are_an_error(kept, tmp_path):
+    shutil.copytree(kept / "model", tmp_path / "epochs" / "0007" / "model")
+    with pytest.raises(InputError, match="0007.*does not say after how many epochs"):
+        kept_weights(tmp_path)
+    (tmp_path / "epochs" / "0007" / "model" / "config.json").write_text("{")
+    with pytest.raises(InputError, match="is damaged"):
+        kept_weights(tmp_path)
 
 
 def test_a_run_that_kept_nothing_is_an_error_that_says_how(finished, tmp_path):
