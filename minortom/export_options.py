@@ -5,10 +5,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from minortom.errors import InputError
+from minortom.sensors import PATCH_PX, SensorName
 from minortom.shard_formats import Codec, Format
 
 if TYPE_CHECKING:
-    from minortom.sensors import SensorName
     from minortom.shard_layout import SampleSpec
 
 DEFAULT_RATE_MB_S = 100.0
@@ -49,7 +49,7 @@ class ExportOptions:
     missing: Missing = Missing.ERROR
     """Whether selected cells that an archive lacks, and that no reserve replaces, are an error or
     skipped."""
-    patch_px: int = 120
+    patch_px: int = PATCH_PX
     """Side of a patch in 10 m pixels, even, ``BLOCK_PX`` at most; by default 8 × 8 in a cell, as
     the paper has it."""
     stride_px: int | None = None

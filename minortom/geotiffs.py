@@ -42,6 +42,9 @@ class BandStack:
 class OpenBands:
     """An open file, of which windows are read."""
 
+    path: Path
+    files: tuple[Path, ...]
+    """This one, and those that it is made of if it is a virtual raster."""
     names: tuple[str, ...]
     height_px: int
     width_px: int
@@ -52,28 +55,30 @@ class OpenBands:
 
     def read(
         self, *, row_px: int = 0, col_px: int = 0, height_px: int | None = None,
-        width_px: int | None = None,
+        width_px: int | None = None, channels: Sequence[int] | None = None,
     ) -> BandStack:  # fmt: skip
-        """Read a window; the whole file by default.
+        """Read a window of some bands, by their numbers from 0; the whole file by default.
 
         Raises:
             InputError: If the file is damaged there.
         """
         height = self.height_px - row_px if height_px is None else height_px
         width = self.width_px - col_px if width_px is None else width_px
+        chosen = range(len(self.names)) if channels is None else channels
         try:
             found = self._source.read(
-                window=Window(col_px, row_px, width, height), masked=True, out_dtype=np.float32
-            )
+                [number + 1 for number in chosen], window=Window(col_px, row_px, width, height),
+                masked=True, out_dtype=np.float32,
+            )  # fmt: skip
         except RasterioError as error:
-            raise _unreadable(Path(self._source.name), error) from None
+            raise _unreadable(self.path, error) from None
         values = np.ma.getdata(found)
         a, b, c, d, e, f = self.transform
         moved = (
             a, b, c + a * col_px + b * row_px, d, e, f + d * col_px + e * row_px,
         )  # fmt: skip
         return BandStack(
-            names=self.names, values=values,
+            names=tuple(self.names[number] for number in chosen), values=values,
             valid=~np.ma.getmaskarray(found) & np.isfinite(values),
             epsg=self.epsg, transform=moved,
         )  # fmt: skip
@@ -99,6 +104,7 @@ def opened_bands(path: Path, names: Sequence[str] | None = None) -> Iterator[Ope
     with source:
         crs = source.crs
         yield OpenBands(
+            path=path, files=_files(path, source.files),
             names=_names(path, source, names), height_px=source.height, width_px=source.width,
             epsg=crs.to_epsg() if crs else None, crs_wkt=crs.to_wkt() if crs else None,
             transform=tuple(source.transform)[:6], _source=source,
@@ -114,6 +120,12 @@ def read_bands(path: Path, names: Sequence[str] | None = None) -> BandStack:
 def sensor_of(name: str) -> SensorName:
     """Tell by a band's name whose it is: a polarisation is Sentinel-1's."""
     return "s1" if name.upper() in _S1_NAMES else "s2"
+
+
+def _files(path: Path, found: Sequence[str]) -> tuple[Path, ...]:
+    """Leave out what programs put beside a raster when they look at it."""
+    parts = [Path(name) for name in found if not name.endswith((".aux.xml", ".ovr"))]
+    return tuple(dict.fromkeys((path, *sorted(parts))))
 
 
 def _names(path: Path, source: Any, given: Sequence[str] | None) -> tuple[str, ...]:  # noqa: ANN401

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from minortom.errors import InputError, OutputExistsError
 from minortom.provenance import KEY, Provenance, licences_in, run_record, sha256_of
+from minortom.tiff_items import SUFFIXES, item_of
 
 _IN_PAGE = f'<script type="application/json" id="{KEY}">'
 
@@ -116,6 +117,16 @@ def check_page(out: Path) -> None:
         raise InputError(f"--out {out} is no page; wanted a name that ends in .html")
 
 
+def check_raster(out: Path) -> None:
+    """Make sure that other programs, and ``stored_provenance``, will know ``out`` for a GeoTIFF.
+
+    Raises:
+        InputError: If it does not end in ``.tif`` or ``.tiff``.
+    """
+    if out.suffix.lower() not in SUFFIXES:
+        raise InputError(f"--out {out} is no GeoTIFF; wanted a name that ends in .tif")
+
+
 def is_empty_folder(path: Path) -> bool:
     """Say whether there is a folder with nothing in it, which nobody misses."""
     return path.is_dir() and not any(path.iterdir())
@@ -157,15 +168,18 @@ def stored_licences(path: Path) -> tuple[str, ...]:
 
 
 def stored_provenance(path: Path) -> dict[str, object] | None:
-    """Read the record inside a Parquet, JSON or HTML file; None where there is none.
+    """Read the record inside a Parquet, JSON, HTML or TIFF file; None where there is none.
 
-    A page holds it in the script element whose id is ``minortom``.
+    A page holds it in the script element whose id is ``minortom``, a GeoTIFF in GDAL's metadata
+    item of that name.
     """
     try:
         if path.suffix == ".html":
             found = json.loads(path.read_text(encoding="utf-8").split(_IN_PAGE)[1].split("<")[0])
         elif path.suffix == ".json":
             found = json.loads(path.read_text(encoding="utf-8")).get(KEY)
+        elif path.suffix.lower() in SUFFIXES:
+            found = json.loads(item_of(path, KEY))
         else:
             found = json.loads((pq.read_schema(path).metadata or {})[KEY.encode()])
     except (OSError, ValueError, LookupError, AttributeError, pa.ArrowException):

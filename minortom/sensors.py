@@ -35,6 +35,8 @@ class BandGroup:
 
 BASE_RESOLUTION_M = 10
 """Ground sampling of the pixel grid in which patch sizes are counted."""
+PATCH_PX = 120
+"""Side of a patch in shards, in pixels of that grid, where nobody says otherwise."""
 
 S2_10M = BandGroup(
     column="s2_10m", sensor="s2", bands=("B02", "B03", "B04", "B08"), resolution_m=10,

@@ -1,0 +1,87 @@
+"""A map of features as a GeoTIFF: a band for each dimension, written as its rows come."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from minortom.outputs import whole_file
+from minortom.provenance import KEY, Provenance
+from minortom.scene_files import OpenScene
+
+FloatArray = NDArray[np.float32]
+
+_BLOCK_ROWS = 16
+"""Of a block of the file, the fewest that TIFF allows: all bands of so many rows wait in memory,
+63 MB of a scene of 10,980 px with 768 features."""
+_BLOCK_COLS = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureFile:
+    """Writes a map of features that begins in the same corner as a scene."""
+
+    scene: OpenScene
+
+    def __call__(
+        self,
+        out: Path,
+        rows: Iterable[FloatArray],
+        *,
+        shape: tuple[int, int],
+        names: Sequence[str],
+        token_px: float,
+        provenance: Provenance,
+    ) -> None:
+        """Write a file, whole or not at all; a band after the other, so that viewers read few.
+
+        Args:
+            out: Where.
+            rows: Rows from the top, [row, column, band]; not a number where there is nothing.
+            shape: Rows and columns of the map.
+            names: Of its bands.
+            token_px: Side of one of its pixels, in pixels of the scene.
+            provenance: What the content depends on; under `minortom` in GDAL's metadata.
+        """
+        height, width = shape
+        a, b, c, d, e, f = self.scene.transform
+        with (
+            whole_file(out) as temporary,
+            rasterio.open(
+                temporary, "w", driver="GTiff", dtype="float32", count=len(names), height=height,
+                width=width, crs=rasterio.CRS.from_wkt(self.scene.crs_wkt), nodata=math.nan,
+                transform=rasterio.Affine(
+                    a * token_px, b * token_px, c, d * token_px, e * token_px, f
+                ),
+                interleave="band", tiled=True, blockysize=_BLOCK_ROWS,
+                blockxsize=min(_BLOCK_COLS, -(-width // _BLOCK_ROWS) * _BLOCK_ROWS),
+                # Features hardly get smaller, and blocks are too small to share among threads.
+                compress="deflate", predictor=3, zlevel=1, num_threads=1, bigtiff="if_safer",
+            ) as file,
+        ):  # fmt: skip
+            file.descriptions = tuple(names)
+            file.update_tags(**{KEY: provenance.to_json()})
+            top = 0
+            for block_RKD in _in_blocks(rows):
+                window = Window(0, top, width, len(block_RKD))
+                file.write(block_RKD.transpose(2, 0, 1), window=window)
+                top += len(block_RKD)
+
+
+def _in_blocks(rows: Iterable[FloatArray]) -> Iterator[FloatArray]:
+    """Give whole rows of blocks: one written in parts would be compressed again each time."""
+    waiting: list[FloatArray] = []
+    for some in rows:
+        waiting.append(some)
+        joined = np.concatenate(waiting)
+        whole = len(joined) // _BLOCK_ROWS * _BLOCK_ROWS
+        if whole:
+            yield joined[:whole]
+        waiting = [joined[whole:]]
+    if waiting and len(waiting[0]):
+        yield waiting[0]
