@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from csmoe_model.backbone import Backbone
 from csmoe_model.compiling import compiled
 from csmoe_model.config import ModelConfig
-from csmoe_model.device import narrow_matrices, tensor_cores
-from csmoe_model.images import autocast
+from csmoe_model.device import encoding, narrow_matrices
 from csmoe_model.layers import sincos_positions
 from csmoe_model.soft_moe import SoftMoE
 from minortom.sensors import MODEL_BANDS
@@ -116,7 +115,7 @@ def first_calls(
 
     def first_call(call: Callable[[Tensor], Tensor], image: Tensor) -> None:
         run = compiled(call, wanted=True, device=device) or call
-        with torch.inference_mode(), autocast(device), tensor_cores(device):
+        with encoding(device):
             run(image)
 
     return [
@@ -148,7 +147,7 @@ def _time(
     if how != "plain":
         graphs = how == "CUDA graph"
         run = compiled(call, wanted=True, device=device, cuda_graphs=graphs) or call
-    with torch.inference_mode(), autocast(device), tensor_cores(device):
+    with encoding(device):
         ms = median_ms(lambda: run(image), device=device, repeats=repeats)
     return EncodeTime(name=name, how=how, batch_size=len(image), ms=ms)
 

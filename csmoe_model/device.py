@@ -1,10 +1,20 @@
-"""What a GPU is asked for beside bfloat16: fast float32 products, copies that nobody waits for."""
+"""Where the work is done, and what a GPU is asked for: bfloat16, TF32, copies nobody waits for."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+
+
+def best_device() -> torch.device:
+    """Choose the first CUDA device where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """Compute in bfloat16 where a GPU does it, in float32 elsewhere."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
 
 
 @contextmanager
@@ -25,6 +35,13 @@ def tensor_cores(device: torch.device) -> Iterator[None]:
         torch.set_float32_matmul_precision(former)
 
 
+@contextmanager
+def encoding(device: torch.device) -> Iterator[None]:
+    """Compute without gradients, as fast as the device can: for all that only encodes."""
+    with torch.inference_mode(), autocast(device), tensor_cores(device):
+        yield
+
+
 def sent(x: Tensor, device: torch.device | str) -> Tensor:
     """Copy a tensor to a device; to a GPU without waiting for what it has to do before."""
     if torch.device(device).type != "cuda" or x.is_cuda:
@@ -36,7 +53,7 @@ def sent(x: Tensor, device: torch.device | str) -> Tensor:
 def narrow_matrices(model: nn.Module) -> None:
     """Turn weights of linear maps into bfloat16, once, as autocast would at each call.
 
-    For a model that from now on only encodes, under `images.autocast` on a GPU: the results
+    For a model that from now on only encodes, under `autocast` on a GPU: the results
     are the same to the bit, the memory half as much. Norms, tokens, positions and learned slots
     stay, which autocast leaves in float32.
     """

@@ -7,13 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import torch
 from numpy.typing import NDArray
 
 from csmoe_model.checkpoints import Trained, load_model
 from csmoe_model.data import Loader, reader_threads
-from csmoe_model.device import narrow_matrices, tensor_cores
-from csmoe_model.images import autocast, best_device
+from csmoe_model.device import best_device, encoding, narrow_matrices
 from csmoe_model.neighbours import draw_neighbours
 from csmoe_model.order import OrderedBatches
 from minortom.errors import InputError, OutputExistsError
@@ -89,8 +87,7 @@ def embed(
     if neighbours is not None and neighbours.exists() and not (done or overwrite):
         raise OutputExistsError(f"{neighbours} exists; give --overwrite or another --neighbours")
     if not done:
-        with tensor_cores(best_device()):
-            _write(trained, data, out, provenance, workers=workers, on_progress=on_progress)
+        _write(trained, data, out, provenance, workers=workers, on_progress=on_progress)
         write_run_record(out, started)
     if neighbours is not None and (overwrite or not neighbours.exists()):
         draw_neighbours(data, read_vectors(out, names_of(trained)[-1]), neighbours)
@@ -121,7 +118,7 @@ def encode_shards(
     device, names = next(trained.model.parameters()).device, names_of(trained)
     batches = OrderedBatches(samples=np.arange(len(data)), batch_size=_BATCH_SIZE)
     for batch in Loader(data, batches, workers=reader_threads(workers), device=device):
-        with torch.inference_mode(), autocast(device):
+        with encoding(device):
             images = trained.normalise(batch.tensors)
             cls = trained.model.encode(**{name: images[name] for name in trained.model.sensors})
         found = {name: vector_BD.float().cpu().numpy() for name, vector_BD in cls.items()}

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from csmoe_model.checkpoints import Trained, load_model
+from csmoe_model.device import best_device
 from csmoe_model.expert_pictures import expert_colours, expert_map, ground, heat_map
 from csmoe_model.experts import (
     Maps,
@@ -25,7 +26,6 @@ from csmoe_model.experts import (
     layers_of,
     measure_usage,
 )
-from csmoe_model.images import best_device
 from csmoe_model.neighbours import choose_queries
 from minortom.outputs import (
     check_page,

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from csmoe_model.checkpoints import Trained
 from csmoe_model.data import Loader, reader_threads
-from csmoe_model.images import autocast
+from csmoe_model.device import encoding
 from csmoe_model.losses import routing_terms
 from csmoe_model.order import OrderedBatches
 from csmoe_model.soft_moe import Routing
@@ -108,7 +108,7 @@ def measure_usage(
     batches = OrderedBatches(samples=samples, batch_size=_BATCH_SIZE)
     done = 0
     for batch in Loader(data, batches, workers=reader_threads(workers), device=device):
-        with torch.inference_mode(), autocast(device):
+        with encoding(device):
             routings = _routings(trained, trained.normalise(batch.tensors))
             terms = [routing_terms(r, rep_form="text", bal_form="text") for r in routings]
         share_BLE = torch.stack([r.combine_BNES.sum(3).mean(1).float() for r in routings], dim=1)
@@ -136,7 +136,7 @@ def draw_maps(trained: Trained, data: ShardSet, sample: int) -> Maps:
     buffers = data.buffers(1)
     data.read_into(sample, buffers, 0)
     tensors = {column: torch.from_numpy(array).to(device) for column, array in buffers.items()}
-    with torch.inference_mode(), autocast(device):
+    with encoding(device):
         routings = _routings(trained, trained.normalise(tensors))
     dispatch_LNE = _stacked(r.dispatch_BNES.mean(3) for r in routings)
     combine_LNE = _stacked(r.combine_BNES.sum(3) for r in routings)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.images import autocast
+from csmoe_model.device import encoding
 from csmoe_model.labelled import LabelledSet, LabelledSplit
 from csmoe_model.pretrained import Pretrained
 from minortom.errors import InputError
@@ -74,7 +74,7 @@ def encode_set(
             s2_bands=names.get("s2"), s1_bands=names.get("s1"),
             image_size=image_size or model.config.image_size,
         )  # fmt: skip
-        with autocast(next(model.parameters()).device):
+        with encoding(next(model.parameters()).device):
             encoded = model.encode(
                 s2=prepared.get("s2"), s1=prepared.get("s1"), patch_tokens=pooling != "cls"
             )

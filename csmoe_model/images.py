@@ -142,16 +142,6 @@ def resized(image_BCHW: Tensor, image_size: int) -> Tensor:
     )
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """Compute in bfloat16 where a GPU does it, in float32 elsewhere."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
-
-
-def best_device() -> torch.device:
-    """Choose the first CUDA device where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def _checked(statistics: Statistics, column: str, name: str) -> Tensor:
     """Get one statistic of a column as [C, 1, 1]."""
     group = next(group for group in GROUPS if group.column == column)

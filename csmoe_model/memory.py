@@ -5,7 +5,7 @@ import gc
 import torch
 
 from csmoe_model.collectives import alone
-from csmoe_model.images import autocast
+from csmoe_model.device import autocast
 from csmoe_model.masking import draw_masks
 from csmoe_model.pretraining import Pretraining
 from minortom.errors import MinorTomError

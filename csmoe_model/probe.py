@@ -9,9 +9,9 @@ from typing import Any, Literal
 from csmoe_model.baseline_features import NUM_FILTERS
 from csmoe_model.checkpoints import Trained, load_model
 from csmoe_model.cost import encoder_cost
+from csmoe_model.device import best_device
 from csmoe_model.feature_cache import FeatureCache
 from csmoe_model.features import Pooling, choose_sensors
-from csmoe_model.images import best_device
 from csmoe_model.labelled import SPLITS, LabelledSet, check_for_probe
 from csmoe_model.predictions import PREDICTIONS, write_predictions
 from csmoe_model.probe_features import FeatureMaker, Splits

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from csmoe_model.collectives import alone
 from csmoe_model.data import Batch
-from csmoe_model.images import Normalise, autocast
+from csmoe_model.device import autocast
+from csmoe_model.images import Normalise
 from csmoe_model.masking import Mask, draw_masks
 from csmoe_model.pretraining import Pretraining
 from csmoe_model.trackers import Picture

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from csmoe_model.checkpoints import Trained, load_model
+from csmoe_model.device import best_device
 from csmoe_model.feature_cache import FeatureCache
 from csmoe_model.features import Pooling, choose_sensors
-from csmoe_model.images import best_device
 from csmoe_model.labelled import LabelledSet
 from csmoe_model.nearest import IndexKind, nearest
 from csmoe_model.probe_features import FeatureMaker, Splits

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from csmoe_model.bands import channels
 from csmoe_model.checkpoints import Trained, load_model
+from csmoe_model.device import best_device
 from csmoe_model.embed import check_embeddings, read_vectors
 from csmoe_model.features import encode_set
-from csmoe_model.images import best_device
 from csmoe_model.labelled import LabelledSplit
 from csmoe_model.labelled_folder import Bands
 from csmoe_model.nearest import IndexKind, nearest

@@ -11,8 +11,8 @@ from torch.optim import AdamW
 
 from csmoe_model.csmoe import CSMoE, PretrainOutput
 from csmoe_model.data import Batch
-from csmoe_model.device import sent
-from csmoe_model.images import Normalise, autocast, draw_flips, signed
+from csmoe_model.device import autocast, sent
+from csmoe_model.images import Normalise, draw_flips, signed
 from csmoe_model.masking import Masks, draw_masks
 from csmoe_model.train_config import TrainConfig
 
