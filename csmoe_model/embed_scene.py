@@ -7,7 +7,7 @@ from typing import Protocol
 
 from csmoe_model.bands import channels
 from csmoe_model.checkpoints import Trained, load_model
-from csmoe_model.device import best_device, narrow_matrices, tensor_cores
+from csmoe_model.device import best_device, narrow_matrices
 from csmoe_model.embed import BOTH
 from csmoe_model.scene_encoder import SceneEncoder
 from csmoe_model.scene_features import feature_rows
@@ -125,12 +125,11 @@ def embed_scene(
             scene, grid, SceneEncoder(model=trained.model), channels=found, width=width,
             on_progress=on_progress,
         )  # fmt: skip
-        with tensor_cores(best_device()):
-            write(
-                out, rows, shape=(grid.rows, grid.cols), token_px=float(grid.token_px),
-                names=[f"{sensor}_{number:03d}" for number in range(width)],
-                provenance=provenance,
-            )  # fmt: skip
+        write(
+            out, rows, shape=(grid.rows, grid.cols), token_px=float(grid.token_px),
+            names=[f"{sensor}_{number:03d}" for number in range(width)],
+            provenance=provenance,
+        )  # fmt: skip
         write_run_record(out, started)
     return {
         "status": status(done),

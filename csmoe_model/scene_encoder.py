@@ -12,7 +12,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from csmoe_model.device import autocast
+from csmoe_model.device import encoding
 from csmoe_model.images import resized
 from csmoe_model.pretrained import Pretrained
 from csmoe_model.tile_grid import FloatArray
@@ -39,7 +39,7 @@ class SceneEncoder:
         """See `scene_features.EncodeTiles`."""
         given = {sensor: torch.from_numpy(image_BCHW) for sensor, image_BCHW in images.items()}
         device = next(self.model.parameters()).device
-        with torch.inference_mode(), autocast(device):
+        with encoding(device):
             normal = self.model.prepare(s2=given.get("s2"), s1=given.get("s1"))
             sized = {
                 sensor: self._resized(image_BCHW, row_phase_px, col_phases_px)
