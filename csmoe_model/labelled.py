@@ -73,6 +73,12 @@ class LabelledSet:
         """Sensors that the set has images of."""
         return tuple(self.bands)
 
+    @property
+    def record(self) -> dict[str, object]:
+        """What was chosen, and the bands: what else images depend on than the files."""
+        bands = {f"{sensor}_bands": list(names) for sensor, names in self.bands.items()}
+        return {**self.settings, **bands}
+
     def split(self, name: SplitName) -> LabelledSplit:
         """Give a split.
 

@@ -62,7 +62,12 @@ def nearest(
         searched.nprobe = max(1, math.ceil(num_cells * _LOOKED_AT))
         searched.train(archive_nD)
     searched.add(archive_nD)
-    cosine_qk, number_qk = searched.search(unit(query_qD), count)
+    query_qD = unit(query_qD)
+    cosine_qk, number_qk = searched.search(query_qD, count)
+    short = (number_qk < 0).any(1)
+    if short.any():  # the cells looked into hold fewer than were asked for
+        searched.nprobe = num_cells
+        cosine_qk[short], number_qk[short] = searched.search(query_qD[short], count)
     return number_qk, cosine_qk
 
 

@@ -154,7 +154,7 @@ def _provenance(
     del choices["seed"]
     return Provenance(
         command="probe",
-        options={**choices, "sensor": "+".join(sensors), "data": data.name, **data.settings},
+        options={**choices, "sensor": "+".join(sensors), "data": data.name, **data.record},
         inputs={"weights": trained.weights_sha256, "data": data.sha256},
         seed=options.seed,
         licences=tuple(dict.fromkeys((*trained.licences, *data.licences))),
@@ -227,7 +227,7 @@ def _settings(maker: FeatureMaker, options: ProbeOptions) -> dict[str, object]:
         },
         "random_filters": {"filters": NUM_FILTERS, "of": "each sensor"},
         "bootstrap": {"draws": NUM_DRAWS, "interval": "percentiles 2.5 and 97.5"},
-        "set": dict(data.settings),
+        "set": data.record,
     }
 
 

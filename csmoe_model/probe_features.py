@@ -109,7 +109,7 @@ class FeatureMaker:
     ) -> Splits:
         """Make, or take from the cache, the features of every split."""
         common = {
-            **depends_on, "data": self.data.sha256, "set": dict(self.data.settings),
+            **depends_on, "data": self.data.sha256, "set": self.data.record,
             "sensors": list(self.sensors),
         }  # fmt: skip
         found: Splits = {}

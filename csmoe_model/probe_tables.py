@@ -14,6 +14,7 @@ TITLES = {
     "micro_map": "micro mAP",
 }
 _ESCAPED = {letter: rf"\{letter}" for letter in "%_&#${}"}
+_ESCAPED |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _ESCAPED |= {"−": "$-$", "–": "--", "×": r"$\times$", "\\": r"\textbackslash{}"}
 
 

@@ -1,7 +1,7 @@
 """``csmoe retrieve``: images like a query's, within a sensor and across the two."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,10 @@ from csmoe_model.checkpoints import Trained, load_model
 from csmoe_model.device import best_device
 from csmoe_model.feature_cache import FeatureCache
 from csmoe_model.features import Pooling, choose_sensors
-from csmoe_model.labelled import LabelledSet
+from csmoe_model.labelled import SPLITS, LabelledSet
 from csmoe_model.nearest import IndexKind, nearest
 from csmoe_model.probe_features import FeatureMaker, Splits
-from csmoe_model.probe_tables import shown
+from csmoe_model.probe_tables import grid, shown
 from csmoe_model.probes import Features
 from csmoe_model.published import CBIR
 from csmoe_model.retrieval_scores import BoolArray, Retrieved, as_sets, by_chance, retrieved
@@ -101,10 +101,16 @@ def retrieve(
         )
     trained = load_model(checkpoint, device=best_device())
     sensors = choose_sensors(trained.model, data, None)
-    data.split("val"), data.split("test")  # complains where there are no samples
+    for name in SPLITS:
+        data.split(name)  # complains where there are no samples
+    if options.k > len(data.split("test")):
+        raise InputError(
+            f"--k {options.k:,} is more than the {len(data.split('test')):,} images of "
+            f"{data.name}'s test split; give a smaller one"
+        )
     provenance = Provenance(
         command="retrieve",
-        options={**_without_seed(options), "data": data.name, **data.settings},
+        options={**_without_seed(options), "data": data.name, **data.record},
         inputs={"weights": trained.weights_sha256, "data": data.sha256},
         seed=options.seed,
         licences=tuple(dict.fromkeys((*trained.licences, *data.licences))),
@@ -139,15 +145,13 @@ def markdown_table(result: Mapping[str, Any]) -> str:
     for row in result["published"]:
         cells = (f"{row['percent'][name]:.2f}" for name in directions)
         rows.append([f"{row['features']} ({row['source']})", *cells])
-    lines = [header, ["---"] * len(header), *rows]
     settings = result["settings"]
     return (
         f"# {result['data']}: F1@{k}\n\n"
         f"{result['queries']:,} queries of the split val, {result['archive']:,} images of the "
         f"split test, {len(result['classes'])} classes; {settings['pooling']} pooling, index "
         f"{settings['index']}, {len(settings['seeds'])} seeds. In %, in brackets 95 % intervals of "
-        f"{settings['draws']:,} bootstrap draws over the queries.\n\n"
-        + "".join("| " + " | ".join(line) + " |\n" for line in lines)
+        f"{settings['draws']:,} bootstrap draws over the queries.\n\n" + grid(header, rows)
     )
 
 
@@ -191,13 +195,9 @@ def _result(
         as_sets(split.labels, data.task, len(data.classes)) for split in (val, test)
     )
     bootstrap = Bootstrap.over(len(val), val.groups, seed=options.seed)
-    made: dict[str, dict[SensorName, list[Splits]]] = {}
-    for sensor, maker in makers.items():
-        for name, runs in maker.all():
-            made.setdefault(name, {})[sensor] = runs
     directions = [(one, other) for one in makers for other in makers]
     rows = []
-    for name, of_sensor in made.items():
+    for name, of_sensor in _one_by_one(makers):
         found: dict[str, object] = {}
         for one, other in directions:
             if one != other and name not in _COMPARABLE:
@@ -224,6 +224,14 @@ def _result(
         "rows": rows,
         "published": CBIR.get(data.name, []),
     }  # fmt: skip
+
+
+def _one_by_one(
+    makers: Mapping[SensorName, FeatureMaker],
+) -> Iterator[tuple[str, dict[SensorName, list[Splits]]]]:
+    """Make one kind of features after the other, of every sensor: no two are held at a time."""
+    for kinds in zip(*(maker.all() for maker in makers.values()), strict=True):
+        yield kinds[0][0], {sensor: runs for sensor, (_, runs) in zip(makers, kinds, strict=True)}
 
 
 def _run(

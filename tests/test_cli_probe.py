@@ -130,6 +130,19 @@ def test_a_folder_of_geotiffs_with_labels_is_probed(folder, images, tmp_path, ca
     assert statistics["scores"]["average_accuracy"]["value"] == 1
 
 
+def test_other_names_of_bands_are_another_result_and_other_features(
+    folder, images, tmp_path, capsys
+):
+    words = ("--seeds", 1, "--cache", tmp_path / "cache", "--s1-bands")
+    assert probe(folder, tmp_path / "out", *words, "vv,vh", data="folder", root=images) == 0
+    assert len(list((tmp_path / "cache").iterdir())) == 12
+    capsys.readouterr()
+    assert probe(folder, tmp_path / "out", *words, "vh,vv", data="folder", root=images) == 1
+    assert "--overwrite" in one_line(capsys.readouterr().err)
+    assert probe(folder, tmp_path / "other", *words, "vh,vv", data="folder", root=images) == 0
+    assert len(list((tmp_path / "cache").iterdir())) == 24
+
+
 def test_a_folder_without_names_or_with_other_bands_is_one_line(folder, images, tmp_path, capsys):
     assert probe(folder, tmp_path / "out", data="folder", root=images) == 1
     assert "have no name; name them with --s2-bands" in one_line(capsys.readouterr().err)

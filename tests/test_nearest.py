@@ -42,6 +42,14 @@ def test_cells_find_most_of_what_is_there_and_the_same_for_a_seed():
     np.testing.assert_array_equal(quick, nearest(query, archive, 10, index="ivf", seed=3)[0])
 
 
+def test_more_than_the_cells_looked_into_hold_are_found_all_the_same():
+    query, archive = vectors(3, seed=1), vectors(4000)
+    number, cosine = nearest(query, archive, 900, index="ivf")
+    wanted, _ = nearest(query, archive, 900)
+    assert [set(row) for row in number.tolist()] == [set(row) for row in wanted.tolist()]
+    assert (np.diff(cosine, axis=1) <= 0).all()
+
+
 def test_a_vector_of_zeros_stays_one():
     assert unit(np.zeros((2, 4), np.float32)).tolist() == [[0.0] * 4] * 2
 

@@ -257,9 +257,9 @@ def test_a_terminal_shows_rows_differences_and_what_is_published(result):
 
 
 def test_the_latex_table_has_no_loose_special_letters(result):
-    odd = {**result, "data": "50%_of & more"}
+    odd = {**result, "data": "50%_of & more~^"}
     text = latex_table(odd)
-    assert r"50\%\_of \& more" in text
+    assert r"50\%\_of \& more\textasciitilde{}\textasciicircum{}" in text
     columns = 2 + len(result["rows"][0]["scores"])
     body = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert {line.replace(r"\&", "").count("&") for line in body} == {columns - 1}

@@ -130,11 +130,22 @@ def test_bright_and_dark_are_told_apart_by_their_statistics(result):
 
 def test_it_is_up_to_date_until_options_change(folder, tmp_path):
     data, words = bright_and_dark(SIZES), (folder / "model",)
-    first = retrieve(*words, data, tmp_path / "out", options=RetrieveOptions(seeds=1))
-    again = retrieve(*words, data, tmp_path / "out", options=RetrieveOptions(seeds=1))
+    first = retrieve(*words, data, tmp_path / "out", options=RetrieveOptions(seeds=1, k=3))
+    again = retrieve(*words, data, tmp_path / "out", options=RetrieveOptions(seeds=1, k=3))
     assert (first["status"], again["status"]) == ("written", "up to date")
     with pytest.raises(OutputExistsError):
         retrieve(*words, data, tmp_path / "out", options=RetrieveOptions(seeds=1, k=2))
+
+
+def test_more_images_than_there_are_or_an_empty_split_is_one_line(folder, tmp_path):
+    with pytest.raises(InputError, match="--k 13 is more than the 12 images of own's test split"):
+        retrieve(
+            folder / "model", bright_and_dark(SIZES), tmp_path / "out",
+            options=RetrieveOptions(k=13),
+        )  # fmt: skip
+    empty = bright_and_dark({**SIZES, "train": 0})
+    with pytest.raises(InputError, match="no samples in its train split"):
+        retrieve(folder / "model", empty, tmp_path / "out", options=RetrieveOptions())
 
 
 @pytest.mark.parametrize("wrong", [{"k": 0}, {"seeds": 0}])
