@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from csmoe_model.scene_strips import Scene, Strip, strips
 from csmoe_model.tile_grid import FloatArray, TileGrid, blend_weights, measured_tokens
+from minortom.errors import InputError
 from minortom.progress import OnProgress, ignore_progress
 from minortom.sensors import SensorName
 
@@ -68,10 +69,13 @@ def feature_rows(
 
     Yields:
         [R, K, D], the next rows of the map from the top, all its columns.
+
+    Raises:
+        InputError: If there is no token to give, or the scene cannot be read.
     """
     tops, lefts = grid.tops, grid.lefts
     down_T, across_T = (blend_weights(starts, grid.tile_tokens) for starts in (tops, lefts))
-    sums_TKD = np.zeros((grid.tile_tokens, grid.cols, width), np.float32)
+    sums_TKD, found = np.zeros((grid.tile_tokens, grid.cols, width), np.float32), False
     for number, (top, strip) in enumerate(strips(scene, channels, grid)):
         whole_TK = measured_tokens(strip.measured, grid, top)
         for chosen, tokens_BTTD in _encoded(strip, grid, encode, whole_TK, top):
@@ -82,9 +86,14 @@ def feature_rows(
         done = tops[number + 1] - top if number + 1 < len(tops) else grid.tile_tokens
         rows_RKD = sums_TKD[:done].copy()
         rows_RKD[~whole_TK[:done]] = np.nan
+        found |= bool(whole_TK.any())
         yield rows_RKD
         sums_TKD[:-done] = sums_TKD[done:]
         sums_TKD[-done:] = 0
+    if not found:
+        raise InputError(
+            "nothing of the scene was measured in all bands that the model sees; give another"
+        )
     on_progress(len(tops) * len(lefts), len(tops) * len(lefts))
 
 
