@@ -6,6 +6,7 @@ The model, which needs no geospatial library, knows by them whose output a file 
 import html
 import re
 import struct
+import warnings
 from pathlib import Path
 
 SUFFIXES = (".tif", ".tiff")
@@ -30,9 +31,11 @@ def item_of(path: Path, key: str) -> str:
         header = stream.read(_BIG_HEADER_BYTES)
         is_big = _BIG_MAGIC in header[2:4]
         try:
-            directory = ImageFileDirectory_v2(header if is_big else header[:_HEADER_BYTES])
-            stream.seek(directory.next)
-            directory.load(stream)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Pillow warns of what it then leaves out
+                directory = ImageFileDirectory_v2(header if is_big else header[:_HEADER_BYTES])
+                stream.seek(directory.next)
+                directory.load(stream)
         except (SyntaxError, TypeError, struct.error) as error:
             raise ValueError(f"{path} is no TIFF: {error}") from None
         text = str(directory[_GDAL_METADATA])

@@ -102,9 +102,7 @@ def test_tokens_of_a_fraction_of_pixels_follow_a_slope_across_a_scene(model, mon
     monkeypatch.setattr(model, "config", type("Config", (), {"image_size": 7 * patch}))
     monkeypatch.setattr(
         model, "encode",
-        lambda s2, s1, patch_tokens: {
-            "s1_tokens": F.avg_pool2d(s1, patch).flatten(2).transpose(1, 2)
-        },
+        lambda *, s1, **_: {"s1_tokens": F.avg_pool2d(s1, patch).flatten(2).transpose(1, 2)},
     )  # fmt: skip
     slope = (np.arange(59)[:, None] + 0.5) * 2 + (np.arange(70) + 0.5) * 3
     grid = TileGrid(height_px=59, width_px=70, tile_px=24, tile_tokens=7, overlap=0.5)

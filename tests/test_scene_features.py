@@ -48,7 +48,7 @@ def test_each_row_is_read_once_and_no_more_than_a_row_of_tiles_is_held():
 def test_tokens_of_overlapping_tiles_are_weighed_by_their_distance_from_the_edges():
     numbers = iter(range(100))
 
-    def number_of_tile(images, *, row_phase_px, col_phases_px):
+    def number_of_tile(*_, col_phases_px, **__):
         tiles = [next(numbers) for _ in col_phases_px]
         return np.ones((len(tiles), TILE_TOKENS**2, 2), np.float32) * np.array(tiles)[:, None, None]
 

@@ -1,0 +1,149 @@
+"""A scene in files: whose bands are where, on which grid, and what was measured."""
+
+import warnings
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.shutil import copy
+
+from minortom.errors import InputError
+from minortom.scene_files import opened_scene
+
+UTM = Affine(10, 0, 500_000, 0, -10, 4_000_000)
+
+
+def tiff(path, values, *, names=None, transform=UTM, crs="EPSG:32631", nodata=None):
+    bands, height, width = values.shape
+    georeference = {} if transform is None else {"transform": transform, "crs": crs}
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with rasterio.open(
+        path, "w", driver="GTiff", count=bands, height=height, width=width, dtype="float32",
+        nodata=nodata, **georeference,
+    ) as out:  # fmt: skip
+        out.write(values.astype(np.float32))
+        if names:
+            out.descriptions = names
+    return path
+
+
+@pytest.fixture
+def s2():
+    return np.random.default_rng(0).uniform(100, 5000, (3, 20, 30)).astype(np.float32)
+
+
+@pytest.fixture
+def s1():
+    return np.random.default_rng(1).uniform(-20, -1, (2, 20, 30)).astype(np.float32)
+
+
+def test_one_file_is_taken_apart_by_sensor_whatever_the_order(tmp_path, s2, s1):
+    both = np.concatenate([s1[:1], s2, s1[1:]])
+    path = tiff(tmp_path / "a.tif", both, names=("VH", "B04", "B03", "B02", "VV"))
+    with opened_scene(path) as scene:
+        assert scene.bands == {"s2": ("B04", "B03", "B02"), "s1": ("VH", "VV")}
+        assert (scene.height_px, scene.width_px, scene.pixel_m) == (20, 30, 10.0)
+        values, valid = scene.read("s1", [1, 0], row_px=4, height_px=6)
+        np.testing.assert_array_equal(values, s1[::-1, 4:10])
+        assert valid.all()
+        np.testing.assert_array_equal(scene.read("s2", [2], row_px=19, height_px=1)[0], s2[2:, 19:])
+
+
+def test_two_files_are_one_scene_with_the_names_that_a_user_gives(tmp_path, s2, s1):
+    paths = tiff(tmp_path / "s2.tif", s2), tiff(tmp_path / "s1.tif", s1)
+    names = {"s2_bands": ("B02", "B03", "B04"), "s1_bands": ("vv", "vh")}
+    with opened_scene(paths[0], s1=paths[1], **names) as scene:
+        assert scene.bands == {"s2": ("B02", "B03", "B04"), "s1": ("vv", "vh")}
+        assert scene.files == paths
+        np.testing.assert_array_equal(scene.read("s1", [0, 1], row_px=0, height_px=20)[0], s1)
+
+
+def test_given_names_of_one_file_are_those_of_sentinel_2_and_then_1(tmp_path, s2, s1):
+    path = tiff(tmp_path / "a.tif", np.concatenate([s2, s1]))
+    with opened_scene(path, s2_bands=("B02", "B03", "B04"), s1_bands=("vv", "vh")) as scene:
+        np.testing.assert_array_equal(scene.read("s1", [0, 1], row_px=0, height_px=20)[0], s1)
+
+
+def test_zeros_in_all_bands_of_sentinel_2_were_not_measured(tmp_path, s2, s1):
+    s2[:, 0, :5], s2[1, 1], s1[:, 2], s1[0, 3, 3] = 0, 0, 0, -9999
+    names = ("B02", "B03", "B04", "VV", "VH")
+    both = np.concatenate([s2, s1])
+    with opened_scene(tiff(tmp_path / "a.tif", both, names=names, nodata=-9999)) as scene:
+        of_s2 = scene.read("s2", [0, 1, 2], row_px=0, height_px=20)[1]
+        of_s1 = scene.read("s1", [0, 1], row_px=0, height_px=20)[1]
+    assert not of_s2[:, 0, :5].any()
+    assert of_s2.sum() == of_s2.size - 15
+    assert not of_s1[0, 3, 3]
+    assert of_s1.sum() == of_s1.size - 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"transform": UTM @ Affine.translation(0.5, 0)}, "0.5 pixels apart"),
+        ({"transform": UTM @ Affine.scale(1.001)}, "pixels apart"),
+        ({"crs": "EPSG:32632"}, "EPSG 32631 and 32632"),
+        ({"transform": None}, "EPSG 32631 and None"),
+    ],
+)
+def test_two_files_on_other_grids_are_one_line(tmp_path, s2, s1, change, message):
+    paths = tiff(tmp_path / "s2.tif", s2), tiff(tmp_path / "s1.tif", s1, **change)
+    names = {"s2_bands": ("B02", "B03", "B04"), "s1_bands": ("vv", "vh")}
+    with pytest.raises(InputError, match=message), opened_scene(paths[0], s1=paths[1], **names):
+        pass
+
+
+def test_two_files_of_other_sizes_are_one_line(tmp_path, s2, s1):
+    paths = tiff(tmp_path / "s2.tif", s2), tiff(tmp_path / "s1.tif", s1[:, :, 1:])
+    names = {"s2_bands": ("B02", "B03", "B04"), "s1_bands": ("vv", "vh")}
+    with (
+        pytest.raises(InputError, match=r"s1.tif does not lie on .*s2.tif \(20 × 30 px and 20 ×"),
+        opened_scene(paths[0], s1=paths[1], **names),
+    ):
+        pass
+
+
+def test_a_scene_without_a_place_is_one_line(tmp_path, s2):
+    path = tiff(tmp_path / "a.tif", s2, names=("B02", "B03", "B04"), transform=None)
+    with pytest.raises(InputError, match="does not say where it lies"), opened_scene(path):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("transform", "crs", "wanted"),
+    [
+        (Affine(20, 0, 0, 0, -20, 0), "EPSG:32631", 20.0),
+        (Affine.rotation(30) @ Affine.scale(10, -10), "EPSG:32631", 10.0),
+        (Affine(10, 0, 0, 0, -10, 0), "EPSG:2263", 3.048006),  # feet of the United States
+        (Affine(1e-4, 0, 0, 0, -1e-4, 0), "EPSG:4326", None),
+        (Affine(10, 0, 0, 0, -11, 0), "EPSG:32631", None),
+    ],
+)
+def test_the_side_of_a_pixel_is_told_in_metres(tmp_path, s2, transform, crs, wanted):
+    names = ("B02", "B03", "B04")
+    path = tiff(tmp_path / "a.tif", s2, names=names, transform=transform, crs=crs)
+    with opened_scene(path) as scene:
+        assert scene.pixel_m == (wanted and pytest.approx(wanted))
+
+
+def test_other_units_are_one_line_but_not_by_a_few_pixels(tmp_path, s2, s1):
+    path = tiff(tmp_path / "a.tif", s2 / 10_000, names=("B02", "B03", "B04"))
+    with opened_scene(path) as scene:
+        with pytest.raises(InputError, match="a.tif.*looks like reflectance"):
+            scene.read("s2", [0, 1, 2], row_px=0, height_px=20)
+        scene.read("s2", [0, 1, 2], row_px=0, height_px=2)
+    path = tiff(tmp_path / "b.tif", s1 * -1, names=("VV", "VH"))
+    with opened_scene(path) as scene, pytest.raises(InputError, match="looks like power"):
+        scene.read("s1", [0, 1], row_px=0, height_px=20)
+
+
+def test_a_virtual_raster_is_all_its_files_and_notes_beside_a_raster_are_none(tmp_path, s2):
+    path = tiff(tmp_path / "a.tif", s2, names=("B02", "B03", "B04"))
+    copy(path, tmp_path / "a.vrt", driver="VRT")
+    (tmp_path / "a.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")
+    with opened_scene(tmp_path / "a.vrt") as scene:
+        assert scene.files == (tmp_path / "a.vrt", path)
+    with opened_scene(path) as scene:
+        assert scene.files == (path,)
