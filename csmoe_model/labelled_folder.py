@@ -63,6 +63,7 @@ def folder_as_labelled(root: Path, read_bands: ReadBands, *, seed: int = 0) -> L
             cannot be read.
     """
     lines = _read_lines(root)
+    _check_apart(lines, root / LABELS_FILE)
     classes = sorted({label for line in lines for label in line.labels})
     several = any(len(line.labels) != 1 for line in lines)
     number = {name: k for k, name in enumerate(classes)}
@@ -98,7 +99,8 @@ def _read_lines(root: Path) -> list[_Line]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
-            columns = reader.fieldnames or []
+            # Spreadsheets and people put spaces behind the commas.
+            columns = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
             rows = [(reader.line_num, row) for row in reader]
     except FileNotFoundError:
         raise InputError(
@@ -130,7 +132,8 @@ def _line(
     if missing:
         raise InputError(f"{where}: there is no file {missing[0]}; check the path")
     named = next(iter(files.values())).name
-    labels = tuple(part.strip() for part in cells["label"].split(";") if part.strip())
+    parts = (part.strip() for part in cells["label"].split(";"))
+    labels = tuple(dict.fromkeys(part for part in parts if part))
     if not labels:
         raise InputError(f"{where}: {named} has no label; give one, or take the line out")
     if "split" in columns and cells["split"] not in SPLITS:
@@ -140,8 +143,43 @@ def _line(
     return _Line(
         number=number, files=files, labels=labels,
         split=cells["split"] if "split" in columns else None,
-        group=(cells["group"] or named) if "group" in columns else None,
+        group=(cells["group"] or str(next(iter(files.values())))) if "group" in columns else None,
     )  # fmt: skip
+
+
+def _check_apart(lines: Sequence[_Line], path: Path) -> None:
+    """Make sure that nothing stands in two splits: no file, and no group.
+
+    Raises:
+        InputError: If an image is listed twice, or a group is in more than one split.
+    """
+    of_file: dict[Path, _Line] = {}
+    of_group: dict[str, _Line] = {}
+    for line in lines:
+        for file in line.files.values():
+            former = of_file.setdefault(file, line)
+            if former is not line and not _may_share(former, line):
+                raise InputError(
+                    f"line {line.number} of {path}: {file.name} stands in line {former.number}, "
+                    "too; give each image once, its labels separated by ;, and what shares a file "
+                    "one group and split"
+                )
+        if line.group is not None:
+            former = of_group.setdefault(line.group, line)
+            if former.split != line.split:
+                raise InputError(
+                    f"line {line.number} of {path}: group {line.group} is in {line.split}, and in "
+                    f"{former.split} in line {former.number}; keep a group in one split"
+                )
+
+
+def _may_share(one: _Line, other: _Line) -> bool:
+    """Say whether two images may have a file in common: where they land in the same split."""
+    if one.files == other.files:
+        return False
+    if one.split is None:
+        return one.group is not None and one.group == other.group
+    return one.split == other.split
 
 
 def _drawn_splits(lines: Sequence[_Line], seed: int) -> list[SplitName]:

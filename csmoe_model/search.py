@@ -40,6 +40,8 @@ from minortom.shards import ShardSet
 
 SAID = ("grid_cell", "patch_row", "patch_col", "split", "climate", "landcover", "lat", "lon")
 """What is told of a patch."""
+MOST = 1000
+"""Hits on a page: 60 MB of pictures."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +60,8 @@ class SearchOptions:
     index: IndexKind = "exact"
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise InputError(f"--k must be 1 or more; it is {self.k}")
+        if not 1 <= self.k <= MOST:
+            raise InputError(f"--k must be 1 to {MOST:,}, all on one page; it is {self.k:,}")
         if "both" in (self.sensor, self.against or self.sensor) and self.against not in (
             None, self.sensor
         ):  # fmt: skip
@@ -143,12 +145,14 @@ def search(
     started, data = now(), ShardSet.open(shards)
     _check_shards(embeddings, data)
     of_query = {f"query_{n}": sha256_of(p) for n, p in enumerate(_files(query))}
+    bands = query.bands() if isinstance(query, ImageQuery) else {}
     against = options.against or options.sensor
     provenance = Provenance(
         command="search",
         options={
             "k": options.k, "sensor": options.sensor, "against": against, "index": options.index,
             "like": None if isinstance(query, ImageQuery) else str(query),
+            "bands": [name for names, _ in bands.values() for name in names],
         },
         inputs={"embeddings": sha256_of(embeddings), **of_query},
         licences=stored_licences(embeddings),
@@ -158,10 +162,10 @@ def search(
     vectors = {name: _vectors(embeddings, name) for name in {options.sensor, against}}
     where = _position(data, query) if isinstance(query, PatchQuery) else None
     if isinstance(query, ImageQuery):
-        vector_D, shown = _of_image(query, embeddings, options.sensor)
+        vector_D, shown = _of_image(query, bands, embeddings, options.sensor)
     else:
         assert where is not None
-        vector_D, shown = vectors[options.sensor][where], _shown(data, where, None)
+        vector_D, shown = vectors[options.sensor][where], _shown(data, [(where, None)])[0]
     centred_D = vector_D - vectors[options.sensor].mean(0)
     archive_nD = vectors[against] - vectors[against].mean(0)
     # The patch itself is the nearest of its own sensor, and among the first of the other.
@@ -170,7 +174,7 @@ def search(
     )
     pairs = zip(number_qk[0].tolist(), cosine_qk[0].tolist(), strict=True)
     found = [(number, cosine) for number, cosine in pairs if number != where][: options.k]
-    hits = [_shown(data, number, cosine) for number, cosine in found]
+    hits = _shown(data, found)
     if not done:
         page = search_page(shown, hits, sensors=(options.sensor, against), coast=coast,
                            provenance=provenance)  # fmt: skip
@@ -219,14 +223,22 @@ def _position(data: ShardSet, query: PatchQuery) -> int:
     return int(there[0])
 
 
-def _shown(data: ShardSet, number: int, cosine: float | None) -> Shown:
-    row: dict[str, Any] = data.metadata(SAID).slice(number, 1).to_pylist()[0]
-    s2, s1 = patch_pictures(data, number)
-    return Shown(what=row, pictures={"s2": s2, "s1": s1}, cosine=cosine)
+def _shown(data: ShardSet, found: Sequence[tuple[int, float | None]]) -> list[Shown]:
+    """Look up what is known of some patches, by number, and how they look."""
+    rows: list[dict[str, Any]] = (
+        data.metadata(SAID).take([number for number, _ in found]).to_pylist()
+    )
+    pictures = [
+        dict(zip(MODEL_BANDS, patch_pictures(data, number), strict=True)) for number, _ in found
+    ]
+    return [
+        Shown(what=row, pictures=of_patch, cosine=cosine)
+        for row, of_patch, (_, cosine) in zip(rows, pictures, found, strict=True)
+    ]
 
 
 def _of_image(
-    query: ImageQuery, embeddings: Path, sensor: str
+    query: ImageQuery, bands: Bands, embeddings: Path, sensor: str
 ) -> tuple[NDArray[np.float32], Shown]:
     """Encode a user's image by the model that made the embeddings; give its picture, too."""
     trained = load_model(query.checkpoint, device=best_device())
@@ -235,7 +247,6 @@ def _of_image(
             f"{embeddings} was made by another checkpoint than {query.checkpoint}; give that one, "
             "or embed the shards with this"
         )
-    bands = query.bands()
     wanted: list[SensorName] = ["s2", "s1"] if sensor == "both" else [sensor]  # type: ignore[list-item]  # checked on the command line
     missing = [name for name in wanted if name not in bands]
     if missing:

@@ -45,11 +45,52 @@ def test_semicolons_make_the_set_multilabel(tmp_path):
 
 
 def test_two_files_make_one_image(tmp_path):
-    root = folder(tmp_path, ["1.npy,0.npy,water,train"] * 2, header="s2,s1,label,split")
+    lines = ["1.npy,0.npy,water,train", "2.npy,0.npy,crops,train", "0.npy,2.npy,crops,train"]
+    root = folder(tmp_path, lines, header="s2,s1,label,split")
     data = folder_as_labelled(root, read)
     images = data.split("train").images(np.array([0]))
     assert (images["s2"][0, 0, 0, 0], images["s1"][0, 0, 0, 0]) == (1, 0)
     assert set(data.bands) == {"s2", "s1"}
+
+
+@pytest.mark.parametrize(
+    ("header", "lines"),
+    [
+        ("file,label,split", ["0.npy,water,train", "0.npy,crops,train"]),
+        ("file,label,split", ["0.npy,water,train", "0.npy,water,test"]),
+        ("s2,s1,label,split", ["0.npy,1.npy,water,train", "2.npy,1.npy,water,test", ",,"]),
+        ("s2,s1,label", ["0.npy,1.npy,water", "2.npy,1.npy,water", ",,"]),
+    ],
+)
+def test_a_file_is_not_in_two_splits_and_no_image_is_listed_twice(tmp_path, header, lines):
+    root = folder(tmp_path, lines, header=header)
+    (root / "labels.csv").write_text("\n".join([header, *lines[:2]]))
+    with pytest.raises(InputError, match="line 3 of .* stands in line 2, too; give each image"):
+        folder_as_labelled(root, read)
+
+
+def test_a_group_is_not_in_two_splits(tmp_path):
+    lines = ["0.npy,water,train,a", "1.npy,water,test,a"]
+    root = folder(tmp_path, lines, header="file,label,split,group")
+    with pytest.raises(InputError, match="line 3 .*: group a is in test, and in train in line 2"):
+        folder_as_labelled(root, read)
+
+
+def test_an_image_without_a_group_is_alone_whatever_its_name(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "1.npy", np.zeros((2, 4, 4), np.float32))
+    lines = ["a/1.npy,water,train,", "b/1.npy,crops,train,"]
+    data = folder_as_labelled(folder(tmp_path, lines, header="file,label,split,group"), read)
+    assert len(set(data.split("train").groups)) == 2
+
+
+def test_spreadsheets_may_leave_a_mark_crlf_quotes_spaces_and_a_label_twice(tmp_path):
+    root = folder(tmp_path, [",,"] * 2)
+    text = '\ufefffile, label ,split\r\n"0.npy","<b>water, deep</b>",train\r\n1.npy,a;a,train\r\n'
+    (root / "labels.csv").write_bytes(text.encode())
+    data = folder_as_labelled(root, read)
+    assert (data.task, data.classes) == ("multiclass", ("<b>water, deep</b>", "a"))
 
 
 def test_groups_are_what_the_file_says(tmp_path):

@@ -158,6 +158,14 @@ def one_line(capsys):
     return line
 
 
+def test_the_page_is_made_again_where_the_bands_have_other_names(folder, tmp_path):
+    _, pixels = bands_of(folder, 5)
+    write_image(tmp_path / "own.tif", pixels, ("", ""))
+    words = ("--image", tmp_path / "own.tif", "--checkpoint", folder / "model", "--sensor", "s1")
+    assert search(folder, tmp_path / "hits.html", *words, "--s1-bands", "vv,vh") == 0
+    assert search(folder, tmp_path / "hits.html", *words, "--s1-bands", "vh,vv") == 1
+
+
 def test_it_is_up_to_date_until_options_change(folder, image, tmp_path, capsys):
     more = ["--image", image, "--checkpoint", folder / "model", "--json"]
     assert search(folder, tmp_path / "h.html", *more) == 0
