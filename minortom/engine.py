@@ -123,10 +123,12 @@ def local_executor(workers: int | None = None) -> Iterator[Executor]:
         yield executor
         executor.shutdown()
     except BaseException:
-        executor.shutdown(wait=False, cancel_futures=True)
+        stop.close()  # the workers end, whatever they are doing
+        # Waited for: one that is still starting would find gone what it needs, and say so.
+        executor.shutdown(cancel_futures=True)
         raise
     finally:
-        stop.close()  # the workers end, whatever they are doing
+        stop.close()
         alive.close()
 
 
@@ -179,7 +181,9 @@ def as_done(
             raise
         raise explained from None
     finally:
-        for future in running:
+        # A pool of processes does so itself; where its workers have just ended, its thread would
+        # fail over calls that somebody else has cancelled.
+        for future in running if not isinstance(executor, ProcessPool) else ():
             future.cancel()
 
 

@@ -130,8 +130,15 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_workers_end_with_their_parent(tmp_path, how):
+@pytest.mark.parametrize(
+    ("how", "after_s"),
+    [
+        (signal.SIGINT, 0.1),  # workers are still starting, and end without a word
+        (signal.SIGINT, 1),  # they have set up their watch
+        (signal.SIGKILL, 1),
+    ],
+)
+def test_workers_end_with_their_parent(tmp_path, how, after_s):
     script = tmp_path / "sleepers.py"
     script.write_text(_SLEEPERS)
     parent = subprocess.Popen(
@@ -139,7 +146,7 @@ def test_workers_end_with_their_parent(tmp_path, how):
     )
     assert parent.stdout.readline() == "started\n"
     _wait_until(lambda: len(_children(parent.pid)) >= 2)
-    time.sleep(1)  # until the workers have set up their watch
+    time.sleep(after_s)
     workers = _children(parent.pid)
     parent.send_signal(how)
     _, stderr = parent.communicate(timeout=20)

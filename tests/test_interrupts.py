@@ -1,3 +1,5 @@
+import contextlib
+import multiprocessing
 import os
 import signal
 import sys
@@ -43,6 +45,27 @@ def test_a_signal_that_a_library_would_swallow_stops_the_command(
 
     assert console.run(app_that(act), []) == code
     assert undone == [True]
+
+
+def test_a_worker_that_is_being_started_is_started_before_the_command_stops(monkeypatch):
+    started = []
+
+    def spawned(*_):
+        os.kill(os.getpid(), signal.SIGINT)
+        started.append(True)
+        raise RuntimeError("no child in this test")
+
+    monkeypatch.setattr("multiprocessing.popen_spawn_posix.util.spawnv_passfds", spawned)
+    process = multiprocessing.get_context("spawn").Process(target=print)
+
+    def act():
+        with contextlib.suppress(RuntimeError):
+            process.start()
+        for _ in range(1000):
+            time.sleep(0.01)
+
+    assert console.run(app_that(act), []) == 130
+    assert started == [True]
 
 
 def test_where_an_interrupt_is_ignored_it_stays_ignored():

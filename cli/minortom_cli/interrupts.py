@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: unwound as exceptions, and never in the middle of an import."""
+"""Ctrl-C and SIGTERM: unwound as exceptions, but not in the middle of whatever cannot take that."""
 
 import signal
 from collections.abc import Iterator
@@ -8,10 +8,11 @@ from types import FrameType
 EXIT_TERMINATED = 143
 
 _AGAIN_S = 0.05
-_IMPORT_SYSTEM = "<frozen importlib._bootstrap>"
+_NOT_WITHIN = ("<frozen importlib._bootstrap>", "multiprocessing/popen_spawn_posix.py")
+"""Ends of the names of files: of imports, and of the start of a worker process."""
 
 _waiting: list[int] = []
-"""Signals that came in the middle of an import."""
+"""Signals that came in the middle of one of those."""
 
 
 @contextmanager
@@ -19,8 +20,9 @@ def unwinding() -> Iterator[None]:
     """Let both signals unwind the program, so that temporary files go and finished work stays.
 
     Some libraries catch whatever is raised while they import others, an interrupt too: the
-    program would go on as if nobody had stopped it. A signal that comes then waits for the end
-    of the import. Where Ctrl-C is ignored, as in a shell's background, it stays so.
+    program would go on as if nobody had stopped it. A worker that is half started would be told
+    half of what it needs, and end with a traceback. A signal that comes then waits. Where Ctrl-C
+    is ignored, as in a shell's background, it stays so.
     """
     handlers = {signal.SIGALRM: _try_again, signal.SIGTERM: _unwind, signal.SIGINT: _unwind}
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -35,7 +37,7 @@ def unwinding() -> Iterator[None]:
 
 
 def _unwind(signum: int, frame: FrameType | None) -> None:
-    if _is_importing(frame):
+    if _must_wait(frame):
         _waiting.append(signum)
         signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
         return
@@ -48,9 +50,9 @@ def _try_again(signum: int, frame: FrameType | None) -> None:
         _unwind(_waiting.pop(), frame)
 
 
-def _is_importing(frame: FrameType | None) -> bool:
+def _must_wait(frame: FrameType | None) -> bool:
     while frame is not None:
-        if frame.f_code.co_filename == _IMPORT_SYSTEM:
+        if frame.f_code.co_filename.endswith(_NOT_WITHIN):
             return True
         frame = frame.f_back
     return False
