@@ -117,10 +117,16 @@ class ExportJob:
                 task.write(mixed)
 
     def finish(self, out: Path) -> None:
-        """Name the shards, write the record and the card over them, put them in their place."""
-        numbers = range(len(self.shards))
-        receipts = [Receipt.read(receipt_path(self.work, number)) for number in numbers]
-        paths = [self._named(number) for number in numbers]
+        """Name the shards, write the record and the card over them, put them in their place.
+
+        A shard all of whose tiles turned out unusable is left out.
+        """
+        receipts = [Receipt.read(receipt_path(self.work, n)) for n in range(len(self.shards))]
+        numbers = [n for n, receipt in enumerate(receipts) if receipt.rows_by_split]
+        paths = [
+            self._named(number, shard_name(place, len(numbers), self.options.format))
+            for place, number in enumerate(numbers)
+        ]
         sums, tally = BandSums(), Tally()
         for receipt in receipts:
             sums.add(receipt.sums)
@@ -130,7 +136,10 @@ class ExportJob:
             write_dataset(
                 self.work / "shards",
                 spec=self.options.spec,
-                shards=[(paths[n], receipts[n].rows_by_split) for n in numbers],
+                shards=[
+                    (path, receipts[number].rows_by_split)
+                    for path, number in zip(paths, numbers, strict=True)
+                ],
                 sums=sums,
                 provenance=self.provenance,
                 details={
@@ -148,11 +157,10 @@ class ExportJob:
         replace_folder(self.work / "shards", out)
         shutil.rmtree(self.work)
 
-    def _named(self, number: int) -> Path:
+    def _named(self, number: int, name: str) -> Path:
         """Give a finished shard its name; it has it already if an interruption came since."""
-        kind = self.options.format
-        made = shard_path(self.work, number, kind)
-        path = made.with_name(shard_name(number, len(self.shards), kind))
+        made = shard_path(self.work, number, self.options.format)
+        path = made.with_name(name)
         if made.exists():
             made.rename(path)
         return path
@@ -198,7 +206,7 @@ def _in_windows(
 
 
 def _remove_others(folder: Path, paths: Sequence[Path]) -> None:
-    """Remove what a worker of a cluster left that was taken for dead."""
+    """Remove shards without patches, and what a worker left that a cluster took for dead."""
     for path in folder.iterdir():
         if path not in paths and path.name != DATASET_FILE:
             path.unlink()

@@ -140,14 +140,10 @@ def _wrong_in_layout(path: Path, footer: pq.FileMetaData, spec: SampleSpec) -> l
         for group in spec.groups:
             num_bytes = spec.num_bytes(group.column)
             places = value_places(footer, group.column, num_bytes, lengths.get(group.column))
-            found = places is not None and [
-                value_at(place, number, num_bytes)
-                for place, count in zip(places, rows, strict=True)
-                for number in (0, count - 1)
-            ]
-            if not found or not all(
+            if places is None or not all(
                 int.from_bytes(os.pread(handle, PREFIX_BYTES, offset), "little") == length
-                for offset, length in found
+                for place, count in zip(places, rows, strict=True)
+                for offset, length in (value_at(place, n, num_bytes) for n in (0, count - 1))
             ):
                 problems.append(f"values of {group.column} are not at their offsets")
     finally:

@@ -16,6 +16,7 @@ from rasterio.io import MemoryFile
 from minortom.export_options import Missing
 from minortom.export_plan import patch_key, split_of
 from minortom.shards import ShardSet
+from minortom.verify import verify_shards
 
 pytest_plugins = ("export_fixtures",)
 
@@ -103,6 +104,18 @@ def test_an_unreadable_tile_moves_no_patch_of_another_shard(export, own_archives
     assert (summary.tally.tiles, summary.tally.patches) == (6, 96)
     whole, damaged = (places_of(tmp_path / name) for name in ("whole", "damaged"))
     assert damaged == [place for place in whole if place[0] != CELLS[3]]
+
+
+def test_a_split_whose_tiles_all_fail_leaves_no_shard_behind(export, own_archives, tmp_path):
+    replace_row(own_archives[0], 3, B04=b"garbled")
+    columns = {"split": ["val" if cell == CELLS[3] else "train" for cell in CELLS]}
+    export(folders=own_archives, columns=columns)
+    shards = tmp_path / "shards"
+    names = [f"shard-{number:05d}-of-00003.parquet" for number in range(3)]
+    assert sorted(path.name for path in shards.glob("*.parquet")) == names
+    told = [(entry["file"], entry["rows"]) for entry in record_of(shards)["shards"]]
+    assert told == [(name, 32) for name in names]
+    assert verify_shards(shards, deep=True).problems == ()
 
 
 def test_a_truncated_part_costs_its_tiles_and_no_more(export, own_archives):

@@ -76,8 +76,8 @@ def test_reserves_stand_in_for_tiles_that_are_found_unusable_while_reading(
         CELLS[0]: "unreadable", CELLS[1]: "no valid patch"
     }  # fmt: skip
     assert [entry["by"] for entry in replaced] == [CELLS[6], CELLS[5]]  # in order of rank
-    # Two tiles a shard: five tiles, then two more.
-    names = [f"shard-{number:05d}-of-00004.parquet" for number in range(4)]
+    # Two tiles a shard: five tiles, of which the last gives no patch and no shard; then two more.
+    names = [f"shard-{number:05d}-of-00003.parquet" for number in range(3)]
     assert sorted(path.name for path in (tmp_path / "shards").glob("*.parquet")) == names
     assert [entry["file"] for entry in record_of(tmp_path / "shards")["shards"]] == names
 

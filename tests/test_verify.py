@@ -10,8 +10,9 @@ import pytest
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors, write_made_up_shards
 
 from minortom.errors import ShardError
+from minortom.provenance import sha256_of
 from minortom.shard_layout import SampleSpec, shard_schema
-from minortom.shard_writer import write_shards
+from minortom.shard_writer import seal_shard, shard_record, start_shard, write_shards
 from minortom.verify import verify_shards
 
 FIRST, SECOND = "shard-00000-of-00002.parquet", "shard-00001-of-00002.parquet"
@@ -64,6 +65,17 @@ def test_whole_shards_have_no_problems(folder, deep):
     assert (found.shards, found.patches) == (2, 150)
     total = sum(path.stat().st_size for path in folder.glob("*.parquet"))
     assert found.megabytes == round(total / 1e6, 1)
+
+
+def test_a_shard_without_patches_has_no_problem(folder):
+    path = folder / "shard-00002-of-00003.parquet"
+    with start_shard(path, spec=SampleSpec(patch_px=8), provenance=PROVENANCE):
+        pass
+    record = record_of(folder)
+    seal_shard(path, shard_record(SampleSpec(patch_px=8), record["statistics"]))
+    entry = {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+    edit_record(folder, shards=[*record["shards"], {**entry, "rows": 0}])
+    assert problems(folder, deep=True) == []
 
 
 def test_progress_ends_with_all_shards(folder):
