@@ -24,7 +24,7 @@ Sentinel-2 as reflectance × 10,000 without offset, Sentinel-1 as gamma0 in dB."
 ReadImages = Callable[[NDArray[np.int64]], Images]
 """Reads the images of some samples of a split, numbered from 0."""
 Labels = NDArray[Any]
-"""[n] int64 (multiclass), [n, K] bool (multilabel) or [n, H, W] int64 (segmentation)."""
+"""[n] int64 (multiclass), [n, K] bool (multilabel) or [n, H, W] uint8 or int64 (segmentation)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from csmoe_model.bands import channels, pick
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.feature_list import feature_maps, layer_numbers
+from csmoe_model.optional_packages import load_package
 from csmoe_model.shapes import Float
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName
@@ -93,14 +94,5 @@ def register() -> None:
     Raises:
         InputError: If TerraTorch is not installed.
     """
-    try:
-        from terratorch.registry.registry import (  # type: ignore[import-not-found]
-            TERRATORCH_BACKBONE_REGISTRY,
-        )
-    except ModuleNotFoundError as error:
-        if error.name not in ("terratorch", "terratorch.registry"):
-            raise
-        raise InputError(
-            "TerraTorch is not installed; wanted `pip install 'minortom[terratorch]'`"
-        ) from None
-    TERRATORCH_BACKBONE_REGISTRY.register(csmoe)
+    registry = load_package("terratorch.registry.registry", extra="terratorch")
+    registry.TERRATORCH_BACKBONE_REGISTRY.register(csmoe)

@@ -78,7 +78,8 @@ def read_band(path: Path) -> NDArray[np.float32]:
         InputError: If it cannot be read, has several bands, or nothing was measured.
     """
     name = path.stem.rpartition("_")[2]  # as in `…_B02.tif`
-    return _filled(path, read_bands(path, (name,)))[0]
+    (pixels,) = _filled(path, read_bands(path, (name,)))
+    return np.asarray(pixels)
 
 
 def check_unit(path: Path, sensor: SensorName, values: NDArray[np.float32]) -> None:

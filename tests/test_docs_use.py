@@ -53,5 +53,5 @@ def test_the_examples_of_the_page_run_one_after_the_other(folder):
     try:
         import terratorch as installed  # noqa: F401
     except ModuleNotFoundError:
-        with pytest.raises(InputError, match="TerraTorch is not installed"):
+        with pytest.raises(InputError, match="terratorch is not installed"):
             exec(terratorch, {})

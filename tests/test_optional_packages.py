@@ -1,0 +1,27 @@
+"""Packages that only some work needs are missed in one line that says what to install."""
+
+import sys
+
+import pytest
+
+from csmoe_model.labelled_eurosat import eurosat_as_labelled
+from csmoe_model.labelled_geobench import geobench_as_labelled
+from csmoe_model.optional_packages import load_package
+from minortom.errors import InputError
+
+
+def test_a_set_without_the_package_of_its_keeper_says_what_to_install(tmp_path, monkeypatch):
+    for name in ("torchgeo", "terratorch"):
+        monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
+    wanted = r"is not installed; wanted `pip install 'minortom\[terratorch\]'`"
+    with pytest.raises(InputError, match=f"torchgeo {wanted}"):
+        eurosat_as_labelled(tmp_path)
+    with pytest.raises(InputError, match=f"terratorch {wanted}"):
+        geobench_as_labelled(tmp_path, "m-eurosat")
+
+
+def test_what_a_package_itself_lacks_is_not_blamed_on_the_package(tmp_path, monkeypatch):
+    (tmp_path / "broken_one.py").write_text("import nothing_of_that_name")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="nothing_of_that_name"):
+        load_package("broken_one", extra="terratorch")

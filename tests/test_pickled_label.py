@@ -1,0 +1,29 @@
+"""A label is read out of a pickle by its words alone."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from csmoe_model.pickled_label import pickled_label
+from minortom.errors import InputError
+
+
+class Trap:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('unpickled')",))
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("label", [0, 16, 300, 70_000])
+def test_it_is_what_unpickling_would_give_and_nothing_runs(protocol, label):
+    pickled = pickle.dumps({"a": Trap(), "label": label, "names": ["x"]}, protocol=protocol)
+    assert pickled_label(str(pickled), Path("s.hdf5")) == label
+
+
+@pytest.mark.parametrize(
+    "text", ["", "b'oh'", "7", "__import__('os')", str(pickle.dumps({"label": [1]}))]
+)
+def test_a_text_without_a_label_is_a_line_that_names_the_file(text):
+    with pytest.raises(InputError, match=r"s\.hdf5 tells no label"):
+        pickled_label(text, Path("s.hdf5"))
