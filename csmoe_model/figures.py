@@ -23,7 +23,8 @@ Points = list[dict[str, Any]]
 
 _RESULT = "result.json"
 _COLUMNS = 3
-_SHOWN_PROBES = ("logistic", "linear")
+SHOWN_PROBES = ("logistic", "linear")
+"""Those of the two protocols that the pictures are of."""
 _POOLINGS = ("cls", "mean", "both")
 
 
@@ -113,7 +114,7 @@ def _scores(result: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
     return [
         (row["features"], {name: 100 * value for name, value in row["scores"][headline].items()})
         for row in result["rows"]
-        if row["probe"] in _SHOWN_PROBES
+        if row["probe"] in SHOWN_PROBES
     ]
 
 
@@ -193,9 +194,20 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
     return figure, panels[:count]
 
 
-def _outputs(out: Path, *, overwrite: bool) -> Path:
-    data = out.with_suffix(".json")
+def numbers_beside(out: Path) -> Path:
+    """Name the file that the numbers of a picture go to.
+
+    Raises:
+        InputError: If the picture cannot lie there, or its name does not end in `.png`.
+    """
     check_parents(out)
+    if out.suffix != ".png" or out.is_dir():
+        raise InputError(f"--out {out} is no picture; wanted the name of a file that ends in .png")
+    return out.with_suffix(".json")
+
+
+def _outputs(out: Path, *, overwrite: bool) -> Path:
+    data = numbers_beside(out)
     for path in (out, data):
         if path.exists() and not overwrite:
             raise OutputExistsError(f"{path} exists; give --overwrite or another --out")
@@ -204,7 +216,12 @@ def _outputs(out: Path, *, overwrite: bool) -> Path:
 
 def _save(figure: Figure, points: Points, out: Path, data: Path) -> dict[str, object]:
     write_json(data, {"points": points})
+    save_png(figure, out)
+    return {"status": "drawn", "out": str(out), "data": str(data), "points": len(points)}
+
+
+def save_png(figure: Figure, out: Path) -> None:
+    """Write a picture whole or not at all."""
     with whole_file(out) as temporary:
         # Without the name of the library the same numbers give the same bytes.
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
-    return {"status": "drawn", "out": str(out), "data": str(data), "points": len(points)}

@@ -1,7 +1,7 @@
 """``csmoe probe``: what a model's features are worth on a labelled set."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -18,6 +18,7 @@ from minortom_cli.labelled_data import (
     SplitByOption,
     open_labelled,
 )
+from minortom_cli.probe_options import ProtocolOption, Rate, Seeds, SensorOption
 
 
 def probe(
@@ -29,21 +30,11 @@ def probe(
     split_by: SplitByOption = "shards",
     s2_bands: S2Bands = None,
     s1_bands: S1Bands = None,
-    protocol: Annotated[
-        Literal["standard", "paper"],
-        typer.Option(help="Tuned logistic regression and k-NN, or the paper's linear layer."),
-    ] = "standard",
+    protocol: ProtocolOption = "standard",
     pooling: PoolingOption = "cls",
-    sensor: Annotated[
-        Literal["s2", "s1", "both"] | None,
-        typer.Option(help="Whose images; what the model and the set have by default."),
-    ] = None,
-    seeds: Annotated[
-        int, typer.Option(min=1, help="Of untrained models, random filters and linear layers.")
-    ] = 3,
-    lr: Annotated[
-        float | None, typer.Option(help="Rate of the paper's protocol; the paper's by default.")
-    ] = None,
+    sensor: SensorOption = None,
+    seeds: Seeds = 3,
+    lr: Rate = None,
     cache: Cache = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
