@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from csmoe_model.checkpoints import Trained, load_model
+from csmoe_model.device import best_device
 from csmoe_model.epoch_picture import epoch_picture
 from csmoe_model.feature_cache import FeatureCache
 from csmoe_model.features import choose_sensors
 from csmoe_model.figures import SHOWN_PROBES, numbers_beside, save_png
-from csmoe_model.images import best_device
 from csmoe_model.labelled import LabelledSet, check_for_probe
 from csmoe_model.probe import ProbeOptions, probe_rows
 from csmoe_model.probe_features import FeatureMaker, Splits
