@@ -1,6 +1,6 @@
 """``csmoe embed`` of a scene: a map of features, a pixel for each patch of the model."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -98,36 +98,19 @@ def embed_scene(
     started = now()
     trained = load_model(checkpoint, device=best_device())
     _check_sensors(trained, scene)
-    found = {sensor: channels(sensor, names) for sensor, names in scene.bands.items()}
     grid = TileGrid(
         height_px=scene.height_px, width_px=scene.width_px, tile_px=_tile_px(scene, options),
         tile_tokens=trained.model.config.grid_size, overlap=options.overlap,
     )  # fmt: skip
-    provenance = Provenance(
-        command="embed",
-        options={
-            "overlap": grid.overlap, "tile_px": grid.tile_px,
-            "bands": {sensor: list(names) for sensor, names in scene.bands.items()},
-        },
-        inputs={"weights": trained.weights_sha256} | {
-            f"scene_{number}": sha256_of(path) for number, path in enumerate(scene.files)
-        },
-        licences=trained.licences,
-    )  # fmt: skip
+    sensor = BOTH if len(scene.bands) > 1 else next(iter(scene.bands))
+    rows = _rows(trained, scene, grid, on_progress)
+    provenance = _provenance(trained, scene, grid)
     inputs = [trained.folder, *scene.files]
     done = is_up_to_date(out, provenance, inputs=inputs, overwrite=overwrite)
-    sensor = BOTH if len(scene.bands) > 1 else next(iter(scene.bands))
-    width = trained.model.config.width
     if not done:
-        if best_device().type == "cuda":
-            narrow_matrices(trained.model)
-        rows = feature_rows(
-            scene, grid, SceneEncoder(model=trained.model), channels=found, width=width,
-            on_progress=on_progress,
-        )  # fmt: skip
         write(
             out, rows, shape=(grid.rows, grid.cols), token_px=float(grid.token_px),
-            names=[f"{sensor}_{number:03d}" for number in range(width)],
+            names=[f"{sensor}_{n:03d}" for n in range(trained.model.config.width)],
             provenance=provenance,
         )  # fmt: skip
         write_run_record(out, started)
@@ -137,9 +120,34 @@ def embed_scene(
         "sensor": sensor,
         "rows": grid.rows,
         "columns": grid.cols,
-        "width": width,
+        "width": trained.model.config.width,
         "tiles": len(grid.tops) * len(grid.lefts),
     }
+
+
+def _rows(
+    trained: Trained, scene: Scene, grid: TileGrid, on_progress: OnProgress
+) -> Iterator[FloatArray]:
+    """Make sure that the scene has the model's bands; encode it when asked for its rows."""
+    found = {sensor: channels(sensor, names) for sensor, names in scene.bands.items()}
+    if best_device().type == "cuda":
+        narrow_matrices(trained.model)
+    return feature_rows(
+        scene, grid, SceneEncoder(model=trained.model), channels=found,
+        width=trained.model.config.width, on_progress=on_progress,
+    )  # fmt: skip
+
+
+def _provenance(trained: Trained, scene: Scene, grid: TileGrid) -> Provenance:
+    files = {f"scene_{number}": sha256_of(path) for number, path in enumerate(scene.files)}
+    return Provenance(
+        command="embed",
+        options={
+            "overlap": grid.overlap, "tile_px": grid.tile_px,
+            "bands": {sensor: list(names) for sensor, names in scene.bands.items()},
+        },
+        inputs={"weights": trained.weights_sha256, **files}, licences=trained.licences,
+    )  # fmt: skip
 
 
 def _check_sensors(trained: Trained, scene: Scene) -> None:

@@ -78,7 +78,7 @@ def resampled(
     side = image_BCHW.shape[-1]
     down_SH = _weights(side, image_size, row_phase_px).to(image_BCHW.device)
     across_SW = _weights(side, image_size, col_phase_px).to(image_BCHW.device)
-    with torch.autocast(image_BCHW.device.type, enabled=False):  # pixels stay in float32
+    with torch.autocast(image_BCHW.device.type, enabled=False):  # bfloat16 has 8 bits
         return down_SH @ image_BCHW @ across_SW.T
 
 
