@@ -21,6 +21,7 @@ _CONNECT_S = 5
 _FIRST_WORKER_S = 60
 """How long to wait for workers: a batch system may start them after the scheduler."""
 _ASK_AGAIN_S = 5
+_SILENT = logging.CRITICAL + 1
 
 
 class ClusterPool(Executor):
@@ -122,9 +123,13 @@ def opened_cluster(scheduler: str | None, workers: int | None) -> Iterator[Clust
 
 
 def dask_setup(worker: object) -> None:
-    """Leave Ctrl-C to the parent; Dask calls this in each worker of this machine's cluster."""
+    """Leave Ctrl-C, and what there is to say of a call that fails, to the parent.
+
+    Dask calls this in each worker of this machine's cluster.
+    """
     del worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.getLogger("distributed.worker").setLevel(_SILENT)
 
 
 def _distributed() -> Any:  # noqa: ANN401 - half of it has no types
@@ -198,7 +203,7 @@ def _quiet() -> Iterator[None]:
     ]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
+        logger.setLevel(_SILENT)
     try:
         yield
     finally:

@@ -149,6 +149,15 @@ def test_a_cluster_of_this_machine_has_as_many_processes_as_workers():
     assert len(pids - {os.getpid()}) == 2
 
 
+def test_of_an_error_in_a_call_a_cluster_of_this_machine_writes_nothing(capfd):
+    with (
+        pytest.raises(ValueError, match="invalid literal"),
+        opened_executor(EngineOptions(engine="dask", workers=1)) as executor,
+    ):
+        map_items(executor, int, ["x"])
+    assert capfd.readouterr().err == ""
+
+
 def test_without_dask_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r"pip install 'minortom\[dask\]'"), at("a:1"):
