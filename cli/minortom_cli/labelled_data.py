@@ -8,14 +8,25 @@ import typer
 if TYPE_CHECKING:
     from csmoe_model.labelled import LabelledSet
 
-SetName = Literal["shards", "folder"]
+PublishedName = Literal[
+    "eurosat", "so2sat", "bigearthnet-v2", "benv2-14k", "benv2-243k",
+    "m-bigearthnet", "m-brick-kiln", "m-so2sat", "m-eurosat", "m-cashew-plant", "m-SA-crop-type",
+]  # fmt: skip
+SetName = Literal["shards", "folder", PublishedName]
 LabelColumn = Literal["landcover", "climate", "stratum"]
 SplitBy = Literal["shards", "blocks"]
 
 _BANDS = "Of the bands in a user's files, such as B02,B03, where these have no names."
 
-Data = Annotated[SetName, typer.Option(help="Shards, or a folder of GeoTIFFs with labels.csv.")]
-Root = Annotated[Path, typer.Option(help="Folder with the set.")]
+Data = Annotated[
+    SetName,
+    typer.Option(
+        help="Shards; a folder of GeoTIFFs with labels.csv; or a published set (docs/evaluate.md)."
+    ),
+]
+Root = Annotated[
+    Path, typer.Option(help="Folder with the set; of GEO-Bench (m-…) that with the set's folder.")
+]
 Label = Annotated[LabelColumn, typer.Option(help="Column of shards that labels are taken from.")]
 SplitByOption = Annotated[
     SplitBy, typer.Option(help="Splits of shards: their own, or blocks of ground.")
@@ -48,7 +59,7 @@ def open_labelled(
     """Open a set.
 
     Args:
-        data: Its kind: `shards`, or a `folder` of GeoTIFFs with `labels.csv`.
+        data: `shards`, a `folder` of GeoTIFFs with `labels.csv`, or the name of a published set.
         root: Where it lies.
         label: Column of shards to tell.
         split_by: How shards are split.
@@ -67,9 +78,32 @@ def open_labelled(
 
         reader = ImageReader(s2_bands=parse_bands(s2_bands), s1_bands=parse_bands(s1_bands))
         return folder_as_labelled(root, reader, seed=seed)
+    if data != "shards":
+        return _open_published(data, root)
     from csmoe_model.labelled_shards import ShardLabels, shards_as_labelled
 
     return shards_as_labelled(root, ShardLabels(label=label, split_by=split_by, seed=seed))
+
+
+def _open_published(data: PublishedName, root: Path) -> "LabelledSet":
+    match data:
+        case "eurosat":
+            from csmoe_model.labelled_eurosat import eurosat_as_labelled
+
+            return eurosat_as_labelled(root)
+        case "so2sat":
+            from csmoe_model.labelled_so2sat import so2sat_as_labelled
+
+            return so2sat_as_labelled(root)
+        case "bigearthnet-v2" | "benv2-14k" | "benv2-243k":
+            from csmoe_model.labelled_bigearthnet import bigearthnet_as_labelled
+            from minortom.image_files import read_band
+
+            return bigearthnet_as_labelled(root, data, read_band)
+        case _:
+            from csmoe_model.labelled_geobench import geobench_as_labelled
+
+            return geobench_as_labelled(root, data)
 
 
 def parse_bands(text: str | None) -> tuple[str, ...] | None:
