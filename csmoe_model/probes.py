@@ -38,6 +38,8 @@ PAPER_RATES: dict[str, float] = {
 """Learning rates of the paper's linear probe (its Table III)."""
 DEFAULT_RATE = 1e-2
 """Of sets that are not the paper's: the rate of two of its four."""
+SMALLEST_STD = 1e-12
+"""Of a feature that tells anything."""
 _MAX_ITERATIONS = 1000
 _ONE_THREAD_BELOW = 2**25
 """Values of training features, such as 43,000 times 768, below which threads do not pay: they
@@ -58,7 +60,7 @@ class Table:
         """Give every feature mean 0 and deviation 1 over the training samples."""
         mean = self.features["train"].mean(0, dtype=np.float64)
         std = self.features["train"].std(0, dtype=np.float64)
-        std[std < 1e-12] = 1
+        std[std < SMALLEST_STD] = 1
         scaled: dict[SplitName, Features] = {
             name: ((values - mean) / std).astype(np.float32)
             for name, values in self.features.items()

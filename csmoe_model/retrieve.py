@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from csmoe_model.checkpoints import Trained, load_model
 from csmoe_model.device import best_device
 from csmoe_model.feature_cache import FeatureCache
@@ -14,7 +16,7 @@ from csmoe_model.labelled import SPLITS, LabelledSet
 from csmoe_model.nearest import IndexKind, nearest
 from csmoe_model.probe_features import FeatureMaker, Splits
 from csmoe_model.probe_tables import grid, shown
-from csmoe_model.probes import Features
+from csmoe_model.probes import SMALLEST_STD, Features
 from csmoe_model.published import CBIR
 from csmoe_model.retrieval_scores import BoolArray, Retrieved, as_sets, by_chance, retrieved
 from csmoe_model.scores import NUM_DRAWS, Bootstrap, interval
@@ -203,10 +205,13 @@ def _result(
             if one != other and name not in _COMPARABLE:
                 found[f"{one}_to_{other}"] = None
                 continue
-            answers = [
-                _run(query["val"], archive["test"], query_qK, archive_nK, options)
+            pairs = [
+                (query["val"], archive["test"])
                 for query, archive in zip(of_sensor[one], of_sensor[other], strict=True)
             ]
+            if name not in _COMPARABLE:
+                pairs = [_standardised(*pair) for pair in pairs]
+            answers = [_run(*pair, query_qK, archive_nK, options) for pair in pairs]
             found[f"{one}_to_{other}"] = _scores(answers, bootstrap)
         rows.append({"features": name, "directions": found})
     chance = _scores([by_chance(query_qK, archive_nK)], bootstrap)
@@ -219,7 +224,7 @@ def _result(
             "recipe": trained.recipe, "weights_sha256": trained.weights_sha256, "k": options.k,
             "index": options.index, "pooling": options.pooling, "draws": NUM_DRAWS,
             "seeds": list(range(options.seed, options.seed + options.seeds)),
-            "vectors": "length 1; compared by cosine",
+            "vectors": "compared by cosine; those without weights standardised over the archive",
         },
         "rows": rows,
         "published": CBIR.get(data.name, []),
@@ -232,6 +237,18 @@ def _one_by_one(
     """Make one kind of features after the other, of every sensor: no two are held at a time."""
     for kinds in zip(*(maker.all() for maker in makers.values()), strict=True):
         yield kinds[0][0], {sensor: runs for sensor, (_, runs) in zip(makers, kinds, strict=True)}
+
+
+def _standardised(query_qD: Features, archive_nD: Features) -> tuple[Features, Features]:
+    """Give every feature mean 0 and deviation 1 over the archive.
+
+    Else the band with the largest values alone would say what is alike, and the baseline be
+    weaker than it is.
+    """
+    mean_D, std_D = archive_nD.mean(0, dtype=np.float64), archive_nD.std(0, dtype=np.float64)
+    std_D[std_D < SMALLEST_STD] = 1
+    mean_D, std_D = mean_D.astype(np.float32), std_D.astype(np.float32)
+    return (query_qD - mean_D) / std_D, (archive_nD - mean_D) / std_D
 
 
 def _run(

@@ -4,7 +4,7 @@ Axes, as name suffixes:
     n  patches    D  width
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -181,6 +181,12 @@ def search(
         write_text(out, page)
         write_run_record(out, started)
     return {"status": status(done), "out": str(out), "hits": [hit.told() for hit in hits]}
+
+
+def shown_rows(result: Mapping[str, Any]) -> list[dict[str, object]]:
+    """Lay the hits out for a terminal."""
+    names = {"grid_cell": "cell", "patch_row": "row", "patch_col": "col"}
+    return [{names.get(key, key): value for key, value in hit.items()} for hit in result["hits"]]
 
 
 def _files(query: ImageQuery | PatchQuery) -> Sequence[Path]:

@@ -9,13 +9,14 @@ from labelled_sets import bright_and_dark
 from minortom_cli.console import run
 from minortom_cli.model import app
 from sklearn.metrics import precision_score, recall_score
+from sklearn.preprocessing import StandardScaler
 from test_embed import write_model
 from training_shards import learnable_shards
 
 from csmoe_model.checkpoints import load_model
 from csmoe_model.features import encode_set
 from csmoe_model.retrieval_scores import as_sets, by_chance, retrieved
-from csmoe_model.retrieve import RetrieveOptions, retrieve
+from csmoe_model.retrieve import RetrieveOptions, _standardised, retrieve
 from minortom.errors import InputError, OutputExistsError
 from minortom.shards import ShardSet
 
@@ -126,6 +127,18 @@ def test_the_models_row_is_what_its_vectors_give(folder, result):
 def test_bright_and_dark_are_told_apart_by_their_statistics(result):
     assert row(result, "band statistics")["s2_to_s2"]["f1"]["value"] == 1
     assert row(result, "chance")["s2_to_s2"]["f1"]["value"] == pytest.approx(0.5)
+
+
+def test_features_without_weights_are_standardised_over_the_archive():
+    rng = np.random.default_rng(0)
+    query, archive = (
+        (rng.normal(size=(n, 3)) * [1e-2, 1, 1e4] + 7).astype(np.float32) for n in (5, 40)
+    )
+    archive[:, 0], query[:, 0] = 3, 3  # a band without contrast
+    found = _standardised(query, archive)
+    scaler = StandardScaler().fit(archive)
+    np.testing.assert_allclose(found[0], scaler.transform(query), atol=1e-3)
+    np.testing.assert_allclose(found[1], scaler.transform(archive), atol=1e-3)
 
 
 def test_it_is_up_to_date_until_options_change(folder, tmp_path):

@@ -158,6 +158,17 @@ def one_line(capsys):
     return line
 
 
+def test_a_terminal_shows_a_line_for_each_hit(folder, tmp_path, capsys):
+    hit = ShardSet.open(folder / "shards").metadata(["grid_cell", "patch_row", "patch_col"])
+    like = ":".join(str(value) for value in hit.slice(3, 1).to_pylist()[0].values())
+    assert search(folder, tmp_path / "hits.html", "--like", like, "--k", 4) == 0
+    header, _, *lines = capsys.readouterr().out.strip().splitlines()
+    assert header.split()[:3] == ["cell", "row", "col"]
+    assert len(lines) == 4
+    cosines = [float(line.split()[-1]) for line in lines]
+    assert cosines == sorted(cosines, reverse=True)
+
+
 def test_the_page_is_made_again_where_the_bands_have_other_names(folder, tmp_path):
     _, pixels = bands_of(folder, 5)
     write_image(tmp_path / "own.tif", pixels, ("", ""))

@@ -50,7 +50,7 @@ def search(
     if image is not None and checkpoint is None:
         raise typer.BadParameter("--image goes with --checkpoint, which encodes it")
     # Imported here so that `csmoe --help` loads neither torch nor matplotlib.
-    from csmoe_model.search import PatchQuery, SearchOptions
+    from csmoe_model.search import PatchQuery, SearchOptions, shown_rows
     from csmoe_model.search import search as run_search
     from minortom.maps import coast_lines
 
@@ -62,7 +62,7 @@ def search(
     result = run_search(
         embeddings, shards, html, query, options=options, coast=coast_lines(), overwrite=overwrite
     )
-    emit(result, as_json=as_json)
+    emit(result if as_json else shown_rows(result), as_json=as_json)
 
 
 def _image_query(
