@@ -111,10 +111,12 @@ def measure_usage(
         with encoding(device):
             routings = _routings(trained, trained.normalise(batch.tensors))
             terms = [routing_terms(r, rep_form="text", bal_form="text") for r in routings]
-        share_BLE = torch.stack([r.combine_BNES.sum(3).mean(1).float() for r in routings], dim=1)
-        shares.append(share_BLE.cpu().numpy())
-        stacked = [[t.dispatch_entropy, t.combine_entropy, t.rep] for t in terms]
-        means.append(np.array(stacked, np.float32) * len(batch.samples))
+        shares.append(_stacked((r.combine_BNES.sum(3).mean(1) for r in routings), dim=1))
+        mean_3L = [
+            _stacked(getattr(t, name) for t in terms)
+            for name in ("dispatch_entropy", "combine_entropy", "rep")
+        ]
+        means.append(np.stack(mean_3L, axis=1) * len(batch.samples))
         done += len(batch.samples)
         on_progress(done, len(samples))
     mean_L3 = np.sum(means, axis=0) / len(samples)
@@ -138,8 +140,8 @@ def draw_maps(trained: Trained, data: ShardSet, sample: int) -> Maps:
     tensors = {column: torch.from_numpy(array).to(device) for column, array in buffers.items()}
     with encoding(device):
         routings = _routings(trained, trained.normalise(tensors))
-    dispatch_LNE = _stacked(r.dispatch_BNES.mean(3) for r in routings)
-    combine_LNE = _stacked(r.combine_BNES.sum(3) for r in routings)
+    dispatch_LNE = _stacked(r.dispatch_BNES[0].mean(2) for r in routings)
+    combine_LNE = _stacked(r.combine_BNES[0].sum(2) for r in routings)
     side = config.grid_size
     places = (len(routings), config.num_experts, side, side)
     return Maps(
@@ -212,7 +214,7 @@ def _routings(trained: Trained, images: Mapping[SensorName, Tensor]) -> list[Rou
     return found
 
 
-def _stacked(tensors: Iterator[Tensor]) -> Array:
-    """Put the weights of one image into [L, N, E]."""
-    array: Array = torch.cat(list(tensors)).float().cpu().numpy()
+def _stacked(tensors: Iterator[Tensor], *, dim: int = 0) -> Array:
+    """Bring what there is of each layer from the device, all at once."""
+    array: Array = torch.stack(list(tensors), dim=dim).float().cpu().numpy()
     return array

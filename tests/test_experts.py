@@ -52,6 +52,15 @@ def test_usage_is_the_combine_weight_of_each_sample_sensor_and_layer(trained, da
         np.testing.assert_allclose(usage.share_KLE[number], torch.stack(wanted), atol=1e-5)
 
 
+def test_numbers_come_from_a_gpu_by_copies_to_main_memory_alone(trained, data, monkeypatch):
+    def refuse(*_):  # as a tensor on a GPU does, which `np.array` looks into
+        raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+    monkeypatch.setattr(torch.Tensor, "__array__", refuse)
+    assert measure_usage(trained, data, np.arange(3), workers=1).share_KLE.shape[0] == 3
+    assert draw_maps(trained, data, 5).cls_LE.shape == (4, MODEL.num_experts)
+
+
 def test_entropies_are_means_over_all_samples(trained, data):
     """Over more than one batch, each as large as it is."""
     samples = np.arange(12).repeat(3)  # 36: a batch of 32 and one of 4
