@@ -16,18 +16,19 @@ class FullMemoryError(MinorTomError):
     """A batch that does not fit into the memory of the GPU."""
 
 
-def too_large(run: Pretraining, *, world_size: int) -> FullMemoryError:
+def too_large(run: Pretraining, *, world_size: int, device: torch.device) -> FullMemoryError:
     """Say how many pairs fit, found by trying half as many until they do.
 
     Args:
         run: What ran out of memory; nothing else may hold its tensors any more.
         world_size: Processes that train together.
+        device: Whose memory it was; Lightning has taken the model off it since.
     """
     config = run.config
     tried = config.batch_size // (world_size * config.accumulate)
     gc.collect()
     fits = tried // 2
-    while fits and not _fits(run, fits):
+    while fits and not _fits(run, fits, device):
         fits //= 2
     if not fits:
         return FullMemoryError(
@@ -43,15 +44,15 @@ def too_large(run: Pretraining, *, world_size: int) -> FullMemoryError:
     )
 
 
-def _fits(run: Pretraining, num_pairs: int) -> bool:
+def _fits(run: Pretraining, num_pairs: int, device: torch.device) -> bool:
     """Train on so many blank pairs, with room for what the optimiser will remember."""
-    model, config, device = run.model, run.model.config, next(run.model.parameters()).device
-    side = config.image_size
+    model, config, side = run.model, run.model.config, run.model.config.image_size
     masks = draw_masks(
         range(num_pairs), num_patches=config.num_patches, mask_ratio=config.mask_ratio,
         mode=config.mask_mode, seed=0, epoch=0,
     )  # fmt: skip
     try:
+        model.to(device)
         images = [
             torch.zeros(num_pairs, len(bands), side, side, device=device)
             for bands in MODEL_BANDS.values()

@@ -59,7 +59,8 @@ class Loop:
             if books is not None:
                 books.close()
         if full:  # said here, where nothing holds the failed step's tensors any more
-            raise too_large(self.run, world_size=self.launch.world_size)
+            launch = self.launch
+            raise too_large(self.run, world_size=launch.world_size, device=launch.device)
 
     def _fit(self, keeper: Keeper, *, after: int) -> bool:
         """Let Lightning take the steps; tell whether the memory of the GPU was too small."""

@@ -1,5 +1,6 @@
 """Micro-batches, the average of the weights, a batch that does not fit, the compiled model."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from csmoe_model import csmoe, memory
 from csmoe_model.checkpoints import load_model
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.ema import Ema
+from csmoe_model.launch import Launch
 from csmoe_model.memory import FullMemoryError
 from csmoe_model.run_folder import RunFolder
 from csmoe_model.run_log import TERMS
@@ -122,6 +124,28 @@ def small_gpu(monkeypatch):
     return limit
 
 
+def test_what_fits_is_tried_on_the_device_that_lightning_takes_the_model_from(
+    shards, tmp_path, monkeypatch
+):
+    """Lightning moves the model to the CPU after a failure, where any batch fits."""
+    asked, real = [], memory._fits
+    monkeypatch.setattr(CSMoE, "forward", out_of_memory)
+    monkeypatch.setattr(Launch, "device", torch.device("meta"))
+    monkeypatch.setattr("csmoe_model.training_loop.Loop._fit", lambda *_, **__: True)
+    monkeypatch.setattr(memory, "autocast", lambda _: nullcontext())
+    monkeypatch.setattr(
+        memory, "_fits", lambda run, pairs, device: asked.append(run) or real(run, pairs, device)
+    )
+    with pytest.raises(FullMemoryError, match="even with one pair"):
+        run(shards, tmp_path / "run", EIGHT)
+    assert len(asked) == 3  # 4, 2, 1
+    assert {weight.device.type for weight in asked[0].model.parameters()} == {"meta"}
+
+
+def out_of_memory(*_):
+    raise torch.OutOfMemoryError("CUDA out of memory")
+
+
 @pytest.mark.usefixtures("small_gpu")
 def test_a_batch_that_does_not_fit_names_the_sizes_that_do(shards, tmp_path):
     with pytest.raises(FullMemoryError) as raised:
@@ -141,14 +165,14 @@ def test_a_model_that_does_not_fit_at_all_says_so(shards, tmp_path, small_gpu):
 
 
 def test_the_sizes_that_fit_are_those_of_all_processes_together(shards, tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "_fits", lambda _, pairs: pairs <= 3)
+    monkeypatch.setattr(memory, "_fits", lambda _, pairs, __: pairs <= 3)
     module = []
     monkeypatch.setattr(
         "csmoe_model.training_loop.Loop._fit", lambda self, *_, **__: module.append(self.run)
     )
     with pytest.raises(IndexError):  # no step, no row
         run(shards, tmp_path / "run", replace(SHORT, batch_size=16))
-    told = str(memory.too_large(module[0], world_size=2))
+    told = str(memory.too_large(module[0], world_size=2, device=torch.device("cpu")))
     # 8 pairs a process; half of them are 4, half of those 2.
     assert "with 8 pairs at once in a process; 2 fit: give --batch-size 4" in told
     assert "keep the batch of 16 and give --accumulate 4" in told
