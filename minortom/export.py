@@ -119,10 +119,10 @@ def export_selection(
     inputs = [selection, *(Path(place) for place in (s2, s1) if not is_url(str(place)))]
     there = is_up_to_date(out, provenance, inputs=inputs, overwrite=overwrite, record=DATASET_FILE)
     work = work_folder(out.absolute())  # workers of a cluster stand elsewhere
-    if there and _is_whole(out):
+    if there and (found := _finished(out)):
         if is_left_by(work, provenance):  # stopped when all but tidying was done
             shutil.rmtree(work)
-        return _summary(out, up_to_date=True)
+        return found
     plan = ExportPlan(
         chosen, pairs_of(chosen, archives), seed=options.seed,
         skip_missing=options.missing == Missing.SKIP,
@@ -165,8 +165,14 @@ def _summary(out: Path, *, up_to_date: bool) -> ExportSummary:
     )
 
 
-def _is_whole(out: Path) -> bool:
-    """Say whether all shards are there; if not, making them again cannot hurt."""
-    shards = json.loads((out / DATASET_FILE).read_text(encoding="utf-8"))["shards"]
-    paths = [out / entry["file"] for entry in shards]
-    return all(path.is_file() for path in paths)
+def _finished(out: Path) -> ExportSummary | None:
+    """Tell of an export that is whole; None where a shard or the record is not as it was made.
+
+    To make it again cannot hurt then.
+    """
+    try:
+        found = _summary(out, up_to_date=True)
+        shards = json.loads((out / DATASET_FILE).read_text(encoding="utf-8"))["shards"]
+        return found if all((out / entry["file"]).is_file() for entry in shards) else None
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None

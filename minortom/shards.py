@@ -41,9 +41,10 @@ from minortom.shard_rows import decode
 
 __all__ = ["SCHEMA_VERSION", "SampleSpec", "ShardSet", "decode"]
 
-
 Buffers = Mapping[str, NDArray[np.generic]]
 """Arrays [row, band, height, width] of the stored dtype, by tensor column."""
+Statistics = dict[str, dict[str, tuple[float, ...] | tuple[str, ...]]]
+"""By tensor column: ``bands``, ``mean`` and ``std`` of the ``train`` split, stored units."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +54,7 @@ class ShardSet:
     folder: Path
     spec: SampleSpec
     num_samples: int
-    statistics: dict[str, dict[str, tuple[float, ...] | tuple[str, ...]]]
-    """By tensor column: ``bands``, ``mean`` and ``std`` of the ``train`` split, stored units."""
+    statistics: Statistics
     provenance: dict[str, object]
     _shards: list[ShardFile] = field(repr=False)
     _starts: list[int] = field(repr=False)
@@ -94,12 +94,8 @@ class ShardSet:
                     starts.append(total)
                     groups.append((number, group))
                     total += rows
-        statistics = {
-            column: {name: tuple(values) for name, values in of_column.items()}
-            for column, of_column in record["statistics"].items()
-        }
         return cls(
-            folder=folder, spec=spec, num_samples=total, statistics=statistics,
+            folder=folder, spec=spec, num_samples=total, statistics=_statistics(record),
             provenance=record[KEY], _shards=shards, _starts=starts, _groups=groups,
         )  # fmt: skip
 
@@ -286,8 +282,8 @@ def read_record(folder: Path) -> dict[str, Any]:
         if column_records(spec_of(record)) != record["columns"]:
             raise ShardError(f"{path} names bands in another order or layout; {MADE_BY}")
         # Touched here so that a record that lacks one of them is found out here.
-        _ = record["statistics"].items(), record[KEY]
-        _ = [(entry["file"], int(entry["rows"])) for entry in record["shards"]]
+        _ = _statistics(record), record[KEY]
+        _ = [(Path(entry["file"]), int(entry["rows"])) for entry in record["shards"]]
     except InputError as error:
         raise ShardError(f"{path}: {error}; {MADE_BY}") from None
     except UnicodeDecodeError:  # whose repr is the whole file
@@ -295,3 +291,10 @@ def read_record(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ShardError(f"{path} is damaged ({error!r}); {MADE_BY}") from None
     return dict(record)
+
+
+def _statistics(record: Mapping[str, Any]) -> Statistics:
+    return {
+        column: {name: tuple(values) for name, values in of_column.items()}
+        for column, of_column in record["statistics"].items()
+    }

@@ -51,11 +51,9 @@ class TarWriter:
         for number, row in enumerate(metadata.to_pylist()):
             key = sample_key(row)
             for group in self._spec.groups:
-                stream = io.BytesIO()
                 patch = tensors[group.column][number]
                 little = np.ascontiguousarray(patch, patch.dtype.newbyteorder("<"))
-                np.lib.format.write_array(stream, little, version=(1, 0), allow_pickle=False)
-                self._add(f"{key}.{group.column}.npy", stream.getvalue())
+                self._add(f"{key}.{group.column}.npy", _npy(little))
             self._add(f"{key}.{METADATA_SUFFIX}", json.dumps(row, default=_iso).encode())
 
     def _add(self, name: str, data: bytes) -> None:
@@ -112,10 +110,20 @@ def _data(tar: tarfile.TarFile, member: tarfile.TarInfo | None) -> bytes:
 
 
 def _patch(data: bytes, column: str, spec: SampleSpec, key: str) -> NDArray[np.generic]:
-    patch: NDArray[np.generic] = np.load(io.BytesIO(data), allow_pickle=False)
-    if patch.shape != spec.shape(column) or patch.dtype != spec.group(column).dtype:
-        raise ValueError(f"{column} of {key} is {patch.dtype} {patch.shape}")
-    return patch
+    """Read a ``.npy`` file as `_npy` writes it: any other kind of header is damage."""
+    dtype = np.dtype(spec.group(column).dtype)
+    patch = np.zeros(spec.shape(column), dtype.newbyteorder("<"))
+    header = _npy(patch)[: -patch.nbytes]
+    if not data.startswith(header) or len(data) != len(header) + patch.nbytes:
+        raise ValueError(f"{column} of {key} is no .npy file of {dtype} {patch.shape}")
+    patch.data.cast("B")[:] = data[len(header) :]
+    return patch.astype(dtype, copy=False)
+
+
+def _npy(patch: NDArray[np.generic]) -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, patch, version=(1, 0), allow_pickle=False)
+    return stream.getvalue()
 
 
 def _iso(value: object) -> str:

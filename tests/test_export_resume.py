@@ -181,6 +181,16 @@ def test_a_shard_that_got_lost_is_made_again(export, tmp_path):
     assert files_of(tmp_path / "shards") == before
 
 
+@pytest.mark.parametrize("changes", [{"export": None}, {"shards": [{}]}, {"shards": 5}])
+def test_an_export_whose_record_is_damaged_is_made_again(export, tmp_path, changes):
+    export()
+    before = files_of(tmp_path / "shards")
+    path = tmp_path / "shards" / "dataset.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    assert not export().up_to_date
+    assert files_of(tmp_path / "shards") == before
+
+
 def test_an_export_made_otherwise_is_replaced_only_when_asked(export, tmp_path):
     export()
     with pytest.raises(OutputExistsError, match="made with other inputs or options"):

@@ -9,6 +9,7 @@ from shard_maker import write_made_up_shards
 
 from minortom.errors import ShardError
 from minortom.shards import ShardSet
+from minortom.verify import verify_shards
 
 FIRST = "shard-00000-of-00002.parquet"
 
@@ -52,6 +53,22 @@ def test_another_order_of_bands_is_refused(folder):
     edit_record(folder, columns=columns)
     with pytest.raises(ShardError, match="names bands in another order"):
         ShardSet.open(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"statistics": {"s1": None}},
+        {"statistics": {"s1": {"mean": 1.5}}},
+        {"shards": [{"file": None, "rows": 100}]},
+    ],
+)
+def test_a_record_with_values_of_another_kind_is_refused(folder, changes):
+    edit_record(folder, **changes)
+    with pytest.raises(ShardError, match=r"dataset\.json is damaged"):
+        ShardSet.open(folder)
+    with pytest.raises(ShardError, match=r"dataset\.json is damaged"):
+        verify_shards(folder)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"schema_version": 2}'])

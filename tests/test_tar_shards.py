@@ -130,7 +130,18 @@ def test_a_pickle_in_place_of_an_array_is_not_loaded(folder):
     np.save(stream, np.array([{}], object), allow_pickle=True)
     rewrite(folder / FIRST, lambda n, d: stream.getvalue() if n.endswith("s1.npy") else d)
     problems = verify_shards(folder, deep=True).problems
-    assert any("allow_pickle=False" in problem for problem in problems)
+    assert any("s1 of 0U_0R_0_0 is no .npy file of int16" in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(b"(2, 8, 8)", b"(2, 8, 8,"), (b"'<i2'", b"'<i4'"), (b"NUMPY", b"NUMPX")]
+)
+def test_a_header_of_an_array_that_is_damaged_is_found(folder, old, new):
+    data = (folder / FIRST).read_bytes()
+    assert old in data
+    (folder / FIRST).write_bytes(data.replace(old, new, 1))
+    problems = verify_shards(folder, deep=True).problems
+    assert any("of 0U_0R_0_0 is no .npy file" in problem for problem in problems)
 
 
 def test_what_trains_says_that_it_reads_no_tars(folder):
