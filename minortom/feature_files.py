@@ -2,17 +2,21 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from minortom.errors import InputError
 from minortom.outputs import whole_file
 from minortom.provenance import KEY, Provenance
 from minortom.scene_files import OpenScene
+from minortom.tiff_items import has_all_tiles
 
 FloatArray = NDArray[np.float32]
 
@@ -47,11 +51,15 @@ class FeatureFile:
             names: Of its bands.
             token_px: Side of one of its pixels, in pixels of the scene.
             provenance: What the content depends on; under `minortom` in GDAL's metadata.
+
+        Raises:
+            InputError: If the file cannot be written; and what `rows` raises.
         """
         height, width = shape
         a, b, c, d, e, f = self.scene.transform
         with (
             whole_file(out) as temporary,
+            _written(temporary, out),
             rasterio.open(
                 temporary, "w", driver="GTiff", dtype="float32", count=len(names), height=height,
                 width=width, crs=rasterio.CRS.from_wkt(self.scene.crs_wkt), nodata=math.nan,
@@ -71,6 +79,19 @@ class FeatureFile:
                 window = Window(0, top, width, len(block_RKD))
                 file.write(block_RKD.transpose(2, 0, 1), window=window)
                 top += len(block_RKD)
+
+
+@contextmanager
+def _written(temporary: Path, out: Path) -> Iterator[None]:
+    """GDAL does not say why it cannot write, and hides it when it closes a file."""
+    try:
+        yield
+        if has_all_tiles(temporary):
+            return
+        found = "blocks are missing"
+    except (RasterioError, ValueError) as error:
+        found = str(error.__cause__ or error).splitlines()[0]
+    raise InputError(f"cannot write {out} ({found}); make room, then run the same command again")
 
 
 def _in_blocks(rows: Iterable[FloatArray]) -> Iterator[FloatArray]:

@@ -1,6 +1,7 @@
 """A map of features in a file: its place, its blocks, its record, and that it is whole."""
 
 import json
+import resource
 
 import numpy as np
 import pytest
@@ -104,6 +105,21 @@ def test_an_interrupt_leaves_nothing(tmp_path):
             tmp_path / "f.tif", rows(), shape=(40, 7), names=["a", "b"], token_px=4.0,
             provenance=MADE,
         )  # fmt: skip
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+
+
+@pytest.mark.parametrize("free_bytes", [5_000, 90_000])
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, free_bytes):
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    whole = write(tmp_path, [values(32, 70, 12)])
+    assert 90_000 < whole.stat().st_size < 110_000
+    whole.unlink()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (free_bytes, former[1]))
+    try:
+        with pytest.raises(InputError, match=r"cannot write .*f.tif \(.+\); make room"):
+            write(tmp_path, [values(32, 70, 12)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
 
 
