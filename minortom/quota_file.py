@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
@@ -62,4 +63,10 @@ def _read_csv(path: Path) -> pa.Table:
         column_types={"stratum": pa.string(), "tiles": pa.string()}, null_values=[""],
         strings_can_be_null=True,
     )  # fmt: skip
-    return pa_csv.read_csv(path, convert_options=as_text)
+    table = pa_csv.read_csv(path, convert_options=as_text)
+    # People put spaces after commas.
+    columns = [
+        pc.utf8_trim_whitespace(column) if pa.types.is_string(column.type) else column
+        for column in table.columns
+    ]
+    return pa.table(columns, names=[name.strip() for name in table.column_names])

@@ -125,6 +125,15 @@ def test_a_total_or_rule_that_cannot_be_is_refused(wrong):
         Allocation(**wrong)
 
 
+@pytest.mark.parametrize("head", ["stratum,tiles", "stratum, tiles", " tiles , stratum"])
+def test_spaces_after_commas_mean_nothing(tmp_path, head):
+    rows = ["Af/tree_cover, 3", "NA/10 , 12 "]
+    if head.startswith(" tiles"):
+        rows = [", ".join(reversed(row.split(","))) for row in rows]
+    (tmp_path / "q.csv").write_text("\n".join([head, *rows]) + "\n")
+    assert read_quota(tmp_path / "q.csv") == {"Af/tree_cover": 3, "NA/10": 12}
+
+
 def test_csv_and_parquet_hold_the_same_quota(tmp_path):
     (tmp_path / "q.csv").write_text("tiles,why,stratum\n7,,NA/10\n0,x,Af/tree_cover\n")
     table = pa.table({"stratum": ["NA/10", "Af/tree_cover"], "tiles": pa.array([7, 0], pa.int8())})
