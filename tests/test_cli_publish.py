@@ -1,7 +1,9 @@
 """`minortom publish` as a user types it."""
 
+import hashlib
 import json
 
+import pyarrow as pa
 import pytest
 from hub_server import HubHandler
 from minortom_cli.console import run
@@ -9,37 +11,51 @@ from minortom_cli.curate import app
 from shard_maker import made_up_metadata, made_up_tensors
 from web_server import COMMIT, serving
 
-from minortom.outputs import write_json
+from minortom.geoparquet import write_points
 from minortom.provenance import Provenance
 from minortom.shard_writer import write_shards
 
 REPO = "someone/minor-tom"
-SELECTION = "5" * 64
 
 # Of huggingface_hub about its own client, where it sends a large file.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
 
-@pytest.fixture
-def folder(tmp_path):
+def write_set(out, *, selection):
+    """Write 12 patches that say that they were exported from a selection of this hash."""
     provenance = Provenance(
-        command="export", options={"patch_size": 8}, seed=3, inputs={"selection": SELECTION},
+        command="export", options={"patch_size": 8}, seed=3, inputs={"selection": selection},
         licences=("Major TOM Core: CC-BY-SA-4.0",),
     )  # fmt: skip
     write_shards(
-        tmp_path / "shards", tensors=made_up_tensors(12, 8), metadata=made_up_metadata(12),
-        provenance=provenance,
-    )  # fmt: skip
-    return tmp_path / "shards"
+        out, tensors=made_up_tensors(12, 8), metadata=made_up_metadata(12), provenance=provenance
+    )
+    return out
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_set(tmp_path / "shards", selection="5" * 64)
 
 
 @pytest.fixture
 def report(tmp_path):
-    """A report of the selection that the shards say they were made from."""
-    rows = [{"set": "full", "tiles": 6000, "nn_km": 27.84}, {"set": "selection", "tiles": 1200}]
-    record = {"inputs": {"selection": SELECTION}}
-    (tmp_path / "report").mkdir()
-    write_json(tmp_path / "report" / "metrics.json", {"rows": rows, "minortom": record})
+    """A selection of 12 of 60 tiles in two strata, and what `minortom report` says of it."""
+    annotated, selection = tmp_path / "annotated.parquet", tmp_path / "selection.parquet"
+    climates = ["Cfb", "BWh"] * 30
+    table = {
+        "grid_cell": [f"{number}U_{number}R" for number in range(60)],
+        "lat": [number / 2 for number in range(60)], "lon": [number / 3 for number in range(60)],
+        "climate": climates, "landcover": ["cropland"] * 60, "climate_code": [1] * 60,
+        "landcover_code": [10] * 60, "stratum": [f"{name}/cropland" for name in climates],
+    }  # fmt: skip
+    write_points(pa.table(table), annotated, Provenance(command="annotate", options={}))
+    commands = (
+        ["sample", annotated, "--out", selection, "--tiles", 12, "--method", "random"],
+        ["report", selection, "--annotated", annotated, "--out", tmp_path / "report", "--draws", 2],
+    )
+    for command in commands:
+        assert run(app, list(map(str, command))) == 0
     return tmp_path / "report"
 
 
@@ -67,16 +83,33 @@ def test_publishing_prints_the_commit_and_again_up_to_date(folder, hub, capsys):
     assert "up to date" in capsys.readouterr().out
 
 
-def test_json_is_the_result_alone_and_a_report_fills_the_card_s_table(folder, report, hub, capsys):
-    assert publish(folder, "--report", report, "--private", "--json") == 0
+def test_json_is_the_result_alone(folder, hub, capsys):
+    assert publish(folder, "--private", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["status"], found["files_sent"], found["patches"]) == ("published", 5, 12)
     there = hub.folder / "datasets" / REPO
-    card = (there / "README.md").read_text()
-    assert "| full | 6,000 | – | – | 27.84 | – | – | – |" in card
-    assert f"| selection | `{SELECTION}` |" in card
-    assert "| patch_size | 8 |" in card
     assert json.loads((there.parent / f".{there.name}.json").read_text())["visibility"] == "private"
+
+
+def test_a_report_fills_the_card_s_table(report, hub, tmp_path):
+    selection = hashlib.sha256((tmp_path / "selection.parquet").read_bytes()).hexdigest()
+    shards = write_set(tmp_path / "shards", selection=selection)
+    assert publish(shards, "--report", report) == 0
+    card = (hub.folder / "datasets" / REPO / "README.md").read_text()
+    assert f"| selection | `{selection}` |" in card
+    assert "| patch_size | 8 |" in card
+    rows = json.loads((report / "metrics.json").read_text())["rows"]
+    assert [row["set"] for row in rows] == ["full", "random", "farthest-point", "selection"]
+    names = ("tiles", "strata", "underfull", "nn_km", "within_km", "cover_km", "balance")
+    head = card.index("| set | tiles | strata | strata not full | to the nearest tile, km |")
+    for row, line in zip(rows, card[head:].splitlines()[2:6], strict=True):
+        name, *cells = line.strip("| ").split(" | ")
+        assert name == row["set"]
+        for cell, key in zip(cells, names, strict=True):
+            if row.get(key) is None:
+                assert cell == "–"
+            else:
+                assert float(cell.replace(",", "")) == pytest.approx(row[key], rel=1e-3)
 
 
 def test_a_revision_is_the_branch_that_is_committed_to(folder, hub):
