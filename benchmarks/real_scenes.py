@@ -1,0 +1,211 @@
+"""Probe a model on four real scenes, each held out in turn: a smoke test, no measure of quality.
+
+    python benchmarks/real_scenes.py runs/first [--data $MINORTOM_DATA] [--patch-px 16] [--seeds 3]
+
+Patches of the scenes in `majortom-sample` whose 10 m labels (`landcover-labels`) are at least
+half of one class, of the classes that at least three scenes have. A probe is trained on all
+scenes but one and tested on that one; every fourth patch of each class of the others chooses its
+strength instead.
+Scores are the mean of the recalls of the classes that the scene has, in %; guessing gives 33.
+"""
+
+import argparse
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import rasterio
+import torch
+
+from csmoe_model.baseline_features import RandomConvolutions, band_statistics
+from csmoe_model.checkpoints import load_model
+from csmoe_model.features import encode_set, untrained
+from csmoe_model.labelled import LabelledSplit
+from csmoe_model.probes import Table, knn_probe, logistic_probe
+from csmoe_model.scores import HEADLINE, score
+from minortom.archive import Archive
+from minortom.export_options import ExportOptions
+from minortom.patches import cut_tile
+from minortom.sensors import BASE_RESOLUTION_M, MODEL_BANDS, S1
+
+CLASSES = {2: "trees", 4: "crops", 9: "rangeland"}
+"""Those that at least three of the scenes have, by their code."""
+SENSORS = ("s2", "s1")
+PROBES = {"logistic": logistic_probe, "5-NN": lambda table: knn_probe(table, k=5)}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Patches:
+    """Labelled patches of all scenes."""
+
+    images: dict
+    """By sensor [n, band, row, column], as `LabelledSplit` has them."""
+    labels: np.ndarray
+    """[n], numbers in CLASSES."""
+    scenes: np.ndarray
+    """[n], the cell."""
+
+    def __len__(self):
+        return len(self.labels)
+
+    def split(self, chosen):
+        """Give some of them as a split."""
+        images = {sensor: values[chosen] for sensor, values in self.images.items()}
+        return LabelledSplit(
+            images=lambda indices: {sensor: values[indices] for sensor, values in images.items()},
+            labels=self.labels[chosen], groups=self.scenes[chosen],
+        )  # fmt: skip
+
+
+def read_patches(data, patch_px):
+    """Cut the scenes and keep the patches of one class."""
+    found = [_of_scene(data, path, patch_px) for path in sorted(_label_files(data))]
+    parts = [patches for patches in found if len(patches)]
+    return Patches(
+        images={s: np.concatenate([part.images[s] for part in parts]) for s in SENSORS},
+        labels=np.concatenate([part.labels for part in parts]),
+        scenes=np.concatenate([part.scenes for part in parts]),
+    )
+
+
+def _label_files(data):
+    return (data / "landcover-labels").glob("*.tif")
+
+
+def _of_scene(data, label_file, patch_px):
+    cell = "_".join(label_file.stem.split("_")[:2])
+    tiles, product_id = {}, {}
+    for sensor, name in (("s2", "Core-S2L2A"), ("s1", "Core-S1RTC")):
+        folder = data / "majortom-sample" / name
+        rows = pq.read_table(folder / "metadata.parquet").to_pylist()
+        row = next(row for row in rows if row["grid_cell"] == cell)
+        product_id[sensor] = row["product_id"]
+        tiles[sensor] = Archive.open(folder, sensor).read_tile(
+            row["parquet_url"].rsplit("/", 1)[1], row["parquet_row"],
+            cell=cell, product_id=row["product_id"],
+        )  # fmt: skip
+    options = ExportOptions(patch_px=patch_px, max_invalid=0.05)
+    cut = cut_tile(**tiles, options=options, s2_product_id=product_id["s2"])
+    with rasterio.open(label_file) as source:
+        pixels = source.read(1)
+    shares, places = [], list(zip(cut.patch_row.tolist(), cut.patch_col.tolist(), strict=True))
+    margin = (pixels.shape[0] % patch_px) // 2, (pixels.shape[1] % patch_px) // 2
+    for row, col in places:
+        top, left = margin[0] + row * patch_px, margin[1] + col * patch_px
+        window = pixels[top : top + patch_px, left : left + patch_px]
+        shares.append([(window == code).mean() for code in CLASSES])
+    share_nK = np.array(shares)
+    kept = share_nK.max(1) >= 0.5
+    return Patches(
+        images={s: _image(cut.tensors, options.spec, s)[kept] for s in SENSORS},
+        labels=share_nK.argmax(1)[kept], scenes=np.full(kept.sum(), cell),
+    )  # fmt: skip
+
+
+def _image(tensors, spec, sensor):
+    """Put all bands of a sensor on one grid, in the units of `Pretrained.prepare`."""
+    found = {}
+    for group in spec.groups:
+        if group.sensor == sensor:
+            values = tensors[group.column].astype(np.float32)
+            values *= np.float32(S1.scale if sensor == "s1" else 1)
+            times = group.resolution_m // BASE_RESOLUTION_M
+            values = values.repeat(times, axis=2).repeat(times, axis=3)
+            found |= {band: values[:, n] for n, band in enumerate(group.bands)}
+    return np.stack([found[band] for band in MODEL_BANDS[sensor]], axis=1)
+
+
+def folds(patches):
+    """Yield each scene with the numbers of the patches to train, choose and test on."""
+    scenes, of_scene = np.unique(patches.scenes, return_inverse=True)
+    chooses = np.zeros(len(patches), bool)
+    kinds = of_scene * len(CLASSES) + patches.labels
+    for kind in np.unique(kinds):
+        chooses[np.flatnonzero(kinds == kind)[3::4]] = True
+    for number, scene in enumerate(scenes):
+        held = of_scene == number
+        yield str(scene), {
+            "train": np.flatnonzero(~held & ~chooses),
+            "val": np.flatnonzero(~held & chooses),
+            "test": np.flatnonzero(held),
+        }  # fmt: skip
+
+
+def features_of(model, patches, seeds):
+    """Give the features that no fold changes, [n, D] of all patches: by name, one a seed."""
+    every = patches.split(np.arange(len(patches)))
+    found = {"band statistics": [band_statistics(every, sensors=SENSORS, bands=MODEL_BANDS)]}
+    if model is not None:
+        drawn = (untrained(model, seed=seed) for seed in range(seeds))
+        found["pretrained"] = [encode_set(model, every, sensors=SENSORS)]
+        found["untrained"] = [encode_set(one, every, sensors=SENSORS) for one in drawn]
+    return found
+
+
+def convolved(patches, fold, seeds):
+    """Give random convolutional features of all patches, the filters from those trained on."""
+    every, train = patches.split(np.arange(len(patches))), patches.split(fold["train"])
+    return [
+        RandomConvolutions.fit(train, sensors=SENSORS, bands=MODEL_BANDS, seed=seed).features(
+            every, bands=MODEL_BANDS
+        )
+        for seed in range(seeds)
+    ]
+
+
+def score_fold(patches, fold, features_nD):
+    """Train each probe on the fold's features; give its score on the scene held out."""
+    table = Table(
+        task="multiclass", num_classes=len(CLASSES),
+        features={name: features_nD[chosen] for name, chosen in fold.items()},
+        labels={name: patches.labels[chosen] for name, chosen in fold.items()},
+    )  # fmt: skip
+    return {
+        name: score(probe(table).test)[HEADLINE["multiclass"]] for name, probe in PROBES.items()
+    }
+
+
+def measure(model, patches, seeds):
+    """Give {(features, probe): {scene: score}}, means over the seeds; of no model where None."""
+    found = {}
+    features = features_of(model, patches, seeds)
+    for scene, fold in folds(patches):
+        of_fold = {**features, "random convolutions": convolved(patches, fold, seeds)}
+        for name, runs in of_fold.items():
+            scores = [score_fold(patches, fold, features_nD) for features_nD in runs]
+            for probe in PROBES:
+                value = float(np.mean([one[probe] for one in scores]))
+                found.setdefault((name, probe), {})[scene] = value
+    return found
+
+
+def main():
+    """Print how many patches there are, and the scores as a Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoint", nargs="?", help="a run, or its weights; none for baselines")
+    parser.add_argument("--data", type=Path, default=os.environ.get("MINORTOM_DATA"))
+    parser.add_argument("--patch-px", type=int, default=16)
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    if options.data is None:
+        print("skipped: set MINORTOM_DATA to the folder of the real files, or give --data")
+        return
+    cpu = torch.device("cpu")
+    model = load_model(options.checkpoint, device=cpu).model if options.checkpoint else None
+    patches = read_patches(Path(options.data), options.patch_px)
+    scenes = [str(scene) for scene in np.unique(patches.scenes)]
+    for scene in scenes:
+        counts = np.bincount(patches.labels[patches.scenes == scene], minlength=len(CLASSES))
+        print(scene, dict(zip(CLASSES.values(), counts.tolist(), strict=True)))
+    print("\n| features | probe | " + " | ".join(scenes) + " | mean |")
+    print("|---|---" + "|---" * (len(scenes) + 1) + "|")
+    for (name, probe), of_scene in measure(model, patches, options.seeds).items():
+        values = [of_scene[scene] for scene in scenes]
+        shown = [f"{100 * value:.0f}" for value in (*values, np.mean(values))]
+        print(f"| {name} | {probe} | " + " | ".join(shown) + " |")
+
+
+if __name__ == "__main__":
+    main()
