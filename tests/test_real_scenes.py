@@ -52,7 +52,6 @@ def test_a_patch_has_the_pixels_that_its_labels_lie_on(patches, real_data):
     [tile] = pq.ParquetFile(part).read_row_group(row["parquet_row"]).to_pylist()
     with MemoryFile(tile["B02"]) as file, file.open() as dataset:
         b02 = in_blocks(dataset.read(1).astype(np.float32))
-    mine = np.flatnonzero(patches.scenes == "38D_378R")
     found = patches.images["s2"][patches.scenes == "38D_378R", 0]
     np.testing.assert_array_equal(found, b02.reshape(196, 16, 16))
     assert -60 < patches.images["s1"].min() < patches.images["s1"].max() < 30  # dB
