@@ -146,25 +146,40 @@ def _start_worker(alive: Connection) -> None:
 
 
 def as_done(
-    executor: Executor, function: Callable[[Item], Result], items: Sequence[Item]
+    executor: Executor,
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    ahead: int | None = None,
 ) -> Iterator[tuple[int, Result]]:
     """Yield (position, result) as the calls end, in no fixed order.
 
     Items are handed out in order, a few at a time, so that little is lost on an interrupt. The
     first exception of a call is raised; what waits is cancelled.
 
+    Args:
+        executor: Makes the calls.
+        function: What to call.
+        items: What to call it with, one each.
+        ahead: How far the calls may get ahead of the first that has not ended, for who keeps
+            results until it has; as far as they come when None.
+
     Raises:
         MinorTomError: If a worker process died, or the cluster is gone.
     """
-    todo = iter(enumerate(items))
+    todo, handed_out = iter(enumerate(items)), 0
     running: dict[Future[Result], int] = {}
     try:
         while True:
             room = _room(executor, len(items))  # a cluster may grow
-            for position, item in todo:
-                running[executor.submit(function, item)] = position
-                if len(running) >= room:
+            while len(running) < room:
+                slowest = min(running.values(), default=handed_out)
+                if ahead is not None and handed_out - slowest >= ahead:
                     break
+                if (entry := next(todo, None)) is None:
+                    break
+                running[executor.submit(function, entry[1])] = entry[0]
+                handed_out += 1
             if not running:
                 return
             finished = _first_done(executor, running)

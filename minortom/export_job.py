@@ -108,9 +108,12 @@ class ExportJob:
         s2, s1 = self.archives
         work = partial(hand_over, s2=s2, s1=s1, options=self.options)
         with WithSlots([tile for window in windows for tile in window]) as slots:
+            # Where a tile takes minutes, as from a server that asks to wait, the others must not
+            # pile up in memory meanwhile: one window beside the one that waits for it.
+            ahead = max((len(window) for window in windows), default=None)
             outcomes = (
                 (position, taken_over(slots, handed))
-                for position, handed in as_done(executor, work, slots)
+                for position, handed in as_done(executor, work, slots, ahead=ahead)
             )
             mixed = _in_windows(progress.counting(outcomes), [len(window) for window in windows])
             for task in tasks:

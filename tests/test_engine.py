@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from minortom.engine import (
     EngineOptions,
+    as_done,
     available_cores,
     local_executor,
     map_items,
@@ -87,6 +89,24 @@ def test_progress_is_told_for_each_item():
 def test_an_error_in_a_call_is_raised_as_it_is(workers):
     with pytest.raises(ValueError, match="three"), local_executor(workers) as executor:
         map_items(executor, fail_at_three, range(6))
+
+
+def test_calls_do_not_get_far_ahead_of_one_that_is_slow():
+    begun, go_on = [], threading.Event()
+
+    def work(number):
+        begun.append(number)
+        if number == 0:
+            go_on.wait(30)
+        return number
+
+    with ThreadPoolExecutor(2) as executor:
+        results = as_done(executor, work, range(10), ahead=4)
+        assert sorted(next(results) for _ in range(3)) == [(1, 1), (2, 2), (3, 3)]
+        threading.Timer(0.2, go_on.set).start()
+        assert next(results) == (0, 0)
+        assert sorted(begun) == [0, 1, 2, 3]
+        assert sorted(results) == [(number, number) for number in range(4, 10)]
 
 
 def test_a_dead_worker_is_an_error_that_says_what_to_do():
