@@ -37,38 +37,36 @@ class FeatureMaker:
     """Those that are asked for."""
 
     def all(self) -> Iterator[tuple[str, list[Splits]]]:
-        """Yield the model's features, then each baseline's: by name, one a seed.
+        """Yield each kind's name and features, one a seed."""
+        for name, make in self.kinds().items():
+            yield name, make()
+
+    def kinds(self) -> dict[str, Callable[[], list[Splits]]]:
+        """Name the model's features, then each baseline's, with what makes them: one a seed.
 
         A model or a set of filters is made only where the cache lacks what it gives.
         """
-        yield self.of_model()
-        yield from self.weight_free()
-        yield self.of_untrained()
-
-    def of_model(self) -> tuple[str, list[Splits]]:
-        """Give the model's features."""
-        weights = {"weights": self.trained.weights_sha256}
-        return MODEL, [self._encoded(weights, lambda: self.trained.model)]
-
-    def weight_free(self) -> Iterator[tuple[str, list[Splits]]]:
-        """Yield the features that no model makes."""
-        yield "band statistics", [self._each({"features": "band statistics"}, self._statistics)]
-        yield "random convolutions", [self._convolved(seed) for seed in self.seeds]
-
-    def of_untrained(self) -> tuple[str, list[Splits]]:
-        """Give the features of the same architecture with weights that were only drawn."""
+        of_model = {"weights": self.trained.weights_sha256}
         assert self.trained.model.origin is not None  # of what was loaded
         architecture: dict[str, object] = {
             "config": asdict(self.trained.model.config),
             "encoder_of": list(self.trained.model.sensors),
             "statistics": self.trained.model.origin.statistics,
         }
-        return UNTRAINED, [
-            self._encoded(
-                {**architecture, "seed": seed}, partial(untrained, self.trained.model, seed=seed)
-            )
-            for seed in self.seeds
-        ]
+        return {
+            "model": lambda: [self._encoded(of_model, lambda: self.trained.model)],
+            "band statistics": lambda: [
+                self._each({"features": "band statistics"}, self._statistics)
+            ],
+            "random convolutions": lambda: [self._convolved(seed) for seed in self.seeds],
+            "untrained model": lambda: [
+                self._encoded(
+                    {**architecture, "seed": seed},
+                    partial(untrained, self.trained.model, seed=seed),
+                )
+                for seed in self.seeds
+            ],
+        }
 
     def _encoded(self, weights: Mapping[str, object], model: Callable[[], Pretrained]) -> Splits:
         made: list[Pretrained] = []

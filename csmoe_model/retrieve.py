@@ -1,8 +1,9 @@
 """``csmoe retrieve``: images like a query's, within a sensor and across the two."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -197,26 +198,20 @@ def _result(
         as_sets(split.labels, data.task, len(data.classes)) for split in (val, test)
     )
     bootstrap = Bootstrap.over(len(val), val.groups, seed=options.seed)
-    directions = [(one, other) for one in makers for other in makers]
-    rows = []
-    for name, of_sensor in _one_by_one(makers):
-        found: dict[str, object] = {}
-        for one, other in directions:
-            if one != other and name not in _COMPARABLE:
-                found[f"{one}_to_{other}"] = None
-                continue
-            pairs = [
-                (query["val"], archive["test"])
-                for query, archive in zip(of_sensor[one], of_sensor[other], strict=True)
-            ]
-            if name not in _COMPARABLE:
-                pairs = [_standardised(*pair) for pair in pairs]
-            answers = [_run(*pair, query_qK, archive_nK, options) for pair in pairs]
-            found[f"{one}_to_{other}"] = _scores(answers, bootstrap)
-        rows.append({"features": name, "directions": found})
+    directions = [f"{one}_to_{other}" for one in makers for other in makers]
+    kinds = {sensor: maker.kinds() for sensor, maker in makers.items()}
+    rows: list[dict[str, object]] = []
+    for name in next(iter(kinds.values())):
+        # Features are held by `_answers` alone: gone before the next kind is made.
+        answers = _answers(
+            name, {sensor: of_sensor[name] for sensor, of_sensor in kinds.items()},
+            query_qK, archive_nK, options,
+        )  # fmt: skip
+        found = {direction: _scores(runs, bootstrap) for direction, runs in answers.items()}
+        every = {direction: found.get(direction) for direction in directions}
+        rows.append({"features": name, "directions": every})
     chance = _scores([by_chance(query_qK, archive_nK)], bootstrap)
-    every = {f"{one}_to_{other}": chance for one, other in directions}
-    rows.append({"features": "chance", "directions": every})
+    rows.append({"features": "chance", "directions": dict.fromkeys(directions, chance)})
     return {
         "data": data.name, "task": data.task, "classes": list(data.classes),
         "queries": len(val), "archive": len(test),
@@ -231,12 +226,26 @@ def _result(
     }  # fmt: skip
 
 
-def _one_by_one(
-    makers: Mapping[SensorName, FeatureMaker],
-) -> Iterator[tuple[str, dict[SensorName, list[Splits]]]]:
-    """Make one kind of features after the other, of every sensor: no two are held at a time."""
-    for kinds in zip(*(maker.all() for maker in makers.values()), strict=True):
-        yield kinds[0][0], {sensor: runs for sensor, (_, runs) in zip(makers, kinds, strict=True)}
+def _answers(
+    name: str, make: Mapping[SensorName, Callable[[], list[Splits]]], query_qK: BoolArray,
+    archive_nK: BoolArray, options: RetrieveOptions,
+) -> dict[str, list[Retrieved]]:  # fmt: skip
+    """Make one kind of features and retrieve by them; what every seed finds, by direction.
+
+    Directions in which they cannot be compared are left out.
+    """
+    runs = {sensor: of_sensor() for sensor, of_sensor in make.items()}
+    found: dict[str, list[Retrieved]] = {}
+    for one, other in product(runs, runs):
+        if one != other and name not in _COMPARABLE:
+            continue
+        found[f"{one}_to_{other}"] = []
+        for query, archive in zip(runs[one], runs[other], strict=True):
+            pair = query["val"], archive["test"]
+            if name not in _COMPARABLE:
+                pair = _standardised(*pair)
+            found[f"{one}_to_{other}"].append(_run(*pair, query_qK, archive_nK, options))
+    return found
 
 
 def _standardised(query_qD: Features, archive_nD: Features) -> tuple[Features, Features]:
