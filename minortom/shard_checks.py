@@ -65,7 +65,9 @@ def check_shard(
         size = path.stat().st_size
         if size != entry.get("bytes"):
             found.problems.append(_differs("bytes", size, entry.get("bytes")))
-        elif deep and sha256_of(path) != entry.get("sha256"):
+        elif "sha256" not in entry:
+            found.problems.append(f"{DATASET_FILE} does not tell its SHA-256")
+        elif deep and sha256_of(path) != entry["sha256"]:
             found.problems.append(f"its SHA-256 is not the one in {DATASET_FILE}")
         spec = spec_of(record)
         if spec.format == Format.WEBDATASET:

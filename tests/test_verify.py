@@ -115,6 +115,13 @@ def test_a_flipped_bit_anywhere_is_found_by_deep(folder, seed):
     assert any(line.startswith(f"{SECOND}: ") for line in problems(folder, deep=True))
 
 
+def test_a_hash_that_the_record_lacks_is_one_line(folder):
+    first, *others = record_of(folder)["shards"]
+    del first["sha256"]
+    edit_record(folder, shards=[first, *others])
+    assert problems(folder) == [f"{FIRST}: dataset.json does not tell its SHA-256"]
+
+
 def test_a_shard_that_is_cut_is_one_line(folder):
     size = (folder / FIRST).stat().st_size
     os.truncate(folder / FIRST, 50_000)
