@@ -2,18 +2,22 @@
 
     PYTHONPATH=. python benchmarks/gpu.py [--recipe csmoe-b16] [--batch 512] [--only step,encode]
 
-Prints what it finds, and writes it to `benchmarks/gpu-DATE-DEVICE.md`. Takes under 8 minutes on
-a data centre's GPU; what does not fit into `--minutes` is left out, and said to be.
+Prints what it finds, and writes it to `benchmarks/gpu-DATE-DEVICE.md`. What
+does not fit into `--minutes` is left out, and said to be.
 With `--recipe tiny --device cpu` it is a test of itself.
 """
 
 import argparse
+import math
 import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import gpu_checks
 import gpu_encode
@@ -22,14 +26,15 @@ import gpu_training
 import torch
 from gpu_report import Report, machine
 from gpu_timing import Budget, copy_tb_per_s, matrix_tflops
-from gpu_training import StepTime, Training
-from gpu_warm import Warming, compile_only
+from gpu_training import StepTime, Training, step_table
+from gpu_warm import Warming, compile_named
 
 from csmoe_model.config import ModelConfig, recipe
 from csmoe_model.device import tensor_cores
 
 SECTIONS = ("step", "profile", "feed", "checks", "encode", "variants")
 _WARM_S = 200.0
+R = TypeVar("R")
 
 
 @dataclass
@@ -39,7 +44,9 @@ class Bench:
     options: argparse.Namespace
     report: Report
     budget: Budget
-    rate_tflops: float = 0.0
+    rate_tflops: float = math.nan
+    longest_s: float = 20.0
+    """What one more model may take: as long as the slowest until now, compiling included."""
     step: StepTime | None = None
     training: Training | None = None
     """What took that step, until its memory is needed."""
@@ -58,63 +65,71 @@ class Bench:
     def run(self) -> None:
         """Run the sections, each as long as there is time; a fault ends one, not all."""
         for name in self.options.only:
-            needs_s = 0.0 if self.quick else {"variants": 20.0, "feed": 30.0}.get(name, 15.0)
-            if not self.budget.has(needs_s):
-                self.report.say(f"Left out for want of time: {name}.\n")
-                continue
-            if name not in ("profile", "feed"):
-                self.training = None
-            try:
-                getattr(self, f"_{name}")()
-            except Exception as error:  # noqa: BLE001  # the other sections are still to come
-                traceback.print_exc()
-                self.failed = True
-                self.report.say(f"**{name} failed**: {type(error).__name__}: {error}\n")
+            if self._in_time(name, {"feed": 30.0, "profile": 15.0}.get(name, self.longest_s)):
+                if name not in ("profile", "feed"):
+                    self.training = None
+                self.attempt(name, getattr(self, f"_{name}"))
+
+    def attempt(self, what: str, call: Callable[[], R]) -> R | None:
+        """Call something; say so if it fails, for there is more to come."""
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001  # whatever it is, the rest may still work
+            traceback.print_exc()
+            self.failed = True
+            told = (str(error).strip().splitlines() or [""])[0][:300]
+            self.report.say(f"**{what} failed**: {type(error).__name__}: {told}\n")
+        return None
+
+    def _in_time(self, name: str, needs_s: float) -> bool:
+        """Tell whether there is time for something; say so where there is not."""
+        if self.quick or self.budget.has(needs_s):
+            return True
+        self.report.say(f"Left out for want of time: {name}.\n")
+        return False
 
     def rates(self) -> None:
         """Measure what the device can do."""
+        self.report.say(f"{machine(self.device)}\n")
         self.rate_tflops = matrix_tflops(self.device)
         self.report.say(
-            f"{machine(self.device)}\n\nMeasured here: bfloat16 products of random matrices "
+            "Measured here: bfloat16 products of random matrices "
             f"{self.rate_tflops:.4g} TFLOP/s, copies within memory "
             f"{copy_tb_per_s(self.device):.3g} TB/s (read and written).\n"
         )
 
     def _time(
         self, name: str, config: ModelConfig, *, plain: bool = False
-    ) -> tuple[StepTime, Training]:
-        return gpu_training.measure(
+    ) -> tuple[StepTime, Training] | None:
+        """Time a model's step; None if that fails."""
+        started = self.budget.spent_s
+        found = self.attempt(name, lambda: gpu_training.measure(
             name, config, batch_size=self.options.batch, device=self.device,
             compile_it=self.options.compile and not plain, plain=plain,
             repeats=2 if self.quick else 20, tell=self.report.say,
-        )  # fmt: skip
-
-    def _rows(self, times: list[StepTime]) -> None:
-        names = ("model", "pairs", "ms a step", "pairs/s", "GMAC a pair", "TFLOP/s",
-                 "of the product's rate", "peak GB")  # fmt: skip
-        self.report.table(
-            names,
-            [
-                (t.name, t.batch_size, f"{t.ms:.1f}", f"{t.pairs_per_s:,.0f}",
-                 f"{t.macs_per_pair / 1e9:.2f}", f"{t.tflops:.3g}",
-                 f"{t.tflops / self.rate_tflops:.1%}",
-                 "-" if t.peak_gb is None else f"{t.peak_gb:.1f}")
-                for t in times
-            ],
-        )  # fmt: skip
+        ))  # fmt: skip
+        self.longest_s = max(self.longest_s, self.budget.spent_s - started)
+        return found
 
     def _step(self) -> None:
         """Time the training step, and the plain one."""
         self.report.say("## The training step\n")
         name, config = self.options.recipe, recipe(self.options.recipe)
-        plain = self._time(f"{name}, plain: eager, a loop over experts", config, plain=True)[0]
-        self.step, self.training = self._time(name, config)
-        self._rows([self.step, plain])
-        faster = self.step.pairs_per_s / plain.pairs_per_s
+        # The first of a pair alone: what took the plain step is not to hold memory any more.
+        plain = (self._time(f"{name}, plain", config, plain=True) or [None])[0]
+        self.step, self.training = self._time(name, config) or (None, None)
+        both = [time for time in (self.step, plain) if time is not None]
+        self.report.table(*step_table(both, self.rate_tflops))
+        if self.step and plain:
+            faster = self.step.pairs_per_s / plain.pairs_per_s
+            self.report.say(f"{faster:.2f} × as fast as the plain one.\n")
         self.report.say(
-            f"{faster:.2f} × as fast as the plain one. A step: masks and flips drawn, 20 m bands "
-            "to 10 m, z-score, flips, resize, forward and backward pass, AdamW, the numbers of "
-            "the log read one step later; operations are 6 a multiply-add of the forward pass.\n"
+            "A step: masks and flips drawn, 20 m bands to 10 m, z-score, flips, resize, forward "
+            "and backward pass in bfloat16 by autocast, AdamW, the numbers of the log read one "
+            "step later; operations are 6 a multiply-add of the forward pass. The plain one: "
+            "eager, experts one after the other, routing by einsums, and torch's defaults, which "
+            "are float32 products without TF32 and AdamW that is not fused; its numbers are read "
+            "in the same step.\n"
         )
 
     def _variants(self) -> None:
@@ -122,13 +137,15 @@ class Bench:
         self.report.say("## Other models, the same step\n")
         times = [self.step] if self.step else []
         for name, config in gpu_training.variants(self.options.recipe).items():
-            if self.step and name == self.step.name:
-                continue
-            if not self.budget.has(0.0 if self.quick else 20.0):
-                self.report.say(f"Left out for want of time: {name}.\n")
-                continue
-            times.append(self._time(name, config)[0])
-        self._rows(times)
+            known = self.step is not None and name == self.step.name
+            if (
+                not known
+                and self._in_time(name, self.longest_s)
+                and (found := self._time(name, config))
+            ):
+                times.append(found[0])
+                del found  # and what took the step with it
+        self.report.table(*step_table(times, self.rate_tflops))
 
     def _checks(self) -> None:
         """Compare with the plain model."""
@@ -156,6 +173,7 @@ class Bench:
             found = gpu_encode.measure(
                 config, batch_size=self.options.images, device=self.device,
                 compile_it=self.options.compile, repeats=3 if self.quick else 20,
+                attempt=self.attempt,
             )  # fmt: skip
             times += [(patch_size, time) for time in found]
         if all(time.name != "soft-moe-pytorch" for _, time in times):
@@ -194,14 +212,12 @@ class Bench:
         batch_size = self.step.batch_size if self.step else self.options.batch
         training = self._trained()
         with tempfile.TemporaryDirectory() as folder, tensor_cores(self.device):
-            step_ms = gpu_training.median_ms(training.step, device=self.device, repeats=5)
             shards = gpu_feed.make_shards(
                 Path(folder) / "shards", num_pairs=8 * batch_size, patch_px=gpu_training.PATCH_PX
             )
             fed = gpu_feed.measure(
-                shards, training, batch_size=batch_size, steps=2 if self.quick else 40,
-                step_ms=step_ms,
-            )  # fmt: skip
+                shards, training, batch_size=batch_size, steps=2 if self.quick else 40
+            )
         self.report.say(
             f"## Training from shards\n\n{fed.pairs:,} pairs in the page cache, {fed.threads} "
             f"threads: the loader alone brings {fed.alone_pairs_per_s:,.0f} pairs/s. A step takes "
@@ -231,41 +247,24 @@ class Bench:
         warming = Warming([["--warm", name, *rest] for name in names])
         self.report.say(warming.wait(_WARM_S) + ".\n")
 
-    def warm(self, name: str) -> None:
-        """Compile one thing, and compute nothing."""
-        options, config = self.options, recipe(self.options.recipe)
-        with tensor_cores(self.device):
-            if name == "checks":
-                compile_only([lambda: gpu_checks.check_step(
-                    gpu_checks.shallow(config), batch_size=min(8, options.batch),
-                    device=self.device, compile_it=True, seed=0)])  # fmt: skip
-            elif name.startswith("encode "):
-                config = replace(config, patch_size=int(name.split()[1]))
-                compile_only(gpu_encode.first_calls(
-                    config, batch_size=options.images, device=self.device))  # fmt: skip
-            else:
-                training = Training(
-                    gpu_training.variants(options.recipe)[name], batch_size=options.batch,
-                    device=self.device, compile_it=True,
-                )  # fmt: skip
-                compile_only([training.step])
-
 
 def main() -> int:
     """Measure, and write the page."""
     options = _options()
-    bench = Bench(
-        options, Report(f"{options.recipe} measured"), Budget(seconds=options.minutes * 60)
-    )
     if options.warm:
-        bench.warm(options.warm)
+        sizes = {"batch_size": options.batch, "images": options.images}
+        compile_named(options.warm, options.recipe, device=torch.device(options.device), **sizes)
         return 0
-    bench.rates()
-    if options.compile:
-        bench.warm_up()
-    bench.run()
-    bench.report.say(f"All of it took {bench.budget.spent_s:.0f} s.\n")
-    print(f"written to {bench.report.write(options.out, bench.device)}")
+    title = f"{options.recipe} measured on {datetime.now(UTC):%Y-%m-%d}"
+    bench = Bench(options, Report(title), Budget(seconds=options.minutes * 60))
+    try:
+        bench.attempt("the device's own rates", bench.rates)
+        if options.compile:
+            bench.attempt("compiling beforehand", bench.warm_up)
+        bench.run()
+    finally:  # what was measured before an interrupt is kept, too
+        bench.report.say(f"All of it took {bench.budget.spent_s:.0f} s.\n")
+        print(f"written to {bench.report.write(options.out, bench.device)}")
     return int(bench.failed)
 
 

@@ -16,6 +16,7 @@ from csmoe_model.soft_moe import SoftMoE
 from minortom.sensors import MODEL_BANDS
 
 BANDS = len(MODEL_BANDS["s2"])
+Attempt = Callable[[str, Callable[[], "EncodeTime"]], "EncodeTime | None"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,19 +94,25 @@ def encoders(config: ModelConfig) -> dict[str, tuple[nn.Module, Callable[[Tensor
 
 
 def measure(
-    config: ModelConfig, *, batch_size: int, device: torch.device, compile_it: bool, repeats: int
-) -> list[EncodeTime]:
-    """Time all encoders on images of the same size, plain and compiled; ours on one image, too."""
+    config: ModelConfig, *, batch_size: int, device: torch.device, compile_it: bool, repeats: int,
+    attempt: Attempt,
+) -> list[EncodeTime]:  # fmt: skip
+    """Time all encoders on images of the same size, plain and compiled; ours on one image, too.
+
+    `attempt` calls each, and gives None where it fails.
+    """
     start_afresh(device)
     found = []
-    ways = ("plain", "compiled") if compile_it else ("plain",)
     for name, call, image in _ready(config, batch_size, device):
-        found += [_time(name, call, image, how, device, repeats) for how in ways]
-        if name == "ours" and batch_size > 1:
-            one = image[:1].clone()
-            more = ("CUDA graph",) if device.type == "cuda" and compile_it else ()
-            found += [_time(name, call, one, how, device, repeats) for how in ("plain", *more)]
-    return found
+        for how, count in _ways(name, len(image), compile_it=compile_it, device=device):
+            part = image if count == len(image) else image[:count].clone()
+            found.append(attempt(
+                f"encoding by {name}, {how}, {count} at once",
+                lambda part=part, how=how, name=name, call=call: _time(
+                    name, call, part, how, device, repeats
+                ),
+            ))  # fmt: skip
+    return [time for time in found if time is not None]
 
 
 def first_calls(
@@ -113,15 +120,29 @@ def first_calls(
 ) -> list[Callable[[], object]]:
     """Give what `measure` would compile, for `gpu_warm.compile_only`."""
 
-    def first_call(call: Callable[[Tensor], Tensor], image: Tensor) -> None:
-        run = compiled(call, wanted=True, device=device) or call
+    def first_call(call: Callable[[Tensor], Tensor], how: str, image: Tensor) -> None:
+        run = _compiled(call, how, device)
         with encoding(device):
             run(image)
 
     return [
-        lambda call=call, image=image: first_call(call, image)
-        for _, call, image in _ready(config, batch_size, device)
+        lambda call=call, how=how, part=image[:count]: first_call(call, how, part)
+        for name, call, image in _ready(config, batch_size, device)
+        for how, count in _ways(name, len(image), compile_it=True, device=device)
+        if how != "plain"
     ]
+
+
+def _ways(
+    name: str, count: int, *, compile_it: bool, device: torch.device
+) -> list[tuple[str, int]]:
+    """List how an encoder is timed, and on how many images at once."""
+    ways = [("plain", count)] + ([("compiled", count)] if compile_it else [])
+    if name == "ours" and count > 1:
+        ways.append(("plain", 1))
+        if device.type == "cuda" and compile_it:
+            ways.append(("CUDA graph", 1))
+    return ways
 
 
 def _ready(
@@ -143,13 +164,17 @@ def _time(
     name: str, call: Callable[[Tensor], Tensor], image: Tensor, how: str, device: torch.device,
     repeats: int,
 ) -> EncodeTime:  # fmt: skip
-    run = call
-    if how != "plain":
-        graphs = how == "CUDA graph"
-        run = compiled(call, wanted=True, device=device, cuda_graphs=graphs) or call
+    run = call if how == "plain" else _compiled(call, how, device)
     with encoding(device):
         ms = median_ms(lambda: run(image), device=device, repeats=repeats)
     return EncodeTime(name=name, how=how, batch_size=len(image), ms=ms)
+
+
+def _compiled(
+    call: Callable[[Tensor], Tensor], how: str, device: torch.device
+) -> Callable[[Tensor], Tensor]:
+    graphs = how == "CUDA graph"
+    return compiled(call, wanted=True, device=device, cuda_graphs=graphs) or call
 
 
 def narrow(model: nn.Module) -> None:

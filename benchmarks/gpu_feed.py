@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import numpy as np
 import torch
 from gpu_training import Training
 
-from csmoe_model.data import Loader, reader_threads
+from csmoe_model.data import Batch, Loader, reader_threads
 from csmoe_model.order import ShuffledBatches
 from minortom.shards import ShardSet
+
+_WARM_UP = 8
+"""Batches after which every buffer of the loader has been made and filled before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,28 +49,40 @@ def make_shards(folder: Path, *, num_pairs: int, patch_px: int) -> ShardSet:
     return ShardSet.open(folder)
 
 
-def measure(
-    shards: ShardSet, training: Training, *, batch_size: int, steps: int, step_ms: float
-) -> Feed:
-    """Train on some batches from shards whose pages are in memory; the first few warm up."""
-    device, threads, warm_up = training.device, reader_threads(None), 4
-    loader = _loader(shards, batch_size, steps + warm_up, device, threads)
-    started = time.perf_counter()
-    seen = sum(len(batch.samples) for batch in loader)
-    alone = seen / (time.perf_counter() - started)
-    loader = _loader(shards, batch_size, steps + warm_up, device, threads)
-    waited = 0.0
-    for step, batch in enumerate(loader):
-        if step == warm_up:
-            _finish(device)
-            started, waited = time.perf_counter(), loader.waited_s
-        training.step(batch)
-    _finish(device)
-    spent = time.perf_counter() - started
+def measure(shards: ShardSet, training: Training, *, batch_size: int, steps: int) -> Feed:
+    """Train on batches from shards whose pages are in memory, and on what lies on the device.
+
+    Both by the same clock, over as many steps; the first few warm up.
+    """
+    device, threads = training.device, reader_threads(None)
+
+    def loader() -> Loader:
+        return _loader(shards, batch_size, steps + _WARM_UP, device, threads)
+
+    alone_s, _ = _seconds(loader(), lambda _: None, device)
+    step_s, _ = _seconds([None] * (steps + _WARM_UP), training.step, device)
+    fed = loader()
+    fed_s, waited_s = _seconds(fed, training.step, device, waited_s=lambda: fed.waited_s)
     return Feed(
-        pairs=len(shards), threads=threads, alone_pairs_per_s=alone, step_ms=step_ms,
-        fed_step_ms=spent / steps * 1e3, loader_waits=(loader.waited_s - waited) / spent,
+        pairs=len(shards), threads=threads, alone_pairs_per_s=steps * batch_size / alone_s,
+        step_ms=step_s / steps * 1e3, fed_step_ms=fed_s / steps * 1e3,
+        loader_waits=waited_s / fed_s,
     )  # fmt: skip
+
+
+def _seconds(
+    batches: Iterable[Batch | None], use: Callable[[Batch | None], None], device: torch.device,
+    *, waited_s: Callable[[], float] = lambda: 0.0,
+) -> tuple[float, float]:  # fmt: skip
+    """Use batches; give the seconds since the first few, and those that were waited in them."""
+    started = waited = 0.0
+    for number, batch in enumerate(batches):
+        use(batch)
+        if number == _WARM_UP - 1:
+            _finish(device)
+            started, waited = time.perf_counter(), waited_s()
+    _finish(device)
+    return time.perf_counter() - started, waited_s() - waited
 
 
 def _loader(

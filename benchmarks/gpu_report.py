@@ -31,10 +31,14 @@ class Report:
         self.say("\n".join(f"| {' | '.join(map(str, line))} |" for line in lines) + "\n")
 
     def write(self, folder: Path, device: torch.device) -> Path:
-        """Write `gpu-DATE-DEVICE.md`."""
+        """Write `gpu-DATE-DEVICE.md`; beside one of the same day, not over it."""
         slug = re.sub(r"[^a-z0-9]+", "-", device_name(device).lower()).strip("-")
-        path = folder / f"gpu-{datetime.now(UTC):%Y-%m-%d}-{slug}.md"
+        name = f"gpu-{datetime.now(UTC):%Y-%m-%d}-{slug}"
         folder.mkdir(parents=True, exist_ok=True)
+        path, number = folder / f"{name}.md", 1
+        while path.exists():
+            number += 1
+            path = folder / f"{name}-{number}.md"
         path.write_text("\n".join(self.lines), encoding="utf-8")
         return path
 

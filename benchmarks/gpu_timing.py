@@ -62,7 +62,7 @@ def matrix_tflops(device: torch.device) -> float:
 
 def copy_tb_per_s(device: torch.device) -> float:
     """Measure a copy within the device's memory: 10¹² bytes read and written a second."""
-    size = 2**32 if device.type == "cuda" else 2**24
+    size = 2**30 if device.type == "cuda" else 2**24
     source = torch.empty(size, dtype=torch.uint8, device=device).random_()
     target = torch.empty_like(source)
     return 2 * size / (median_ms(lambda: target.copy_(source), device=device, repeats=10) * 1e9)

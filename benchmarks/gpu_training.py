@@ -1,6 +1,6 @@
 """A training step as a run takes it, on made-up stored values; and the plain one beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -65,6 +65,21 @@ class StepTime:
     def tflops(self) -> float:
         """10¹² operations a second: forward and twice as much backward, two a multiply-add."""
         return 6 * self.macs_per_pair * self.pairs_per_s / 1e12
+
+
+def step_table(
+    times: Sequence[StepTime], rate_tflops: float
+) -> tuple[Sequence[str], list[Sequence[object]]]:
+    """Lay out what steps took, beside the rate of a bfloat16 product: heads and rows."""
+    names = ("model", "pairs", "ms a step", "pairs/s", "GMAC a pair", "TFLOP/s",
+             "of the product's rate", "peak GB")  # fmt: skip
+    rows = [
+        (t.name, t.batch_size, f"{t.ms:.1f}", f"{t.pairs_per_s:,.0f}",
+         f"{t.macs_per_pair / 1e9:.2f}", f"{t.tflops:.3g}", f"{t.tflops / rate_tflops:.1%}",
+         "-" if t.peak_gb is None else f"{t.peak_gb:.1f}")
+        for t in times
+    ]  # fmt: skip
+    return names, rows
 
 
 class Training:

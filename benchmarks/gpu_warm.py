@@ -11,10 +11,16 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
+import gpu_checks
+import gpu_encode
+import gpu_training
 import torch
 
 from csmoe_model import compiling
+from csmoe_model.config import recipe
+from csmoe_model.device import tensor_cores
 
 _HELPERS = max(1, (os.cpu_count() or 1) // 8)
 
@@ -27,14 +33,18 @@ def compile_only(calls: Sequence[Callable[[], object]]) -> None:
     """Make calls of compiled functions that end before they compute."""
     real = torch.compile
 
-    def backend(graph, inputs):
-        from torch._inductor.compile_fx import compile_fx
-
-        compile_fx(graph, inputs)
-        raise CompiledError
-
     def not_running(function, *, dynamic, mode):
-        del mode
+        from torch._inductor import list_mode_options
+
+        # Part of the key by which the cache finds what was compiled.
+        patches = list_mode_options(mode, dynamic) if mode else {}
+
+        def backend(graph, inputs):
+            from torch._inductor.compile_fx import compile_fx
+
+            compile_fx(graph, inputs, config_patches=patches)
+            raise CompiledError
+
         return real(function, dynamic=dynamic, backend=backend)
 
     torch.compile = not_running
@@ -42,6 +52,35 @@ def compile_only(calls: Sequence[Callable[[], object]]) -> None:
     for call in calls:
         with suppress(CompiledError):
             call()
+
+
+def compile_named(
+    name: str, model: str, *, batch_size: int, images: int, device: torch.device
+) -> None:
+    """Compile what a section of the benchmark will call, and compute nothing.
+
+    Args:
+        name: A model of `gpu_training.variants`, `checks`, or `encode` and a patch size.
+        model: Recipe that the benchmark is of.
+        batch_size: Pairs of a training step.
+        images: That are encoded at once.
+        device: That all will run on.
+    """
+    config = recipe(model)
+    with tensor_cores(device):
+        if name == "checks":
+            compile_only([lambda: gpu_checks.check_step(
+                gpu_checks.shallow(config), batch_size=min(8, batch_size), device=device,
+                compile_it=True, seed=0)])  # fmt: skip
+        elif name.startswith("encode "):
+            config = replace(config, patch_size=int(name.split()[1]))
+            compile_only(gpu_encode.first_calls(config, batch_size=images, device=device))
+        else:
+            training = gpu_training.Training(
+                gpu_training.variants(model)[name], batch_size=batch_size, device=device,
+                compile_it=True,
+            )  # fmt: skip
+            compile_only([training.step])
 
 
 class Warming:

@@ -1,8 +1,10 @@
 """The benchmark of the GPU, run at `tiny` size on the CPU; and its yardstick against the model."""
 
+import os
 import subprocess
 import sys
-from dataclasses import replace
+from argparse import Namespace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,12 @@ import torch
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
+import gpu  # noqa: E402
 from gpu_checks import Check, check_step  # noqa: E402
 from gpu_plain import PlainSoftMoE, gradients, plain_twin  # noqa: E402
+from gpu_report import Report  # noqa: E402
 from gpu_timing import Budget, median_ms  # noqa: E402
-from gpu_training import variants  # noqa: E402
+from gpu_training import StepTime, variants  # noqa: E402
 from gpu_warm import compile_only  # noqa: E402
 
 from csmoe_model.config import recipe  # noqa: E402
@@ -52,6 +56,8 @@ def test_the_benchmark_runs_with_torch_numpy_and_pyarrow_alone(tmp_path):
             "--device", "cpu", "--batch", "2", "--images", "2", "--out", tmp_path,
         ],
         capture_output=True, text=True, check=False,
+        # Threads that wait for each other on a busy machine take twenty times as long as one.
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     (page,) = tmp_path.glob("gpu-2*.md")
@@ -64,6 +70,59 @@ def test_the_benchmark_runs_with_torch_numpy_and_pyarrow_alone(tmp_path):
         assert wanted in text
     assert "failed" not in text
     assert "DIFFERS" not in text
+
+
+@dataclass
+class Clock:
+    """A budget whose time passes as it is told."""
+
+    seconds: float
+    spent_s: float = 0.0
+
+    def has(self, seconds):
+        return self.seconds - self.spent_s >= seconds
+
+
+def bench_of(monkeypatch, *, device, clock, broken=()):
+    """A benchmark whose models take a minute each, or fail."""
+
+    def measure(name, *_, **__):
+        clock.spent_s += 60
+        if name in broken:
+            raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
+        return StepTime(name=name, batch_size=2, ms=10.0, macs_per_pair=1000, peak_gb=None), None
+
+    monkeypatch.setattr(gpu.gpu_training, "measure", measure)
+    options = Namespace(
+        recipe="tiny", device=device, batch=2, compile=False, only=["step", "variants"]
+    )
+    bench = gpu.Bench(options, Report("test"), clock)
+    bench.run()
+    return bench, "\n".join(bench.report.lines)
+
+
+@pytest.mark.parametrize("broken", ["tiny", "tiny, plain", "tiny, slots fixed"])
+def test_what_fails_is_said_and_all_else_is_still_told(monkeypatch, broken):
+    bench, text = bench_of(monkeypatch, device="cpu", clock=Clock(9e9), broken=(broken,))
+    assert bench.failed
+    assert f"**{broken} failed**: OutOfMemoryError: CUDA out of memory.\n" in text
+    for name in {"tiny", "tiny, plain", "tiny, slots fixed", "tiny, no experts"} - {broken}:
+        assert f"| {name} | 2 | 10.0 | 200 |" in text
+
+
+def test_nothing_begins_that_may_last_longer_than_is_left(monkeypatch):
+    # Each took 60 s, after which the next would begin with 20 s, or 35, left.
+    _, text = bench_of(monkeypatch, device="cuda", clock=Clock(140))
+    assert "Left out for want of time: variants." in text
+    _, text = bench_of(monkeypatch, device="cuda", clock=Clock(215))
+    assert "Left out for want of time: tiny, no experts." in text
+    assert "| tiny, slots fixed | 2 |" in text
+
+
+def test_a_second_page_of_a_day_stands_beside_the_first(tmp_path):
+    paths = [Report("test").write(tmp_path, CPU) for _ in range(3)]
+    assert len(set(paths)) == 3
+    assert paths[2].name == f"{paths[0].stem}-3.md"
 
 
 def test_it_refuses_a_section_that_there_is_not():
@@ -133,7 +192,7 @@ def test_a_call_that_is_compiled_beforehand_does_not_run(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", torch.compile)
     monkeypatch.setattr(compiling, "_try_compiler", compiling._try_compiler)
-    monkeypatch.setattr("torch._inductor.compile_fx.compile_fx", lambda *_: made.append(1))
+    monkeypatch.setattr("torch._inductor.compile_fx.compile_fx", lambda *_, **__: made.append(1))
     ran, made = [], []
 
     def call():
