@@ -67,7 +67,7 @@ def encode_set(
 
     def vectors(images: Mapping[SensorName, Tensor]) -> Tensor:
         for sensor in sensors:
-            _check_size(images, sensor, model.config.patch_size)
+            check_size(images, sensor, model.config.patch_size)
         chosen = {sensor: images[sensor] for sensor in sensors}
         prepared = model.prepare(
             s2=chosen.get("s2"), s1=chosen.get("s1"),
@@ -146,7 +146,12 @@ def choose_sensors(
     return sensors
 
 
-def _check_size(images: Mapping[SensorName, Tensor], sensor: SensorName, patch_size: int) -> None:
+def check_size(images: Mapping[SensorName, Tensor], sensor: SensorName, patch_size: int) -> None:
+    """Make sure that a batch has images of a sensor, of a patch of the model at least.
+
+    Raises:
+        InputError: If it has not.
+    """
     if sensor not in images:
         raise InputError(f"the set has no {sensor} images; it has {', '.join(images)}")
     height, width = images[sensor].shape[2:]

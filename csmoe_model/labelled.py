@@ -18,6 +18,9 @@ Task = Literal["multiclass", "multilabel", "segmentation"]
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 
+_COUNTED_AT_ONCE = 2**24
+"""Pixels, whose numbers take 8 bytes each while they are counted."""
+
 Images = dict[SensorName, NDArray[np.float32]]
 """By sensor [n, C, H, W], all bands on one grid, in the units of `Pretrained.prepare`:
 Sentinel-2 as reflectance × 10,000 without offset, Sentinel-1 as gamma0 in dB."""
@@ -131,5 +134,8 @@ def class_counts(data: LabelledSet, name: SplitName) -> NDArray[np.int64]:
     labels = data.split(name).labels
     if data.task == "multilabel":
         return np.asarray(labels.sum(0), np.int64)
-    known = labels[(labels >= 0) & (labels < len(data.classes))]
-    return np.bincount(known.ravel(), minlength=len(data.classes)).astype(np.int64)
+    found = np.zeros(len(data.classes), np.int64)
+    for some in np.array_split(labels, max(1, labels.size // _COUNTED_AT_ONCE)):
+        known = some[(some >= 0) & (some < len(found))]
+        found += np.bincount(known.ravel(), minlength=len(found))
+    return found

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from csmoe_model.baseline_features import NUM_FILTERS
 from csmoe_model.checkpoints import Trained, load_model
 from csmoe_model.cost import encoder_cost
+from csmoe_model.dense_probe import DenseProbe
 from csmoe_model.device import best_device
 from csmoe_model.feature_cache import FeatureCache
 from csmoe_model.features import Pooling, choose_sensors
@@ -114,12 +115,9 @@ def probe(
         OutputExistsError: If `out` is something else.
     """
     started = now()
-    if data.task == "segmentation":
-        raise InputError(
-            f"{data.name} is a segmentation set; csmoe probe takes multiclass and multilabel sets"
-        )
     trained = load_model(checkpoint, device=best_device())
     sensors = choose_sensors(trained.model, data, options.sensor)
+    dense = _dense(data, sensors, options, on_progress) if data.task == "segmentation" else None
     check_for_probe(data)
     kept = FeatureCache(cache)
     provenance = _provenance(trained, data, sensors, options)
@@ -134,8 +132,13 @@ def probe(
         )  # fmt: skip
         test = data.split("test")
         bootstrap = Bootstrap.over(len(test), test.groups, seed=options.seed, num_draws=NUM_DRAWS)
-        rows = probe_rows(maker.all(), data, options, bootstrap)
-        result = _result(maker, options, rows, bootstrap)
+        rows = (
+            dense.rows(trained.model, bootstrap)
+            if dense
+            else probe_rows(maker.all(), data, options, bootstrap)
+        )
+        settings = _settings(maker, options) | (dense.settings(trained.model) if dense else {})
+        result = _result(data, settings, rows, bootstrap)
         result[KEY] = json.loads(provenance.to_json())
         with whole_folder(out) as folder:
             write_json(folder / RESULT, result)
@@ -175,11 +178,31 @@ def probe_rows(
     ]
 
 
+def _dense(
+    data: LabelledSet, sensors: tuple[SensorName, ...], options: ProbeOptions,
+    on_progress: OnProgress,
+) -> DenseProbe:  # fmt: skip
+    """Prepare the probe of a segmentation set."""
+    if options.protocol != "paper" or options.pooling != "cls":
+        raise InputError(
+            f"{data.name} is a segmentation set, whose heads are trained as the paper's are, on "
+            "maps; give --protocol paper, and no --pooling"
+        )
+    if len(sensors) != 1:
+        raise InputError(
+            f"heads of a segmentation set see one sensor, the model and {data.name} have "
+            f"{', '.join(sensors)}; give --sensor {sensors[0]}"
+        )
+    seeds = range(options.seed, options.seed + options.seeds)
+    return DenseProbe(
+        data=data, sensor=sensors[0], seeds=seeds, lr=options.lr, on_progress=on_progress
+    )
+
+
 def _result(
-    maker: FeatureMaker, options: ProbeOptions, rows: Sequence[Row], bootstrap: Bootstrap
+    data: LabelledSet, settings: dict[str, object], rows: Sequence[Row], bootstrap: Bootstrap
 ) -> dict[str, object]:
     """Put together all that the result file holds, but the provenance."""
-    data = maker.data
     grouped = data.split("test").groups is not None
     return {
         "data": data.name,
@@ -188,7 +211,7 @@ def _result(
         "classes": list(data.classes),
         "splits": {name: len(data.split(name)) for name in SPLITS},
         "groups": int(bootstrap.groups.max()) + 1 if grouped else None,
-        "settings": _settings(maker, options),
+        "settings": settings,
         "rows": [row.record() for row in rows],
         "differences": differences(rows, HEADLINE[data.task]),
         "published": published_rows(data.name),

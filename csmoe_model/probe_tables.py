@@ -12,6 +12,7 @@ TITLES = {
     "macro_f1": "macro F1",
     "micro_f1": "micro F1",
     "micro_map": "micro mAP",
+    "miou": "mean IoU",
 }
 _ESCAPED = {letter: rf"\{letter}" for letter in "%_&#${}"}
 _ESCAPED |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -91,9 +92,10 @@ def _caption(result: Result) -> str:
     sizes = ", ".join(f"{name} {count:,}" for name, count in result["splits"].items())
     drawn = f"{result['groups']:,} groups" if result["groups"] else "samples"
     settings = result["settings"]
+    pooling = f"{settings['pooling']} pooling, " if settings["pooling"] else ""
     return (
         f"{len(result['classes'])} classes; {sizes}. Recipe {settings['recipe']}, "
-        f"{settings['pooling']} pooling, {len(settings['seeds'])} seeds. In %, in brackets 95 % "
+        f"{pooling}{len(settings['seeds'])} seeds. In %, in brackets 95 % "
         f"intervals of {settings['bootstrap']['draws']:,} bootstrap draws over the test split's "
         f"{drawn}."
     )

@@ -207,13 +207,16 @@ def test_several_labels_are_scored_by_micro_map(checkpoint, tmp_path):
     assert list(found["rows"][0]["scores"]) == ["micro_map", "micro_f1", "macro_f1"]
 
 
-def test_segmentation_is_one_line(checkpoint, tmp_path):
+def test_what_segmentation_needs_is_one_line(checkpoint, tmp_path):
     splits = {n: split_of({}, np.zeros((2, 4, 4), np.int64)) for n in SPLITS}
-    with pytest.raises(InputError, match="own is a segmentation set; csmoe probe takes"):
-        probe(
-            checkpoint, set_of(splits, task="segmentation"), tmp_path / "out",
-            options=ProbeOptions(),
-        )  # fmt: skip
+    data = set_of(splits, task="segmentation")
+    for options, says in (
+        (ProbeOptions(), "own is a segmentation set, .*; give --protocol paper, and no --pooling"),
+        (ProbeOptions(protocol="paper", pooling="both"), "and no --pooling"),
+        (ProbeOptions(protocol="paper"), "the model and own have s2, s1; give --sensor s2"),
+    ):
+        with pytest.raises(InputError, match=says):
+            probe(checkpoint, data, tmp_path / "out", options=options)
 
 
 def test_options_that_do_not_go_together_are_one_line():

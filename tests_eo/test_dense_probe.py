@@ -1,0 +1,181 @@
+"""Segmentation sets: heads on frozen maps, trained as the paper's are, and what costs nothing."""
+
+import json
+import signal
+
+import numpy as np
+import pytest
+import torch
+from labelled_sets import set_of, split_of
+from minortom_cli.console import run
+from minortom_cli.model import app
+from set_makers import S2_KEYS, write_geobench_sample, write_partition
+from terratorch.models.decoders import UperNetDecoder
+from test_embed import write_model
+from training_shards import MODEL, learnable_shards
+
+from csmoe_model.config import ModelConfig
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.dense_heads import PixelLayer, UPerNet, spread_layers
+from csmoe_model.dense_probe import DenseProbe, train_head
+from csmoe_model.scores import Bootstrap, score
+from minortom.errors import InputError
+from minortom.progress import ignore_progress
+from minortom.sensors import MODEL_BANDS
+from minortom.shards import ShardSet
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dense")
+    shards = learnable_shards(folder / "shards", train=5, val=0)
+    write_model(folder / "model", ShardSet.open(shards))
+    return folder / "model"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr("csmoe_model.dense_probe.EPOCHS", 12)
+    monkeypatch.setattr("csmoe_model.dense_heads.CHANNELS", 16)
+    monkeypatch.setattr("csmoe_model.probe.NUM_DRAWS", 20)
+    former = signal.getsignal(signal.SIGTERM)  # `run` takes it over for good
+    yield
+    signal.signal(signal.SIGTERM, former)
+
+
+def halves(count, seed):
+    """Images with a bright and a dark half, this way or that; the bright one is class 1."""
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((count, 16, 16), np.uint8)
+    labels[::2, :8], labels[1::2, :, :8] = 1, 1
+    images = 1500 + 2000.0 * labels[:, None] + rng.normal(0, 50, (count, 10, 16, 16))
+    return split_of({"s2": images.astype(np.float32)}, labels)
+
+
+def the_set(counts=(12, 4, 6)):
+    splits = {
+        name: halves(count, seed)
+        for seed, (name, count) in enumerate(zip(("train", "val", "test"), counts, strict=True))
+    }
+    return set_of(splits, task="segmentation", bands={"s2": MODEL_BANDS["s2"]})
+
+
+def normal(images):
+    return [(images["s2"] - 2500) / 1000]
+
+
+def trained(head, data, *, rate=0.05, maps_of=normal):
+    return train_head(head, maps_of, data, rate=rate, seed=0, on_progress=ignore_progress).test
+
+
+def test_a_class_that_is_a_colour_is_learnt_from_band_values():
+    found = trained(PixelLayer(10, 2, seed=0), the_set())
+    assert score(found)["miou"] > 0.99
+    # Of 6 images of 256 pixels, each in a row of the confusion matrix of its truth.
+    assert found.output.sum() == 6 * 256 and found.output[:, 1].sum() == 6 * 128
+
+
+def test_labels_that_are_none_are_neither_learnt_from_nor_counted():
+    data = the_set()
+    for split in data.splits.values():
+        split.labels[:, :, 12:] = 255
+    found = trained(PixelLayer(10, 2, seed=0), data)
+    assert score(found)["miou"] > 0.99 and found.output.sum() == 6 * 16 * 12
+    for split in data.splits.values():
+        split.labels[:] = 255
+    head, same = PixelLayer(10, 2, seed=0), PixelLayer(10, 2, seed=0)
+    trained(head, data, rate=1e-9)
+    torch.testing.assert_close(head.layer.weight, same.layer.weight)
+
+
+def test_uper_net_learns_shapes_from_frozen_maps(checkpoint):
+    model = CSMoE.from_pretrained(checkpoint)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    seen = []
+    dense = DenseProbe(
+        data=the_set(), sensor="s2", seeds=range(1), lr=3e-3,
+        on_progress=lambda done, total: seen.append((done, total)),
+    )  # fmt: skip
+    rows = {row.features: row for row in dense.rows(model, Bootstrap.over(6, None, seed=0))}
+    assert list(rows) == ["model", "band values", "untrained model"]
+    assert rows["model"].scores["miou"].value > 0.8
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name  # frozen
+    assert seen[-1] == (12 * 12 + 6, 12 * 12 + 6)
+
+
+def test_a_seed_draws_the_same_head_and_order_again(checkpoint):
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    dense = DenseProbe(
+        data=the_set((4, 2, 2)), sensor="s2", seeds=range(3, 5), lr=1e-2,
+        on_progress=ignore_progress,
+    )  # fmt: skip
+    model = CSMoE.from_pretrained(checkpoint)
+    one, two = (dense.rows(model, Bootstrap.over(2, None, seed=0)) for _ in range(2))
+    assert [row.record() for row in one] == [row.record() for row in two]
+    heads = [UPerNet(32, 2, seed=seed).state_dict()["head.head.2.weight"] for seed in (3, 3, 4)]
+    assert torch.equal(heads[0], heads[1]) and not torch.equal(heads[0], heads[2])
+    assert torch.equal(torch.get_rng_state(), state)  # others' draws are left alone
+
+
+def test_the_net_is_terratorchs():
+    head = UPerNet(32, 5, seed=0)
+    assert isinstance(head.decoder, UperNetDecoder)
+    assert head([torch.randn(2, 32, 4, 4)] * 4).shape == (2, 5, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("own", "shared", "layers"), [(4, 2, [1, 2, 3, 5]), (8, 4, [2, 5, 8, 11]), (1, 1, [0, 0, 1, 1])]
+)
+def test_four_layers_are_spread_over_the_encoder(own, shared, layers):
+    config = ModelConfig(**{**MODEL.__dict__, "sensor_layers": own, "shared_layers": shared})
+    assert spread_layers(config) == layers
+
+
+def test_a_last_image_alone_is_left_out_of_an_epoch(monkeypatch):
+    monkeypatch.setattr("csmoe_model.dense_probe.BATCH_SIZE", 4)
+    norm = torch.nn.BatchNorm2d(10)
+
+    class Pooled(PixelLayer):
+        def forward(self, maps):
+            return super().forward([maps[0] + norm(maps[0].mean((2, 3), keepdim=True))])
+
+    trained(Pooled(10, 2, seed=0), the_set((5, 2, 2)))  # a norm of one value would raise
+
+
+def test_a_rate_that_is_too_high_is_one_line():
+    with pytest.raises(InputError, match=r"dense probe diverged at --lr 1e\+30; give a smaller"):
+        trained(PixelLayer(10, 2, seed=0), the_set(), rate=1e30)
+
+
+def test_a_probe_of_cashew_plantations_as_a_user_types_it(checkpoint, tmp_path, capsys):
+    keys = (*(key for key in S2_KEYS if "Cirrus" not in key), "Cloud Probability")
+    folder, names = tmp_path / "sets" / "m-cashew-plant", [f"s{n}" for n in range(10)]
+    write_partition(folder, {"train": names[:5], "valid": names[5:7], "test": names[7:]})
+    for n, name in enumerate(names):
+        mask = np.zeros((16, 16), np.uint8)
+        mask[:, : 4 + n] = 1
+        pixels = np.broadcast_to(1000 + 2000.0 * mask, (13, 16, 16)).astype(np.float32)
+        write_geobench_sample(
+            folder / f"{name}.hdf5", keys, pixels, mask=mask, date="_2019-11-05"
+        )  # fmt: skip
+    words = [
+        "probe", checkpoint, "--data", "m-cashew-plant", "--root", tmp_path / "sets", "--out",
+        tmp_path / "out", "--protocol", "paper", "--seeds", 1, "--json",
+    ]  # fmt: skip
+    assert run(app, [str(word) for word in words]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["task"], found["headline"], len(found["classes"])) == ("segmentation", "miou", 7)
+    assert [row["features"] for row in found["rows"]] == ["model", "band values", "untrained model"]
+    assert [gap["minus"] for gap in found["differences"]] == ["band values", "untrained model"]
+    assert found["published"][0]["percent"] == 46.0
+    settings = found["settings"]
+    assert (settings["lr"], settings["epochs"], settings["batch_size"]) == (3e-4, 12, 16)
+    assert settings["head"]["layers"] == [0, 0, 1, 1] and settings["pooling"] is None
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert "| features | probe | mean IoU | overall accuracy |" in table
+    assert "pooling" not in table and "| band values | dense |" in table
+    words.remove("--json")
+    assert run(app, [str(word) for word in words]) == 0
+    assert "mean IoU" in capsys.readouterr().out
