@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from csmoe_model.csmoe import CSMoE
+from csmoe_model.device import best_device, narrow_matrices
 from csmoe_model.hub import find_checkpoint
 from csmoe_model.images import Normalise
 from csmoe_model.weights import Origin, Stored, write_model
@@ -63,3 +64,19 @@ def load_model(checkpoint: str | Path, *, device: torch.device) -> Trained:
         recipe=origin.recipe, weights_sha256=origin.weights_sha256, licences=origin.licences,
         folder=folder,
     )  # fmt: skip
+
+
+def load_encoder(checkpoint: str | Path) -> Trained:
+    """Read a model that will only encode: on the best device, as small as that computes with it.
+
+    Args:
+        checkpoint: As `CSMoE.from_pretrained` takes it.
+
+    Raises:
+        InputError: As `load_model`.
+    """
+    device = best_device()
+    trained = load_model(checkpoint, device=device)
+    if device.type == "cuda":
+        narrow_matrices(trained.model)
+    return trained

@@ -19,7 +19,14 @@ from csmoe_model.bands import check_image
 from csmoe_model.collectives import gather_rows, mean_over_processes
 from csmoe_model.config import ModelConfig
 from csmoe_model.decoder import Decoder, decode_sources
-from csmoe_model.layers import NORM_EPS, initialise, patchify, take_tokens, unpatchify
+from csmoe_model.layers import (
+    NORM_EPS,
+    initialise,
+    patchify,
+    take_tokens,
+    unpatchify,
+    widened,
+)
 from csmoe_model.losses import (
     RoutingTerms,
     imbalance_loss,
@@ -211,8 +218,8 @@ class CSMoE(Pretrained):
     def _mutual_information(self, encoded: Mapping[SensorName, Tensor]) -> Tensor:
         projected = {name: self.projector(x_BND[:, 0]) for name, x_BND in encoded.items()}
         return mutual_information_loss(
-            gather_rows(projected["s2"]),
-            gather_rows(projected["s1"]),
+            gather_rows(widened(projected["s2"])),
+            gather_rows(widened(projected["s1"])),
             temperature=self.config.mi_temperature,
             form=self.config.mi_form,
         )

@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from csmoe_model.checkpoints import Trained, load_model
+from csmoe_model.checkpoints import Trained, load_encoder
 from csmoe_model.data import Loader, reader_threads
-from csmoe_model.device import best_device, encoding, narrow_matrices
+from csmoe_model.device import encoding
 from csmoe_model.neighbours import draw_neighbours
 from csmoe_model.order import OrderedBatches
 from minortom.errors import InputError, OutputExistsError
@@ -68,9 +68,7 @@ def embed(
     """
     started = now()
     data = ShardSet.open(shards)
-    trained = load_model(checkpoint, device=best_device())
-    if best_device().type == "cuda":
-        narrow_matrices(trained.model)
+    trained = load_encoder(checkpoint)
     if neighbours is not None:
         check_parents(neighbours)
     provenance = Provenance(

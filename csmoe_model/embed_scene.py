@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from csmoe_model.bands import channels
-from csmoe_model.checkpoints import Trained, load_model
-from csmoe_model.device import best_device, narrow_matrices
+from csmoe_model.checkpoints import Trained, load_encoder
 from csmoe_model.embed import BOTH
 from csmoe_model.scene_encoder import SceneEncoder
 from csmoe_model.scene_features import feature_rows
@@ -96,7 +95,7 @@ def embed_scene(
     """
     check_raster(out)
     started = now()
-    trained = load_model(checkpoint, device=best_device())
+    trained = load_encoder(checkpoint)
     _check_sensors(trained, scene)
     grid = TileGrid(
         height_px=scene.height_px, width_px=scene.width_px, tile_px=_tile_px(scene, options),
@@ -130,8 +129,6 @@ def _rows(
 ) -> Iterator[FloatArray]:
     """Make sure that the scene has the model's bands; encode it when asked for its rows."""
     found = {sensor: channels(sensor, names) for sensor, names in scene.bands.items()}
-    if best_device().type == "cuda":
-        narrow_matrices(trained.model)
     return feature_rows(
         scene, grid, SceneEncoder(model=trained.model), channels=found,
         width=trained.model.config.width, on_progress=on_progress,

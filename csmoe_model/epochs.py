@@ -6,8 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from csmoe_model.checkpoints import Trained, load_model
-from csmoe_model.device import best_device
+from csmoe_model.checkpoints import Trained, load_encoder
 from csmoe_model.epoch_picture import epoch_picture
 from csmoe_model.feature_cache import FeatureCache
 from csmoe_model.features import choose_sensors
@@ -64,7 +63,7 @@ def draw_epochs(
     """
     numbers = numbers_beside(out)
     kept = _kept(runs, averaged=averaged)
-    first = load_model(next(iter(kept.values()))[0].folder, device=best_device())
+    first = load_encoder(next(iter(kept.values()))[0].folder)
     sensors = choose_sensors(first.model, data, options.sensor)
     if data.task == "segmentation":
         raise InputError(
@@ -165,7 +164,7 @@ class _Prober:
     def _maker(self, kept: Kept) -> FeatureMaker:
         options = self.options
         return FeatureMaker(
-            trained=load_model(kept.folder, device=best_device()), data=self.data,
+            trained=load_encoder(kept.folder), data=self.data,
             sensors=self.sensors, pooling=options.pooling,
             seeds=range(options.seed, options.seed + options.seeds), cache=self.cache,
             on_progress=self.on_progress,

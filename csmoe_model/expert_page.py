@@ -13,8 +13,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
-from csmoe_model.checkpoints import Trained, load_model
-from csmoe_model.device import best_device
+from csmoe_model.checkpoints import Trained, load_encoder
 from csmoe_model.expert_pictures import expert_colours, expert_map, ground, heat_map
 from csmoe_model.experts import (
     Maps,
@@ -80,7 +79,7 @@ def inspect_experts(
         OutputExistsError: If `out` is something else.
     """
     started, data = now(), ShardSet.open(shards)
-    trained = load_model(checkpoint, device=best_device())
+    trained = load_encoder(checkpoint)
     layers_of(trained)
     provenance = Provenance(
         command="inspect", options={"samples": samples, "patches": patches}, seed=_SEED,

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from csmoe_model.baseline_features import NUM_FILTERS
-from csmoe_model.checkpoints import Trained, load_model
+from csmoe_model.checkpoints import Trained, load_encoder
 from csmoe_model.cost import encoder_cost
 from csmoe_model.dense_probe import DenseProbe
-from csmoe_model.device import best_device
 from csmoe_model.feature_cache import FeatureCache
 from csmoe_model.features import Pooling, choose_sensors
 from csmoe_model.labelled import SPLITS, LabelledSet, check_for_probe
@@ -115,7 +114,7 @@ def probe(
         OutputExistsError: If `out` is something else.
     """
     started = now()
-    trained = load_model(checkpoint, device=best_device())
+    trained = load_encoder(checkpoint)
     sensors = choose_sensors(trained.model, data, options.sensor)
     dense = _dense(data, sensors, options, on_progress) if data.task == "segmentation" else None
     check_for_probe(data)

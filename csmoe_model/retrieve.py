@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from csmoe_model.checkpoints import Trained, load_model
-from csmoe_model.device import best_device
+from csmoe_model.checkpoints import Trained, load_encoder
 from csmoe_model.feature_cache import FeatureCache
 from csmoe_model.features import Pooling, choose_sensors
 from csmoe_model.labelled import SPLITS, LabelledSet
@@ -102,7 +101,7 @@ def retrieve(
             f"{data.name} is a segmentation set; csmoe retrieve takes multiclass and multilabel "
             "sets"
         )
-    trained = load_model(checkpoint, device=best_device())
+    trained = load_encoder(checkpoint)
     sensors = choose_sensors(trained.model, data, None)
     for name in SPLITS:
         data.split(name)  # complains where there are no samples

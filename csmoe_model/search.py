@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csmoe_model.bands import channels
-from csmoe_model.checkpoints import Trained, load_model
-from csmoe_model.device import best_device
+from csmoe_model.checkpoints import Trained, load_encoder
 from csmoe_model.embed import check_embeddings, read_vectors
 from csmoe_model.features import encode_set
 from csmoe_model.labelled import LabelledSplit
@@ -247,7 +246,7 @@ def _of_image(
     query: ImageQuery, bands: Bands, embeddings: Path, sensor: str
 ) -> tuple[NDArray[np.float32], Shown]:
     """Encode a user's image by the model that made the embeddings; give its picture, too."""
-    trained = load_model(query.checkpoint, device=best_device())
+    trained = load_encoder(query.checkpoint)
     if _made_from(embeddings, "weights") != trained.weights_sha256:
         raise InputError(
             f"{embeddings} was made by another checkpoint than {query.checkpoint}; give that one, "
