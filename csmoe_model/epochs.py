@@ -13,7 +13,7 @@ from csmoe_model.features import choose_sensors
 from csmoe_model.figures import SHOWN_PROBES, numbers_beside, save_png
 from csmoe_model.labelled import LabelledSet, check_for_probe
 from csmoe_model.probe import ProbeOptions, probe_rows
-from csmoe_model.probe_features import FeatureMaker, Splits
+from csmoe_model.probe_features import MODEL, UNTRAINED, FeatureMaker, Splits
 from csmoe_model.probe_rows import Row, differences
 from csmoe_model.probe_tables import TITLES
 from csmoe_model.run_weights import Kept, kept_weights
@@ -145,18 +145,20 @@ class _Prober:
         untrained: dict[str, list[Row]] = {}
         for name, all_kept in runs.items():
             maker = self._maker(all_kept[0])
+            kinds = maker.kinds()
             assert maker.trained.model.origin is not None  # of what was loaded
             architecture = json.dumps(
                 [asdict(maker.trained.model.config), maker.trained.model.origin.statistics]
             )
             if not weight_free:
-                weight_free = self._rows(maker.weight_free())
+                names = [kind for kind in kinds if kind not in (MODEL, UNTRAINED)]
+                weight_free = self._rows((kind, kinds[kind]()) for kind in names)
                 points += [self._point(row, of=None) for row in weight_free]
             if architecture not in untrained:
-                untrained[architecture] = self._rows([maker.of_untrained()])
+                untrained[architecture] = self._rows([(UNTRAINED, kinds[UNTRAINED]())])
                 points += [self._point(row, of=name) for row in untrained[architecture]]
             for kept in all_kept:
-                (row,) = self._rows([self._maker(kept).of_model()])
+                (row,) = self._rows([(MODEL, self._maker(kept).kinds()[MODEL]())])
                 rows = [row, *weight_free, *untrained[architecture]]
                 points.append(self._point(row, of=name, kept=kept) | self._minus(rows))
         return points

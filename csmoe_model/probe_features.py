@@ -54,12 +54,12 @@ class FeatureMaker:
             "statistics": self.trained.model.origin.statistics,
         }
         return {
-            "model": lambda: [self._encoded(of_model, lambda: self.trained.model)],
+            MODEL: lambda: [self._encoded(of_model, lambda: self.trained.model)],
             "band statistics": lambda: [
                 self._each({"features": "band statistics"}, self._statistics)
             ],
             "random convolutions": lambda: [self._convolved(seed) for seed in self.seeds],
-            "untrained model": lambda: [
+            UNTRAINED: lambda: [
                 self._encoded(
                     {**architecture, "seed": seed},
                     partial(untrained, self.trained.model, seed=seed),
