@@ -20,8 +20,12 @@ def test_a_set_without_the_package_of_its_keeper_says_what_to_install(tmp_path, 
         geobench_as_labelled(tmp_path, "m-eurosat")
 
 
-def test_what_a_package_itself_lacks_is_not_blamed_on_the_package(tmp_path, monkeypatch):
-    (tmp_path / "broken_one.py").write_text("import nothing_of_that_name")
+@pytest.mark.parametrize(
+    "text", ["import nothing_of_that_name", "raise RuntimeError('nothing_of_that_name')"]
+)
+def test_a_package_that_does_not_load_says_why(tmp_path, monkeypatch, text):
+    monkeypatch.delitem(sys.modules, "broken_one", raising=False)
+    (tmp_path / "broken_one.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModuleNotFoundError, match="nothing_of_that_name"):
+    with pytest.raises(InputError, match=r"broken_one is installed .*nothing_of_that_name.*torch"):
         load_package("broken_one", extra="terratorch")
