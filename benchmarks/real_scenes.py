@@ -6,7 +6,7 @@ Patches of the scenes in `majortom-sample` whose 10 m labels (`landcover-labels`
 half of one class, of the classes that at least three scenes have. A probe is trained on all
 scenes but one and tested on that one; every fourth patch of each class of the others chooses its
 strength instead.
-Scores are the mean of the recalls of the classes that the scene has, in %; guessing gives 33.
+Scores are the mean of the recalls of the classes that the scene has, in %; drawing lots gives 33.
 """
 
 import argparse
@@ -133,14 +133,15 @@ def folds(patches):
         }  # fmt: skip
 
 
-def features_of(model, patches, seeds):
+def features_of(model, patches, seeds, image_size):
     """Give the features that no fold changes, [n, D] of all patches: by name, one a seed."""
     every = patches.split(np.arange(len(patches)))
     found = {"band statistics": [band_statistics(every, sensors=SENSORS, bands=MODEL_BANDS)]}
     if model is not None:
         drawn = (untrained(model, seed=seed) for seed in range(seeds))
-        found["pretrained"] = [encode_set(model, every, sensors=SENSORS)]
-        found["untrained"] = [encode_set(one, every, sensors=SENSORS) for one in drawn]
+        given = {"sensors": SENSORS, "image_size": image_size}
+        found["pretrained"] = [encode_set(model, every, **given)]
+        found["untrained"] = [encode_set(one, every, **given) for one in drawn]
     return found
 
 
@@ -167,10 +168,10 @@ def score_fold(patches, fold, features_nD):
     }
 
 
-def measure(model, patches, seeds):
+def measure(model, patches, *, seeds, image_size=None):
     """Give {(features, probe): {scene: score}}, means over the seeds; of no model where None."""
     found = {}
-    features = features_of(model, patches, seeds)
+    features = features_of(model, patches, seeds, image_size)
     for scene, fold in folds(patches):
         of_fold = {**features, "random convolutions": convolved(patches, fold, seeds)}
         for name, runs in of_fold.items():
@@ -187,6 +188,7 @@ def main():
     parser.add_argument("checkpoint", nargs="?", help="a run, or its weights; none for baselines")
     parser.add_argument("--data", type=Path, default=os.environ.get("MINORTOM_DATA"))
     parser.add_argument("--patch-px", type=int, default=16)
+    parser.add_argument("--image-size", type=int, help="to resize to, if not as in training")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     if options.data is None:
@@ -199,9 +201,10 @@ def main():
     for scene in scenes:
         counts = np.bincount(patches.labels[patches.scenes == scene], minlength=len(CLASSES))
         print(scene, dict(zip(CLASSES.values(), counts.tolist(), strict=True)))
+    scores = measure(model, patches, seeds=options.seeds, image_size=options.image_size)
     print("\n| features | probe | " + " | ".join(scenes) + " | mean |")
     print("|---|---" + "|---" * (len(scenes) + 1) + "|")
-    for (name, probe), of_scene in measure(model, patches, options.seeds).items():
+    for (name, probe), of_scene in scores.items():
         values = [of_scene[scene] for scene in scenes]
         shown = [f"{100 * value:.0f}" for value in (*values, np.mean(values))]
         print(f"| {name} | {probe} | " + " | ".join(shown) + " |")
