@@ -48,7 +48,7 @@ $(INSTALLED_EO): pyproject.toml constraints-eo.txt
 	@echo "making $(VENV_EO) and installing minortom beside TerraTorch (some 2.7 GB)"
 	@$(PYTHON) -m venv $(VENV_EO)
 	@$(VENV_EO)/bin/python -m pip install --quiet $(TORCH)
-	@$(VENV_EO)/bin/python -m pip install --quiet --constraint constraints-eo.txt --editable '.[train,terratorch]' pytest
+	@$(VENV_EO)/bin/python -m pip install --quiet --constraint constraints-eo.txt --editable '.[train,evaluate,terratorch]' pytest
 	@$(VENV_EO)/bin/python -m pip check
 	@touch $@
 
