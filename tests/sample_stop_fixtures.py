@@ -10,7 +10,7 @@ STRATA = {"Af/x": 90, "BWh/x": 80, "Cfa/x": 70, "Dfb/x": 60, "ET/x": 50}
 
 
 @pytest.fixture
-def annotated(tmp_path):
+def tiles_file(tmp_path):
     names = [name for name, size in STRATA.items() for _ in range(size)]
     path = tmp_path / "annotated.parquet"
     table = annotated_table(*random_lonlat(len(names)), names)

@@ -217,10 +217,10 @@ def test_an_export_that_was_stopped_while_shards_got_their_names_goes_on(
     export("unbroken", **failing)
     rename, calls = ExportJob._named, itertools.count()
 
-    def stop(job, number):
+    def stop(job, number, name):
         if next(calls) == named:
             raise StopHereError
-        return rename(job, number)
+        return rename(job, number, name)
 
     monkeypatch.setattr(ExportJob, "_named", stop)
     with pytest.raises(StopHereError):

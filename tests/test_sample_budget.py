@@ -27,12 +27,12 @@ COUPLED = SampleOptions(per_stratum=20)
 ONE = EngineOptions(workers=1)
 
 
-def test_a_time_budget_that_is_over_gives_as_many_tiles_and_says_so(annotated):
-    out = annotated.with_name("out.parquet")
+def test_a_time_budget_that_is_over_gives_as_many_tiles_and_says_so(tiles_file):
+    out = tiles_file.with_name("out.parquet")
     options = SampleOptions(per_stratum=20, time_budget_s=5)
 
     summary = sample_file(
-        annotated, out, options=options, engine=ONE, started=now() - timedelta(seconds=6)
+        tiles_file, out, options=options, engine=ONE, started=now() - timedelta(seconds=6)
     )
 
     assert summary["tiles"] == 100
@@ -40,32 +40,32 @@ def test_a_time_budget_that_is_over_gives_as_many_tiles_and_says_so(annotated):
     assert summary["search"] == report
     assert json.loads(pq.read_schema(out).metadata[b"minortom_search"]) == report
     assert not out.with_name("out.parquet.partial").exists()
-    again = sample_file(annotated, out, options=options)
+    again = sample_file(tiles_file, out, options=options)
     assert (again["status"], again["search"]) == ("up to date", report)
 
 
-def test_overwriting_searches_anew_what_had_too_little_time_and_nothing_else(annotated):
-    out = annotated.with_name("out.parquet")
+def test_overwriting_searches_anew_what_had_too_little_time_and_nothing_else(tiles_file):
+    out = tiles_file.with_name("out.parquet")
     options = SampleOptions(per_stratum=20, time_budget_s=1000)
     long_ago = now() - timedelta(seconds=1001)
-    sample_file(annotated, out, options=options, engine=ONE, started=long_ago)
+    sample_file(tiles_file, out, options=options, engine=ONE, started=long_ago)
 
-    anew = sample_file(annotated, out, options=options, engine=ONE, overwrite=True)
-    again = sample_file(annotated, out, options=options, engine=ONE, overwrite=True)
+    anew = sample_file(tiles_file, out, options=options, engine=ONE, overwrite=True)
+    again = sample_file(tiles_file, out, options=options, engine=ONE, overwrite=True)
 
     assert anew["status"] == "written"
     assert anew["search"]["complete"]
     assert again["status"] == "up to date"
 
 
-def test_a_search_is_cut_within_a_stratum_and_is_better_than_chance(annotated):
-    out = annotated.with_name("out.parquet")
+def test_a_search_is_cut_within_a_stratum_and_is_better_than_chance(tiles_file):
+    out = tiles_file.with_name("out.parquet")
     options = SampleOptions(
         per_stratum=20, time_budget_s=1, coupling=ALONE,
         genetic=GeneticOptions(generations=10**6, population=10, tries=0),
     )  # fmt: skip
     before = time.monotonic()
-    summary = sample_file(annotated, out, options=options, engine=ONE)
+    summary = sample_file(tiles_file, out, options=options, engine=ONE)
 
     assert time.monotonic() - before < 5
     search = summary["search"]
@@ -76,8 +76,8 @@ def test_a_search_is_cut_within_a_stratum_and_is_better_than_chance(annotated):
     assert set(convergence) == {"Af/x"}  # there was no time to begin with another stratum
 
 
-def test_a_search_that_was_cut_short_is_not_kept_as_finished(annotated, tmp_path):
-    tiles = Tiles.of_table(pq.read_table(annotated))
+def test_a_search_that_was_cut_short_is_not_kept_as_finished(tiles_file, tmp_path):
+    tiles = Tiles.of_table(pq.read_table(tiles_file))
     endless = GeneticOptions(generations=10**6, population=10, tries=0)
     with local_executor(1) as executor:
         spread = coupling.spread_selection(
@@ -89,13 +89,13 @@ def test_a_search_that_was_cut_short_is_not_kept_as_finished(annotated, tmp_path
     assert not (tmp_path / "searches.txt").exists()
 
 
-def test_a_budget_that_is_not_used_up_changes_no_tile(annotated):
-    out, unbroken = annotated.with_name("out.parquet"), annotated.with_name("unbroken.parquet")
-    sample_file(annotated, unbroken, options=COUPLED, engine=ONE)
+def test_a_budget_that_is_not_used_up_changes_no_tile(tiles_file):
+    out, unbroken = tiles_file.with_name("out.parquet"), tiles_file.with_name("unbroken.parquet")
+    sample_file(tiles_file, unbroken, options=COUPLED, engine=ONE)
     options = SampleOptions(per_stratum=20, time_budget_s=1000)
-    summary = sample_file(annotated, out, options=options, engine=ONE)
+    summary = sample_file(tiles_file, out, options=options, engine=ONE)
 
     assert summary["search"]["complete"]
     assert pq.read_table(out).equals(pq.read_table(unbroken))
     with pytest.raises(OutputExistsError):  # another budget is another option
-        sample_file(annotated, out, options=replace(options, time_budget_s=999), engine=ONE)
+        sample_file(tiles_file, out, options=replace(options, time_budget_s=999), engine=ONE)

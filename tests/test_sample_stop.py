@@ -37,22 +37,22 @@ def stop_after(searches):
     return stop
 
 
-def stopped(annotated, options, searches, out="out.parquet"):
+def stopped(tiles_file, options, searches, out="out.parquet"):
     """Stop a run by Ctrl-C after so many searches; give where its work lies."""
-    path = annotated.with_name(out)
+    path = tiles_file.with_name(out)
     with pytest.raises(KeyboardInterrupt):
-        sample_file(annotated, path, options=options, engine=ONE, on_progress=stop_after(searches))
+        sample_file(tiles_file, path, options=options, engine=ONE, on_progress=stop_after(searches))
     assert not path.exists()
     return path.with_name(f"{out}.partial")
 
 
 @pytest.mark.parametrize("searches", [1, 4, 5, 7, 15])
 def test_a_coupled_search_that_was_stopped_goes_on_to_the_same_bytes(
-    annotated, searches, monkeypatch
+    tiles_file, searches, monkeypatch
 ):
-    unbroken, out = annotated.with_name("unbroken.parquet"), annotated.with_name("out.parquet")
-    sample_file(annotated, unbroken, options=COUPLED, engine=ONE)
-    work = stopped(annotated, COUPLED, searches)
+    unbroken, out = tiles_file.with_name("unbroken.parquet"), tiles_file.with_name("out.parquet")
+    sample_file(tiles_file, unbroken, options=COUPLED, engine=ONE)
+    work = stopped(tiles_file, COUPLED, searches)
     anew = []
 
     def counted(*arguments, **more):
@@ -60,7 +60,7 @@ def test_a_coupled_search_that_was_stopped_goes_on_to_the_same_bytes(
         return evolve(*arguments, **more)
 
     monkeypatch.setattr(coupling, "evolve", counted)
-    sample_file(annotated, out, options=COUPLED, engine=ONE)
+    sample_file(tiles_file, out, options=COUPLED, engine=ONE)
 
     assert len(anew) == 15 - searches  # five strata, three times
     assert out.read_bytes() == unbroken.read_bytes()
@@ -68,27 +68,27 @@ def test_a_coupled_search_that_was_stopped_goes_on_to_the_same_bytes(
 
 
 @pytest.mark.parametrize("searches", [1, 4])
-def test_independent_strata_are_each_kept(annotated, searches):
-    work = stopped(annotated, UNCOUPLED, searches)
+def test_independent_strata_are_each_kept(tiles_file, searches):
+    work = stopped(tiles_file, UNCOUPLED, searches)
     lines = (work / "searches.txt").read_text().splitlines()
     assert len(lines) == searches
 
-    out, unbroken = annotated.with_name("out.parquet"), annotated.with_name("unbroken.parquet")
-    sample_file(annotated, out, options=UNCOUPLED, engine=ONE)
-    sample_file(annotated, unbroken, options=UNCOUPLED, engine=ONE)
+    out, unbroken = tiles_file.with_name("out.parquet"), tiles_file.with_name("unbroken.parquet")
+    sample_file(tiles_file, out, options=UNCOUPLED, engine=ONE)
+    sample_file(tiles_file, unbroken, options=UNCOUPLED, engine=ONE)
     assert out.read_bytes() == unbroken.read_bytes()
 
 
-def test_finished_searches_are_taken_as_they_are_written(annotated):
-    work = stopped(annotated, UNCOUPLED, 3)
+def test_finished_searches_are_taken_as_they_are_written(tiles_file):
+    work = stopped(tiles_file, UNCOUPLED, 3)
     path = work / "searches.txt"
     first, *others = path.read_text().splitlines()
     record = json.loads(first.partition(" ")[2])
     text = json.dumps(record | {"members": list(range(20))})  # nothing a search would find
     path.write_text("\n".join([f"{zlib.crc32(text.encode()):08x} {text}", *others, ""]))
-    out = annotated.with_name("out.parquet")
+    out = tiles_file.with_name("out.parquet")
 
-    sample_file(annotated, out, options=UNCOUPLED, engine=ONE)
+    sample_file(tiles_file, out, options=UNCOUPLED, engine=ONE)
 
     of_stratum = [f"{i}U_{i}R" for i in range(90)][:20]
     chosen = pq.read_table(out)
@@ -97,73 +97,73 @@ def test_finished_searches_are_taken_as_they_are_written(annotated):
 
 
 @pytest.mark.parametrize("torn", ['{"pass": 0, "stra', "null\n", '{"pass": 0}\n', "\0\0\0\n"])
-def test_a_torn_last_line_is_searched_again(annotated, torn):
-    unbroken, out = annotated.with_name("unbroken.parquet"), annotated.with_name("out.parquet")
-    sample_file(annotated, unbroken, options=UNCOUPLED, engine=ONE)
-    path = stopped(annotated, UNCOUPLED, 3) / "searches.txt"
+def test_a_torn_last_line_is_searched_again(tiles_file, torn):
+    unbroken, out = tiles_file.with_name("unbroken.parquet"), tiles_file.with_name("out.parquet")
+    sample_file(tiles_file, unbroken, options=UNCOUPLED, engine=ONE)
+    path = stopped(tiles_file, UNCOUPLED, 3) / "searches.txt"
     whole = path.read_text()
     path.write_text(whole + torn)
 
-    assert stopped(annotated, UNCOUPLED, 4) == path.parent
+    assert stopped(tiles_file, UNCOUPLED, 4) == path.parent
     assert path.read_text().startswith(whole)
     assert len(path.read_text().splitlines()) == 4
-    sample_file(annotated, out, options=UNCOUPLED, engine=ONE)
+    sample_file(tiles_file, out, options=UNCOUPLED, engine=ONE)
     assert out.read_bytes() == unbroken.read_bytes()
 
 
-def test_a_search_whose_line_was_altered_is_made_again(annotated):
-    unbroken, out = annotated.with_name("unbroken.parquet"), annotated.with_name("out.parquet")
-    sample_file(annotated, unbroken, options=UNCOUPLED, engine=ONE)
-    path = stopped(annotated, UNCOUPLED, 3) / "searches.txt"
+def test_a_search_whose_line_was_altered_is_made_again(tiles_file):
+    unbroken, out = tiles_file.with_name("unbroken.parquet"), tiles_file.with_name("out.parquet")
+    sample_file(tiles_file, unbroken, options=UNCOUPLED, engine=ONE)
+    path = stopped(tiles_file, UNCOUPLED, 3) / "searches.txt"
     text = path.read_text()
     digit = text.index('"members": [') + len('"members": [')
     path.write_text(f"{text[:digit]}9{text[digit:]}")  # such as a row that is not there
 
-    sample_file(annotated, out, options=UNCOUPLED, engine=ONE)
+    sample_file(tiles_file, out, options=UNCOUPLED, engine=ONE)
     assert out.read_bytes() == unbroken.read_bytes()
 
 
-def test_work_of_other_options_is_left_unless_overwritten(annotated):
-    work = stopped(annotated, UNCOUPLED, 2)
+def test_work_of_other_options_is_left_unless_overwritten(tiles_file):
+    work = stopped(tiles_file, UNCOUPLED, 2)
     kept = (work / "searches.txt").read_bytes()
-    out, other = annotated.with_name("out.parquet"), SampleOptions(per_stratum=7)
+    out, other = tiles_file.with_name("out.parquet"), SampleOptions(per_stratum=7)
 
     with pytest.raises(OutputExistsError, match="holds unfinished work made with other"):
-        sample_file(annotated, out, options=other, engine=ONE)
+        sample_file(tiles_file, out, options=other, engine=ONE)
     assert (work / "searches.txt").read_bytes() == kept
-    assert sample_file(annotated, out, options=other, engine=ONE, overwrite=True)["tiles"] == 35
+    assert sample_file(tiles_file, out, options=other, engine=ONE, overwrite=True)["tiles"] == 35
     assert not work.exists()
 
 
-def test_a_folder_of_somebody_else_stays(annotated):
-    work = annotated.with_name("out.parquet.partial")
+def test_a_folder_of_somebody_else_stays(tiles_file):
+    work = tiles_file.with_name("out.parquet.partial")
     work.mkdir()
     (work / "dear.txt").write_text("mine")
 
     with pytest.raises(OutputExistsError, match="is not ours"):
         sample_file(
-            annotated, annotated.with_name("out.parquet"), options=COUPLED, overwrite=True
+            tiles_file, tiles_file.with_name("out.parquet"), options=COUPLED, overwrite=True
         )  # fmt: skip
     assert (work / "dear.txt").read_text() == "mine"
 
 
-def test_a_run_without_a_finished_search_leaves_nothing(annotated, monkeypatch):
+def test_a_run_without_a_finished_search_leaves_nothing(tiles_file, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(coupling, "evolve", stop)
     with pytest.raises(KeyboardInterrupt):
-        sample_file(annotated, annotated.with_name("out.parquet"), options=COUPLED, engine=ONE)
+        sample_file(tiles_file, tiles_file.with_name("out.parquet"), options=COUPLED, engine=ONE)
 
-    assert list(annotated.parent.iterdir()) == [annotated]
+    assert list(tiles_file.parent.iterdir()) == [tiles_file]
 
 
 PROGRAM = str(Path(sys.executable).parent / "minortom")
 LONG = ("--per-stratum", "20", "--spread", "0.5", "--generations", "60", "--population", "4")
 
 
-def started(annotated, out):
-    command = [PROGRAM, "sample", annotated, "--out", out, *LONG, "--workers", "1"]
+def started(tiles_file, out):
+    command = [PROGRAM, "sample", tiles_file, "--out", out, *LONG, "--workers", "1"]
     return subprocess.Popen(
         list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -177,31 +177,31 @@ def wait_for_searches(process, work, count):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
-def test_a_real_process_that_is_stopped_goes_on_to_the_same_bytes(annotated, number, code):
-    out, unbroken = annotated.with_name("out.parquet"), annotated.with_name("unbroken.parquet")
-    process = started(annotated, out)
+def test_a_real_process_that_is_stopped_goes_on_to_the_same_bytes(tiles_file, number, code):
+    out, unbroken = tiles_file.with_name("out.parquet"), tiles_file.with_name("unbroken.parquet")
+    process = started(tiles_file, out)
     wait_for_searches(process, out.with_name("out.parquet.partial"), 2)
     process.send_signal(number)
     process.communicate()
     assert process.returncode == code
     assert not out.exists()
 
-    again = started(annotated, out)
+    again = started(tiles_file, out)
     assert again.communicate()[1] == ""
     options = SampleOptions(
         per_stratum=20, genetic=GeneticOptions(generations=60), coupling=CouplingOptions()
     )
-    sample_file(annotated, unbroken, options=options)
+    sample_file(tiles_file, unbroken, options=options)
     assert out.read_bytes() == unbroken.read_bytes()
     assert not out.with_name("out.parquet.partial").exists()
-    assert list(annotated.parent.glob(".*")) == []  # no lock and no temporary file
+    assert list(tiles_file.parent.glob(".*")) == []  # no lock and no temporary file
 
 
-def test_two_processes_do_not_make_the_same_file(annotated):
-    out = annotated.with_name("out.parquet")
-    first = started(annotated, out)
+def test_two_processes_do_not_make_the_same_file(tiles_file):
+    out = tiles_file.with_name("out.parquet")
+    first = started(tiles_file, out)
     wait_for_searches(first, out.with_name("out.parquet.partial"), 1)
-    second = started(annotated, out)
+    second = started(tiles_file, out)
 
     error = second.communicate()[1]
     first.kill()
