@@ -12,14 +12,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-PLANET = ["benchmarks/_planet_shards.py", "--cells", "100,20,60", "--patches", "4"]
+SHARDS = {
+    "pretraining": ["--cells", "300,20,0", "--patches", "2"],
+    "probing": ["--cells", "100,20,60", "--patches", "4"],
+}
+"""Patches of many cells to pretrain on, and of all three splits to probe on. A cell's split hangs
+on its block of ground alone, so that no probe is tested within 100 km of what was trained on."""
 MODEL = [
     "--recipe", "tiny", "--patch-size", "12", "--image-size", "120", "--mask-ratio", "0.75",
     "--mi-temperature", "0.1", "--logit-scale", "0.1",
 ]  # fmt: skip
 TRAINING = [
-    "--steps", "2400", "--batch-size", "64", "--lr", "1e-3", "--grad-clip", "1", "--warmup", "0.1",
-    "--val-every", "600",
+    "--steps", "1500", "--batch-size", "64", "--lr", "1e-3", "--grad-clip", "1", "--warmup", "0.1",
+    "--val-every", "300",
 ]  # fmt: skip
 
 
@@ -35,12 +40,20 @@ def csmoe(*words):
     run(Path(sys.executable).parent / "csmoe", *words)
 
 
-def pretrained(planet, out, seed):
+def shards(out):
+    """Cut patches of the planet, unless they are there."""
+    if not out.exists():
+        run(sys.executable, Path(__file__).with_name("_planet_shards.py"), out, *SHARDS[out.name])
+    return out
+
+
+def pretrained(patches, out, seed):
     """Pretrain with a seed, or go on with it."""
-    if (out / "model").exists():
-        return
-    resumed = ["--resume"] if (out / "checkpoints").exists() else [*MODEL, *TRAINING]
-    csmoe("train", planet, "--out", out, "--seed", seed, "--no-tensorboard", *resumed)
+    if not (out / "model").exists():
+        begun = any((out / "checkpoints").glob("*"))
+        how = ["--resume"] if begun else [*MODEL, *TRAINING, "--seed", seed]
+        csmoe("train", patches, "--out", out, "--no-tensorboard", "--save-every", "100", *how)
+    return out
 
 
 def main():
@@ -50,23 +63,20 @@ def main():
     parser.add_argument("--seeds", default="0,1,2", help="of the pretraining")
     parser.add_argument("--sensors", default="both,s2,s1", help="whose images are probed")
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    planet = options.out / "planet"
-    if not planet.exists():
-        run(sys.executable, PLANET[0], planet, *PLANET[1:])
-    seeds = options.seeds.split(",")
-    for seed in seeds:
-        pretrained(planet, options.out / f"seed-{seed}", seed)
+    out, seeds = options.out, options.seeds.split(",")
+    out.mkdir(parents=True, exist_ok=True)
+    patches, labelled = (shards(out / name) for name in SHARDS)
+    runs = [pretrained(patches, out / f"seed-{seed}", seed) for seed in seeds]
     for sensor in options.sensors.split(","):
-        probes = [options.out / f"probe-{sensor}-{seed}" for seed in seeds]
-        for seed, probe in zip(seeds, probes, strict=True):
+        probes = [out / f"probe-{sensor}-{seed}" for seed in seeds]
+        for model, probe in zip(runs, probes, strict=True):
             csmoe(
-                "probe", options.out / f"seed-{seed}", "--data", "shards", "--root", planet,
-                "--sensor", sensor, "--cache", options.out / "features", "--out", probe,
+                "probe", model, "--data", "shards", "--root", labelled, "--sensor", sensor,
+                "--seeds", "2", "--cache", out / "features", "--out", probe,
             )  # fmt: skip
-        compared = options.out / f"compared-{sensor}"
+        compared = out / f"compared-{sensor}"
         csmoe("compare", *probes, "--out", compared)
-        print((compared / "table.md").read_text())
+        print((compared / "table.md").read_text(), flush=True)
 
 
 if __name__ == "__main__":
