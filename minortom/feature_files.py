@@ -46,11 +46,11 @@ class FeatureFile:
 
         Args:
             out: Where.
-            rows: Rows from the top, [row, column, band]; not a number where there is nothing.
+            rows: From the top, [row, column, band].
             shape: Rows and columns of the map.
             names: Of its bands.
             token_px: Side of one of its pixels, in pixels of the scene.
-            provenance: What the content depends on; under `minortom` in GDAL's metadata.
+            provenance: Goes under `minortom` into GDAL's metadata.
 
         Raises:
             InputError: If the file cannot be written; and what `rows` raises.
