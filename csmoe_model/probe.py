@@ -1,10 +1,10 @@
 """``csmoe probe``: frozen features of a labelled set, probed beside what costs nothing."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from csmoe_model.baseline_features import NUM_FILTERS
 from csmoe_model.checkpoints import Trained, load_encoder
@@ -16,7 +16,7 @@ from csmoe_model.labelled import SPLITS, LabelledSet, check_for_probe
 from csmoe_model.predictions import PREDICTIONS, write_predictions
 from csmoe_model.probe_features import FeatureMaker, Splits
 from csmoe_model.probe_rows import Row, differences, measured
-from csmoe_model.probe_tables import TITLES, latex_table, markdown_table, shown
+from csmoe_model.probe_tables import latex_table, markdown_table
 from csmoe_model.probes import (
     BATCH_SIZE,
     DEFAULT_RATE,
@@ -32,6 +32,7 @@ from csmoe_model.probes import (
 )
 from csmoe_model.published import published_rows
 from csmoe_model.scores import HEADLINE, NUM_DRAWS, Bootstrap
+from csmoe_model.shots import check_shots, with_shots
 from minortom.errors import InputError
 from minortom.outputs import (
     is_up_to_date,
@@ -72,10 +73,14 @@ class ProbeOptions:
     """Untrained models, random convolutions and, of the paper's protocol, linear layers."""
     lr: float | None = None
     """Rate of the paper's protocol; that of the paper for its sets, else 0.01."""
+    shots: int | None = None
+    """Training samples of each class, drawn anew for each seed; all when None."""
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
             raise InputError(f"--seeds must be 1 or more; it is {self.seeds}")
+        if self.shots is not None and self.shots < 1:
+            raise InputError(f"--shots must be 1 or more; it is {self.shots}")
         if self.lr is not None and (self.protocol != "paper" or not 0 < self.lr < float("inf")):
             raise InputError(
                 f"--lr {self.lr:g} must be above 0 and goes with --protocol paper alone; the "
@@ -118,6 +123,7 @@ def probe(
     sensors = choose_sensors(trained.model, data, options.sensor)
     dense = _dense(data, sensors, options, on_progress) if data.task == "segmentation" else None
     check_for_probe(data)
+    check_shots(data, options.shots)
     kept = FeatureCache(cache)
     provenance = _provenance(trained, data, sensors, options)
     done = is_up_to_date(
@@ -238,6 +244,7 @@ def _settings(maker: FeatureMaker, options: ProbeOptions) -> dict[str, object]:
         "pooling": options.pooling,
         "sensors": list(maker.sensors),
         "seeds": list(maker.seeds),
+        "shots": options.shots,
         "normalisation": {
             "model": "z-score with the statistics of the model's training data",
             "statistics": trained.model.origin.statistics,
@@ -262,6 +269,11 @@ def _probed(
         Table(task=data.task, num_classes=len(data.classes), features=run, labels=labels)
         for run in runs
     ]
+    if options.shots is not None:
+        tables = [
+            with_shots(tables[n % len(tables)], options.shots, seed=options.seed + n)
+            for n in range(options.seeds)
+        ]
     if options.protocol == "standard":
         return {
             "logistic": [logistic_probe(table) for table in tables],
@@ -277,22 +289,3 @@ def _probed(
 
 def _rate(data: LabelledSet, options: ProbeOptions) -> float:
     return options.lr or PAPER_RATES.get(data.name, DEFAULT_RATE)
-
-
-def shown_rows(result: Mapping[str, Any]) -> list[dict[str, object]]:
-    """Lay a result out for a terminal: its rows, differences and what is published, in %."""
-    titles = [TITLES[name] for name in result["rows"][0]["scores"]]
-    headline = TITLES[result["headline"]]
-    rows: list[dict[str, object]] = [
-        {"features": row["features"], "probe": row["probe"]}
-        | {TITLES[name]: shown(found) for name, found in row["scores"].items()}
-        for row in result["rows"]
-    ]
-    blank = dict.fromkeys(titles, "")
-    for gap in result["differences"]:
-        minus = {"features": f"model − {gap['minus']}", "probe": gap["probe"]}
-        rows.append(minus | blank | {headline: shown(gap)})
-    for row in result["published"]:
-        published = {"features": row["features"], "probe": row["source"]}
-        rows.append(published | blank | {headline: f"{row['percent']:.1f}"})
-    return rows

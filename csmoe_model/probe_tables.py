@@ -81,6 +81,25 @@ def latex_table(result: Result) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
 
 
+def shown_rows(result: Result) -> list[dict[str, object]]:
+    """Lay a result out for a terminal: its rows, differences and what is published, in %."""
+    titles = [TITLES[name] for name in result["rows"][0]["scores"]]
+    headline = TITLES[result["headline"]]
+    rows: list[dict[str, object]] = [
+        {"features": row["features"], "probe": row["probe"]}
+        | {TITLES[name]: shown(found) for name, found in row["scores"].items()}
+        for row in result["rows"]
+    ]
+    blank = dict.fromkeys(titles, "")
+    for gap in result["differences"]:
+        minus = {"features": f"model − {gap['minus']}", "probe": gap["probe"]}
+        rows.append(minus | blank | {headline: shown(gap)})
+    for row in result["published"]:
+        published = {"features": row["features"], "probe": row["source"]}
+        rows.append(published | blank | {headline: f"{row['percent']:.1f}"})
+    return rows
+
+
 def _subject(result: Result) -> str:
     settings = result["settings"]
     sensors = " and ".join(settings["sensors"])
@@ -93,8 +112,9 @@ def _caption(result: Result) -> str:
     drawn = f"{result['groups']:,} groups" if result["groups"] else "samples"
     settings = result["settings"]
     pooling = f"{settings['pooling']} pooling, " if settings["pooling"] else ""
+    shots = f"; {settings['shots']} training samples a class" if settings.get("shots") else ""
     return (
-        f"{len(result['classes'])} classes; {sizes}. Recipe {settings['recipe']}, "
+        f"{len(result['classes'])} classes; {sizes}{shots}. Recipe {settings['recipe']}, "
         f"{pooling}{len(settings['seeds'])} seeds. In %, in brackets 95 % "
         f"intervals of {settings['bootstrap']['draws']:,} bootstrap draws over the test split's "
         f"{drawn}."

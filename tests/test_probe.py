@@ -15,9 +15,9 @@ from csmoe_model.checkpoints import load_model
 from csmoe_model.features import encode_set
 from csmoe_model.labelled import SPLITS, LabelledSplit
 from csmoe_model.predictions import read_predictions
-from csmoe_model.probe import ProbeOptions, probe, shown_rows
+from csmoe_model.probe import ProbeOptions, probe
 from csmoe_model.probe_rows import differences, measured
-from csmoe_model.probe_tables import latex_table, markdown_table
+from csmoe_model.probe_tables import latex_table, markdown_table, shown_rows
 from csmoe_model.probes import Probed, Table, logistic_probe, paper_probe
 from csmoe_model.published import published_rows
 from csmoe_model.scores import Bootstrap, Predicted, score

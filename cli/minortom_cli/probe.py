@@ -18,7 +18,7 @@ from minortom_cli.labelled_data import (
     SplitByOption,
     open_labelled,
 )
-from minortom_cli.probe_options import ProtocolOption, Rate, Seeds, SensorOption
+from minortom_cli.probe_options import ProtocolOption, Rate, Seeds, SensorOption, Shots
 
 
 def probe(
@@ -35,6 +35,7 @@ def probe(
     sensor: SensorOption = None,
     seeds: Seeds = 3,
     lr: Rate = None,
+    shots: Shots = None,
     cache: Cache = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -42,11 +43,18 @@ def probe(
 ) -> None:
     """Probe frozen features on a labelled set, beside baselines that cost nothing."""
     # Imported here so that `csmoe --help` does not load torch.
-    from csmoe_model.probe import ProbeOptions, shown_rows
+    from csmoe_model.probe import ProbeOptions
     from csmoe_model.probe import probe as run_probe
+    from csmoe_model.probe_tables import shown_rows
 
     options = ProbeOptions(
-        protocol=protocol, pooling=pooling, sensor=sensor, seed=seed, seeds=seeds, lr=lr
+        protocol=protocol,
+        pooling=pooling,
+        sensor=sensor,
+        seed=seed,
+        seeds=seeds,
+        lr=lr,
+        shots=shots,
     )
     labelled = open_labelled(
         data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands, seed=seed

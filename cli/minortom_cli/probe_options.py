@@ -18,3 +18,7 @@ Seeds = Annotated[
 Rate = Annotated[
     float | None, typer.Option(help="Rate of the paper's protocol; the paper's by default.")
 ]
+Shots = Annotated[
+    int | None,
+    typer.Option(min=1, help="Training samples of each class, other ones for each seed; or all."),
+]

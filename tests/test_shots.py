@@ -1,0 +1,105 @@
+"""Probes of few labels: which training samples are kept, and what is scored."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from labelled_sets import bright_and_dark, set_of, split_of
+from test_embed import write_model
+from training_shards import learnable_shards
+
+from csmoe_model.baseline_features import band_statistics
+from csmoe_model.labelled import SPLITS
+from csmoe_model.probe import ProbeOptions, probe
+from csmoe_model.probes import Table, knn_probe
+from csmoe_model.scores import score
+from csmoe_model.shots import with_shots
+from minortom.errors import InputError
+from minortom.shards import ShardSet
+
+SIZES = {"train": 24, "val": 8, "test": 12}
+
+
+def table(counts):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    features = np.arange(len(labels), dtype=np.float32)[:, None]
+    return Table(
+        task="multiclass", num_classes=len(counts),
+        features=dict.fromkeys(SPLITS, features), labels=dict.fromkeys(SPLITS, labels),
+    )  # fmt: skip
+
+
+def test_so_many_of_each_class_are_kept_and_all_of_one_that_has_fewer():
+    whole = table([50, 3, 0, 20])
+    thin = with_shots(whole, 5, seed=1)
+    assert np.bincount(thin.labels["train"]).tolist() == [5, 3, 0, 5]
+    kept = thin.features["train"][:, 0].astype(int)
+    assert len(set(kept.tolist())) == 13
+    np.testing.assert_array_equal(whole.labels["train"][kept], thin.labels["train"])
+    for name in ("val", "test"):
+        assert thin.labels[name] is whole.labels[name]
+        assert thin.features[name] is whole.features[name]
+
+
+def test_a_seed_draws_the_same_and_every_sample_is_as_likely():
+    whole = table([10, 10])
+    drawn = [with_shots(whole, 2, seed=seed).features["train"][:, 0] for seed in range(2000)]
+    np.testing.assert_array_equal(drawn[7], with_shots(whole, 2, seed=7).features["train"][:, 0])
+    counts = np.bincount(np.concatenate(drawn).astype(int), minlength=20)
+    assert np.all(abs(counts - 400) < 5 * np.sqrt(400 * 0.8))  # 2 of 10: binomial
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shots")
+    write_model(folder / "model", ShardSet.open(learnable_shards(folder / "shards")), seed=7)
+    return folder / "model"
+
+
+def test_every_kind_of_features_is_probed_once_a_draw_with_the_same_samples(
+    checkpoint, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("csmoe_model.probe.NUM_DRAWS", 20)
+    monkeypatch.setattr("csmoe_model.probes.STRENGTHS", (1.0,))
+    torch.set_num_threads(1)
+    data = bright_and_dark(SIZES)
+    # Some labels are wrong, so that it matters which samples are drawn.
+    wrong = data.split("train").labels ^ (np.arange(SIZES["train"]) % 3 == 0)
+    data = replace(
+        data, splits={**data.splits, "train": replace(data.split("train"), labels=wrong)}
+    )
+    probe(checkpoint, data, tmp_path / "out", options=ProbeOptions(seeds=3, seed=4, shots=1))
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["settings"]["shots"] == 1
+    assert "1 training samples a class" in (tmp_path / "out" / "table.md").read_text()
+    assert {len(row["per_seed"]["macro_f1"]) for row in result["rows"]} == {3}
+
+    features = {
+        name: band_statistics(data.split(name), sensors=["s2", "s1"], bands=data.bands)
+        for name in SPLITS
+    }
+    labels = {name: data.split(name).labels for name in SPLITS}
+    whole = Table(task="multiclass", num_classes=2, features=features, labels=labels)
+    wanted = [
+        score(knn_probe(with_shots(whole, 1, seed=seed), k=5).test)["macro_f1"]
+        for seed in (4, 5, 6)
+    ]
+    assert len(set(wanted)) > 1
+    row = next(
+        r for r in result["rows"] if (r["features"], r["probe"]) == ("band statistics", "5-NN")
+    )
+    assert row["per_seed"]["macro_f1"] == pytest.approx(wanted)
+
+
+def test_a_set_of_several_labels_has_no_shots_and_none_is_too_few(checkpoint, tmp_path):
+    images = {"s1": np.ones((8, 2, 16, 16), np.float32)}
+    labels = np.eye(2, dtype=bool)[np.arange(8) % 2]
+    splits = dict.fromkeys(SPLITS, split_of(images, labels))
+    data = set_of(splits, classes=("a", "b"), task="multilabel", bands={"s1": ("vv", "vh")})
+    with pytest.raises(InputError, match="--shots 3 draws training samples of each class"):
+        probe(checkpoint, data, tmp_path / "out", options=ProbeOptions(shots=3))
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(InputError, match="--shots must be 1 or more; it is 0"):
+        ProbeOptions(shots=0)
