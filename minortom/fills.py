@@ -37,7 +37,10 @@ def find_gaps(patches: Patches, groups: Sequence[BandGroup]) -> Gaps:
     is_empty = np.zeros(num_patches, bool)
     for group in groups:
         array = patches[group.column]
-        per_band = np.count_nonzero(array == group.nodata, axis=(2, 3))
+        gaps = array == group.nodata
+        per_band = np.zeros(array.shape[:2], np.intp)
+        if gaps.any():  # most tiles have none, which is seen sooner than counted
+            per_band = np.count_nonzero(gaps, axis=(2, 3))
         missing[group.sensor] = missing.get(group.sensor, 0) + per_band.sum(axis=1)
         values[group.sensor] = values.get(group.sensor, 0) + array[0].size if num_patches else 1
         is_empty |= (per_band == array.shape[2] * array.shape[3]).any(axis=1)

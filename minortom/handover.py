@@ -1,13 +1,15 @@
 """Arrays from a worker process to this one through memory that both see, not through a pipe.
 
 This process makes the memory, anonymous, so that it ends with this process however that ends; the
-worker finds it by ``/proc``. Where it cannot, arrays come back as results do, by pickle. A mapping
-holds its memory and one descriptor until the last array of it is gone.
+worker finds it by ``/proc``. Where it cannot, arrays come back as results do, by pickle. Memory is
+used again once the last array in it is gone: fresh pages cost more than what is written to them.
 """
 
+import itertools
 import math
 import mmap
 import os
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -50,18 +52,19 @@ class Slot:
 
 
 class WithSlots(Sequence[tuple[Item, Slot]], Generic[Item]):
-    """Items, each with a slot that is made when the item is taken: few are open at once."""
+    """Items, each with a slot, given when the item is taken: as many as are in use at once."""
 
     def __init__(self, items: Sequence[Item]) -> None:
-        """Use as a context manager, which closes what is left open."""
+        """Use as a context manager, which closes the slots; arrays that were taken stay."""
         self._items = items
-        self._open: set[int] = set()
+        self._made: list[int] = []
+        self._free: list[int] = []
 
     def __enter__(self) -> "WithSlots[Item]":
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number in self._open:
+        for number in self._made:
             os.close(number)
 
     def __len__(self) -> int:
@@ -69,32 +72,32 @@ class WithSlots(Sequence[tuple[Item, Slot]], Generic[Item]):
 
     def __getitem__(self, index: int) -> tuple[Item, Slot]:  # type: ignore[override]  # no slices
         item = self._items[index]
-        number = os.memfd_create("minortom-handover")
-        self._open.add(number)
-        return item, Slot(process=os.getpid(), number=number)
+        if not self._free:
+            self._made.append(os.memfd_create("minortom-handover"))
+            self._free.append(self._made[-1])
+        return item, Slot(process=os.getpid(), number=self._free.pop())
 
     def take(self, slot: Slot, layout: Layout | None) -> dict[str, NDArray[np.generic]] | None:
-        """Map what a worker wrote, and close the slot: the memory goes with the last array.
+        """Map what a worker wrote; the slot is for another item when the last array is gone.
 
         Returns:
             The arrays, not to be written to; None where the worker wrote none.
         """
-        try:
-            return None if layout is None else _mapped(slot.number, layout)
-        finally:
-            self._open.discard(slot.number)
-            os.close(slot.number)
+        sizes = [math.prod(shape) * np.dtype(kind).itemsize for _, kind, shape in layout or ()]
+        memory: mmap.mmap | bytes = b""
+        if any(sizes):
+            memory = mmap.mmap(slot.number, sum(sizes), prot=mmap.PROT_READ)
+            weakref.finalize(memory, self._free.append, slot.number).atexit = False
+        else:
+            self._free.append(slot.number)
+        return None if layout is None else _arrays_in(memory, layout, sizes)
 
 
-def _mapped(handle: int, layout: Layout) -> dict[str, NDArray[np.generic]]:
-    counts = [math.prod(shape) for _, _, shape in layout]
-    sizes = [
-        count * np.dtype(kind).itemsize for count, (_, kind, _) in zip(counts, layout, strict=True)
-    ]
-    memory = mmap.mmap(handle, sum(sizes), prot=mmap.PROT_READ) if sum(sizes) else b""
-    found: dict[str, NDArray[np.generic]] = {}
-    first = 0
-    for (name, kind, shape), count, size in zip(layout, counts, sizes, strict=True):
-        found[name] = np.frombuffer(memory, kind, count=count, offset=first).reshape(shape)
-        first += size
-    return found
+def _arrays_in(
+    memory: mmap.mmap | bytes, layout: Layout, sizes: Sequence[int]
+) -> dict[str, NDArray[np.generic]]:
+    firsts = itertools.accumulate(sizes, initial=0)
+    return {
+        name: np.ndarray(shape, kind, memory, first)
+        for (name, kind, shape), first in zip(layout, firsts, strict=False)
+    }

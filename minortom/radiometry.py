@@ -5,7 +5,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from minortom.sensors import S1, S2_10M
+from minortom.sensors import S1
 
 BASELINE_OFFSET = 1000
 """Added to Sentinel-2 values by ESA's processing from baseline 04.00 on."""
@@ -42,8 +42,9 @@ def remove_offset(values: NDArray[np.uint16], offset: int) -> NDArray[np.uint16]
     """Subtract ``offset`` from valid values; none falls below 1, and 0 stays nodata."""
     if not offset:
         return values
-    lowered = np.maximum(values, offset + 1) - np.uint16(offset)
-    return np.where(values == S2_10M.nodata, values, lowered)
+    lowered = np.maximum(values, offset + 1)
+    lowered -= np.uint16(offset)
+    return np.minimum(lowered, values, out=lowered)  # nodata's 1 to 0, no other
 
 
 def offset_is_doubtful(bands: list[NDArray[np.uint16]], offset: int | None) -> bool:

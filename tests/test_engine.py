@@ -1,4 +1,6 @@
 import os
+import platform
+import resource
 import signal
 import subprocess
 import sys
@@ -7,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from minortom.engine import (
@@ -112,6 +115,19 @@ def test_calls_do_not_get_far_ahead_of_one_that_is_slow():
 def test_a_dead_worker_is_an_error_that_says_what_to_do():
     with pytest.raises(MinorTomError, match="fewer --workers"), local_executor(2) as executor:
         map_items(executor, die_at_three, range(6))
+
+
+def fresh_pages(_):
+    np.ones(3 << 20)  # 24 MB
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(3 << 20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators are left alone")
+def test_workers_use_the_memory_of_large_arrays_again():
+    with local_executor(2) as executor:
+        assert max(map_items(executor, fresh_pages, range(4))) < 100  # of 6,144; huge ones: 12
 
 
 def test_there_is_at_least_one_core():

@@ -63,3 +63,26 @@ def test_taken_arrays_hold_after_the_slot_is_closed():
         number, slot = slots[0]
         taken = slots.take(slot, partial(slot.fill, made(number))())
     np.testing.assert_array_equal(taken["a"], made(4)["a"])
+
+
+def test_memory_is_used_again_once_all_arrays_in_it_are_gone():
+    with WithSlots([4, 2, 3, 0]) as slots:
+        items = iter(range(4))
+
+        def taken():
+            number, slot = slots[next(items)]
+            return slots.take(slot, slot.fill(made(number)))
+
+        first, second = taken(), taken()
+        assert len(slots._made) == 2  # both are in use
+        kept = first["b"]
+        del first
+        third = taken()
+        assert len(slots._made) == 3  # of the first an array is left
+        np.testing.assert_array_equal(kept, made(4)["b"])
+        del kept, second
+        last = taken()
+        assert len(slots._made) == 3
+        for name, wanted in made(0).items():
+            np.testing.assert_array_equal(last[name], wanted)
+        np.testing.assert_array_equal(third["a"], made(3)["a"])
