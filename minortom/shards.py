@@ -281,9 +281,9 @@ def read_record(folder: Path) -> dict[str, Any]:
             )
         if column_records(spec_of(record)) != record["columns"]:
             raise ShardError(f"{path} names bands in another order or layout; {MADE_BY}")
-        # Touched here so that a record that lacks one of them is found out here.
-        _ = _statistics(record), record[KEY]
-        _ = [(Path(entry["file"]), int(entry["rows"])) for entry in record["shards"]]
+        # Touched so that a record that lacks one, or has something else there, is found out here.
+        _ = _statistics(record), [(Path(e["file"]), int(e["rows"])) for e in record["shards"]]
+        _ = {**record[KEY], **record.get("splits", {}), **record.get("export", {})}
     except InputError as error:
         raise ShardError(f"{path}: {error}; {MADE_BY}") from None
     except UnicodeDecodeError:  # whose repr is the whole file

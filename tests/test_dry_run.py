@@ -140,3 +140,8 @@ def test_dry_run_without_a_rate_reckons_with_100_and_prints_a_table(typed, capsy
 def test_a_rate_without_dry_run_is_wrong_usage(typed, tmp_path):
     assert typed("--rate-mb-s", 50) == 2
     assert not (tmp_path / "shards").exists()
+
+
+def test_a_dry_run_of_options_that_the_export_would_refuse_is_refused(typed, capsys):
+    assert typed("--patch-size", 12, "--dry-run", "--scheduler", "tcp://a:1") == 1
+    assert "--scheduler is for the Dask engine" in capsys.readouterr().err

@@ -61,6 +61,9 @@ def test_another_order_of_bands_is_refused(folder):
         {"statistics": {"s1": None}},
         {"statistics": {"s1": {"mean": 1.5}}},
         {"shards": [{"file": None, "rows": 100}]},
+        {"splits": ["train"]},
+        {"export": [3]},
+        {"minortom": "export"},
     ],
 )
 def test_a_record_with_values_of_another_kind_is_refused(folder, changes):

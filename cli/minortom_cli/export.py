@@ -110,6 +110,10 @@ def export(
         max_invalid=max_invalid, max_cloud=max_cloud, resampling=resampling,
         strict_grid=strict_grid, codec=codec, format=format_, seed=seed,
     )  # fmt: skip
+    # Imported here so that `minortom --help` does not load rasterio.
+    from minortom.engine import EngineOptions
+
+    where = EngineOptions(engine=engine, scheduler=scheduler, workers=workers)
     if dry_run:
         from minortom.dry_run import forecast_export
 
@@ -123,13 +127,11 @@ def export(
         return
     if rate_mb_s is not None:
         raise typer.BadParameter("--rate-mb-s goes with --dry-run")
-    # Imported here so that `minortom --help` does not load rasterio.
-    from minortom.engine import EngineOptions
     from minortom.export import export_selection
 
     with progress("tiles") as advance:
         summary = export_selection(
             selection, s2, s1, out, options=options, overwrite=overwrite, on_progress=advance,
-            engine=EngineOptions(engine=engine, scheduler=scheduler, workers=workers),
+            engine=where,
         )  # fmt: skip
     emit(summary.as_dict(), as_json=as_json)
