@@ -1,6 +1,6 @@
 """Does the model see anything? Pretrain on the demo planet, probe far from what it saw, compare.
 
-    python benchmarks/evaluate.py pretrained/ [--seeds 0,1,2] [--sensors both,s2,s1]
+    python benchmarks/evaluate.py out/ [--seeds 0,1,2] [--sensors both,s2,s1] [--shots all,10]
 
 Runs the commands that a user would: shards of the demo planet whose splits lie 100 km apart, a
 pretraining run of each seed, a probe of each run beside the baselines, and `csmoe compare`. What is
@@ -8,12 +8,13 @@ there already is not made again, so that it goes on where it was stopped.
 """
 
 import argparse
+import itertools
 import subprocess
 import sys
 from pathlib import Path
 
 SHARDS = {
-    "pretraining": ["--cells", "300,20,0", "--patches", "2"],
+    "pretraining": ["--cells", "1000,20,0", "--patches", "1"],
     "probing": ["--cells", "100,20,60", "--patches", "4"],
 }
 """Patches of many cells to pretrain on, and of all three splits to probe on. A cell's split hangs
@@ -23,8 +24,8 @@ MODEL = [
     "--mi-temperature", "0.1", "--logit-scale", "0.1",
 ]  # fmt: skip
 TRAINING = [
-    "--steps", "1500", "--batch-size", "64", "--lr", "1e-3", "--grad-clip", "1", "--warmup", "0.1",
-    "--val-every", "300",
+    "--steps", "4000", "--batch-size", "64", "--lr", "1e-3", "--grad-clip", "1", "--warmup", "0.1",
+    "--val-every", "500",
 ]  # fmt: skip
 
 
@@ -62,19 +63,21 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", default="0,1,2", help="of the pretraining")
     parser.add_argument("--sensors", default="both,s2,s1", help="whose images are probed")
+    parser.add_argument("--shots", default="all,10", help="training patches of each land cover")
     options = parser.parse_args()
     out, seeds = options.out, options.seeds.split(",")
     out.mkdir(parents=True, exist_ok=True)
     patches, labelled = (shards(out / name) for name in SHARDS)
     runs = [pretrained(patches, out / f"seed-{seed}", seed) for seed in seeds]
-    for sensor in options.sensors.split(","):
-        probes = [out / f"probe-{sensor}-{seed}" for seed in seeds]
+    for sensor, shots in itertools.product(options.sensors.split(","), options.shots.split(",")):
+        probes = [out / f"probe-{sensor}-{shots}-{seed}" for seed in seeds]
+        few = [] if shots == "all" else ["--shots", shots]
         for model, probe in zip(runs, probes, strict=True):
             csmoe(
                 "probe", model, "--data", "shards", "--root", labelled, "--sensor", sensor,
-                "--seeds", "2", "--cache", out / "features", "--out", probe,
+                "--seeds", "2", "--cache", out / "features", "--out", probe, *few,
             )  # fmt: skip
-        compared = out / f"compared-{sensor}"
+        compared = out / f"compared-{sensor}-{shots}"
         csmoe("compare", *probes, "--out", compared)
         print((compared / "table.md").read_text(), flush=True)
 

@@ -32,7 +32,7 @@ from csmoe_model.probes import (
 )
 from csmoe_model.published import published_rows
 from csmoe_model.scores import HEADLINE, NUM_DRAWS, Bootstrap
-from csmoe_model.shots import check_shots, with_shots
+from csmoe_model.shots import SHOT_DRAWS, check_shots, with_shots
 from minortom.errors import InputError
 from minortom.outputs import (
     is_up_to_date,
@@ -74,7 +74,7 @@ class ProbeOptions:
     lr: float | None = None
     """Rate of the paper's protocol; that of the paper for its sets, else 0.01."""
     shots: int | None = None
-    """Training samples of each class, drawn anew for each seed; all when None."""
+    """Training samples of each class, drawn `SHOT_DRAWS` times; all when None."""
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
@@ -272,7 +272,7 @@ def _probed(
     if options.shots is not None:
         tables = [
             with_shots(tables[n % len(tables)], options.shots, seed=options.seed + n)
-            for n in range(options.seeds)
+            for n in range(max(SHOT_DRAWS, options.seeds))
         ]
     if options.protocol == "standard":
         return {
@@ -281,7 +281,7 @@ def _probed(
         }
     rate = _rate(data, options)
     found = []
-    for number in range(options.seeds):
+    for number in range(max(len(tables), options.seeds)):
         table = tables[number % len(tables)]  # features without a seed serve every layer
         found.append(paper_probe(table, rate=rate, seed=options.seed + number))
     return {"linear": found}

@@ -8,6 +8,9 @@ from csmoe_model.labelled import LabelledSet
 from csmoe_model.probes import Table
 from minortom.errors import InputError
 
+SHOT_DRAWS = 5
+"""How often samples are drawn, or as often as there are seeds: few samples may be lucky ones."""
+
 
 def check_shots(data: LabelledSet, shots: int | None) -> None:
     """Make sure that samples of a class can be drawn.

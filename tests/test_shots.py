@@ -70,11 +70,11 @@ def test_every_kind_of_features_is_probed_once_a_draw_with_the_same_samples(
     data = replace(
         data, splits={**data.splits, "train": replace(data.split("train"), labels=wrong)}
     )
-    probe(checkpoint, data, tmp_path / "out", options=ProbeOptions(seeds=3, seed=4, shots=1))
+    probe(checkpoint, data, tmp_path / "out", options=ProbeOptions(seeds=2, seed=4, shots=1))
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert result["settings"]["shots"] == 1
     assert "1 training samples a class" in (tmp_path / "out" / "table.md").read_text()
-    assert {len(row["per_seed"]["macro_f1"]) for row in result["rows"]} == {3}
+    assert {len(row["per_seed"]["macro_f1"]) for row in result["rows"]} == {5}
 
     features = {
         name: band_statistics(data.split(name), sensors=["s2", "s1"], bands=data.bands)
@@ -84,7 +84,7 @@ def test_every_kind_of_features_is_probed_once_a_draw_with_the_same_samples(
     whole = Table(task="multiclass", num_classes=2, features=features, labels=labels)
     wanted = [
         score(knn_probe(with_shots(whole, 1, seed=seed), k=5).test)["macro_f1"]
-        for seed in (4, 5, 6)
+        for seed in range(4, 9)
     ]
     assert len(set(wanted)) > 1
     row = next(

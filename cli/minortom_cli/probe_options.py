@@ -20,5 +20,5 @@ Rate = Annotated[
 ]
 Shots = Annotated[
     int | None,
-    typer.Option(min=1, help="Training samples of each class, other ones for each seed; or all."),
+    typer.Option(min=1, help="Training samples of each class, drawn five times; all by default."),
 ]
