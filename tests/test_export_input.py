@@ -111,15 +111,17 @@ def test_how_it_came_about_is_told_beside_the_shards(export, tmp_path):
 def test_the_datasets_library_reads_the_shards(export, tmp_path):
     datasets = pytest.importorskip("datasets")
     export()
-    stream = datasets.load_dataset(
-        str(tmp_path / "shards"), split="train", streaming=True, cache_dir=str(tmp_path / "cache")
+    splits = datasets.load_dataset(
+        str(tmp_path / "shards"), streaming=True, cache_dir=str(tmp_path / "cache")
     )
     shards, count = ShardSet.open(tmp_path / "shards"), 0
     buffers = shards.buffers(1)
-    for index, row in enumerate(stream):
-        shards.read_into(index, buffers, 0)
-        for column, wanted in buffers.items():
-            found = np.frombuffer(row[column], wanted.dtype).reshape(wanted.shape)
-            np.testing.assert_array_equal(found, wanted)
-        count += 1
+    for name, stream in splits.items():
+        split = {"validation": "val"}.get(name, name)
+        for index, row in zip(shards.indices(split), stream, strict=True):
+            shards.read_into(index, buffers, 0)
+            for column, wanted in buffers.items():
+                found = np.frombuffer(row[column], wanted.dtype).reshape(wanted.shape)
+                np.testing.assert_array_equal(found, wanted)
+            count += 1
     assert count == len(shards)
