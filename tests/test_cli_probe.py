@@ -134,7 +134,7 @@ def test_a_folder_of_geotiffs_with_labels_is_probed(folder, images, tmp_path, ca
     assert probe(folder, tmp_path / "out", *words, data="folder", root=images) == 0
     found = told(capsys)
     assert found["splits"] == {"train": 12, "val": 6, "test": 6}
-    assert (found["data"], found["classes"]) == ("set", ["town", "water"])
+    assert (found["data"], found["classes"]) == ("set/", ["town", "water"])
     assert found["settings"]["sensors"] == ["s1"]
     statistics = next(row for row in found["rows"] if row["features"] == "band statistics")
     assert statistics["scores"]["average_accuracy"]["value"] == 1
@@ -162,6 +162,26 @@ def test_a_folder_without_names_or_with_other_bands_is_one_line(folder, images, 
     words = ("--s2-bands", "B02,B03")
     assert probe(folder, tmp_path / "out", *words, data="folder", root=images) == 1
     assert "s2 bands B04" in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("data", "option", "value"),
+    [("folder", "--label", "climate"), ("eurosat", "--split-by", "blocks"),
+     ("shards", "--s2-bands", "B02"), ("eurosat", "--s1-bands", "vv")],
+)  # fmt: skip
+def test_an_option_of_another_kind_of_set_is_one_line(
+    folder, tmp_path, capsys, data, option, value
+):
+    assert probe(folder, tmp_path / "out", option, value, data=data) == 1
+    assert f"{option} is for --data" in one_line(capsys.readouterr().err)
+
+
+def test_a_folder_named_like_a_published_set_is_not_that_set(folder, images, tmp_path, capsys):
+    own = images.rename(tmp_path / "m-eurosat")
+    words = ("--seeds", 1, "--s1-bands", "vv,vh", "--protocol", "paper", "--json")
+    assert probe(folder, tmp_path / "out", *words, data="folder", root=own) == 0
+    found = told(capsys)
+    assert (found["settings"]["lr"], found["published"]) == (0.01, [])
 
 
 def test_an_unknown_set_is_wrong_usage(folder, tmp_path, capsys):

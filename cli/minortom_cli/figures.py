@@ -66,8 +66,8 @@ def epochs(
     ema: Annotated[
         bool, typer.Option("--ema", help="Take the averaged weights, of --ema-decay.")
     ] = False,
-    label: Label = "landcover",
-    split_by: SplitByOption = "shards",
+    label: Label = None,
+    split_by: SplitByOption = None,
     s2_bands: S2Bands = None,
     s1_bands: S1Bands = None,
     protocol: ProtocolOption = "standard",

@@ -1,9 +1,12 @@
 """Labelled sets by the name that a user gives them; the options of what works on them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from minortom.errors import InputError
 
 if TYPE_CHECKING:
     from csmoe_model.labelled import LabelledSet
@@ -27,9 +30,13 @@ Data = Annotated[
 Root = Annotated[
     Path, typer.Option(help="Folder with the set; of GEO-Bench (m-…) that with the set's folder.")
 ]
-Label = Annotated[LabelColumn, typer.Option(help="Column of shards that labels are taken from.")]
+Label = Annotated[
+    LabelColumn | None,
+    typer.Option(help="Column of shards that labels are taken from; `landcover` by default."),
+]
 SplitByOption = Annotated[
-    SplitBy, typer.Option(help="Splits of shards: their own, or blocks of ground.")
+    SplitBy | None,
+    typer.Option(help="Splits of shards: their own, which is the default, or blocks of ground."),
 ]
 S2Bands = Annotated[str | None, typer.Option(metavar="NAMES", help=_BANDS)]
 S1Bands = Annotated[str | None, typer.Option(metavar="NAMES", help=_BANDS)]
@@ -50,8 +57,8 @@ def open_labelled(
     data: SetName,
     root: Path,
     *,
-    label: LabelColumn,
-    split_by: SplitBy,
+    label: LabelColumn | None,
+    split_by: SplitBy | None,
     s2_bands: str | None,
     s1_bands: str | None,
     seed: int,
@@ -61,16 +68,19 @@ def open_labelled(
     Args:
         data: `shards`, a `folder` of GeoTIFFs with `labels.csv`, or the name of a published set.
         root: Where it lies.
-        label: Column of shards to tell.
-        split_by: How shards are split.
+        label: Column of shards to tell; `landcover` when None.
+        split_by: How shards are split; as they are when None.
         s2_bands: Names of the Sentinel-2 bands in a folder's files, as in `B02,B03`, where these
             tell none.
         s1_bands: The same of Sentinel-1.
         seed: Draws a split that the set does not have.
 
     Raises:
+        InputError: If an option is for another kind of set.
         MinorTomError: If the set is not there or damaged.
     """
+    _check_given(data, "shards", {"--label": label, "--split-by": split_by})
+    _check_given(data, "folder", {"--s2-bands": s2_bands, "--s1-bands": s1_bands})
     # Imported here so that `csmoe --help` loads neither torch nor rasterio.
     if data == "folder":
         from csmoe_model.labelled_folder import folder_as_labelled
@@ -82,7 +92,14 @@ def open_labelled(
         return _open_published(data, root)
     from csmoe_model.labelled_shards import ShardLabels, shards_as_labelled
 
-    return shards_as_labelled(root, ShardLabels(label=label, split_by=split_by, seed=seed))
+    return shards_as_labelled(
+        root, ShardLabels(label=label or "landcover", split_by=split_by or "shards", seed=seed)
+    )
+
+
+def _check_given(data: SetName, kind: SetName, given: Mapping[str, object]) -> None:
+    for name in (name for name, value in given.items() if value is not None and data != kind):
+        raise InputError(f"{name} is for --data {kind}, not for {data}; leave it out")
 
 
 def _open_published(data: PublishedName, root: Path) -> "LabelledSet":
