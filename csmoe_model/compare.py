@@ -18,7 +18,7 @@ import numpy as np
 from csmoe_model.predictions import PREDICTIONS, Named, Predictions, read_predictions
 from csmoe_model.probe import RESULT
 from csmoe_model.probe_features import MODEL
-from csmoe_model.probe_tables import grid, shown
+from csmoe_model.probe_tables import grid, shown, subject
 from csmoe_model.scores import NUM_DRAWS, Bootstrap, FloatArray, Predicted, interval, score
 from minortom.errors import InputError
 from minortom.outputs import (
@@ -111,6 +111,7 @@ def _read(folder: Path) -> _Result:
     try:
         told = json.loads((folder / RESULT).read_text(encoding="utf-8"))
         _ = told["settings"]["weights_sha256"], told[KEY]["options"], told["headline"]
+        _ = subject(told)
     except (OSError, ValueError, LookupError, TypeError):
         raise InputError(f"{folder} holds no result of `csmoe probe`; give folders that it wrote") \
             from None  # fmt: skip
@@ -166,6 +167,8 @@ def _result(found: Sequence[_Result], seed: int) -> dict[str, Any]:
             {"recipe": one.told["settings"]["recipe"], "weights_sha256": one.weights}
             for one in found
         ],
+        "of": subject(first),
+        "options": first[KEY]["options"],
         "bootstrap": {"draws": NUM_DRAWS, "interval": "percentiles 2.5 and 97.5"},
         "rows": rows,
         "differences": differences,
@@ -182,10 +185,15 @@ def _pooled(
     """
     runs: list[list[Predicted]] = [one.predictions.of[named] for one in found]
     if named[0] != MODEL:
-        runs = [list(of_seed) for of_seed in zip(*runs, strict=True)]
+        few = found[0].told["settings"].get("shots")
+        draws = few["draws"] if few else 1  # of few labels: a seed has that many runs in a row
+        runs = [
+            [run for one in runs for run in one[first : first + draws]]
+            for first in range(0, len(runs[0]), draws)
+        ]
     values = [float(np.mean([score(run)[headline] for run in some])) for some in runs]
-    draws = [bootstrap.draws(some)[headline] for some in runs]
-    return _Pooled(value_m=np.array(values), draw_mR=np.stack(draws))
+    draw_mR = [bootstrap.draws(some)[headline] for some in runs]
+    return _Pooled(value_m=np.array(values), draw_mR=np.stack(draw_mR))
 
 
 def _spread(draw_mR: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -218,7 +226,7 @@ def _markdown(result: dict[str, Any]) -> str:
               "over groups and checkpoints", "each"]  # fmt: skip
     rows = [[str(cell) for cell in row.values()] for row in shown_rows(result)]
     return (
-        f"# {result['data']}: {len(result['checkpoints'])} checkpoints\n\n"
+        f"# {result['data']}: {result['of']}, {len(result['checkpoints'])} checkpoints\n\n"
         f"In %, means over checkpoints (of baselines over seeds), in brackets 95 % intervals of "
         f"{result['bootstrap']['draws']:,} bootstrap draws over {over}, and over these and "
         "checkpoints (seeds) together; then each by itself. Differences are paired.\n\n"

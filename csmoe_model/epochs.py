@@ -18,6 +18,7 @@ from csmoe_model.probe_rows import Row, differences
 from csmoe_model.probe_tables import TITLES
 from csmoe_model.run_weights import Kept, kept_weights
 from csmoe_model.scores import HEADLINE, NUM_DRAWS, Bootstrap
+from csmoe_model.shots import check_shots
 from minortom.errors import InputError, OutputExistsError
 from minortom.outputs import is_up_to_date, status, write_json
 from minortom.progress import OnProgress, ignore_progress
@@ -71,6 +72,7 @@ def draw_epochs(
             "multilabel sets"
         )
     check_for_probe(data)
+    check_shots(data, options.shots)
     provenance = _provenance(kept, first, data, sensors, options)
     done = is_up_to_date(numbers, provenance, inputs=[*runs, *inputs], overwrite=overwrite)
     if done and out.is_file():

@@ -105,6 +105,10 @@ def _read(folder: Path) -> dict[str, Any]:
         raise InputError(
             f"{path} is no result of this version's csmoe probe; give folders that it wrote"
         ) from None
+    if found["settings"].get("shots"):
+        raise InputError(
+            f"{path} is of few labels (--shots), which no figure of the paper has; leave it out"
+        )
     return dict(found)
 
 

@@ -59,7 +59,8 @@ class LabelledSet:
     """Images of one sensor or both with labels, split into `train`, `val` and `test`."""
 
     name: str
-    """As in `eurosat`; of a set of the paper its name there, as in `m-eurosat`."""
+    """As in `eurosat`; of a set of the paper its name there, as in `m-eurosat`;
+    of a user's folder that with a slash, so that it passes for no published set."""
     task: Task
     classes: tuple[str, ...]
     bands: Mapping[SensorName, tuple[str, ...]]

@@ -86,7 +86,7 @@ def folder_as_labelled(root: Path, read_bands: ReadBands, *, seed: int = 0) -> L
             groups=None if None in groups or not groups else np.array(groups),
         )
     return LabelledSet(
-        name=f"{root.resolve().name}/",  # no published set's, whatever the folder's
+        name=f"{root.resolve().name}/",
         task="multilabel" if several else "multiclass",
         classes=tuple(classes), bands=bands, splits=splits, sha256=_sha256(root, lines),
         settings={"split_by": "labels.csv"} if told else {

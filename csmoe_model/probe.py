@@ -74,7 +74,7 @@ class ProbeOptions:
     lr: float | None = None
     """Rate of the paper's protocol; that of the paper for its sets, else 0.01."""
     shots: int | None = None
-    """Training samples of each class, drawn `SHOT_DRAWS` times; all when None."""
+    """Training samples of each class at most, drawn `SHOT_DRAWS` times; all when None."""
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
@@ -244,7 +244,7 @@ def _settings(maker: FeatureMaker, options: ProbeOptions) -> dict[str, object]:
         "pooling": options.pooling,
         "sensors": list(maker.sensors),
         "seeds": list(maker.seeds),
-        "shots": options.shots,
+        "shots": options.shots and {"a_class": options.shots, "draws": SHOT_DRAWS},
         "normalisation": {
             "model": "z-score with the statistics of the model's training data",
             "statistics": trained.model.origin.statistics,
@@ -271,8 +271,9 @@ def _probed(
     ]
     if options.shots is not None:
         tables = [
-            with_shots(tables[n % len(tables)], options.shots, seed=options.seed + n)
-            for n in range(max(SHOT_DRAWS, options.seeds))
+            with_shots(table, options.shots, seed=options.seed + draw)
+            for table in tables
+            for draw in range(SHOT_DRAWS)
         ]
     if options.protocol == "standard":
         return {
@@ -281,7 +282,7 @@ def _probed(
         }
     rate = _rate(data, options)
     found = []
-    for number in range(max(len(tables), options.seeds)):
+    for number in range(options.seeds if options.shots is None else len(tables)):
         table = tables[number % len(tables)]  # features without a seed serve every layer
         found.append(paper_probe(table, rate=rate, seed=options.seed + number))
     return {"linear": found}

@@ -22,7 +22,7 @@ _ESCAPED |= {"−": "$-$", "–": "--", "×": r"$\times$", "\\": r"\textbackslas
 def markdown_table(result: Result) -> str:
     """Write every row in %, with 95 % intervals, and the model minus each baseline."""
     scores = list(result["rows"][0]["scores"])
-    parts = [f"# {result['data']}: {_subject(result)}\n", _caption(result) + "\n"]
+    parts = [f"# {result['data']}: {subject(result)}\n", _caption(result) + "\n"]
     parts.append(
         grid(
             ["features", "probe", *(TITLES[name] for name in scores)],
@@ -56,7 +56,7 @@ def latex_table(result: Result) -> str:
     scores = list(result["rows"][0]["scores"])
     lines = [
         r"\begin{table}",
-        rf"\caption{{{_tex(result['data'])}: {_tex(_subject(result))}. {_tex(_caption(result))}}}",
+        rf"\caption{{{_tex(result['data'])}: {_tex(subject(result))}. {_tex(_caption(result))}}}",
         rf"\begin{{tabular}}{{ll{'r' * len(scores)}}}",
         r"\toprule",
         _line(["Features", "Probe", *(TITLES[name] for name in scores)]),
@@ -100,11 +100,14 @@ def shown_rows(result: Result) -> list[dict[str, object]]:
     return rows
 
 
-def _subject(result: Result) -> str:
+def subject(result: Result) -> str:
+    """Say in a few words what was probed, and how."""
     settings = result["settings"]
     sensors = " and ".join(settings["sensors"])
     label = settings["set"].get("label")
-    return f"{f'{label}, ' if label else ''}{sensors}, {settings['protocol']} protocol"
+    few = settings.get("shots")
+    shots = f", at most {few['a_class']} labels a class, {few['draws']} draws" if few else ""
+    return f"{f'{label}, ' if label else ''}{sensors}, {settings['protocol']} protocol{shots}"
 
 
 def _caption(result: Result) -> str:
@@ -112,9 +115,8 @@ def _caption(result: Result) -> str:
     drawn = f"{result['groups']:,} groups" if result["groups"] else "samples"
     settings = result["settings"]
     pooling = f"{settings['pooling']} pooling, " if settings["pooling"] else ""
-    shots = f"; {settings['shots']} training samples a class" if settings.get("shots") else ""
     return (
-        f"{len(result['classes'])} classes; {sizes}{shots}. Recipe {settings['recipe']}, "
+        f"{len(result['classes'])} classes; {sizes}. Recipe {settings['recipe']}, "
         f"{pooling}{len(settings['seeds'])} seeds. In %, in brackets 95 % "
         f"intervals of {settings['bootstrap']['draws']:,} bootstrap draws over the test split's "
         f"{drawn}."

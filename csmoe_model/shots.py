@@ -9,7 +9,7 @@ from csmoe_model.probes import Table
 from minortom.errors import InputError
 
 SHOT_DRAWS = 5
-"""How often samples are drawn, or as often as there are seeds: few samples may be lucky ones."""
+"""How often samples are drawn, for every kind of features the same: few may be lucky ones."""
 
 
 def check_shots(data: LabelledSet, shots: int | None) -> None:

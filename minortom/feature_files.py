@@ -46,7 +46,7 @@ class FeatureFile:
 
         Args:
             out: Where.
-            rows: From the top, [row, column, band].
+            rows: From the top, [row, column, band]; not a number where there is nothing.
             shape: Rows and columns of the map.
             names: Of its bands.
             token_px: Side of one of its pixels, in pixels of the scene.

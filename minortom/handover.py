@@ -3,12 +3,14 @@
 This process makes the memory, anonymous, so that it ends with this process however that ends; the
 worker finds it by ``/proc``. Where it cannot, arrays come back as results do, by pickle. Memory is
 used again once the last array in it is gone: fresh pages cost more than what is written to them.
+Beyond as many slots as a process may have descriptors for, arrays come by pickle, too.
 """
 
 import itertools
 import math
 import mmap
 import os
+import resource
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +21,10 @@ from numpy.typing import NDArray
 
 Item = TypeVar("Item")
 Arrays = Mapping[str, NDArray[np.generic]]
+
+
+_NOWHERE = -1
+"""In place of a descriptor: no memory."""
 
 
 Layout = tuple[tuple[str, str, tuple[int, ...]], ...]
@@ -72,10 +78,11 @@ class WithSlots(Sequence[tuple[Item, Slot]], Generic[Item]):
 
     def __getitem__(self, index: int) -> tuple[Item, Slot]:  # type: ignore[override]  # no slices
         item = self._items[index]
-        if not self._free:
+        if not self._free and len(self._made) < _most_slots():
             self._made.append(os.memfd_create("minortom-handover"))
             self._free.append(self._made[-1])
-        return item, Slot(process=os.getpid(), number=self._free.pop())
+        number = self._free.pop() if self._free else _NOWHERE
+        return item, Slot(process=os.getpid(), number=number)
 
     def take(self, slot: Slot, layout: Layout | None) -> dict[str, NDArray[np.generic]] | None:
         """Map what a worker wrote; the slot is for another item when the last array is gone.
@@ -88,9 +95,15 @@ class WithSlots(Sequence[tuple[Item, Slot]], Generic[Item]):
         if any(sizes):
             memory = mmap.mmap(slot.number, sum(sizes), prot=mmap.PROT_READ)
             weakref.finalize(memory, self._free.append, slot.number).atexit = False
-        else:
+        elif slot.number != _NOWHERE:
             self._free.append(slot.number)
         return None if layout is None else _arrays_in(memory, layout, sizes)
+
+
+def _most_slots() -> int:
+    """Give how many may be open: each has two descriptors, its own and that of its mapping."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 2**14 if soft == resource.RLIM_INFINITY else soft // 4
 
 
 def _arrays_in(

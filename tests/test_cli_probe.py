@@ -55,11 +55,11 @@ def told(capsys):
 def test_few_training_samples_of_each_class_are_probed(folder, tmp_path, capsys):
     assert probe(folder, tmp_path / "out", "--seeds", 2, "--shots", 3, "--json") == 0
     found = told(capsys)
-    assert found["settings"]["shots"] == 3
-    assert {len(row["chosen"]) for row in found["rows"]} == {5}
-    more = ("--protocol", "paper", "--seeds", 6, "--shots", 3, "--json")
+    assert found["settings"]["shots"]["a_class"] == 3
+    assert {len(row["chosen"]) for row in found["rows"]} == {5, 10}
+    more = ("--protocol", "paper", "--seeds", 2, "--shots", 3, "--json")
     assert probe(folder, tmp_path / "paper", *more) == 0
-    assert {len(row["chosen"]) for row in told(capsys)["rows"]} == {6}
+    assert {len(row["chosen"]) for row in told(capsys)["rows"]} == {5, 10}
 
 
 def test_it_writes_the_result_and_shows_a_row_for_each_kind_of_features(folder, tmp_path, capsys):

@@ -30,7 +30,7 @@ def said(wrong, truth=TRUTH):
     )
 
 
-def write_result(folder, rows, *, weights="a", groups=CELLS, truth=TRUTH, **options):
+def write_result(folder, rows, *, weights="a", groups=CELLS, truth=TRUTH, shots=None, **options):
     """Write what `csmoe probe` would have of these predictions."""
     data = set_of({"test": split_of({}, truth, groups)})
     provenance = Provenance(
@@ -47,7 +47,10 @@ def write_result(folder, rows, *, weights="a", groups=CELLS, truth=TRUTH, **opti
     told = {
         "data": "own", "task": "multiclass", "headline": "average_accuracy", "groups": 50,
         "splits": {"test": len(truth)}, KEY: json.loads(provenance.to_json()),
-        "settings": {"weights_sha256": weights, "recipe": "tiny"},
+        "settings": {
+            "weights_sha256": weights, "recipe": "tiny", "protocol": "standard",
+            "sensors": ["s2"], "set": {"label": "landcover"}, "shots": shots,
+        },
     }  # fmt: skip
     write_json(folder / "result.json", told)
     return folder
@@ -183,3 +186,22 @@ def test_results_that_are_not_of_the_same_probe_are_one_line(tmp_path):
     (first / PREDICTIONS).unlink()
     with pytest.raises(InputError, match="there is no .*; make it with"):
         compare([first], tmp_path / "out")
+
+
+def test_draws_of_few_labels_are_no_seeds_but_means(tmp_path):
+    """A baseline that says what the model says, draw by draw, is as good and as sure of it."""
+    rng = np.random.default_rng(0)
+    draws = [rng.choice(200, size, replace=False) for size in (5, 60, 10, 80, 30)]
+    for number in range(3):
+        rows = {"model": draws, "band statistics": draws, "untrained model": draws + draws[::-1]}
+        shots = {"a_class": 3, "draws": 5}
+        write_result(tmp_path / str(number), rows, weights=str(number), shots=shots)
+    found = compare([tmp_path / str(number) for number in range(3)], tmp_path / "out")
+    for gap in found["differences"]:
+        for kind in (gap, gap["wider"]):
+            assert (kind["value"], kind["low"], kind["high"]) == pytest.approx((0, 0, 0), abs=1e-12)
+    assert [len(row["each"]) for row in found["rows"]] == [3, 1, 2]
+    head = (tmp_path / "out" / "table.md").read_text().splitlines()[0]
+    assert head == (
+        "# own: landcover, s2, standard protocol, at most 3 labels a class, 5 draws, 3 checkpoints"
+    )

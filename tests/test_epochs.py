@@ -4,7 +4,9 @@ import json
 import signal
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from labelled_sets import set_of, split_of
 from minortom_cli.console import run as run_command
 from minortom_cli.model import app
 from PIL import Image
@@ -12,8 +14,11 @@ from test_cli_embed import one_line
 from training_runs import SHORT, run
 from training_shards import learnable_shards
 
+from csmoe_model.epochs import draw_epochs
+from csmoe_model.labelled import SPLITS
 from csmoe_model.labelled_shards import ShardLabels, shards_as_labelled
 from csmoe_model.probe import ProbeOptions, probe
+from minortom.errors import InputError
 
 pytest_plugins = ("training_fixtures",)
 pytestmark = pytest.mark.usefixtures("small_steps")
@@ -147,3 +152,11 @@ def test_what_cannot_be_drawn_is_one_line(folder, tmp_path, capsys):
     assert plot(folder, tmp_path / "x.png") == 1
     assert "exists; give --overwrite" in one_line(capsys.readouterr().err)
     assert plot(folder, folder / "shards" / "x.png", "--sensor", "s3") == 2
+
+
+def test_few_labels_of_samples_that_have_several_are_refused(folder, tmp_path):
+    images = {"s1": np.ones((8, 2, 16, 16), np.float32)}
+    splits = dict.fromkeys(SPLITS, split_of(images, np.eye(2, dtype=bool)[np.arange(8) % 2]))
+    data = set_of(splits, classes=("a", "b"), task="multilabel", bands={"s1": ("vv", "vh")})
+    with pytest.raises(InputError, match="--shots 3 draws training samples of each class"):
+        draw_epochs([folder / "run-0"], data, tmp_path / "a.png", options=ProbeOptions(shots=3))

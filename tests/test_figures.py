@@ -85,6 +85,16 @@ def test_poolings_stand_in_the_order_cls_mean_both_however_given(tmp_path):
     assert [p["features"] for p in points_of(tmp_path / "tokens.json")] == ["cls", "mean", "both"]
 
 
+def test_results_of_few_labels_are_refused_beside_those_of_all(tmp_path, capsys):
+    folder = result(tmp_path / "few")
+    told = json.loads((folder / "result.json").read_text())
+    told["settings"]["shots"] = {"a_class": 10, "draws": 5}
+    (folder / "result.json").write_text(json.dumps(told))
+    assert plot("quality-cost", folder, "--out", tmp_path / "a.png") == 1
+    assert "is of few labels (--shots)" in one_line(capsys.readouterr().err)
+    assert not (tmp_path / "a.png").exists()
+
+
 def test_the_same_results_give_the_same_bytes(tmp_path):
     probed = result(tmp_path / "probe")
     for name in ("a.png", "b.png"):

@@ -51,6 +51,18 @@ def test_slots_of_results_that_never_came_are_closed():
     assert open_slots() == 0
 
 
+def test_where_descriptors_are_scarce_arrays_come_by_pickle(monkeypatch):
+    monkeypatch.setattr("resource.getrlimit", lambda _: (8, 8))
+    with WithSlots([5, 4, 3]) as slots:
+        (_, first), (_, second), (_, third) = slots
+        assert third.fill(made(3)) is None
+        assert slots.take(third, None) is None
+        taken = slots.take(first, first.fill(made(5)))
+        assert slots.take(second, None) is None
+        assert slots[0][1] == second  # there is room again
+        np.testing.assert_array_equal(taken["a"], made(5)["a"])
+
+
 def test_a_process_that_does_not_see_the_memory_writes_nothing():
     assert Slot(process=2**22 - 1, number=3).fill({"a": np.zeros(3)}) is None
     with WithSlots([1]) as slots:

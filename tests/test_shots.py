@@ -72,9 +72,12 @@ def test_every_kind_of_features_is_probed_once_a_draw_with_the_same_samples(
     )
     probe(checkpoint, data, tmp_path / "out", options=ProbeOptions(seeds=2, seed=4, shots=1))
     result = json.loads((tmp_path / "out" / "result.json").read_text())
-    assert result["settings"]["shots"] == 1
-    assert "1 training samples a class" in (tmp_path / "out" / "table.md").read_text()
-    assert {len(row["per_seed"]["macro_f1"]) for row in result["rows"]} == {5}
+    assert result["settings"]["shots"] == {"a_class": 1, "draws": 5}
+    assert "at most 1 labels a class, 5 draws" in (tmp_path / "out" / "table.md").read_text()
+    drawn = {row["features"]: len(row["per_seed"]["macro_f1"]) for row in result["rows"]}
+    assert drawn == {
+        "model": 5, "band statistics": 5, "random convolutions": 10, "untrained model": 10,
+    }  # fmt: skip
 
     features = {
         name: band_statistics(data.split(name), sensors=["s2", "s1"], bands=data.bands)

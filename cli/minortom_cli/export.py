@@ -110,7 +110,6 @@ def export(
         max_invalid=max_invalid, max_cloud=max_cloud, resampling=resampling,
         strict_grid=strict_grid, codec=codec, format=format_, seed=seed,
     )  # fmt: skip
-    # Imported here so that `minortom --help` does not load rasterio.
     from minortom.engine import EngineOptions
 
     where = EngineOptions(engine=engine, scheduler=scheduler, workers=workers)
@@ -127,6 +126,7 @@ def export(
         return
     if rate_mb_s is not None:
         raise typer.BadParameter("--rate-mb-s goes with --dry-run")
+    # Imported here so that `minortom --help` does not load rasterio.
     from minortom.export import export_selection
 
     with progress("tiles") as advance:

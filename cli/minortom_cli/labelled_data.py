@@ -98,8 +98,9 @@ def open_labelled(
 
 
 def _check_given(data: SetName, kind: SetName, given: Mapping[str, object]) -> None:
-    for name in (name for name, value in given.items() if value is not None and data != kind):
-        raise InputError(f"{name} is for --data {kind}, not for {data}; leave it out")
+    wrong = [name for name, value in given.items() if value is not None]
+    if wrong and data != kind:
+        raise InputError(f"{wrong[0]} is for --data {kind}, not for {data}; leave it out")
 
 
 def _open_published(data: PublishedName, root: Path) -> "LabelledSet":
