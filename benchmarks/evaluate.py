@@ -24,9 +24,12 @@ MODEL = [
     "--mi-temperature", "0.1", "--logit-scale", "0.1",
 ]  # fmt: skip
 TRAINING = [
-    "--steps", "4000", "--batch-size", "64", "--lr", "1e-3", "--grad-clip", "1", "--warmup", "0.1",
+    "--steps", "3300", "--batch-size", "64", "--lr", "1e-3", "--grad-clip", "1", "--warmup", "0.1",
     "--val-every", "500",
 ]  # fmt: skip
+PROCESSES = 2
+"""To pretrain with, of a core each; the loss terms of a step are those of one process."""
+CSMOE = Path(sys.executable).parent / "csmoe"
 
 
 def run(*words):
@@ -38,7 +41,7 @@ def run(*words):
 
 def csmoe(*words):
     """Run a command of this environment's `csmoe`."""
-    run(Path(sys.executable).parent / "csmoe", *words)
+    run(CSMOE, *words)
 
 
 def shards(out):
@@ -53,7 +56,11 @@ def pretrained(patches, out, seed):
     if not (out / "model").exists():
         begun = any((out / "checkpoints").glob("*"))
         how = ["--resume"] if begun else [*MODEL, *TRAINING, "--seed", seed]
-        csmoe("train", patches, "--out", out, "--no-tensorboard", "--save-every", "100", *how)
+        run(
+            sys.executable, "-m", "minortom_cli.torchrun", "--nproc-per-node", PROCESSES,
+            "--no-python", CSMOE, "train", patches, "--out", out, "--no-tensorboard",
+            "--save-every", "100", *how,
+        )  # fmt: skip
     return out
 
 
