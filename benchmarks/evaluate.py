@@ -1,6 +1,6 @@
 """Does the model see anything? Pretrain on the demo planet, probe far from what it saw, compare.
 
-    python benchmarks/evaluate.py out/ [--seeds 0,1,2] [--sensors both,s2,s1] [--shots all,10]
+    python benchmarks/evaluate.py out/ [--seeds 0,1,2] [--sensors both,s2,s1] [--shots all,100,10]
 
 Runs the commands that a user would: shards of the demo planet whose splits lie 100 km apart, a
 pretraining run of each seed, a probe of each run beside the baselines, and `csmoe compare`. What is
@@ -70,7 +70,7 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", default="0,1,2", help="of the pretraining")
     parser.add_argument("--sensors", default="both,s2,s1", help="whose images are probed")
-    parser.add_argument("--shots", default="all,10", help="training patches of each land cover")
+    parser.add_argument("--shots", default="all,100,10", help="training patches of each land cover")
     options = parser.parse_args()
     out, seeds = options.out, options.seeds.split(",")
     out.mkdir(parents=True, exist_ok=True)
