@@ -149,7 +149,7 @@ class Bench:
 
     def _checks(self) -> None:
         """Compare with the plain model."""
-        seed = int(time.time())
+        seed = int(time.time()) if self.options.seed is None else self.options.seed
         found = gpu_checks.check_step(
             gpu_checks.shallow(recipe(self.options.recipe)), batch_size=min(8, self.options.batch),
             device=self.device, compile_it=self.options.compile, seed=seed,
@@ -276,6 +276,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=256, help="images encoded at once")
     parser.add_argument("--minutes", type=float, default=7.5, help="that it may take")
     parser.add_argument("--only", default=",".join(SECTIONS), help="sections, by commas")
+    parser.add_argument("--seed", type=int, help="of the checks; another each time without one")
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=None)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     parser.add_argument("--warm", help=argparse.SUPPRESS)
