@@ -181,12 +181,13 @@ def _pooled(
     """Score a row of all results: a checkpoint is the mean of its probes' seeds.
 
     Of a baseline the seeds are what varies: with the same seed it is the same beside every
-    checkpoint, up to what the checkpoints' training data tell of normalisation.
+    checkpoint, up to what the checkpoints' training data tell of normalisation. Draws of few labels
+    are the same for all and no seeds: each seed, as each checkpoint, is the mean of its own.
     """
     runs: list[list[Predicted]] = [one.predictions.of[named] for one in found]
     if named[0] != MODEL:
         few = found[0].told["settings"].get("shots")
-        draws = few["draws"] if few else 1  # of few labels: a seed has that many runs in a row
+        draws = few["draws"] if few else 1  # a seed's stand in a row
         runs = [
             [run for one in runs for run in one[first : first + draws]]
             for first in range(0, len(runs[0]), draws)

@@ -21,7 +21,7 @@ def check_shots(data: LabelledSet, shots: int | None) -> None:
     if shots is not None and data.task != "multiclass":
         raise InputError(
             f"--shots {shots} draws training samples of each class, and those of {data.name} have "
-            f"several; leave it out"
+            "several; leave it out"
         )
 
 

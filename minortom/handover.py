@@ -22,10 +22,8 @@ from numpy.typing import NDArray
 Item = TypeVar("Item")
 Arrays = Mapping[str, NDArray[np.generic]]
 
-
 _NOWHERE = -1
 """In place of a descriptor: no memory."""
-
 
 Layout = tuple[tuple[str, str, tuple[int, ...]], ...]
 """Name, dtype and shape of each array, one after the other."""

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from labelled_sets import bright_and_dark, set_of, split_of
 from test_embed import write_model
 from training_shards import learnable_shards
@@ -63,7 +62,6 @@ def test_every_kind_of_features_is_probed_once_a_draw_with_the_same_samples(
 ):
     monkeypatch.setattr("csmoe_model.probe.NUM_DRAWS", 20)
     monkeypatch.setattr("csmoe_model.probes.STRENGTHS", (1.0,))
-    torch.set_num_threads(1)
     data = bright_and_dark(SIZES)
     # Some labels are wrong, so that it matters which samples are drawn.
     wrong = data.split("train").labels ^ (np.arange(SIZES["train"]) % 3 == 0)

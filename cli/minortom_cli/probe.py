@@ -48,14 +48,9 @@ def probe(
     from csmoe_model.probe_tables import shown_rows
 
     options = ProbeOptions(
-        protocol=protocol,
-        pooling=pooling,
-        sensor=sensor,
-        seed=seed,
-        seeds=seeds,
-        lr=lr,
+        protocol=protocol, pooling=pooling, sensor=sensor, seed=seed, seeds=seeds, lr=lr,
         shots=shots,
-    )
+    )  # fmt: skip
     labelled = open_labelled(
         data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands, seed=seed
     )
