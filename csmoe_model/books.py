@@ -6,7 +6,7 @@ from PIL import Image
 
 from csmoe_model.run_folder import RunFolder
 from csmoe_model.trackers import Picture, Tracker, Tracking, start_trackers
-from minortom.outputs import whole_file
+from minortom.atomic_write import whole_file
 
 
 class Books:

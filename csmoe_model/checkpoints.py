@@ -11,7 +11,7 @@ from csmoe_model.device import best_device, narrow_matrices
 from csmoe_model.hub import find_checkpoint
 from csmoe_model.images import Normalise
 from csmoe_model.weights import Origin, Stored, write_model
-from minortom.outputs import whole_folder
+from minortom.atomic_write import whole_folder
 from minortom.provenance import Provenance
 
 

@@ -20,16 +20,9 @@ from csmoe_model.probe import RESULT
 from csmoe_model.probe_features import MODEL
 from csmoe_model.probe_tables import grid, shown, subject
 from csmoe_model.scores import NUM_DRAWS, Bootstrap, FloatArray, Predicted, interval, score
+from minortom.atomic_write import whole_folder, write_json, write_text
 from minortom.errors import InputError
-from minortom.outputs import (
-    is_up_to_date,
-    now,
-    status,
-    whole_folder,
-    write_json,
-    write_run_record,
-    write_text,
-)
+from minortom.outputs import is_up_to_date, now, status, write_run_record
 from minortom.provenance import KEY, Provenance, licences_in, sha256_of
 
 

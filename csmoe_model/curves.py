@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from csmoe_model.run_log import Row, RunLog
-from minortom.outputs import whole_file
+from minortom.atomic_write import whole_file
 
 _PANELS = {
     "Reconstruction error (1 = each band's mean)": (

@@ -14,9 +14,10 @@ from csmoe_model.data import Loader, reader_threads
 from csmoe_model.device import encoding
 from csmoe_model.neighbours import draw_neighbours
 from csmoe_model.order import OrderedBatches
+from minortom.atomic_write import check_parents
 from minortom.errors import InputError, OutputExistsError
 from minortom.geoparquet import box_of, points_writer, read_table
-from minortom.outputs import check_parents, is_up_to_date, now, status, write_run_record
+from minortom.outputs import is_up_to_date, now, status, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import Provenance, licences_in, sha256_of
 from minortom.shard_layout import DATASET_FILE

@@ -19,8 +19,9 @@ from csmoe_model.probe_tables import TITLES
 from csmoe_model.run_weights import Kept, kept_weights
 from csmoe_model.scores import HEADLINE, NUM_DRAWS, Bootstrap
 from csmoe_model.shots import check_shots
+from minortom.atomic_write import write_json
 from minortom.errors import InputError, OutputExistsError
-from minortom.outputs import is_up_to_date, status, write_json
+from minortom.outputs import is_up_to_date, status
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import KEY, Provenance
 from minortom.sensors import SensorName

@@ -8,8 +8,9 @@ from typing import Literal, get_args
 from csmoe_model.backbone import SENSORS
 from csmoe_model.hub import CARD, CONFIG, WEIGHTS, find_checkpoint
 from csmoe_model.weights import Stored, read_model, write_model
+from minortom.atomic_write import whole_folder
 from minortom.errors import InputError
-from minortom.outputs import is_up_to_date, now, status, whole_folder, write_run_record
+from minortom.outputs import is_up_to_date, now, status, write_run_record
 from minortom.provenance import Provenance
 from minortom.sensors import SensorName
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minortom import __version__
+from minortom.atomic_write import check_parents, whole_file
 from minortom.errors import InputError
-from minortom.outputs import check_parents, whole_file
 
 Features = NDArray[np.float32]
 

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from csmoe_model.probe_tables import TITLES
 from csmoe_model.published import CSMOE, TOKENS
+from minortom.atomic_write import check_parents, whole_file, write_json
 from minortom.errors import InputError, OutputExistsError
-from minortom.outputs import check_parents, whole_file, write_json
 
 PAPER_MACS = {"32": 2.92e9, "28": 3.67e9, "16": 10.11e9, "14": 13.40e9}
 """By patch size: Table IV, counted as the paper does, Sentinel-2 alone."""

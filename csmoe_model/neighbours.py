@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from minortom.outputs import whole_file
+from minortom.atomic_write import whole_file
 from minortom.pictures import Pixels, patch_pictures
 from minortom.shards import ShardSet
 

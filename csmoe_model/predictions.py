@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from csmoe_model.labelled import LabelledSet, Labels, Task
 from csmoe_model.probe_rows import Row
 from csmoe_model.scores import Predicted
+from minortom.atomic_write import whole_file
 from minortom.errors import InputError
-from minortom.outputs import whole_file
 from minortom.provenance import KEY, Provenance
 
 PREDICTIONS = "predictions.parquet"

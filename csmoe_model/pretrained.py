@@ -23,9 +23,9 @@ from csmoe_model.hub import WEIGHTS, find_checkpoint
 from csmoe_model.pixels import Pixels
 from csmoe_model.shapes import Float
 from csmoe_model.weights import Origin, Stored, read_model, unfit_weights, write_model
+from minortom.atomic_write import check_parents, is_empty_folder, whole_folder
 from minortom.errors import InputError, OutputExistsError
 from minortom.hub_upload import HubRepository
-from minortom.outputs import check_parents, is_empty_folder, whole_folder
 from minortom.provenance import Provenance, sha256_of
 from minortom.sensors import SensorName
 

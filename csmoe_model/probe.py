@@ -33,16 +33,9 @@ from csmoe_model.probes import (
 from csmoe_model.published import published_rows
 from csmoe_model.scores import HEADLINE, NUM_DRAWS, Bootstrap
 from csmoe_model.shots import SHOT_DRAWS, check_shots, with_shots
+from minortom.atomic_write import whole_folder, write_json, write_text
 from minortom.errors import InputError
-from minortom.outputs import (
-    is_up_to_date,
-    now,
-    status,
-    whole_folder,
-    write_json,
-    write_run_record,
-    write_text,
-)
+from minortom.outputs import is_up_to_date, now, status, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import KEY, Provenance
 from minortom.sensors import SensorName

@@ -20,16 +20,9 @@ from csmoe_model.probes import SMALLEST_STD, Features
 from csmoe_model.published import CBIR
 from csmoe_model.retrieval_scores import BoolArray, Retrieved, as_sets, by_chance, retrieved
 from csmoe_model.scores import NUM_DRAWS, Bootstrap, interval
+from minortom.atomic_write import whole_folder, write_json, write_text
 from minortom.errors import InputError
-from minortom.outputs import (
-    is_up_to_date,
-    now,
-    status,
-    whole_folder,
-    write_json,
-    write_run_record,
-    write_text,
-)
+from minortom.outputs import is_up_to_date, now, status, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import KEY, Provenance
 from minortom.sensors import SensorName

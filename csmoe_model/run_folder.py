@@ -20,8 +20,8 @@ from typing import Any, Literal
 import yaml
 
 from csmoe_model.run_log import RunLog, expert_columns
+from minortom.atomic_write import check_parents, is_empty_folder, whole_folder
 from minortom.errors import InputError, OutputExistsError
-from minortom.outputs import check_parents, is_empty_folder, whole_folder
 from minortom.provenance import KEY, Provenance
 
 State = Literal["new", "unfinished", "finished"]

@@ -4,8 +4,8 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from minortom.atomic_write import write_text
 from minortom.errors import InputError
-from minortom.outputs import write_text
 
 TERMS = (
     "loss", "umr", "cmr", "mi", "rep", "bal",

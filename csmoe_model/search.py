@@ -20,6 +20,7 @@ from csmoe_model.labelled import LabelledSplit
 from csmoe_model.labelled_folder import Bands
 from csmoe_model.nearest import IndexKind, nearest
 from csmoe_model.search_page import FloatArray, Shown, search_page
+from minortom.atomic_write import write_text
 from minortom.errors import InputError
 from minortom.outputs import (
     check_page,
@@ -29,7 +30,6 @@ from minortom.outputs import (
     stored_licences,
     stored_provenance,
     write_run_record,
-    write_text,
 )
 from minortom.pictures import patch_pictures, picture
 from minortom.provenance import Provenance, sha256_of

@@ -25,8 +25,9 @@ from csmoe_model.run_weights import RunWeights
 from csmoe_model.stop import StopRequest
 from csmoe_model.trackers import Tracking
 from csmoe_model.training_loop import Loop
+from minortom.atomic_write import sole_writer
 from minortom.errors import InputError
-from minortom.outputs import now, sole_writer, write_run_record
+from minortom.outputs import now, write_run_record
 from minortom.provenance import Provenance, licences_in, sha256_of
 from minortom.shard_layout import DATASET_FILE
 from minortom.shards import ShardSet

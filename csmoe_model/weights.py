@@ -19,8 +19,8 @@ from torch import Tensor
 from csmoe_model.config import ModelConfig
 from csmoe_model.hub import CARD, CONFIG, WANTED, WEIGHTS
 from csmoe_model.model_card import model_card
+from minortom.atomic_write import whole_file, write_json, write_text
 from minortom.errors import InputError
-from minortom.outputs import whole_file, write_json, write_text
 from minortom.provenance import KEY, licences_in, sha256_of
 from minortom.sensors import MODEL_BANDS, SensorName
 

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from minortom.atomic_write import whole_file
 from minortom.errors import InputError
-from minortom.outputs import is_up_to_date, whole_file
+from minortom.outputs import is_up_to_date
 from minortom.provenance import Provenance
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from minortom.atomic_write import whole_folder, write_json
 from minortom.demo_archive import write_archive
 from minortom.demo_maps import LANDCOVER_CODES, Planet, make_planet, write_map
 from minortom.demo_scene import Scene
 from minortom.grid import cells_from_names, whole_grid
-from minortom.outputs import is_up_to_date, now, status, whole_folder, write_json, write_run_record
+from minortom.outputs import is_up_to_date, now, status, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import KEY, Provenance
 

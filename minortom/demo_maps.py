@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from minortom.atomic_write import whole_file
 from minortom.descriptors import COPYRIGHT_TAG
-from minortom.outputs import whole_file
 
 CLIMATE_STEP_DEG = 0.2
 LANDCOVER_STEP_DEG = 0.1

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from minortom.archive import Archive
+from minortom.atomic_write import check_parents
 from minortom.blocks import patches_per_tile
 from minortom.errors import InputError
 from minortom.export import licences_of
@@ -17,7 +18,6 @@ from minortom.export_options import DEFAULT_RATE_MB_S, ExportOptions, Missing
 from minortom.export_plan import PlannedTile, shards_of, tiles_per_shard
 from minortom.export_products import pairs_of
 from minortom.export_reserves import ExportPlan
-from minortom.outputs import check_parents
 from minortom.parts import LocalParts
 from minortom.progress import OnProgress, ignore_progress
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from minortom.archive import Archive
+from minortom.atomic_write import sole_writer
 from minortom.engine import EngineOptions, opened_executor
 from minortom.errors import InputError
 from minortom.export_input import read_selection
@@ -16,14 +17,7 @@ from minortom.export_plan import tiles_per_shard
 from minortom.export_products import pairs_of
 from minortom.export_reserves import ExportPlan
 from minortom.export_tile import Tally
-from minortom.outputs import (
-    is_up_to_date,
-    now,
-    sole_writer,
-    status,
-    stored_licences,
-    write_run_record,
-)
+from minortom.outputs import is_up_to_date, now, status, stored_licences, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import Provenance, sha256_of
 from minortom.remote import is_url

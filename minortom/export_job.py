@@ -15,6 +15,7 @@ from pathlib import Path
 
 from minortom import unfinished
 from minortom.archive import Archive
+from minortom.atomic_write import replace_folder, write_text
 from minortom.cluster import ClusterPool
 from minortom.engine import as_done
 from minortom.errors import ArchiveError, InputError
@@ -24,7 +25,6 @@ from minortom.export_reserves import ExportPlan
 from minortom.export_shard import Receipt, ShardTask, make_shard, receipt_path, shard_path
 from minortom.export_tile import Tally, TileOutcome, hand_over, taken_over
 from minortom.handover import WithSlots
-from minortom.outputs import replace_folder, write_text
 from minortom.progress import OnProgress
 from minortom.provenance import Provenance
 from minortom.shard_card import CARD, data_card

@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from minortom.archive import Archive
+from minortom.atomic_write import whole_file, write_json
 from minortom.errors import InputError
 from minortom.export_options import ExportOptions
 from minortom.export_plan import PlannedTile, windows_of
 from minortom.export_tile import Tally, TileOutcome, append_mixed, export_tile
-from minortom.outputs import whole_file, write_json
 from minortom.provenance import Provenance
 from minortom.shard_formats import Format
 from minortom.shard_statistics import BandSums

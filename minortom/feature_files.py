@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
+from minortom.atomic_write import whole_file
 from minortom.errors import InputError
-from minortom.outputs import whole_file
 from minortom.provenance import KEY, Provenance
 from minortom.scene_files import OpenScene
 from minortom.tiff_items import has_all_tiles

@@ -12,7 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from minortom import pictures
-from minortom.outputs import check_page, is_up_to_date, now, status, write_run_record, write_text
+from minortom.atomic_write import write_text
+from minortom.outputs import check_page, is_up_to_date, now, status, write_run_record
 from minortom.pictures import data_uri, patch_pictures
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import Provenance, licences_in, sha256_of

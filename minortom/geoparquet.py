@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from minortom.atomic_write import whole_file
 from minortom.errors import InputError
-from minortom.outputs import whole_file
 from minortom.provenance import KEY, Provenance
 
 GEOMETRY = "geometry"

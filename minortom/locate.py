@@ -8,11 +8,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from minortom.atomic_write import whole_file
 from minortom.cell_tables import csv_bytes, is_parquet, read_any_table, write_bytes
 from minortom.cells import COLUMN
 from minortom.errors import InputError
 from minortom.grid import cells_at
-from minortom.outputs import is_up_to_date, now, status, whole_file, write_run_record
+from minortom.outputs import is_up_to_date, now, status, write_run_record
 from minortom.provenance import KEY, Provenance, sha256_of
 
 _COORDINATES = ("lat", "lon")

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from minortom.atomic_write import write_json, write_text
 from minortom.errors import InputError
 from minortom.manifests import Manifest
-from minortom.outputs import write_json, write_text
 from minortom.provenance import sha256_of
 from minortom.remote import cache_folder, make_cache_folder, shown
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from minortom.atomic_write import is_empty_folder, whole_folder, write_json
 from minortom.croissant import CROISSANT, croissant_record
 from minortom.errors import InputError, OutputExistsError, ShardError
 from minortom.hub_upload import HubRepository, RemoteFile, RemoteState
-from minortom.outputs import is_empty_folder, now, whole_folder, write_json, write_run_record
+from minortom.outputs import now, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import KEY, sha256_of
 from minortom.shard_card import CARD, data_card

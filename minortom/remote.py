@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit, urlunsplit
 
+from minortom.atomic_write import whole_file
 from minortom.errors import InputError, RemoteError, RemoteMissingError
-from minortom.outputs import whole_file
 from minortom.progress import OnProgress, ignore_progress
 
 if TYPE_CHECKING:

@@ -9,16 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from minortom.atomic_write import whole_folder, write_json
 from minortom.compare import Compared, compare
-from minortom.outputs import (
-    is_up_to_date,
-    now,
-    status,
-    stored_licences,
-    whole_folder,
-    write_json,
-    write_run_record,
-)
+from minortom.outputs import is_up_to_date, now, status, stored_licences, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import KEY, Provenance, sha256_of
 from minortom.quotas import stored_wishes

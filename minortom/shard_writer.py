@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from minortom.atomic_write import whole_folder, write_json
 from minortom.errors import InputError
-from minortom.outputs import whole_folder, write_json
 from minortom.provenance import KEY, Provenance, sha256_of
 from minortom.sensors import S2_10M
 from minortom.shard_codec import check_codec, packed

@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
+from minortom.atomic_write import is_empty_folder, whole_folder, write_json
 from minortom.errors import OutputExistsError
-from minortom.outputs import is_empty_folder, stored_provenance, whole_folder, write_json
+from minortom.outputs import stored_provenance
 from minortom.provenance import KEY, Provenance
 
 _RECORD = "provenance.json"

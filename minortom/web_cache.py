@@ -5,7 +5,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from minortom.outputs import whole_file, write_json
+from minortom.atomic_write import whole_file, write_json
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import sha256_of
 from minortom.remote import (

@@ -14,8 +14,8 @@ from csmoe_model.predictions import PREDICTIONS, read_predictions, write_predict
 from csmoe_model.probe_rows import measured
 from csmoe_model.probes import Probed
 from csmoe_model.scores import Bootstrap, Predicted, confusions, score
+from minortom.atomic_write import write_json
 from minortom.errors import InputError
-from minortom.outputs import write_json
 from minortom.provenance import KEY, Provenance
 
 TRUTH = np.arange(200) % 2

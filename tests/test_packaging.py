@@ -47,8 +47,8 @@ def test_the_model_loads_no_geospatial_library():
 
 def test_the_model_sees_the_contract_and_little_else_of_curation():
     contract = {
-        "errors", "geoparquet", "outputs", "pictures", "progress", "provenance", "sensors",
-        "shard_layout", "shards",
+        "atomic_write", "errors", "geoparquet", "outputs", "pictures", "progress", "provenance",
+        "sensors", "shard_layout", "shards",
     }  # fmt: skip
     # Held-out ground is drawn, and the hub's refusals are told, as curation does it.
     contract |= {"hub_upload", "sphere", "split"}

@@ -7,9 +7,9 @@ from hub_server import HubHandler
 from shard_maker import write_made_up_shards
 from web_server import COMMIT, serving
 
+from minortom.atomic_write import write_json
 from minortom.errors import InputError, OutputExistsError, ShardError
 from minortom.hub_upload import told_in_one_line
-from minortom.outputs import write_json
 from minortom.publish import preview_card, publish_shards
 
 REPO = "someone/minor-tom"
