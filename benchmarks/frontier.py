@@ -25,11 +25,10 @@ from _stand_in import (
     write,
 )
 
-from minortom.baselines import farthest_point_selection
+from minortom.baselines import farthest_point_selection, grts_selection
 from minortom.coupling import CouplingOptions
 from minortom.draws import measure_draws
 from minortom.engine import EngineOptions, opened_executor
-from minortom.grts import grts_selection
 from minortom.search import GeneticOptions
 
 SPREADS = (0, 0.1, 0.25, 0.5, 1, 2, 3)

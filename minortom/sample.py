@@ -13,12 +13,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from minortom.atomic_write import sole_writer
-from minortom.baselines import farthest_point_selection, random_selection, wanted_sizes
+from minortom.baselines import (
+    farthest_point_selection,
+    grts_selection,
+    random_selection,
+    wanted_sizes,
+)
 from minortom.coupling import Spread, spread_selection
 from minortom.engine import EngineOptions, opened_executor
 from minortom.errors import InputError
 from minortom.geoparquet import read_table, write_points
-from minortom.grts import grts_selection
 from minortom.outputs import is_up_to_date, now, stored_licences, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import Provenance, sha256_of

@@ -1,7 +1,7 @@
 import numpy as np
 from points import annotated_table, random_lonlat
 
-from minortom.grts import grts_selection, random_quadrant_order
+from minortom.baselines import grts_selection, random_quadrant_order
 from minortom.sphere import unit_vectors
 from minortom.strata import Tiles
 
