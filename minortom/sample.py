@@ -26,7 +26,7 @@ from minortom.geoparquet import read_table, write_points
 from minortom.outputs import is_up_to_date, now, stored_licences, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.provenance import Provenance, sha256_of
-from minortom.quota_file import read_quota
+from minortom.quotas import read_quota
 from minortom.reserves import ranked_reserves
 from minortom.sample_options import SampleOptions
 from minortom.sample_summary import SEARCH_KEY, summarised, was_cut_short

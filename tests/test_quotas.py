@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minortom.errors import InputError
-from minortom.quota_file import read_quota
-from minortom.quotas import Allocation, stored_wishes, wishes
+from minortom.quotas import Allocation, read_quota, stored_wishes, wishes
 from minortom.strata import Strata
 
 
