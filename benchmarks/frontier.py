@@ -26,8 +26,8 @@ from _stand_in import (
 )
 
 from minortom.baselines import farthest_point_selection, grts_selection
+from minortom.compare import measure_draws
 from minortom.coupling import CouplingOptions
-from minortom.draws import measure_draws
 from minortom.engine import EngineOptions, opened_executor
 from minortom.search import GeneticOptions
 

@@ -32,7 +32,7 @@ from _stand_in import (
     write,
 )
 
-from minortom.draws import measure_draws
+from minortom.compare import measure_draws
 from minortom.engine import EngineOptions, opened_executor
 from minortom.geoparquet import read_table
 from minortom.objectives import CODES
