@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from csmoe_model.masking import uniform_noise
+from csmoe_model.noise import uniform_noise
 from minortom.errors import InputError
 from minortom.sensors import BASE_RESOLUTION_M, GROUPS, MODEL_BANDS, BandGroup, SensorName
 

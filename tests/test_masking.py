@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from csmoe_model.masking import Mask, draw_masks, uniform_noise
+from csmoe_model.masking import Mask, draw_masks
+from csmoe_model.noise import uniform_noise
 
 MODES = ("independent", "identical", "disjoint")
 
