@@ -1,6 +1,5 @@
-"""A run's weights: written at its end, and read by what works on shards."""
+"""A run's weights, read by what works on shards."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +9,6 @@ from csmoe_model.csmoe import CSMoE
 from csmoe_model.device import best_device, narrow_matrices
 from csmoe_model.hub import find_checkpoint
 from csmoe_model.images import Normalise
-from csmoe_model.weights import Origin, Stored, write_model
-from minortom.atomic_write import whole_folder
-from minortom.provenance import Provenance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,21 +23,6 @@ class Trained:
     """Of the data that it was trained on."""
     folder: Path
     """Where the weights lie."""
-
-
-def save_model(
-    folder: Path, *, model: CSMoE, normalise: Normalise, recipe: str, provenance: Provenance
-) -> None:
-    """Write a folder with the weights, the configuration and a card, whole or not at all."""
-    origin = Origin(
-        recipe=recipe, statistics=normalise.statistics, record=json.loads(provenance.to_json())
-    )
-    stored = Stored(
-        config=model.config, encoder_of=model.encoder_only, origin=origin,
-        tensors=model.state_dict(),
-    )  # fmt: skip
-    with whole_folder(folder) as temporary:
-        write_model(temporary, stored)
 
 
 def load_model(checkpoint: str | Path, *, device: torch.device) -> Trained:

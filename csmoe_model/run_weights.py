@@ -1,49 +1,16 @@
-"""The weights of a run on disk: at its end, and after some epochs where they are to be kept."""
+"""The weights of a run on disk: those kept after some of its epochs, and those of its end."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from csmoe_model.checkpoints import save_model
-from csmoe_model.csmoe import CSMoE
 from csmoe_model.hub import CONFIG, WEIGHTS
 from csmoe_model.model_card import AFTER
-from csmoe_model.pretraining import Pretraining
 from csmoe_model.run_folder import RunFolder
 from minortom.errors import InputError
 from minortom.outputs import stored_provenance
-from minortom.provenance import Provenance, sha256_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunWeights:
-    """Writes the weights of a run as they are when asked to."""
-
-    run: Pretraining
-    recipe: str
-    provenance: Provenance
-    """Of the whole run."""
-
-    def save(self, folder: RunFolder) -> None:
-        """Write the averaged weights, where there are any, and the weights last of all."""
-        models = {folder.ema: self.run.ema.model} if self.run.ema else {}
-        models[folder.model] = self.run.model
-        for path, model in models.items():
-            assert isinstance(model, CSMoE)
-            save_model(
-                path, model=model, normalise=self.run.normalise, recipe=self.recipe,
-                provenance=self.provenance,
-            )  # fmt: skip
-
-    def keep(self, folder: RunFolder, *, epochs: int, steps: int) -> None:
-        """Write them to a folder of their own, which says after how many epochs and steps.
-
-        What a run that was killed afterwards left there is replaced by the same.
-        """
-        after = {AFTER: {"epochs": epochs, "steps": steps}}
-        provenance = replace(self.provenance, options={**self.provenance.options, **after})
-        replace(self, provenance=provenance).save(folder.after(epochs))
+from minortom.provenance import sha256_of
 
 
 @dataclass(frozen=True, kw_only=True)

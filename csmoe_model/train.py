@@ -21,7 +21,7 @@ from csmoe_model.options import Configuration
 from csmoe_model.order import MicroBatches, ShuffledBatches
 from csmoe_model.pretraining import Pretraining
 from csmoe_model.run_folder import RunFolder
-from csmoe_model.run_weights import RunWeights
+from csmoe_model.save_weights import RunWeights
 from csmoe_model.stop import StopRequest
 from csmoe_model.trackers import Tracking
 from csmoe_model.training_loop import Loop

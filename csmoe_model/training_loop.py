@@ -21,7 +21,7 @@ from csmoe_model.meter import Meter
 from csmoe_model.order import EveryNth, OrderedBatches, Samples, permutation, steps_per_epoch
 from csmoe_model.pretraining import Pretraining
 from csmoe_model.run_folder import RunFolder
-from csmoe_model.run_weights import RunWeights
+from csmoe_model.save_weights import RunWeights
 from csmoe_model.stop import StopRequest
 from csmoe_model.trackers import Tracking
 

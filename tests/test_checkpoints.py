@@ -11,9 +11,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from training_shards import MODEL, learnable_shards
 
-from csmoe_model.checkpoints import load_model, save_model
+from csmoe_model.checkpoints import load_model
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.images import Normalise
+from csmoe_model.save_weights import save_model
 from minortom.errors import InputError
 from minortom.provenance import Provenance
 from minortom.shards import ShardSet

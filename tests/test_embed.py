@@ -14,13 +14,14 @@ from training_shards import MODEL, learnable_shards
 
 from csmoe_model import embed as embedding
 from csmoe_model import neighbours
-from csmoe_model.checkpoints import load_model, save_model
+from csmoe_model.checkpoints import load_model
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.curves import draw_curve
 from csmoe_model.embed import embed, encode_shards, read_vectors
 from csmoe_model.images import Normalise
 from csmoe_model.neighbours import choose_queries, nearest
 from csmoe_model.run_log import COLUMNS, RunLog
+from csmoe_model.save_weights import save_model
 from minortom.errors import InputError, OutputExistsError
 from minortom.pictures import patch_pictures
 from minortom.provenance import Provenance

@@ -94,7 +94,7 @@ def test_a_run_killed_before_its_weights_were_written_only_writes_them(
 
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr("csmoe_model.run_weights.save_model", disk_full)
+        patch.setattr("csmoe_model.save_weights.save_model", disk_full)
         with pytest.raises(OSError, match="disk full"):
             run(shards, out)
     steps = []

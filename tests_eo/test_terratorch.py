@@ -12,10 +12,10 @@ from terratorch.registry import BACKBONE_REGISTRY, TERRATORCH_BACKBONE_REGISTRY
 from terratorch.tasks import SemanticSegmentationTask
 from training_shards import MODEL, learnable_shards
 
-from csmoe_model.checkpoints import save_model
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.export import export_encoder
 from csmoe_model.images import Normalise
+from csmoe_model.save_weights import save_model
 from csmoe_model.terratorch_backbone import register
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS
