@@ -11,10 +11,11 @@ import torch
 from lightning.pytorch.strategies import DDPStrategy
 
 from csmoe_model.books import Books
+from csmoe_model.checkpoint_io import InPlace
 from csmoe_model.collectives import together
 from csmoe_model.cost import pretraining_cost
 from csmoe_model.data import Batch, Loader
-from csmoe_model.keeper import InPlace, Keeper, OnStep
+from csmoe_model.keeper import Keeper, OnStep
 from csmoe_model.launch import Launch
 from csmoe_model.memory import too_large
 from csmoe_model.meter import Meter

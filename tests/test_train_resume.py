@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from training_runs import rows, run, stop_after
 
 from csmoe_model import keeper
-from csmoe_model.keeper import InPlace
+from csmoe_model.checkpoint_io import InPlace
 from csmoe_model.run_folder import RunFolder
 from csmoe_model.stop import StopRequest
 
