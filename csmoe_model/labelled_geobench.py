@@ -6,8 +6,11 @@ label lies in a pickle it is read without unpickling, which would run whatever t
 would need GEO-Bench's own package.
 """
 
+import ast
+import pickletools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,7 +22,6 @@ from csmoe_model.labelled import SPLITS, Images, LabelledSet, LabelledSplit, Lab
 from csmoe_model.labelled_files import check_there, sha256_of_set
 from csmoe_model.labelled_so2sat import decibels
 from csmoe_model.optional_packages import load_package
-from csmoe_model.pickled_label import pickled_label
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName
 
@@ -103,6 +105,29 @@ def _labels(name: GeoBench, facts: Facts, keeper: Any, files: Sequence[Path]) ->
 def _label(path: Path) -> int:
     with _hdf5(path) as file:
         return pickled_label(str(file.attrs["pickle"]), path)
+
+
+def pickled_label(text: str, path: Path) -> int:
+    """Read the whole number under the key `label` of a pickled dictionary.
+
+    Args:
+        text: The pickle as GEO-Bench keeps it in an HDF5 file: a Python literal of bytes.
+        path: Where it is from.
+
+    Raises:
+        InputError: If there is not one such number.
+    """
+    try:
+        pickled = ast.literal_eval(text)
+        words = [(code.name, value) for code, value, _ in pickletools.genops(pickled)]
+    except (ValueError, SyntaxError, TypeError, AttributeError):
+        words = []
+    # Memos stand between a key and its value, and mean nothing here.
+    words = [word for word in words if word[0] not in ("MEMOIZE", "BINPUT", "LONG_BINPUT", "PUT")]
+    found = [value for (_, key), (_, value) in pairwise(words) if key == "label"]
+    if len(found) != 1 or not isinstance(found[0], int):
+        raise InputError(f"{path} tells no label; wanted a file of GEO-Bench v1; get the set again")
+    return found[0]
 
 
 def _mask(path: Path) -> NDArray[np.uint8]:

@@ -11,8 +11,7 @@ from terratorch.datasets import HLSBands
 
 from csmoe_model.bands import channels
 from csmoe_model.geobench_facts import FACTS
-from csmoe_model.labelled_geobench import geobench_as_labelled
-from csmoe_model.pickled_label import pickled_label
+from csmoe_model.labelled_geobench import geobench_as_labelled, pickled_label
 from minortom.errors import InputError
 
 # TerraTorch's, in the data set of m-cashew-plant.
