@@ -15,8 +15,7 @@ from csmoe_model.csmoe import CSMoE
 from csmoe_model.data import Batch
 from csmoe_model.device import tensor_cores
 from csmoe_model.images import Normalise
-from csmoe_model.step import Objective, adamw, numbers_of, pretrain_batch
-from csmoe_model.step_numbers import StepNumbers
+from csmoe_model.step import Objective, StepNumbers, adamw, numbers_of, pretrain_batch
 from csmoe_model.train_config import TrainConfig
 from minortom.sensors import GROUPS
 

@@ -17,7 +17,7 @@ from csmoe_model.meter import Meter, Speed
 from csmoe_model.pretraining import Pretraining
 from csmoe_model.reconstructions import reconstruction_sheet
 from csmoe_model.run_log import SPEED
-from csmoe_model.step_numbers import StepNumbers
+from csmoe_model.step import StepNumbers
 from csmoe_model.stop import StopRequest
 from csmoe_model.validation import validation_numbers
 

@@ -21,8 +21,7 @@ from csmoe_model.ema import Ema
 from csmoe_model.images import Normalise
 from csmoe_model.order import Samples
 from csmoe_model.run_log import TERMS
-from csmoe_model.step import Forward, Objective, adamw, numbers_of, pretrain_batch
-from csmoe_model.step_numbers import StepNumbers
+from csmoe_model.step import Forward, Objective, StepNumbers, adamw, numbers_of, pretrain_batch
 from csmoe_model.train_config import TrainConfig
 from minortom.errors import MinorTomError
 from minortom.shards import ShardSet

@@ -3,7 +3,7 @@
 Needs no Lightning, and never makes the CPU wait for the GPU.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from csmoe_model.data import Batch
 from csmoe_model.device import autocast, sent
 from csmoe_model.images import Normalise, draw_flips, signed
 from csmoe_model.masking import Masks, draw_masks
+from csmoe_model.order import Samples
 from csmoe_model.train_config import TrainConfig
 
 Forward = Callable[[Mapping[str, Tensor], Tensor | None, Masks], PretrainOutput]
@@ -75,6 +76,43 @@ def numbers_of(output: PretrainOutput) -> tuple[list[str], Tensor]:
         names += [f"{layer.name}/usage_{expert}" for expert in range(experts)]
         parts += [torch.stack([layer.dispatch_entropy, layer.combine_entropy]), layer.usage_E]
     return names, torch.cat([part.detach().to(parts[0].dtype) for part in parts])
+
+
+class StepNumbers:
+    """The numbers of one step, computed on the device; reading them waits for it, making not."""
+
+    def __init__(
+        self,
+        *,
+        step: int,
+        names: Sequence[str],
+        everywhere: Tensor,
+        here: Tensor,
+        samples: Sequence[Samples],
+    ) -> None:
+        """Let the numbers set off.
+
+        Args:
+            step: That they are of, counted from 1.
+            names: A name for each number.
+            everywhere: Means over all processes, a vector.
+            here: The numbers of this process.
+            samples: What this process was trained on, by part of the batch.
+        """
+        self.step, self.names, self.here, self.samples = step, tuple(names), here, samples
+        self._arrived: torch.cuda.Event | None = None
+        self._found = everywhere
+        if everywhere.is_cuda:
+            self._found = torch.empty(everywhere.shape, dtype=everywhere.dtype, pin_memory=True)
+            self._found.copy_(everywhere, non_blocking=True)
+            self._arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._arrived.record()
+
+    def read(self) -> dict[str, float]:
+        """Wait for the means over all processes, and give them by name."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return dict(zip(self.names, self._found.tolist(), strict=True))
 
 
 def adamw(model: CSMoE, config: TrainConfig) -> AdamW:
