@@ -7,12 +7,12 @@ from dataclasses import fields
 import pytest
 import yaml
 from minortom_cli.console import run
+from minortom_cli.field_options import field_help
 from minortom_cli.model import app
 from training_shards import learnable_shards
 
 from csmoe_model.collectives import ElsewhereError
 from csmoe_model.config import ModelConfig
-from csmoe_model.field_help import field_help
 from csmoe_model.options import configure
 from csmoe_model.train_config import TrainConfig
 

@@ -1,13 +1,14 @@
 """Options made from the fields of configurations, so that each fact has one home."""
 
+import ast
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from itertools import pairwise
+from textwrap import dedent
 from typing import Annotated, Any, Optional, cast
 
 import typer
-
-from csmoe_model.field_help import field_help
 
 
 def with_fields(command: Callable[..., None], panels: Mapping[str, type]) -> Callable[..., None]:
@@ -36,6 +37,25 @@ def with_fields(command: Callable[..., None], panels: Mapping[str, type]) -> Cal
     filled.__annotations__ = {p.name: p.annotation for p in own + parameters} | {"return": None}
     filled.__doc__ = command.__doc__
     return filled
+
+
+def field_help(config: type) -> dict[str, str]:
+    """Read the docstring of each field of a dataclass, by name, as one line.
+
+    Python drops these strings, so they come from the source: the one place where they stand.
+    """
+    (body,) = (
+        node.body
+        for node in ast.parse(dedent(inspect.getsource(config))).body
+        if isinstance(node, ast.ClassDef)
+    )
+    found = {}
+    for field, text in pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            value = text.value if isinstance(text, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                found[field.target.id] = " ".join(value.value.split())
+    return found
 
 
 def _options(panel: str, config: type) -> list[tuple[str, object]]:
