@@ -41,7 +41,7 @@ class Feed:
 
 def make_shards(folder: Path, *, num_pairs: int, patch_px: int) -> ShardSet:
     """Write shards of noise, with the makers of the tests."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
     from shard_maker import write_made_up_shards
 
     write_made_up_shards(folder, num_patches=num_pairs, patch_px=patch_px, num_val=0,

@@ -124,7 +124,7 @@ def measure(shards, *, workers, batch_size, rounds, cold):
 
 def make_shards(folder, *, num_pairs, codec):
     """Write shards, with the makers of the tests; of smooth patches where they are to be packed."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
     from shard_maker import made_up_metadata, made_up_tensors
 
     tensors = made_up_tensors(num_pairs, 120)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import minortom_cli.console  # noqa: F401  # sets how OpenMP waits, before any test loads torch
 import pytest
+from repository import REPOSITORY
 from web_server import WebServer, serving
 
 from minortom import remote
@@ -23,6 +24,12 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("MINORTOM_DATA is not set: no real files to test with")
     return Path(folder).resolve()
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The folder that holds the packages, docs/ and benchmarks/."""
+    return REPOSITORY
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 import rasterio
 from annotating import annotate_lists
 from map_maker import write_map
+from processes import SUPPORT
 
 from minortom.bbox import BBox
 
@@ -66,8 +67,8 @@ def test_the_scenes_of_the_real_archive_have_the_classes_that_their_place_sugges
     assert rows["609U_541L"]["climate"] in ("Dfc", "ET")  # Hudson Bay
 
 
-def test_the_lines_of_the_documentation_give_what_they_say():
-    text = (Path(__file__).parents[1] / "docs" / "annotate.md").read_text(encoding="utf-8")
+def test_the_lines_of_the_documentation_give_what_they_say(repository):
+    text = (repository / "docs" / "annotate.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     imports, lines = code.split("\n\n")
     names: dict = {}
@@ -95,7 +96,7 @@ def test_the_whole_grid_takes_less_than_1_gb_and_no_more_for_a_larger_map(real_d
         tmp_path / "fine.tif", values.repeat(12, 0).repeat(12, 1), compress="lzw", tiled=True
     )
     program = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"import sys; sys.path.insert(0, {str(SUPPORT)!r})\n"
         "from annotating import annotate_lists\n"
         "annotate_lists(['grid'], *sys.argv[1:], landcover_legend='igbp')\n"
         # Not ru_maxrss: a process inherits that of the one that started it.

@@ -1,6 +1,5 @@
 import copy
 import re
-from pathlib import Path
 
 import pytest
 import torch
@@ -150,8 +149,8 @@ def test_encoding_is_exported_for_any_batch_and_agrees(model):
     )
 
 
-def test_the_example_of_the_documentation_runs():
-    page = Path(__file__).parents[1] / "docs" / "model.md"
+def test_the_example_of_the_documentation_runs(repository):
+    page = repository / "docs" / "model.md"
     (example,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     names = {}
     exec(example, names)
@@ -160,8 +159,8 @@ def test_the_example_of_the_documentation_runs():
     assert all(weight.grad is not None for weight in names["model"].parameters())
 
 
-def test_the_table_of_the_documentation_is_what_the_code_says():
-    page = Path(__file__).parents[1] / "docs" / "model.md"
+def test_the_table_of_the_documentation_is_what_the_code_says(repository):
+    page = repository / "docs" / "model.md"
     rows = re.findall(r"^\| (cs\S+|small|tiny) \|(.*)\|$", page.read_text(encoding="utf-8"), re.M)
     models = {name: make() for name, make in RECIPES.items()}
     for (name, cells), wanted in zip(rows, price_list(models), strict=True):

@@ -5,25 +5,24 @@ import subprocess
 import sys
 from argparse import Namespace
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 import torch
+from repository import BENCHMARKS
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
-import gpu  # noqa: E402
-from gpu_checks import Check, check_step  # noqa: E402
-from gpu_plain import PlainSoftMoE, gradients, plain_twin  # noqa: E402
-from gpu_report import Report  # noqa: E402
-from gpu_timing import Budget, median_ms  # noqa: E402
-from gpu_training import StepTime, variants  # noqa: E402
-from gpu_warm import compile_only  # noqa: E402
+import gpu
+from gpu_checks import Check, check_step
+from gpu_plain import PlainSoftMoE, gradients, plain_twin
+from gpu_report import Report
+from gpu_timing import Budget, median_ms
+from gpu_training import StepTime, variants
+from gpu_warm import compile_only
 
-from csmoe_model.config import recipe  # noqa: E402
-from csmoe_model.cost import encoder_cost  # noqa: E402
-from csmoe_model.soft_moe import SoftMoE  # noqa: E402
+from csmoe_model.config import recipe
+from csmoe_model.cost import encoder_cost
+from csmoe_model.soft_moe import SoftMoE
 
 TINY, CPU = recipe("tiny"), torch.device("cpu")
 

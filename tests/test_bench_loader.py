@@ -3,11 +3,11 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from repository import BENCHMARKS
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "loader.py"
+SCRIPT = BENCHMARKS / "loader.py"
 
 
 @pytest.mark.parametrize("options", [["--cold"], ["--codec", "blosc2"]], ids=["cold", "blosc2"])

@@ -7,22 +7,17 @@ import shutil
 
 import pytest
 import torch
+from model_folders import write
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from training_shards import MODEL, learnable_shards
 
 from csmoe_model.checkpoints import load_model
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.images import Normalise
-from csmoe_model.save_weights import save_model
 from minortom.errors import InputError
-from minortom.provenance import Provenance
 from minortom.shards import ShardSet
 
 CPU = torch.device("cpu")
-PROVENANCE = Provenance(
-    command="train", options={}, inputs={"shards": "ab" * 32}, seed=0, licences=("CC-BY-SA-4.0",)
-)
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +29,6 @@ def saved(tmp_path_factory):
     model = CSMoE(MODEL)
     write(folder / "model", model, statistics)
     return model, statistics, folder / "model"
-
-
-def write(folder, model, statistics):
-    normalise = Normalise(statistics, image_size=MODEL.image_size)
-    save_model(folder, model=model, normalise=normalise, recipe="tiny", provenance=PROVENANCE)
 
 
 @pytest.fixture

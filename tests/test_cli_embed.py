@@ -5,9 +5,10 @@ import signal
 
 import pytest
 import torch
+from error_lines import one_line
 from minortom_cli.console import run
 from minortom_cli.model import app
-from test_embed import write_model
+from model_folders import write_model
 from training_shards import learnable_shards
 
 from minortom.shards import ShardSet
@@ -31,14 +32,6 @@ def terminate():
 
 def embed(*arguments):
     return run(app, ["embed", *(str(argument) for argument in arguments)])
-
-
-def one_line(text):
-    """The only line of an error."""
-    lines = text.strip().splitlines()
-    assert len(lines) == 1, text
-    assert lines[0].startswith("error: ")
-    return lines[0]
 
 
 def test_it_writes_vectors_and_picture_and_tells_in_json(folder, tmp_path, capsys):

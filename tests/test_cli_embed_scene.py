@@ -9,11 +9,11 @@ import pytest
 import rasterio
 import torch
 from affine import Affine
+from error_lines import one_line
+from geotiff_maker import UTM, tiff
 from minortom_cli.console import run
 from minortom_cli.model import app
-from test_cli_embed import one_line
-from test_embed import write_model
-from test_scene_files import UTM, tiff
+from model_folders import write_model
 from training_shards import MODEL, learnable_shards
 
 from csmoe_model.csmoe import CSMoE

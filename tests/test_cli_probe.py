@@ -5,11 +5,11 @@ import signal
 
 import numpy as np
 import pytest
+from error_lines import one_line
+from geotiff_maker import tiff
 from minortom_cli.console import run
 from minortom_cli.model import app
-from test_cli_embed import one_line
-from test_embed import write_model
-from test_geotiffs import tiff
+from model_folders import write_model
 from training_shards import learnable_shards
 
 from minortom.shards import ShardSet

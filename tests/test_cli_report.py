@@ -5,7 +5,7 @@ import json
 import pytest
 from minortom_cli.console import run
 from minortom_cli.curate import app
-from test_report import annotated_table, written
+from report_inputs import annotated_table, written
 
 
 @pytest.fixture(scope="module")

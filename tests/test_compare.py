@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from error_lines import one_line
 from labelled_sets import set_of, split_of
 from minortom_cli.console import run
 from minortom_cli.model import app
-from test_cli_embed import one_line
 
 from csmoe_model.compare import _spread, compare
 from csmoe_model.predictions import PREDICTIONS, read_predictions, write_predictions

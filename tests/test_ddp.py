@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from processes import TESTS, nothing, slurm, start
+from processes import SUPPORT, nothing, slurm, start
 from training_runs import SHORT, rows, run, stop_after
 from training_shards import learnable_shards
 
@@ -30,7 +30,7 @@ def folder(shards, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ddp")
     with pytest.raises(KeyboardInterrupt):
         run(shards, folder / "of-one", on_step=stop_after(3, signal.SIGINT))
-    processes = start([TESTS / "ddp_worker.py", shards, folder])
+    processes = start([SUPPORT / "ddp_worker.py", shards, folder])
     told = [process.communicate(timeout=300)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], told
     return folder

@@ -1,6 +1,5 @@
 """The made-up planet on disk: maps, layout of the archive, repeatability, difficulty."""
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import rasterio
+from file_hashes import hashes
 
 from minortom.demo import land_cells, make_demo, scenes
 from minortom.demo_archive import FAULTS
@@ -154,18 +154,10 @@ def test_the_record_says_what_it_was_made_from(folder):
 
 
 @pytest.mark.soak
-def test_band_statistics_tell_land_covers_apart_but_not_well(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+def test_band_statistics_tell_land_covers_apart_but_not_well(monkeypatch, repository):
+    monkeypatch.syspath_prepend(repository / "benchmarks")
     from demo_difficulty import balanced_accuracy
 
     scores = balanced_accuracy(cells_per_class=60, patches=4)
 
     assert 0.40 < scores["s1"] < scores["s2"] < scores["both"] < 0.75
-
-
-def hashes(folder):
-    return {
-        file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in folder.rglob("*")
-        if file.is_file()
-    }

@@ -2,8 +2,8 @@
 
 import json
 
+import golden_planet as planet
 import numpy as np
-from golden import planet
 
 
 def test_the_planet_is_the_one_that_models_were_probed_on():

@@ -2,14 +2,13 @@
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 import typer
 from minortom_cli import curate, model
+from repository import DOCS, REPOSITORY
 
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [REPOSITORY / "README.md", *sorted(DOCS.glob("*.md"))]
 PROGRAMS = {"minortom": curate.app, "csmoe": model.app, "csmoe-train": model.train_app}
 
 

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -11,12 +10,13 @@ import typer
 from minortom_cli.console import run
 from minortom_cli.sample import sample
 from points import annotated_table, random_lonlat
+from repository import DOCS
 
 from minortom.geoparquet import write_points
 from minortom.presets import options_for
 from minortom.provenance import Provenance
 
-DOC = (Path(__file__).parent.parent / "docs" / "sample.md").read_text(encoding="utf-8")
+DOC = (DOCS / "sample.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^minortom sample (.+)$", DOC, flags=re.MULTILINE)
 ROWS = {
     row[0]: row[1:] for row in re.findall(r"^\| `--([\w-]+)` \|(.*?)\|(.*?)\|", DOC, re.MULTILINE)

@@ -1,12 +1,12 @@
 """The page on using a model: every line of it runs."""
 
 import re
-from pathlib import Path
 
 import pytest
 import torch
 from hub_server import HubHandler
-from test_checkpoints import write
+from model_folders import write
+from repository import DOCS
 from training_shards import MODEL, learnable_shards
 from web_server import serving
 
@@ -15,7 +15,7 @@ from csmoe_model.export import export_encoder
 from minortom.errors import InputError
 from minortom.shards import ShardSet
 
-PAGE = Path(__file__).parents[1] / "docs" / "use.md"
+PAGE = DOCS / "use.md"
 
 
 @pytest.fixture

@@ -8,23 +8,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from model_folders import write_model
 from PIL import Image
 from sklearn.metrics.pairwise import cosine_similarity
-from training_shards import MODEL, learnable_shards
+from training_shards import learnable_shards
 
 from csmoe_model import embed as embedding
 from csmoe_model import neighbours
 from csmoe_model.checkpoints import load_model
-from csmoe_model.csmoe import CSMoE
 from csmoe_model.curves import draw_curve
 from csmoe_model.embed import embed, encode_shards, read_vectors
 from csmoe_model.images import Normalise
 from csmoe_model.neighbours import choose_queries, nearest
 from csmoe_model.run_log import COLUMNS, RunLog
-from csmoe_model.save_weights import save_model
 from minortom.errors import InputError, OutputExistsError
 from minortom.pictures import patch_pictures
-from minortom.provenance import Provenance
 from minortom.shards import ShardSet
 
 
@@ -35,17 +33,6 @@ def folder(tmp_path_factory):
     learnable_shards(folder / "shards", train=9, val=3, test=2)
     write_model(folder / "model", ShardSet.open(folder / "shards"))
     return folder
-
-
-def write_model(out, shards, seed=0):
-    torch.manual_seed(seed)
-    save_model(
-        out, model=CSMoE(MODEL), normalise=Normalise(shards.statistics, image_size=16),
-        recipe="tiny", provenance=Provenance(
-            command="train", options={}, inputs={"shards": "-"},
-            licences=("of the training data",),
-        ),
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

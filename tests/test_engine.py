@@ -1,6 +1,5 @@
 import os
 import platform
-import resource
 import signal
 import subprocess
 import sys
@@ -9,8 +8,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
+from worker_calls import die_at_three, fail_at_three, fresh_pages, square, where
 
 from minortom.engine import (
     EngineOptions,
@@ -21,26 +20,6 @@ from minortom.engine import (
     opened_executor,
 )
 from minortom.errors import InputError, MinorTomError
-
-
-def square(number):
-    return number * number
-
-
-def where(_):
-    return os.getpid()
-
-
-def fail_at_three(number):
-    if number == 3:
-        raise ValueError("three")
-    return number
-
-
-def die_at_three(number):
-    if number == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -115,13 +94,6 @@ def test_calls_do_not_get_far_ahead_of_one_that_is_slow():
 def test_a_dead_worker_is_an_error_that_says_what_to_do():
     with pytest.raises(MinorTomError, match="fewer --workers"), local_executor(2) as executor:
         map_items(executor, die_at_three, range(6))
-
-
-def fresh_pages(_):
-    np.ones(3 << 20)  # 24 MB
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    np.ones(3 << 20)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators are left alone")

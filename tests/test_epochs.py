@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from error_lines import one_line
 from labelled_sets import set_of, split_of
 from minortom_cli.console import run as run_command
 from minortom_cli.model import app
 from PIL import Image
-from test_cli_embed import one_line
 from training_runs import SHORT, run
 from training_shards import learnable_shards
 

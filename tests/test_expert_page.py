@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from minortom_cli.console import run
 from minortom_cli.model import app
+from model_folders import write
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
-from test_checkpoints import write
 from training_shards import MODEL
 
 from csmoe_model.csmoe import CSMoE

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from test_scene_files import UTM, tiff
+from geotiff_maker import UTM, tiff
 
 from minortom.errors import InputError
 from minortom.feature_files import FeatureFile

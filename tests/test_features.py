@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from labelled_sets import bright_and_dark, split_of
-from test_embed import write_model
+from model_folders import write_model
 from training_shards import MODEL, learnable_shards
 
 from csmoe_model.checkpoints import load_model

@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from error_lines import one_line
 from minortom_cli.console import run
 from minortom_cli.model import app
 from PIL import Image
-from test_cli_embed import one_line
 
 from csmoe_model.config import recipe
 from csmoe_model.cost import encoder_cost

@@ -3,24 +3,11 @@
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
+from geotiff_maker import tiff
 
 from minortom.errors import InputError
 from minortom.geotiffs import opened_bands, read_bands, sensor_of
 from minortom.image_files import ImageReader
-
-
-def tiff(path, values, *, names=None, nodata=None, dtype="float32"):
-    bands, height, width = values.shape
-    path.parent.mkdir(exist_ok=True)
-    with rasterio.open(
-        path, "w", driver="GTiff", count=bands, height=height, width=width, dtype=dtype,
-        crs="EPSG:32631", transform=Affine(10, 0, 500_000, 0, -10, 4_000_000), nodata=nodata,
-    ) as out:  # fmt: skip
-        out.write(values.astype(dtype))
-        if names:
-            out.descriptions = names
-    return path
 
 
 @pytest.fixture

@@ -5,22 +5,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from worker_calls import fill, made
 
 from minortom.engine import as_done, local_executor
 from minortom.handover import Slot, WithSlots
-
-KINDS = {"a": np.uint16, "b": np.int16, "c": np.float64}
-
-
-def made(number):
-    rng = np.random.default_rng(number)
-    shapes = {"a": (number, 3, 5), "b": (2, number), "c": (0, 4)}
-    return {name: rng.integers(0, 99, shapes[name]).astype(KINDS[name]) for name in KINDS}
-
-
-def fill(item):
-    number, slot = item
-    return slot, slot.fill(made(number))
 
 
 def open_slots():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from hub_server import HubHandler
-from test_checkpoints import write
+from model_folders import write
 from training_shards import MODEL, learnable_shards
 from web_server import COMMIT, serving
 

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import distributed, multiprocessing
+from loss_worker import loss_of_shared_vectors, save_share
+from torch import multiprocessing
 
 from csmoe_model.collectives import gather_rows, mean_over_processes
 from csmoe_model.losses import (
@@ -175,34 +176,13 @@ def test_without_other_processes_gathering_changes_nothing():
     assert mean_over_processes(x) is x
 
 
-def _loss_of_shared_vectors(weight, s2, s1):
-    """A loss like the model's: projected vectors of all processes, and a mean of shares."""
-    projected = gather_rows(s2 @ weight), gather_rows(s1 @ weight)
-    usage = mean_over_processes((s2 @ weight).softmax(1).mean(0))
-    return mutual_information_loss(*projected, temperature=0.5) + imbalance_loss(usage)
-
-
-def _work(rank, folder, weight, s2, s1):
-    distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2
-    )
-    weight = weight.clone().requires_grad_()
-    half = slice(3 * rank, 3 * rank + 3)
-    loss = _loss_of_shared_vectors(weight, s2[half], s1[half])
-    loss.backward()
-    mean = weight.grad.clone()
-    distributed.all_reduce(mean)  # what DDP does with gradients
-    torch.save((loss.detach(), mean / 2), f"{folder}/{rank}.pt")
-    distributed.destroy_process_group()
-
-
 def test_two_processes_have_the_loss_and_gradient_of_one_with_the_whole_batch(tmp_path: Path):
     torch.manual_seed(0)
     weight, s2, s1 = torch.randn(5, 4), torch.randn(6, 5), torch.randn(6, 5)
-    multiprocessing.spawn(_work, args=(str(tmp_path), weight, s2, s1), nprocs=2)
+    multiprocessing.spawn(save_share, args=(str(tmp_path), weight, s2, s1), nprocs=2)
 
     alone = weight.clone().requires_grad_()
-    loss = _loss_of_shared_vectors(alone, s2, s1)
+    loss = loss_of_shared_vectors(alone, s2, s1)
     loss.backward()
     for rank in range(2):
         found_loss, found_gradient = torch.load(tmp_path / f"{rank}.pt", weights_only=True)

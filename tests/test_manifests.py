@@ -1,6 +1,5 @@
 import re
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 import pytest
 import rasterio
@@ -99,8 +98,8 @@ def test_the_koppen_manifest_takes_the_1_km_map_of_today_and_no_other(fine):
     assert {name.rsplit("/", 1)[1] for name in found} == {f"koppen_geiger_{fine}.tif"}
 
 
-def test_each_manifest_that_the_docs_show_loads(tmp_path):
-    page = (Path(__file__).parent.parent / "docs" / "fetch.md").read_text(encoding="utf-8")
+def test_each_manifest_that_the_docs_show_loads(tmp_path, repository):
+    page = (repository / "docs" / "fetch.md").read_text(encoding="utf-8")
     shown = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     manifests = [load(tmp_path, yaml.safe_load(text)) for text in shown]
     assert [m.name for m in manifests] == ["biomes-2017", "cover-2020"]

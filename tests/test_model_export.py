@@ -8,7 +8,7 @@ import pytest
 import torch
 from minortom_cli.console import run
 from minortom_cli.model import app
-from test_checkpoints import write
+from model_folders import write
 from training_shards import MODEL, learnable_shards
 
 from csmoe_model.config import recipe

@@ -5,10 +5,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from repository import REPOSITORY
 
 from minortom import __version__
 
-ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "lightning", "numba", "pymoo", "geopandas", "rasterio", "matplotlib", "duckdb")
 
 
@@ -16,6 +16,14 @@ def run_python(code):
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
+
+
+def modules_of(package):
+    """Give the dotted names of a package's modules, those of its folders too."""
+    files = sorted((REPOSITORY / package).rglob("*.py"))
+    names = [".".join(file.relative_to(REPOSITORY).with_suffix("").parts) for file in files]
+    assert len(names) > 50
+    return [name.removesuffix(".__init__") for name in names]
 
 
 @pytest.mark.parametrize("module", ["curate", "model"])
@@ -31,15 +39,13 @@ def test_help_loads_nothing_heavy(module):
 
 
 def test_curation_never_loads_torch():
-    modules = sorted(p.stem for p in (ROOT / "minortom").glob("*.py"))
-    code = "import sys\n" + "".join(f"import minortom.{m}\n" for m in modules if m != "__init__")
+    code = "import sys\n" + "".join(f"import {name}\n" for name in modules_of("minortom"))
 
     assert run_python(code + "print('torch' in sys.modules)").strip() == "False"
 
 
 def test_the_model_loads_no_geospatial_library():
-    modules = sorted(p.stem for p in (ROOT / "csmoe_model").glob("*.py"))
-    code = "import sys\n" + "".join(f"import csmoe_model.{m}\n" for m in modules)
+    code = "import sys\n" + "".join(f"import {name}\n" for name in modules_of("csmoe_model"))
     heavy = ("rasterio", "geopandas", "shapely", "pyproj", "duckdb", "numba", "pymoo")
 
     assert run_python(code + f"print([m for m in {heavy} if m in sys.modules])").strip() == "[]"
@@ -52,7 +58,7 @@ def test_the_model_sees_the_contract_and_little_else_of_curation():
     }  # fmt: skip
     # Held-out ground is drawn, and the hub's refusals are told, as curation does it.
     contract |= {"hub_upload", "sphere", "split"}
-    sources = [p.read_text() for p in (ROOT / "csmoe_model").glob("*.py")]
+    sources = [p.read_text() for p in (REPOSITORY / "csmoe_model").rglob("*.py")]
 
     seen = {name for text in sources for name in re.findall(r"minortom\.(\w+)", text)}
 
@@ -72,7 +78,7 @@ def test_each_command_tells_its_version(program):
 def test_the_wheel_installs_three_packages_and_nothing_called_cli(tmp_path):
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
-        cwd=ROOT, check=True, capture_output=True,
+        cwd=REPOSITORY, check=True, capture_output=True,
     )  # fmt: skip
     (wheel,) = tmp_path.glob("*.whl")
 
@@ -86,7 +92,7 @@ def test_the_wheel_installs_three_packages_and_nothing_called_cli(tmp_path):
 
 
 def test_every_dependency_states_its_reason():
-    text = (ROOT / "pyproject.toml").read_text()
+    text = (REPOSITORY / "pyproject.toml").read_text()
     section = text[text.index("dependencies = [") : text.index("[project.scripts]")]
 
     bounds = [line for line in section.splitlines() if re.match(r'\s+"', line)]

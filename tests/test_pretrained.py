@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from test_checkpoints import write
+from model_folders import write
 from training_shards import MODEL, learnable_shards
 
 from csmoe_model.bands import channels

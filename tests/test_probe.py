@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 from labelled_sets import bright_and_dark, set_of, split_of
+from model_folders import write_model
 from sklearn.metrics import balanced_accuracy_score
-from test_embed import write_model
 from training_shards import learnable_shards
 
 from csmoe_model.checkpoints import load_model

@@ -14,9 +14,9 @@ CELLS = ["282D_485L", "38D_378R", "433D_629L", "637U_59R"]
 
 
 @pytest.fixture(scope="module")
-def script():
+def script(repository):
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+        patch.syspath_prepend(repository / "benchmarks")
         import real_scenes
 
         yield real_scenes

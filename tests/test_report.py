@@ -1,6 +1,5 @@
 """The report: a page without network, numbers that reach it, pictures, bad input."""
 
-import hashlib
 import json
 import re
 from html.parser import HTMLParser
@@ -9,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from file_hashes import hashes
+from report_inputs import annotated_table, written
 
 from minortom.compare import SETS, compare
 from minortom.errors import InputError, OutputExistsError
@@ -17,38 +18,7 @@ from minortom.metrics import measure
 from minortom.provenance import Provenance
 from minortom.report import report_folder
 from minortom.report_tables import PAPER
-from minortom.sample import SampleOptions, sample_file
 from minortom.strata import Tiles
-
-CLIMATES = {4: "BWh", 14: "Cfa", 27: "Dfc"}
-LANDCOVERS = {10: "tree_cover", 60: "bare_sparse_vegetation"}
-
-
-def annotated_table(count=600, seed=0, *, names=LANDCOVERS):
-    """Tiles on land and sea between 60° S and 75° N, few of them in Dfc/bare."""
-    rng = np.random.default_rng(seed)
-    climate = rng.choice(list(CLIMATES), count, p=[0.5, 0.4, 0.1])
-    landcover = rng.choice(list(names), count, p=[0.8, 0.2])
-    strata = [f"{CLIMATES[c]}/{names[v]}" for c, v in zip(climate, landcover, strict=True)]
-    return pa.table({
-        "grid_cell": [f"{number}U_{number}R" for number in range(count)],
-        "lat": rng.uniform(-60, 75, count), "lon": rng.uniform(-180, 180, count),
-        "climate": pa.array([CLIMATES[c] for c in climate]).dictionary_encode(),
-        "landcover": pa.array([names[v] for v in landcover]).dictionary_encode(),
-        "climate_code": climate.astype(np.uint8), "landcover_code": landcover.astype(np.uint8),
-        "stratum": pa.array(strata).dictionary_encode(),
-    })  # fmt: skip
-
-
-def written(folder, table, *, per_stratum=30, licences=("Map of © Someone (CC-BY-4.0)",)):
-    """Write a table and a random selection of it, as the commands would."""
-    folder.mkdir(exist_ok=True)
-    annotated, selection = folder / "annotated.parquet", folder / "selection.parquet"
-    provenance = Provenance(command="annotate", options={}, licences=licences)
-    write_points(table, annotated, provenance)
-    options = SampleOptions(per_stratum=per_stratum, method="random", seed=7)
-    sample_file(annotated, selection, options=options)
-    return selection, annotated
 
 
 @pytest.fixture(scope="module")
@@ -293,7 +263,3 @@ def test_another_report_in_its_place_stays_without_overwrite(files, report):
     with pytest.raises(OutputExistsError, match="--overwrite"):
         report_folder(*files, report, seed=5)
     assert hashes(report) == before
-
-
-def hashes(folder):
-    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in folder.iterdir()}

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from chromium import find_chromium, opened_browser
-from test_report import CLIMATES, LANDCOVERS, annotated_table
+from report_inputs import CLIMATES, LANDCOVERS, annotated_table
 
 from minortom.geoparquet import write_points
 from minortom.provenance import Provenance

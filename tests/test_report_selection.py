@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_report import annotated_table, hashes
+from file_hashes import hashes
+from report_inputs import annotated_table
 
 from minortom.engine import EngineOptions
 from minortom.geoparquet import write_points

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
-from test_report import annotated_table
+from report_inputs import annotated_table
 
 from minortom.compare import compare
 from minortom.report_tables import grid_of_strata, table_of_sets

@@ -8,9 +8,9 @@ import torch
 from labelled_sets import bright_and_dark
 from minortom_cli.console import run
 from minortom_cli.model import app
+from model_folders import write_model
 from sklearn.metrics import precision_score, recall_score
 from sklearn.preprocessing import StandardScaler
-from test_embed import write_model
 from training_shards import learnable_shards
 
 from csmoe_model.checkpoints import load_model

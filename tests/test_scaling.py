@@ -2,16 +2,15 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from repository import BENCHMARKS
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
-import scaling  # noqa: E402
+import scaling
 
-from csmoe_model.config import recipe  # noqa: E402
+from csmoe_model.config import recipe
 
 B16 = recipe("csmoe-b16")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from scene_fixtures import MadeScene
+from scene_fixtures import STATISTICS, MadeScene
 from torch.nn import functional as F
 from training_shards import MODEL
 
@@ -12,16 +12,6 @@ from csmoe_model.pixels import Pixels
 from csmoe_model.scene_encoder import SceneEncoder, resampled
 from csmoe_model.scene_features import feature_rows
 from csmoe_model.tile_grid import TileGrid
-from minortom.sensors import GROUPS
-
-STATISTICS = {
-    group.column: {
-        "bands": list(group.bands),
-        "mean": [1000.0 + n for n in range(len(group.bands))],
-        "std": [300.0 + n for n in range(len(group.bands))],
-    }
-    for group in GROUPS
-}
 
 
 @pytest.fixture(scope="module")

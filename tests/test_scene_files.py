@@ -1,32 +1,13 @@
 """A scene in files: whose bands are where, on which grid, and what was measured."""
 
-import warnings
-
 import numpy as np
 import pytest
-import rasterio
 from affine import Affine
-from rasterio.errors import NotGeoreferencedWarning
+from geotiff_maker import UTM, tiff
 from rasterio.shutil import copy
 
 from minortom.errors import InputError
 from minortom.scene_files import opened_scene
-
-UTM = Affine(10, 0, 500_000, 0, -10, 4_000_000)
-
-
-def tiff(path, values, *, names=None, transform=UTM, crs="EPSG:32631", nodata=None):
-    bands, height, width = values.shape
-    georeference = {} if transform is None else {"transform": transform, "crs": crs}
-    warnings.simplefilter("ignore", NotGeoreferencedWarning)
-    with rasterio.open(
-        path, "w", driver="GTiff", count=bands, height=height, width=width, dtype="float32",
-        nodata=nodata, **georeference,
-    ) as out:  # fmt: skip
-        out.write(values.astype(np.float32))
-        if names:
-            out.descriptions = names
-    return path
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from rasterio.io import MemoryFile
-from scene_fixtures import MadeScene
-from test_scene_encoder import STATISTICS
+from scene_fixtures import STATISTICS, MadeScene
 from training_shards import MODEL
 
 from csmoe_model.csmoe import CSMoE

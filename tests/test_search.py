@@ -11,8 +11,8 @@ import rasterio
 from chromium import find_chromium, opened_browser
 from minortom_cli.console import run
 from minortom_cli.model import app
+from model_folders import write_model
 from PIL import Image
-from test_embed import write_model
 from training_shards import learnable_shards
 
 from csmoe_model.embed import embed, read_vectors

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from labelled_sets import bright_and_dark, set_of, split_of
-from test_embed import write_model
+from model_folders import write_model
 from training_shards import learnable_shards
 
 from csmoe_model.baseline_features import band_statistics

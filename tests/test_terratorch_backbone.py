@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from test_checkpoints import write
+from model_folders import write
 from training_shards import MODEL, learnable_shards
 
 from csmoe_model.csmoe import CSMoE

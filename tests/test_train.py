@@ -5,11 +5,11 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from processes import SUPPORT
 from training_runs import SHORT, rows, run
 from training_shards import learnable_shards
 
@@ -205,11 +205,11 @@ def test_no_flips_means_none(shards, tmp_path, monkeypatch):
 def test_no_step_writes_to_stdout_or_stderr(shards, tmp_path):
     script = (
         "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
-        "from test_train import run\n"
+        "from training_runs import run\n"
         "run(Path(sys.argv[2]), Path(sys.argv[3]))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, str(Path(__file__).parent), shards, tmp_path / "run"],
+        [sys.executable, "-c", script, SUPPORT, shards, tmp_path / "run"],
         capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.stdout == ""

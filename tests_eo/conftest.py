@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the makers of small shards
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "support")]  # the makers of sets and shards
 
 # torchvision from the registry is a CUDA build. Beside a CPU build of torch its operators do
 # not load, and importing it fails where it describes these two; with their schemas it works,

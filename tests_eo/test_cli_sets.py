@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from minortom_cli.console import run
 from minortom_cli.model import app
+from model_folders import write_model
 from set_makers import (
     S2_KEYS,
     bigearthnet_patch,
@@ -16,7 +17,6 @@ from set_makers import (
     write_partition,
     write_so2sat,
 )
-from test_embed import write_model
 from training_shards import learnable_shards
 
 from csmoe_model.baseline_features import RandomConvolutions

@@ -9,9 +9,9 @@ import torch
 from labelled_sets import set_of, split_of
 from minortom_cli.console import run
 from minortom_cli.model import app
+from model_folders import write_model
 from set_makers import S2_KEYS, write_geobench_sample, write_partition
 from terratorch.models.decoders import UperNetDecoder
-from test_embed import write_model
 from training_shards import MODEL, learnable_shards
 
 from csmoe_model.config import ModelConfig

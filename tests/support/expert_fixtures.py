@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_checkpoints import write
+from model_folders import write
 from training_shards import MODEL, learnable_shards
 
 from csmoe_model.checkpoints import load_model

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from minortom.sensors import MODEL_BANDS
+from minortom.sensors import GROUPS, MODEL_BANDS
+
+STATISTICS = {
+    group.column: {
+        "bands": list(group.bands),
+        "mean": [1000.0 + n for n in range(len(group.bands))],
+        "std": [300.0 + n for n in range(len(group.bands))],
+    }
+    for group in GROUPS
+}
 
 
 class MadeScene:

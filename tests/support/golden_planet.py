@@ -1,21 +1,21 @@
 """Makes `planet.json`: what the demo planet of seed 0 looks like at a few places.
 
-    python tests/golden/planet.py
+    python tests/support/golden_planet.py
 
 The planet is frozen: models are probed on it, and on another one their scores would mean
 something else. Run this only where a new planet is meant, and measure anew what docs/ say.
 """
 
 import json
-from pathlib import Path
 
 import numpy as np
+from repository import GOLDEN
 
 from minortom.demo_maps import LANDCOVER_CODES, make_planet
 from minortom.demo_noise import Window
 from minortom.demo_scene import Scene, look
 
-FILE = Path(__file__).with_suffix(".json")
+FILE = GOLDEN / "planet.json"
 WINDOW = Window(row=54, col=54, height=480, width=120)
 """Down one side of the tile, where other classes show beside the tile's own."""
 

@@ -1,21 +1,21 @@
 """Makes `tiny_losses.json`: the loss terms of 20 training steps of `tiny` on the CPU.
 
-    python tests/golden/tiny_losses.py
+    python tests/support/golden_losses.py
 
 Run it only where a change of the numbers is meant, and say why in the commit.
 """
 
 import json
-from pathlib import Path
 
 import torch
+from repository import GOLDEN
 from torch.nn import functional as F
 
 from csmoe_model.config import recipe
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.masking import draw_masks
 
-FILE = Path(__file__).with_suffix(".json")
+FILE = GOLDEN / "tiny_losses.json"
 STEPS, BATCH = 20, 2
 
 

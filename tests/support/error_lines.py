@@ -1,0 +1,9 @@
+"""What a command says on stderr when it refuses."""
+
+
+def one_line(text):
+    """The only line of an error."""
+    lines = text.strip().splitlines()
+    assert len(lines) == 1, text
+    assert lines[0].startswith("error: ")
+    return lines[0]
