@@ -9,6 +9,7 @@ import pytest
 from points import RADIUS_KM, distances_km, haversine_km, random_lonlat
 from scipy.special import digamma
 
+import minortom
 from minortom import kernels
 from minortom.compiled import compiled
 from minortom.pairs import mean_pairwise_by_bins_km, mean_pairwise_km
@@ -234,13 +235,13 @@ def test_compiled_and_interpreted_kernels_give_the_same_bits():
 def test_kernels_run_where_no_cache_can_be_written(tmp_path, points):
     # Numba tries the module's folder, then the user's cache: a file stands in the way of both
     # (permissions would not stop root).
-    copy = tmp_path / "minortom"
-    shutil.copytree(
-        Path(kernels.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__")
-    )
-    (copy / "__pycache__").write_text("no folder")
+    package = Path(minortom.__file__).parent
+    shutil.copytree(package, tmp_path / "minortom", ignore=shutil.ignore_patterns("__pycache__"))
+    copy = tmp_path / "minortom" / Path(kernels.__file__).relative_to(package)
+    no_folder = copy.with_name("__pycache__")
+    no_folder.write_text("no folder")
     environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
-    environment |= dict.fromkeys(("HOME", "XDG_CACHE_HOME"), str(copy / "__pycache__"))
+    environment |= dict.fromkeys(("HOME", "XDG_CACHE_HOME"), str(no_folder))
     code = (
         "import sys; import numpy as np; from minortom import kernels; "
         "print(kernels.__file__); "
@@ -254,7 +255,7 @@ def test_kernels_run_where_no_cache_can_be_written(tmp_path, points):
     )  # fmt: skip
 
     expected = kernels.entropy(points, np.arange(60)).hex()
-    assert done.stdout.split() == [str(copy / "kernels.py"), expected], done.stderr
+    assert done.stdout.split() == [str(copy), expected], done.stderr
     assert not list(tmp_path.rglob("*.nbi"))
 
 
