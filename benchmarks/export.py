@@ -179,7 +179,7 @@ def main():
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder, out = Path(name), Path(name) / "out"
         write_archives(folder, options.tiles)
-        command = "from minortom_cli.curate import main; main()"
+        command = "from minortom_cli.main import main; main()"
         archives = ["--s2", folder / "s2", "--s1", folder / "s1", "--out", out, "--json"]
         commands = {
             "plain": [sys.executable, __file__, "--plain", folder, out],

@@ -26,7 +26,7 @@ def modules_of(package):
     return [name.removesuffix(".__init__") for name in names]
 
 
-@pytest.mark.parametrize("module", ["curate", "model"])
+@pytest.mark.parametrize("module", ["main", "model"])
 def test_help_loads_nothing_heavy(module):
     loaded = run_python(
         f"import sys; sys.argv = ['x', '--help']\nfrom minortom_cli import {module}\n"

@@ -1,6 +1,4 @@
-"""The ``minortom`` command: one file a subcommand, gathered here."""
-
-import sys
+"""The ``minortom`` command: one file a subcommand, gathered here; `main` adds the quickstart."""
 
 import typer
 
@@ -12,13 +10,12 @@ from minortom_cli import (
     fetch,
     locate,
     publish,
-    quickstart,
     report,
     sample,
     show,
     verify,
 )
-from minortom_cli.console import Version, run
+from minortom_cli.console import Version
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,9 +42,3 @@ app.command(name="fetch")(fetch.fetch)
 app.command(name="cells")(cells.cells)
 app.command(name="locate")(locate.locate)
 app.command(name="demo")(demo.demo)
-app.command(name="quickstart")(quickstart.quickstart)
-
-
-def main() -> None:
-    """Run ``minortom`` and end with its exit code."""
-    sys.exit(run(app))

@@ -1,7 +1,5 @@
 """The ``csmoe`` command, and ``csmoe-train``, its subcommand by another name."""
 
-import sys
-
 import typer
 
 from minortom_cli import (
@@ -16,7 +14,7 @@ from minortom_cli import (
     search,
     train,
 )
-from minortom_cli.console import Version, run
+from minortom_cli.console import Version
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,13 +43,3 @@ app.add_typer(figures.plot, name="plot")
 
 train_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 train_app.command()(train.train)
-
-
-def main() -> None:
-    """Run ``csmoe`` and end with its exit code."""
-    sys.exit(run(app))
-
-
-def main_train() -> None:
-    """Run ``csmoe-train`` and end with its exit code."""
-    sys.exit(run(train_app))

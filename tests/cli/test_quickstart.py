@@ -6,7 +6,7 @@ The whole of it is run by `make quickstart`.
 import pytest
 from minortom_cli import quickstart
 from minortom_cli.console import run
-from minortom_cli.curate import app
+from minortom_cli.main import app
 
 from minortom.errors import MinorTomError
 

@@ -5,11 +5,11 @@ import shlex
 
 import pytest
 import typer
-from minortom_cli import curate, model
+from minortom_cli import main, model
 from repository import DOCS, REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted(DOCS.glob("*.md"))]
-PROGRAMS = {"minortom": curate.app, "csmoe": model.app, "csmoe-train": model.train_app}
+PROGRAMS = {"minortom": main.app, "csmoe": model.app, "csmoe-train": model.train_app}
 
 
 def commands_of(page):
@@ -37,7 +37,7 @@ def test_each_documented_command_is_understood(words):
 def test_the_pages_show_every_command():
     shown = {tuple(words[:2]) for words in CASES}
 
-    wanted = {("minortom", name) for name in typer.main.get_command(curate.app).commands}
+    wanted = {("minortom", name) for name in typer.main.get_command(main.app).commands}
     wanted |= {("csmoe", name) for name in typer.main.get_command(model.app).commands}
     assert wanted - shown <= {("csmoe", "train")}  # shown by its other name
     assert any(words[0] == "csmoe-train" for words in CASES)

@@ -19,7 +19,7 @@ from minortom.errors import InputError
 
 pytest_plugins = ("training_fixtures",)
 pytestmark = pytest.mark.usefixtures("small_steps")
-PROGRAM = ("-c", "from minortom_cli.model import main_train; main_train()")
+PROGRAM = ("-c", "from minortom_cli.main import main_train; main_train()")
 LONG = ("--recipe", "tiny", "--image-size", "16", "--steps", "100000", "--batch-size", "4",
         "--no-tensorboard", "--workers", "1")  # fmt: skip
 
