@@ -1,4 +1,4 @@
-"""Make minortom/coast_lines.json: Natural Earth's 1:110 m land (public domain), to 0.1°.
+"""Make minortom/plotting/coast_lines.json: Natural Earth's 1:110 m land (public domain), to 0.1°.
 
 python benchmarks/_make_coast_lines.py ne_110m_land.geojson
 """
@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-OUT = Path(__file__).parents[1] / "minortom" / "coast_lines.json"
+OUT = Path(__file__).parents[1] / "minortom" / "plotting" / "coast_lines.json"
 
 
 def rings(geojson):

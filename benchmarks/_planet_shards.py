@@ -15,17 +15,17 @@ import numpy as np
 import pyarrow as pa
 from scipy.spatial import cKDTree
 
-from minortom.demo import land_cells
-from minortom.demo_maps import LANDCOVER_CODES, make_planet
-from minortom.demo_noise import Window
-from minortom.demo_scene import Scene, look
-from minortom.grid import cells_from_names
-from minortom.provenance import Provenance
-from minortom.radiometry import decibels
+from minortom.extraction.radiometry import decibels
+from minortom.grid.cells import cells_from_names
+from minortom.grid.sphere import chord_of_km, unit_vectors
+from minortom.io.provenance import Provenance
 from minortom.sensors import GROUPS
-from minortom.shard_layout import METADATA_SCHEMA
-from minortom.shard_writer import write_shards
-from minortom.sphere import chord_of_km, unit_vectors
+from minortom.shards.layout import METADATA_SCHEMA
+from minortom.shards.writer import write_shards
+from minortom.synthetic.maps import LANDCOVER_CODES, make_planet
+from minortom.synthetic.noise import Window
+from minortom.synthetic.planet import land_cells
+from minortom.synthetic.scene import Scene, look
 
 PATCH_PX, MARGIN_PX, APART_KM, BLOCK_DEG = 120, 54, 100, 6
 SPLITS = ("train", "val", "test")

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from minortom.coupling import CouplingOptions, spread_selection
-from minortom.geoparquet import read_table
-from minortom.metrics import measure_tiles
-from minortom.search import GeneticOptions
-from minortom.strata import COLUMNS, Tiles
+from minortom.genetic.options import GeneticOptions
+from minortom.io.geoparquet import read_table
+from minortom.reporting.metrics import measure_tiles
+from minortom.sampling.coupled_search import CouplingOptions, spread_selection
+from minortom.sampling.strata import COLUMNS, Tiles
 
 KOPPEN = "koppen_geiger_0p1.tif"
 IGBP = "MCD12C1_2019_v006_igbp_0p05_epsg4326.tif"

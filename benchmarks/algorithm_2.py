@@ -23,12 +23,12 @@ from pymoo.operators.mutation.bitflip import BitflipMutation
 from pymoo.optimize import minimize
 from scipy.special import digamma
 
-from minortom.genetic import evolve
-from minortom.geoparquet import read_table
-from minortom.presets import paper
-from minortom.search import GeneticOptions, Stratum
-from minortom.sphere import EARTH_RADIUS_KM, unit_vectors
-from minortom.strata import Strata
+from minortom.genetic.algorithm import evolve
+from minortom.genetic.options import GeneticOptions, Stratum
+from minortom.grid.sphere import EARTH_RADIUS_KM, unit_vectors
+from minortom.io.geoparquet import read_table
+from minortom.sampling.presets import paper
+from minortom.sampling.strata import Strata
 
 FEWEST, MOST = round(0.9 * PER_STRATUM), round(1.1 * PER_STRATUM)
 SIZES = (1_000, 10_000, 10**9)  # the strata nearest to these

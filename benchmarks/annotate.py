@@ -23,13 +23,13 @@ from majortom_eg import MajorTomGrid
 from rasterstats import zonal_stats
 from shapely.geometry import box
 
-from minortom.annotate import annotate_file
-from minortom.annotate_options import AnnotateOptions, Maps, Sources
-from minortom.bbox import BBox
-from minortom.descriptors import Descriptor
-from minortom.grid import Cells, cells_at, cells_from_names, whole_grid
-from minortom.manifests import find_manifest
-from minortom.map_choice import MapChoice
+from minortom.annotation.annotate import annotate_file
+from minortom.annotation.options import AnnotateOptions, Maps, Sources
+from minortom.downloads.open_map import MapChoice
+from minortom.grid.bbox import BBox
+from minortom.grid.cells import Cells, cells_at, cells_from_names, whole_grid
+from minortom.maps.descriptor import Descriptor
+from minortom.maps.manifests import find_manifest
 
 SAMPLED = 100_000
 ASKED_POINTS = 5_000

@@ -16,12 +16,12 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from minortom.demo import land_cells
-from minortom.demo_maps import LANDCOVER_CODES, make_planet
-from minortom.demo_noise import Window
-from minortom.demo_scene import Scene, look
-from minortom.grid import cells_from_names
+from minortom.grid.cells import cells_from_names
 from minortom.sensors import MODEL_BANDS
+from minortom.synthetic.maps import LANDCOVER_CODES, make_planet
+from minortom.synthetic.noise import Window
+from minortom.synthetic.planet import land_cells
+from minortom.synthetic.scene import Scene, look
 
 PATCH_PX, MARGIN_PX = 120, 54
 

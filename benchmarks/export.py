@@ -28,10 +28,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import rasterio
 
-from minortom.demo_maps import LANDCOVER_CODES
-from minortom.demo_scene import Scene
-from minortom.demo_tiles import make_tile
 from minortom.sensors import MODEL_BANDS
+from minortom.synthetic.maps import LANDCOVER_CODES
+from minortom.synthetic.scene import Scene
+from minortom.synthetic.tiles import make_tile
 
 MARGIN_PX, BLOCK_PX, ROWS_PER_PART = 54, 960, 10
 

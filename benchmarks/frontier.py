@@ -25,11 +25,11 @@ from _stand_in import (
     write,
 )
 
-from minortom.baselines import farthest_point_selection, grts_selection
-from minortom.compare import measure_draws
-from minortom.coupling import CouplingOptions
-from minortom.engine import EngineOptions, opened_executor
-from minortom.search import GeneticOptions
+from minortom.engine.executors import EngineOptions, opened_executor
+from minortom.genetic.options import GeneticOptions
+from minortom.reporting.comparison import measure_draws
+from minortom.sampling.baselines import farthest_point_selection, grts_selection
+from minortom.sampling.coupled_search import CouplingOptions
 
 SPREADS = (0, 0.1, 0.25, 0.5, 1, 2, 3)
 DENSITIES = (0.1, 0)

@@ -30,7 +30,7 @@ from gpu_training import StepTime, Training, step_table
 from gpu_warm import Warming, compile_named
 
 from csmoe_model.config import ModelConfig, recipe
-from csmoe_model.device import tensor_cores
+from csmoe_model.distributed.device import tensor_cores
 
 SECTIONS = ("step", "profile", "feed", "checks", "encode", "variants")
 _WARM_S = 200.0

@@ -14,14 +14,14 @@ from gpu_timing import start_afresh
 from gpu_training import STATISTICS, made_up_batch
 from torch import Tensor, nn
 
-from csmoe_model.compiling import compiled
 from csmoe_model.config import ModelConfig
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.data import Batch
-from csmoe_model.device import tensor_cores
-from csmoe_model.images import Normalise
-from csmoe_model.masking import draw_masks
-from csmoe_model.step import Objective, signed
+from csmoe_model.data.loader import Batch
+from csmoe_model.data.normalise import Normalise
+from csmoe_model.distributed.device import tensor_cores
+from csmoe_model.nn.masking import draw_masks
+from csmoe_model.training.compile import compiled
+from csmoe_model.training.step import Objective, signed
 
 _MORE = 1.5
 _LITTLE = 2e-3

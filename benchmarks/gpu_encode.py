@@ -7,12 +7,12 @@ import torch
 from gpu_timing import median_ms, start_afresh
 from torch import Tensor, nn
 
-from csmoe_model.backbone import Backbone
-from csmoe_model.compiling import compiled
 from csmoe_model.config import ModelConfig
-from csmoe_model.device import encoding, narrow_matrices
-from csmoe_model.layers import sincos_positions
-from csmoe_model.soft_moe import SoftMoE
+from csmoe_model.distributed.device import encoding, narrow_matrices
+from csmoe_model.nn.backbone import Backbone
+from csmoe_model.nn.layers import sincos_positions
+from csmoe_model.nn.soft_moe import SoftMoE
+from csmoe_model.training.compile import compiled
 from minortom.sensors import MODEL_BANDS
 
 BANDS = len(MODEL_BANDS["s2"])

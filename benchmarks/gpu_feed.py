@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from gpu_training import Training
 
-from csmoe_model.data import Batch, Loader, reader_threads
-from csmoe_model.order import ShuffledBatches
-from minortom.shards import ShardSet
+from csmoe_model.data.loader import Batch, Loader, reader_threads
+from csmoe_model.data.sampler import ShuffledBatches
+from minortom.shards.shard_set import ShardSet
 
 _WARM_UP = 8
 """Batches after which every buffer of the loader has been made and filled before."""

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from csmoe_model.layers import precise_product
-from csmoe_model.soft_moe import DynamicRouter, ExpertMLPs, Routing, SoftMoE
+from csmoe_model.nn.layers import precise_product
+from csmoe_model.nn.soft_moe import DynamicRouter, ExpertMLPs, Routing, SoftMoE
 
 
 class PlainSoftMoE(nn.Module):
-    """The layer of `csmoe_model.soft_moe`, with a loop over its experts."""
+    """The layer of `csmoe_model.nn.soft_moe`, with a loop over its experts."""
 
     def __init__(self, layer: SoftMoE) -> None:
         """Take the weights of a layer."""

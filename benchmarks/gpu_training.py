@@ -8,15 +8,15 @@ import torch
 from gpu_plain import plain_twin
 from gpu_timing import median_ms, peak_gb, start_afresh
 
-from csmoe_model.compiling import compiled
 from csmoe_model.config import ModelConfig, recipe
-from csmoe_model.cost import pretraining_cost
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.data import Batch
-from csmoe_model.device import tensor_cores
-from csmoe_model.images import Normalise
-from csmoe_model.step import Objective, StepNumbers, adamw, numbers_of, pretrain_batch
-from csmoe_model.train_config import TrainConfig
+from csmoe_model.data.loader import Batch
+from csmoe_model.data.normalise import Normalise
+from csmoe_model.distributed.device import tensor_cores
+from csmoe_model.nn.cost import pretraining_cost
+from csmoe_model.training.compile import compiled
+from csmoe_model.training.config import TrainConfig
+from csmoe_model.training.step import Objective, StepNumbers, adamw, numbers_of, pretrain_batch
 from minortom.sensors import GROUPS
 
 PATCH_PX = 120

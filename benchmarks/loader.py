@@ -19,14 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-from csmoe_model.data import Loader
-from csmoe_model.order import ShuffledBatches
-from minortom.provenance import Provenance
+from csmoe_model.data.loader import Loader
+from csmoe_model.data.sampler import ShuffledBatches
+from minortom.io.provenance import Provenance
 from minortom.sensors import GROUPS
-from minortom.shard_formats import Codec
-from minortom.shard_layout import SampleSpec
-from minortom.shard_writer import write_shards
-from minortom.shards import ShardSet
+from minortom.shards.formats import Codec
+from minortom.shards.layout import SampleSpec
+from minortom.shards.shard_set import ShardSet
+from minortom.shards.writer import write_shards
 
 WARM_UP = 8
 """Batches after which every buffer of the loader has been filled before."""

@@ -22,10 +22,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from minortom.archive import Archive
-from minortom.bbox import BBox
-from minortom.grid import Cells, whole_grid
-from minortom.pairing import PairRules, pair_archives
+from minortom.archive.archive import Archive
+from minortom.archive.pairing import PairRules, pair_archives
+from minortom.grid.bbox import BBox
+from minortom.grid.cells import Cells, whole_grid
 
 S2_CELLS, S2_REPEATED = 2_238_689, 7_197
 S1_CELLS, S1_REPEATED = 1_458_481, 11_474

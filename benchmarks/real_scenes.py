@@ -19,15 +19,15 @@ import pyarrow.parquet as pq
 import rasterio
 import torch
 
-from csmoe_model.baseline_features import RandomConvolutions, band_statistics
-from csmoe_model.checkpoints import load_model
-from csmoe_model.features import encode_set, untrained
-from csmoe_model.labelled import LabelledSplit
-from csmoe_model.probes import Table, knn_probe, logistic_probe
-from csmoe_model.scores import HEADLINE, score
-from minortom.archive import Archive
-from minortom.export_options import ExportOptions
-from minortom.patches import cut_tile
+from csmoe_model.datasets.base import LabelledSplit
+from csmoe_model.evaluation.baseline_features import RandomConvolutions, band_statistics
+from csmoe_model.evaluation.metrics import HEADLINE, score
+from csmoe_model.inference.encode_dataset import encode_set, untrained
+from csmoe_model.inference.load import load_model
+from csmoe_model.probing.heads import Table, knn_probe, logistic_probe
+from minortom.archive.archive import Archive
+from minortom.extraction.options import ExportOptions
+from minortom.extraction.patches import cut_tile
 from minortom.sensors import BASE_RESOLUTION_M, MODEL_BANDS, S1
 
 CLASSES = {2: "trees", 4: "crops", 9: "rangeland"}

@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from csmoe_model.nearest import nearest
+from csmoe_model.retrieval.nearest import nearest
 
 CLUSTERS = 500
 

@@ -32,11 +32,11 @@ from _stand_in import (
     write,
 )
 
-from minortom.compare import measure_draws
-from minortom.engine import EngineOptions, opened_executor
-from minortom.geoparquet import read_table
-from minortom.objectives import CODES
-from minortom.strata import mask_of
+from minortom.engine.executors import EngineOptions, opened_executor
+from minortom.genetic.objectives import CODES
+from minortom.io.geoparquet import read_table
+from minortom.reporting.comparison import measure_draws
+from minortom.sampling.strata import mask_of
 
 SEEDS, DRAWS = 5, 20
 WORST = {"nn_km": min, "within_km": min, "cover_km": max, "balance": max}

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from csmoe_model.config import ModelConfig, recipe
-from csmoe_model.cost import pretraining_cost
-from minortom.shard_layout import SampleSpec
+from csmoe_model.nn.cost import pretraining_cost
+from minortom.shards.layout import SampleSpec
 
 PAIRS = round(1_055_080 * 0.95)
 """Of the split `train` of the published data set."""
@@ -109,7 +109,7 @@ def _train_over_gloo(rank: int, store: str, steps: int) -> None:
     from torch.nn.parallel import DistributedDataParallel
 
     from csmoe_model.csmoe import CSMoE
-    from csmoe_model.masking import draw_masks
+    from csmoe_model.nn.masking import draw_masks
 
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)

@@ -21,11 +21,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from minortom.provenance import Provenance
+from minortom.io.provenance import Provenance
 from minortom.sensors import GROUPS
-from minortom.shard_layout import METADATA_SCHEMA, SampleSpec
-from minortom.shard_writer import write_shards
-from minortom.shards import ShardSet
+from minortom.shards.layout import METADATA_SCHEMA, SampleSpec
+from minortom.shards.shard_set import ShardSet
+from minortom.shards.writer import write_shards
 
 PATCH_PX = 120
 

@@ -16,7 +16,7 @@ import torch
 from soft_moe_pytorch import DynamicSlotsSoftMoE
 from torch import Tensor, nn
 
-from csmoe_model.soft_moe import SoftMoE
+from csmoe_model.nn.soft_moe import SoftMoE
 
 WIDTH, EXPERTS, HIDDEN = 768, 8, 3072
 

@@ -14,12 +14,13 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from csmoe_model.backbone import SENSORS
-from csmoe_model.bands import check_image
-from csmoe_model.collectives import gather_rows, mean_over_processes
+from csmoe_model.checkpoints.pretrained import Pretrained
 from csmoe_model.config import ModelConfig
-from csmoe_model.decoder import Decoder, decode_sources
-from csmoe_model.layers import (
+from csmoe_model.data.bands import check_image
+from csmoe_model.distributed.collectives import gather_rows, mean_over_processes
+from csmoe_model.nn.backbone import SENSORS
+from csmoe_model.nn.decoder import Decoder, decode_sources
+from csmoe_model.nn.layers import (
     NORM_EPS,
     initialise,
     patchify,
@@ -27,17 +28,16 @@ from csmoe_model.layers import (
     unpatchify,
     widened,
 )
-from csmoe_model.losses import (
+from csmoe_model.nn.losses import (
     RoutingTerms,
     imbalance_loss,
     mutual_information_loss,
     reconstruction_loss,
     routing_terms,
 )
-from csmoe_model.masking import Masks
-from csmoe_model.pretrained import Pretrained
-from csmoe_model.shapes import Float
-from csmoe_model.soft_moe import Routing
+from csmoe_model.nn.masking import Masks
+from csmoe_model.nn.shapes import Float
+from csmoe_model.nn.soft_moe import Routing
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from csmoe_model.bands import channels, pick
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.feature_list import feature_maps, layer_numbers
+from csmoe_model.data.bands import channels, pick
+from csmoe_model.nn.feature_maps import feature_maps, layer_numbers
+from csmoe_model.nn.shapes import Float
 from csmoe_model.optional_packages import load_package
-from csmoe_model.shapes import Float
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName
 

@@ -9,7 +9,7 @@ import pytest
 from repository import REPOSITORY
 from web_server import WebServer, serving
 
-from minortom import remote
+from minortom.remote import http
 
 # A shell starts what it runs in the background with Ctrl-C ignored, and that is inherited; the
 # tests of interrupts need it as it is on a terminal.
@@ -35,7 +35,7 @@ def repository() -> Path:
 @pytest.fixture
 def web_server(tmp_path, monkeypatch) -> Iterator[WebServer]:
     """A web server over ``tmp_path / "web"`` whose faults are got over without long waits."""
-    monkeypatch.setattr(remote, "PATIENCE", replace(remote.PATIENCE, backoff_s=0.001))
+    monkeypatch.setattr(http, "PATIENCE", replace(http.PATIENCE, backoff_s=0.001))
     monkeypatch.setenv("MINORTOM_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MINORTOM_MIRROR", raising=False)
     (tmp_path / "web").mkdir()

@@ -6,7 +6,7 @@ import signal
 import numpy as np
 import pytest
 from minortom_cli.console import run
-from minortom_cli.model import app
+from minortom_cli.model.app import app
 from model_folders import write_model
 from set_makers import (
     S2_KEYS,
@@ -19,8 +19,8 @@ from set_makers import (
 )
 from training_shards import learnable_shards
 
-from csmoe_model.baseline_features import RandomConvolutions
-from minortom.shards import ShardSet
+from csmoe_model.evaluation.baseline_features import RandomConvolutions
+from minortom.shards.shard_set import ShardSet
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +33,9 @@ def model(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr("csmoe_model.probe.NUM_DRAWS", 20)
-    monkeypatch.setattr("csmoe_model.retrieve.NUM_DRAWS", 20)
-    monkeypatch.setattr("csmoe_model.probes.STRENGTHS", (1e-2, 1.0))
+    monkeypatch.setattr("csmoe_model.probing.probe.NUM_DRAWS", 20)
+    monkeypatch.setattr("csmoe_model.retrieval.retrieve.NUM_DRAWS", 20)
+    monkeypatch.setattr("csmoe_model.probing.heads.STRENGTHS", (1e-2, 1.0))
     monkeypatch.setitem(RandomConvolutions.fit.__func__.__kwdefaults__, "num_filters", 4)
     former = signal.getsignal(signal.SIGTERM)  # `run` takes it over for good
     yield

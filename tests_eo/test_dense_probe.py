@@ -8,7 +8,7 @@ import pytest
 import torch
 from labelled_sets import set_of, split_of
 from minortom_cli.console import run
-from minortom_cli.model import app
+from minortom_cli.model.app import app
 from model_folders import write_model
 from set_makers import S2_KEYS, write_geobench_sample, write_partition
 from terratorch.models.decoders import UperNetDecoder
@@ -16,13 +16,13 @@ from training_shards import MODEL, learnable_shards
 
 from csmoe_model.config import ModelConfig
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.dense_heads import PixelLayer, UPerNet, spread_layers
-from csmoe_model.dense_probe import DenseProbe, train_head
-from csmoe_model.scores import Bootstrap, score
+from csmoe_model.evaluation.metrics import Bootstrap, score
+from csmoe_model.probing.dense_heads import PixelLayer, UPerNet, spread_layers
+from csmoe_model.probing.dense_probe import DenseProbe, train_head
 from minortom.errors import InputError
 from minortom.progress import ignore_progress
 from minortom.sensors import MODEL_BANDS
-from minortom.shards import ShardSet
+from minortom.shards.shard_set import ShardSet
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +35,9 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr("csmoe_model.dense_probe.EPOCHS", 12)
-    monkeypatch.setattr("csmoe_model.dense_heads.CHANNELS", 16)
-    monkeypatch.setattr("csmoe_model.probe.NUM_DRAWS", 20)
+    monkeypatch.setattr("csmoe_model.probing.dense_probe.EPOCHS", 12)
+    monkeypatch.setattr("csmoe_model.probing.dense_heads.CHANNELS", 16)
+    monkeypatch.setattr("csmoe_model.probing.probe.NUM_DRAWS", 20)
     former = signal.getsignal(signal.SIGTERM)  # `run` takes it over for good
     yield
     signal.signal(signal.SIGTERM, former)
@@ -137,7 +137,7 @@ def test_four_layers_are_spread_over_the_encoder(own, shared, layers):
 
 
 def test_a_last_image_alone_is_left_out_of_an_epoch(monkeypatch):
-    monkeypatch.setattr("csmoe_model.dense_probe.BATCH_SIZE", 4)
+    monkeypatch.setattr("csmoe_model.probing.dense_probe.BATCH_SIZE", 4)
     norm = torch.nn.BatchNorm2d(10)
 
     class Pooled(PixelLayer):

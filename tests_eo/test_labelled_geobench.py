@@ -9,9 +9,9 @@ import terratorch.datasets
 from set_makers import S1_KEYS, S2_KEYS, write_geobench_sample, write_partition
 from terratorch.datasets import HLSBands
 
-from csmoe_model.bands import channels
-from csmoe_model.geobench_facts import FACTS
-from csmoe_model.labelled_geobench import geobench_as_labelled, pickled_label
+from csmoe_model.data.bands import channels
+from csmoe_model.datasets.geobench import geobench_as_labelled, pickled_label
+from csmoe_model.datasets.geobench_metadata import FACTS
 from minortom.errors import InputError
 
 # TerraTorch's, in the data set of m-cashew-plant.

@@ -10,11 +10,11 @@ from set_makers import (
 )
 from torchgeo.datasets import BigEarthNetV2, EuroSAT, So2Sat
 
-from csmoe_model.labelled_bigearthnet import bigearthnet_as_labelled
-from csmoe_model.labelled_eurosat import eurosat_as_labelled
-from csmoe_model.labelled_so2sat import so2sat_as_labelled
+from csmoe_model.datasets.bigearthnet import bigearthnet_as_labelled
+from csmoe_model.datasets.eurosat import eurosat_as_labelled
+from csmoe_model.datasets.so2sat import so2sat_as_labelled
 from minortom.errors import InputError
-from minortom.image_files import read_band
+from minortom.scenes.image_reader import read_band
 from minortom.sensors import MODEL_BANDS
 
 FIRST = np.array([0])

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torchgeo.models import RCF
 
-from csmoe_model.baseline_features import BIAS, RandomConvolutions, _whitened
-from csmoe_model.labelled import LabelledSplit
+from csmoe_model.datasets.base import LabelledSplit
+from csmoe_model.evaluation.baseline_features import BIAS, RandomConvolutions, _whitened
 
 RNG = np.random.default_rng(0)
 

@@ -13,13 +13,13 @@ from terratorch.tasks import SemanticSegmentationTask
 from training_shards import MODEL, learnable_shards
 
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.export import export_encoder
-from csmoe_model.images import Normalise
-from csmoe_model.save_weights import save_model
+from csmoe_model.data.normalise import Normalise
+from csmoe_model.inference.export_encoder import export_encoder
 from csmoe_model.terratorch_backbone import register
+from csmoe_model.training.save_weights import save_model
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS
-from minortom.shards import ShardSet
+from minortom.shards.shard_set import ShardSet
 
 register()
 

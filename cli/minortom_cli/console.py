@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from minortom.bbox import BBox
 from minortom.errors import InputError, MinorTomError
+from minortom.grid.bbox import BBox
 from minortom_cli.interrupts import unwinding
 
 # Before torch loads: OpenMP threads that spin while they wait for each other slow a training

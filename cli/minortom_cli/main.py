@@ -5,8 +5,8 @@ The quickstart joins ``minortom`` here, above both programs: it types their comm
 
 import sys
 
-from minortom_cli import curate
 from minortom_cli.console import run
+from minortom_cli.curate import app as curate
 from minortom_cli.quickstart import quickstart
 
 app = curate.app
@@ -22,13 +22,13 @@ def main() -> None:
 
 def main_csmoe() -> None:
     """Run ``csmoe`` and end with its exit code."""
-    from minortom_cli import model  # loads numpy, which ``minortom --help`` does not wait for
+    from minortom_cli.model import app as model
 
     sys.exit(run(model.app))
 
 
 def main_train() -> None:
     """Run ``csmoe-train`` and end with its exit code."""
-    from minortom_cli import model
+    from minortom_cli.model import app as model
 
     sys.exit(run(model.train_app))

@@ -106,7 +106,8 @@ def _curate(
 
 def _run(command: Command, *, overwrite: bool) -> None:
     """Show a command, run it in this process, and end where it fails."""
-    from minortom_cli import curate, model
+    from minortom_cli.curate import app as curate
+    from minortom_cli.model import app as model
 
     program, *arguments = (*command, "--overwrite") if overwrite else command
     say(f"\n$ {shlex.join((program, *arguments))}")

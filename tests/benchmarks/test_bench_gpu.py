@@ -21,8 +21,8 @@ from gpu_training import StepTime, variants
 from gpu_warm import compile_only
 
 from csmoe_model.config import recipe
-from csmoe_model.cost import encoder_cost
-from csmoe_model.soft_moe import SoftMoE
+from csmoe_model.nn.cost import encoder_cost
+from csmoe_model.nn.soft_moe import SoftMoE
 
 TINY, CPU = recipe("tiny"), torch.device("cpu")
 
@@ -188,7 +188,7 @@ def test_the_published_models_and_csmae_at_the_same_images_are_among_the_variant
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the compiler's own imports
 def test_a_call_that_is_compiled_beforehand_does_not_run(monkeypatch):
-    from csmoe_model import compiling
+    from csmoe_model.training import compile as compiling
 
     monkeypatch.setattr(torch, "compile", torch.compile)
     monkeypatch.setattr(compiling, "_try_compiler", compiling._try_compiler)

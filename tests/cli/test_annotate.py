@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from map_maker import write_map
 from minortom_cli.console import run
-from minortom_cli.curate import app
+from minortom_cli.curate.app import app
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 from map_maker import write_map
 from minortom_cli.console import run
-from minortom_cli.curate import app
+from minortom_cli.curate.app import app
 
-from minortom.area_cells import cells_of_area
-from minortom.bbox import BBox
-from minortom.cells import read_cells
-from minortom.grid import whole_grid
-from minortom.outputs import stored_provenance
+from minortom.grid.area_cells import cells_of_area
+from minortom.grid.bbox import BBox
+from minortom.grid.cell_lists import read_cells
+from minortom.grid.cells import whole_grid
+from minortom.io.up_to_date import stored_provenance
 
 # Of row 0 the cells from 0 to 0.27 degrees, of row 5 none: a cell is 0.0898 degrees high.
 TRIANGLE = {

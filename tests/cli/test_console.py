@@ -9,7 +9,7 @@ import typer
 from minortom_cli import console
 
 from minortom.errors import InputError
-from minortom.geoparquet import read_table
+from minortom.io.geoparquet import read_table
 
 
 def app_that(act):

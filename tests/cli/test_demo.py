@@ -5,7 +5,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 from minortom_cli.console import run
-from minortom_cli.curate import app
+from minortom_cli.curate.app import app
 
 
 @pytest.fixture(scope="module")

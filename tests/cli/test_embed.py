@@ -7,11 +7,11 @@ import pytest
 import torch
 from error_lines import one_line
 from minortom_cli.console import run
-from minortom_cli.model import app
+from minortom_cli.model.app import app
 from model_folders import write_model
 from training_shards import learnable_shards
 
-from minortom.shards import ShardSet
+from minortom.shards.shard_set import ShardSet
 
 
 @pytest.fixture(scope="module")

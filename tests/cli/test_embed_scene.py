@@ -12,14 +12,14 @@ from affine import Affine
 from error_lines import one_line
 from geotiff_maker import UTM, tiff
 from minortom_cli.console import run
-from minortom_cli.model import app
+from minortom_cli.model.app import app
 from model_folders import write_model
 from training_shards import MODEL, learnable_shards
 
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.export import export_encoder
+from csmoe_model.inference.export_encoder import export_encoder
 from minortom.sensors import MODEL_BANDS
-from minortom.shards import ShardSet
+from minortom.shards.shard_set import ShardSet
 
 TOKEN_PX = 30  # of 120 px in 4 tokens
 

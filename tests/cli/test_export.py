@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 from archive_maker import CELLS, write_pair_of_archives, write_selection
 from minortom_cli.console import run
-from minortom_cli.curate import app
+from minortom_cli.curate.app import app
 
-from minortom.shards import ShardSet
+from minortom.shards.shard_set import ShardSet
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,10 @@ from archive_maker import (
     write_selection,
 )
 from minortom_cli.console import run
-from minortom_cli.curate import app
+from minortom_cli.curate.app import app
 
-from minortom.shards import ShardSet
-from minortom.verify import verify_shards
+from minortom.dataset.verify import verify_shards
+from minortom.shards.shard_set import ShardSet
 
 PRODUCT = "S2A_MSIL2A_20200101T000000_N0213_R001"
 

@@ -3,7 +3,7 @@ import json
 import pytest
 from map_server import TILES, map_bytes, serve_tile, serve_zip, write_manifest
 from minortom_cli.console import run
-from minortom_cli.curate import app
+from minortom_cli.curate.app import app
 
 
 @pytest.fixture

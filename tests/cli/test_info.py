@@ -4,8 +4,8 @@ import sys
 
 import pytest
 import typer
-from minortom_cli import info
 from minortom_cli.console import run
+from minortom_cli.model import info
 
 KEYS = [
     "recipe", "patch_size", "image_size", "params", "params_trainable", "macs_paper",
@@ -89,7 +89,7 @@ def test_wrong_usage_is_exit_2(app, capsys):
 
 def test_pricing_needs_no_torch():
     code = (
-        "import sys; from minortom_cli.info import info; "
+        "import sys; from minortom_cli.model.info import info; "
         "info(recipe=None, slots=None, slots_per_expert=None, as_json=True); "
         "assert 'torch' not in sys.modules"
     )

@@ -4,9 +4,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from minortom_cli.console import run
-from minortom_cli.curate import app
+from minortom_cli.curate.app import app
 
-from minortom.outputs import stored_provenance
+from minortom.io.up_to_date import stored_provenance
 
 CAPE_TOWN = ["locate", "--lat", "-33.92", "--lon", "18.42"]
 POINTS = 'id,lat,lon,note\n007,-33.92,18.42,"a, b"\n008,48.86,2.35,\n'

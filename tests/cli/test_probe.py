@@ -8,11 +8,11 @@ import pytest
 from error_lines import one_line
 from geotiff_maker import tiff
 from minortom_cli.console import run
-from minortom_cli.model import app
+from minortom_cli.model.app import app
 from model_folders import write_model
 from training_shards import learnable_shards
 
-from minortom.shards import ShardSet
+from minortom.shards.shard_set import ShardSet
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +25,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr("csmoe_model.probe.NUM_DRAWS", 20)
-    monkeypatch.setattr("csmoe_model.probes.STRENGTHS", (1e-2, 1.0))
-    monkeypatch.setattr("csmoe_model.probes.EPOCHS", 2)
+    monkeypatch.setattr("csmoe_model.probing.probe.NUM_DRAWS", 20)
+    monkeypatch.setattr("csmoe_model.probing.heads.STRENGTHS", (1e-2, 1.0))
+    monkeypatch.setattr("csmoe_model.probing.heads.EPOCHS", 2)
     former = signal.getsignal(signal.SIGTERM)  # `run` takes it over for good
     yield
     signal.signal(signal.SIGTERM, former)

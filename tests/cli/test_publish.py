@@ -7,13 +7,13 @@ import pyarrow as pa
 import pytest
 from hub_server import HubHandler
 from minortom_cli.console import run
-from minortom_cli.curate import app
+from minortom_cli.curate.app import app
 from shard_maker import made_up_metadata, made_up_tensors
 from web_server import COMMIT, serving
 
-from minortom.geoparquet import write_points
-from minortom.provenance import Provenance
-from minortom.shard_writer import write_shards
+from minortom.io.geoparquet import write_points
+from minortom.io.provenance import Provenance
+from minortom.shards.writer import write_shards
 
 REPO = "someone/minor-tom"
 

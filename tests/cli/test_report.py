@@ -4,7 +4,7 @@ import json
 
 import pytest
 from minortom_cli.console import run
-from minortom_cli.curate import app
+from minortom_cli.curate.app import app
 from report_inputs import annotated_table, written
 
 

@@ -7,13 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 import typer
 from minortom_cli.console import run
-from minortom_cli.sample import sample
+from minortom_cli.curate.sample import sample
 from points import annotated_table, random_lonlat
 
-from minortom.geoparquet import write_points
-from minortom.provenance import Provenance
-from minortom.quotas import stored_wishes
-from minortom.strata import Strata, restratified
+from minortom.io.geoparquet import write_points
+from minortom.io.provenance import Provenance
+from minortom.sampling.quotas import stored_wishes
+from minortom.sampling.strata import Strata, restratified
 
 SIZES = {"A/x": 60, "A/y": 30, "B/y": 10}
 app = typer.Typer()

@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 import typer
 from minortom_cli.console import run
-from minortom_cli.sample import sample
+from minortom_cli.curate.sample import sample
 from points import annotated_table, distances_km, random_lonlat
 
-from minortom.geoparquet import write_points
-from minortom.provenance import Provenance
+from minortom.io.geoparquet import write_points
+from minortom.io.provenance import Provenance
 
 METHODS = ["genetic", "random", "farthest-point", "grts"]
 app = typer.Typer()

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 from minortom_cli.console import run
-from minortom_cli.model import app, train_app
-from minortom_cli.steps import telling
+from minortom_cli.model.app import app, train_app
+from minortom_cli.model.training_progress import telling
 from training_shards import learnable_shards
 
-from csmoe_model.meter import Speed
-from csmoe_model.run_log import RunLog
+from csmoe_model.runs.csv_log import RunLog
+from csmoe_model.training.throughput import Speed
 
 SHORT = ("--recipe", "tiny", "--steps", "2", "--batch-size", "4", "--image-size", "16")
 
@@ -107,7 +107,10 @@ def test_a_line_is_told_every_half_a_minute(capsys, monkeypatch):
     with telling(first=True) as on_step:
         for step in range(1, 100):
             with monkeypatch.context() as patch:  # a second a step
-                patch.setattr("minortom_cli.steps.time.monotonic", lambda step=step: 1e9 + step)
+                patch.setattr(
+                    "minortom_cli.model.training_progress.time.monotonic",
+                    lambda step=step: 1e9 + step,
+                )
                 on_step(step, 1000, 0.5, speed)
     lines = capsys.readouterr().err.splitlines()
     assert [line.split()[1] for line in lines] == ["1", "31", "61", "91"]
@@ -216,7 +219,7 @@ def test_a_signal_ends_the_run_between_steps_with_its_code_and_resume_goes_on(
 
 
 def test_resume_needs_no_options_again(shards, tmp_path, capsys, monkeypatch):
-    from csmoe_model import keeper
+    from csmoe_model.training import callback
 
     out, calls = tmp_path / "run", []
 
@@ -227,7 +230,7 @@ def test_resume_needs_no_options_again(shards, tmp_path, capsys, monkeypatch):
             os.kill(os.getpid(), signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(keeper, "validation_numbers", interrupt_the_second)
+        patch.setattr(callback, "validation_numbers", interrupt_the_second)
         words = (*SHORT[:2], "--steps", "9", *SHORT[4:], "--val-every", "3")
         assert train(shards, "--out", out, *words) == 130
     capsys.readouterr()

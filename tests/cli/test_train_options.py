@@ -7,14 +7,14 @@ from dataclasses import fields
 import pytest
 import yaml
 from minortom_cli.console import run
-from minortom_cli.field_options import field_help
-from minortom_cli.model import app
+from minortom_cli.model.app import app
+from minortom_cli.model.config_options import field_help
 from training_shards import learnable_shards
 
-from csmoe_model.collectives import ElsewhereError
 from csmoe_model.config import ModelConfig
-from csmoe_model.options import configure
-from csmoe_model.train_config import TrainConfig
+from csmoe_model.distributed.collectives import ElsewhereError
+from csmoe_model.training.config import TrainConfig
+from csmoe_model.training.configuration import configure
 
 pytest_plugins = ("training_fixtures",)
 pytestmark = pytest.mark.usefixtures("small_steps")
@@ -117,7 +117,7 @@ def settings(monkeypatch):
         seen.append(settings)
         return {}
 
-    monkeypatch.setattr("csmoe_model.train.train", remember)
+    monkeypatch.setattr("csmoe_model.training.train.train", remember)
     return seen
 
 
@@ -138,6 +138,6 @@ def test_what_another_process_tells_is_not_told_again(shards, tmp_path, capsys, 
     def fail(*_, **__):
         raise ElsewhereError("told there")
 
-    monkeypatch.setattr("csmoe_model.train.train", fail)
+    monkeypatch.setattr("csmoe_model.training.train.train", fail)
     assert train(shards, "--out", tmp_path / "run") == 1
     assert capsys.readouterr() == ("", "")

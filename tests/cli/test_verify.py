@@ -4,7 +4,7 @@ import json
 
 import pytest
 from minortom_cli.console import run
-from minortom_cli.curate import app
+from minortom_cli.curate.app import app
 from shard_maker import write_made_up_shards
 
 FIRST = "shard-00000-of-00002.parquet"

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from csmoe_model.config import ModelConfig, recipe
 from csmoe_model.csmoe import TERMS, CSMoE
-from csmoe_model.layers import patchify, take_tokens, unpatchify
-from csmoe_model.masking import draw_masks
+from csmoe_model.nn.layers import patchify, take_tokens, unpatchify
+from csmoe_model.nn.masking import draw_masks
 from minortom.errors import InputError
 
 TINY = recipe("tiny")
@@ -262,7 +262,7 @@ from jaxtyping import install_import_hook
 with install_import_hook("csmoe_model", "beartype.beartype"):
     from csmoe_model.csmoe import CSMoE
     from csmoe_model.config import recipe
-    from csmoe_model.masking import draw_masks
+    from csmoe_model.nn.masking import draw_masks
 import dataclasses, torch
 for slots in ("dynamic", "fixed"):
     tiny = dataclasses.replace(recipe("tiny"), slots=slots)

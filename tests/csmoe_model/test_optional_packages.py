@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from csmoe_model.labelled_eurosat import eurosat_as_labelled
-from csmoe_model.labelled_geobench import geobench_as_labelled
+from csmoe_model.datasets.eurosat import eurosat_as_labelled
+from csmoe_model.datasets.geobench import geobench_as_labelled
 from csmoe_model.optional_packages import load_package
 from minortom.errors import InputError
 

@@ -11,7 +11,7 @@ import torch
 from csmoe_model import config
 from csmoe_model.config import RECIPES, ModelConfig, recipe, recipe_with, visible_count
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.masking import draw_masks
+from csmoe_model.nn.masking import draw_masks
 from minortom.errors import InputError
 
 

@@ -11,7 +11,7 @@ from training_shards import MODEL, learnable_shards
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.terratorch_backbone import csmoe, register
 from minortom.errors import InputError
-from minortom.shards import ShardSet
+from minortom.shards.shard_set import ShardSet
 
 
 @pytest.fixture(scope="module")

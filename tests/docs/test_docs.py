@@ -5,7 +5,8 @@ import shlex
 
 import pytest
 import typer
-from minortom_cli import main, model
+from minortom_cli import main
+from minortom_cli.model import app as model
 from repository import DOCS, REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted(DOCS.glob("*.md"))]

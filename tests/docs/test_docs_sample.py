@@ -8,13 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 import typer
 from minortom_cli.console import run
-from minortom_cli.sample import sample
+from minortom_cli.curate.sample import sample
 from points import annotated_table, random_lonlat
 from repository import DOCS
 
-from minortom.geoparquet import write_points
-from minortom.presets import options_for
-from minortom.provenance import Provenance
+from minortom.io.geoparquet import write_points
+from minortom.io.provenance import Provenance
+from minortom.sampling.presets import options_for
 
 DOC = (DOCS / "sample.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^minortom sample (.+)$", DOC, flags=re.MULTILINE)

@@ -11,9 +11,9 @@ from training_shards import MODEL, learnable_shards
 from web_server import serving
 
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.export import export_encoder
+from csmoe_model.inference.export_encoder import export_encoder
 from minortom.errors import InputError
-from minortom.shards import ShardSet
+from minortom.shards.shard_set import ShardSet
 
 PAGE = DOCS / "use.md"
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from minortom.annotate import annotate_file
-from minortom.annotate_options import AnnotateOptions, Maps, Sources
-from minortom.map_choice import MapChoice
+from minortom.annotation.annotate import annotate_file
+from minortom.annotation.options import AnnotateOptions, Maps, Sources
+from minortom.downloads.open_map import MapChoice
 
 
 def annotate_lists(lists, climate, landcover, out, *, landcover_legend=None, bbox=None, **more):

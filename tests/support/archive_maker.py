@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from affine import Affine
 from rasterio.io import MemoryFile
 
-from minortom.archive import Archive
+from minortom.archive.archive import Archive
 
 S2_BANDS_10M = ("B02", "B03", "B04", "B08")
 S2_BANDS_20M = ("B05", "B06", "B07", "B8A", "B11", "B12")

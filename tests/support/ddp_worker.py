@@ -18,8 +18,9 @@ import minortom_cli.console  # noqa: F401  # sets how OpenMP waits
 import torch
 from training_runs import SHORT, run, stop_after
 
-from csmoe_model import compiling, csmoe
-from csmoe_model.launch import joined
+from csmoe_model import csmoe
+from csmoe_model.distributed.launch import joined
+from csmoe_model.training import compile as compiling
 
 RANK = int(os.environ["RANK"])
 

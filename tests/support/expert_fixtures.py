@@ -5,10 +5,10 @@ import torch
 from model_folders import write
 from training_shards import MODEL, learnable_shards
 
-from csmoe_model.checkpoints import load_model
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.export import export_encoder
-from minortom.shards import ShardSet
+from csmoe_model.inference.export_encoder import export_encoder
+from csmoe_model.inference.load import load_model
+from minortom.shards.shard_set import ShardSet
 
 CPU = torch.device("cpu")
 

@@ -4,7 +4,7 @@ import pytest
 from archive_maker import CELLS, write_pair_of_archives, write_selection
 from export_maker import apart
 
-from minortom.export import export_selection
+from minortom.extraction.export import export_selection
 
 
 @pytest.fixture(scope="module")

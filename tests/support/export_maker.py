@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from minortom.engine import EngineOptions
-from minortom.export_options import ExportOptions
-from minortom.shards import ShardSet
+from minortom.engine.executors import EngineOptions
+from minortom.extraction.options import ExportOptions
+from minortom.shards.shard_set import ShardSet
 
 PATCH_PX = 12
 TWO_TILES = 30_000_000

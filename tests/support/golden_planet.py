@@ -11,9 +11,9 @@ import json
 import numpy as np
 from repository import GOLDEN
 
-from minortom.demo_maps import LANDCOVER_CODES, make_planet
-from minortom.demo_noise import Window
-from minortom.demo_scene import Scene, look
+from minortom.synthetic.maps import LANDCOVER_CODES, make_planet
+from minortom.synthetic.noise import Window
+from minortom.synthetic.scene import Scene, look
 
 FILE = GOLDEN / "planet.json"
 WINDOW = Window(row=54, col=54, height=480, width=120)

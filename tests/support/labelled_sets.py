@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from csmoe_model.labelled import LabelledSet, LabelledSplit
+from csmoe_model.datasets.base import LabelledSet, LabelledSplit
 from minortom.sensors import MODEL_BANDS
 
 

@@ -3,8 +3,8 @@
 import torch
 from torch import distributed
 
-from csmoe_model.collectives import gather_rows, mean_over_processes
-from csmoe_model.losses import imbalance_loss, mutual_information_loss
+from csmoe_model.distributed.collectives import gather_rows, mean_over_processes
+from csmoe_model.nn.losses import imbalance_loss, mutual_information_loss
 
 
 def loss_of_shared_vectors(weight, s2, s1):

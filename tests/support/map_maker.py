@@ -6,9 +6,9 @@ import numpy as np
 import rasterio
 from rasterio.transform import Affine
 
-from minortom.descriptors import Descriptor
-from minortom.grid import cells_at, merged
-from minortom.manifests import find_manifest
+from minortom.grid.cells import cells_at, merged
+from minortom.maps.descriptor import Descriptor
+from minortom.maps.manifests import find_manifest
 
 
 def write_map(

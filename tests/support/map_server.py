@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 from map_maker import write_map
 
-from minortom.manifests import load_manifest
+from minortom.maps.manifests import load_manifest
 
 TILES = "tiles/map_{TILE}_v1.tif"
 

@@ -4,9 +4,9 @@ import torch
 from training_shards import MODEL
 
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.images import Normalise
-from csmoe_model.save_weights import save_model
-from minortom.provenance import Provenance
+from csmoe_model.data.normalise import Normalise
+from csmoe_model.training.save_weights import save_model
+from minortom.io.provenance import Provenance
 
 PROVENANCE = Provenance(
     command="train", options={}, inputs={"shards": "ab" * 32}, seed=0, licences=("CC-BY-SA-4.0",)

@@ -3,8 +3,8 @@
 import numpy as np
 from archive_maker import s1_geotiffs, s1_pixels, s2_geotiffs, s2_pixels
 
-from minortom.export_options import ExportOptions
-from minortom.patches import cut_tile
+from minortom.extraction.options import ExportOptions
+from minortom.extraction.patches import cut_tile
 
 OLD = "S2B_MSIL2A_20200223T032739_N0214_R018_T48QUE_20200223T183543"
 NEW = "S2A_MSIL2A_20220706T085611_N0400_R007_T33NZA_20220706T153419"

@@ -3,9 +3,9 @@
 import numpy as np
 import pyarrow as pa
 
-from minortom.geoparquet import write_points
-from minortom.provenance import Provenance
-from minortom.sample import SampleOptions, sample_file
+from minortom.io.geoparquet import write_points
+from minortom.io.provenance import Provenance
+from minortom.sampling.selection import SampleOptions, sample_file
 
 CLIMATES = {4: "BWh", 14: "Cfa", 27: "Dfc"}
 LANDCOVERS = {10: "tree_cover", 60: "bare_sparse_vegetation"}

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from minortom.provenance import Provenance
-from minortom.shard_layout import ALL_BANDS, METADATA_SCHEMA, SampleSpec
-from minortom.shard_writer import write_shards
+from minortom.io.provenance import Provenance
+from minortom.shards.layout import ALL_BANDS, METADATA_SCHEMA, SampleSpec
+from minortom.shards.writer import write_shards
 
 PROVENANCE = Provenance(command="test", options={}, seed=0, licences=("of these patches",))
 

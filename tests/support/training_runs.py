@@ -6,12 +6,12 @@ from dataclasses import fields
 
 from training_shards import MODEL
 
-from csmoe_model.options import Configuration
-from csmoe_model.run_folder import RunFolder
-from csmoe_model.run_log import SPEED
-from csmoe_model.trackers import Tracking
-from csmoe_model.train import Settings, train
-from csmoe_model.train_config import TrainConfig
+from csmoe_model.runs.csv_log import SPEED
+from csmoe_model.runs.folder import RunFolder
+from csmoe_model.runs.trackers import Tracking
+from csmoe_model.training.config import TrainConfig
+from csmoe_model.training.configuration import Configuration
+from csmoe_model.training.train import Settings, train
 
 SHORT = TrainConfig(
     epochs=None, steps=8, batch_size=6, lr=2e-3, log_every=3, val_every=4, warmup=0.25

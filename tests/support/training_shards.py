@@ -8,7 +8,7 @@ from shard_maker import PROVENANCE, made_up_metadata
 
 from csmoe_model.config import ModelConfig
 from minortom.sensors import GROUPS
-from minortom.shard_writer import write_shards
+from minortom.shards.writer import write_shards
 
 LANDCOVERS = ("tree_cover", "cropland", "built_up", "water")
 

@@ -9,15 +9,15 @@ import pytest
 from error_lines import one_line
 from labelled_sets import set_of, split_of
 from minortom_cli.console import run as run_command
-from minortom_cli.model import app
+from minortom_cli.model.app import app
 from PIL import Image
 from training_runs import SHORT, run
 from training_shards import learnable_shards
 
-from csmoe_model.epochs import draw_epochs
-from csmoe_model.labelled import SPLITS
-from csmoe_model.labelled_shards import ShardLabels, shards_as_labelled
-from csmoe_model.probe import ProbeOptions, probe
+from csmoe_model.analysis.epochs import draw_epochs
+from csmoe_model.datasets.base import SPLITS
+from csmoe_model.datasets.shards import ShardLabels, shards_as_labelled
+from csmoe_model.probing.probe import ProbeOptions, probe
 from minortom.errors import InputError
 
 pytest_plugins = ("training_fixtures",)
@@ -37,10 +37,10 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr("csmoe_model.probe.NUM_DRAWS", 20)
-    monkeypatch.setattr("csmoe_model.epochs.NUM_DRAWS", 20)
-    monkeypatch.setattr("csmoe_model.probes.STRENGTHS", (1e-2, 1.0))
-    monkeypatch.setattr("csmoe_model.probes.EPOCHS", 2)
+    monkeypatch.setattr("csmoe_model.probing.probe.NUM_DRAWS", 20)
+    monkeypatch.setattr("csmoe_model.analysis.epochs.NUM_DRAWS", 20)
+    monkeypatch.setattr("csmoe_model.probing.heads.STRENGTHS", (1e-2, 1.0))
+    monkeypatch.setattr("csmoe_model.probing.heads.EPOCHS", 2)
     former = signal.getsignal(signal.SIGTERM)  # `run_command` takes it over for good
     yield
     signal.signal(signal.SIGTERM, former)

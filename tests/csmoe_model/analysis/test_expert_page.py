@@ -8,19 +8,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from minortom_cli.console import run
-from minortom_cli.model import app
+from minortom_cli.model.app import app
 from model_folders import write
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 from training_shards import MODEL
 
-from csmoe_model.csmoe import CSMoE
-from csmoe_model.expert_page import inspect_experts
-from csmoe_model.experts import (
+from csmoe_model.analysis.expert_page import inspect_experts
+from csmoe_model.analysis.expert_usage import (
     measure_usage,
 )
+from csmoe_model.csmoe import CSMoE
 from minortom.errors import OutputExistsError
-from minortom.shard_writer import write_shards
-from minortom.shards import ShardSet
+from minortom.shards.shard_set import ShardSet
+from minortom.shards.writer import write_shards
 
 pytest_plugins = ["expert_fixtures"]
 

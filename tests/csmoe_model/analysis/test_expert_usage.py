@@ -10,8 +10,8 @@ from PIL import Image
 from sklearn.metrics import mutual_info_score
 from training_shards import MODEL
 
-from csmoe_model.expert_pictures import expert_colours, expert_map, ground, heat_map
-from csmoe_model.experts import (
+from csmoe_model.analysis.expert_maps import expert_colours, expert_map, ground, heat_map
+from csmoe_model.analysis.expert_usage import (
     chance_information,
     draw_maps,
     group_shares,

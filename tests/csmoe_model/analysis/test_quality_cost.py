@@ -5,12 +5,12 @@ import json
 import pytest
 from error_lines import one_line
 from minortom_cli.console import run
-from minortom_cli.model import app
+from minortom_cli.model.app import app
 from PIL import Image
 
+from csmoe_model.analysis.quality_cost import PAPER_MACS
 from csmoe_model.config import recipe
-from csmoe_model.cost import encoder_cost
-from csmoe_model.figures import PAPER_MACS
+from csmoe_model.nn.cost import encoder_cost
 
 
 def result(folder, *, pooling="cls", percent=60.0, data="shards"):

@@ -10,11 +10,11 @@ from model_folders import write
 from training_shards import MODEL, learnable_shards
 from web_server import COMMIT, serving
 
+from csmoe_model.checkpoints.hub import find_checkpoint
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.embed import embed, read_vectors
-from csmoe_model.hub import find_checkpoint
+from csmoe_model.inference.embed_patches import embed, read_vectors
 from minortom.errors import InputError
-from minortom.shards import ShardSet
+from minortom.shards.shard_set import ShardSet
 
 FILES = {"README.md", "config.json", "model.safetensors"}
 

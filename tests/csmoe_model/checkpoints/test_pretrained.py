@@ -9,13 +9,13 @@ import torch
 from model_folders import write
 from training_shards import MODEL, learnable_shards
 
-from csmoe_model.bands import channels
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.images import Normalise
-from csmoe_model.masking import draw_masks
+from csmoe_model.data.bands import channels
+from csmoe_model.data.normalise import Normalise
+from csmoe_model.nn.masking import draw_masks
 from minortom.errors import InputError, OutputExistsError
 from minortom.sensors import MODEL_BANDS, S2_10M, S2_20M
-from minortom.shards import ShardSet
+from minortom.shards.shard_set import ShardSet
 
 S2 = MODEL_BANDS["s2"]
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 from shard_maker import made_up_tensors, write_made_up_shards
 
-from csmoe_model import data, uploads
-from csmoe_model.data import Loader
-from csmoe_model.order import ShuffledBatches
-from minortom.shards import ShardSet
+from csmoe_model.data import device_copy
+from csmoe_model.data import loader as data
+from csmoe_model.data.loader import Loader
+from csmoe_model.data.sampler import ShuffledBatches
+from minortom.shards.shard_set import ShardSet
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ def test_the_gpu_waits_for_a_copy_and_the_cpu_only_for_its_buffer(monkeypatch):
     monkeypatch.setattr(
         torch.Tensor, "record_stream", lambda _, stream: log.append(f"{stream.name} uses it")
     )
-    upload = uploads._SideStream(cpu)({"s1": torch.ones(2)})
+    upload = device_copy._SideStream(cpu)({"s1": torch.ones(2)})
     assert log == ["copied is put on side"]
     assert upload.tensors()["s1"].tolist() == [1, 1]
     assert log[1:] == ["computing waits for copied", "computing uses it"]

@@ -5,12 +5,18 @@ import pytest
 import torch
 from shard_maker import write_made_up_shards
 
-from csmoe_model.data import Loader
-from csmoe_model.images import Normalise, draw_flips, resized
-from csmoe_model.order import EveryNth, MicroBatches, OrderedBatches, ShuffledBatches, rank_share
+from csmoe_model.data.loader import Loader
+from csmoe_model.data.normalise import Normalise, draw_flips, resized
+from csmoe_model.data.sampler import (
+    EveryNth,
+    MicroBatches,
+    OrderedBatches,
+    ShuffledBatches,
+    rank_share,
+)
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS
-from minortom.shards import ShardSet
+from minortom.shards.shard_set import ShardSet
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ from labelled_sets import set_of, split_of
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 from training_shards import LANDCOVERS, learnable_shards
 
-from csmoe_model.labelled import LabelledSplit, check_for_probe, class_counts
-from csmoe_model.labelled_shards import APART_KM, ShardLabels, shards_as_labelled
+from csmoe_model.datasets.base import LabelledSplit, check_for_probe, class_counts
+from csmoe_model.datasets.shards import APART_KM, ShardLabels, shards_as_labelled
 from minortom.errors import InputError
-from minortom.shard_writer import write_shards
-from minortom.shards import ShardSet
-from minortom.sphere import km_of_chord, unit_vectors
+from minortom.grid.sphere import km_of_chord, unit_vectors
+from minortom.shards.shard_set import ShardSet
+from minortom.shards.writer import write_shards
 
 
 def labels(**splits):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from csmoe_model.labelled_geobench import pickled_label
+from csmoe_model.datasets.geobench import pickled_label
 from minortom.errors import InputError
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from csmoe_model.labelled_folder import folder_as_labelled
+from csmoe_model.datasets.image_folder import folder_as_labelled
 from minortom.errors import InputError
 
 NAMES = ("vv", "vh")

@@ -3,7 +3,7 @@
 import pytest
 from processes import slurm, torchrun
 
-from csmoe_model.launch import Launch, LostProcessError, joined
+from csmoe_model.distributed.launch import Launch, LostProcessError, joined
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def told(monkeypatch):
 def group_calls(monkeypatch):
     """Let nobody wait for processes that do not exist."""
     calls = []
-    module = "csmoe_model.launch.distributed"
+    module = "csmoe_model.distributed.launch.distributed"
     monkeypatch.setattr(f"{module}.init_process_group", lambda *a, **k: calls.append((a, k)))
     monkeypatch.setattr(f"{module}.destroy_process_group", lambda: calls.append("destroyed"))
     monkeypatch.setenv("MASTER_ADDR", "here")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from labelled_sets import bright_and_dark, split_of
 
-from csmoe_model import baseline_features
-from csmoe_model.baseline_features import RandomConvolutions, band_statistics
+from csmoe_model.evaluation import baseline_features
+from csmoe_model.evaluation.baseline_features import RandomConvolutions, band_statistics
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS
 

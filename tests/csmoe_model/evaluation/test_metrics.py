@@ -11,7 +11,7 @@ from torchmetrics.classification import (
     MultilabelAveragePrecision,
 )
 
-from csmoe_model.scores import Bootstrap, Predicted, confusions, interval, score, scorer
+from csmoe_model.evaluation.metrics import Bootstrap, Predicted, confusions, interval, score, scorer
 
 
 @pytest.fixture

@@ -13,17 +13,17 @@ from PIL import Image
 from sklearn.metrics.pairwise import cosine_similarity
 from training_shards import learnable_shards
 
-from csmoe_model import embed as embedding
-from csmoe_model import neighbours
-from csmoe_model.checkpoints import load_model
-from csmoe_model.curves import draw_curve
-from csmoe_model.embed import embed, encode_shards, read_vectors
-from csmoe_model.images import Normalise
-from csmoe_model.neighbours import choose_queries, nearest
-from csmoe_model.run_log import COLUMNS, RunLog
+from csmoe_model.data.normalise import Normalise
+from csmoe_model.inference import embed_patches as embedding
+from csmoe_model.inference import neighbour_sheet
+from csmoe_model.inference.embed_patches import embed, encode_shards, read_vectors
+from csmoe_model.inference.load import load_model
+from csmoe_model.inference.neighbour_sheet import choose_queries, nearest
+from csmoe_model.runs.csv_log import COLUMNS, RunLog
+from csmoe_model.runs.curves import draw_curve
 from minortom.errors import InputError, OutputExistsError
-from minortom.pictures import patch_pictures
-from minortom.shards import ShardSet
+from minortom.plotting.patch_pictures import patch_pictures
+from minortom.shards.shard_set import ShardSet
 
 
 @pytest.fixture(scope="module")
@@ -182,8 +182,8 @@ def test_every_group_is_queried_before_any_twice():
 
 
 def test_the_sheet_shows_as_many_rows_as_queries(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(neighbours, "_NUM_QUERIES", 2)
-    monkeypatch.setattr(neighbours, "_NUM_NEIGHBOURS", 2)
+    monkeypatch.setattr(neighbour_sheet, "_NUM_QUERIES", 2)
+    monkeypatch.setattr(neighbour_sheet, "_NUM_NEIGHBOURS", 2)
     embed(
         folder / "model", folder / "shards", tmp_path / "e.parquet",
         neighbours=tmp_path / "n.png",

@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import torch
 from minortom_cli.console import run
-from minortom_cli.model import app
+from minortom_cli.model.app import app
 from model_folders import write
 from training_shards import MODEL, learnable_shards
 
+from csmoe_model.checkpoints.weights import read_model
 from csmoe_model.config import recipe
-from csmoe_model.cost import encoder_cost
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.embed import embed, read_vectors
-from csmoe_model.export import export_encoder
-from csmoe_model.weights import read_model
+from csmoe_model.inference.embed_patches import embed, read_vectors
+from csmoe_model.inference.export_encoder import export_encoder
+from csmoe_model.nn.cost import encoder_cost
 from minortom.errors import InputError, OutputExistsError
-from minortom.geoparquet import read_table
-from minortom.shards import ShardSet
+from minortom.io.geoparquet import read_table
+from minortom.shards.shard_set import ShardSet
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ from labelled_sets import bright_and_dark, split_of
 from model_folders import write_model
 from training_shards import MODEL, learnable_shards
 
-from csmoe_model.checkpoints import load_model
-from csmoe_model.export import export_encoder
-from csmoe_model.features import choose_sensors, encode_set, untrained
+from csmoe_model.inference.encode_dataset import choose_sensors, encode_set, untrained
+from csmoe_model.inference.export_encoder import export_encoder
+from csmoe_model.inference.load import load_model
 from minortom.errors import InputError
-from minortom.shards import ShardSet
+from minortom.shards.shard_set import ShardSet
 
 
 @pytest.fixture(scope="module")

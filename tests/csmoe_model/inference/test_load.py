@@ -12,10 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from training_shards import MODEL, learnable_shards
 
-from csmoe_model.checkpoints import load_model
 from csmoe_model.csmoe import CSMoE
+from csmoe_model.inference.load import load_model
 from minortom.errors import InputError
-from minortom.shards import ShardSet
+from minortom.shards.shard_set import ShardSet
 
 CPU = torch.device("cpu")
 

@@ -7,11 +7,11 @@ from scene_fixtures import STATISTICS, MadeScene
 from torch.nn import functional as F
 from training_shards import MODEL
 
+from csmoe_model.checkpoints.preprocess import Pixels
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.pixels import Pixels
-from csmoe_model.scene_encoder import SceneEncoder, resampled
-from csmoe_model.scene_features import feature_rows
-from csmoe_model.tile_grid import TileGrid
+from csmoe_model.inference.scene_encoder import SceneEncoder, resampled
+from csmoe_model.inference.scene_features import feature_rows
+from csmoe_model.inference.tile_grid import TileGrid
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scene_fixtures import MadeScene, MeanOfPixels, pool
 
-from csmoe_model import scene_features
-from csmoe_model.scene_features import feature_rows
-from csmoe_model.tile_grid import TileGrid
+from csmoe_model.inference import scene_features
+from csmoe_model.inference.scene_features import feature_rows
+from csmoe_model.inference.tile_grid import TileGrid
 from minortom.errors import InputError
 
 TOKEN_PX, TILE_TOKENS = 5, 4

@@ -8,11 +8,11 @@ from rasterio.io import MemoryFile
 from scene_fixtures import STATISTICS, MadeScene
 from training_shards import MODEL
 
+from csmoe_model.checkpoints.preprocess import Pixels
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.pixels import Pixels
-from csmoe_model.scene_encoder import SceneEncoder
-from csmoe_model.scene_features import feature_rows
-from csmoe_model.tile_grid import TileGrid
+from csmoe_model.inference.scene_encoder import SceneEncoder
+from csmoe_model.inference.scene_features import feature_rows
+from csmoe_model.inference.tile_grid import TileGrid
 from minortom.sensors import MODEL_BANDS
 
 TILE_PX = 32  # in 4 tokens: many tiles, quickly encoded

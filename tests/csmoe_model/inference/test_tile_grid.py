@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from csmoe_model.tile_grid import TileGrid, blend_weights, measured_tokens
+from csmoe_model.inference.tile_grid import TileGrid, blend_weights, measured_tokens
 from minortom.errors import InputError
 
 

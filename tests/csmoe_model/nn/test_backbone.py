@@ -4,12 +4,12 @@ import re
 import pytest
 import torch
 
-from csmoe_model.backbone import Backbone
 from csmoe_model.config import RECIPES, recipe
-from csmoe_model.cost import price_list
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.layers import patchify
-from csmoe_model.masking import draw_masks
+from csmoe_model.nn.backbone import Backbone
+from csmoe_model.nn.cost import price_list
+from csmoe_model.nn.layers import patchify
+from csmoe_model.nn.masking import draw_masks
 from minortom.errors import InputError
 
 TINY = recipe("tiny")

@@ -10,11 +10,11 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from csmoe_model.backbone import Backbone
 from csmoe_model.config import RECIPES, ModelConfig, recipe
-from csmoe_model.cost import encoder_cost, pretraining_cost, price
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.masking import Mask, Masks
+from csmoe_model.nn.backbone import Backbone
+from csmoe_model.nn.cost import encoder_cost, pretraining_cost, price
+from csmoe_model.nn.masking import Mask, Masks
 
 TABLE_IV = {
     "csmoe-b32": (277.10, 2.923),

@@ -7,7 +7,7 @@ import torch
 
 from csmoe_model.config import recipe
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.layers import patchify
+from csmoe_model.nn.layers import patchify
 from minortom.errors import InputError
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from csmoe_model.layers import (
+from csmoe_model.nn.layers import (
     MLP,
     Attention,
     Block,

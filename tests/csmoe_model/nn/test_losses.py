@@ -6,8 +6,8 @@ import torch
 from loss_worker import loss_of_shared_vectors, save_share
 from torch import multiprocessing
 
-from csmoe_model.collectives import gather_rows, mean_over_processes
-from csmoe_model.losses import (
+from csmoe_model.distributed.collectives import gather_rows, mean_over_processes
+from csmoe_model.nn.losses import (
     dispatch_sharpness_loss,
     imbalance_loss,
     mutual_information_loss,
@@ -15,7 +15,7 @@ from csmoe_model.losses import (
     repulsion_loss,
     routing_terms,
 )
-from csmoe_model.soft_moe import Routing
+from csmoe_model.nn.soft_moe import Routing
 from minortom.errors import InputError
 
 

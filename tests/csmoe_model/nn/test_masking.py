@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from csmoe_model.masking import Mask, draw_masks
-from csmoe_model.noise import uniform_noise
+from csmoe_model.data.noise import uniform_noise
+from csmoe_model.nn.masking import Mask, draw_masks
 
 MODES = ("independent", "identical", "disjoint")
 

@@ -5,7 +5,7 @@ import torch
 from soft_moe_pytorch import DynamicSlotsSoftMoE
 from torch.nn import functional as F
 
-from csmoe_model.soft_moe import ExpertMLPs, FixedRouter, SoftMoE
+from csmoe_model.nn.soft_moe import ExpertMLPs, FixedRouter, SoftMoE
 
 WIDTH, HIDDEN, EXPERTS = 24, 48, 8
 

@@ -7,16 +7,16 @@ import pytest
 from error_lines import one_line
 from labelled_sets import set_of, split_of
 from minortom_cli.console import run
-from minortom_cli.model import app
+from minortom_cli.model.app import app
 
-from csmoe_model.compare import _spread, compare
-from csmoe_model.predictions import PREDICTIONS, read_predictions, write_predictions
-from csmoe_model.probe_rows import measured
-from csmoe_model.probes import Probed
-from csmoe_model.scores import Bootstrap, Predicted, confusions, score
-from minortom.atomic_write import write_json
+from csmoe_model.evaluation.metrics import Bootstrap, Predicted, confusions, score
+from csmoe_model.probing.compare import _spread, compare
+from csmoe_model.probing.heads import Probed
+from csmoe_model.probing.predictions import PREDICTIONS, read_predictions, write_predictions
+from csmoe_model.probing.rows import measured
 from minortom.errors import InputError
-from minortom.provenance import KEY, Provenance
+from minortom.io.atomic_write import write_json
+from minortom.io.provenance import KEY, Provenance
 
 TRUTH = np.arange(200) % 2
 CELLS = np.repeat([f"cell_{n}" for n in range(50)], 4)

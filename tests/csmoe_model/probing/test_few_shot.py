@@ -9,14 +9,14 @@ from labelled_sets import bright_and_dark, set_of, split_of
 from model_folders import write_model
 from training_shards import learnable_shards
 
-from csmoe_model.baseline_features import band_statistics
-from csmoe_model.labelled import SPLITS
-from csmoe_model.probe import ProbeOptions, probe
-from csmoe_model.probes import Table, knn_probe
-from csmoe_model.scores import score
-from csmoe_model.shots import with_shots
+from csmoe_model.datasets.base import SPLITS
+from csmoe_model.evaluation.baseline_features import band_statistics
+from csmoe_model.evaluation.metrics import score
+from csmoe_model.probing.few_shot import with_shots
+from csmoe_model.probing.heads import Table, knn_probe
+from csmoe_model.probing.probe import ProbeOptions, probe
 from minortom.errors import InputError
-from minortom.shards import ShardSet
+from minortom.shards.shard_set import ShardSet
 
 SIZES = {"train": 24, "val": 8, "test": 12}
 
@@ -60,8 +60,8 @@ def checkpoint(tmp_path_factory):
 def test_every_kind_of_features_is_probed_once_a_draw_with_the_same_samples(
     checkpoint, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("csmoe_model.probe.NUM_DRAWS", 20)
-    monkeypatch.setattr("csmoe_model.probes.STRENGTHS", (1.0,))
+    monkeypatch.setattr("csmoe_model.probing.probe.NUM_DRAWS", 20)
+    monkeypatch.setattr("csmoe_model.probing.heads.STRENGTHS", (1.0,))
     data = bright_and_dark(SIZES)
     # Some labels are wrong, so that it matters which samples are drawn.
     wrong = data.split("train").labels ^ (np.arange(SIZES["train"]) % 3 == 0)

@@ -9,9 +9,9 @@ from sklearn.metrics import average_precision_score, balanced_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
-from csmoe_model import probes
-from csmoe_model.probes import Table, knn_probe, logistic_probe, paper_probe
-from csmoe_model.scores import score
+from csmoe_model.evaluation.metrics import score
+from csmoe_model.probing import heads
+from csmoe_model.probing.heads import Table, knn_probe, logistic_probe, paper_probe
 from minortom.errors import InputError
 
 SIZES = {"train": 90, "val": 60, "test": 75}
@@ -49,7 +49,7 @@ def test_the_strength_is_the_one_that_is_best_on_validation():
     table = blobs()
     x = scaled(table)
     best = {}
-    for strength in probes.STRENGTHS:
+    for strength in heads.STRENGTHS:
         fitted = LogisticRegression(C=strength, max_iter=1000).fit(
             x["train"], table.labels["train"]
         )

@@ -11,19 +11,19 @@ from model_folders import write_model
 from sklearn.metrics import balanced_accuracy_score
 from training_shards import learnable_shards
 
-from csmoe_model.checkpoints import load_model
-from csmoe_model.features import encode_set
-from csmoe_model.labelled import SPLITS, LabelledSplit
-from csmoe_model.predictions import read_predictions
-from csmoe_model.probe import ProbeOptions, probe
-from csmoe_model.probe_rows import differences, measured
-from csmoe_model.probe_tables import latex_table, markdown_table, shown_rows
-from csmoe_model.probes import Probed, Table, logistic_probe, paper_probe
-from csmoe_model.published import published_rows
-from csmoe_model.scores import Bootstrap, Predicted, score
+from csmoe_model.datasets.base import SPLITS, LabelledSplit
+from csmoe_model.evaluation.metrics import Bootstrap, Predicted, score
+from csmoe_model.evaluation.published_results import published_rows
+from csmoe_model.evaluation.tables import latex_table, markdown_table, shown_rows
+from csmoe_model.inference.encode_dataset import encode_set
+from csmoe_model.inference.load import load_model
+from csmoe_model.probing.heads import Probed, Table, logistic_probe, paper_probe
+from csmoe_model.probing.predictions import read_predictions
+from csmoe_model.probing.probe import ProbeOptions, probe
+from csmoe_model.probing.rows import differences, measured
 from minortom.errors import InputError, OutputExistsError
-from minortom.outputs import stored_provenance
-from minortom.shards import ShardSet
+from minortom.io.up_to_date import stored_provenance
+from minortom.shards.shard_set import ShardSet
 
 SIZES = {"train": 24, "val": 8, "test": 12}
 
@@ -33,9 +33,9 @@ def quick():
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # fastest for these sizes
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("csmoe_model.probe.NUM_DRAWS", 20)
-        patch.setattr("csmoe_model.probes.STRENGTHS", (1e-2, 1.0))
-        patch.setattr("csmoe_model.probes.EPOCHS", 3)
+        patch.setattr("csmoe_model.probing.probe.NUM_DRAWS", 20)
+        patch.setattr("csmoe_model.probing.heads.STRENGTHS", (1e-2, 1.0))
+        patch.setattr("csmoe_model.probing.heads.EPOCHS", 3)
         yield
     torch.set_num_threads(threads)
 
@@ -176,7 +176,7 @@ def test_each_layer_of_the_papers_protocol_has_a_seed_of_its_own(checkpoint, tmp
         seeds.append(seed)
         return paper_probe(table, rate=rate, seed=seed)
 
-    monkeypatch.setattr("csmoe_model.probe.paper_probe", told)
+    monkeypatch.setattr("csmoe_model.probing.probe.paper_probe", told)
     options = ProbeOptions(protocol="paper", seeds=2, seed=5, sensor="s1")
     probe(checkpoint, bright_and_dark(SIZES), tmp_path / "out", options=options)
     assert seeds == [5, 6] * 4

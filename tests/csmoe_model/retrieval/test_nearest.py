@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from csmoe_model.nearest import nearest, unit
+from csmoe_model.retrieval.nearest import nearest, unit
 from minortom.errors import InputError
 
 

@@ -7,18 +7,18 @@ import pytest
 import torch
 from labelled_sets import bright_and_dark
 from minortom_cli.console import run
-from minortom_cli.model import app
+from minortom_cli.model.app import app
 from model_folders import write_model
 from sklearn.metrics import precision_score, recall_score
 from sklearn.preprocessing import StandardScaler
 from training_shards import learnable_shards
 
-from csmoe_model.checkpoints import load_model
-from csmoe_model.features import encode_set
-from csmoe_model.retrieval_scores import as_sets, by_chance, retrieved
-from csmoe_model.retrieve import RetrieveOptions, _standardised, retrieve
+from csmoe_model.inference.encode_dataset import encode_set
+from csmoe_model.inference.load import load_model
+from csmoe_model.retrieval.metrics import as_sets, by_chance, retrieved
+from csmoe_model.retrieval.retrieve import RetrieveOptions, _standardised, retrieve
 from minortom.errors import InputError, OutputExistsError
-from minortom.shards import ShardSet
+from minortom.shards.shard_set import ShardSet
 
 SIZES = {"train": 24, "val": 8, "test": 12}
 

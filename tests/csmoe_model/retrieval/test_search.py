@@ -10,15 +10,15 @@ import pytest
 import rasterio
 from chromium import find_chromium, opened_browser
 from minortom_cli.console import run
-from minortom_cli.model import app
+from minortom_cli.model.app import app
 from model_folders import write_model
 from PIL import Image
 from training_shards import learnable_shards
 
-from csmoe_model.embed import embed, read_vectors
-from minortom.pictures import patch_pictures
+from csmoe_model.inference.embed_patches import embed, read_vectors
+from minortom.plotting.patch_pictures import patch_pictures
 from minortom.sensors import MODEL_BANDS, S2_10M, S2_20M
-from minortom.shards import ShardSet
+from minortom.shards.shard_set import ShardSet
 
 
 @pytest.fixture(scope="module")

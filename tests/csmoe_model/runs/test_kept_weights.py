@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 from training_runs import SHORT, run, stop_after
 
-from csmoe_model.checkpoints import load_model
-from csmoe_model.run_folder import RunFolder
-from csmoe_model.run_weights import kept_weights
+from csmoe_model.inference.load import load_model
+from csmoe_model.runs.folder import RunFolder
+from csmoe_model.runs.kept_weights import kept_weights
 from minortom.errors import InputError
 
 pytest_plugins = ("training_fixtures",)

@@ -8,8 +8,8 @@ import yaml
 from training_runs import SHORT
 from training_shards import MODEL
 
-from csmoe_model.options import configure
-from csmoe_model.train_config import TrainConfig, changed, train_recipe
+from csmoe_model.training.config import TrainConfig, changed, train_recipe
+from csmoe_model.training.configuration import configure
 from minortom.errors import InputError
 
 pytest_plugins = ("training_fixtures",)

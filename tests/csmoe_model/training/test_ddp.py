@@ -13,8 +13,8 @@ from processes import SUPPORT, nothing, slurm, start
 from training_runs import SHORT, rows, run, stop_after
 from training_shards import learnable_shards
 
-from csmoe_model.run_folder import RunFolder
-from csmoe_model.run_log import TERMS
+from csmoe_model.runs.csv_log import TERMS
+from csmoe_model.runs.folder import RunFolder
 from minortom.errors import InputError
 
 pytest_plugins = ("training_fixtures",)

@@ -12,17 +12,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from training_runs import SHORT, run
 from training_shards import learnable_shards
 
-from csmoe_model.compiling import compiled
 from csmoe_model.config import recipe
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.data import Batch
-from csmoe_model.device import narrow_matrices, tensor_cores
-from csmoe_model.images import Normalise, signed
-from csmoe_model.pretraining import DivergedError
-from csmoe_model.run_log import TERMS, RunLog
-from csmoe_model.step import Objective, adamw, numbers_of, pretrain_batch
-from csmoe_model.train import _Run
-from csmoe_model.train_config import TrainConfig
+from csmoe_model.data.loader import Batch
+from csmoe_model.data.normalise import Normalise, signed
+from csmoe_model.distributed.device import narrow_matrices, tensor_cores
+from csmoe_model.runs.csv_log import TERMS, RunLog
+from csmoe_model.training.compile import compiled
+from csmoe_model.training.config import TrainConfig
+from csmoe_model.training.module import DivergedError
+from csmoe_model.training.step import Objective, adamw, numbers_of, pretrain_batch
+from csmoe_model.training.train import _Run
 from minortom.sensors import GROUPS
 
 TINY = recipe("tiny")
@@ -127,7 +127,7 @@ def test_a_backward_pass_that_does_not_compile_is_found_out_with_the_forward_pas
 
     real = torch.compile
     monkeypatch.setattr(torch, "compile", lambda f, **_: real(f, backend=backend))
-    monkeypatch.setattr("csmoe_model.compiling._try_compiler", lambda _: None)
+    monkeypatch.setattr("csmoe_model.training.compile._try_compiler", lambda _: None)
     weight = torch.ones(3, requires_grad=True)
     square = compiled(lambda x: (x * x * weight).sum(), wanted=True, device=CPU)
     with caplog.at_level(logging.WARNING):

@@ -13,14 +13,14 @@ from processes import SUPPORT
 from training_runs import SHORT, rows, run
 from training_shards import learnable_shards
 
-from csmoe_model import keeper
-from csmoe_model.checkpoints import load_model
-from csmoe_model.masking import draw_masks
-from csmoe_model.pretraining import DivergedError
-from csmoe_model.run_folder import RunFolder
-from csmoe_model.run_log import COLUMNS
-from csmoe_model.training_loop import Loop
-from minortom.shards import ShardSet
+from csmoe_model.inference.load import load_model
+from csmoe_model.nn.masking import draw_masks
+from csmoe_model.runs.csv_log import COLUMNS
+from csmoe_model.runs.folder import RunFolder
+from csmoe_model.training import callback
+from csmoe_model.training.loop import Loop
+from csmoe_model.training.module import DivergedError
+from minortom.shards.shard_set import ShardSet
 
 pytest_plugins = ("training_fixtures",)
 pytestmark = pytest.mark.usefixtures("small_steps")
@@ -103,7 +103,7 @@ def test_the_split_test_is_never_read_and_val_only_validated_on(tmp_path, monkey
     assert read == set(range(16))
     read.clear()
     one_epoch = replace(SHORT, steps=2)
-    monkeypatch.setattr(keeper, "validation_numbers", lambda *_, **__: None)
+    monkeypatch.setattr(callback, "validation_numbers", lambda *_, **__: None)
     monkeypatch.setattr(Loop, "_shown", lambda *_: None)
     run(shards, tmp_path / "no-val", one_epoch)
     assert read == set(range(12))
@@ -188,7 +188,7 @@ def test_clipping_bounds_the_gradient_that_is_applied(shards, tmp_path, monkeypa
 
 
 def test_no_flips_means_none(shards, tmp_path, monkeypatch):
-    from csmoe_model import images
+    from csmoe_model.data import normalise as images
 
     given, real = [], images.flipped
 

@@ -10,8 +10,8 @@ import yaml
 from training_runs import SHORT, rows, run, stop_after
 from training_shards import MODEL, learnable_shards
 
-from csmoe_model.run_folder import RunFolder
-from csmoe_model.run_log import RunLog
+from csmoe_model.runs.csv_log import RunLog
+from csmoe_model.runs.folder import RunFolder
 from minortom.errors import InputError, MinorTomError, OutputExistsError
 
 pytest_plugins = ("training_fixtures",)

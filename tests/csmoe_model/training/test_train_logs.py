@@ -11,17 +11,17 @@ from PIL import Image
 from training_runs import SHORT, rows, run, stop_after
 from training_shards import MODEL
 
-from csmoe_model import meter, reconstructions
-from csmoe_model.checkpoints import load_model
-from csmoe_model.cost import pretraining_cost
-from csmoe_model.masking import draw_masks
-from csmoe_model.meter import Meter, Speed
-from csmoe_model.order import permutation
-from csmoe_model.run_folder import RunFolder
-from csmoe_model.run_log import COLUMNS, SPEED, TERMS
-from csmoe_model.trackers import Tracking
+from csmoe_model.data.sampler import permutation
+from csmoe_model.inference.load import load_model
+from csmoe_model.nn.cost import pretraining_cost
+from csmoe_model.nn.masking import draw_masks
+from csmoe_model.runs.csv_log import COLUMNS, SPEED, TERMS
+from csmoe_model.runs.folder import RunFolder
+from csmoe_model.runs.trackers import Tracking
+from csmoe_model.training import reconstructions, throughput
+from csmoe_model.training.throughput import Meter, Speed
 from minortom.errors import InputError
-from minortom.shards import ShardSet
+from minortom.shards.shard_set import ShardSet
 
 pytest_plugins = ("training_fixtures",)
 pytestmark = pytest.mark.usefixtures("small_steps")
@@ -225,7 +225,7 @@ def test_there_is_a_sheet_for_each_validation(finished):
 
 def test_speed_is_pairs_and_operations_over_time_not_waited(monkeypatch):
     clock, waited = [100.0], [3.0]
-    monkeypatch.setattr(meter.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(throughput.time, "monotonic", lambda: clock[0])
     watch = Meter(
         macs_per_pair=10**12, device=torch.device("cpu"), num_processes=1,
         waited_s=lambda: waited[0],

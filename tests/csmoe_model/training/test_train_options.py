@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from csmoe_model.options import configure
-from csmoe_model.train_config import train_recipe
+from csmoe_model.training.config import train_recipe
+from csmoe_model.training.configuration import configure
 from minortom.errors import InputError
 
 

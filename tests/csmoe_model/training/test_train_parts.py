@@ -8,14 +8,15 @@ import torch
 from safetensors.torch import load_file
 from training_runs import SHORT, rows, run, stop_after
 
-from csmoe_model import csmoe, memory
-from csmoe_model.checkpoints import load_model
+from csmoe_model import csmoe
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.ema import Ema
-from csmoe_model.launch import Launch
-from csmoe_model.memory import FullMemoryError
-from csmoe_model.run_folder import RunFolder
-from csmoe_model.run_log import TERMS
+from csmoe_model.distributed.launch import Launch
+from csmoe_model.inference.load import load_model
+from csmoe_model.runs.csv_log import TERMS
+from csmoe_model.runs.folder import RunFolder
+from csmoe_model.training import out_of_memory as memory
+from csmoe_model.training.ema import Ema
+from csmoe_model.training.out_of_memory import FullMemoryError
 
 pytest_plugins = ("training_fixtures",)
 pytestmark = pytest.mark.usefixtures("small_steps")
@@ -131,7 +132,7 @@ def test_what_fits_is_tried_on_the_device_that_lightning_takes_the_model_from(
     asked, real = [], memory._fits
     monkeypatch.setattr(CSMoE, "forward", out_of_memory)
     monkeypatch.setattr(Launch, "device", torch.device("meta"))
-    monkeypatch.setattr("csmoe_model.training_loop.Loop._fit", lambda *_, **__: True)
+    monkeypatch.setattr("csmoe_model.training.loop.Loop._fit", lambda *_, **__: True)
     monkeypatch.setattr(memory, "autocast", lambda _: nullcontext())
     monkeypatch.setattr(
         memory, "_fits", lambda run, pairs, device: asked.append(run) or real(run, pairs, device)
@@ -168,7 +169,7 @@ def test_the_sizes_that_fit_are_those_of_all_processes_together(shards, tmp_path
     monkeypatch.setattr(memory, "_fits", lambda _, pairs, __: pairs <= 3)
     module = []
     monkeypatch.setattr(
-        "csmoe_model.training_loop.Loop._fit", lambda self, *_, **__: module.append(self.run)
+        "csmoe_model.training.loop.Loop._fit", lambda self, *_, **__: module.append(self.run)
     )
     with pytest.raises(IndexError):  # no step, no row
         run(shards, tmp_path / "run", replace(SHORT, batch_size=16))

@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file
 from training_runs import rows, run, stop_after
 
-from csmoe_model import keeper
-from csmoe_model.checkpoint_io import InPlace
-from csmoe_model.run_folder import RunFolder
-from csmoe_model.stop import StopRequest
+from csmoe_model.runs.folder import RunFolder
+from csmoe_model.training import callback
+from csmoe_model.training.checkpoint_io import InPlace
+from csmoe_model.training.signals import StopRequest
 
 pytest_plugins = ("training_fixtures",)
 pytestmark = pytest.mark.usefixtures("small_steps")
@@ -94,7 +94,7 @@ def test_a_run_killed_before_its_weights_were_written_only_writes_them(
 
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr("csmoe_model.save_weights.save_model", disk_full)
+        patch.setattr("csmoe_model.training.save_weights.save_model", disk_full)
         with pytest.raises(OSError, match="disk full"):
             run(shards, out)
     steps = []
@@ -147,7 +147,7 @@ def test_the_checkpoint_is_read_without_unpickling_code(finished):
 
 @pytest.mark.usefixtures("sigterm_raises")
 def test_a_signal_that_comes_while_processes_agree_is_told_the_next_time(monkeypatch):
-    from csmoe_model import stop as module
+    from csmoe_model.training import signals as module
 
     def interrupted(number):
         if not stop.signal:
@@ -198,8 +198,8 @@ def test_a_stopped_run_never_goes_on_to_its_end_whoever_handles_signals(number, 
 
 def test_the_echo_of_a_signal_is_no_second_one_where_a_launcher_passes_signals_on(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("csmoe_model.stop.num_processes", lambda: 2)
-    monkeypatch.setattr("csmoe_model.stop.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("csmoe_model.training.signals.num_processes", lambda: 2)
+    monkeypatch.setattr("csmoe_model.training.signals.time.monotonic", lambda: now[0])
     with pytest.raises(KeyboardInterrupt), StopRequest() as stop:
         for now[0] in (100.0, 109.0):
             signal.raise_signal(signal.SIGINT)
@@ -210,7 +210,7 @@ def test_the_echo_of_a_signal_is_no_second_one_where_a_launcher_passes_signals_o
 
 def test_a_stopped_validation_is_made_up_for(shards, finished, tmp_path, monkeypatch):
     # The signal comes while the split is looked at: no row, and none is lost after all.
-    real = keeper.validation_numbers
+    real = callback.validation_numbers
 
     def interrupted(run_, loader, *, should_stop):
         os.kill(os.getpid(), signal.SIGINT)
@@ -218,7 +218,7 @@ def test_a_stopped_validation_is_made_up_for(shards, finished, tmp_path, monkeyp
 
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(keeper, "validation_numbers", interrupted)
+        patch.setattr(callback, "validation_numbers", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(shards, out)
     assert [row["step"] for row in rows(out)] == ["3"]

@@ -10,10 +10,10 @@ import rasterio
 from annotating import annotate_lists
 from map_maker import write_map
 
-from minortom.bbox import BBox
 from minortom.errors import InputError, OutputExistsError
-from minortom.grid import cells_at, cells_from_names
-from minortom.provenance import sha256_of
+from minortom.grid.bbox import BBox
+from minortom.grid.cells import cells_at, cells_from_names
+from minortom.io.provenance import sha256_of
 
 COLUMNS = {
     "grid_cell": pa.string(),

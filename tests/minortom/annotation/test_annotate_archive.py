@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from map_maker import write_map
 from minortom_cli.console import run
-from minortom_cli.curate import app
+from minortom_cli.curate.app import app
 
-from minortom.provenance import sha256_of
+from minortom.io.provenance import sha256_of
 
 ARCHIVE_COLUMNS = {
     "s2_product_id": pa.string(),
@@ -156,7 +156,7 @@ def test_lists_choose_among_the_archives_cells(arguments, tmp_path, capsys):
 def test_a_tile_carries_the_licence_of_the_archive_and_the_hash_of_its_metadata(
     arguments, tmp_path, capsys
 ):
-    from minortom.provenance import sha256_of
+    from minortom.io.provenance import sha256_of
 
     summary, _ = annotated(arguments, capsys, "--max-dt", "30")
     record = json.loads(pq.read_schema(summary["out"]).metadata[b"minortom"])

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from map_maker import write_map
 from minortom_cli.console import run
-from minortom_cli.curate import app
+from minortom_cli.curate.app import app
 
-from minortom import class_counts
+from minortom.maps import class_counts
 
 
 @pytest.fixture

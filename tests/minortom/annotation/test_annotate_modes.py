@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from map_maker import write_map
 from minortom_cli.console import run
-from minortom_cli.curate import app
+from minortom_cli.curate.app import app
 
-from minortom.grid import cells_from_names
+from minortom.grid.cells import cells_from_names
 
 CELLS = ["0U_0R", "0U_1R", "1U_0R", "50U_50R"]
 MANIFEST = """
@@ -89,7 +89,7 @@ def test_majority_is_the_same_without_the_shares(arguments, capsys):
 
 
 def test_one_raster_is_counted_by_a_pool_too(arguments, monkeypatch, capsys):
-    from minortom import annotate
+    from minortom.annotation import annotate
 
     opened = []
     original = annotate.opened_executor

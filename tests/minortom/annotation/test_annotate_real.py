@@ -13,7 +13,7 @@ from annotating import annotate_lists
 from map_maker import write_map
 from processes import SUPPORT
 
-from minortom.bbox import BBox
+from minortom.grid.bbox import BBox
 
 
 def real_maps(real_data: Path) -> dict[str, Path]:

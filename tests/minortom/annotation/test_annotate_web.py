@@ -16,11 +16,11 @@ import pytest
 import yaml
 from map_maker import WORLDCOVER_FILE, made_classes, write_map, write_tile
 from minortom_cli.console import run
-from minortom_cli.curate import app
+from minortom_cli.curate.app import app
 
-from minortom import manifests
-from minortom.cells import read_cells
-from minortom.provenance import sha256_of
+from minortom.grid.cell_lists import read_cells
+from minortom.io.provenance import sha256_of
+from minortom.maps import manifests
 
 HUB = ["--s2", "hf://datasets/Major-TOM/Core-S2L2A", "--s1", "hf://datasets/Major-TOM/Core-S1RTC"]
 MAPS = ["--climate", "koppen-geiger-2023", "--landcover", "worldcover-2021"]

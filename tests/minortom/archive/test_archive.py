@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 from archive_maker import S1_BYTES, S2_BYTES, open_pair, write_archive
 
-from minortom.archive import Archive
+from minortom.archive.archive import Archive
 from minortom.errors import ArchiveError
 
 

@@ -9,11 +9,11 @@ import pytest
 from archive_maker import S1_BYTES, S2_BYTES, write_archive
 from web_server import COMMIT
 
-from minortom import parts
-from minortom.archive import Archive
-from minortom.engine import local_executor, map_items
+from minortom.archive import parts
+from minortom.archive.archive import Archive
+from minortom.archive.pairing import find_pairs
+from minortom.engine.executors import local_executor, map_items
 from minortom.errors import ArchiveError, InputError, RemoteError
-from minortom.pairing import find_pairs
 
 S2 = "/datasets/Major-TOM/Core-S2L2A"
 HF = "hf://datasets/Major-TOM/Core-S2L2A"

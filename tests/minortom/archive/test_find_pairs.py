@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 from archive_maker import S2_BYTES, open_pair
 
-from minortom.archive import Archive
+from minortom.archive.archive import Archive
+from minortom.archive.pairing import find_pairs
 from minortom.errors import ArchiveError, InputError
-from minortom.pairing import find_pairs
 
 
 def chosen(folder, s2_rows, s1_rows):

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
+from minortom.archive.pair_rules import PairRules, parse_time
 from minortom.errors import InputError
-from minortom.pair_rules import PairRules, parse_time
 
 
 @pytest.mark.parametrize(

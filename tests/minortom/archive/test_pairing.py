@@ -10,10 +10,10 @@ import pytest
 from archive_maker import S1_BYTES, S2_BYTES, open_pair, write_archive
 from pairing_twin import days_apart, paired, place_of, time_of
 
-from minortom.archive import Archive
+from minortom.archive.archive import Archive
+from minortom.archive.pair_rules import PairRules
+from minortom.archive.pairing import find_pairs, pair_archives
 from minortom.errors import ArchiveError
-from minortom.pair_rules import PairRules
-from minortom.pairing import find_pairs, pair_archives
 
 CELLS = ["1U_1R", "502U_1415R", "502U_1415L", "3D_4L", "700D_0R", "0U_0R"]
 TIMES = [None, "", "yesterday", "20200101T000000", "20200102T120000", "20200110T000000"]
@@ -233,7 +233,7 @@ def test_the_real_archive_is_seven_cells_of_which_five_are_paired(real_data):
 
 
 def test_too_little_room_is_one_line_that_tells_where(tmp_path, monkeypatch):
-    monkeypatch.setattr("minortom.pairing.MEMORY_LIMIT", "1MB")
+    monkeypatch.setattr("minortom.archive.pairing.MEMORY_LIMIT", "1MB")
     rows = [{"grid_cell": f"{n}U_0R"} for n in range(1000)]
     with pytest.raises(ArchiveError, match=r"no room to pair .*/s2 and .*/s1 .*TMPDIR"):
         both(tmp_path, rows, rows[:1])

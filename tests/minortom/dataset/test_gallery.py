@@ -8,13 +8,13 @@ from io import BytesIO
 import numpy as np
 import pytest
 from minortom_cli.console import run
-from minortom_cli.curate import app
+from minortom_cli.curate.app import app
 from PIL import Image
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors, write_made_up_shards
 
-from minortom.pictures import data_uri, picture
-from minortom.shard_layout import SampleSpec
-from minortom.shard_writer import write_shards
+from minortom.plotting.patch_pictures import data_uri, picture
+from minortom.shards.layout import SampleSpec
+from minortom.shards.writer import write_shards
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from hub_server import HubHandler
 from shard_maker import write_made_up_shards
 from web_server import COMMIT, serving
 
-from minortom.atomic_write import write_json
+from minortom.dataset.publish import preview_card, publish_shards
 from minortom.errors import InputError, OutputExistsError, ShardError
-from minortom.hub_upload import told_in_one_line
-from minortom.publish import preview_card, publish_shards
+from minortom.io.atomic_write import write_json
+from minortom.remote.hub_upload import told_in_one_line
 
 REPO = "someone/minor-tom"
 SHARDS = ["shard-00000-of-00002.parquet", "shard-00001-of-00002.parquet"]

@@ -13,11 +13,11 @@ from hub_server import HubHandler
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 from web_server import serving
 
-from minortom.publish import preview_card, publish_shards
+from minortom.dataset.publish import preview_card, publish_shards
 from minortom.sensors import GROUPS
-from minortom.shard_formats import Codec
-from minortom.shard_layout import SampleSpec
-from minortom.shard_writer import write_shards
+from minortom.shards.formats import Codec
+from minortom.shards.layout import SampleSpec
+from minortom.shards.writer import write_shards
 
 REPO = "someone/minor-tom"
 
@@ -44,7 +44,7 @@ def write(out, **options):
 STREAM = """
 import sys
 from datasets import get_dataset_split_names, load_dataset
-from minortom.shards import decode
+from minortom.shards.shard_set import decode
 place = sys.argv[1]
 for split in get_dataset_split_names(place):
     rows = load_dataset(place, split=split, streaming=True)

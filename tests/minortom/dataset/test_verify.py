@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors, write_made_up_shards
 
+from minortom.dataset.verify import verify_shards
 from minortom.errors import ShardError
-from minortom.provenance import sha256_of
-from minortom.shard_layout import SampleSpec, shard_schema
-from minortom.shard_writer import seal_shard, shard_record, start_shard, write_shards
-from minortom.verify import verify_shards
+from minortom.io.provenance import sha256_of
+from minortom.shards.layout import SampleSpec, shard_schema
+from minortom.shards.writer import seal_shard, shard_record, start_shard, write_shards
 
 FIRST, SECOND = "shard-00000-of-00002.parquet", "shard-00001-of-00002.parquet"
 
@@ -98,7 +98,7 @@ def test_a_flipped_bit_in_a_pixel_is_one_line_of_deep_that_names_the_row_group(f
 
 
 def test_a_flipped_bit_is_found_by_its_page_where_the_record_was_made_to_agree(folder):
-    from minortom.provenance import sha256_of
+    from minortom.io.provenance import sha256_of
 
     flip_bit(folder / FIRST, place_of_pixel(folder / FIRST, "s1"))
     shards = record_of(folder)["shards"]

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
+from minortom.downloads.cache import keep, scratch_in, verify
 from minortom.errors import InputError
-from minortom.map_cache import keep, scratch_in, verify
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import time
 import pytest
 from map_server import manifest_of, map_bytes, serve_tile, serve_zip, tiled
 
-from minortom.bbox import BBox
+from minortom.downloads.fetch import absent_tiles, fetch, tiles_of_area
+from minortom.downloads.single_file import fetch_file
 from minortom.errors import InputError, RemoteError
-from minortom.fetch import absent_tiles, fetch, tiles_of_area
-from minortom.fetch_file import fetch_file
-from minortom.manifests import named_manifest
+from minortom.grid.bbox import BBox
+from minortom.maps.manifests import named_manifest
 
 BOX = BBox.parse("6.1,0.1,11.9,2.9")  # N00E006 and N00E009
 
@@ -264,7 +264,7 @@ def test_a_box_touches_the_tiles_that_it_shares_area_with(tmp_path, web_server, 
 _FETCH = """
 import sys
 from minortom_cli.console import run
-from minortom_cli.curate import app
+from minortom_cli.curate.app import app
 
 sys.exit(run(app, ["fetch", *sys.argv[1:]]))
 """

@@ -3,14 +3,14 @@ import pytest
 from map_maker import write_map
 from map_server import map_bytes, serve_tile, serve_zip, write_manifest
 
-from minortom.bbox import BBox
+from minortom.downloads.fetch import fetch
+from minortom.downloads.find_map import find_map
+from minortom.downloads.open_map import MapChoice, open_map
 from minortom.errors import InputError
-from minortom.fetch import fetch
-from minortom.manifests import load_manifest
-from minortom.map_choice import MapChoice, open_map
-from minortom.map_sources import find_map
-from minortom.tile_lattice import TileName
-from minortom.tile_maps import TileMap
+from minortom.grid.bbox import BBox
+from minortom.maps.manifests import load_manifest
+from minortom.maps.tile_lattice import TileName
+from minortom.maps.tiled_map import TileMap
 
 
 def test_a_file_is_itself(tmp_path, monkeypatch):

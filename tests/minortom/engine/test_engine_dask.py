@@ -9,8 +9,8 @@ import dask
 import dask_processes as processes
 import pytest
 
-from minortom import cluster
-from minortom.engine import EngineOptions, as_done, map_items, opened_executor
+from minortom.engine import dask_cluster
+from minortom.engine.executors import EngineOptions, as_done, map_items, opened_executor
 from minortom.errors import InputError, MinorTomError
 
 
@@ -91,27 +91,27 @@ def test_a_scheduler_that_dies_midway_is_one_line():
 
 
 def test_a_cluster_that_loses_all_workers_is_one_line(monkeypatch):
-    monkeypatch.setattr(cluster, "_ASK_AGAIN_S", 0)
+    monkeypatch.setattr(dask_cluster, "_ASK_AGAIN_S", 0)
     with (
         processes.scheduler() as (_, address),
         processes.workers(address, 1) as (worker,),
         pytest.raises(MinorTomError, match="has had no worker for"),
         at(address) as executor,
     ):
-        monkeypatch.setattr(cluster, "_FIRST_WORKER_S", 1)
+        monkeypatch.setattr(dask_cluster, "_FIRST_WORKER_S", 1)
         for position, _ in as_done(executor, processes.square, range(2000)):
             if position == 3:
                 worker.kill()
 
 
 def test_a_scheduler_without_enough_workers_is_one_line(address, monkeypatch):
-    monkeypatch.setattr(cluster, "_FIRST_WORKER_S", 0.2)
+    monkeypatch.setattr(dask_cluster, "_FIRST_WORKER_S", 0.2)
     with pytest.raises(MinorTomError, match="has 2 workers .* wanted 3"), at(address, workers=3):
         pass
 
 
 def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch):
-    monkeypatch.setattr(cluster, "_CONNECT_S", 1)
+    monkeypatch.setattr(dask_cluster, "_CONNECT_S", 1)
     with pytest.raises(MinorTomError, match="no Dask scheduler answers at"), at("127.0.0.1:9"):
         pass
 
@@ -140,7 +140,7 @@ def test_a_worker_without_minortom_is_an_error():
             return {"tcp://there:1": PackageNotFoundError("minortom")}
 
     with pytest.raises(InputError, match="worker tcp://there:1 of there has no minortom"):
-        cluster._check_versions(Client(), "there")
+        dask_cluster._check_versions(Client(), "there")
 
 
 def test_a_cluster_of_this_machine_has_as_many_processes_as_workers():
@@ -166,7 +166,7 @@ def test_without_dask_the_error_says_what_to_install(monkeypatch):
 
 _SLEEPERS = """
 import time
-from minortom.engine import EngineOptions, map_items, opened_executor
+from minortom.engine.executors import EngineOptions, map_items, opened_executor
 
 if __name__ == "__main__":
     with opened_executor(EngineOptions(engine="dask", workers=2)) as executor:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from worker_calls import die_at_three, fail_at_three, fresh_pages, square, where
 
-from minortom.engine import (
+from minortom.engine.executors import (
     EngineOptions,
     as_done,
     available_cores,
@@ -107,7 +107,7 @@ def test_there_is_at_least_one_core():
 
 
 _WITHOUT_GUARD = """
-from minortom.engine import local_executor, map_items
+from minortom.engine.executors import local_executor, map_items
 
 with local_executor(2) as executor:
     map_items(executor, abs, range(4))
@@ -129,7 +129,7 @@ def test_a_script_without_a_guard_is_told_to_add_it(tmp_path):
 
 _SLEEPERS = """
 import time
-from minortom.engine import local_executor, map_items
+from minortom.engine.executors import local_executor, map_items
 
 if __name__ == "__main__":
     with local_executor(2) as executor:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from worker_calls import fill, made
 
-from minortom.engine import as_done, local_executor
-from minortom.handover import Slot, WithSlots
+from minortom.engine.executors import as_done, local_executor
+from minortom.engine.shared_memory import Slot, WithSlots
 
 
 def open_slots():

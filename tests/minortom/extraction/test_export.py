@@ -13,10 +13,10 @@ from archive_maker import CELLS, geotiff, write_selection
 from export_maker import files_of, places_of, record_of, replace_row
 from rasterio.io import MemoryFile
 
-from minortom.export_options import Missing
-from minortom.export_plan import patch_key, split_of
-from minortom.shards import ShardSet
-from minortom.verify import verify_shards
+from minortom.dataset.verify import verify_shards
+from minortom.extraction.options import Missing
+from minortom.extraction.plan import patch_key, split_of
+from minortom.shards.shard_set import ShardSet
 
 pytest_plugins = ("export_fixtures",)
 

@@ -8,16 +8,16 @@ import pytest
 from archive_maker import CELLS, write_selection
 from export_maker import TWO_TILES, files_of, replace_row
 from minortom_cli.console import run
-from minortom_cli.curate import app
+from minortom_cli.curate.app import app
 
-from minortom import export_job
-from minortom.archive import Archive
-from minortom.engine import EngineOptions
+from minortom.archive.archive import Archive
+from minortom.engine.executors import EngineOptions
 from minortom.errors import InputError
-from minortom.export_options import ExportOptions
-from minortom.export_plan import PlannedTile
-from minortom.export_shard import ShardTask, make_shard
-from minortom.provenance import Provenance
+from minortom.extraction import job
+from minortom.extraction.options import ExportOptions
+from minortom.extraction.plan import PlannedTile
+from minortom.extraction.shard_task import ShardTask, make_shard
+from minortom.io.provenance import Provenance
 
 pytest_plugins = ("export_fixtures",)
 
@@ -46,7 +46,7 @@ def test_a_cluster_writes_what_one_process_writes_and_what_a_reserve_replaces(
 def test_a_worker_that_is_killed_midway_changes_nothing(export, tmp_path, monkeypatch):
     export("alone", shard_bytes=SEVEN_SHARDS)
     with processes.scheduler() as (_, address), processes.workers(address) as (worker, _other):
-        real, killed = export_job.as_done, []
+        real, killed = job.as_done, []
 
         def as_done(*args):
             """Kill one of the two workers when the first shard is done."""
@@ -55,7 +55,7 @@ def test_a_worker_that_is_killed_midway_changes_nothing(export, tmp_path, monkey
                     killed.append(worker.kill())
                 yield found
 
-        monkeypatch.setattr(export_job, "as_done", as_done)
+        monkeypatch.setattr(job, "as_done", as_done)
         cluster = EngineOptions(engine="dask", scheduler=address, workers=2)
         export("both", shard_bytes=SEVEN_SHARDS, engine=cluster)
     assert killed

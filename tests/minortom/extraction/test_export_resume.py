@@ -12,8 +12,8 @@ from archive_maker import CELLS, write_selection
 from export_maker import files_of, places_of, replace_row
 
 from minortom.errors import InputError, OutputExistsError
-from minortom.shard_formats import Codec, Format
-from minortom.shards import ShardSet
+from minortom.shards.formats import Codec, Format
+from minortom.shards.shard_set import ShardSet
 
 pytest_plugins = ("export_fixtures",)
 
@@ -59,9 +59,9 @@ def test_packed_shards_and_tars_that_were_stopped_go_on_to_the_same_bytes(export
 COMMAND = """
 import sys
 from pathlib import Path
-from minortom.export import export_selection
-from minortom.engine import EngineOptions
-from minortom.export_options import ExportOptions
+from minortom.extraction.export import export_selection
+from minortom.engine.executors import EngineOptions
+from minortom.extraction.options import ExportOptions
 if __name__ == "__main__":
     selection, s2, s1, out, workers = sys.argv[1:]
     export_selection(Path(selection), Path(s2), Path(s1), Path(out),

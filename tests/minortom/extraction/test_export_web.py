@@ -7,7 +7,7 @@ from archive_maker import CELLS
 from export_maker import files_of, replace_row
 from web_server import COMMIT
 
-from minortom import parts
+from minortom.archive import parts
 from minortom.errors import RemoteError
 
 pytest_plugins = ("export_fixtures",)

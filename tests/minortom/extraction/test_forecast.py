@@ -9,11 +9,11 @@ import pytest
 from archive_maker import CELLS, write_selection
 from export_maker import apart
 from minortom_cli.console import run
-from minortom_cli.curate import app
+from minortom_cli.curate.app import app
 
-from minortom.dry_run import forecast_export
 from minortom.errors import ArchiveError, InputError
-from minortom.export_options import Missing
+from minortom.extraction.forecast import forecast_export
+from minortom.extraction.options import Missing
 from minortom.sensors import MODEL_BANDS
 
 pytest_plugins = ["export_fixtures"]

@@ -6,8 +6,8 @@ from archive_maker import geotiff, s1_pixels, s2_pixels
 from patch_maker import cut, places
 
 from minortom.errors import ArchiveError, InputError
-from minortom.export_options import ExportOptions
-from minortom.fills import fill
+from minortom.extraction.gaps import fill
+from minortom.extraction.options import ExportOptions
 
 ALL = [(row, col) for row in range(4) for col in range(4)]
 S2_VALUES = 4 * 12 * 12 + 6 * 6 * 6

@@ -5,10 +5,10 @@ import pytest
 from archive_maker import NORTH_M, WEST_M, s1_pixels, s2_pixels
 from patch_maker import cut, places
 
-from minortom.blocks import block_of, patches_per_tile
 from minortom.errors import InputError
-from minortom.export_options import BLOCK_PX, ExportOptions, Origin
-from minortom.export_plan import bytes_per_tile
+from minortom.extraction.options import BLOCK_PX, ExportOptions, Origin
+from minortom.extraction.patch_grid import block_of, patches_per_tile
+from minortom.extraction.plan import bytes_per_tile
 
 
 def block(height_px, width_px, **options):

@@ -18,8 +18,8 @@ from patch_maker import NEW, cut, places
 from rasterio.io import MemoryFile
 
 from minortom.errors import ArchiveError
-from minortom.export_options import ExportOptions
-from minortom.patches import cut_tile
+from minortom.extraction.options import ExportOptions
+from minortom.extraction.patches import cut_tile
 
 
 def test_a_valid_tile_is_cut_row_by_row_without_a_change():

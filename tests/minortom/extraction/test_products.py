@@ -17,12 +17,12 @@ from archive_maker import (
 )
 from export_maker import files_of, places_of
 
-from minortom import parts
+from minortom.archive import parts
 from minortom.errors import ArchiveError, InputError, RemoteError
-from minortom.export_input import read_selection
-from minortom.export_options import Missing
-from minortom.export_products import pairs_of
-from minortom.shards import ShardSet
+from minortom.extraction.options import Missing
+from minortom.extraction.products import pairs_of
+from minortom.extraction.selection import read_selection
+from minortom.shards.shard_set import ShardSet
 
 pytest_plugins = ("export_fixtures",)
 

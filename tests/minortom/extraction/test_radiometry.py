@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from minortom.radiometry import (
+from minortom.extraction.radiometry import (
     decibels,
     offset_is_doubtful,
     offset_of_product,

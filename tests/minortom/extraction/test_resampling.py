@@ -8,8 +8,8 @@ from patch_maker import cut, places
 from scipy.ndimage import map_coordinates
 
 from minortom.errors import ArchiveError
-from minortom.export_options import Resampling
-from minortom.tiles import Grid, opened
+from minortom.extraction.geotiff_tile import Grid, opened
+from minortom.extraction.options import Resampling
 
 
 def nearest(source, source_epsg, west_m, north_m, pixel_m, *, side_px=48):

@@ -10,12 +10,12 @@ from export_maker import files_of, places_of, record_of, replace_row
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minortom.archive.pairing import Pairs
 from minortom.errors import ArchiveError, InputError
-from minortom.export_input import SelectedTiles
-from minortom.export_options import Missing
-from minortom.export_plan import split_of
-from minortom.export_reserves import ExportPlan
-from minortom.pairing import Pairs
+from minortom.extraction.options import Missing
+from minortom.extraction.plan import split_of
+from minortom.extraction.reserves import ExportPlan
+from minortom.extraction.selection import SelectedTiles
 
 pytest_plugins = ("export_fixtures",)
 
@@ -212,7 +212,7 @@ def test_an_export_with_replacements_that_was_stopped_goes_on_to_the_same_bytes(
 def test_an_export_that_was_stopped_while_shards_got_their_names_goes_on(
     export, failing, tmp_path, monkeypatch, named
 ):
-    from minortom.export_job import ExportJob
+    from minortom.extraction.job import ExportJob
 
     export("unbroken", **failing)
     rename, calls = ExportJob._named, itertools.count()

@@ -11,9 +11,9 @@ from archive_maker import CELLS, geotiff
 from export_maker import replace_row
 
 from minortom.errors import ArchiveError, InputError
-from minortom.export import export_selection
-from minortom.export_options import Missing
-from minortom.shards import ShardSet
+from minortom.extraction.export import export_selection
+from minortom.extraction.options import Missing
+from minortom.shards.shard_set import ShardSet
 
 pytest_plugins = ("export_fixtures",)
 

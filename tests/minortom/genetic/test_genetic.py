@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from points import random_lonlat
 
-from minortom import kernels, subsets
 from minortom.errors import InputError
-from minortom.genetic import evolve
-from minortom.search import GeneticOptions, Stratum
-from minortom.sphere import unit_vectors
+from minortom.genetic import kernels, subset_kernels
+from minortom.genetic.algorithm import evolve
+from minortom.genetic.options import GeneticOptions, Stratum
+from minortom.grid.sphere import unit_vectors
 
 PLAIN = GeneticOptions(generations=60, population=10, tries=0)
 
@@ -34,14 +34,14 @@ def best_by_enumeration(stratum):
 @st.composite
 def rows(draw, width=6, low=2, high=14):
     members = draw(st.sets(st.integers(low, high - 1), min_size=1, max_size=width))
-    row = np.full(width, subsets.EMPTY)
+    row = np.full(width, subset_kernels.EMPTY)
     row[width - len(members) :] = sorted(members)
     return row
 
 
 def assert_is_subset(row, low=2, high=14):
-    members = subsets.members_of(row)
-    assert (row[: len(row) - len(members)] == subsets.EMPTY).all()
+    members = subset_kernels.members_of(row)
+    assert (row[: len(row) - len(members)] == subset_kernels.EMPTY).all()
     assert (np.diff(members) > 0).all()
     assert not len(members) or (members[0] >= low and members[-1] < high)
 
@@ -50,9 +50,9 @@ def assert_is_subset(row, low=2, high=14):
 @given(rows(), rows(), st.integers(0, 99))
 def test_children_share_what_parents_share_and_divide_the_rest(first, second, seed):
     uniforms = np.random.default_rng(seed).random(12)
-    children = subsets.recombine(first, second, uniforms)
+    children = subset_kernels.recombine(first, second, uniforms)
 
-    a, b, one, two = (set(subsets.members_of(row)) for row in (first, second, *children))
+    a, b, one, two = (set(subset_kernels.members_of(row)) for row in (first, second, *children))
     assert one & two == a & b
     assert one | two == a | b
     assert abs(len(one) - len(two)) <= 1
@@ -63,18 +63,20 @@ def test_children_share_what_parents_share_and_divide_the_rest(first, second, se
 @settings(deadline=None)
 @given(rows(), st.floats(0, 1), st.booleans(), st.integers(0, 99))
 def test_a_mutant_is_a_subset_of_the_same_size_if_that_is_exact(row, rate, exact, seed):
-    mutant = subsets.mutate(row, rate, 2, 14, exact, np.random.default_rng(seed).random((3, 6)))
+    mutant = subset_kernels.mutate(
+        row, rate, 2, 14, exact, np.random.default_rng(seed).random((3, 6))
+    )
 
     assert_is_subset(mutant)
     if exact:
-        assert len(subsets.members_of(mutant)) == len(subsets.members_of(row))
+        assert len(subset_kernels.members_of(mutant)) == len(subset_kernels.members_of(row))
 
 
 def test_a_mutation_of_rate_one_replaces_everyone_and_of_rate_zero_nobody():
     row, uniforms = np.array([-1, 3, 5, 9]), np.random.default_rng(0).random((3, 4))
 
-    np.testing.assert_array_equal(subsets.mutate(row, 0.0, 2, 14, True, uniforms), row)
-    mutant = subsets.members_of(subsets.mutate(row, 1.0, 2, 14, True, uniforms))
+    np.testing.assert_array_equal(subset_kernels.mutate(row, 0.0, 2, 14, True, uniforms), row)
+    mutant = subset_kernels.members_of(subset_kernels.mutate(row, 1.0, 2, 14, True, uniforms))
     assert len(mutant) == 3
     assert not set(mutant) & {3, 5, 9}
 
@@ -82,9 +84,9 @@ def test_a_mutation_of_rate_one_replaces_everyone_and_of_rate_zero_nobody():
 @settings(deadline=None)
 @given(rows(), st.integers(0, 99))
 def test_a_row_out_of_the_band_is_brought_to_the_target(row, seed):
-    fitted = subsets.fit(row, 3, 4, 5, 2, 14, np.random.default_rng(seed).random(6))
+    fitted = subset_kernels.fit(row, 3, 4, 5, 2, 14, np.random.default_rng(seed).random(6))
 
-    before, after = set(subsets.members_of(row)), set(subsets.members_of(fitted))
+    before, after = set(subset_kernels.members_of(row)), set(subset_kernels.members_of(fitted))
     assert_is_subset(fitted)
     if len(before) > 5:
         assert len(after) == 4
@@ -98,7 +100,7 @@ def test_a_row_out_of_the_band_is_brought_to_the_target(row, seed):
 
 def test_each_subset_is_drawn_equally_often():
     rng = np.random.default_rng(0)
-    drawn = [tuple(subsets.draw(2, 2, 1, 6, rng.random(2)).tolist()) for _ in range(10_000)]
+    drawn = [tuple(subset_kernels.draw(2, 2, 1, 6, rng.random(2)).tolist()) for _ in range(10_000)]
     pairs, counts = np.unique(drawn, axis=0, return_counts=True)
 
     assert len(pairs) == 10

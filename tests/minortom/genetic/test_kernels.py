@@ -10,10 +10,10 @@ from points import RADIUS_KM, distances_km, haversine_km, random_lonlat
 from scipy.special import digamma
 
 import minortom
-from minortom import kernels
-from minortom.compiled import compiled
-from minortom.pairs import mean_pairwise_by_bins_km, mean_pairwise_km
-from minortom.sphere import EARTH_RADIUS_KM, chord_of_km, km_of_chord, unit_vectors
+from minortom.engine.numba_jit import compiled
+from minortom.genetic import kernels
+from minortom.genetic.pairwise_distance import mean_pairwise_by_bins_km, mean_pairwise_km
+from minortom.grid.sphere import EARTH_RADIUS_KM, chord_of_km, km_of_chord, unit_vectors
 
 
 @pytest.fixture(scope="module")
@@ -196,9 +196,10 @@ def test_farthest_point_takes_no_tile_twice_even_among_duplicates():
 
 _PRINT_RESULTS = """
 import numpy as np
-from minortom import kernels, subsets
-from minortom.pairs import mean_pairwise_km
-from minortom.sphere import unit_vectors
+from minortom.genetic import kernels
+from minortom.genetic import subset_kernels
+from minortom.genetic.pairwise_distance import mean_pairwise_km
+from minortom.grid.sphere import unit_vectors
 rng = np.random.default_rng(0)
 points = unit_vectors(rng.uniform(-180, 180, 80), rng.uniform(-90, 90, 80))
 members = np.arange(10)

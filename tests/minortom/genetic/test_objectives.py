@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from points import distances_km, random_lonlat
 
-from minortom import objectives, subsets
-from minortom.genetic import evolve
-from minortom.objectives import CODES, NUM_BINS, objective, scores
-from minortom.search import GeneticOptions, Stratum
-from minortom.sphere import unit_vectors
+from minortom.genetic import objectives, subset_kernels
+from minortom.genetic.algorithm import evolve
+from minortom.genetic.objectives import CODES, NUM_BINS, objective, scores
+from minortom.genetic.options import GeneticOptions, Stratum
+from minortom.grid.sphere import unit_vectors
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_the_search_raises_each_objective_above_chance(name):
     stratum = Stratum(points=points, num_fixed=0, size=15, weight=np.zeros(200))
     options = GeneticOptions(objective=name, generations=80, population=10, tries=0)
     rng = np.random.default_rng(0)
-    drawn = np.array([subsets.draw(15, 15, 0, 200, rng.random(15)) for _ in range(300)])
+    drawn = np.array([subset_kernels.draw(15, 15, 0, 200, rng.random(15)) for _ in range(300)])
 
     found = evolve(stratum, options, seed=np.random.SeedSequence(0))
 

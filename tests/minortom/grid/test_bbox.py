@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from minortom.bbox import BBox
 from minortom.errors import InputError
+from minortom.grid.bbox import BBox
 
 
 def inside(text: str, *lonlat_deg: tuple[float, float]) -> list[bool]:

@@ -3,8 +3,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-from minortom.cells import hash_cells, read_cells
 from minortom.errors import InputError
+from minortom.grid.cell_lists import hash_cells, read_cells
 
 NAMES = ["5U_1R", "3D_2L", "922D_249L"]
 IN_ORDER = ["922D_249L", "3D_2L", "5U_1R"]

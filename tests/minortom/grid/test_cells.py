@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from majortom_eg import MajorTomGrid
 
 from minortom.errors import InputError
-from minortom.grid import (
+from minortom.grid.cells import (
     N_ROWS,
     Cells,
     cells_at,

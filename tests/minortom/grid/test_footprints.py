@@ -5,8 +5,8 @@ import shapely
 from rasterio.io import MemoryFile
 
 from minortom.errors import InputError
-from minortom.footprints import cell_polygons, tile_bounds_m, tile_polygons
-from minortom.grid import Cells, cells_at, cells_from_names, columns_of_rows
+from minortom.grid.cells import Cells, cells_at, cells_from_names, columns_of_rows
+from minortom.grid.footprints import cell_polygons, tile_bounds_m, tile_polygons
 
 
 def tiles(real_data, sensor, band):

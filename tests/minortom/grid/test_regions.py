@@ -7,11 +7,11 @@ import shapely
 from pyproj import Transformer
 from shapely.geometry import box, mapping
 
-from minortom.bbox import BBox
 from minortom.errors import InputError
-from minortom.footprints import cell_polygons
-from minortom.grid import cells_at, cells_from_names, columns_of_rows, whole_grid
-from minortom.regions import Region, touched
+from minortom.grid.bbox import BBox
+from minortom.grid.cells import cells_at, cells_from_names, columns_of_rows, whole_grid
+from minortom.grid.footprints import cell_polygons
+from minortom.grid.regions import Region, touched
 
 
 def geojson(path, *shapes):

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minortom.errors import InputError
-from minortom.sphere import EARTH_RADIUS_KM, unit_vectors
-from minortom.split import (
+from minortom.grid.spatial_split import (
     IN_BUFFER,
     SplitOptions,
     _pairs_within,
@@ -15,6 +14,7 @@ from minortom.split import (
     block_ids,
     split_tiles,
 )
+from minortom.grid.sphere import EARTH_RADIUS_KM, unit_vectors
 
 KM_PER_DEG = np.pi * EARTH_RADIUS_KM / 180
 

@@ -6,8 +6,8 @@ import pytest
 import shapely
 
 from minortom.errors import InputError
-from minortom.geoparquet import points_wkb, read_table, write_points
-from minortom.provenance import KEY, Provenance
+from minortom.io.geoparquet import points_wkb, read_table, write_points
+from minortom.io.provenance import KEY, Provenance
 
 PROVENANCE = Provenance(command="annotate", options={})
 

@@ -9,10 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from minortom.atomic_write import replace_folder, sole_writer, whole_file, whole_folder, write_json
 from minortom.errors import InputError, OutputExistsError
-from minortom.outputs import is_up_to_date
-from minortom.provenance import KEY, Provenance
+from minortom.io.atomic_write import (
+    replace_folder,
+    sole_writer,
+    whole_file,
+    whole_folder,
+    write_json,
+)
+from minortom.io.provenance import KEY, Provenance
+from minortom.io.up_to_date import is_up_to_date
 
 MADE = Provenance(command="annotate", options={"bbox": [0.0, 1.0]}, inputs={"cells": "12"})
 OTHER = Provenance(command="annotate", options={"bbox": None}, inputs={"cells": "12"})
@@ -187,7 +193,7 @@ def test_an_empty_folder_is_as_good_as_none(tmp_path):
 
 def test_two_processes_do_not_make_the_same_output(tmp_path):
     out = tmp_path / "runs" / "shards"
-    code = "import sys, pathlib; from minortom.atomic_write import sole_writer\n"
+    code = "import sys, pathlib; from minortom.io.atomic_write import sole_writer\n"
     code += "with sole_writer(pathlib.Path(sys.argv[1])): pass"
     command = [sys.executable, "-c", code, str(out)]
 

@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from minortom import provenance
 from minortom.errors import InputError
-from minortom.outputs import now
-from minortom.provenance import Provenance, run_record, sha256_of
+from minortom.io import provenance
+from minortom.io.provenance import Provenance, run_record, sha256_of
+from minortom.io.up_to_date import now
 
 
 def test_equal_records_are_equal_strings_whatever_the_order_of_options():

@@ -14,13 +14,13 @@ from map_maker import (
 )
 from rasterio.transform import Affine
 
-from minortom.class_counts import ClassCounts
-from minortom.class_table import NO_CLASS, OUTSIDE
-from minortom.engine import local_executor
+from minortom.engine.executors import local_executor
 from minortom.errors import InputError
-from minortom.grid import Cells, cells_at, cells_from_names, columns_of_rows, merged
-from minortom.map_levels import Level
-from minortom.tile_maps import TileMap
+from minortom.grid.cells import Cells, cells_at, cells_from_names, columns_of_rows, merged
+from minortom.maps.class_counts import ClassCounts
+from minortom.maps.class_table import NO_CLASS, OUTSIDE
+from minortom.maps.overviews import Level
+from minortom.maps.tiled_map import TileMap
 
 FULL_M = 1.0  # finer than any map here: full resolution
 

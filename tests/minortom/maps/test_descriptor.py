@@ -4,9 +4,9 @@ import rasterio
 from map_maker import codes_at, described, write_map
 from rasterio.transform import Affine
 
-from minortom.class_table import NO_CLASS, OUTSIDE
-from minortom.grid import whole_grid
-from minortom.rasters import opened_map, pixels_at, windows_with
+from minortom.grid.cells import whole_grid
+from minortom.maps.class_table import NO_CLASS, OUTSIDE
+from minortom.maps.rasters import opened_map, pixels_at, windows_with
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from map_maker import codes_at, described, write_map
 from rasterio.transform import Affine
 
 from minortom.errors import InputError
-from minortom.grid import cells_from_names
+from minortom.grid.cells import cells_from_names
 
 
 def test_unknown_values_are_an_error_that_names_them(tmp_path):

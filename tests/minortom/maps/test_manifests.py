@@ -6,7 +6,7 @@ import rasterio
 import yaml
 
 from minortom.errors import InputError
-from minortom.manifests import find_manifest, load_manifest, manifest_paths, named_manifest
+from minortom.maps.manifests import find_manifest, load_manifest, manifest_paths, named_manifest
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import rasterio
 from map_maker import cells_within, described, made_classes, write_map, write_tile
 from rasterio.transform import Affine
 
-from minortom.class_table import NO_CLASS
 from minortom.errors import InputError
-from minortom.grid import cells_at
-from minortom.tile_maps import TileMap
+from minortom.grid.cells import cells_at
+from minortom.maps.class_table import NO_CLASS
+from minortom.maps.tiled_map import TileMap
 
 FULL_M = 1.0  # finer than any map here: full resolution
 

@@ -8,9 +8,9 @@ import pytest
 from map_maker import WORLDCOVER_FILE, described, write_tile
 
 from minortom.errors import InputError, RemoteError
-from minortom.grid import cells_at
-from minortom.manifests import find_manifest
-from minortom.tile_maps import TileMap
+from minortom.grid.cells import cells_at
+from minortom.maps.manifests import find_manifest
+from minortom.maps.tiled_map import TileMap
 
 BUCKET = "esa-worldcover.s3.eu-central-1.amazonaws.com/v200/2021/map"
 WORLDCOVER = find_manifest("worldcover")[1]

@@ -7,12 +7,12 @@ import pytest
 import rasterio
 from map_maker import WORLDCOVER_FILE, described, write_map, write_tile, write_vrt
 
-from minortom.class_table import NO_CLASS
 from minortom.errors import InputError
-from minortom.grid import Cells, cells_at
-from minortom.manifests import find_manifest
-from minortom.tile_lattice import Lattice, TileName
-from minortom.tile_maps import TileMap
+from minortom.grid.cells import Cells, cells_at
+from minortom.maps.class_table import NO_CLASS
+from minortom.maps.manifests import find_manifest
+from minortom.maps.tile_lattice import Lattice, TileName
+from minortom.maps.tiled_map import TileMap
 
 WORLDCOVER = find_manifest("worldcover")[1]
 

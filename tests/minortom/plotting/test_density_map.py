@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from minortom import maps
+from minortom.plotting import density_map
 
 
 def test_density_counts_as_a_loop_does():
@@ -16,22 +16,22 @@ def test_density_counts_as_a_loop_does():
     for x, y in zip(lon, lat, strict=True):
         expected[min(int(np.floor(y)) + 90, 179), (int(np.floor(x)) + 180) % 360] += 1
 
-    np.testing.assert_array_equal(maps.density(lon, lat), expected)
+    np.testing.assert_array_equal(density_map.density(lon, lat), expected)
 
 
 def test_land_is_where_it_is_on_earth():
     inland = np.array([10.0, 100.0, -60.0, 25.0]), np.array([50.0, 60.0, -10.0, 25.0])
     at_sea = np.array([-40.0, 80.0, -150.0]), np.array([30.0, -30.0, 0.0])
 
-    assert maps.share_on_land(*inland) == 1
-    assert maps.share_on_land(*at_sea) == 0
+    assert density_map.share_on_land(*inland) == 1
+    assert density_map.share_on_land(*at_sea) == 0
 
 
 def test_coast_lines_are_drawn_only_for_tiles_on_earth_s_land():
-    figure = maps.Figure()
+    figure = density_map.Figure()
     earth, other = figure.subplots(1, 2)
-    maps.draw_background(earth, land=True)
-    maps.draw_background(other, land=False)
+    density_map.draw_background(earth, land=True)
+    density_map.draw_background(other, land=False)
 
     assert len(earth.collections) == 2
     assert len(other.collections) == 0
@@ -46,7 +46,7 @@ def test_any_extent_gives_a_picture_of_sound_shape(lon, lat):
     import matplotlib.image
 
     points = np.array(lon), np.array(lat)
-    data = maps.density_map({"a": points, "b": points}, annotated=points)
+    data = density_map.density_map({"a": points, "b": points}, annotated=points)
     height, width = matplotlib.image.imread(io.BytesIO(data)).shape[:2]
 
     assert 0.3 < height / (width / 2) < 3  # of each of the two maps

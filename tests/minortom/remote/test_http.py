@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from minortom import remote
-from minortom.byte_ranges import read_range
 from minortom.errors import RemoteError
-from minortom.remote import cache_folder, download, is_url, mirrored, open_session
+from minortom.remote import http
+from minortom.remote.byte_ranges import read_range
+from minortom.remote.http import cache_folder, download, is_url, mirrored, open_session
 
 CONTENT = bytes(range(256)) * 16_384
 
@@ -77,14 +77,14 @@ def test_a_file_that_changes_after_a_cut_is_not_put_together_of_two(
     web_server, file, tmp_path, monkeypatch
 ):
     web_server.fail("/file.bin", cut_after=3_000_000, times=1)
-    real, new = remote.answer, bytes(4_000_000)
+    real, new = http.answer, bytes(4_000_000)
 
     def changing(*arguments, headers, **more):
         if headers:
             (web_server.folder / "file.bin").write_bytes(new)
         return real(*arguments, headers=headers, **more)
 
-    monkeypatch.setattr(remote, "answer", changing)
+    monkeypatch.setattr(http, "answer", changing)
     download(file, tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == new
 
@@ -125,8 +125,8 @@ def test_a_body_that_ends_too_early_is_not_whole_where_no_one_else_notices(
 
 
 def test_a_server_that_never_answers_is_one_line(web_server, file, tmp_path, monkeypatch):
-    hasty = replace(remote.PATIENCE, timeout_s=(0.2, 0.2), silent_retries=1)
-    monkeypatch.setattr(remote, "PATIENCE", hasty)
+    hasty = replace(http.PATIENCE, timeout_s=(0.2, 0.2), silent_retries=1)
+    monkeypatch.setattr(http, "PATIENCE", hasty)
     web_server.fail("/file.bin")
     with pytest.raises(RemoteError, match=r"file\.bin: 127\.0\.0\.1:\d+ does not answer in time"):
         download(file, tmp_path / "out")

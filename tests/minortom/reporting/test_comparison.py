@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from points import annotated_table, random_lonlat
 
-from minortom import compare
-from minortom.baselines import random_selection
-from minortom.compare import SPREADS, measure_draws
 from minortom.errors import InputError
-from minortom.metrics import measure
-from minortom.strata import Tiles
+from minortom.reporting import comparison
+from minortom.reporting.comparison import SPREADS, measure_draws
+from minortom.reporting.metrics import measure
+from minortom.sampling.baselines import random_selection
+from minortom.sampling.strata import Tiles
 
 SIZES = np.array([30, 20, 5])
 
@@ -54,7 +54,7 @@ def test_one_draw_has_no_spread(table, tiles):
 
 def test_cores_do_not_change_the_bits(tiles, monkeypatch):
     everywhere = measure_draws(tiles, SIZES, SIZES, number=5, seed=0)
-    monkeypatch.setattr(compare, "available_cores", lambda: 1)
+    monkeypatch.setattr(comparison, "available_cores", lambda: 1)
 
     assert measure_draws(tiles, SIZES, SIZES, number=5, seed=0) == everywhere
 

@@ -3,9 +3,9 @@ import pytest
 from points import RADIUS_KM, annotated_table, distances_km, random_lonlat
 from sklearn.neighbors import BallTree
 
-from minortom import metrics
 from minortom.errors import InputError
-from minortom.metrics import count, measure
+from minortom.reporting import metrics
+from minortom.reporting.metrics import count, measure
 
 DEGREE_KM = np.pi * RADIUS_KM / 180
 

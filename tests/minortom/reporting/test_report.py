@@ -11,14 +11,14 @@ import pytest
 from file_hashes import hashes
 from report_inputs import annotated_table, written
 
-from minortom.compare import SETS, compare
 from minortom.errors import InputError, OutputExistsError
-from minortom.geoparquet import write_points
-from minortom.metrics import measure
-from minortom.provenance import Provenance
-from minortom.report import report_folder
-from minortom.report_tables import PAPER
-from minortom.strata import Tiles
+from minortom.io.geoparquet import write_points
+from minortom.io.provenance import Provenance
+from minortom.reporting.comparison import SETS, compare
+from minortom.reporting.metrics import measure
+from minortom.reporting.report import report_folder
+from minortom.reporting.tables import PAPER
+from minortom.sampling.strata import Tiles
 
 
 @pytest.fixture(scope="module")

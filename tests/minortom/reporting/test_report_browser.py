@@ -9,9 +9,9 @@ import pytest
 from chromium import find_chromium, opened_browser
 from report_inputs import CLIMATES, LANDCOVERS, annotated_table
 
-from minortom.geoparquet import write_points
-from minortom.provenance import Provenance
-from minortom.report import report_folder
+from minortom.io.geoparquet import write_points
+from minortom.io.provenance import Provenance
+from minortom.reporting.report import report_folder
 
 READY = "document.querySelector('#map-section[data-ready]')"
 COUNT = "document.getElementById('map-count').textContent"

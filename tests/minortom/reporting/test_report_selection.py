@@ -10,13 +10,13 @@ import pytest
 from file_hashes import hashes
 from report_inputs import annotated_table
 
-from minortom.engine import EngineOptions
-from minortom.geoparquet import write_points
-from minortom.presets import options_for
-from minortom.provenance import Provenance
-from minortom.report import report_folder
-from minortom.sample import sample_file
-from minortom.sample_summary import SEARCH_KEY
+from minortom.engine.executors import EngineOptions
+from minortom.io.geoparquet import write_points
+from minortom.io.provenance import Provenance
+from minortom.reporting.report import report_folder
+from minortom.sampling.presets import options_for
+from minortom.sampling.selection import sample_file
+from minortom.sampling.summary import SEARCH_KEY
 
 HERE = EngineOptions(workers=1)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 from report_inputs import annotated_table
 
-from minortom.compare import compare
-from minortom.report_tables import grid_of_strata, table_of_sets
-from minortom.strata import Tiles
+from minortom.reporting.comparison import compare
+from minortom.reporting.tables import grid_of_strata, table_of_sets
+from minortom.sampling.strata import Tiles
 
 
 def test_table_ii_follows_from_counting_by_hand():

@@ -1,9 +1,9 @@
 import numpy as np
 from points import annotated_table, random_lonlat
 
-from minortom.baselines import grts_selection, random_quadrant_order
-from minortom.sphere import unit_vectors
-from minortom.strata import Tiles
+from minortom.grid.sphere import unit_vectors
+from minortom.sampling.baselines import grts_selection, random_quadrant_order
+from minortom.sampling.strata import Tiles
 
 
 def test_a_line_sees_all_of_a_quadrant_before_it_leaves():

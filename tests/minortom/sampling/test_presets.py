@@ -1,7 +1,7 @@
 import pytest
 
 from minortom.errors import InputError
-from minortom.presets import options_for
+from minortom.sampling.presets import options_for
 
 
 def test_the_papers_preset_is_algorithm_2():

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minortom.errors import InputError
-from minortom.quotas import Allocation, read_quota, stored_wishes, wishes
-from minortom.strata import Strata
+from minortom.sampling.quotas import Allocation, read_quota, stored_wishes, wishes
+from minortom.sampling.strata import Strata
 
 
 def strata_of(sizes):

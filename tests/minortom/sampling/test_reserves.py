@@ -3,10 +3,10 @@ import pytest
 from points import annotated_table, distances_km, random_lonlat
 
 from minortom.errors import InputError
-from minortom.reserves import check_count, cover_greedily, ranked_reserves
-from minortom.spacing import least_chord2
-from minortom.sphere import unit_vectors
-from minortom.strata import Tiles
+from minortom.grid.sphere import unit_vectors
+from minortom.sampling.reserves import check_count, cover_greedily, ranked_reserves
+from minortom.sampling.spacing import least_chord2
+from minortom.sampling.strata import Tiles
 
 
 def planet(sizes, seed=0):

@@ -3,14 +3,14 @@ import pyarrow as pa
 import pytest
 from points import annotated_table, random_lonlat
 
-from minortom.baselines import farthest_point_selection, random_selection, wanted_sizes
-from minortom.coupling import CouplingOptions, spread_selection
-from minortom.engine import EngineOptions, local_executor
+from minortom.engine.executors import EngineOptions, local_executor
 from minortom.errors import InputError
-from minortom.metrics import measure
-from minortom.sample import SampleOptions, select
-from minortom.search import GeneticOptions
-from minortom.strata import Tiles
+from minortom.genetic.options import GeneticOptions
+from minortom.reporting.metrics import measure
+from minortom.sampling.baselines import farthest_point_selection, random_selection, wanted_sizes
+from minortom.sampling.coupled_search import CouplingOptions, spread_selection
+from minortom.sampling.selection import SampleOptions, select
+from minortom.sampling.strata import Tiles
 
 pytest_plugins = ["sample_fixtures"]
 

@@ -9,16 +9,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from minortom import coupling
-from minortom.coupling import CouplingOptions
-from minortom.engine import EngineOptions, local_executor
+from minortom.engine.executors import EngineOptions, local_executor
 from minortom.errors import OutputExistsError
-from minortom.outputs import now
-from minortom.sample import sample_file
-from minortom.sample_options import SampleOptions
-from minortom.search import GeneticOptions
-from minortom.search_log import SearchLog
-from minortom.strata import Tiles
+from minortom.genetic.options import GeneticOptions
+from minortom.io.up_to_date import now
+from minortom.sampling import coupled_search
+from minortom.sampling.coupled_search import CouplingOptions
+from minortom.sampling.options import SampleOptions
+from minortom.sampling.search_log import SearchLog
+from minortom.sampling.selection import sample_file
+from minortom.sampling.strata import Tiles
 
 pytest_plugins = ["sample_stop_fixtures"]
 
@@ -80,7 +80,7 @@ def test_a_search_that_was_cut_short_is_not_kept_as_finished(tiles_file, tmp_pat
     tiles = Tiles.of_table(pq.read_table(tiles_file))
     endless = GeneticOptions(generations=10**6, population=10, tries=0)
     with local_executor(1) as executor:
-        spread = coupling.spread_selection(
+        spread = coupled_search.spread_selection(
             tiles, np.minimum(tiles.strata.sizes, 20), genetic=endless, coupling=ALONE, seed=0,
             executor=executor, log=SearchLog(tmp_path), deadline_s=time.time() + 0.5,
         )  # fmt: skip

@@ -6,10 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 from points import annotated_table
 
-from minortom.engine import EngineOptions
+from minortom.engine.executors import EngineOptions
 from minortom.errors import InputError, OutputExistsError
-from minortom.sample import SampleOptions, sample_file, select
-from minortom.search import GeneticOptions
+from minortom.genetic.options import GeneticOptions
+from minortom.sampling.selection import SampleOptions, sample_file, select
 
 pytest_plugins = ["sample_fixtures"]
 

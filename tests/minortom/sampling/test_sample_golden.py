@@ -9,9 +9,9 @@ import hashlib
 import pytest
 from points import annotated_table, random_lonlat
 
-from minortom.engine import EngineOptions
-from minortom.sample import select
-from minortom.sample_options import SampleOptions
+from minortom.engine.executors import EngineOptions
+from minortom.sampling.options import SampleOptions
+from minortom.sampling.selection import select
 
 
 @pytest.mark.parametrize(

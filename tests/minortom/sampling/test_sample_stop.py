@@ -11,14 +11,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from minortom import coupling
-from minortom.coupling import CouplingOptions
-from minortom.engine import EngineOptions
+from minortom.engine.executors import EngineOptions
 from minortom.errors import OutputExistsError
-from minortom.genetic import evolve
-from minortom.sample import sample_file
-from minortom.sample_options import SampleOptions
-from minortom.search import GeneticOptions
+from minortom.genetic.algorithm import evolve
+from minortom.genetic.options import GeneticOptions
+from minortom.sampling import coupled_search
+from minortom.sampling.coupled_search import CouplingOptions
+from minortom.sampling.options import SampleOptions
+from minortom.sampling.selection import sample_file
 
 pytest_plugins = ["sample_stop_fixtures"]
 
@@ -59,7 +59,7 @@ def test_a_coupled_search_that_was_stopped_goes_on_to_the_same_bytes(
         anew.append(arguments)
         return evolve(*arguments, **more)
 
-    monkeypatch.setattr(coupling, "evolve", counted)
+    monkeypatch.setattr(coupled_search, "evolve", counted)
     sample_file(tiles_file, out, options=COUPLED, engine=ONE)
 
     assert len(anew) == 15 - searches  # five strata, three times
@@ -151,7 +151,7 @@ def test_a_run_without_a_finished_search_leaves_nothing(tiles_file, monkeypatch)
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(coupling, "evolve", stop)
+    monkeypatch.setattr(coupled_search, "evolve", stop)
     with pytest.raises(KeyboardInterrupt):
         sample_file(tiles_file, tiles_file.with_name("out.parquet"), options=COUPLED, engine=ONE)
 

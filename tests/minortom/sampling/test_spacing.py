@@ -3,8 +3,8 @@ import pytest
 from points import annotated_table, distances_km, random_lonlat
 
 from minortom.errors import InputError
-from minortom.spacing import check_kept_apart, farthest_rows, keep_apart, least_chord2
-from minortom.strata import Tiles
+from minortom.sampling.spacing import check_kept_apart, farthest_rows, keep_apart, least_chord2
+from minortom.sampling.strata import Tiles
 
 SIZES = {"A/x": 200, "B/y": 120, "C/z": 30}
 RADIUS_KM = 6371.0088

@@ -10,10 +10,10 @@ from affine import Affine
 from geotiff_maker import UTM, tiff
 
 from minortom.errors import InputError
-from minortom.feature_files import FeatureFile
-from minortom.outputs import check_raster, stored_provenance
-from minortom.provenance import Provenance
-from minortom.scene_files import opened_scene
+from minortom.io.provenance import Provenance
+from minortom.io.up_to_date import check_raster, stored_provenance
+from minortom.scenes.feature_raster import FeatureFile
+from minortom.scenes.scene import opened_scene
 
 MADE = Provenance(command="embed", options={"é": "<&>\"'"}, inputs={"scene_0": "12"})
 

@@ -6,8 +6,8 @@ import rasterio
 from geotiff_maker import tiff
 
 from minortom.errors import InputError
-from minortom.geotiffs import opened_bands, read_bands, sensor_of
-from minortom.image_files import ImageReader
+from minortom.scenes.geotiffs import opened_bands, read_bands, sensor_of
+from minortom.scenes.image_reader import ImageReader
 
 
 @pytest.fixture

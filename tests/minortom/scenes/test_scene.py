@@ -7,7 +7,7 @@ from geotiff_maker import UTM, tiff
 from rasterio.shutil import copy
 
 from minortom.errors import InputError
-from minortom.scene_files import opened_scene
+from minortom.scenes.scene import opened_scene
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 
+from minortom.dataset.verify import verify_shards
 from minortom.errors import InputError, ShardError
-from minortom.shard_codec import _blosc2
-from minortom.shard_formats import Codec
-from minortom.shard_writer import write_shards
-from minortom.shards import SampleSpec, ShardSet, decode
-from minortom.verify import verify_shards
+from minortom.shards.codec import _blosc2
+from minortom.shards.formats import Codec
+from minortom.shards.shard_set import SampleSpec, ShardSet, decode
+from minortom.shards.writer import write_shards
 
 FIRST = "shard-00000-of-00002.parquet"
 

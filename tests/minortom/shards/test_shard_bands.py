@@ -5,11 +5,11 @@ import pyarrow.parquet as pq
 import pytest
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 
-from csmoe_model.data import Loader
+from csmoe_model.data.loader import Loader
+from minortom.dataset.verify import verify_shards
 from minortom.errors import InputError
-from minortom.shard_writer import write_shards
-from minortom.shards import SampleSpec, ShardSet, decode
-from minortom.verify import verify_shards
+from minortom.shards.shard_set import SampleSpec, ShardSet, decode
+from minortom.shards.writer import write_shards
 
 FEW = ("B04", "B02", "vh")
 

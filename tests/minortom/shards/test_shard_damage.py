@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 from shard_maker import write_made_up_shards
 
+from minortom.dataset.verify import verify_shards
 from minortom.errors import ShardError
-from minortom.shards import ShardSet
-from minortom.verify import verify_shards
+from minortom.shards.shard_set import ShardSet
 
 FIRST = "shard-00000-of-00002.parquet"
 

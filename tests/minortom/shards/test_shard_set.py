@@ -14,9 +14,9 @@ import pytest
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors, write_made_up_shards
 
 from minortom.errors import InputError, ShardError
-from minortom.shard_layout import shard_schema
-from minortom.shard_writer import write_shards
-from minortom.shards import SampleSpec, ShardSet
+from minortom.shards.layout import shard_schema
+from minortom.shards.shard_set import SampleSpec, ShardSet
+from minortom.shards.writer import write_shards
 
 FIRST = "shard-00000-of-00002.parquet"
 
@@ -211,7 +211,7 @@ def test_a_sample_that_is_not_there_is_an_index_error(folder):
 
 def test_reading_needs_numpy_and_pyarrow_only():
     code = (
-        "import sys, minortom.shards\n"
+        "import sys, minortom.shards.shard_set\n"
         "heavy = {'rasterio', 'duckdb', 'pyproj', 'torch', 'geopandas', 'numba', 'pandas'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import webdataset
 from minortom_cli.console import run
-from minortom_cli.model import app
+from minortom_cli.model.app import app
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 
+from minortom.dataset.card import data_card
+from minortom.dataset.verify import verify_shards
 from minortom.errors import InputError, ShardError
-from minortom.shard_card import data_card
-from minortom.shard_formats import Codec, Format
-from minortom.shard_writer import write_shards
-from minortom.shards import SampleSpec, ShardSet, read_record
-from minortom.verify import verify_shards
+from minortom.shards.formats import Codec, Format
+from minortom.shards.shard_set import SampleSpec, ShardSet, read_record
+from minortom.shards.writer import write_shards
 
 FIRST = "shard-00000-of-00002.tar"
 SPEC = SampleSpec(patch_px=8, format=Format.WEBDATASET)

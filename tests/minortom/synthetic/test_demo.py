@@ -9,10 +9,10 @@ import pytest
 import rasterio
 from file_hashes import hashes
 
-from minortom.demo import land_cells, make_demo, scenes
-from minortom.demo_archive import FAULTS
-from minortom.demo_maps import LANDCOVER_CODES, landcover_weights, make_planet, write_map
-from minortom.grid import cells_from_names
+from minortom.grid.cells import cells_from_names
+from minortom.synthetic.archive import FAULTS
+from minortom.synthetic.maps import LANDCOVER_CODES, landcover_weights, make_planet, write_map
+from minortom.synthetic.planet import land_cells, make_demo, scenes
 
 
 @pytest.fixture(scope="module")

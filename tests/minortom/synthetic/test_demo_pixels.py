@@ -6,11 +6,11 @@ import pytest
 from pyproj import Transformer
 from rasterio.io import MemoryFile
 
-from minortom.demo_maps import LANDCOVER_CODES
-from minortom.demo_noise import Window, layered, smooth, uniform, white
-from minortom.demo_scene import S2_BANDS, Scene, class_map, look
-from minortom.demo_tiles import make_tile, place_of
-from minortom.grid import cells_from_names
+from minortom.grid.cells import cells_from_names
+from minortom.synthetic.maps import LANDCOVER_CODES
+from minortom.synthetic.noise import Window, layered, smooth, uniform, white
+from minortom.synthetic.scene import S2_BANDS, Scene, class_map, look
+from minortom.synthetic.tiles import make_tile, place_of
 
 WHOLE = Window(row=0, col=0, height=1068, width=1068)
 

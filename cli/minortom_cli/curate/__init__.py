@@ -1,0 +1,1 @@
+"""The command `minortom`, one file a subcommand."""

@@ -1,0 +1,1 @@
+"""The command `csmoe`, one file a subcommand."""

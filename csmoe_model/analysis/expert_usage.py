@@ -1,0 +1,220 @@
+"""Who uses which expert: the routing of many patches, boiled down to arrays.
+
+Axes, as name suffixes:
+    K  samples    L  layers of a path, one sensor's after the other's    E  experts
+    N  tokens of an image: [CLS] and its patches    S  slots per expert    G  groups
+    B  images in a batch    H W  places of a map
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from csmoe_model.data.loader import Loader, reader_threads
+from csmoe_model.data.sampler import OrderedBatches
+from csmoe_model.distributed.device import encoding
+from csmoe_model.inference.load import Trained
+from csmoe_model.nn.losses import routing_terms
+from csmoe_model.nn.soft_moe import Routing
+from minortom.errors import InputError
+from minortom.progress import OnProgress, ignore_progress
+from minortom.sensors import SensorName
+from minortom.shards.shard_set import ShardSet
+
+Array = NDArray[np.float32]
+
+_BATCH_SIZE = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A layer on the path of one sensor."""
+
+    sensor: SensorName
+    module: str
+    """`own.0` … or `shared.0` …; experts of a shared layer are the same for both sensors."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """How some samples use the experts."""
+
+    layers: tuple[Layer, ...]
+    share_KLE: Array
+    """Part of a sample's combine weight that each expert gets; sums to 1 over E."""
+    entropies: Mapping[str, Array]
+    """Means by layer, from 0 to 1: `dispatch`, `combine`; and `likeness`, the mean squared
+    cosine between different slots."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Maps:
+    """Where in one image the experts look, layer by layer."""
+
+    dispatch_LEHW: Array
+    """Mean over an expert's slots of the weight of each place; with [CLS], sums to 1."""
+    cls_LE: Array
+    """The weight of [CLS], which has no place."""
+    combine_LEHW: Array
+    """Part of what each place gets that comes from each expert; sums to 1 over E."""
+
+
+def layers_of(trained: Trained) -> tuple[Layer, ...]:
+    """List the layers with experts, path by path.
+
+    Raises:
+        InputError: If the model has none.
+    """
+    config = trained.model.config
+    if not config.num_experts:
+        raise InputError(
+            f"{trained.folder} is a model without experts; there is nothing to look at"
+        )
+    modules = [f"own.{n}" for n in range(config.sensor_layers)]
+    modules += [f"shared.{n}" for n in range(config.shared_layers)]
+    return tuple(
+        Layer(sensor=sensor, module=module)
+        for sensor in trained.model.sensors
+        for module in modules
+    )
+
+
+def measure_usage(
+    trained: Trained,
+    data: ShardSet,
+    samples: NDArray[np.int64],
+    *,
+    workers: int | None = None,
+    on_progress: OnProgress = ignore_progress,
+) -> Usage:
+    """Encode some samples of shards and note which experts they use.
+
+    Args:
+        trained: The model.
+        data: The shards.
+        samples: Numbers of the samples.
+        workers: Threads that read; at most 8 of the cores when None.
+        on_progress: Called with (samples done, samples in all).
+
+    Raises:
+        InputError: If the model has no experts.
+    """
+    layers, device = layers_of(trained), next(trained.model.parameters()).device
+    shares, means = [], []
+    batches = OrderedBatches(samples=samples, batch_size=_BATCH_SIZE)
+    done = 0
+    for batch in Loader(data, batches, workers=reader_threads(workers), device=device):
+        with encoding(device):
+            routings = _routings(trained, trained.normalise(batch.tensors))
+            terms = [routing_terms(r, rep_form="text", bal_form="text") for r in routings]
+        shares.append(_stacked((r.combine_BNES.sum(3).mean(1) for r in routings), dim=1))
+        mean_3L = [
+            _stacked(getattr(t, name) for t in terms)
+            for name in ("dispatch_entropy", "combine_entropy", "rep")
+        ]
+        means.append(np.stack(mean_3L, axis=1) * len(batch.samples))
+        done += len(batch.samples)
+        on_progress(done, len(samples))
+    mean_L3 = np.sum(means, axis=0) / len(samples)
+    names = ("dispatch", "combine", "likeness")
+    return Usage(
+        layers=layers, share_KLE=np.concatenate(shares),
+        entropies={name: mean_L3[:, number] for number, name in enumerate(names)},
+    )  # fmt: skip
+
+
+def draw_maps(trained: Trained, data: ShardSet, sample: int) -> Maps:
+    """Encode one sample and note where its slots look.
+
+    Raises:
+        InputError: If the model has no experts.
+    """
+    layers_of(trained)
+    device, config = next(trained.model.parameters()).device, trained.model.config
+    buffers = data.buffers(1)
+    data.read_into(sample, buffers, 0)
+    tensors = {column: torch.from_numpy(array).to(device) for column, array in buffers.items()}
+    with encoding(device):
+        routings = _routings(trained, trained.normalise(tensors))
+    dispatch_LNE = _stacked(r.dispatch_BNES[0].mean(2) for r in routings)
+    combine_LNE = _stacked(r.combine_BNES[0].sum(2) for r in routings)
+    side = config.grid_size
+    places = (len(routings), config.num_experts, side, side)
+    return Maps(
+        dispatch_LEHW=dispatch_LNE[:, 1:].transpose(0, 2, 1).reshape(places),
+        cls_LE=dispatch_LNE[:, 0],
+        combine_LEHW=combine_LNE[:, 1:].transpose(0, 2, 1).reshape(places),
+    )
+
+
+def group_shares(
+    share_KE: Array, groups: Sequence[str]
+) -> tuple[list[str], NDArray[np.int64], Array]:
+    """Average the samples' shares within each group.
+
+    Args:
+        share_KE: Each sample's use of the experts of one layer.
+        groups: The group of each sample.
+
+    Returns:
+        Names of the groups, sorted; samples in each; their mean shares [G, E].
+    """
+    names, codes = np.unique(np.asarray(groups), return_inverse=True)
+    counts = np.bincount(codes)
+    sums = np.zeros((len(names), share_KE.shape[1]), np.float64)
+    np.add.at(sums, codes, share_KE)
+    return names.tolist(), counts, (sums / counts[:, None]).astype(np.float32)
+
+
+def information(share_KE: Array, groups: Sequence[str]) -> float:
+    """Measure in bits what the group of a patch tells about the expert it uses.
+
+    The mutual information between a sample's group and the expert that a token's weight goes
+    to: 0 where all groups use the experts alike, at most the log2 of the number of experts.
+    """
+    _, counts, share_GE = group_shares(share_KE, groups)
+    weight_G = counts / counts.sum()
+    overall_E = weight_G @ share_GE
+    ratio = np.divide(share_GE, overall_E, out=np.ones(share_GE.shape), where=share_GE > 0)
+    return float((weight_G[:, None] * share_GE * np.log2(ratio)).sum())
+
+
+def chance_information(
+    share_KE: Array, groups: Sequence[str], tiles: Sequence[str], *, seed: int, times: int = 20
+) -> float:
+    """Measure what groups tell that were shuffled among the tiles: so much comes of chance.
+
+    Whole tiles, since patches of one tile are alike anyway, and are in one group.
+    """
+    generator = np.random.default_rng(seed)
+    _, first, tile_K = np.unique(np.asarray(tiles), return_index=True, return_inverse=True)
+    group_of_tile = np.asarray(groups)[first]
+    found = [
+        information(share_KE, generator.permutation(group_of_tile)[tile_K].tolist())
+        for _ in range(times)
+    ]
+    return float(np.mean(found))
+
+
+def _routings(trained: Trained, images: Mapping[SensorName, Tensor]) -> list[Routing]:
+    """Encode images; give each layer's routing, path by path."""
+    found: list[Routing] = []
+
+    def keep(x_BTD: Tensor, routing: Routing | None) -> None:
+        del x_BTD
+        if routing is not None:
+            found.append(routing)
+
+    for sensor in trained.model.sensors:
+        trained.model.backbone.tokens(sensor, images[sensor], on_layer=keep)
+    return found
+
+
+def _stacked(tensors: Iterator[Tensor], *, dim: int = 0) -> Array:
+    """Bring what there is of each layer from the device, all at once."""
+    array: Array = torch.stack(list(tensors), dim=dim).float().cpu().numpy()
+    return array

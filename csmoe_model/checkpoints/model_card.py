@@ -1,0 +1,183 @@
+"""The card of a model: README.md beside the weights, for people and for the Hugging Face hub."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from csmoe_model.checkpoints.preprocess import UNITS, Pixels
+from csmoe_model.config import ModelConfig
+from csmoe_model.data.normalise import Statistics
+from minortom.io.provenance import licences_in
+from minortom.sensors import MODEL_BANDS, SensorName
+
+AFTER = "after"
+"""Option in the provenance of weights kept on the way: how many `epochs` and `steps` they saw."""
+
+_CARD = """\
+---
+{front}
+---
+
+# CSMoE, `{recipe}`
+
+{what} of a masked autoencoder for pairs of Sentinel-2 (L2A) and
+Sentinel-1 (RTC) images whose layers hold a soft mixture of experts. Made by minortom {version}.
+
+| | |
+|---|---|
+| sensors | {sensors} |
+| weights | {millions:.2f} M parameters |
+| a vector | {width} wide, the [CLS] token |
+| patch | {patch_size} × {patch_size} pixels; images may have any size that it divides |
+| trained on images of | {image_size} × {image_size} pixels |
+| experts | {experts} |
+
+## Use
+
+With minortom and its extra `train` installed:
+
+```python
+from csmoe_model.csmoe import CSMoE
+
+model = CSMoE.from_pretrained("{name}")
+{code}
+```
+
+## What it takes
+
+`prepare` normalises with the statistics of the training data, and takes bands by name, in any
+order. All bands lie on one grid of 10 m, Sentinel-2's 20 m bands by nearest neighbour.
+
+| sensor | band | unit | mean | standard deviation |
+|---|---|---|---|---|
+{bands}
+
+Sentinel-2: surface reflectance × 10,000, without the offset of processing baseline 04.00.
+Sentinel-1: radiometrically terrain-corrected gamma0. Training resized its patches to
+{image_size} × {image_size} pixels; `prepare(…, image_size={image_size})` does the same to yours.
+
+## What it was made from
+
+{records}
+
+Files: `model.safetensors`, the weights; `config.json`, sizes, statistics and the whole provenance.
+No quality is claimed here: measure it on your task.
+
+## Licences and attributions of the training data
+
+{licences}
+
+## Citation
+
+Hackel, Burgert and Demir, "CSMoE: An Efficient Remote Sensing Foundation Model with Soft
+Mixture-of-Experts", on the layers and the objective. The weights are not those of its authors.
+"""
+
+_SHARE_ALIKE = "CC-BY-SA-4.0"
+
+
+def model_card(
+    *,
+    name: str,
+    config: ModelConfig,
+    sensors: Sequence[SensorName],
+    encoder_only: bool,
+    recipe: str,
+    statistics: Statistics,
+    records: Sequence[Mapping[str, Any]],
+    num_weights: int,
+) -> str:
+    """Write what a person needs to know who finds the weights alone.
+
+    Args:
+        name: What `from_pretrained` will be given.
+        config: Sizes of the model.
+        sensors: Those that it encodes.
+        encoder_only: Whether decoders and projector were left out.
+        recipe: Name of the model.
+        statistics: Of the training data.
+        records: Provenance, newest first; the last one is that of the training.
+        num_weights: Parameters in the file.
+    """
+    licences = licences_in(records[0])
+    both = " and ".join(_LONG[sensor] for sensor in sensors)
+    part = f"The encoder of {both}" if encoder_only else "Encoders and decoders"
+    return _CARD.format(
+        front=_front(licences, sensors), recipe=recipe, what=part,
+        version=records[0].get("version", "unknown"), sensors=both, millions=num_weights / 1e6,
+        width=config.width, patch_size=config.patch_size, image_size=config.image_size,
+        experts=_experts(config), name=name, code="\n".join(_code(sensors)),
+        bands="\n".join(_bands(statistics, sensors)),
+        records="\n".join(_records(records)),
+        licences="\n".join(f"- {line}" for line in licences) or "- none recorded",
+    )  # fmt: skip
+
+
+_LONG: dict[SensorName, str] = {"s2": "Sentinel-2", "s1": "Sentinel-1"}
+
+
+def _front(licences: Sequence[str], sensors: Sequence[SensorName]) -> str:
+    """Lay out what the hub reads: the strictest licence, where there is one that it knows."""
+    lines = []
+    if any(_SHARE_ALIKE in line for line in licences):
+        lines.append(f"license: {_SHARE_ALIKE.lower()}")
+    elif licences:
+        lines += ["license: other", "license_name: see-the-training-data"]
+    lines += ["library_name: minortom", "pipeline_tag: image-feature-extraction", "tags:"]
+    tags = ["earth-observation", *(_LONG[sensor].lower() for sensor in sensors)]
+    lines += [f"- {tag}" for tag in (*tags, "masked-autoencoder", "mixture-of-experts")]
+    if any("Major TOM" in line for line in licences):
+        lines += ["datasets:", "- Major-TOM/Core-S2L2A", "- Major-TOM/Core-S1RTC"]
+    return "\n".join(lines)
+
+
+def _experts(config: ModelConfig) -> str:
+    if not config.num_experts:
+        return "none: plain MLPs"
+    return f"{config.num_experts} in each layer, {config.slots} slots"
+
+
+def _code(sensors: Sequence[SensorName]) -> list[str]:
+    """Write the lines that encode images of each sensor."""
+    lines = []
+    for sensor in sensors:
+        bands = MODEL_BANDS[sensor]
+        what = f"[batch, {len(bands)}, height, width], {UNITS[sensor][0]}"
+        lines.append(f"# {sensor}: {what}; bands {' '.join(bands)}")
+    given = ", ".join(f"{sensor}={sensor}" for sensor in sensors)
+    lines += [
+        f"images = model.prepare({given})",
+        "vectors = model.encode(**images)  # by sensor, [batch, width]",
+    ]
+    lines += [f'maps_{s} = model.features({s}=images["{s}"], layers=(-1,))' for s in sensors]
+    return lines
+
+
+def _bands(statistics: Statistics, sensors: Sequence[SensorName]) -> list[str]:
+    pixels, rows = Pixels(statistics), []
+    for sensor in sensors:
+        means, stds = (getattr(pixels, f"{sensor}_{name}").flatten() for name in ("mean", "std"))
+        for band, mean, std in zip(MODEL_BANDS[sensor], means, stds, strict=True):
+            rows.append(f"| {sensor} | {band} | {UNITS[sensor][0]} | {mean:.4g} | {std:.4g} |")
+    return rows
+
+
+def _records(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = []
+    for record in records:
+        options = record.get("options", {})
+        told = _settings(options.get("train", options))
+        if AFTER in options:
+            told.append(f"the weights after {options[AFTER]['epochs']} epochs of it")
+        inputs = [f"{k} with the SHA-256 `{v}`" for k, v in record.get("inputs", {}).items()]
+        command = f"- `{record.get('command')}` of minortom {record.get('version')}"
+        lines.append(
+            "; ".join([command, *(["from " + ", ".join(inputs)] if inputs else []), *told])
+        )
+    return lines
+
+
+def _settings(options: Mapping[str, Any]) -> list[str]:
+    told = [
+        f"{key} {value}" for key, value in options.items() if isinstance(value, int | float | str)
+    ]
+    return [", ".join(told)] if told else []

@@ -1,0 +1,4 @@
+"""Shards to batches: bands, normalisation, sampling order, loader, seeded noise.
+
+Layer: with `distributed`, above `config`.
+"""

@@ -1,0 +1,4 @@
+"""Labelled data sets for evaluation.
+
+Layer: with `nn`, above `data`.
+"""

@@ -1,0 +1,188 @@
+"""The six sets of GEO-Bench v1 that the paper probes, through TerraTorch's data sets.
+
+Lacoste et al. 2023, https://arxiv.org/abs/2306.03831. TerraTorch knows which files and labels are
+in which split. Bands are found here by their names in a file, not by their places; and where a
+label lies in a pickle it is read without unpickling, which would run whatever the file says, and
+would need GEO-Bench's own package.
+"""
+
+import ast
+import pickletools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csmoe_model.datasets.base import SPLITS, Images, LabelledSet, LabelledSplit, Labels, SplitName
+from csmoe_model.datasets.files import check_there, sha256_of_set
+from csmoe_model.datasets.geobench_metadata import FACTS, KEYS, Facts, GeoBench
+from csmoe_model.datasets.so2sat import decibels
+from csmoe_model.optional_packages import load_package
+from minortom.errors import InputError
+from minortom.sensors import MODEL_BANDS, SensorName
+
+GEOBENCH: tuple[GeoBench, ...] = get_args(GeoBench)
+_PARTITION = "default"
+
+
+def geobench_as_labelled(root: Path, name: GeoBench) -> LabelledSet:
+    """Open a set of GEO-Bench in its own split.
+
+    Args:
+        root: Folder that holds the set's, which is called as the set is.
+        name: Of the set.
+
+    Raises:
+        InputError: If TerraTorch, the set or a file of it is missing, or a file is damaged.
+    """
+    facts = FACTS[name]
+    keeper = getattr(load_package("terratorch.datasets", extra="terratorch"), facts.keeper)
+    label_file = getattr(keeper, "label_map_file", None)
+    index = [f"{_PARTITION}_partition.json", *([label_file] if label_file else [])]
+    check_there(name, root, [f"{name}/{file}" for file in index], _how(name, facts))
+    found = {split: _opened(keeper, root, split, name, facts) for split in SPLITS}
+    files = {split: [Path(path) for path in one.image_files] for split, one in found.items()}
+    every = [path for split in SPLITS for path in files[split]]
+    sha256 = sha256_of_set([root / name / file for file in index], every)
+    sensors: tuple[SensorName, ...] = ("s2", "s1") if facts.has_s1 else ("s2",)
+    splits: dict[SplitName, LabelledSplit] = {
+        split: LabelledSplit(
+            images=_Reader(files=files[split], sensors=sensors, s2_scale=facts.s2_scale),
+            labels=_labels(name, facts, found[split], files[split]),
+        )
+        for split in SPLITS
+    }
+    return LabelledSet(
+        name=name, task=facts.task, classes=_classes(name, facts, found["train"]),
+        bands={sensor: MODEL_BANDS[sensor] for sensor in sensors}, splits=splits, sha256=sha256,
+        settings={
+            "split_by": f"GEO-Bench v1, {_PARTITION}", "s2_unit": facts.s2_unit,
+            **({"s1_unit": "power after a refined Lee filter, in dB"} if facts.has_s1 else {}),
+        },
+        licences=(f"{name}: {facts.licence}",),
+    )  # fmt: skip
+
+
+def _opened(keeper: Any, root: Path, split: SplitName, name: GeoBench, facts: Facts) -> Any:  # noqa: ANN401
+    try:
+        return keeper(data_root=str(root), split=split, partition=_PARTITION)
+    except (OSError, ValueError) as error:  # such as a partition without the split
+        found = str(error).splitlines()[0]
+        raise InputError(f"cannot open {root / name}: {found}; {_how(name, facts)}") from None
+
+
+def _classes(name: GeoBench, facts: Facts, keeper: Any) -> tuple[str, ...]:  # noqa: ANN401
+    if facts.classes is not None:
+        return facts.classes
+    if name == "m-eurosat":
+        return tuple(keeper.label_map)
+    others = load_package("torchgeo.datasets", extra="terratorch")
+    known = others.BigEarthNet.class_sets[43] if name == "m-bigearthnet" else others.So2Sat.classes
+    return tuple(known)
+
+
+def _labels(name: GeoBench, facts: Facts, keeper: Any, files: Sequence[Path]) -> Labels:  # noqa: ANN401
+    """Read the labels of a split; of segmentation as bytes, for they are many."""
+    try:
+        if facts.task == "segmentation":
+            return np.stack([_mask(path) for path in files])
+        if name == "m-bigearthnet":
+            return np.array([keeper.label_map[path.stem] for path in files], np.bool_)
+        if name == "m-eurosat":
+            number = {label: k for k, label in enumerate(keeper.label_map)}
+            classes = [number[keeper.id_to_class[path.stem]] for path in files]
+        else:
+            classes = [_label(path) for path in files]
+    except KeyError as error:
+        raise InputError(f"{name} has no label of {error.args[0]}; {_how(name, facts)}") from None
+    return np.array(classes, np.int64)
+
+
+def _label(path: Path) -> int:
+    with _hdf5(path) as file:
+        return pickled_label(str(file.attrs["pickle"]), path)
+
+
+def pickled_label(text: str, path: Path) -> int:
+    """Read the whole number under the key `label` of a pickled dictionary.
+
+    Args:
+        text: The pickle as GEO-Bench keeps it in an HDF5 file: a Python literal of bytes.
+        path: Where it is from.
+
+    Raises:
+        InputError: If there is not one such number.
+    """
+    try:
+        pickled = ast.literal_eval(text)
+        words = [(code.name, value) for code, value, _ in pickletools.genops(pickled)]
+    except (ValueError, SyntaxError, TypeError, AttributeError):
+        words = []
+    # Memos stand between a key and its value, and mean nothing here.
+    words = [word for word in words if word[0] not in ("MEMOIZE", "BINPUT", "LONG_BINPUT", "PUT")]
+    found = [value for (_, key), (_, value) in pairwise(words) if key == "label"]
+    if len(found) != 1 or not isinstance(found[0], int):
+        raise InputError(f"{path} tells no label; wanted a file of GEO-Bench v1; get the set again")
+    return found[0]
+
+
+def _mask(path: Path) -> NDArray[np.uint8]:
+    with _hdf5(path) as file:
+        return np.squeeze(np.asarray(file["label"])).astype(np.uint8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reader:
+    """Reads images, a file each, in the units that a model takes."""
+
+    files: Sequence[Path]
+    sensors: tuple[SensorName, ...]
+    s2_scale: float
+
+    def __call__(self, indices: NDArray[np.int64]) -> Images:
+        stacked: dict[SensorName, list[NDArray[np.float32]]] = {name: [] for name in self.sensors}
+        for index in indices.tolist():
+            with _hdf5(self.files[index]) as file:
+                for sensor, images in stacked.items():
+                    images.append(_bands(file, sensor, self.files[index]))
+        found: Images = {sensor: np.stack(images) for sensor, images in stacked.items()}
+        found["s2"] *= np.float32(self.s2_scale)
+        if "s1" in found:
+            found["s1"] = decibels(found["s1"])
+        return found
+
+
+def _bands(file: Any, sensor: SensorName, path: Path) -> NDArray[np.float32]:  # noqa: ANN401
+    """Read the bands of a sensor, [C, H, W], as they are stored."""
+    images = []
+    for band in MODEL_BANDS[sensor]:
+        keys = [key for key in file if key.startswith(KEYS[sensor][band])]
+        if len(keys) != 1:
+            raise InputError(
+                f"{path} has {len(keys)} images called {KEYS[sensor][band]!r}, for {band}; wanted "
+                "one; get the set again"
+            )
+        images.append(np.asarray(file[keys[0]], np.float32))
+    return np.stack(images)
+
+
+def _hdf5(path: Path) -> Any:  # noqa: ANN401
+    h5py = load_package("h5py", extra="terratorch")
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(
+            f"cannot read {path} ({str(error).splitlines()[0]}); get the set again"
+        ) from None
+
+
+def _how(name: GeoBench, facts: Facts) -> str:
+    return (
+        f"get {facts.benchmark}_v1.0/{name}.zip from "
+        "https://huggingface.co/datasets/recursix/geo-bench-1.0 and give --root the folder that "
+        f"holds {name}"
+    )

@@ -1,0 +1,88 @@
+"""What the files of GEO-Bench v1 do not say of themselves: units, classes, licences.
+
+Classes are those of GEO-Bench's converters (https://github.com/ServiceNow/geo-bench).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from csmoe_model.datasets.base import Task
+from minortom.sensors import SensorName
+
+GeoBench = Literal[
+    "m-bigearthnet", "m-brick-kiln", "m-so2sat", "m-eurosat", "m-cashew-plant", "m-SA-crop-type"
+]
+Benchmark = Literal["classification", "segmentation"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What there is to know of a set."""
+
+    keeper: str
+    """Class of `terratorch.datasets`."""
+    task: Task
+    s2_scale: float
+    """Reflectance × 10,000 = stored value × this."""
+    s2_unit: str
+    licence: str
+    classes: tuple[str, ...] | None = None
+    """In the order of the labels' numbers; None where others know them."""
+    has_s1: bool = False
+
+    @property
+    def benchmark(self) -> Benchmark:
+        """Folder of GEO-Bench that the set is published in."""
+        return "segmentation" if self.task == "segmentation" else "classification"
+
+
+FACTS: Mapping[GeoBench, Facts] = {
+    "m-bigearthnet": Facts(
+        keeper="MBigEarthNonGeo", task="multilabel", s2_scale=1,
+        s2_unit="reflectance × 10,000", licence="CDLA-Permissive-1.0",
+    ),
+    "m-brick-kiln": Facts(
+        keeper="MBrickKilnNonGeo", task="multiclass", s2_scale=1,
+        s2_unit="reflectance × 10,000", licence="CC-BY-SA-4.0",
+        classes=("not brick kiln", "brick kiln"),
+    ),
+    "m-so2sat": Facts(
+        keeper="MSo2SatNonGeo", task="multiclass", s2_scale=10_000, has_s1=True,
+        s2_unit="reflectance", licence="CC-BY-4.0",
+    ),
+    "m-eurosat": Facts(
+        keeper="MEuroSATNonGeo", task="multiclass", s2_scale=1,
+        s2_unit="reflectance × 10,000, level 1C", licence="MIT",
+    ),
+    "m-cashew-plant": Facts(
+        keeper="MBeninSmallHolderCashewsNonGeo", task="segmentation", s2_scale=1,
+        s2_unit="reflectance × 10,000", licence="CC-BY-4.0",
+        classes=(
+            "no data", "well-managed plantation", "poorly-managed plantation", "non-plantation",
+            "residential", "background", "uncertain",
+        ),
+    ),
+    # Bytes without a documented unit. Read as reflectance × 255 their means by band, 0.06 in blue
+    # to 0.33 in the short-wave infrared, are those of dry farmland.
+    "m-SA-crop-type": Facts(
+        keeper="MSACropTypeNonGeo", task="segmentation", s2_scale=10_000 / 255,
+        s2_unit="bytes, taken as reflectance × 255", licence="CC-BY-4.0",
+        classes=(
+            "no data", "lucerne or medics", "planted pastures (perennial)", "fallow",
+            "wine grapes", "weeds", "small grain grazing", "wheat", "canola", "rooibos",
+        ),
+    ),
+}  # fmt: skip
+
+KEYS: Mapping[SensorName, Mapping[str, str]] = {
+    "s2": {
+        "B02": "02 - Blue", "B03": "03 - Green", "B04": "04 - Red",
+        "B05": "05 - Vegetation Red Edge", "B06": "06 - Vegetation Red Edge",
+        "B07": "07 - Vegetation Red Edge", "B08": "08 - NIR",
+        "B8A": "08A - Vegetation Red Edge", "B11": "11 - SWIR", "B12": "12 - SWIR",
+    },
+    "s1": {"vv": "06 - VV.LEE Filtered", "vh": "05 - VH.LEE Filtered"},
+}  # fmt: skip
+"""Band by band what its name in a file begins with; a date may follow. Those of Sentinel-1 are
+power after a refined Lee filter."""

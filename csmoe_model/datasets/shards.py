@@ -1,0 +1,176 @@
+"""Shards as a labelled set: their own climate and land cover, split by ground.
+
+Cells of different splits are at least 100 km apart, so that no probe is tested next door to
+where it was trained.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from csmoe_model.datasets.base import SPLITS, Images, LabelledSet, LabelledSplit, SplitName
+from minortom.errors import InputError
+from minortom.grid.spatial_split import SplitOptions, split_tiles
+from minortom.grid.sphere import chord_of_km, unit_vectors
+from minortom.io.provenance import licences_in, sha256_of
+from minortom.sensors import BASE_RESOLUTION_M, MODEL_BANDS, S1, SensorName
+from minortom.shards.layout import DATASET_FILE
+from minortom.shards.shard_set import ShardSet
+
+Label = Literal["landcover", "climate", "stratum"]
+SplitBy = Literal["shards", "blocks"]
+
+APART_KM = 100.0
+"""Cells of different splits are further apart than this."""
+BLOCK_KM = 400.0
+"""Least side of a block where the split is by blocks: most of it is far from its rim."""
+BLOCK_SHARES = (0.6, 0.15, 0.25)
+"""Of `train`, `val` and `test` where the split is by blocks."""
+_NO_SPLIT = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardLabels:
+    """What to take from shards as labels, and how to split them."""
+
+    label: Label = "landcover"
+    split_by: SplitBy = "shards"
+    """`shards`: their own splits, less the held-out cells within 100 km of `train`; so a model
+    that was trained on them is tested 100 km from all that it saw. `blocks`: blocks of ground of
+    at least 400 km, whatever the shards' own splits."""
+    seed: int = 0
+    """Draws which block goes where."""
+
+
+def shards_as_labelled(folder: Path, options: ShardLabels) -> LabelledSet:
+    """Open shards as a labelled set.
+
+    Raises:
+        ShardError: If the shards are missing, damaged or of another version.
+        InputError: If a patch has no label.
+    """
+    data = ShardSet.open(folder)
+    rows = data.metadata(["grid_cell", "lat", "lon", "split", options.label])
+    names = rows[options.label].to_numpy(zero_copy_only=False).astype(str)
+    unlabelled = np.flatnonzero(rows[options.label].is_null().to_numpy() | (names == ""))
+    if len(unlabelled):
+        cell = rows["grid_cell"][int(unlabelled[0])].as_py()
+        raise InputError(
+            f"{len(unlabelled):,} patches of {folder} have no {options.label}, the first in cell "
+            f"{cell}; annotate with it before the export"
+        )
+    cells = rows["grid_cell"].to_numpy(zero_copy_only=False).astype(str)
+    classes, labels = np.unique(names, return_inverse=True)
+    lonlat = np.stack([rows["lon"].to_numpy(), rows["lat"].to_numpy()], axis=1)
+    own = rows["split"].to_numpy(zero_copy_only=False).astype(str)
+    codes = _split_codes(cells, lonlat, labels, own, options)
+    _check_splits(codes, folder, options)
+    splits: dict[SplitName, LabelledSplit] = {}
+    for code, name in enumerate(SPLITS):
+        members = np.flatnonzero(codes == code)
+        splits[name] = LabelledSplit(
+            images=_Reader(data, members), labels=labels[members].astype(np.int64),
+            groups=cells[members],
+        )  # fmt: skip
+    blocks = {"block_km": BLOCK_KM, "block_shares": list(BLOCK_SHARES), "split_seed": options.seed}
+    return LabelledSet(
+        name="shards", task="multiclass", classes=tuple(classes.tolist()),
+        bands=_bands(data), splits=splits, sha256=sha256_of(folder / DATASET_FILE),
+        settings={
+            "label": options.label, "split_by": options.split_by, "apart_km": APART_KM,
+            **(blocks if options.split_by == "blocks" else {}),
+            "left_out": int((codes == _NO_SPLIT).sum()),
+        },
+        licences=licences_in(data.provenance),
+    )  # fmt: skip
+
+
+def _split_codes(
+    cells: NDArray[np.str_],
+    lonlat_deg: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    own: NDArray[np.str_],
+    options: ShardLabels,
+) -> NDArray[np.int8]:
+    """Give each patch its split, as a position in `SPLITS`, or `_NO_SPLIT`."""
+    _, first, of_cell = np.unique(cells, return_index=True, return_inverse=True)
+    # A cell lies where its patches lie on average.
+    patches = unit_vectors(lonlat_deg[:, 0], lonlat_deg[:, 1])
+    sums = [np.bincount(of_cell, patches[:, axis]).astype(np.float64) for axis in range(3)]
+    points = np.stack(sums, axis=1)
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    if options.split_by == "blocks":
+        blocks = SplitOptions(shares=BLOCK_SHARES, block_km=BLOCK_KM, buffer_km=APART_KM)
+        found = split_tiles(points, labels[first].astype(np.int64), blocks, seed=options.seed)
+        return found[of_cell]
+    split = np.array([SPLITS.index(name) if name in SPLITS else _NO_SPLIT for name in own[first]])
+    # A cell near `train` was seen, or looks like what was; `test` wins over `val`.
+    for losing, winning in ((2, 0), (1, 0), (1, 2)):
+        held = np.flatnonzero(split == losing)
+        others = points[split == winning]
+        if len(held) and len(others):
+            distance, _ = cKDTree(others).query(points[held])
+            split[held[distance <= chord_of_km(APART_KM)]] = _NO_SPLIT
+    return split.astype(np.int8)[of_cell]
+
+
+def _check_splits(codes: NDArray[np.int8], folder: Path, options: ShardLabels) -> None:
+    empty = [name for code, name in enumerate(SPLITS) if not (codes == code).any()]
+    if empty:
+        advice = (
+            "give --split-by blocks, or select tiles with `minortom sample --split`"
+            if options.split_by == "shards"
+            else "give shards of a larger region"
+        )
+        raise InputError(
+            f"{folder} has no patches for {', '.join(empty)} that lie more than {APART_KM:g} km "
+            f"from the other splits' cells; {advice}"
+        )
+
+
+def _bands(data: ShardSet) -> dict[SensorName, tuple[str, ...]]:
+    stored = {band for group in data.spec.groups for band in group.bands}
+    bands: dict[SensorName, tuple[str, ...]] = {
+        sensor: tuple(band for band in names if band in stored)
+        for sensor, names in MODEL_BANDS.items()
+    }
+    return {sensor: names for sensor, names in bands.items() if names}
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads patches as images: every band at 10 m, in physical units."""
+
+    data: ShardSet
+    members: NDArray[np.int64]
+    """Numbers in the shards of a split's samples."""
+
+    def __call__(self, indices: NDArray[np.int64]) -> Images:
+        buffers = self.data.buffers(len(indices))
+        for row, index in enumerate(indices.tolist()):
+            self.data.read_into(int(self.members[index]), buffers, row)
+        return {
+            sensor: self._image(sensor, bands, buffers)
+            for sensor, bands in _bands(self.data).items()
+        }
+
+    def _image(
+        self, sensor: SensorName, bands: Sequence[str], buffers: Mapping[str, NDArray[np.generic]]
+    ) -> NDArray[np.float32]:
+        found: dict[str, NDArray[np.float32]] = {}
+        for group in self.data.spec.groups:
+            if group.sensor != sensor:
+                continue
+            value_BCHW = buffers[group.column].astype(np.float32)
+            if sensor == "s1":
+                value_BCHW *= np.float32(S1.scale)
+            times = group.resolution_m // BASE_RESOLUTION_M
+            if times > 1:
+                value_BCHW = value_BCHW.repeat(times, axis=2).repeat(times, axis=3)
+            found |= {band: value_BCHW[:, n] for n, band in enumerate(group.bands)}
+        return np.stack([found[band] for band in bands], axis=1)

@@ -1,0 +1,85 @@
+"""So2Sat LCZ42, version 2, through torchgeo: pairs of both sensors in 17 local climate zones.
+
+Zhu et al. 2020, https://doi.org/10.1109/MGRS.2020.2964708. Images are 32 × 32 pixels, Sentinel-2
+as reflectance and Sentinel-1 as power after a refined Lee filter.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csmoe_model.datasets.base import Images, LabelledSet, LabelledSplit, SplitName
+from csmoe_model.datasets.files import check_there, sha256_of_set
+from csmoe_model.optional_packages import load_package
+from minortom.errors import InputError
+from minortom.sensors import MODEL_BANDS
+
+_VERSION = "2"
+"""The one with a split to tune on."""
+_SPLITS: dict[SplitName, str] = {"train": "train", "val": "validation", "test": "test"}
+_S1_BANDS = ("S1_B6", "S1_B5")
+"""Power of VV and VH after the filter. Of the others some are single looks, some phases."""
+_LEAST_POWER = 1e-5
+"""-50 dB, which is below what the sensor can tell from noise; where the filter gives 0."""
+_HOW = (
+    "get training.h5, validation.h5 and testing.h5 of version 2 from "
+    "https://dataserv.ub.tum.de/index.php/s/m1483140"
+)
+
+
+def so2sat_as_labelled(root: Path) -> LabelledSet:
+    """Open So2Sat's three HDF5 files.
+
+    Raises:
+        InputError: If torchgeo, h5py or a file is missing, or a file is damaged.
+    """
+    kept = load_package("torchgeo.datasets", extra="terratorch").So2Sat
+    names = kept.filenames_by_version[_VERSION]
+    files = {split: root / names[theirs] for split, theirs in _SPLITS.items()}
+    check_there("So2Sat", root, [path.name for path in files.values()], _HOW)
+    labels = {split: _labels(path) for split, path in files.items()}
+    bands = (*_S1_BANDS, *(f"S2_{band}" for band in MODEL_BANDS["s2"]))
+    splits: dict[SplitName, LabelledSplit] = {
+        split: LabelledSplit(
+            images=partial(
+                _read, kept(root=str(root), version=_VERSION, split=theirs, bands=bands)
+            ),
+            labels=labels[split],
+        )
+        for split, theirs in _SPLITS.items()
+    }
+    return LabelledSet(
+        name="so2sat", task="multiclass", classes=tuple(kept.classes), bands=MODEL_BANDS,
+        splits=splits, sha256=sha256_of_set([], files.values()),
+        settings={
+            "split_by": "So2Sat version 2", "s2_unit": "reflectance, times 10,000",
+            "s1_unit": "power after a refined Lee filter, in dB",
+        },
+        licences=("So2Sat LCZ42: CC-BY-4.0",),
+    )  # fmt: skip
+
+
+def decibels(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Turn power into dB, -50 dB at least."""
+    return np.asarray(10 * np.log10(np.maximum(power, _LEAST_POWER)), np.float32)
+
+
+def _labels(path: Path) -> NDArray[np.int64]:
+    h5py = load_package("h5py", extra="terratorch")
+    try:
+        with h5py.File(path, "r") as file:
+            return np.asarray(np.argmax(file["label"][:], axis=1), np.int64)
+    except (OSError, KeyError) as error:
+        raise InputError(f"cannot read {path} ({error}); {_HOW}") from None
+
+
+def _read(samples: Any, indices: NDArray[np.int64]) -> Images:  # noqa: ANN401
+    """Read pairs, in the units that a model takes."""
+    stacked = np.stack([samples[index]["image"].numpy() for index in indices.tolist()])
+    return {
+        "s2": stacked[:, len(_S1_BANDS) :] * np.float32(10_000),
+        "s1": decibels(stacked[:, : len(_S1_BANDS)]),
+    }

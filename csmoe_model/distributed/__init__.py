@@ -1,0 +1,4 @@
+"""Devices, processes and collective operations.
+
+Layer: with `data`, above `config`.
+"""

@@ -1,0 +1,4 @@
+"""Shared by every evaluation: metrics, baselines, feature cache, tables, published results.
+
+Layer: with `training`, above `inference`.
+"""

@@ -1,0 +1,4 @@
+"""Encode patches, scenes and data sets: `csmoe embed`, `csmoe export`.
+
+Layer: with `runs`, above `csmoe`.
+"""

@@ -1,0 +1,161 @@
+"""The two encoders: one per sensor, and the one that all sensors share (Eq. 14-16).
+
+Axes, as name suffixes:
+    B  images in a batch    N  tokens per image    D  token width    P  values in a patch
+    U  visible patches      T  tokens of an image: [CLS] and the patches looked at
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from csmoe_model.config import ModelConfig
+from csmoe_model.nn.layers import (
+    MLP,
+    NORM_EPS,
+    Attention,
+    Block,
+    initialise,
+    sincos_positions,
+    take_tokens,
+)
+from csmoe_model.nn.shapes import Float, Int
+from csmoe_model.nn.soft_moe import Routing, SoftMoE
+from minortom.sensors import SensorName
+
+OnLayer = Callable[[Tensor, Routing | None], None]
+"""Called with the tokens [B, N, D] out of each layer, and its routing where it has experts."""
+
+
+class RoutedBlock(nn.Module):
+    """A pre-norm transformer layer with a soft mixture of experts after the attention."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Build the layer."""
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(config.width, eps=NORM_EPS)
+        self.attention = Attention(width=config.width, num_heads=config.num_heads)
+        self.norm_soft_moe = nn.LayerNorm(config.width, eps=NORM_EPS)
+        self.soft_moe = SoftMoE(
+            width=config.width,
+            hidden_width=config.hidden_width,
+            num_experts=config.num_experts,
+            slots=config.slots,
+            slots_per_expert=config.slots_per_expert,
+            logit_scale=config.logit_scale,
+        )
+
+    def forward(self, x_BND: Float[Tensor, "B N D"]) -> tuple[Float[Tensor, "B N D"], Routing]:
+        """Add what attention, then what the experts make of the tokens."""
+        x_BND = x_BND + self.attention(self.norm_attention(x_BND))
+        added_BND, routing = self.soft_moe(self.norm_soft_moe(x_BND))
+        return x_BND + added_BND, routing
+
+
+class Trunk(nn.Module):
+    """Encoder layers and a LayerNorm after them."""
+
+    def __init__(self, config: ModelConfig, *, layers: int) -> None:
+        """Build `layers` layers, with experts or, where there are none, plain."""
+        super().__init__()
+        self.blocks = nn.ModuleList(_block(config) for _ in range(layers))
+        self.norm = nn.LayerNorm(config.width, eps=NORM_EPS)
+
+    def forward(
+        self, x_BND: Float[Tensor, "B N D"], *, on_layer: OnLayer | None = None
+    ) -> Float[Tensor, "B N D"]:
+        """Run the layers; tell of each to `on_layer`."""
+        for block in self.blocks:
+            routing = None
+            if isinstance(block, RoutedBlock):
+                x_BND, routing = block(x_BND)
+            else:
+                x_BND = block(x_BND)
+            if on_layer is not None:
+                on_layer(x_BND, routing)
+        normed: Tensor = self.norm(x_BND)
+        return normed
+
+
+class SensorEncoder(nn.Module):
+    """From one sensor's patches to tokens: embedding, [CLS], positions, its own layers."""
+
+    def __init__(self, config: ModelConfig, sensor: SensorName) -> None:
+        """Build the encoder of a sensor."""
+        super().__init__()
+        self.trained_grid = (config.grid_size, config.grid_size)
+        self.embed = nn.Linear(config.patch_values(sensor), config.width)
+        self.cls_D = nn.Parameter(torch.empty(config.width))
+        # Computed from the sizes, so it is no part of the weights.
+        self.register_buffer("position_ND", None, persistent=False)
+        self.position_ND: Tensor
+        self.compute_positions()
+        self.trunk = Trunk(config, layers=config.sensor_layers)
+        self.apply(initialise)
+        nn.init.normal_(self.cls_D, std=0.02)  # as MAE
+
+    def forward(
+        self,
+        patches_BNP: Float[Tensor, "B N P"],
+        *,
+        grid: tuple[int, int] | None = None,
+        visible_BU: Int[Tensor, "B U"] | None = None,
+        on_layer: OnLayer | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """Encode patches; the first token of the result is [CLS].
+
+        Args:
+            patches_BNP: All patches of each image, in raster order.
+            grid: Patches along height and width; the pretraining grid when None.
+            visible_BU: The patches to look at, ascending; all when None.
+            on_layer: Told of each layer.
+        """
+        position_ND = self.positions(grid or self.trained_grid)
+        # [CLS] has no place: its position is zero, as in MAE.
+        cls_B1D = self.cls_D.expand(patches_BNP.shape[0], 1, -1)
+        if visible_BU is None:
+            token_BND = self.embed(patches_BNP) + position_ND
+        else:
+            # Hidden patches are dropped before the embedding, which then costs half.
+            token_BND = self.embed(take_tokens(patches_BNP, visible_BU)) + position_ND[visible_BU]
+        encoded: Tensor = self.trunk(torch.cat([cls_B1D, token_BND], dim=1), on_layer=on_layer)
+        return encoded
+
+    def compute_positions(self) -> None:
+        """Fill in the positions of the grid trained on: what weights from disk do not bring."""
+        self.position_ND = sincos_positions(self.trained_grid, self.cls_D.shape[0])
+
+    def positions(self, grid: tuple[int, int]) -> Float[Tensor, "N D"]:
+        """Give the fixed positions of a grid of patches."""
+        if grid == self.trained_grid:
+            return self.position_ND
+        width = self.position_ND.shape[1]
+        return sincos_positions(grid, width, trained_grid=self.trained_grid).to(self.position_ND)
+
+
+class SharedEncoder(nn.Module):
+    """The layers through which the tokens of every sensor go, each image by itself."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Build the shared layers."""
+        super().__init__()
+        self.trunk = Trunk(config, layers=config.shared_layers)
+        self.apply(initialise)
+
+    def forward(
+        self, x_BND: Float[Tensor, "B N D"], *, on_layer: OnLayer | None = None
+    ) -> Float[Tensor, "B N D"]:
+        """Encode tokens of either sensor into the common space."""
+        encoded: Tensor = self.trunk(x_BND, on_layer=on_layer)
+        return encoded
+
+
+def _block(config: ModelConfig) -> nn.Module:
+    if config.num_experts:
+        return RoutedBlock(config)
+    return Block(
+        width=config.width,
+        num_heads=config.num_heads,
+        feed_forward=MLP(width=config.width, hidden_width=config.hidden_width),
+    )

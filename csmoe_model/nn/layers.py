@@ -1,0 +1,165 @@
+"""The plain parts of a vision transformer.
+
+Axes, as name suffixes:
+    B  images in a batch    C  bands          H W  pixel rows and columns
+    N  tokens of an image   D  token width    P    pixel values in a patch
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from csmoe_model.nn.shapes import Float
+from minortom.errors import InputError
+
+NORM_EPS = 1e-6
+"""Of every LayerNorm; the value of ViT and MAE."""
+
+
+def patchify(image_BCHW: Float[Tensor, "B C H W"], patch_size: int) -> Float[Tensor, "B N P"]:
+    """Cut images into square patches in raster order; values within are band, row, column.
+
+    Raises:
+        InputError: If the patch does not divide the image.
+    """
+    batch, bands, height, width = image_BCHW.shape
+    if height % patch_size or width % patch_size or not (height and width):
+        raise InputError(
+            f"an image of {height} x {width} pixels is no multiple of the model's patch of "
+            f"{patch_size}; crop or resize it"
+        )
+    rows, columns = height // patch_size, width // patch_size
+    cut = image_BCHW.reshape(batch, bands, rows, patch_size, columns, patch_size)
+    return cut.permute(0, 2, 4, 1, 3, 5).reshape(batch, rows * columns, -1)
+
+
+def unpatchify(
+    patches_BNP: Float[Tensor, "B N P"], *, bands: int, grid: tuple[int, int]
+) -> Float[Tensor, "B C H W"]:
+    """Put patches back into images: the inverse of `patchify`.
+
+    Args:
+        patches_BNP: All patches of each image, in raster order.
+        bands: Bands of the image.
+        grid: Patches along the image's height and width.
+    """
+    batch, _, values = patches_BNP.shape
+    rows, columns = grid
+    side = math.isqrt(values // bands)
+    apart = patches_BNP.reshape(batch, rows, columns, bands, side, side)
+    return apart.permute(0, 3, 1, 4, 2, 5).reshape(batch, bands, rows * side, columns * side)
+
+
+def sincos_positions(
+    grid: tuple[int, int], width: int, *, trained_grid: tuple[int, int] | None = None
+) -> Float[Tensor, "N D"]:
+    """Compute fixed 2-D positions as MAE does: half the width for the row, half for the column.
+
+    On another grid than the one trained on, the coordinates are stretched so that both
+    span the same extent, which is what interpolating the positions of the trained grid does.
+
+    Args:
+        grid: Patches along the image's height and width.
+        width: Token width, a multiple of 4.
+        trained_grid: The grid whose extent is spanned; `grid` itself when None.
+    """
+    frequency = 10_000.0 ** (-torch.arange(width // 4, dtype=torch.float64) / (width // 4))
+    axes = []
+    for count, trained in zip(grid, trained_grid or grid, strict=True):
+        centre = (torch.arange(count, dtype=torch.float64) + 0.5) * (trained / count) - 0.5
+        angle = centre[:, None] * frequency
+        axes.append(torch.cat([angle.sin(), angle.cos()], dim=1))
+    row, column = axes
+    both = torch.cat(
+        [
+            row[:, None].expand(-1, grid[1], -1),
+            column[None, :].expand(grid[0], -1, -1),
+        ],
+        dim=2,
+    )
+    return both.reshape(-1, width).float()
+
+
+def take_tokens(x_BND: Float[Tensor, "B N D"], index_BK: Tensor) -> Float[Tensor, "B K D"]:
+    """Pick tokens of each image by their index."""
+    return x_BND.gather(1, index_BK[:, :, None].expand(-1, -1, x_BND.shape[2]))
+
+
+def widened(x: Tensor) -> Tensor:
+    """Widen to float32, which sums, logarithms and logits need; float64 stays."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def precise_product(left: Tensor, right: Tensor) -> Tensor:
+    """Multiply matrices in float32 at least, also under autocast."""
+    left, right = widened(left), widened(right)
+    if not torch.amp.is_autocast_available(left.device.type):  # the meta device, for one
+        return left @ right
+    with torch.autocast(left.device.type, enabled=False):
+        return left @ right
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention, with biases on queries, keys and values."""
+
+    def __init__(self, *, width: int, num_heads: int) -> None:
+        """Build the layer; `num_heads` divides `width`."""
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x_BND: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
+        """Let every token look at every token of its image."""
+        batch, tokens, width = x_BND.shape
+        heads = self.qkv(x_BND).view(batch, tokens, 3, self.num_heads, -1)
+        query, key, value = heads.permute(2, 0, 3, 1, 4).unbind(0)
+        seen = F.scaled_dot_product_attention(query, key, value)
+        mixed: Tensor = self.out(seen.transpose(1, 2).reshape(batch, tokens, width))
+        return mixed
+
+
+class MLP(nn.Module):
+    """Two linear layers with a GELU between, for each token by itself."""
+
+    def __init__(self, *, width: int, hidden_width: int) -> None:
+        """Build the layer."""
+        super().__init__()
+        self.up = nn.Linear(width, hidden_width)
+        self.down = nn.Linear(hidden_width, width)
+
+    def forward(self, x_BND: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
+        """Widen, bend, narrow."""
+        out: Tensor = self.down(F.gelu(self.up(x_BND)))
+        return out
+
+
+class Block(nn.Module):
+    """A pre-norm transformer layer around a given feed-forward layer."""
+
+    def __init__(self, *, width: int, num_heads: int, feed_forward: nn.Module) -> None:
+        """Build the layer; `feed_forward` maps [B, N, D] to [B, N, D]."""
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(width, eps=NORM_EPS)
+        self.attention = Attention(width=width, num_heads=num_heads)
+        self.norm_feed_forward = nn.LayerNorm(width, eps=NORM_EPS)
+        self.feed_forward = feed_forward
+
+    def forward(self, x_BND: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
+        """Add what attention, then what the feed-forward layer makes of the tokens."""
+        x_BND = x_BND + self.attention(self.norm_attention(x_BND))
+        added: Tensor = self.feed_forward(self.norm_feed_forward(x_BND))
+        return x_BND + added
+
+
+def initialise(module: nn.Module) -> None:
+    """Draw the weights of plain layers as MAE does; for `nn.Module.apply`.
+
+    Linear: Xavier uniform, zero bias. LayerNorm and RMSNorm keep ones and zeros.
+    """
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,142 @@
+"""The terms of the pretraining objective (Eq. 4, 9-11, 18-20), each a function of tensors.
+
+Axes, as name suffixes:
+    B  images in a batch    N  tokens per image    D  width
+    E  experts    S  slots per expert    M  all slots of a layer, or masked patches
+    P  values in a patch    L  layers
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from csmoe_model.config import MiForm, Reading
+from csmoe_model.nn.layers import precise_product, widened
+from csmoe_model.nn.shapes import Float
+from csmoe_model.nn.soft_moe import Routing
+from minortom.errors import InputError
+
+
+def reconstruction_loss(
+    drawn_BMP: Float[Tensor, "B M P"], wanted_BMP: Float[Tensor, "B M P"]
+) -> Float[Tensor, ""]:
+    """Average the squared error over masked patches of normalised pixels (RecL of Eq. 4, 9)."""
+    return F.mse_loss(widened(drawn_BMP), widened(wanted_BMP))
+
+
+def mutual_information_loss(
+    s2_BD: Float[Tensor, "B D"],
+    s1_BD: Float[Tensor, "B D"],
+    *,
+    temperature: float,
+    form: MiForm = "csmae",
+) -> Float[Tensor, ""]:
+    """Pull the two views of a place together, apart from all others (NT-Xent, Eq. 10-11).
+
+    Args:
+        s2_BD: Projected [CLS] of each pair's Sentinel-2 image, over the global batch.
+        s1_BD: The same of its Sentinel-1 image.
+        temperature: Divides the cosine similarities.
+        form: `csmae`: each of the 2B vectors against the 2B - 1 others, as published with
+            CSMAE. `eq10`: against the other sensor's B - 1 vectors of other places only;
+            the positive is not in the denominator, so it can be negative.
+
+    Raises:
+        InputError: If a batch of one is given to `eq10`, which has no negatives then.
+    """
+    s2_BD, s1_BD = (F.normalize(widened(x_BD), dim=1) for x_BD in (s2_BD, s1_BD))
+    batch = len(s2_BD)
+    if form == "csmae":
+        both = torch.cat([s2_BD, s1_BD])
+        similarity = precise_product(both, both.T) / temperature
+        itself = torch.eye(2 * batch, dtype=torch.bool, device=both.device)
+        partner = torch.arange(2 * batch, device=both.device).roll(batch)
+        return F.cross_entropy(similarity.masked_fill(itself, -torch.inf), partner)
+    if batch == 1:
+        raise InputError("mi_form eq10 needs a batch of two pairs or more; there is one")
+    similarity = precise_product(s2_BD, s1_BD.T) / temperature
+    positive_B = similarity.diagonal()
+    same_place = torch.eye(batch, dtype=torch.bool, device=similarity.device)
+    others = similarity.masked_fill(same_place, -torch.inf)
+    return (
+        (others.logsumexp(1) - positive_B).mean() + (others.logsumexp(0) - positive_B).mean()
+    ) / 2
+
+
+def repulsion_loss(
+    slots_BESD: Float[Tensor, "B E S D"], *, form: Reading = "text"
+) -> Float[Tensor, ""]:
+    """Keep the slots of an image apart (Eq. 18); a mean over images.
+
+    `text`: mean squared cosine between different slots, 0 where all are orthogonal.
+    `printed`: minus the mean squared cosine over all pairs, a slot with itself included:
+    taken literally, Eq. 18 rewards equal slots.
+    """
+    # Any order of the slots will do; this one is how they lie in memory.
+    slots_BMD = F.normalize(widened(slots_BESD).transpose(1, 2).flatten(1, 2), dim=2)
+    # Cosines may be bfloat16, unlike their squares: the rounding of 10,000 pairs averages out.
+    square_BMM = widened(slots_BMD @ slots_BMD.transpose(1, 2)).square()
+    if form == "printed":
+        return -square_BMM.mean()
+    count = square_BMM.shape[1]
+    itself_BM = square_BMM.diagonal(dim1=1, dim2=2)
+    different_B = square_BMM.sum((1, 2)) - itself_BM.sum(1)
+    return different_B.mean() / max(count * (count - 1), 1)
+
+
+def imbalance_loss(usage_E: Float[Tensor, "... E"]) -> Float[Tensor, "..."]:
+    """Measure how unevenly the experts are used, as Eq. 19's text wants: log E - H(usage).
+
+    0 where all are used alike, log E where one does everything.
+    """
+    return math.log(usage_E.shape[-1]) - _entropy(widened(usage_E))
+
+
+def dispatch_sharpness_loss(dispatch_BNES: Float[Tensor, "B N E S"]) -> Float[Tensor, ""]:
+    """Compute Eq. 19 as printed: mean entropy of the slots' dispatch weights, over N."""
+    entropy_BES = _entropy(widened(dispatch_BNES), dim=1)
+    return entropy_BES.mean() / dispatch_BNES.shape[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoutingTerms:
+    """What one layer's routing adds to the loss and to the log: small, unlike the routing."""
+
+    rep: Tensor
+    """Slot repulsion (Eq. 18), a scalar."""
+    sharpness: Tensor | None
+    """Eq. 19 as printed, where it is wanted; a scalar."""
+    usage_E: Tensor
+    """Share of the tokens' combine weight that each expert gets; sums to 1. With gradient."""
+    dispatch_entropy: Tensor
+    """Mean entropy of a slot's weights over tokens: 1 = all alike, 0 = one token."""
+    combine_entropy: Tensor
+    """Mean entropy of a token's weights over slots: 1 = all alike, 0 = one slot."""
+
+
+def routing_terms(routing: Routing, *, rep_form: Reading, bal_form: Reading) -> RoutingTerms:
+    """Boil one layer's routing down to its terms."""
+    dispatch_BNES, combine_BNES = (
+        widened(weights) for weights in (routing.dispatch_BNES, routing.combine_BNES)
+    )
+    _, tokens, experts, slots = dispatch_BNES.shape
+    with torch.no_grad():
+        dispatch_entropy = _entropy(dispatch_BNES, dim=1).mean() / max(math.log(tokens), 1e-12)
+        over_slots = _entropy(combine_BNES, dim=(2, 3)).mean()
+        combine_entropy = over_slots / max(math.log(experts * slots), 1e-12)
+    return RoutingTerms(
+        rep=repulsion_loss(routing.slots_BESD, form=rep_form),
+        sharpness=dispatch_sharpness_loss(dispatch_BNES) if bal_form == "printed" else None,
+        usage_E=combine_BNES.sum(3).mean((0, 1)),
+        dispatch_entropy=dispatch_entropy,
+        combine_entropy=combine_entropy,
+    )
+
+
+def _entropy(weight: Tensor, dim: int | tuple[int, ...] = -1) -> Tensor:
+    """Shannon entropy in nats; a weight of 0 adds 0, and its gradient stays finite."""
+    tiny = torch.finfo(weight.dtype).tiny
+    return -(weight * weight.clamp_min(tiny).log()).sum(dim)

@@ -1,0 +1,101 @@
+"""Which patches are hidden: a function of (seed, epoch, sample), of nothing else.
+
+Every sample has its own numbers (`noise`), so masks do not depend on the rank, the worker, the
+batch or the order in which samples come.
+
+Axes, as name suffixes: B samples, N patches of an image, U visible ones, M masked ones.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from csmoe_model.config import MaskMode, visible_count
+from csmoe_model.data.noise import uniform_noise
+from csmoe_model.distributed.device import sent
+from csmoe_model.nn.shapes import Int
+from minortom.sensors import SensorName
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mask:
+    """The patches of one sensor's images that are seen and hidden; every image as many."""
+
+    visible_BU: Int[Tensor, "B U"]
+    """Patches that the encoder sees, ascending: raster order, which the router relies on."""
+    masked_BM: Int[Tensor, "B M"]
+    """The other patches, ascending."""
+
+    def to(self, device: torch.device | str) -> "Mask":
+        """Give the same mask on another device, without waiting for it."""
+        return Mask(
+            visible_BU=sent(self.visible_BU, device), masked_BM=sent(self.masked_BM, device)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Masks:
+    """The masks of a batch of pairs."""
+
+    s2: Mask
+    s1: Mask
+
+    def to(self, device: torch.device | str) -> "Masks":
+        """Give the same masks on another device, without waiting for it."""
+        return Masks(s2=self.s2.to(device), s1=self.s1.to(device))
+
+    def of(self, sensor: SensorName) -> Mask:
+        """Give one sensor's mask."""
+        return self.s2 if sensor == "s2" else self.s1
+
+
+def draw_masks(
+    samples: Sequence[int] | NDArray[np.int64],
+    *,
+    num_patches: int,
+    mask_ratio: float,
+    mode: MaskMode,
+    seed: int,
+    epoch: int,
+) -> Masks:
+    """Draw the masks of some samples.
+
+    Args:
+        samples: Index of each sample in its dataset.
+        num_patches: Patches of an image.
+        mask_ratio: Part of them to hide; 0 hides none.
+        mode: How the two sensors' masks relate (`ModelConfig.mask_mode`).
+        seed: Of the run.
+        epoch: Every epoch draws anew.
+    """
+    visible = visible_count(num_patches, mask_ratio)
+    first = _order(samples, num_patches, seed=seed, epoch=epoch, stream="mask s2")
+    if mode == "independent":
+        second = _order(samples, num_patches, seed=seed, epoch=epoch, stream="mask s1")
+    else:
+        # The other end of the same order shares no patch while at most half are visible.
+        second = first if mode == "identical" else first[:, ::-1]
+    return Masks(s2=_split(first, visible), s1=_split(second, visible))
+
+
+def _order(
+    samples: Sequence[int] | NDArray[np.int64],
+    num_patches: int,
+    *,
+    seed: int,
+    epoch: int,
+    stream: str,
+) -> NDArray[np.int64]:
+    noise = uniform_noise(samples, num_patches, seed=seed, epoch=epoch, stream=stream)
+    return np.argsort(noise, axis=1, kind="stable")
+
+
+def _split(order_BN: NDArray[np.int64], visible: int) -> Mask:
+    return Mask(
+        visible_BU=torch.from_numpy(np.sort(order_BN[:, :visible], axis=1)),
+        masked_BM=torch.from_numpy(np.sort(order_BN[:, visible:], axis=1)),
+    )

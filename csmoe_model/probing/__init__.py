@@ -1,0 +1,4 @@
+"""`csmoe probe` and `csmoe compare`: heads on frozen features.
+
+Layer: above `evaluation`.
+"""

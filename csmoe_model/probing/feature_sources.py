@@ -1,0 +1,123 @@
+"""The features that a probe compares: of the model, and of each baseline."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+
+from csmoe_model.checkpoints.pretrained import Pretrained
+from csmoe_model.datasets.base import SPLITS, LabelledSet, LabelledSplit, SplitName
+from csmoe_model.evaluation.baseline_features import (
+    NUM_FILTERS,
+    RandomConvolutions,
+    band_statistics,
+)
+from csmoe_model.evaluation.feature_cache import FeatureCache
+from csmoe_model.inference.encode_dataset import Pooling, encode_set, untrained
+from csmoe_model.inference.load import Trained
+from csmoe_model.probing.heads import Features
+from minortom.progress import OnProgress, ignore_progress
+from minortom.sensors import SensorName
+
+MODEL = "model"
+"""Name of the features that are compared with every baseline."""
+UNTRAINED = "untrained model"
+
+Splits = dict[SplitName, Features]
+"""[n, D] of each split."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureMaker:
+    """Makes features of one set for one model and its baselines."""
+
+    trained: Trained
+    data: LabelledSet
+    sensors: tuple[SensorName, ...]
+    pooling: Pooling
+    seeds: range
+    cache: FeatureCache
+    on_progress: OnProgress = ignore_progress
+    splits: tuple[SplitName, ...] = SPLITS
+    """Those that are asked for."""
+
+    def all(self) -> Iterator[tuple[str, list[Splits]]]:
+        """Yield each kind's name and features, one a seed."""
+        for name, make in self.kinds().items():
+            yield name, make()
+
+    def kinds(self) -> dict[str, Callable[[], list[Splits]]]:
+        """Name the model's features, then each baseline's, with what makes them: one a seed.
+
+        A model or a set of filters is made only where the cache lacks what it gives.
+        """
+        of_model = {"weights": self.trained.weights_sha256}
+        assert self.trained.model.origin is not None  # of what was loaded
+        architecture: dict[str, object] = {
+            "config": asdict(self.trained.model.config),
+            "encoder_of": list(self.trained.model.sensors),
+            "statistics": self.trained.model.origin.statistics,
+        }
+        return {
+            MODEL: lambda: [self._encoded(of_model, lambda: self.trained.model)],
+            "band statistics": lambda: [
+                self._each({"features": "band statistics"}, self._statistics)
+            ],
+            "random convolutions": lambda: [self._convolved(seed) for seed in self.seeds],
+            UNTRAINED: lambda: [
+                self._encoded(
+                    {**architecture, "seed": seed},
+                    partial(untrained, self.trained.model, seed=seed),
+                )
+                for seed in self.seeds
+            ],
+        }
+
+    def _encoded(self, weights: Mapping[str, object], model: Callable[[], Pretrained]) -> Splits:
+        made: list[Pretrained] = []
+
+        def encode(split: LabelledSplit) -> Features:
+            if not made:
+                made.append(model())
+            return encode_set(
+                made[0], split, sensors=self.sensors, pooling=self.pooling, bands=self.data.bands,
+                on_progress=self.on_progress,
+            )  # fmt: skip
+
+        return self._each({"features": "encoder", "pooling": self.pooling, **weights}, encode)
+
+    def _statistics(self, split: LabelledSplit) -> Features:
+        return band_statistics(
+            split, sensors=self.sensors, bands=self.data.bands, on_progress=self.on_progress
+        )
+
+    def _convolved(self, seed: int) -> Splits:
+        fitted: list[RandomConvolutions] = []
+
+        def convolve(split: LabelledSplit) -> Features:
+            if not fitted:
+                train = self.data.split("train")
+                fitted.append(
+                    RandomConvolutions.fit(
+                        train, sensors=self.sensors, bands=self.data.bands, seed=seed
+                    )
+                )
+            return fitted[0].features(split, bands=self.data.bands, on_progress=self.on_progress)
+
+        name = {"features": "random convolutions", "filters": NUM_FILTERS, "seed": seed}
+        return self._each(name, convolve)
+
+    def _each(
+        self, depends_on: Mapping[str, object], make: Callable[[LabelledSplit], Features]
+    ) -> Splits:
+        """Make, or take from the cache, the features of every split."""
+        common = {
+            **depends_on, "data": self.data.sha256, "set": self.data.record,
+            "sensors": list(self.sensors),
+        }  # fmt: skip
+        found: Splits = {}
+        for name in self.splits:
+            split = self.data.split(name)
+            found[name] = self.cache.get(
+                {**common, "split": name}, len(split), partial(make, split)
+            )
+        return found

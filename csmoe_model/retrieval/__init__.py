@@ -1,0 +1,4 @@
+"""`csmoe retrieve` and `csmoe search`: nearest vectors and their scores.
+
+Layer: above `probing`.
+"""

@@ -1,0 +1,74 @@
+"""The training curve: terms of the loss over the steps, as a PNG."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from csmoe_model.runs.csv_log import Row, RunLog
+from minortom.io.atomic_write import whole_file
+
+_PANELS = {
+    "Reconstruction error (1 = each band's mean)": (
+        "rec_s2_s2", "rec_s1_s1", "rec_s2_s1", "rec_s1_s2",
+    ),
+    "Mutual information (NT-Xent)": ("mi",),
+    "Loss": ("loss",),
+    "Slots: repulsion and balance": ("rep", "bal"),
+    "Learning rate": ("lr",),
+    "Norm of the gradient": ("grad_norm",),
+}  # fmt: skip
+_NAMES = {
+    "rec_s2_s2": "S2 from S2", "rec_s1_s1": "S1 from S1", "rec_s2_s1": "S2 from S1",
+    "rec_s1_s2": "S1 from S2", "rep": "repulsion", "bal": "imbalance",
+}  # fmt: skip
+
+
+def draw_curve(log: RunLog, out: Path) -> None:
+    """Draw a run's log: thin the rows, thick their running mean, dots the validations.
+
+    Raises:
+        InputError: If the log is missing or no such log.
+    """
+    train, val = log.rows("train"), log.rows("val")
+    figure = Figure(figsize=(11, 6), layout="constrained")
+    for axes, (title, terms) in zip(figure.subplots(2, 3).flat, _PANELS.items(), strict=True):
+        for number, term in enumerate(terms):
+            _draw_term(axes, train, val, term, colour=f"C{number}")
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("step")
+        axes.grid(alpha=0.3)
+        if len(terms) > 1:
+            axes.legend(fontsize=8)
+    if not val:
+        figure.suptitle("training steps; no validation split", fontsize=9)
+    else:
+        figure.suptitle("lines: training steps; dots: validation", fontsize=9)
+    with whole_file(out) as temporary:
+        # Without the name of the library the same log gives the same bytes.
+        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+
+
+def _draw_term(axes: Axes, train: list[Row], val: list[Row], term: str, *, colour: str) -> None:
+    step, value = _points(train, term)
+    window = max(1, len(value) // 25)
+    if window > 1:
+        axes.plot(step, value, color=colour, alpha=0.25, linewidth=0.7)
+    axes.plot(*_running_mean(step, value, window), color=colour, label=_NAMES.get(term, term))
+    axes.plot(*_points(val, term), "o", color=colour, markersize=3)
+
+
+def _points(rows: list[Row], term: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    pairs = [(float(row["step"]), float(row[term])) for row in rows if row[term]]
+    points = np.array(pairs, np.float64).reshape(-1, 2)
+    return points[:, 0], points[:, 1]
+
+
+def _running_mean(
+    step: NDArray[np.float64], value: NDArray[np.float64], window: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Average each ``window`` neighbours, at the step in their middle."""
+    weights = np.full(window, 1 / window)
+    return np.convolve(step, weights, "valid"), np.convolve(value, weights, "valid")

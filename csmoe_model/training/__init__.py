@@ -1,0 +1,4 @@
+"""`csmoe train`: pretrain a model on shards.
+
+Layer: with `evaluation`, above `runs`.
+"""

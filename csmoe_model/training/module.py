@@ -1,0 +1,170 @@
+"""The Lightning module of pretraining: the step, again and again."""
+
+import math
+
+import lightning
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.data.loader import Batch, Loader
+from csmoe_model.data.normalise import Normalise
+from csmoe_model.data.sampler import Samples
+from csmoe_model.distributed.collectives import (
+    ElsewhereError,
+    gather_objects,
+    mean_over_processes,
+    process_number,
+)
+from csmoe_model.runs.csv_log import TERMS
+from csmoe_model.training.config import TrainConfig
+from csmoe_model.training.ema import Ema
+from csmoe_model.training.step import (
+    Forward,
+    Objective,
+    StepNumbers,
+    adamw,
+    numbers_of,
+    pretrain_batch,
+)
+from minortom.errors import MinorTomError
+from minortom.shards.shard_set import ShardSet
+
+
+class DivergedError(MinorTomError):
+    """A loss term or the gradient that is not a finite number."""
+
+
+class Pretraining(lightning.LightningModule):
+    """The model, its optimiser and its data, as Lightning wants them."""
+
+    def __init__(
+        self,
+        *,
+        model: CSMoE,
+        normalise: Normalise,
+        config: TrainConfig,
+        loader: Loader,
+        shards: ShardSet,
+    ) -> None:
+        """Gather what a run needs.
+
+        Args:
+            model: Its weights are what is trained.
+            normalise: Makes images from stored values.
+            config: Settings of the run.
+            loader: All micro-batches of the run, one after the other.
+            shards: Where they come from; names the cells of a batch that fails.
+        """
+        super().__init__()
+        self.model, self.normalise = model, normalise
+        self.ema = Ema(model, decay=config.ema_decay) if config.ema_decay else None
+        self.config, self.loader, self.shards = config, loader, shards
+        self.num_steps = len(loader) // config.accumulate
+        self.objective = Objective(model, normalise)
+        self.forward_pass: Forward | None = None
+        """In place of the objective, where it is compiled."""
+        self.steps_unread = 0
+        """Steps whose numbers nobody has looked at when the next begins. With one, a GPU goes
+        from step to step without a pause, and the step after one that diverged is in vain."""
+        self.numbers: StepNumbers | None = None
+        """Of the last step, over all processes, with its `grad_norm`."""
+        self._names: list[str] = []
+        self._sum: Tensor | None = None
+        self._samples: list[Samples] = []
+
+    def train_dataloader(self) -> Loader:
+        """Give the batches of the whole run: to Lightning a single long epoch."""
+        return self.loader
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """Leave it: `pretrain_batch` moves what it needs."""
+        del device, dataloader_idx
+        return batch
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Compute the loss of a micro-batch."""
+        del batch_idx
+        output = pretrain_batch(
+            self.objective, batch,
+            seed=self.config.seed, flip=self.config.flips, forward=self.forward_pass,
+        )  # fmt: skip
+        self._names, numbers = numbers_of(output)
+        self._sum = numbers if self._sum is None else self._sum + numbers
+        self._samples.append(batch.samples)
+        return output.loss
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Measure and clip the gradient, and let the numbers of the step set off.
+
+        Raises:
+            DivergedError: As `read_numbers`, before the step spoils the weights; unless the
+                numbers are to be looked at later.
+        """
+        del optimizer
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if self.config.grad_clip:
+            torch.nn.utils.clip_grads_with_norm_(
+                self.model.parameters(), self.config.grad_clip, norm
+            )
+        assert self._sum is not None
+        own = torch.cat([self._sum / self.config.accumulate, norm[None].to(self._sum.dtype)])
+        self.numbers = StepNumbers(
+            step=self.trainer.global_step + 1,
+            names=[*self._names, "grad_norm"],
+            everywhere=mean_over_processes(own),
+            here=own,
+            samples=self._samples,
+        )
+        self._sum, self._samples = None, []
+        if not self.steps_unread:
+            self.read_numbers(self.numbers)
+
+    def read_numbers(self, numbers: StepNumbers) -> dict[str, float]:
+        """Wait for the numbers of a step, and look at them; all processes together.
+
+        Raises:
+            DivergedError: If a term or the gradient is not finite; it names the term.
+        """
+        found = numbers.read()
+        if not all(map(math.isfinite, found.values())):
+            self._stop_diverged(numbers)
+        return found
+
+    def _stop_diverged(self, numbers: StepNumbers) -> None:
+        """Say which term of which process it is; the first process tells."""
+        own = dict(zip(numbers.names, numbers.here.tolist(), strict=True))
+        watched = (*TERMS, "grad_norm")
+        bad = {name: own[name] for name in watched if not math.isfinite(own[name])}
+        # Sums, and the gradient, are not finite because a term is not: name the terms.
+        sums = ("loss", "umr", "cmr", "grad_norm")
+        terms = {name: value for name, value in bad.items() if name not in sums}
+        samples = [int(sample) for part in numbers.samples for sample in part]
+        everywhere = gather_objects((terms, bad, samples))
+        guilty = [part for part in everywhere if part[0]] or everywhere
+        values = {name: value for part in guilty for name, value in (part[0] or part[1]).items()}
+        chosen = [sample for *_, part in guilty for sample in part]
+        cells = self.shards.metadata(["grid_cell"])["grid_cell"].take(chosen).to_pylist()
+        message = (
+            f"training stopped at step {numbers.step}: "
+            f"{', '.join(f'{name} is {value}' for name, value in values.items())}; cells of the "
+            f"batch: {', '.join(dict.fromkeys(cells))}; look at their patches, or start anew with "
+            "a lower --lr"
+        )
+        raise ElsewhereError(message) if process_number() else DivergedError(message)
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """Give AdamW, and a learning rate that rises and falls by step."""
+        config, num_steps = self.config, self.num_steps
+        optimizer = adamw(self.model, config)
+        schedule = LambdaLR(optimizer, lambda step: config.lr_factor(step, num_steps))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }

@@ -1,0 +1,59 @@
+"""Writes the weights of a run: at its end, and after some epochs where they are to be kept."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from csmoe_model.checkpoints.model_card import AFTER
+from csmoe_model.checkpoints.weights import Origin, Stored, write_model
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.data.normalise import Normalise
+from csmoe_model.runs.folder import RunFolder
+from csmoe_model.training.module import Pretraining
+from minortom.io.atomic_write import whole_folder
+from minortom.io.provenance import Provenance
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunWeights:
+    """Writes the weights of a run as they are when asked to."""
+
+    run: Pretraining
+    recipe: str
+    provenance: Provenance
+    """Of the whole run."""
+
+    def save(self, folder: RunFolder) -> None:
+        """Write the averaged weights, where there are any, and the weights last of all."""
+        models = {folder.ema: self.run.ema.model} if self.run.ema else {}
+        models[folder.model] = self.run.model
+        for path, model in models.items():
+            assert isinstance(model, CSMoE)
+            save_model(
+                path, model=model, normalise=self.run.normalise, recipe=self.recipe,
+                provenance=self.provenance,
+            )  # fmt: skip
+
+    def keep(self, folder: RunFolder, *, epochs: int, steps: int) -> None:
+        """Write them to a folder of their own, which says after how many epochs and steps.
+
+        What a run that was killed afterwards left there is replaced by the same.
+        """
+        after = {AFTER: {"epochs": epochs, "steps": steps}}
+        provenance = replace(self.provenance, options={**self.provenance.options, **after})
+        replace(self, provenance=provenance).save(folder.after(epochs))
+
+
+def save_model(
+    folder: Path, *, model: CSMoE, normalise: Normalise, recipe: str, provenance: Provenance
+) -> None:
+    """Write a folder with the weights, the configuration and a card, whole or not at all."""
+    origin = Origin(
+        recipe=recipe, statistics=normalise.statistics, record=json.loads(provenance.to_json())
+    )
+    stored = Stored(
+        config=model.config, encoder_of=model.encoder_only, origin=origin,
+        tensors=model.state_dict(),
+    )  # fmt: skip
+    with whole_folder(folder) as temporary:
+        write_model(temporary, stored)

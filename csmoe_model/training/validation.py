@@ -1,0 +1,53 @@
+"""The objective on a split that is not trained on."""
+
+from collections.abc import Callable
+
+import torch
+
+from csmoe_model.data.loader import Loader
+from csmoe_model.distributed.collectives import alone, gather_objects, largest_anywhere
+from csmoe_model.training.module import Pretraining
+from csmoe_model.training.step import numbers_of, pretrain_batch
+
+
+def validation_numbers(
+    run: Pretraining, loader: Loader, *, should_stop: Callable[[], bool]
+) -> dict[str, float] | None:
+    """Average what is logged over a split, each time with the same masks and without flips.
+
+    Every process takes whole batches of its own, so that the terms are those of a single
+    process, whatever the number of them.
+
+    Args:
+        run: The model and its settings.
+        loader: This process's batches.
+        should_stop: Asked before each batch, by all processes together.
+
+    Returns:
+        The numbers by name; None if it was to stop on the way.
+    """
+    sums: dict[str, float] = {}
+    count = 0
+    loader.load_state_dict({"step": 0})
+    batches = iter(loader)
+    run.model.eval()
+    try:
+        for _ in range(largest_anywhere(len(loader))):
+            if should_stop():
+                return None
+            batch = next(batches, None)
+            if batch is None:  # others have one batch more
+                continue
+            with torch.no_grad(), alone():
+                # Never compiled: batches of other sizes than in training would be anew each.
+                output = pretrain_batch(run.objective, batch, seed=run.config.seed, flip=False)
+            names, numbers = numbers_of(output)
+            for name, value in zip(names, numbers.tolist(), strict=True):
+                sums[name] = sums.get(name, 0.0) + value * len(batch.samples)
+            count += len(batch.samples)
+    finally:
+        run.model.train()
+    parts = gather_objects((sums, count))
+    pairs = sum(count for _, count in parts)
+    everywhere = next(sums for sums, _ in parts if sums)
+    return {name: sum(sums.get(name, 0.0) for sums, _ in parts) / pairs for name in everywhere}

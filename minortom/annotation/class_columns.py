@@ -1,0 +1,60 @@
+"""Columns of classes: codes and names for each tile, and what to do where a map has none."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from minortom.errors import InputError
+from minortom.maps.manifests import MAX_CODE
+
+UNMAPPED = "unmapped"
+"""The class of a tile where a map has none, or that lies beside the map."""
+UNMAPPED_CODE = MAX_CODE
+
+
+def with_unmapped(names: Mapping[int, str], *, of: str) -> dict[int, str]:
+    """Add the class ``unmapped`` to the names of a legend.
+
+    Raises:
+        InputError: If the legend uses its code or its name.
+    """
+    if UNMAPPED_CODE in names or UNMAPPED in names.values():
+        raise InputError(
+            f"the legend of {of} has a class {UNMAPPED_CODE} or {UNMAPPED!r}, which stand for "
+            "tiles without a class; give the class another code and name"
+        )
+    return {**names, UNMAPPED_CODE: UNMAPPED}
+
+
+def mapped(codes: NDArray[np.int16]) -> NDArray[np.uint8]:
+    """Turn [n] codes of a look-up into codes of a column: without a class, ``unmapped``."""
+    return np.where(codes >= 0, codes, UNMAPPED_CODE).astype(np.uint8)
+
+
+def class_columns(
+    name: str, codes: NDArray[np.uint8], names: Mapping[int, str]
+) -> dict[str, pa.Array]:
+    """Give the columns ``name`` and ``name_code`` for [n] codes."""
+    return {name: encoded(codes, names.__getitem__), f"{name}_code": pa.array(codes)}
+
+
+def joint_class(
+    u: NDArray[np.uint8],
+    v: NDArray[np.uint8],
+    names_u: Mapping[int, str],
+    names_v: Mapping[int, str],
+) -> pa.Array:
+    """Give the joint class ``u/v`` of [n] tiles (Algorithm 1 of the CSMoE paper)."""
+    step = MAX_CODE + 1
+    pairs = u.astype(np.int32) * step + v
+    return encoded(pairs, lambda pair: f"{names_u[pair // step]}/{names_v[pair % step]}")
+
+
+def encoded(codes: NDArray[np.integer], name_of: Callable[[int], str]) -> pa.Array:
+    """Encode [n] codes as strings, with the names that occur in the order of their codes."""
+    present = np.flatnonzero(np.bincount(codes))
+    names = pa.array([name_of(int(code)) for code in present], pa.string())
+    indices = np.searchsorted(present, codes).astype(np.int32)
+    return pa.DictionaryArray.from_arrays(indices, names)

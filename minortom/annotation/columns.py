@@ -1,0 +1,183 @@
+"""Look cells up in maps: which of them become tiles, and the columns of classes they get."""
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from minortom.annotation.class_columns import class_columns, joint_class, mapped, with_unmapped
+from minortom.errors import InputError
+from minortom.grid.cells import Cells
+from minortom.maps.class_table import NO_CLASS, OUTSIDE
+from minortom.maps.descriptor import Descriptor
+from minortom.progress import OnProgress, ignore_progress
+
+Codes = NDArray[np.int16]
+_OF_STRATUM = ("climate", "landcover")
+Mode = Literal["center", "majority", "fractions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandcoverOptions:
+    """How much of a cell its land cover is taken from.
+
+    Raises:
+        InputError: If a value is out of its range.
+    """
+
+    mode: Mode = "center"
+    """``center``: the pixel at the centre; ``majority``: the class of most pixels of the cell,
+    the lowest code of several; ``fractions``: that, and each class's share of the pixels."""
+    resolution_m: float = 40.0
+    """Pixels to count, for ``majority`` and ``fractions``: the coarsest overview that is no
+    coarser."""
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(Mode):
+            raise InputError(f"--landcover-mode {self.mode}: wanted {', '.join(get_args(Mode))}")
+        if not 0 < self.resolution_m < np.inf:
+            raise InputError(f"--landcover-resolution must be above 0, not {self.resolution_m}")
+
+    def that_matter(self) -> dict[str, object]:
+        """Give the options that change the result, for the provenance."""
+        if self.mode == "center":
+            return {"landcover_mode": self.mode}
+        return {"landcover_mode": self.mode, "landcover_resolution_m": self.resolution_m}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Looked:
+    """Cells that became tiles."""
+
+    rows: NDArray[np.intp]
+    """Their places among the cells that were looked up, ascending."""
+    columns: Mapping[str, pa.Array]
+    """Classes, codes, ``stratum``; fractions and further descriptors where asked for."""
+    dropped: Mapping[str, int]
+    """Cells that became none, each counted once, for the first reason that holds."""
+    unmapped: Mapping[str, int]
+    """By descriptor, tiles whose class is ``unmapped``."""
+
+
+def look_up(
+    cells: Cells,
+    descriptors: Mapping[str, Descriptor],
+    *,
+    options: LandcoverOptions | None = None,
+    keep_unmapped: bool = False,
+    executor: Executor | None = None,
+    on_progress: OnProgress = ignore_progress,
+) -> Looked:
+    """Look cells up in maps (Algorithm 1).
+
+    Args:
+        cells: Candidates for tiles.
+        descriptors: Maps by the name of their column. ``climate`` and ``landcover`` make the
+            stratum; a tile beside a further map, or on its nodata, is ``unmapped`` there and
+            stays.
+        options: Which pixels the land cover is taken from.
+        keep_unmapped: Keep cells without a climate or land-cover class as ``unmapped``.
+        executor: Where tiles of maps are read; this process when None.
+        on_progress: Called with (look-ups done, look-ups in all).
+
+    Raises:
+        InputError: If a map is not usable.
+    """
+    options = options or LandcoverOptions()
+    climate, landcover = descriptors["climate"], descriptors["landcover"]
+    further = {name: map_ for name, map_ in descriptors.items() if name not in _OF_STRATUM}
+    share = _Share(on_progress=on_progress, num_cells=len(cells), num_maps=len(descriptors))
+    lon_deg, lat_deg = cells.centres()
+    u = climate.codes_at(lon_deg, lat_deg, executor=executor, on_progress=share.of(0))
+    first = np.flatnonzero(keep_unmapped | (u >= 0))
+    v, fractions = _landcover(landcover, cells.take(first), options, executor, share.of(1))
+    kept = np.flatnonzero(keep_unmapped | (v >= 0))
+    rows = first[kept]
+    found = {"climate": (u[rows], climate), "landcover": (v[kept], landcover)}
+    for number, (name, descriptor) in enumerate(further.items(), start=2):
+        codes = descriptor.codes_at(
+            lon_deg[rows], lat_deg[rows], executor=executor, on_progress=share.of(number)
+        )
+        found[name] = (codes, descriptor)
+    return Looked(
+        rows=rows,
+        columns=_columns(found, {name: part[kept] for name, part in fractions.items()}),
+        dropped={} if keep_unmapped else {**_without("climate", u), **_without("landcover", v)},
+        unmapped={
+            name: int((codes < 0).sum())
+            for name, (codes, _) in found.items() if keep_unmapped or name in further
+        },
+    )  # fmt: skip
+
+
+def _landcover(
+    landcover: Descriptor,
+    cells: Cells,
+    options: LandcoverOptions,
+    executor: Executor | None,
+    on_progress: OnProgress,
+) -> tuple[Codes, dict[str, NDArray[np.float32]]]:
+    """Give the class of each cell, and each class's share where that was asked for."""
+    if options.mode == "center":
+        lon_deg, lat_deg = cells.centres()
+        at = landcover.codes_at(lon_deg, lat_deg, executor=executor, on_progress=on_progress)
+        return at, {}
+    counts = landcover.counts_in(
+        cells, resolution_m=options.resolution_m, executor=executor, on_progress=on_progress
+    )
+    if options.mode == "majority":
+        return counts.majority(), {}
+    shares = counts.fractions()
+    names = (f"fraction_{landcover.names[int(code)]}" for code in counts.codes)
+    return counts.majority(), dict(zip(names, shares.T, strict=True))
+
+
+def _columns(
+    found: Mapping[str, tuple[Codes, Descriptor]], fractions: Mapping[str, NDArray[np.float32]]
+) -> dict[str, pa.Array]:
+    """Lay out the columns of ``annotated.parquet`` that come from maps, in its order."""
+    names = {name: with_unmapped(map_.names, of=name) for name, (_, map_) in found.items()}
+    codes = {name: mapped(values) for name, (values, _) in found.items()}
+    columns = {name: class_columns(name, codes[name], names[name]) for name in found}
+    paper = columns.pop("climate") | columns.pop("landcover")
+    laid_out = {
+        name: paper[name] for name in ("climate", "landcover", "climate_code", "landcover_code")
+    }
+    laid_out["stratum"] = joint_class(
+        codes["climate"], codes["landcover"], names["climate"], names["landcover"]
+    )
+    # NaN stands for a cell without a single mapped pixel.
+    laid_out |= {name: pa.array(part, from_pandas=True) for name, part in fractions.items()}
+    for pair in columns.values():
+        laid_out |= pair
+    return laid_out
+
+
+def _without(name: str, codes: Codes) -> dict[str, int]:
+    return {
+        f"outside_{name}_map": int((codes == OUTSIDE).sum()),
+        f"no_{name}_class": int((codes == NO_CLASS).sum()),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Share:
+    """Progress over several maps, each of which counts as one look-up a cell."""
+
+    on_progress: OnProgress
+    num_cells: int
+    num_maps: int
+
+    def of(self, number: int) -> OnProgress:
+        """Give the callback of a map; whatever it counts becomes its share of look-ups."""
+
+        def move(done: int, total: int) -> None:
+            before = number * self.num_cells
+            here = self.num_cells * done // total if total else self.num_cells
+            self.on_progress(before + here, self.num_maps * self.num_cells)
+
+        return move

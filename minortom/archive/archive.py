@@ -1,0 +1,191 @@
+"""Major TOM products: where their metadata lie, and how a row of their images is read.
+
+A product holds ``metadata.parquet`` and ``images/part_*.parquet`` with one row a row group; a
+row's part is found by the file name in ``parquet_url``. It is a local folder, a folder behind
+``http(s)://``, or a data set of the hub, ``hf://datasets/OWNER/NAME`` or ``…@REVISION``.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from minortom.archive.parts import LocalParts, Parts, RemoteParts
+from minortom.errors import ArchiveError, RemoteError
+from minortom.grid.cells import cells_from_names
+from minortom.progress import OnProgress, ignore_progress
+from minortom.remote.http import is_url, shown
+from minortom.remote.http_cache import cached_copy
+from minortom.remote.hub_datasets import DataSet
+from minortom.sensors import MODEL_BANDS, SensorName
+
+_TEXT = ("grid_cell", "product_id", "timestamp", "crs", "parquet_url")
+_NUMBERS = ("nodata", "parquet_row")
+_PAGE_OF_HUB = re.compile(r"https?://huggingface\.co/(datasets/[^/]+/[^/]+)(?:/tree/main)?")
+_LAYOUT = "wanted an archive in Major TOM's layout: metadata.parquet, images/part_*.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """One product, such as Core-S2L2A."""
+
+    place: str
+    """Where it is, as it may be shown."""
+    sensor: SensorName
+    metadata_path: Path
+    """The table of all rows: a local file, of a remote archive a copy."""
+    parts: Parts
+    """Where its images are."""
+
+    @classmethod
+    def open(
+        cls, place: str | Path, sensor: SensorName, *, on_fetch: OnProgress = ignore_progress
+    ) -> "Archive":
+        """Find an archive and check its metadata; of a remote one they are fetched or refreshed.
+
+        Args:
+            place: A local folder, ``http://…``, ``https://…`` or ``hf://datasets/OWNER/NAME``.
+            sensor: Whose product it should be.
+            on_fetch: Called with (bytes had, bytes in all) while metadata come over HTTP; the
+                hub's library shows its own bar.
+
+        Raises:
+            ArchiveError: If it is not there, or its metadata are missing, lack a column or hold
+                another kind of value in one.
+            RemoteError: If the network does not give the metadata.
+        """
+        text = str(place)
+        if isinstance(place, Path) or not is_url(text):
+            archive = cls._of_folder(Path(place), sensor)
+        elif text.lower().startswith("hf://"):
+            archive = cls._of_hub(DataSet.parse(text), sensor)
+        else:
+            archive = cls._of_web(text, sensor, on_fetch)
+        archive.check_metadata()
+        return archive
+
+    @classmethod
+    def _of_folder(cls, folder: Path, sensor: SensorName) -> "Archive":
+        if not folder.is_dir():
+            raise ArchiveError(f"{folder} does not exist; {_LAYOUT}")
+        path = folder / "metadata.parquet"
+        if not path.is_file():
+            raise ArchiveError(f"{folder} has no metadata.parquet; {_LAYOUT}")
+        if not (folder / "images").is_dir():
+            raise ArchiveError(f"{folder} has no folder images; {_LAYOUT}")
+        parts = LocalParts(folder=folder.absolute() / "images")  # workers stand elsewhere
+        return cls(place=str(folder), sensor=sensor, metadata_path=path, parts=parts)
+
+    @classmethod
+    def _of_web(cls, url: str, sensor: SensorName, on_fetch: OnProgress) -> "Archive":
+        head, mark, query = url.partition("?")
+        folder = head.rstrip("/")
+        page = _PAGE_OF_HUB.fullmatch(folder)
+        if page:
+            raise ArchiveError(f"{shown(folder)} is a page to look at; give hf://{page[1]}")
+        metadata = cached_copy(f"{folder}/metadata.parquet{mark}{query}", on_progress=on_fetch)
+        parts = RemoteParts(folder=f"{folder}/images", query=mark + query)
+        return cls(place=shown(folder), sensor=sensor, metadata_path=metadata, parts=parts)
+
+    @classmethod
+    def _of_hub(cls, data_set: DataSet, sensor: SensorName) -> "Archive":
+        path, commit = data_set.fetch("metadata.parquet")
+        # Of the commit that the metadata come from: they say where a row lies in its part.
+        parts = RemoteParts(folder=data_set.url("images", commit), on_hub=True)
+        return cls(place=str(data_set), sensor=sensor, metadata_path=path, parts=parts)
+
+    @property
+    def metadata_columns(self) -> dict[str, str]:
+        """The columns of the metadata that are read, and what they hold: text or numbers."""
+        numbers = (*_NUMBERS, "cloud_cover") if self.sensor == "s2" else _NUMBERS
+        return dict.fromkeys(_TEXT, "text") | dict.fromkeys(numbers, "numbers")
+
+    def check_metadata(self) -> None:
+        """Make sure that the metadata have the columns that are read.
+
+        Raises:
+            ArchiveError: If they cannot be read, lack one, have it twice or hold another kind of
+                value in it.
+        """
+        try:
+            found = pq.read_schema(self.metadata_path)
+        except (OSError, pa.ArrowException) as error:
+            raise self.unreadable(error) from None
+        missing = [name for name in self.metadata_columns if name not in found.names]
+        if missing:
+            raise ArchiveError(
+                f"the metadata of {self.place} lack the column {', '.join(missing)}; "
+                f"they have {', '.join(found.names)}; is this the archive of {self.sensor}?"
+            )
+        for name, wanted in self.metadata_columns.items():
+            if found.names.count(name) > 1:
+                raise ArchiveError(
+                    f"the metadata of {self.place} have the column {name} more than once; keep one"
+                )
+            kind = found.field(name).type
+            if not _holds(kind, wanted):
+                raise ArchiveError(
+                    f"the metadata of {self.place} hold {kind} in the column {name}; "
+                    f"wanted {wanted}"
+                )
+
+    def unreadable(self, error: Exception) -> ArchiveError:
+        """Say that the metadata cannot be read, and why."""
+        found = str(error).splitlines()[0]
+        return ArchiveError(f"the metadata of {self.place} cannot be read ({found}); {_LAYOUT}")
+
+    def read_tile(
+        self, part: str, row: int, *, cell: str, product_id: str, bands: Sequence[str] | None = None
+    ) -> dict[str, bytes]:
+        """Read the GeoTIFF bytes of a tile's bands, by name; only its row group is touched.
+
+        Args:
+            part: File name of the part.
+            row: Row, and row group, within it.
+            cell: The cell that must be there.
+            product_id: The product that it must come from.
+            bands: Columns to read; those of the sensor when None.
+
+        Raises:
+            ArchiveError: If the part is missing or damaged, or that row holds something else.
+            RemoteError: If the network does not give it.
+        """
+        bands = MODEL_BANDS[self.sensor] if bands is None else bands
+        where = f"{self.sensor} {part} row {row}"
+        try:
+            table = self.parts.read_row(part, row, ("grid_cell", "product_id", *bands))
+            images = {name: table[name].cast(pa.binary()) for name in bands}
+        except (ArchiveError, RemoteError) as error:
+            raise type(error)(f"{where}: {error}") from None
+        except (OSError, pa.ArrowException) as error:
+            raise ArchiveError(f"{where}: {str(error).splitlines()[0]}") from None
+        if len(table) != 1:
+            raise ArchiveError(f"{where}: {len(table)} rows in one row group, wanted 1")
+        found_cell, found_id = (table[name][0].as_py() for name in ("grid_cell", "product_id"))
+        if found_id != product_id or found_cell not in published_names(cell):
+            raise ArchiveError(f"{where}: holds {found_cell} of {found_id}, not what metadata say")
+        return {name: image[0].as_py() or b"" for name, image in images.items()}
+
+
+def _holds(kind: pa.DataType, wanted: str) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_null(kind):  # nothing is known of any row
+        return True
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return bool(is_text if wanted == "text" else is_number)
+
+
+def published_names(cell: str) -> tuple[str, ...]:
+    """Give the names that an archive may use for a cell.
+
+    In a few rows the archive calls the westernmost cell, at the antimeridian, as if it were
+    the easternmost: ``(M/2)R`` for ``(M/2)L``.
+    """
+    at_antimeridian = np.any(cells_from_names([cell]).bounds_deg()[0] == -180)
+    return (cell, f"{cell[:-1]}R") if at_antimeridian else (cell,)

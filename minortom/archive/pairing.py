@@ -1,0 +1,245 @@
+"""One row of Sentinel-2 and one of Sentinel-1 for each cell: in SQL, out of core.
+
+The metadata of both archives are read by DuckDB, which keeps to a fixed amount of memory and
+goes on in a temporary folder beyond it.
+"""
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from minortom.archive.archive import Archive
+from minortom.archive.pair_queries import (
+    CHOOSE_S1,
+    CHOOSE_S2,
+    READ_ROWS,
+    broken_by_s1,
+    broken_by_s2,
+)
+from minortom.archive.pair_rules import PairRules
+from minortom.engine.executors import available_cores
+from minortom.errors import ArchiveError
+from minortom.grid.cells import N_ROWS, Cells, cells_from_names, columns_of_rows
+
+if TYPE_CHECKING:
+    import duckdb
+
+MEMORY_LIMIT = "600MB"
+"""What DuckDB may hold; the table that comes out is not in it."""
+MOST_THREADS = 4
+"""More would need more memory each to work in than they save time."""
+
+Place = tuple[str, Callable[[Cells], NDArray[np.bool_]]]
+"""A rule about where cells lie: its name, and which cells keep it."""
+
+_UNKNOWABLE = ("s2_timestamp", "s1_timestamp", "s2_cloud_cover", "s2_nodata", "s1_nodata",
+               "s2_crs", "s1_crs")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedArchive:
+    """Every cell of two archives that keeps the rules, and what became of the others."""
+
+    cells: Cells
+    """Those that have a pair, by grid row, then column."""
+    table: pa.Table
+    """Their rows: ``grid_cell``, and for ``s2`` and ``s1`` each
+    ``_product_id``, ``_timestamp`` (UTC, nullable), ``_nodata``, ``_crs``, ``_part``, ``_row``;
+    ``dt_days`` (S1 minus S2, nullable) and ``s2_cloud_cover``."""
+    cells_in: int
+    """Cells of Sentinel-2's archive: those of ``table`` and of ``removed``."""
+    removed: dict[str, int]
+    """Rule -> cells without a row left after it, in the order in which the rules act: those of
+    places, ``since``, ``until``, ``max_cloud``, ``max_nodata_s2``, ``require_known_s2``,
+    ``without_s1``, ``max_nodata_s1``, ``max_dt``, ``same_crs``, ``require_known_s1``."""
+    unknown: dict[str, int]
+    """Column of ``table`` -> cells in which its value is not known."""
+    repeated: dict[str, int]
+    """``s2`` and ``s1`` -> rows beyond the first of a cell, in the whole archive."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """Cells with a tile of both sensors, and those without."""
+
+    table: pa.Table
+    """As that of :class:`PairedArchive`."""
+    without_s2: tuple[str, ...]
+    """Cells that Sentinel-2's archive lacks."""
+    without_s1: tuple[str, ...]
+    """Cells that Sentinel-2's archive has and Sentinel-1's lacks."""
+
+
+def pair_archives(
+    s2: Archive, s1: Archive, rules: PairRules, *, places: Sequence[Place] = ()
+) -> PairedArchive:
+    """Choose a row of each archive for each cell, among the rows that keep the rules.
+
+    The rules act on rows before one is chosen: those about Sentinel-2 on its rows, the others
+    on the rows of Sentinel-1 beside the chosen one. A cell counts as removed by the rule at
+    which its last row falls. A row that does not say where its images lie is as good as none.
+
+    Args:
+        s2: Sentinel-2's archive.
+        s1: Sentinel-1's archive.
+        rules: What the rows have to keep.
+        places: Rules about where cells lie, which act first, in this order. Their names must
+            not be those of other rules.
+
+    Raises:
+        ArchiveError: If metadata cannot be read, or name something that is no cell.
+    """
+    with _opened(s2, s1) as database:
+        for archive in (s2, s1):
+            _refuse_odd_names(database, archive)
+        cells = _cells_of(database, "SELECT DISTINCT grid_row, grid_col FROM s2")
+        cells_in, removed = len(cells), dict[str, int]()
+        for name, keeps in places:
+            kept = np.asarray(keeps(cells), np.bool_)
+            removed[name] = int((~kept).sum())
+            cells = cells.take(kept)
+        found, table, broken = _choose(database, rules, cells if places else None)
+        return PairedArchive(
+            cells=found,
+            table=table,
+            cells_in=cells_in,
+            removed=removed | broken,
+            unknown={name: table[name].null_count for name in _UNKNOWABLE},
+            repeated={"s2": _repeated(database, "s2"), "s1": _repeated(database, "s1")},
+        )
+
+
+def find_pairs(s2: Archive, s1: Archive, cells: Sequence[str]) -> Pairs:
+    """Choose a row of each archive for each of some cells, as :func:`pair_archives` does.
+
+    Raises:
+        ArchiveError: If metadata cannot be read, or none of the cells is in both archives.
+        InputError: If a name is no cell.
+    """
+    wanted = cells_from_names(list(cells))
+    with _opened(s2, s1) as database:
+        _, table, _ = _choose(database, PairRules(), wanted)
+        lone = _cells_of(
+            database, "SELECT grid_row, grid_col FROM pairs WHERE s1_broken IS NOT NULL"
+        )
+    if not len(table):
+        raise ArchiveError(
+            f"none of the {len(cells):,} selected cells is in both {s2.place} and {s1.place}; "
+            f"{s2.place} has {len(lone):,} of them; give the archives of these cells"
+        )
+    without_s1 = lone.names().tolist()
+    found = {*without_s1, *table["grid_cell"].to_pylist()}
+    return Pairs(
+        table=table,
+        without_s2=tuple(cell for cell in wanted.names().tolist() if cell not in found),
+        without_s1=tuple(without_s1),
+    )
+
+
+@contextmanager
+def _opened(s2: Archive, s1: Archive) -> Iterator["duckdb.DuckDBPyConnection"]:
+    """Give a database with the rows of both archives in its tables ``s2`` and ``s1``."""
+    import duckdb
+
+    with tempfile.TemporaryDirectory(prefix="minortom-") as folder:
+        limits: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": MEMORY_LIMIT, "temp_directory": folder,
+            "threads": min(available_cores(), MOST_THREADS), "preserve_insertion_order": False,
+        }  # fmt: skip
+        with duckdb.connect(config=limits) as database:
+            grid_row = np.arange(N_ROWS) - N_ROWS // 2
+            columns = {"grid_row": grid_row, "n_columns": columns_of_rows(grid_row)}
+            database.register("grid_rows", pa.table(columns))
+            database.execute(
+                "CREATE TEMP MACRO known(x) AS "
+                "if(isnan(CAST(x AS DOUBLE)), NULL, CAST(x AS DOUBLE))"
+            )
+            try:
+                for archive in (s2, s1):
+                    _read_rows(database, archive)
+                yield database
+            except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+                found = str(error).splitlines()[0]
+                raise ArchiveError(
+                    f"no room to pair {s2.place} and {s1.place} ({found}); set TMPDIR to a folder "
+                    "with room for twice their metadata"
+                ) from None
+
+
+def _read_rows(database: "duckdb.DuckDBPyConnection", archive: Archive) -> None:
+    import duckdb
+
+    # What stands for other characters in a pattern of files stands for itself in brackets.
+    path = re.sub(r"([*?\[])", r"[\1]", str(archive.metadata_path.absolute())).replace("'", "''")
+    cloud_cover = "known(cloud_cover) AS cloud_cover," if archive.sensor == "s2" else ""
+    try:
+        database.execute(
+            READ_ROWS.format(sensor=archive.sensor, path=path, cloud_cover=cloud_cover)
+        )
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        raise archive.unreadable(error) from None
+
+
+def _refuse_odd_names(database: "duckdb.DuckDBPyConnection", archive: Archive) -> None:
+    query = f"SELECT count(odd_name), min(odd_name) FROM {archive.sensor}"  # noqa: S608
+    count, first = database.execute(query).fetchall()[0]
+    if count:
+        raise ArchiveError(
+            f"{archive.place}: {count:,} rows of the metadata name no cell of the 10 km grid, "
+            f"such as {first!r}; wanted an archive of that grid"
+        )
+
+
+def _choose(
+    database: "duckdb.DuckDBPyConnection", rules: PairRules, cells: Cells | None
+) -> tuple[Cells, pa.Table, dict[str, int]]:
+    """Fill ``s2_best`` and ``pairs``; give cells, their pairs, and how many a rule removed."""
+    wanted = ""
+    if cells is not None:
+        database.register("wanted", pa.table({"grid_row": cells.row, "grid_col": cells.col}))
+        wanted = "SEMI JOIN wanted USING (grid_row, grid_col)"
+    removed: dict[str, int] = {}
+    for query, outcome, conditions in (
+        (CHOOSE_S2, "SELECT s2_broken, count(*) FROM s2_best GROUP BY ALL", broken_by_s2(rules)),
+        (CHOOSE_S1, "SELECT s1_broken, count(*) FROM pairs GROUP BY ALL", broken_by_s1(rules)),
+    ):
+        numbered = [f"WHEN {sql} THEN {n}" for n, sql in enumerate(conditions.values())]
+        broken = f"CASE {' '.join(numbered or ['WHEN false THEN 0'])} END"
+        database.execute(query.format(broken=broken, wanted=wanted))
+        by_number = dict(database.execute(outcome).fetchall())
+        removed |= {name: by_number.get(n, 0) for n, name in enumerate(conditions)}
+    return *_table_of(database), removed
+
+
+def _table_of(database: "duckdb.DuckDBPyConnection") -> tuple[Cells, pa.Table]:
+    query = """SELECT * EXCLUDE s1_broken FROM pairs WHERE s1_broken IS NULL
+        ORDER BY grid_row, grid_col"""
+    table = database.sql(query).to_arrow_table()
+    cells = Cells(row=table["grid_row"].to_numpy(), col=table["grid_col"].to_numpy())
+    table = table.drop_columns(["grid_row", "grid_col"])
+    table = table.add_column(0, "grid_cell", pa.array(cells.names(), pa.string()))
+    for name in ("s2_timestamp", "s1_timestamp"):
+        utc = pc.assume_timezone(table[name].cast(pa.timestamp("us")), "UTC")
+        table = table.set_column(table.column_names.index(name), name, utc)
+    return cells, table
+
+
+def _cells_of(database: "duckdb.DuckDBPyConnection", query: str) -> Cells:
+    found = database.sql(f"FROM ({query}) ORDER BY grid_row, grid_col").to_arrow_table()
+    return Cells(row=found["grid_row"].to_numpy(), col=found["grid_col"].to_numpy())
+
+
+def _repeated(database: "duckdb.DuckDBPyConnection", sensor: str) -> int:
+    query = f"SELECT count(*) - count(DISTINCT (grid_row, grid_col)) FROM {sensor}"  # noqa: S608
+    count: int = database.execute(query).fetchall()[0][0]
+    return count

@@ -1,0 +1,156 @@
+"""Rows of an archive's parts: of local files, or over HTTP by the bytes of one row.
+
+A part holds one row a row group, some 10 MB each, and a footer of about 1 MB that tells where
+they lie. Over HTTP a footer is asked for once in each process, and then one range a row.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import SEEK_CUR, SEEK_END, SEEK_SET, BytesIO, RawIOBase
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from minortom.errors import ArchiveError, RemoteMissingError
+from minortom.remote.byte_ranges import read_range
+from minortom.remote.http import open_session
+from minortom.remote.hub_datasets import headers_of_hub
+
+if TYPE_CHECKING:
+    import requests
+
+_FOOTERS_KEPT = 16  # of 500 rows each takes some 10 MB
+_TAIL_BYTES = 3 << 19
+"""Asked for at the end of a part: the footers of the hub's parts have 1.0 to 1.4 MB."""
+_END_BYTES = 8
+"""A Parquet file ends in the length of its footer (4 bytes, little-endian) and ``PAR1``."""
+
+
+class Parts(Protocol):
+    """The images of an archive."""
+
+    def read_row(self, part: str, row: int, columns: Sequence[str]) -> pa.Table:
+        """Read some columns of a row group.
+
+        Raises:
+            ArchiveError: If there is no such part, column or row group.
+            RemoteError: If the network does not give it.
+            OSError: If the part cannot be read; ``pyarrow.ArrowException`` too.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalParts:
+    """Parts in a folder."""
+
+    folder: Path
+
+    def read_row(self, part: str, row: int, columns: Sequence[str]) -> pa.Table:
+        """Read some columns of a row group."""
+        try:
+            # Not mapped into memory: a part that is cut short would then end the process.
+            with pq.ParquetFile(self.folder / part, pre_buffer=False) as file:
+                _check(file.metadata, row, columns)
+                return file.read_row_group(row, columns=list(columns))
+        except FileNotFoundError:
+            raise ArchiveError("there is no such part") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteParts:
+    """Parts behind HTTP. Holds nothing that is open or secret but ``query``."""
+
+    folder: str
+    """URL that a slash and the name of a part are added to."""
+    query: str = ""
+    """What comes after that: empty, or from ``?`` on."""
+    on_hub: bool = False
+    """Whether the user's token for the hub is shown."""
+
+    def read_row(self, part: str, row: int, columns: Sequence[str]) -> pa.Table:
+        """Read some columns of a row group: one request, and one for the footer before."""
+        url = f"{self.folder}/{quote(part)}{self.query}"
+        try:
+            footer, size = _footer(url, self.on_hub)
+        except RemoteMissingError:
+            raise ArchiveError("there is no such part") from None
+        _check(footer, row, columns)
+        start, end = _span(footer.row_group(row), columns)
+        data, _ = _read(url, self.on_hub, start, end)
+        window = _Window(data, start=start, size=size)
+        with pq.ParquetFile(window, metadata=footer, pre_buffer=False) as file:
+            return file.read_row_group(row, columns=list(columns))
+
+
+def _check(metadata: pq.FileMetaData, row: int, columns: Sequence[str]) -> None:
+    present = metadata.schema.to_arrow_schema().names
+    missing = [name for name in columns if name not in present]
+    if missing:
+        raise ArchiveError(f"lacks the column {', '.join(missing)}")
+    if not 0 <= row < metadata.num_row_groups:
+        raise ArchiveError(f"has only {metadata.num_row_groups} row groups")
+
+
+def _span(group: pq.RowGroupMetaData, columns: Sequence[str]) -> tuple[int, int]:
+    """Give the first byte of a row group's columns, and the one after the last."""
+    starts, ends = [], []
+    for chunk in (group.column(number) for number in range(group.num_columns)):
+        if chunk.path_in_schema.split(".")[0] in columns:
+            first = chunk.dictionary_page_offset or chunk.data_page_offset
+            starts.append(min(first, chunk.data_page_offset))
+            ends.append(starts[-1] + chunk.total_compressed_size)
+    return min(starts), max(ends)
+
+
+@functools.cache
+def _session() -> "requests.Session":
+    """Give this process's session: it keeps connections open from row to row."""
+    return open_session()
+
+
+def _read(url: str, on_hub: bool, start: int, end: int | None = None) -> tuple[bytes, int]:
+    # HF_ENDPOINT already says where the hub is; a mirror of other hosts is none of it.
+    headers = headers_of_hub() if on_hub else None
+    return read_range(_session(), url, start, end, headers=headers, by_mirror=not on_hub)
+
+
+@functools.lru_cache(maxsize=_FOOTERS_KEPT)
+def _footer(url: str, on_hub: bool) -> tuple[pq.FileMetaData, int]:
+    """Fetch a part's footer; gives it and the part's size in bytes."""
+    tail, size = _read(url, on_hub, -_TAIL_BYTES)
+    wanted = int.from_bytes(tail[-_END_BYTES:-4], "little") + _END_BYTES
+    if len(tail) < wanted <= size:
+        tail, size = _read(url, on_hub, -wanted)
+    return pq.read_metadata(BytesIO(tail[-wanted:])), size
+
+
+class _Window(RawIOBase):
+    """Some bytes of a file, at their place in it, for Arrow to read."""
+
+    def __init__(self, data: bytes, *, start: int, size: int) -> None:
+        self._data, self._start, self._size, self._at = data, start, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        self._at = offset + {SEEK_SET: 0, SEEK_CUR: self._at, SEEK_END: self._size}[whence]
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        first = self._at - self._start
+        last = len(self._data) if size < 0 else first + size
+        if not 0 <= first <= last <= len(self._data):
+            raise OSError(f"bytes {self._at} and on are not among those that were fetched")
+        self._at += last - first
+        return self._data[first:last]

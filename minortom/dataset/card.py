@@ -1,0 +1,143 @@
+"""The data set card: README.md beside the shards, for people and for the Hugging Face hub."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from minortom.io.provenance import KEY, licences_in
+from minortom.maps.manifests import load_manifest, manifest_paths
+from minortom.shards.formats import Codec, Format
+from minortom.shards.layout import ALL_BANDS, ATTRIBUTION, SampleSpec, spec_of
+
+CARD = "README.md"
+MAJOR_TOM = (
+    "Francis, A., and Czerkawski, M.: Major TOM: Expandable Datasets for Earth Observation, 2024, "
+    "https://arxiv.org/abs/2402.12095"
+)
+
+_DTYPE_CODES = {"uint16": "<u2", "int16": "<i2"}
+_SIZES = (
+    (10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"),
+    (10**7, "1M<n<10M"), (10**8, "10M<n<100M"), (10**9, "100M<n<1B"),
+)  # fmt: skip
+_LARGEST = "1B<n<10B"
+_TABLE = (
+    ("tiles", "tiles"), ("strata", "strata"), ("underfull", "strata not full"),
+    ("nn_km", "to the nearest tile, km"), ("within_km", "between tiles of a stratum, km"),
+    ("cover_km", "to a chosen tile of the stratum, km"), ("balance", "spatial imbalance"),
+)  # fmt: skip
+
+
+def data_card(
+    record: Mapping[str, Any],
+    *,
+    place: str = "shards",
+    picture: str = "",
+    report: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """Write the card of a data set; the same record gives the same card.
+
+    Args:
+        record: All of ``dataset.json``.
+        place: What ``load_dataset`` is given: a folder or a repository of the hub.
+        picture: Name of the map of its tiles, where there is one.
+        report: ``rows`` of the report's ``metrics.json``, one a set of tiles.
+    """
+    spec, made = spec_of(record), record[KEY]
+    splits = files_by_split(record)
+    num_samples = sum(int(entry["rows"]) for entry in record["shards"])
+    return _template().render(
+        size_category=size_category(num_samples),
+        splits=splits,
+        num_samples=num_samples,
+        num_tiles=(record.get("export") or {}).get("tiles"),
+        patch_px=spec.patch_px,
+        patches=record.get("splits", {}),
+        attribution=ATTRIBUTION,
+        picture=picture,
+        groups=spec.groups,
+        codes=_DTYPE_CODES,
+        first_shard=next(entry["file"] for entry in record["shards"] if entry["rows"]),
+        place=place,
+        codec=str(spec.codec),
+        is_tar=spec.format == Format.WEBDATASET,
+        fn_kwargs=_fn_kwargs(spec),
+        table=_table(report),
+        made={
+            "command": made.get("command"), "version": made.get("version"),
+            "seed": made.get("seed"), "licences": licences_in(made),
+            "options": {name: _shown(value) for name, value in made.get("options", {}).items()},
+            "inputs": made.get("inputs", {}),
+        },
+        citations=citations(licences_in(made)),
+    )  # fmt: skip
+
+
+def files_by_split(record: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Name the shards of each split, ``train`` first.
+
+    Shards that hold several splits, as older exports wrote them, are all named under ``train``,
+    which is what the ``datasets`` library calls what it knows no split of.
+    """
+    found: dict[str, list[str]] = {}
+    filled = [entry for entry in record["shards"] if entry["rows"]]
+    if not all(entry.get("split") for entry in filled):
+        return {"train": [entry["file"] for entry in filled]}
+    for entry in filled:
+        found.setdefault(entry["split"], []).append(entry["file"])
+    usual = [name for name in ("train", "val", "test") if name in found]
+    return {name: found[name] for name in (*usual, *sorted(set(found) - set(usual)))}
+
+
+def size_category(num_samples: int) -> str:
+    """Say how large a data set is in the hub's words."""
+    return next((words for limit, words in _SIZES if num_samples < limit), _LARGEST)
+
+
+def citations(licences: Sequence[str]) -> list[str]:
+    """List what is to be cited: Major TOM, and the maps whose credits the licences hold."""
+    manifests = [load_manifest(path) for path in manifest_paths()]
+    return [MAJOR_TOM, *(m.citation for m in manifests if m.credit() in licences)]
+
+
+@cache
+def _template() -> Template:
+    # Markdown, not HTML: what is escaped would be read as such.
+    environment = Environment(  # noqa: S701
+        loader=PackageLoader("minortom.dataset"),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("card.md.j2")
+
+
+def _fn_kwargs(spec: SampleSpec) -> str:
+    """Write what ``decode`` has to be told of a set that is not as most are."""
+    told: dict[str, object] = {}
+    if spec.bands != ALL_BANDS:
+        told["bands"] = list(spec.bands)
+    if spec.codec != Codec.NONE:
+        told["codec"] = str(spec.codec)
+    return f", fn_kwargs={json.dumps(told)}" if told else ""
+
+
+def _table(report: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Lay out the report's rows, one a set, as the paper's Table II has them."""
+    if not report:
+        return []
+    head = ["set", *(title for _, title in _TABLE)]
+    return [head, *([str(row["set"]), *(_number(row.get(n)) for n, _ in _TABLE)] for row in report)]
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text.replace("|", "\\|").replace("\n", " ")

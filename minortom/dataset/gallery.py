@@ -1,0 +1,148 @@
+"""A page to look at shards: patches drawn at random, and a tile with its dropped patches."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from numpy.typing import NDArray
+
+from minortom.io.atomic_write import write_text
+from minortom.io.provenance import Provenance, licences_in, sha256_of
+from minortom.io.up_to_date import check_page, is_up_to_date, now, status, write_run_record
+from minortom.plotting import patch_pictures as pictures
+from minortom.plotting.patch_pictures import data_uri, patch_pictures
+from minortom.progress import OnProgress, ignore_progress
+from minortom.shards.layout import DATASET_FILE
+from minortom.shards.shard_set import ShardSet
+
+_SAID = (
+    "grid_cell", "patch_row", "patch_col", "climate", "landcover", "split", "dt_days",
+    "s2_timestamp", "s1_timestamp", "lat", "lon", "s2_product_id", "s1_product_id",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """One place of a tile's block of patches."""
+
+    row: int
+    col: int
+    s2: str
+    """Picture as a ``data:`` URL; empty where the patch was dropped."""
+    s1: str
+
+
+def show_shards(
+    shards: Path,
+    out: Path,
+    *,
+    patches: int = 24,
+    seed: int = 0,
+    overwrite: bool = False,
+    on_progress: OnProgress = ignore_progress,
+) -> dict[str, object]:
+    """Write one HTML page, which needs no network, with patches and a tile.
+
+    Args:
+        shards: Folder of shards.
+        out: HTML file to write.
+        patches: How many to draw; all where there are fewer.
+        seed: Draws them, and the tile: one with dropped patches where there is one.
+        overwrite: Whether another page in ``out`` may be replaced.
+        on_progress: Called with (patches drawn, patches in all).
+
+    Returns:
+        What there is to tell, for people.
+
+    Raises:
+        InputError: If ``out`` does not end in ``.html``.
+        ShardError: If the shards are missing, damaged or of another version.
+        OutputExistsError: If ``out`` is something else.
+    """
+    check_page(out)
+    started, data = now(), ShardSet.open(shards)
+    provenance = Provenance(
+        command="show", options={"patches": patches}, seed=seed,
+        inputs={"shards": sha256_of(shards / DATASET_FILE)}, licences=licences_in(data.provenance),
+    )  # fmt: skip
+    inputs = [shards / DATASET_FILE]
+    done = is_up_to_date(out, provenance, inputs=inputs, overwrite=overwrite)
+    if not done:
+        write_text(out, _page(data, provenance, patches, seed, on_progress))
+        write_run_record(out, started)
+    return {
+        "out": str(out), "status": status(done), "patches": min(patches, len(data)),
+        "of": len(data),
+    }  # fmt: skip
+
+
+def _page(
+    data: ShardSet, provenance: Provenance, patches: int, seed: int, on_progress: OnProgress
+) -> str:
+    table, rng = data.metadata(_SAID), np.random.default_rng(seed)
+    chosen = rng.choice(len(data), min(patches, len(data)), replace=False)
+    tile, numbers, side = _tile_of(table, rng)
+    total = len(chosen) + len(numbers)
+    drawn = []
+    for done, index in enumerate((*chosen, *numbers), start=1):
+        drawn.append(_pictures(data, int(index)))
+        on_progress(done, total)
+    cards = [
+        {**row, "s2": s2, "s1": s1}
+        for row, (s2, s1) in zip(table.take(chosen).to_pylist(), drawn, strict=False)
+    ]
+    environment = Environment(
+        loader=PackageLoader("minortom.dataset"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    record = json.loads(provenance.to_json())
+    return environment.get_template("gallery.html.j2").render(
+        cards=cards, num_samples=len(data), patch_px=data.spec.patch_px, seed=seed, tile=tile,
+        side=side, places=_places(table, numbers, side, drawn[len(chosen) :]),
+        num_kept=len(numbers), looks=pictures, provenance=record,
+        grey={sensor: pictures.grey_band(data, sensor) for sensor in pictures.COLOURS},
+    )  # fmt: skip
+
+
+def _pictures(data: ShardSet, index: int) -> tuple[str, str]:
+    s2, s1 = patch_pictures(data, index)
+    return data_uri(s2), data_uri(s1)
+
+
+def _tile_of(
+    table: pa.Table, rng: np.random.Generator
+) -> tuple[dict[str, Any], NDArray[np.int64], int]:
+    """Draw a tile among those that lack patches, or among all.
+
+    Returns:
+        Metadata of its first patch, the numbers of its patches, and the side of a tile's block:
+        the furthest row or column that any tile of the set has.
+    """
+    cells = table["grid_cell"].to_numpy()
+    names, counts = np.unique(cells.astype(str), return_counts=True)
+    furthest = max(int(np.max(table[name].to_numpy())) for name in ("patch_row", "patch_col"))
+    side = furthest + 1
+    # Not one with a few patches in a corner, where there are others: most of it is to be seen.
+    lacking = names[counts < side**2]
+    most = lacking[counts[counts < side**2] >= side**2 / 2]
+    among = next(some for some in (most, lacking, names) if len(some))
+    numbers = np.flatnonzero(cells == str(rng.choice(among)))
+    return table.slice(int(numbers[0]), 1).to_pylist()[0], numbers, side
+
+
+def _places(
+    table: pa.Table, numbers: NDArray[np.int64], side: int, drawn: Sequence[tuple[str, str]]
+) -> list[Place]:
+    rows, cols = (table[name].to_numpy()[numbers] for name in ("patch_row", "patch_col"))
+    there = {(int(r), int(c)): pictures for r, c, pictures in zip(rows, cols, drawn, strict=True)}
+    return [
+        Place(row=row, col=col, s2=s2, s1=s1)
+        for row in range(side)
+        for col in range(side)
+        for s2, s1 in [there.get((row, col), ("", ""))]
+    ]

@@ -1,0 +1,4 @@
+"""`minortom export`: a selection and an archive to shards.
+
+Layer: the top of `minortom`.
+"""

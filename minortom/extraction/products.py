@@ -1,0 +1,93 @@
+"""Which row of each archive a cell's tile is: paired here, or the products that it names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from minortom.archive.archive import Archive, published_names
+from minortom.archive.pairing import Pairs, find_pairs
+from minortom.errors import ArchiveError
+from minortom.extraction.selection import PRODUCT_KINDS, SelectedTiles
+
+_Place = tuple[str, int]
+"""File name of a part, and row in it."""
+
+
+def pairs_of(tiles: SelectedTiles, archives: tuple[Archive, Archive]) -> Pairs:
+    """Find the pair of products of each selected tile and reserve.
+
+    Where the selection names products, because an archive was annotated, these are meant and
+    no others: what the user filtered by (clouds, days apart, a season) then still holds. They
+    are looked up by their ids, so a copy of the archive that is cut into other parts serves too.
+
+    Raises:
+        ArchiveError: If metadata cannot be read, or none of the pairs is in both archives.
+    """
+    if not tiles.names_products:
+        return find_pairs(*archives, tiles.cells)
+    names = ["grid_cell", *PRODUCT_KINDS]
+    rows = [*tiles.chosen.select(names).to_pylist(), *tiles.reserves.select(names).to_pylist()]
+    lacking: dict[str, list[str]] = {"s2": [], "s1": []}
+    for archive in archives:
+        places = _places(archive, rows)
+        for row in rows:
+            _look_up(row, archive.sensor, places, lacking[archive.sensor])
+    without = {cell for cells in lacking.values() for cell in cells}
+    found = [row for row in rows if row["grid_cell"] not in without]
+    if not found:
+        raise ArchiveError(
+            f"the archives have none of the {len(rows):,} pairs of products that the selection "
+            f"names; Sentinel-2's lacks {len(lacking['s2']):,}, Sentinel-1's "
+            f"{len(lacking['s1']):,}; give the archives that were annotated"
+        )
+    fields = {"grid_cell": pa.string(), **PRODUCT_KINDS}
+    only_s1 = set(lacking["s1"]) - set(lacking["s2"])
+    return Pairs(
+        table=pa.Table.from_pylist(found, schema=pa.schema(list(fields.items()))),
+        without_s2=tuple(lacking["s2"]),
+        without_s1=tuple(cell for cell in lacking["s1"] if cell in only_s1),
+    )
+
+
+def _places(archive: Archive, rows: list[dict[str, Any]]) -> dict[tuple[str, str], list[_Place]]:
+    """Say where the images of each cell and product lie, in order."""
+    cells = [row["grid_cell"] for row in rows]
+    # Every name by which the archive may call one of them, and a few more.
+    names = pa.array([*cells, *(f"{cell[:-1]}R" for cell in cells)], pa.string())
+    products = pa.array([row[f"{archive.sensor}_product_id"] for row in rows], pa.string())
+    wanted = pc.field("grid_cell").isin(names) & pc.field("product_id").isin(products)
+    for name in ("parquet_url", "parquet_row"):
+        wanted &= pc.field(name).is_valid()
+    columns = ["grid_cell", "product_id", "parquet_url", "parquet_row"]
+    try:
+        table = pq.read_table(archive.metadata_path, columns=columns, filters=wanted)
+        lists = [table[name].to_pylist() for name in columns[:3]]
+        numbers = table["parquet_row"].cast(pa.int64()).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise archive.unreadable(error) from None
+    places: dict[tuple[str, str], list[_Place]] = {}
+    for cell, product, url, number in zip(*lists, numbers, strict=True):
+        places.setdefault((cell, product), []).append((url.rpartition("/")[2], number))
+    return {key: sorted(found) for key, found in places.items()}
+
+
+def _look_up(
+    row: dict[str, Any],
+    sensor: str,
+    places: Mapping[tuple[str, str], list[_Place]],
+    lacking: list[str],
+) -> None:
+    """Put the place of a row's product into it; some products are in an archive twice."""
+    cell, product = row["grid_cell"], row[f"{sensor}_product_id"]
+    found = places.get((cell, product))
+    if found is None:
+        others = (places.get((name, product)) for name in published_names(cell))
+        found = next(filter(None, others), None)
+    if found is None:
+        lacking.append(cell)
+        return
+    named = (row[f"{sensor}_part"], row[f"{sensor}_row"])
+    row[f"{sensor}_part"], row[f"{sensor}_row"] = named if named in found else found[0]

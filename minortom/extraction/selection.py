@@ -1,0 +1,137 @@
+"""What `export` takes from a selection: chosen tiles, reserves, and the products it names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from minortom.errors import InputError
+from minortom.io.geoparquet import read_table
+from minortom.shards.layout import TIMESTAMP
+
+_TEXTS = ("grid_cell", "climate", "landcover", "stratum", "role")
+PRODUCT_KINDS = {
+    **dict.fromkeys(("s2_product_id", "s1_product_id", "s2_part", "s1_part"), pa.string()),
+    **dict.fromkeys(("s2_row", "s1_row"), pa.int64()),
+    **dict.fromkeys(("s2_timestamp", "s1_timestamp"), TIMESTAMP),
+    "dt_days": pa.float64(),
+}
+"""Columns that name the pair of products of each cell, as annotating an archive writes them."""
+_NULLABLE = ("s2_timestamp", "s1_timestamp", "dt_days")
+_MARKS = ("s2_part", "s2_row", "s1_part", "s1_row")
+_MADE_BY = "minortom sample"
+_SHOWN = 3
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SelectedTiles:
+    """The rows of a selection that an export is about.
+
+    Columns: ``grid_cell``, ``climate``, ``landcover``, ``stratum``; ``split`` where tiles were
+    split; those of ``PRODUCT_KINDS`` where they were annotated from an archive.
+    """
+
+    chosen: pa.Table
+    """Tiles that were selected."""
+    reserves: pa.Table
+    """Tiles that stand by for those that turn out unusable, in the order of their ranks."""
+
+    @property
+    def is_split(self) -> bool:
+        """Whether each tile has a split."""
+        return "split" in self.chosen.column_names
+
+    @property
+    def names_products(self) -> bool:
+        """Whether each tile names its pair of products."""
+        return _MARKS[0] in self.chosen.column_names
+
+    @property
+    def cells(self) -> list[str]:
+        """All cells, those of the reserves last."""
+        return [*self.chosen["grid_cell"].to_pylist(), *self.reserves["grid_cell"].to_pylist()]
+
+
+def read_selection(path: Path) -> SelectedTiles:
+    """Read the tiles to export.
+
+    Raises:
+        InputError: If the file is no selection, names a cell twice, lacks a value, or names
+            products only in part.
+    """
+    table = read_table(path, _TEXTS, made_by=_MADE_BY)
+    present = pq.read_schema(path).names
+    wanted = _product_columns(path, present)
+    more = [name for name in ("split", "reserve_rank", *wanted) if name in present]
+    if more:
+        table = pa.table({**_columns(table), **_columns(read_table(path, more, made_by=_MADE_BY))})
+    kinds = {**dict.fromkeys([*_TEXTS, "split"], pa.string()), "reserve_rank": pa.int64()}
+    table = _cast(table, kinds | PRODUCT_KINDS, path)
+
+    chosen = table.filter(pc.equal(table["role"], "selected"))
+    reserves = table.filter(pc.equal(table["role"], "reserve"))
+    if not len(chosen):
+        raise InputError(f"{path} has no row whose role is `selected`; nothing to export")
+    if len(reserves) and "reserve_rank" not in present:
+        raise InputError(f"{path} has reserves but no column reserve_rank, which orders them")
+    required = [n for n in table.column_names if n not in (*_NULLABLE, "reserve_rank")]
+    _refuse_nulls(chosen, required, path, "selected rows")
+    if len(reserves):
+        _refuse_nulls(reserves, [*required, "reserve_rank"], path, "reserves")
+    cells = pa.chunked_array([*chosen["grid_cell"].chunks, *reserves["grid_cell"].chunks])
+    twice = [entry["values"] for entry in cells.value_counts().to_pylist() if entry["counts"] > 1]
+    if twice:
+        raise InputError(f"{path} selects {len(twice):,} cells twice, first {first_of(twice)}")
+    if len(reserves):
+        # By cell where ranks are equal, so that the order of the file does not matter.
+        reserves = reserves.sort_by([("reserve_rank", "ascending"), ("grid_cell", "ascending")])
+    kept = [name for name in table.column_names if name not in ("role", "reserve_rank")]
+    return SelectedTiles(chosen=chosen.select(kept), reserves=reserves.select(kept))
+
+
+def first_of(names: Sequence[str]) -> str:
+    """Name the first few, for a message."""
+    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+
+
+def _product_columns(path: Path, present: Sequence[str]) -> list[str]:
+    """Give the columns that name products: all of them, or none.
+
+    Raises:
+        InputError: If there are some: pairing anew would drop what the user filtered by.
+    """
+    found = [name for name in _MARKS if name in present]
+    missing = [name for name in PRODUCT_KINDS if name not in present]
+    if found and missing:
+        raise InputError(
+            f"{path} has {', '.join(found)} but lacks {', '.join(missing)}, so that the products "
+            "of its tiles are not certain; keep all of these columns, or take all out to have "
+            "tiles paired anew"
+        )
+    return list(PRODUCT_KINDS) if found else []
+
+
+def _columns(table: pa.Table) -> dict[str, pa.ChunkedArray]:
+    return {name: table[name] for name in table.column_names}
+
+
+def _cast(table: pa.Table, kinds: dict[str, pa.DataType], path: Path) -> pa.Table:
+    found: dict[str, pa.ChunkedArray] = {}
+    for name in table.column_names:
+        try:
+            found[name] = table[name].cast(kinds[name])
+        except (pa.ArrowException, ValueError) as error:
+            raise InputError(
+                f"{path}: the column {name} holds {table.schema.field(name).type}; wanted "
+                f"{kinds[name]}, as `{_MADE_BY}` writes it ({str(error).splitlines()[0]})"
+            ) from None
+    return pa.table(found)
+
+
+def _refuse_nulls(table: pa.Table, names: Sequence[str], path: Path, what: str) -> None:
+    for name in names:
+        if table[name].null_count:
+            raise InputError(f"{path}: {name} is null in {table[name].null_count:,} {what}")

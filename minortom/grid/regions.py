@@ -1,0 +1,187 @@
+"""An area of interest: polygons from any vector file, and which boxes of degrees they overlap.
+
+Two areas overlap where they share more than an edge or a corner.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minortom.errors import InputError
+from minortom.grid.lonlat_polygons import to_lonlat
+from minortom.io.provenance import sha256_of
+
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
+
+    from minortom.grid.bbox import BBox
+    from minortom.grid.cells import Cells, Edges
+
+BoolArray = NDArray[np.bool_]
+
+_WANTED = "wanted polygons in a vector file such as GeoJSON, GeoPackage or a shapefile"
+_AREAS = ("Polygon", "MultiPolygon")
+_INSIDE, _OUTSIDE, _MIXED = 1, 0, -1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Region:
+    """An area on the globe."""
+
+    name: str
+    """What messages call it: the file."""
+    area: Any
+    """A shapely polygon or multipolygon, degrees, longitudes from -180 to 180."""
+    sha256: str
+    """Of the file, for a provenance record; of a shapefile, with its coordinate system."""
+    _blocks: NDArray[np.int8] = field(init=False, repr=False)
+    """[180, 360] of each square degree, from -90 and -180: inside, outside, or mixed."""
+
+    def __post_init__(self) -> None:
+        import shapely
+
+        shapely.prepare(self.area)
+        object.__setattr__(self, "_blocks", _blocks_of(self.area))
+
+    @classmethod
+    def read(cls, path: Path) -> Region:
+        """Join all polygons of a file, in any coordinate system; GeoJSON is in WGS 84.
+
+        Longitudes are taken as they are: what crosses the antimeridian is in two parts, as RFC
+        7946 has it. Only polygons in a projected system are cut there.
+
+        Raises:
+            InputError: If the file is missing, unreadable, empty, without a coordinate system,
+                or holds other things than polygons, or degrees out of range.
+        """
+        import shapely
+
+        frame = _read(path)
+        if not hasattr(frame, "geometry"):  # a table, which GDAL reads as well
+            raise InputError(f"{path} holds no geometry; {_WANTED}")
+        shapes = frame.geometry.values
+        shapes = shapes[~(shapes.is_empty | shapes.isna())]
+        if not len(shapes):
+            raise InputError(f"{path} holds no geometry; {_WANTED}")
+        others = sorted(set(shapes.geom_type) - set(_AREAS))
+        if others:
+            raise InputError(
+                f"{path} holds {', '.join(others)}; {_WANTED} (buffer lines; cells of points are "
+                "found by `minortom locate --points`)"
+            )
+        if frame.crs is None:
+            raise InputError(f"{path} has no coordinate system; give it one (a .prj file, say)")
+        area = to_lonlat(shapely.force_2d(shapes.to_numpy()), frame.crs, name=str(path))
+        if not area.area > 0:
+            raise InputError(f"{path} holds polygons without area; {_WANTED}")
+        return cls(name=str(path), area=area, sha256=_hash(path))
+
+    def touches(self, cells: Cells) -> BoolArray:
+        """Say of [n] cells whether their boxes of degrees overlap the area."""
+        return self.touches_boxes(*cells.bounds_deg())
+
+    def touches_boxes(
+        self,
+        west: NDArray[np.float64],
+        south: NDArray[np.float64],
+        east: NDArray[np.float64],
+        north: NDArray[np.float64],
+    ) -> BoolArray:
+        """Say of [n] boxes, degrees, west from -180, whether they overlap the area.
+
+        East may lie beyond 180: over the antimeridian.
+        """
+        found = self._touches(west, south, np.minimum(east, 180), north)
+        beyond = np.flatnonzero((east > 180) & ~found)
+        start = np.full(len(beyond), -180.0)
+        found[beyond] = self._touches(start, south[beyond], east[beyond] - 360, north[beyond])
+        return found
+
+    def _touches(self, *edges: NDArray[np.float64]) -> BoolArray:
+        """Look the boxes' corners up in the blocks; what is left undecided is compared itself."""
+        west, south, east, north = edges
+        rows = [np.clip(np.floor(lat + 90).astype(np.intp), 0, 179) for lat in (south, north)]
+        columns = [np.clip(np.floor(lon + 180).astype(np.intp), 0, 359) for lon in (west, east)]
+        # A box of up to a degree lies in the blocks of its four corners.
+        small = (east - west <= 1) & (north - south <= 1)
+        corners = [self._blocks[row, column] for row in rows for column in columns]
+        inside: BoolArray = small & np.logical_and.reduce([c == _INSIDE for c in corners])
+        outside = small & np.logical_and.reduce([c == _OUTSIDE for c in corners])
+        open_ = np.flatnonzero(~(inside | outside))
+        inside[open_] = _overlap(self.area, *(edge[open_] for edge in edges))
+        return inside
+
+
+def touched(edges: Edges, *, region: Region | None, bbox: BBox | None) -> BoolArray:
+    """Say of [n] boxes (west, south, east, north) whether they overlap the region and the box."""
+    found = np.ones(len(edges[0]), dtype=bool) if bbox is None else bbox.touches_boxes(*edges)
+    if region is not None:
+        here = np.flatnonzero(found)
+        found[here] = region.touches_boxes(*(edge[here] for edge in edges))
+    return found
+
+
+def _blocks_of(area: Any) -> NDArray[np.int8]:  # noqa: ANN401 - shapely has no types
+    import shapely
+
+    south, west = (a.ravel().astype(float) for a in np.mgrid[-90:90, -180:180])
+    blocks = np.full(len(west), _OUTSIDE, np.int8)
+    near = np.flatnonzero(_overlap(area, west, south, west + 1, south + 1))
+    boxes = shapely.box(west[near], south[near], west[near] + 1, south[near] + 1)
+    blocks[near] = np.where(shapely.covers(area, boxes), _INSIDE, _MIXED)
+    return blocks.reshape(180, 360)
+
+
+def _overlap(
+    area: Any,  # noqa: ANN401 - shapely has no types
+    west: NDArray[np.float64],
+    south: NDArray[np.float64],
+    east: NDArray[np.float64],
+    north: NDArray[np.float64],
+) -> BoolArray:
+    """Compare [n] boxes with a prepared area."""
+    import shapely
+
+    left, bottom, right, top = shapely.bounds(area)
+    found: BoolArray = (west < right) & (east > left) & (south < top) & (north > bottom)
+    near = np.flatnonzero(found)
+    boxes = shapely.box(west[near], south[near], east[near], north[near])
+    meets = shapely.intersects(area, boxes)
+    meets[meets] = ~shapely.touches(area, boxes[meets])
+    found[near] = meets
+    return found
+
+
+def _read(path: Path) -> GeoDataFrame:
+    import geopandas
+    import pyarrow as pa
+
+    if not path.exists():
+        raise InputError(f"the region {path} does not exist; {_WANTED}")
+    try:
+        if path.suffix.lower() in (".parquet", ".geoparquet"):
+            return geopandas.read_parquet(path)
+        layers = geopandas.list_layers(path)["name"].tolist()
+        if len(layers) > 1:
+            shown = ", ".join(layers[:5]) + (", …" if len(layers) > 5 else "")
+            raise InputError(
+                f"{path} holds {len(layers)} layers ({shown}); wanted one: save it alone"
+            )
+        with np.errstate(invalid="ignore"):  # of coordinates that are none, refused later
+            return geopandas.read_file(path, columns=[])
+    except (RuntimeError, ValueError, OSError, pa.ArrowException) as error:
+        found = str(error).partition("; It might help")[0].strip().partition("\n")[0]
+        raise InputError(f"cannot read the region {path} ({found}); {_WANTED}") from None
+
+
+def _hash(path: Path) -> str:
+    beside = path.with_suffix(".prj")
+    if path.suffix.lower() != ".shp" or not beside.exists():
+        return sha256_of(path)
+    return hashlib.sha256(f"{sha256_of(path)} {sha256_of(beside)}".encode()).hexdigest()

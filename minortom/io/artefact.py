@@ -1,0 +1,79 @@
+"""The life of an artefact: up-to-date check, lock, atomic write, run record."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from minortom.io.atomic_write import sole_writer, whole_file, whole_folder
+from minortom.io.provenance import Provenance
+from minortom.io.up_to_date import is_up_to_date, now, status, write_run_record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artefact:
+    """An output that is up to date, or that is being written."""
+
+    out: Path
+    up_to_date: bool
+    """Whether ``out`` exists with the same provenance: there is nothing to write."""
+    path: Path
+    """Where to write: a temporary file, or an empty folder, that replaces ``out`` at the end."""
+    run_details: dict[str, object] = field(default_factory=dict)
+    """Further entries of the run record; the body of the ``with`` statement adds them."""
+
+    @property
+    def status(self) -> str:
+        """Return ``up to date`` or ``written``, for the result."""
+        return status(self.up_to_date)
+
+
+@contextmanager
+def artefact(
+    out: Path,
+    provenance: Provenance,
+    *,
+    inputs: Iterable[Path] = (),
+    overwrite: bool = False,
+    record: str = "",
+    is_whole: Callable[[], bool] | None = None,
+    started: datetime | None = None,
+    in_place: bool = False,
+) -> Iterator[Artefact]:
+    """Check whether an output is up to date; if not, lock, write and record it.
+
+    The body of the ``with`` statement writes to ``Artefact.path`` unless ``up_to_date``. On any
+    exception ``out`` stays as it was. At the end ``<out>.run.json`` is written.
+
+    Args:
+        out: The file or folder to make.
+        provenance: All that the content depends on. The body writes it into the artefact.
+        inputs: Files and folders that ``out`` must not replace.
+        overwrite: Whether to replace an output with another provenance.
+        record: Name of the JSON file with the provenance inside a folder; empty for a file.
+        is_whole: Called where the provenance is the same; false makes the artefact again.
+        started: Start of the run, for its record; now when None.
+        in_place: The body puts the finished output in its place itself, as resumable work does.
+
+    Raises:
+        OutputExistsError: If ``out`` has another provenance and ``overwrite`` is false, or if
+            another process is writing it.
+        InputError: If ``out`` is not a possible place for the output.
+    """
+    started = started or now()
+    done = is_up_to_date(out, provenance, inputs=inputs, overwrite=overwrite, record=record)
+    if done and (is_whole is None or is_whole()):
+        yield Artefact(out=out, up_to_date=True, path=out)
+        return
+    with sole_writer(out):
+        with _temporary(out, is_folder=bool(record), in_place=in_place) as path:
+            made = Artefact(out=out, up_to_date=False, path=path)
+            yield made
+        write_run_record(out, started, **made.run_details)
+
+
+def _temporary(out: Path, *, is_folder: bool, in_place: bool) -> AbstractContextManager[Path]:
+    if in_place:
+        return nullcontext(out)
+    return whole_folder(out) if is_folder else whole_file(out)

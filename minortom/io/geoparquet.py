@@ -1,0 +1,218 @@
+"""GeoParquet tables of points or polygons: written and read with pyarrow alone.
+
+One row a geometry, EPSG:4326 (longitude, latitude order: OGC:CRS84), geometry as WKB:
+https://geoparquet.org/releases/v1.1.0/. Opens in DuckDB, geopandas and QGIS.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from minortom.errors import InputError
+from minortom.io.atomic_write import whole_file
+from minortom.io.provenance import KEY, Provenance
+
+GEOMETRY = "geometry"
+_TEXTS = ("grid_cell", "climate", "landcover", "stratum", "role", "split", "sensor")
+_DEGREES = ("lat", "lon")
+_CODES = ("climate_code", "landcover_code")
+_WKB_POINT = np.dtype([("order", "u1"), ("type", "<u4"), ("lon", "<f8"), ("lat", "<f8")])
+
+
+def points_wkb(lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]) -> pa.Array:
+    """Encode points as little-endian WKB, one 21-byte value a point."""
+    wkb = np.empty(len(lon_deg), _WKB_POINT)
+    wkb["order"], wkb["type"], wkb["lon"], wkb["lat"] = 1, 1, lon_deg, lat_deg
+    offsets = np.arange(len(wkb) + 1, dtype=np.int64) * _WKB_POINT.itemsize
+    if offsets[-1] > np.iinfo(np.int32).max:
+        return pa.LargeBinaryArray.from_buffers(
+            pa.large_binary(), len(wkb), [None, pa.py_buffer(offsets), pa.py_buffer(wkb)]
+        )
+    buffers = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(wkb)]
+    return pa.BinaryArray.from_buffers(pa.binary(), len(wkb), buffers)
+
+
+def write_points(
+    table: pa.Table, out: Path, provenance: Provenance, *, more: Mapping[str, str] | None = None
+) -> None:
+    """Write a table with ``lat`` and ``lon`` (degrees) as GeoParquet; adds ``geometry``, last.
+
+    The file appears whole or not at all, and holds ``provenance`` under the key ``minortom``.
+
+    Args:
+        table: One row a point.
+        out: The file.
+        provenance: What the content depends on.
+        more: Further metadata of the file, by key.
+    """
+    wkb = points_wkb(table["lon"].to_numpy(), table["lat"].to_numpy())
+    box_deg = box_of(table)
+    write_geometries(table, wkb, out, provenance, kinds=["Point"], box_deg=box_deg, more=more)
+
+
+def box_of(table: pa.Table) -> list[float]:
+    """Give west, south, east and north of ``lat`` and ``lon`` (degrees); empty without rows."""
+    if not len(table):
+        return []
+    lon_deg, lat_deg = table["lon"].to_numpy(), table["lat"].to_numpy()
+    return [float(v) for a in (np.min, np.max) for v in (a(lon_deg), a(lat_deg))]
+
+
+def write_geometries(
+    table: pa.Table,
+    wkb: pa.Array,
+    out: Path,
+    provenance: Provenance,
+    *,
+    kinds: Sequence[str],
+    box_deg: Sequence[float],
+    more: Mapping[str, str] | None = None,
+) -> None:
+    """Write a table and the geometry of each row, as ``write_points`` does.
+
+    Args:
+        table: One row a geometry.
+        wkb: [n] geometries, degrees, longitude first.
+        out: The file.
+        provenance: What the content depends on.
+        kinds: Which kinds of geometry there are, such as ``Polygon``.
+        box_deg: West, south, east and north of all; empty of an empty table.
+        more: Further metadata of the file, by key.
+    """
+    metadata = _metadata(provenance, kinds, box_deg) | dict(more or {})
+    table = table.append_column(GEOMETRY, wkb).replace_schema_metadata(metadata)
+    with whole_file(out) as temporary:
+        pq.write_table(table, temporary, compression="zstd", row_group_size=128 * 1024)
+
+
+@contextmanager
+def points_writer(
+    schema: pa.Schema, out: Path, provenance: Provenance, *, box_deg: Sequence[float]
+) -> Iterator[Callable[[pa.Table], None]]:
+    """Write points as they come: what is yielded takes tables as ``write_points`` does.
+
+    The file appears whole at the end of the block, or not at all.
+
+    Args:
+        schema: Of all tables; with ``lat`` and ``lon``.
+        out: The file.
+        provenance: What the content depends on.
+        box_deg: West, south, east and north of all points to come.
+    """
+    schema = schema.append(pa.field(GEOMETRY, pa.binary()))
+    schema = schema.with_metadata(_metadata(provenance, ["Point"], box_deg))
+    with (
+        whole_file(out) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+
+        def append(table: pa.Table) -> None:
+            wkb = points_wkb(table["lon"].to_numpy(), table["lat"].to_numpy())
+            writer.write_table(table.append_column(GEOMETRY, wkb).cast(schema))
+
+        yield append
+
+
+def _metadata(
+    provenance: Provenance, kinds: Sequence[str], box_deg: Sequence[float]
+) -> dict[str, str]:
+    column: dict[str, object] = {"encoding": "WKB", "geometry_types": [*kinds]}
+    column |= {"bbox": [*box_deg]} if box_deg else {}
+    geo = {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
+    return {"geo": json.dumps(geo), KEY: provenance.to_json()}
+
+
+def read_table(path: Path, columns: Sequence[str] | None, *, made_by: str) -> pa.Table:
+    """Read columns of a Parquet file (all when None), checking that they are what they should be.
+
+    Other tools write the same values as other types: ``grid_cell`` comes as ``string`` and
+    ``lat``/``lon`` as ``double`` whatever of text and of numbers the file has.
+
+    Args:
+        path: The file.
+        columns: Names that must be there; only these are read.
+        made_by: The command that makes such a file, for the error message.
+
+    Raises:
+        InputError: If the file is missing, no Parquet file, empty, or lacks a column, has it
+            twice or as another kind of value, or has a row without its cell.
+    """
+    try:
+        file = pq.ParquetFile(path)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; make it with `{made_by}`") from None
+    except (OSError, pa.ArrowException) as error:
+        found = str(error).splitlines()[0]
+        raise InputError(
+            f"{path} is no readable Parquet file ({found}); wanted the output of `{made_by}`"
+        ) from None
+    with file:
+        present = file.schema_arrow.names
+        missing = [name for name in columns or () if name not in present]
+        if missing:
+            raise InputError(
+                f"{path} lacks the column {', '.join(missing)}; it has {', '.join(present)}; "
+                f"wanted the output of `{made_by}`"
+            )
+        read = list(present if columns is None else columns)
+        twice = sorted({name for name in read if present.count(name) > 1})
+        if twice:
+            raise InputError(
+                f"{path} has the column {', '.join(twice)} more than once; "
+                f"wanted the output of `{made_by}`"
+            )
+        try:
+            table = file.read(columns=read)
+        except (OSError, pa.ArrowException) as error:
+            found = str(error).splitlines()[0]
+            raise InputError(
+                f"{path} is damaged ({found}); make it again with `{made_by}`"
+            ) from None
+    if not len(table):
+        raise InputError(f"{path} has no rows; wanted the output of `{made_by}`")
+    return _as_known(table, path, made_by)
+
+
+def _as_known(table: pa.Table, path: Path, made_by: str) -> pa.Table:
+    """Hold the columns whose meaning is known to it; cells as text, degrees as doubles."""
+    kinds: tuple[tuple[Sequence[str], Callable[[pa.DataType], bool], str], ...] = (
+        (_TEXTS, is_text, "text"),
+        (_DEGREES, _is_number, "numbers"),
+        (_CODES, pa.types.is_integer, "whole numbers"),
+    )
+    for names, fits, wanted in kinds:
+        for name in (name for name in names if name in table.column_names):
+            found = table.schema.field(name).type
+            if not (fits(found) or pa.types.is_null(found)):
+                raise InputError(
+                    f"{path}: the column {name} holds {found}; wanted {wanted}, as `{made_by}` "
+                    "writes it"
+                )
+    for name, kind in (("grid_cell", pa.string()), *((name, pa.float64()) for name in _DEGREES)):
+        if name in table.column_names:
+            place = table.column_names.index(name)
+            table = table.set_column(place, name, table[name].cast(kind))
+    if "grid_cell" in table.column_names and table["grid_cell"].null_count:
+        raise InputError(f"{path} has tiles without grid_cell; run `{made_by}` again")
+    return table
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Say whether a column's type is text, be it large, viewed or a dictionary of it."""
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(
+        pa.types.is_string(value) or pa.types.is_large_string(value)
+        or pa.types.is_string_view(value)
+    )  # fmt: skip
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
+    )

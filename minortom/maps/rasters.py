@@ -1,0 +1,172 @@
+"""Categorical maps as rasters: open one, find the pixels of points, read what holds points."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window
+
+from minortom.errors import InputError, RemoteError
+from minortom.maps.gdal_http import settings_for, title_of
+from minortom.remote.http import is_url, shown
+
+Raster = Any
+"""An open ``rasterio.DatasetReader``; rasterio publishes no types."""
+
+_LONLAT = "EPSG:4326"
+_WINDOW_PX = 1024 * 1024  # read at a time; a single block where that is larger
+_WINDOW_SIDE_PX = 1024
+_CACHE_BYTES = 128 * 1024 * 1024
+
+
+@contextmanager
+def opened_map(place: Path | str, *, overview: int | None = None) -> Iterator[Raster]:
+    """Open a map of classes; whatever goes wrong in opening or reading it becomes one line.
+
+    Args:
+        place: A file; or the URL of one, of which only the blocks that are needed are read.
+        overview: Position of one of the file's overviews, to be opened in place of the map.
+
+    Raises:
+        InputError: If it cannot be read, has no coordinate system or position, more than one
+            band, or other than whole numbers.
+        RemoteError: If it lies behind a URL and cannot be read.
+    """
+    url = str(place) if is_url(str(place)) else None
+    settings = settings_for(url) if url else {}
+    level = {} if overview is None else {"overview_level": overview}
+    try:
+        # Each block is read once: GDAL's cache, 5 % of the machine's memory, would only fill up.
+        with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES, **settings):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)  # _check says it
+                source = rasterio.open(f"/vsicurl/{url}" if url else place, **level)
+            with source:
+                _check(title_of(str(place)), source)
+                yield source
+    except RasterioError as error:
+        found = str(error.__cause__ or error).splitlines()[0]
+        if url:
+            raise RemoteError(
+                f"{shown(url)}: reading blocks of this map fails ({found.split('?')[0]}); run the "
+                "same command again, or fetch the map first"
+            ) from None
+        raise InputError(
+            f"cannot read the map {place} ({found}); wanted a raster file such as a GeoTIFF"
+        ) from None
+
+
+def pixels_at(
+    source: Raster, lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Find the points (WGS 84) that lie on a map.
+
+    On a map in degrees longitudes are taken round the globe to where the map has them, so that
+    maps from 0 to 360 and maps over the antimeridian work too.
+
+    Returns:
+        Of the m points on the map: their indices, pixel rows and pixel columns, [m] each.
+
+    Raises:
+        InputError: If there is no way from longitude and latitude to the map's coordinates.
+    """
+    x, y = _projected(source, lon_deg, lat_deg)
+    a, b, c, d, e, f = tuple(source.transform)[:6]
+    with np.errstate(invalid="ignore"):  # points without a place in the projection are infinite
+        if b == d == 0:
+            col, row = (x - c) / a, (y - f) / e
+        else:
+            col = (e * (x - c) - b * (y - f)) / (a * e - b * d)
+            row = (a * (y - f) - d * (x - c)) / (a * e - b * d)
+        if source.crs.is_geographic and b == d == 0:
+            col = _round_the_globe(col, 360 / abs(a), source.width)
+        inside = (col >= 0) & (col < source.width) & (row >= 0) & (row < source.height)
+    points = np.flatnonzero(inside)
+    return points, row[points].astype(np.intp), col[points].astype(np.intp)
+
+
+def windows_with(
+    source: Raster, row: NDArray[np.intp], col: NDArray[np.intp]
+) -> Iterator[tuple[Window, NDArray[np.intp]]]:
+    """Cut a map into windows of whole blocks; give those that hold pixels, from the top left.
+
+    Args:
+        source: The map.
+        row: [m] pixel rows.
+        col: [m] pixel columns.
+
+    Yields:
+        A window, and the indices of the pixels that lie in it. Every index comes once.
+    """
+    if not len(row):
+        return
+    block_height, block_width = source.block_shapes[0]
+    width = block_width * max(1, _WINDOW_SIDE_PX // block_width)
+    height = block_height * max(1, _WINDOW_PX // (width * block_height))
+    n_across = -(-source.width // width)
+    window_of = (row // height) * n_across + col // width
+    if window_of.max() <= np.iinfo(np.uint16).max:
+        window_of = window_of.astype(np.uint16)  # numpy sorts these by radix, ten times faster
+    order = np.argsort(window_of, kind="stable")
+    starts = np.flatnonzero(np.diff(window_of[order], prepend=-1))
+    for here in np.split(order, starts[1:]):
+        down, across = divmod(int(window_of[here[0]]), n_across)
+        top, left = down * height, across * width
+        yield (
+            Window(left, top, min(width, source.width - left), min(height, source.height - top)),
+            here,
+        )
+
+
+def _round_the_globe(col: NDArray[np.float64], turn_px: float, width: int) -> NDArray[np.float64]:
+    """Take columns of a map in degrees to where it may have them, ``turn_px`` being 360 degrees.
+
+    A map of the whole globe owns both its edges: 180 degrees is its last column, -180 its first.
+    """
+    if abs(turn_px - width) >= 0.5:
+        return col % turn_px
+    wrapped = np.where((col < 0) | (col > width), col % turn_px, col)
+    return np.minimum(wrapped, width - 0.5)
+
+
+def _check(path: str, source: Raster) -> None:
+    if source.crs is None:
+        raise InputError(
+            f"the map {path} has no coordinate system; set it, for example with "
+            f"`gdal_edit.py -a_srs EPSG:4326 {path}`"
+        )
+    if source.transform.is_identity:
+        raise InputError(f"the map {path} does not say where its pixels lie (no geotransform)")
+    if source.count != 1:
+        raise InputError(f"the map {path} has {source.count} bands; wanted one, of class codes")
+    if not np.issubdtype(np.dtype(source.dtypes[0]), np.integer):
+        raise InputError(
+            f"the map {path} holds {source.dtypes[0]}; wanted whole numbers, the codes of classes"
+        )
+
+
+def _projected(
+    source: Raster, lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Project points to the map's coordinate system; infinite where that has no place."""
+    if source.crs == rasterio.CRS.from_string(_LONLAT):
+        return lon_deg, lat_deg
+    from pyproj import Transformer
+    from pyproj.exceptions import ProjError
+
+    try:
+        to_map = Transformer.from_crs(_LONLAT, source.crs.to_wkt(), always_xy=True)
+    except ProjError as error:
+        found = str(error).splitlines()[0]
+        raise InputError(
+            f"the map {source.name} has a coordinate system that longitude and latitude cannot be "
+            f"turned into ({found}); warp it to EPSG:4326 with gdalwarp"
+        ) from None
+    x, y = to_map.transform(lon_deg, lat_deg)
+    return np.asarray(x), np.asarray(y)

@@ -1,0 +1,109 @@
+"""Charts of a selection: tiles a stratum, distances, and how the search for it went.
+
+PNG as bytes; the same input gives the same bytes.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
+
+from minortom.plotting.density_map import COLOURS, INK, png
+
+_DPI = 180
+_WIDTH_IN = 8.0
+_LOGARITHMIC_ABOVE = 50  # generations
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+def strata_chart(available: IntArray, chosen: IntArray) -> bytes:
+    """Draw the tiles that each stratum has and those chosen of it, largest stratum first.
+
+    Args:
+        available: [S] tiles a stratum.
+        chosen: [S] tiles chosen of it.
+    """
+    order = np.argsort(-available, kind="stable")
+    rank = np.arange(1, len(order) + 1)
+    figure = Figure(figsize=(_WIDTH_IN, 3.4), dpi=_DPI, layout="constrained")
+    ax = figure.subplots()
+    ax.bar(rank, available[order], width=1, color="#d5d8da", label="annotated")
+    ax.bar(rank, chosen[order], width=1, color=COLOURS["selection"], label="selected")
+    ax.set(yscale="log", xlim=(0.5, len(rank) + 0.5), ylim=(0.7, available.max() * 1.6))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    ax.set_xlabel("stratum, by size", fontsize=9)
+    ax.set_ylabel("tiles", fontsize=9)
+    ax.legend(frameon=False, fontsize=9, loc="upper right")
+    _plain(ax)
+    return png(figure)
+
+
+def distance_chart(distances_km: Mapping[str, FloatArray]) -> bytes:
+    """Draw, for each set, the share of tiles whose nearest other tile is within a distance.
+
+    Args:
+        distances_km: Name of the set (as in ``COLOURS``) -> [n] distances.
+    """
+    figure = Figure(figsize=(_WIDTH_IN, 3.4), dpi=_DPI, layout="constrained")
+    ax = figure.subplots()
+    for name, values in distances_km.items():
+        ordered = np.sort(values)
+        share = np.arange(1, len(ordered) + 1) / len(ordered) * 100
+        some = np.unique(np.linspace(0, len(ordered) - 1, 2000).astype(np.int64))
+        ax.step(ordered[some], share[some], where="post", color=COLOURS[name], lw=2, label=name)
+        ax.axvline(values.mean(), color=COLOURS[name], lw=1, ls=":")
+    longest = max(float(np.quantile(values, 0.995)) for values in distances_km.values())
+    ax.set(xlim=(0, max(longest, 1.0)), ylim=(0, 101))
+    ax.set_xlabel("distance to the nearest other tile of the set, km (dotted: mean)", fontsize=9)
+    ax.set_ylabel("share of tiles, %", fontsize=9)
+    ax.legend(frameon=False, fontsize=9, loc="lower right")
+    _plain(ax)
+    return png(figure)
+
+
+def convergence_chart(scores: Mapping[str, Sequence[float]]) -> bytes:
+    """Draw how far each stratum's best score lies below its last one, generation by generation.
+
+    Args:
+        scores: Stratum -> best score after each generation, nats; one at least. Where a search
+            was cut short its last score stands for the generations that did not come.
+    """
+    longest = max(len(values) for values in scores.values())
+    padded = np.array([[*values, *[values[-1]] * (longest - len(values))]
+                       for values in scores.values()])  # fmt: skip
+    missing = padded[:, -1:] - padded
+    generation = np.arange(1, longest + 1)
+    figure = Figure(figsize=(_WIDTH_IN, 3.4), dpi=_DPI, layout="constrained")
+    ax = figure.subplots()
+    some = np.unique(np.geomspace(1, longest, min(longest, 400)).round().astype(np.int64)) - 1
+    ax.plot(generation[some], missing[:, some].T, color=COLOURS["full"], lw=0.5, alpha=0.35)
+    low, middle, high = np.quantile(missing[:, some], [0.1, 0.5, 0.9], axis=0)
+    colour = COLOURS["selection"]
+    ax.fill_between(generation[some], low, high, color=colour, alpha=0.2, lw=0,
+                    label="four strata in five")  # fmt: skip
+    ax.plot(generation[some], middle, color=colour, lw=2, label="middle stratum",
+            marker="o" if longest <= _LOGARITHMIC_ABOVE else None, ms=4)  # fmt: skip
+    ax.set(xlim=(1, max(longest, 2)), ylim=(0, max(float(missing.max()), 1e-6) * 1.04))
+    if longest > _LOGARITHMIC_ABOVE:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel("generation (grey: one line a stratum)", fontsize=9)
+    ax.set_ylabel("best score below the last one (nats, or km for a distance)", fontsize=9)
+    ax.legend(frameon=False, fontsize=9, loc="upper right")
+    _plain(ax)
+    return png(figure)
+
+
+def _plain(ax: Axes) -> None:
+    ax.grid(axis="y", color="#e6e6e6", lw=0.8)
+    ax.set_axisbelow(True)
+    ax.tick_params(labelsize=8, colors=INK)
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)

@@ -1,0 +1,156 @@
+"""Maps of a selection: where its tiles are.
+
+PNG as bytes; the same input gives the same bytes. Nothing here opens a window or keeps a
+global figure.
+"""
+
+import io
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap, LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Points = tuple[FloatArray, FloatArray]
+"""Longitude and latitude [n], degrees."""
+
+COLOURS = {
+    "full": "#9aa0a6", "random": "#d1495b", "farthest-point": "#edae49", "selection": "#00798c",
+}  # fmt: skip
+"""One colour for each set, in every picture."""
+
+_LAND, _SHADE, _COAST = "#f3f2ee", "#dddad2", "#8d8a83"
+INK = "#2b2b2b"
+"""Of text in pictures."""
+_DENSITY = LinearSegmentedColormap.from_list(  # light to dark on light land, no grey in it
+    "density", ["#fde28a", "#f6a13c", "#d8443c", "#8c1d5a", "#2d0b45"]
+)
+_DPI = 180
+_PANEL_IN = 7.5
+
+
+def density_map(panels: Mapping[str, Points], *, annotated: Points) -> bytes:
+    """Draw the tiles in each 1° x 1° square, one map a panel side by side (as in Fig. 3).
+
+    Args:
+        panels: Title -> its tiles.
+        annotated: All tiles that there were to choose from; their squares are shaded.
+
+    Returns:
+        A PNG; all panels share one logarithmic scale of colours.
+    """
+    counts = {title: density(*points) for title, points in panels.items()}
+    candidates = np.ma.masked_equal(density(*annotated) > 0, False)
+    west, south, east, north = extent(*annotated)
+    top = max(2, *(int(count.max()) for count in counts.values()))
+    map_in = min((_PANEL_IN - 0.4) * (north - south) / (east - west), 2 * _PANEL_IN)
+    size = (len(panels) * _PANEL_IN, map_in + 1.1)
+    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    land = on_earth(*annotated)
+    for ax, (title, count) in zip(axes, counts.items(), strict=True):
+        draw_background(ax, land=land)
+        squares = {"origin": "lower", "extent": (-180, 180, -90, 90), "interpolation": "nearest"}
+        ax.imshow(candidates, cmap=ListedColormap([_SHADE]), zorder=2, **squares)
+        picture = ax.imshow(
+            np.ma.masked_equal(count, 0), cmap=_DENSITY, norm=LogNorm(1, top), zorder=3, **squares
+        )
+        ax.set(xlim=(west, east), ylim=(south, north), aspect="equal")
+        ax.set_title(title, loc="left", fontsize=11, color=INK)
+        _degrees(ax)
+    bar = figure.colorbar(
+        picture, ax=axes.tolist(), location="bottom", aspect=60, shrink=0.5, pad=0.02
+    )
+    ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200) if tick <= top]
+    bar.set_ticks(ticks, labels=[str(tick) for tick in ticks], minor=False)
+    bar.ax.minorticks_off()
+    bar.set_label("tiles in a square of 1° × 1°", fontsize=10, color=INK)
+    bar.ax.tick_params(labelsize=9, colors=INK)
+    return png(figure)
+
+
+def density(lon_deg: FloatArray, lat_deg: FloatArray) -> IntArray:
+    """Count points in squares of 1°: [180, 360], from 90° S and from 180° W."""
+    row = np.clip(np.floor(lat_deg + 90), 0, 179).astype(np.int64)
+    col = np.floor(lon_deg + 180).astype(np.int64) % 360
+    return np.bincount(row * 360 + col, minlength=180 * 360).reshape(180, 360)
+
+
+def on_earth(lon_deg: FloatArray, lat_deg: FloatArray) -> bool:
+    """Tell whether coast lines would help: most points lie on the Earth's land."""
+    return share_on_land(lon_deg, lat_deg) > 0.5
+
+
+def share_on_land(lon_deg: FloatArray, lat_deg: FloatArray) -> float:
+    """Give the share of points on the Earth's land, over a thousand of them at most.
+
+    Tiles of a made-up planet lie anywhere; the Earth's coast lines would only mislead there.
+    """
+    import shapely
+
+    some = np.linspace(0, len(lon_deg) - 1, min(len(lon_deg), 1000)).astype(np.int64)
+    # Coarse coast lines miss islands and shores: half a degree of grace.
+    land = shapely.buffer(shapely.union_all([shapely.polygons(r) for r in coast_lines()]), 0.5)
+    return float(np.mean(shapely.contains_xy(land, lon_deg[some], lat_deg[some])))
+
+
+def draw_background(ax: Axes, *, land: bool) -> None:
+    """Draw land and coast lines (Natural Earth, 1:110 m) over longitude and latitude."""
+    ax.set_facecolor("#fbfcfd")
+    if land:
+        ax.add_collection(
+            PolyCollection(coast_lines(), facecolors=_LAND, edgecolors="none", zorder=1)
+        )
+        ax.add_collection(LineCollection(coast_lines(), colors=_COAST, linewidths=0.5, zorder=4))
+
+
+@cache
+def coast_lines() -> tuple[FloatArray, ...]:
+    """Read the rings of coast lines: [points, 2] in longitude and latitude."""
+    text = (files("minortom.plotting") / "coast_lines.json").read_text(encoding="utf-8")
+    return tuple(np.array(ring, dtype=np.float64) for ring in json.loads(text))
+
+
+def png(figure: Figure) -> bytes:
+    """Write a figure; without the version of matplotlib in it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def extent(lon: FloatArray, lat: FloatArray) -> tuple[float, float, float, float]:
+    """Give west, south, east, north of points with a margin; the globe's width where nearly so."""
+    west, east = max(float(lon.min()) - 3, -180.0), min(float(lon.max()) + 3, 180.0)
+    south, north = max(float(lat.min()) - 3, -90.0), min(float(lat.max()) + 3, 90.0)
+    if east - west > 250:
+        west, east = -180.0, 180.0
+    if north - south < (east - west) / 4:  # no slit for tiles along one parallel
+        middle, half = (north + south) / 2, (east - west) / 8
+        south, north = max(middle - half, -90.0), min(middle + half, 90.0)
+    return west, south, east, north
+
+
+def _degrees(ax: Axes) -> None:
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda lon, _: _degree(lon, "E", "W")))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda lat, _: _degree(lat, "N", "S")))
+    west, east = ax.get_xlim()
+    south, north = ax.get_ylim()
+    step = next(s for s in (1, 2, 5, 10, 30, 60) if (east - west) / s <= 12)
+    ax.set_xticks(np.arange(np.ceil(west / step) * step, east + 0.01, step))
+    ax.set_yticks(np.arange(np.ceil(south / step) * step, north + 0.01, step))
+    ax.tick_params(labelsize=7, length=2, colors="#6b6b6b")
+    for spine in ax.spines.values():
+        spine.set_color("#c9c9c9")
+
+
+def _degree(value: float, positive: str, negative: str) -> str:
+    return f"{abs(value):.0f}°{positive if value > 0 else negative if value < 0 else ''}"

@@ -1,0 +1,97 @@
+"""The page of a report: tables, pictures and the map in one HTML file.
+
+It needs no network and holds no path, host or time: the same inputs give the same bytes.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from minortom.io.provenance import Provenance
+from minortom.plotting import charts, density_map
+from minortom.reporting.comparison import Compared
+from minortom.reporting.inputs import Convergence, ReportInput
+from minortom.reporting.map import map_part, split_counts
+from minortom.reporting.metrics import FloatArray, nearest_km
+from minortom.reporting.tables import grid_of_strata, strata_below, table_of_sets
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Told:
+    """All that the page tells."""
+
+    source: ReportInput
+    compared: Compared
+    convergence: Convergence | None
+
+
+def pictures(told: Told) -> dict[str, bytes]:
+    """Draw the report's pictures: name -> PNG."""
+    lon, lat = _places(told)
+    compared = told.compared
+    panels = {
+        f"{title}: {compared.metrics[name].tiles:,} tiles": (
+            lon[compared.masks[name]], lat[compared.masks[name]],
+        )
+        for name, title in (("random", "Random draw"), ("selection", "Selection"))
+    }  # fmt: skip
+    tiles = compared.tiles
+    drawn = {
+        "density": density_map.density_map(panels, annotated=(lon, lat)),
+        "strata": charts.strata_chart(tiles.strata.sizes, compared.held),
+    }
+    if compared.metrics["selection"].tiles > 1:
+        nearest = {
+            name: nearest_km(tiles.points[mask])
+            for name, mask in compared.masks.items() if name != "full"
+        }  # fmt: skip
+        drawn["distances"] = charts.distance_chart(nearest)
+    if told.convergence:
+        drawn["convergence"] = charts.convergence_chart(told.convergence)
+    return drawn
+
+
+def page(told: Told, drawn: Mapping[str, bytes], provenance: Provenance) -> str:
+    """Write the page.
+
+    Args:
+        told: What it tells.
+        drawn: Pictures, by name.
+        provenance: What the report depends on.
+    """
+    environment = Environment(
+        loader=PackageLoader("minortom.reporting"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    # Bokeh defines a model where it first occurs: sorted keys would tear that apart.
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    compared, source = told.compared, told.source
+    lon, lat = _places(told)
+    by = source.options.get("stratify_by")
+    return environment.get_template("report.html.j2").render(
+        metrics=compared.metrics,
+        draws=compared.draws,
+        wanted=compared.wanted,
+        stratified_by=by if isinstance(by, list) else [],
+        search=source.search,
+        budget_s=source.options.get("time_budget_s"),
+        num_annotated=len(compared.tiles),
+        num_strata=len(compared.tiles.strata),
+        pictures={k: base64.b64encode(v).decode("ascii") for k, v in drawn.items()},
+        rows=table_of_sets(compared),
+        grid=grid_of_strata(source.annotated, compared.masks["selection"]),
+        below=strata_below(compared),
+        splits=split_counts(source),
+        num_reserves=int((~source.is_selected).sum()),
+        map=map_part(source),
+        provenance=json.loads(provenance.to_json()),
+        on_earth=density_map.on_earth(lon, lat),
+    )
+
+
+def _places(told: Told) -> tuple[FloatArray, FloatArray]:
+    table = told.source.annotated
+    return table["lon"].to_numpy(), table["lat"].to_numpy()

@@ -1,0 +1,126 @@
+"""Selections without a search: random, farthest point, GRTS. For comparison, and to start from."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minortom.genetic import kernels
+from minortom.sampling.strata import Strata, Tiles
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+_STAGE = 0  # first word of the seeds drawn here; the search has others
+_GRTS_STAGE = 3
+_MOST_LEVELS = 24  # 40,000 km / 2^24 is 2 m
+
+
+def stratum_seed(seed: int, stage: int, *words: int) -> np.random.SeedSequence:
+    """Give the seed of one stratum's part in one stage, whoever works on it and when."""
+    return np.random.SeedSequence(seed, spawn_key=(stage, *words))
+
+
+def wanted_sizes(strata: Strata, wanted: int | IntArray) -> IntArray:
+    """Give the tiles to choose in each stratum [S]: min(N_s, n), N_s one number or [S]."""
+    return np.minimum(strata.sizes, wanted)
+
+
+def kept_first(rows: IntArray, kept: BoolArray) -> tuple[IntArray, int]:
+    """Put the rows that must be in before the others; tell how many they are."""
+    is_kept = kept[rows]
+    return np.concatenate([rows[is_kept], rows[~is_kept]]), int(is_kept.sum())
+
+
+def random_selection(
+    tiles: Tiles, sizes: IntArray, *, seed: int, kept: BoolArray | None = None
+) -> IntArray:
+    """Draw so many tiles of each stratum, each subset equally likely (the paper's MTom_r).
+
+    Args:
+        tiles: Tiles and strata.
+        sizes: [S] tiles to choose in each stratum.
+        seed: Same seed, same tiles.
+        kept: [n] tiles that must be in; they count towards ``sizes``.
+
+    Returns:
+        Chosen rows, ascending.
+    """
+    kept = np.zeros(len(tiles), np.bool_) if kept is None else kept
+    chosen = []
+    for s, size in enumerate(sizes):
+        rows, num_kept = kept_first(tiles.strata.rows(s), kept)
+        generator = np.random.default_rng(stratum_seed(seed, _STAGE, s))
+        drawn = generator.choice(rows[num_kept:], size - num_kept, replace=False)
+        chosen += [rows[:num_kept], drawn]
+    return np.sort(np.concatenate(chosen))
+
+
+def farthest_point_selection(
+    tiles: Tiles, sizes: IntArray, *, seed: int, kept: BoolArray | None = None
+) -> IntArray:
+    """Choose in each stratum, again and again, the tile farthest from those chosen.
+
+    The greedy answer to the k-centre problem (Gonzalez 1985). It starts from the kept tiles, or
+    from one drawn tile. Arguments and result as in :func:`random_selection`.
+    """
+    kept = np.zeros(len(tiles), np.bool_) if kept is None else kept
+    chosen = []
+    for s, size in enumerate(sizes):
+        rows, num_kept = kept_first(tiles.strata.rows(s), kept)
+        if size == len(rows):
+            chosen.append(rows)
+            continue
+        members = np.arange(size)
+        if size and not num_kept:
+            generator = np.random.default_rng(stratum_seed(seed, _STAGE, s))
+            members[0] = generator.integers(len(rows))
+        if size:
+            kernels.farthest_point(tiles.points[rows], members, max(num_kept, 1))
+        chosen.append(rows[members])
+    return np.sort(np.concatenate(chosen))
+
+
+def grts_selection(
+    tiles: Tiles, sizes: IntArray, *, seed: int, kept: BoolArray | None = None
+) -> IntArray:
+    """Draw tiles of each stratum that are spread and yet equally likely.
+
+    Generalised random tessellation stratified sampling, the survey statisticians' spread draw:
+    quadrants of an equal-area map are divided again and again, in random order each, until no
+    two tiles share one; along the line through all of them every (n/k)-th tile is taken, from a
+    random start. Stevens and Olsen (2004), doi 10.1198/016214504000000250. Kept tiles are
+    taken beforehand. The map is cut at the antimeridian. Arguments and result as in
+    :func:`random_selection`.
+    """
+    kept = np.zeros(len(tiles), np.bool_) if kept is None else kept
+    chosen = []
+    for s, size in enumerate(sizes):
+        rows, num_kept = kept_first(tiles.strata.rows(s), kept)
+        free, wanted = rows[num_kept:], int(size) - num_kept
+        chosen += [rows[:num_kept]]
+        if wanted:
+            generator = np.random.default_rng(stratum_seed(seed, _GRTS_STAGE, s))
+            line = free[random_quadrant_order(tiles.points[free], generator)]
+            step = len(free) / wanted
+            places = (generator.random() + np.arange(wanted)) * step
+            chosen += [line[places.astype(np.int64)]]
+    return np.sort(np.concatenate(chosen))
+
+
+def random_quadrant_order(points: FloatArray, generator: np.random.Generator) -> IntArray:
+    """Order points [n, 3] along a line that leaves a quadrant only when it has seen all of it."""
+    longitude = np.arctan2(points[:, 1], points[:, 0])
+    plane = np.stack([longitude, points[:, 2]], axis=1)  # Lambert's cylindrical equal-area map
+    low, high = plane.min(axis=0), plane.max(axis=0)
+    cells = (plane - low) / np.where(high > low, high - low, 1)  # 0 to 1
+    address = np.zeros(len(points), np.int64)  # the quadrant, numbered along the line so far
+    for _ in range(_MOST_LEVELS):
+        cells = np.minimum(cells, np.nextafter(1, 0)) * 2
+        halves = cells.astype(np.int64)
+        cells -= halves
+        quadrants, of_point = np.unique(address, return_inverse=True)
+        if len(quadrants) == len(points):
+            break
+        order = generator.permuted(np.tile(np.arange(4), (len(quadrants), 1)), axis=1)
+        address = of_point * 4 + order[of_point, 2 * halves[:, 0] + halves[:, 1]]
+    return np.lexsort([generator.random(len(points)), address])  # duplicates in random order

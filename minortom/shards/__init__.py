@@ -1,0 +1,22 @@
+"""THE CONTRACT between curation and training: shards of patches, written and read.
+
+Layer: with `grid` and `remote`, above `io`.
+"""
+
+from typing import TYPE_CHECKING
+
+from minortom.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from minortom.shards.rows import decode as decode
+    from minortom.shards.shard_set import ShardSet as ShardSet
+
+__all__ = ["ShardSet", "decode"]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "ShardSet": "minortom.shards.shard_set",
+        "decode": "minortom.shards.rows",
+    },
+)

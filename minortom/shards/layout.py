@@ -1,0 +1,196 @@
+"""How a shard is laid out: its columns, and where each value lies in the file.
+
+A shard is a Parquet file that any tool reads: one ``binary`` column a tensor and plain
+metadata columns beside. The tensor columns are uncompressed, PLAIN, without dictionary, one
+page a row group; so the place of each value is arithmetic (see ``shard_places``), and one sample
+is read without decoding its row group.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from minortom.errors import InputError
+from minortom.sensors import BASE_RESOLUTION_M, GROUPS, BandGroup, SensorName
+from minortom.shards.formats import Codec, Format
+
+SCHEMA_VERSION = 2
+ROW_GROUP_ROWS = 64
+RECORD_KEY = "minortom.shards"
+"""Key, in a shard's footer, of what ``dataset.json`` says about its columns."""
+DATASET_FILE = "dataset.json"
+LICENCE = "CC-BY-SA-4.0"
+ATTRIBUTION = "contains modified Copernicus Sentinel data"
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+METADATA_SCHEMA = pa.schema(
+    [
+        pa.field("grid_cell", pa.string(), nullable=False),
+        pa.field("patch_row", pa.int16(), nullable=False),
+        pa.field("patch_col", pa.int16(), nullable=False),
+        pa.field("s2_product_id", pa.string(), nullable=False),
+        pa.field("s1_product_id", pa.string(), nullable=False),
+        pa.field("s2_timestamp", TIMESTAMP),
+        pa.field("s1_timestamp", TIMESTAMP),
+        pa.field("dt_days", pa.float64()),
+        pa.field("s2_offset", pa.int16(), nullable=False),
+        pa.field("s2_invalid", pa.float32(), nullable=False),
+        pa.field("s1_invalid", pa.float32(), nullable=False),
+        pa.field("epsg", pa.int32(), nullable=False),
+        pa.field("ulx_m", pa.float64(), nullable=False),
+        pa.field("uly_m", pa.float64(), nullable=False),
+        pa.field("lat", pa.float64(), nullable=False),
+        pa.field("lon", pa.float64(), nullable=False),
+        pa.field("climate", pa.string(), nullable=False),
+        pa.field("landcover", pa.string(), nullable=False),
+        pa.field("stratum", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+    ]
+)
+"""The columns beside the tensors, one row a patch.
+
+``patch_row``/``patch_col`` count from the north-west patch of the tile's block; ``dt_days``
+is S1 minus S2; ``s2_offset`` is what was subtracted from the archive's S2 values;
+``s2_invalid``/``s1_invalid`` is the share of the sensor's pixels, over its bands, that were not
+measured and have been filled;
+``ulx_m``/``uly_m`` is the north-west corner in the projection ``epsg``; ``lat``/``lon``
+(degrees) is the patch's centre.
+"""
+
+
+ALL_BANDS = tuple(band for group in GROUPS for band in group.bands)
+"""Of both sensors, in the order in which a shard stores them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleSpec:
+    """What one sample is: a patch, and the tensors that follow from its size and bands.
+
+    Raises:
+        InputError: If bands cannot be cut at whole pixels; a band is unknown or named twice; or a
+            sensor has none.
+    """
+
+    patch_px: int
+    """Side of a patch in 10 m pixels; even, so that 20 m bands cut at whole pixels."""
+    bands: tuple[str, ...] = ALL_BANDS
+    """Those that are stored, always in the order of ``ALL_BANDS``."""
+    codec: Codec = Codec.NONE
+    """How each tensor is packed."""
+    format: Format = Format.PARQUET
+    """What kind of files the shards are."""
+
+    def __post_init__(self) -> None:
+        finest, coarsest = BASE_RESOLUTION_M, max(group.resolution_m for group in GROUPS)
+        if self.patch_px < 1 or self.patch_px * finest % coarsest:
+            raise InputError(
+                f"a patch of {self.patch_px} px does not cut bands of {coarsest} m at whole "
+                f"pixels; give a positive multiple of {coarsest // finest}"
+            )
+        object.__setattr__(self, "bands", _in_order(self.bands))
+        if self.format == Format.WEBDATASET and self.codec != Codec.NONE:
+            raise InputError(
+                f"the codec {self.codec} packs tensors of Parquet shards, and a tar's are .npy "
+                "files; give --codec none or --format parquet"
+            )
+
+    @property
+    def groups(self) -> tuple[BandGroup, ...]:
+        """The tensor columns, in order: those of ``GROUPS`` with the bands that are stored."""
+        kept = (
+            replace(group, bands=tuple(band for band in group.bands if band in self.bands))
+            for group in GROUPS
+        )
+        return tuple(group for group in kept if group.bands)
+
+    def bands_of(self, sensor: SensorName) -> tuple[str, ...]:
+        """Give the stored bands of a sensor."""
+        return tuple(b for group in self.groups if group.sensor == sensor for b in group.bands)
+
+    def group(self, column: str) -> BandGroup:
+        """Find the bands that a tensor column holds."""
+        return next(group for group in self.groups if group.column == column)
+
+    def shape(self, column: str) -> tuple[int, int, int]:
+        """Give (bands, height, width) of a tensor column."""
+        return self.group(column).shape(self.patch_px)
+
+    def num_bytes(self, column: str) -> int:
+        """Give the bytes of one value of a tensor column, as it is before it is packed."""
+        bands, height, width = self.shape(column)
+        # All dtypes of the schema have two bytes a pixel: uint16 and int16.
+        return bands * height * width * 2
+
+    def check_tensors(self, tensors: Mapping[str, NDArray[np.generic]], count: int) -> None:
+        """Make sure that arrays hold ``count`` patches; a ValueError is a bug of the caller."""
+        for group in self.groups:
+            found, wanted = tensors[group.column], (count, *self.shape(group.column))
+            if found.shape != wanted or found.dtype != group.dtype:
+                raise ValueError(
+                    f"{group.column}: {found.dtype} {found.shape}, wanted {group.dtype} {wanted}"
+                )
+
+    @property
+    def sample_bytes(self) -> int:
+        """The bytes of the tensors of one sample, as they are before they are packed."""
+        return sum(self.num_bytes(group.column) for group in self.groups)
+
+
+def spec_of(record: Mapping[str, Any]) -> SampleSpec:
+    """Read what a sample is from ``dataset.json``."""
+    bands = [band for entry in record["columns"].values() for band in entry["bands"]]
+    return SampleSpec(
+        patch_px=int(record["patch_px"]), bands=tuple(bands), codec=Codec(record["codec"]),
+        format=Format(record["format"]),
+    )  # fmt: skip
+
+
+def shard_schema(spec: SampleSpec) -> pa.Schema:
+    """Give the schema of a shard: the tensors, then the metadata."""
+    tensors = [pa.field(group.column, pa.binary(), nullable=False) for group in spec.groups]
+    return pa.schema([*tensors, *METADATA_SCHEMA])
+
+
+def shard_name(index: int, count: int, kind: Format = Format.PARQUET) -> str:
+    """Name a shard, as in ``shard-00000-of-00012.parquet``."""
+    return f"shard-{index:05d}-of-{count:05d}{kind.suffix}"
+
+
+def column_records(spec: SampleSpec) -> dict[str, dict[str, object]]:
+    """Say of each tensor column what a reader without this library has to know."""
+    return {
+        group.column: {
+            "sensor": group.sensor,
+            "bands": list(group.bands),
+            "shape": list(group.shape(spec.patch_px)),
+            "axes": ["band", "row from north", "column from west"],
+            "dtype": group.dtype,
+            "byte_order": "little",
+            "resolution_m": group.resolution_m,
+            "nodata": group.nodata,
+            "scale": group.scale,
+            "unit": group.unit,
+        }
+        for group in spec.groups
+    }
+
+
+def _in_order(bands: Sequence[str]) -> tuple[str, ...]:
+    unknown = [band for band in bands if band not in ALL_BANDS]
+    if unknown:
+        named = ", ".join(band or "''" for band in unknown)
+        raise InputError(f"unknown band {named}; there are {', '.join(ALL_BANDS)}")
+    if len(set(bands)) < len(bands):
+        raise InputError(f"a band is named twice in {', '.join(bands)}")
+    for sensor in dict.fromkeys(group.sensor for group in GROUPS):
+        of_sensor = [band for group in GROUPS if group.sensor == sensor for band in group.bands]
+        if not set(of_sensor) & set(bands):
+            raise InputError(
+                f"bands {', '.join(bands)}: none of {sensor}; a sample is a pair, give one of "
+                f"{', '.join(of_sensor)} too"
+            )
+    return tuple(band for band in ALL_BANDS if band in bands)

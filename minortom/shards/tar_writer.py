@@ -1,0 +1,131 @@
+"""Shards as tars, for trainers that read those through the ``webdataset`` library.
+
+A sample is four files in a row that share a key, cell, row and column: an ``.npy`` for each tensor
+and a ``.json`` with the metadata. Same samples, same bytes: no times, owners or rights of a user.
+"""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from minortom.shards.layout import METADATA_SCHEMA, SampleSpec
+
+METADATA_SUFFIX = "json"
+
+Row = tuple[dict[str, Any], dict[str, NDArray[np.generic]]]
+"""The metadata of a sample, and its tensors."""
+
+
+class TarWriter:
+    """Writes one shard; memory holds what one call appends."""
+
+    def __init__(self, path: Path, *, spec: SampleSpec) -> None:
+        """Start a file at ``path``; use as a context manager."""
+        self._spec = spec
+        self._tar = tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
+
+    def __enter__(self) -> "TarWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._tar.close()
+
+    def append(self, tensors: Mapping[str, NDArray[np.generic]], metadata: pa.Table) -> None:
+        """Add patches in order: their tensors, and a table of ``METADATA_SCHEMA``."""
+        metadata = metadata.select(METADATA_SCHEMA.names).cast(METADATA_SCHEMA)
+        self._spec.check_tensors(tensors, len(metadata))
+        for number, row in enumerate(metadata.to_pylist()):
+            key = sample_key(row)
+            for group in self._spec.groups:
+                patch = tensors[group.column][number]
+                little = np.ascontiguousarray(patch, patch.dtype.newbyteorder("<"))
+                self._add(f"{key}.{group.column}.npy", _npy(little))
+            self._add(f"{key}.{METADATA_SUFFIX}", json.dumps(row, default=_iso).encode())
+
+    def _add(self, name: str, data: bytes) -> None:
+        member = tarfile.TarInfo(name)  # of time 0, owner 0
+        member.size = len(data)
+        self._tar.addfile(member, io.BytesIO(data))
+
+
+def sample_key(row: Mapping[str, Any]) -> str:
+    """Name a sample, as in ``12U_3R_0_7``: what comes before the first dot of its files."""
+    return f"{row['grid_cell']}_{row['patch_row']}_{row['patch_col']}"
+
+
+def tar_rows(path: Path, spec: SampleSpec, *, tensors: bool) -> Iterator[Row]:
+    """Read the samples of a shard, one after the other.
+
+    Args:
+        path: The shard.
+        spec: What a sample is.
+        tensors: Whether to read these too, and not the metadata alone.
+
+    Raises:
+        ValueError: If files are missing, are others than those of a sample, or cannot be read.
+        OSError: If the shard cannot be read.
+    """
+    wanted = [f"{group.column}.npy" for group in spec.groups] + [METADATA_SUFFIX]
+    try:
+        with tarfile.open(path, "r:") as tar:
+            while (first := tar.next()) is not None:
+                members = [first, *(tar.next() for _ in wanted[1:])]
+                key = first.name.split(".")[0]
+                names = [member and member.name for member in members]
+                if names != [f"{key}.{suffix}" for suffix in wanted]:
+                    raise ValueError(f"files {names}, wanted those of one sample: {wanted}")
+                *parts, last = (_data(tar, m) if tensors or m is members[-1] else b""
+                                for m in members)  # fmt: skip
+                row = json.loads(last)
+                if set(row) != set(METADATA_SCHEMA.names) or sample_key(row) != key:
+                    raise ValueError(f"{key}.{METADATA_SUFFIX} tells another sample")
+                patches = {}
+                if tensors:
+                    for group, part in zip(spec.groups, parts, strict=True):
+                        patches[group.column] = _patch(part, group.column, spec, key)
+                yield row, patches
+    except (tarfile.TarError, EOFError) as error:
+        raise ValueError(f"no whole tar: {error}") from None
+
+
+def _data(tar: tarfile.TarFile, member: tarfile.TarInfo | None) -> bytes:
+    stream = None if member is None else tar.extractfile(member)
+    if stream is None:
+        raise ValueError("a member is no file")
+    return stream.read()
+
+
+def _patch(data: bytes, column: str, spec: SampleSpec, key: str) -> NDArray[np.generic]:
+    """Read a ``.npy`` file as `_npy` writes it: any other kind of header is damage."""
+    dtype = np.dtype(spec.group(column).dtype)
+    patch = np.zeros(spec.shape(column), dtype.newbyteorder("<"))
+    header = _npy(patch)[: -patch.nbytes]
+    if not data.startswith(header) or len(data) != len(header) + patch.nbytes:
+        raise ValueError(f"{column} of {key} is no .npy file of {dtype} {patch.shape}")
+    patch.data.cast("B")[:] = data[len(header) :]
+    return patch.astype(dtype, copy=False)
+
+
+def _npy(patch: NDArray[np.generic]) -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, patch, version=(1, 0), allow_pickle=False)
+    return stream.getvalue()
+
+
+def _iso(value: object) -> str:
+    assert isinstance(value, datetime), value
+    return value.isoformat()

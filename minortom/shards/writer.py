@@ -1,0 +1,287 @@
+"""Write shards: one file at a time, then the data set's record over all of them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from minortom.errors import InputError
+from minortom.io.atomic_write import whole_folder, write_json
+from minortom.io.provenance import KEY, Provenance, sha256_of
+from minortom.sensors import S2_10M
+from minortom.shards.byte_offsets import LENGTHS_KEY, lengths_text
+from minortom.shards.codec import check_codec, packed
+from minortom.shards.formats import Codec, Format
+from minortom.shards.layout import (
+    ATTRIBUTION,
+    DATASET_FILE,
+    LICENCE,
+    METADATA_SCHEMA,
+    RECORD_KEY,
+    ROW_GROUP_ROWS,
+    SCHEMA_VERSION,
+    SampleSpec,
+    column_records,
+    shard_name,
+    shard_schema,
+)
+from minortom.shards.statistics import BandSums
+from minortom.shards.tar_writer import TarWriter
+
+_HASHED_AT_ONCE = 4
+_RESERVED_BYTES = 8192
+"""Room in a shard's footer for its record, whose statistics are known only at the end."""
+
+Tensors = Mapping[str, NDArray[np.generic]]
+"""Arrays [patch, band, row, column] of the stored dtype, one a tensor column."""
+
+
+class ParquetWriter:
+    """Writes one shard in row groups of 64; the record is sealed in later.
+
+    Memory holds what one call appends and a row group.
+    """
+
+    def __init__(self, path: Path, *, spec: SampleSpec, provenance: Provenance) -> None:
+        """Start a file at ``path``; use as a context manager.
+
+        Raises:
+            InputError: If the codec's package is not installed.
+        """
+        check_codec(spec.codec)
+        self.num_rows = 0
+        self._spec = spec
+        self._lengths: dict[str, list[int]] = {group.column: [] for group in spec.groups}
+        self._pending: list[tuple[Tensors, pa.Table]] = []
+        self._num_pending = 0
+        self._writer = pq.ParquetWriter(
+            path,
+            shard_schema(spec),
+            compression="none",
+            use_dictionary=[f.name for f in METADATA_SCHEMA if f.type == pa.string()],
+            write_statistics=METADATA_SCHEMA.names,
+            data_page_size=2**31 - 1,
+            data_page_version="1.0",
+            write_page_checksum=True,
+            # Parquet's own types say it all; beside an Arrow schema, pyarrow would hide the
+            # metadata below from whoever reads the schema.
+            store_schema=False,
+        )
+        self._writer.add_key_value_metadata(
+            {KEY: provenance.to_json(), RECORD_KEY: _padded(shard_record(spec, None))}
+        )
+
+    def __enter__(self) -> "ParquetWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None and self._num_pending:
+            self._write_group(self._num_pending)
+        if self._spec.codec != Codec.NONE:
+            self._writer.add_key_value_metadata({LENGTHS_KEY: lengths_text(self._lengths)})
+        self._writer.close()
+
+    def append(self, tensors: Tensors, metadata: pa.Table) -> None:
+        """Add patches in order: their tensors, and a table of ``METADATA_SCHEMA``."""
+        metadata = metadata.select(METADATA_SCHEMA.names).cast(METADATA_SCHEMA)
+        self._spec.check_tensors(tensors, len(metadata))
+        self._pending.append((tensors, metadata))
+        self._num_pending += len(metadata)
+        while self._num_pending >= ROW_GROUP_ROWS:
+            self._write_group(ROW_GROUP_ROWS)
+
+    def _write_group(self, num_rows: int) -> None:
+        parts, wanted = [], num_rows
+        while wanted:
+            tensors, metadata = self._pending.pop(0)
+            taken = min(wanted, len(metadata))
+            parts.append(({c: a[:taken] for c, a in tensors.items()}, metadata[:taken]))
+            if taken < len(metadata):
+                rest = {c: a[taken:] for c, a in tensors.items()}
+                self._pending.insert(0, (rest, metadata[taken:]))
+            wanted -= taken
+        columns = []
+        for group in self._spec.groups:
+            arrays = [tensors[group.column] for tensors, _ in parts]
+            column = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+            columns.append(self._values(group.column, column))
+        metadata = pa.concat_tables([table for _, table in parts]).combine_chunks()
+        table = pa.Table.from_arrays([*columns, *metadata.columns], schema=shard_schema(self._spec))
+        self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+        self._num_pending -= num_rows
+        self.num_rows += num_rows
+
+    def _values(self, column: str, patches: NDArray[np.generic]) -> pa.Array:
+        """Make the values of a row group, and note how long they are if that is not known."""
+        patches = np.ascontiguousarray(patches, patches.dtype.newbyteorder("<"))
+        if self._spec.codec == Codec.NONE:
+            return _byte_column(patches)
+        values = packed(patches, self._spec.codec)
+        self._lengths[column] += map(len, values)
+        return pa.array(values, pa.binary())
+
+
+ShardWriter = ParquetWriter | TarWriter
+
+
+def start_shard(path: Path, *, spec: SampleSpec, provenance: Provenance) -> ShardWriter:
+    """Start a shard of the kind of file that the set is made of; use as a context manager.
+
+    Raises:
+        InputError: If the codec's package is not installed.
+    """
+    if spec.format == Format.WEBDATASET:
+        return TarWriter(path, spec=spec)
+    return ParquetWriter(path, spec=spec, provenance=provenance)
+
+
+def shard_record(spec: SampleSpec, statistics: Mapping[str, object] | None) -> dict[str, object]:
+    """Say what a shard holds: the part of ``dataset.json`` that each footer repeats."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "patch_px": spec.patch_px,
+        "format": str(spec.format),
+        "codec": str(spec.codec),
+        "columns": column_records(spec),
+        "statistics": statistics,
+        "licence": LICENCE,
+        "attribution": ATTRIBUTION,
+    }
+
+
+def seal_shard(path: Path, record: Mapping[str, object]) -> None:
+    """Write the record into the room that the shard's footer keeps for it.
+
+    Doing it again, after an interruption, does no harm.
+    """
+    with path.open("r+b") as stream:
+        stream.seek(-8, 2)  # Parquet ends with the footer's length and "PAR1"
+        footer_bytes = int.from_bytes(stream.read(4), "little")
+        start = stream.seek(-8 - footer_bytes, 2)
+        footer = stream.read(footer_bytes)
+        # The key is followed by a type and a length, three bytes, and the JSON.
+        place = footer.index(b"{", footer.rindex(RECORD_KEY.encode()))
+        stream.seek(start + place)
+        stream.write(_padded(record).encode())
+
+
+def write_dataset(
+    folder: Path,
+    *,
+    spec: SampleSpec,
+    shards: Sequence[tuple[Path, Mapping[str, int]]],
+    sums: BandSums,
+    provenance: Provenance,
+    details: Mapping[str, object] | None = None,
+) -> None:
+    """Seal finished shards in ``folder`` and write ``dataset.json`` over them.
+
+    Args:
+        folder: Where the shards lie.
+        spec: What a sample is.
+        shards: Each shard in order, with its number of rows a split.
+        sums: What the pixels of the ``train`` split add up to.
+        provenance: What the data set depends on.
+        details: More to say in ``dataset.json``: how many tiles, what was left out.
+
+    Raises:
+        InputError: If no patch is in the ``train`` split.
+    """
+    if not sums.num_pixels:
+        raise InputError(
+            "no patch is in the split `train`, so that bands have no mean; give more tiles or "
+            "another --seed"
+        )
+    record = shard_record(spec, sums.statistics(spec))
+    totals: dict[str, int] = {}
+    for _, rows_by_split in shards:
+        for split, count in rows_by_split.items():
+            totals[split] = totals.get(split, 0) + count
+    # Threads: hashing holds no lock of Python's, and nothing else is left for the cores to do.
+    with ThreadPoolExecutor(_HASHED_AT_ONCE) as pool:
+        entries = list(pool.map(partial(_finished, spec=spec, record=record), shards))
+    record |= {"splits": dict(sorted(totals.items())), **(details or {}), "shards": entries}
+    write_json(folder / DATASET_FILE, {KEY: json.loads(provenance.to_json()), **record})
+
+
+def _finished(
+    shard: tuple[Path, Mapping[str, int]], *, spec: SampleSpec, record: Mapping[str, object]
+) -> dict[str, object]:
+    """Seal a shard; give what ``dataset.json`` says of it."""
+    path, rows_by_split = shard
+    if spec.format == Format.PARQUET:
+        seal_shard(path, record)
+    entry: dict[str, object] = {
+        "file": path.name, "rows": sum(rows_by_split.values()), "bytes": path.stat().st_size,
+        "sha256": sha256_of(path),
+    }  # fmt: skip
+    if len(rows_by_split) == 1:
+        entry["split"] = next(iter(rows_by_split))
+    return entry
+
+
+def write_shards(
+    out: Path,
+    *,
+    tensors: Tensors,
+    metadata: pa.Table,
+    provenance: Provenance,
+    rows_per_shard: int = 4608,
+    spec: SampleSpec | None = None,
+) -> None:
+    """Write patches that are in memory as a data set, whole or not at all.
+
+    Args:
+        out: Folder to make.
+        tensors: Arrays [patch, band, row, column], one a tensor column.
+        metadata: Table of ``METADATA_SCHEMA``, one row a patch.
+        provenance: What the patches come from.
+        rows_per_shard: Patches a file.
+        spec: What a sample is; all bands when None.
+
+    Raises:
+        InputError: If no patch is in the ``train`` split.
+    """
+    spec = spec or SampleSpec(patch_px=tensors[S2_10M.column].shape[-1])
+    splits = metadata["split"].to_numpy(zero_copy_only=False)
+    sums = BandSums()
+    sums.add_patches({column: array[splits == "train"] for column, array in tensors.items()})
+    firsts = range(0, len(metadata), rows_per_shard)
+    shards = []
+    with whole_folder(out) as folder:
+        for number, first in enumerate(firsts):
+            rows = slice(first, first + rows_per_shard)
+            path = folder / shard_name(number, len(firsts), spec.format)
+            with start_shard(path, spec=spec, provenance=provenance) as writer:
+                writer.append({c: a[rows] for c, a in tensors.items()}, metadata[rows])
+            names, counts = np.unique(splits[rows].astype(str), return_counts=True)
+            by_split = dict(zip(names.tolist(), counts.tolist(), strict=True))
+            shards.append((path, by_split))
+        write_dataset(folder, spec=spec, shards=shards, sums=sums, provenance=provenance)
+
+
+def _padded(record: Mapping[str, object]) -> str:
+    """Give the record as JSON of the reserved length: spaces at the end mean nothing."""
+    text = json.dumps(record, ensure_ascii=True)
+    assert len(text) <= _RESERVED_BYTES, len(text)
+    return text.ljust(_RESERVED_BYTES)
+
+
+def _byte_column(values: NDArray[np.generic]) -> pa.Array:
+    """View little-endian patches [patch, ...] as bytes, one value a patch, without a copy."""
+    num_bytes = values.nbytes // len(values)
+    offsets = np.arange(len(values) + 1, dtype=np.int32) * np.int32(num_bytes)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(values)]
+    return pa.BinaryArray.from_buffers(pa.binary(), len(values), buffers)

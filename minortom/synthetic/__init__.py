@@ -1,0 +1,24 @@
+"""`minortom demo`: a synthetic planet with maps, cells and a small archive.
+
+Layer: with `annotation` and `sampling`, above `archive`.
+"""
+
+from typing import TYPE_CHECKING
+
+from minortom.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from minortom.synthetic.noise import Window as Window
+    from minortom.synthetic.scene import Scene as Scene
+    from minortom.synthetic.scene import look as look
+
+__all__ = ["Scene", "Window", "look"]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Scene": "minortom.synthetic.scene",
+        "look": "minortom.synthetic.scene",
+        "Window": "minortom.synthetic.noise",
+    },
+)
