@@ -13,6 +13,10 @@ class InputError(MinorTomError):
     """A file, a value or a name that is not what the command needs."""
 
 
+class UsageError(InputError):
+    """Options that are missing or do not go together; the command line exits with 2."""
+
+
 class OutputExistsError(MinorTomError):
     """An output that is there already and was made from something else."""
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from minortom.errors import InputError, MinorTomError
+from minortom.errors import InputError, MinorTomError, UsageError
 from minortom.grid.bbox import BBox
 from minortom_cli.interrupts import unwinding
 
@@ -20,6 +20,7 @@ from minortom_cli.interrupts import unwinding
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 EXIT_USER_ERROR = 1
+EXIT_WRONG_USAGE = 2  # as Click's
 
 _MENDABLE = {
     errno.ENOSPC: "make room, then run the same command again",
@@ -181,7 +182,7 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
             app(args=arguments)
     except MinorTomError as error:
         typer.secho("error: " + " ".join(str(error).split()), fg="red", err=True)
-        return EXIT_USER_ERROR
+        return EXIT_WRONG_USAGE if isinstance(error, UsageError) else EXIT_USER_ERROR
     except OSError as error:
         if error.errno not in _MENDABLE:
             raise

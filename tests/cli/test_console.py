@@ -8,7 +8,7 @@ import pytest
 import typer
 from minortom_cli import console
 
-from minortom.errors import InputError
+from minortom.errors import InputError, UsageError
 from minortom.io.geoparquet import read_table
 
 
@@ -27,6 +27,13 @@ def test_a_users_mistake_is_one_line_and_exit_code_1(capsys):
 
     assert code == 1
     assert capsys.readouterr() == ("", "error: wanted a, found b\n")
+
+
+def test_options_that_do_not_go_together_are_one_line_and_exit_code_2(capsys):
+    code = console.run(app_that(lambda: raise_(UsageError("give --a or --b, not both"))), [])
+
+    assert code == 2
+    assert capsys.readouterr() == ("", "error: give --a or --b, not both\n")
 
 
 def test_a_full_disk_is_one_line_that_says_where(capsys):
