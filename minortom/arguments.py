@@ -1,0 +1,78 @@
+"""Checks of arguments of the public functions: a wrong type is an error of one line."""
+
+import operator
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from minortom.errors import InputError
+
+
+def whole_number(name: str, value: object, *, minimum: int) -> int:
+    """Return an argument as an ``int``.
+
+    Args:
+        name: Name of the argument, for the error message.
+        value: The argument; NumPy's integers are whole numbers too.
+        minimum: Smallest allowed value.
+
+    Raises:
+        InputError: If it is not a whole number, or below the minimum.
+    """
+    number: Any = value
+    try:
+        found = None if isinstance(value, bool) else operator.index(number)
+    except TypeError:
+        found = None
+    if found is None or found < minimum:
+        raise InputError(
+            f"{name} must be a whole number of at least {minimum}, found {_shown(value)}"
+        )
+    return found
+
+
+def number(name: str, value: object) -> float:
+    """Return an argument as a ``float``; its range is checked where it is used.
+
+    Args:
+        name: Name of the argument, for the error message.
+        value: The argument; NumPy's scalars are numbers too.
+
+    Raises:
+        InputError: If it is not a number.
+    """
+    if not isinstance(value, bool | str | bytes):
+        found: Any = value
+        try:
+            return float(found)
+        except (TypeError, ValueError):
+            pass
+    raise InputError(f"{name} must be a number, found {_shown(value)}")
+
+
+def one_of(name: str, value: object, choices: Sequence[str]) -> str:
+    """Return an argument that must be one of some words.
+
+    Raises:
+        InputError: If it is none of them.
+    """
+    if isinstance(value, str) and value in choices:
+        return value
+    raise InputError(f"{name} must be one of {', '.join(choices)}, found {_shown(value)}")
+
+
+def path_of(name: str, value: object) -> Path:
+    """Return an argument as a ``Path``.
+
+    Raises:
+        InputError: If it is neither a ``str`` nor a ``Path``.
+    """
+    if isinstance(value, str | Path):
+        return Path(value)
+    raise InputError(f"{name} must be a path (str or Path), found {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    if value is None or isinstance(value, str | bytes | int | float):
+        return repr(value)
+    return type(value).__name__

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minortom.arguments import number, one_of, path_of, whole_number
+from minortom.errors import InputError
+
+
+def test_values_of_the_right_kind_become_plain_python():
+    assert (whole_number("n", np.int64(3), minimum=1), number("x", np.float32(0.5))) == (3, 0.5)
+    assert type(whole_number("n", np.int64(3), minimum=1)) is int
+    assert (number("x", 2), one_of("m", "a", ["a", "b"])) == (2.0, "a")
+    assert path_of("out", "a/b") == path_of("out", Path("a/b")) == Path("a/b")
+
+
+@pytest.mark.parametrize(
+    ("check", "message"),
+    [
+        (lambda: whole_number("n", "100", minimum=1),
+         "n must be a whole number of at least 1, found '100'"),
+        (lambda: whole_number("n", 0, minimum=1),
+         "n must be a whole number of at least 1, found 0"),
+        (lambda: whole_number("n", True, minimum=0),
+         "n must be a whole number of at least 0, found True"),
+        (lambda: whole_number("n", 2.0, minimum=0),
+         "n must be a whole number of at least 0, found 2.0"),
+        (lambda: number("x", "0.5"), "x must be a number, found '0.5'"),
+        (lambda: number("x", [1]), "x must be a number, found list"),
+        (lambda: one_of("m", "c", ["a", "b"]), "m must be one of a, b, found 'c'"),
+        (lambda: one_of("m", ["a"], ["a", "b"]), "m must be one of a, b, found list"),
+        (lambda: path_of("out", 3), "out must be a path (str or Path), found 3"),
+    ],
+)  # fmt: skip
+def test_another_kind_is_an_error_that_says_what_was_expected(check, message):
+    with pytest.raises(InputError) as error:
+        check()
+    assert str(error.value) == message
