@@ -22,6 +22,8 @@ GEOMETRY = "geometry"
 _TEXTS = ("grid_cell", "climate", "landcover", "stratum", "role", "split", "sensor")
 _DEGREES = ("lat", "lon")
 _CODES = ("climate_code", "landcover_code")
+CRS = "OGC:CRS84"
+"""Longitude and latitude in degrees; GeoParquet takes it where a file names none."""
 _WKB_POINT = np.dtype([("order", "u1"), ("type", "<u4"), ("lon", "<f8"), ("lat", "<f8")])
 
 
@@ -51,9 +53,22 @@ def write_points(
         provenance: What the content depends on.
         more: Further metadata of the file, by key.
     """
+    with whole_file(out) as temporary:
+        write_table(points_table(table, provenance, more=more), temporary)
+
+
+def points_table(
+    table: pa.Table, provenance: Provenance, *, more: Mapping[str, str] | None = None
+) -> pa.Table:
+    """Return a table as ``write_points`` writes it: with ``geometry``, last, and its metadata."""
     wkb = points_wkb(table["lon"].to_numpy(), table["lat"].to_numpy())
-    box_deg = box_of(table)
-    write_geometries(table, wkb, out, provenance, kinds=["Point"], box_deg=box_deg, more=more)
+    metadata = _metadata(provenance, ["Point"], box_of(table)) | dict(more or {})
+    return table.append_column(GEOMETRY, wkb).replace_schema_metadata(metadata)
+
+
+def write_table(table: pa.Table, path: Path | pa.BufferOutputStream) -> None:
+    """Write a table with ``geometry`` and its metadata as a Parquet file, exactly as it is."""
+    pq.write_table(table, path, compression="zstd", row_group_size=128 * 1024)
 
 
 def box_of(table: pa.Table) -> list[float]:
@@ -88,7 +103,7 @@ def write_geometries(
     metadata = _metadata(provenance, kinds, box_deg) | dict(more or {})
     table = table.append_column(GEOMETRY, wkb).replace_schema_metadata(metadata)
     with whole_file(out) as temporary:
-        pq.write_table(table, temporary, compression="zstd", row_group_size=128 * 1024)
+        write_table(table, temporary)
 
 
 @contextmanager
@@ -122,10 +137,15 @@ def points_writer(
 def _metadata(
     provenance: Provenance, kinds: Sequence[str], box_deg: Sequence[float]
 ) -> dict[str, str]:
+    return geo_metadata(kinds, box_deg) | {KEY: provenance.to_json()}
+
+
+def geo_metadata(kinds: Sequence[str], box_deg: Sequence[float]) -> dict[str, str]:
+    """Return the metadata of GeoParquet: geometries of some kinds, and the box around them."""
     column: dict[str, object] = {"encoding": "WKB", "geometry_types": [*kinds]}
     column |= {"bbox": [*box_deg]} if box_deg else {}
     geo = {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
-    return {"geo": json.dumps(geo), KEY: provenance.to_json()}
+    return {"geo": json.dumps(geo)}
 
 
 def read_table(path: Path, columns: Sequence[str] | None, *, made_by: str) -> pa.Table:
@@ -153,20 +173,7 @@ def read_table(path: Path, columns: Sequence[str] | None, *, made_by: str) -> pa
             f"{path} is no readable Parquet file ({found}); wanted the output of `{made_by}`"
         ) from None
     with file:
-        present = file.schema_arrow.names
-        missing = [name for name in columns or () if name not in present]
-        if missing:
-            raise InputError(
-                f"{path} lacks the column {', '.join(missing)}; it has {', '.join(present)}; "
-                f"wanted the output of `{made_by}`"
-            )
-        read = list(present if columns is None else columns)
-        twice = sorted({name for name in read if present.count(name) > 1})
-        if twice:
-            raise InputError(
-                f"{path} has the column {', '.join(twice)} more than once; "
-                f"wanted the output of `{made_by}`"
-            )
+        read = _wanted_columns(file.schema_arrow.names, columns, str(path), made_by)
         try:
             table = file.read(columns=read)
         except (OSError, pa.ArrowException) as error:
@@ -174,13 +181,49 @@ def read_table(path: Path, columns: Sequence[str] | None, *, made_by: str) -> pa
             raise InputError(
                 f"{path} is damaged ({found}); make it again with `{made_by}`"
             ) from None
+    return _as_known(table, str(path), made_by)
+
+
+def checked(table: pa.Table, columns: Sequence[str] | None, *, name: str, made_by: str) -> pa.Table:
+    """Return columns of a table in memory (all when None), with the checks of ``read_table``.
+
+    Args:
+        table: The table.
+        columns: Names that must exist; only these are taken.
+        name: What the error messages call the table.
+        made_by: The command that makes such a table, for the error message.
+
+    Raises:
+        InputError: As ``read_table`` does.
+    """
+    wanted = _wanted_columns(table.column_names, columns, name, made_by)
+    return _as_known(table.select(wanted), name, made_by)
+
+
+def _wanted_columns(
+    present: Sequence[str], columns: Sequence[str] | None, name: str, made_by: str
+) -> list[str]:
+    """Return the columns to read, each of which exists once."""
+    missing = [column for column in columns or () if column not in present]
+    if missing:
+        raise InputError(
+            f"{name} lacks the column {', '.join(missing)}; it has {', '.join(present)}; "
+            f"wanted the output of `{made_by}`"
+        )
+    read = list(present if columns is None else columns)
+    twice = sorted({column for column in read if present.count(column) > 1})
+    if twice:
+        raise InputError(
+            f"{name} has the column {', '.join(twice)} more than once; "
+            f"wanted the output of `{made_by}`"
+        )
+    return read
+
+
+def _as_known(table: pa.Table, path: str, made_by: str) -> pa.Table:
+    """Check the columns whose meaning is known; return cells as text, degrees as doubles."""
     if not len(table):
         raise InputError(f"{path} has no rows; wanted the output of `{made_by}`")
-    return _as_known(table, path, made_by)
-
-
-def _as_known(table: pa.Table, path: Path, made_by: str) -> pa.Table:
-    """Hold the columns whose meaning is known to it; cells as text, degrees as doubles."""
     kinds: tuple[tuple[Sequence[str], Callable[[pa.DataType], bool], str], ...] = (
         (_TEXTS, is_text, "text"),
         (_DEGREES, _is_number, "numbers"),
