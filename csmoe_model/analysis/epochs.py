@@ -13,7 +13,7 @@ from csmoe_model.evaluation.feature_cache import FeatureCache
 from csmoe_model.evaluation.metrics import HEADLINE, NUM_DRAWS, Bootstrap
 from csmoe_model.evaluation.tables import TITLES
 from csmoe_model.inference.encode_dataset import choose_sensors
-from csmoe_model.inference.load import Trained, load_encoder
+from csmoe_model.inference.load import LoadedModel, load_encoder
 from csmoe_model.probing.feature_sources import MODEL, UNTRAINED, FeatureMaker, Splits
 from csmoe_model.probing.few_shot import check_shots
 from csmoe_model.probing.probe import ProbeOptions, probe_rows
@@ -110,7 +110,7 @@ def _kept(runs: Sequence[Path], *, averaged: bool) -> Runs:
 
 def _provenance(
     runs: Runs,
-    first: Trained,
+    first: LoadedModel,
     data: LabelledSet,
     sensors: tuple[SensorName, ...],
     options: ProbeOptions,

@@ -24,7 +24,7 @@ from csmoe_model.analysis.expert_usage import (
     layers_of,
     measure_usage,
 )
-from csmoe_model.inference.load import Trained, load_encoder
+from csmoe_model.inference.load import LoadedModel, load_encoder
 from csmoe_model.inference.neighbour_sheet import choose_queries
 from minortom.io.atomic_write import write_text
 from minortom.io.provenance import Provenance, licences_in, sha256_of
@@ -96,7 +96,7 @@ def inspect_experts(
 
 
 def _page(
-    trained: Trained,
+    trained: LoadedModel,
     data: ShardSet,
     chosen: NDArray[np.int64],
     usage: Usage,
@@ -179,7 +179,7 @@ def _tables(
 
 
 def _patch(
-    trained: Trained, data: ShardSet, sample: int, row: Mapping[str, object]
+    trained: LoadedModel, data: ShardSet, sample: int, row: Mapping[str, object]
 ) -> dict[str, object]:
     """Draw one patch, and what the experts of each layer see in it."""
     maps = draw_maps(trained, data, sample)
@@ -199,7 +199,7 @@ def _patch(
     return {"where": where, "what": f"{row['climate']}, {row['landcover']}", "sensors": sensors}
 
 
-def _maps_of_layer(trained: Trained, maps: Maps, number: int) -> dict[str, object]:
+def _maps_of_layer(trained: LoadedModel, maps: Maps, number: int) -> dict[str, object]:
     dispatch_EHW, cls_E = maps.dispatch_LEHW[number], maps.cls_LE[number]
     brightest = float(dispatch_EHW.max())
     return {

@@ -17,7 +17,7 @@ from torch import Tensor
 from csmoe_model.data.loader import Loader, reader_threads
 from csmoe_model.data.sampler import OrderedBatches
 from csmoe_model.distributed.device import encoding
-from csmoe_model.inference.load import Trained
+from csmoe_model.inference.load import LoadedModel
 from csmoe_model.nn.losses import routing_terms
 from csmoe_model.nn.soft_moe import Routing
 from minortom.errors import InputError
@@ -63,7 +63,7 @@ class Maps:
     """Part of what each place gets that comes from each expert; sums to 1 over E."""
 
 
-def layers_of(trained: Trained) -> tuple[Layer, ...]:
+def layers_of(trained: LoadedModel) -> tuple[Layer, ...]:
     """List the layers with experts, path by path.
 
     Raises:
@@ -84,7 +84,7 @@ def layers_of(trained: Trained) -> tuple[Layer, ...]:
 
 
 def measure_usage(
-    trained: Trained,
+    trained: LoadedModel,
     data: ShardSet,
     samples: NDArray[np.int64],
     *,
@@ -127,7 +127,7 @@ def measure_usage(
     )  # fmt: skip
 
 
-def draw_maps(trained: Trained, data: ShardSet, sample: int) -> Maps:
+def draw_maps(trained: LoadedModel, data: ShardSet, sample: int) -> Maps:
     """Encode one sample and note where its slots look.
 
     Raises:
@@ -200,7 +200,7 @@ def chance_information(
     return float(np.mean(found))
 
 
-def _routings(trained: Trained, images: Mapping[SensorName, Tensor]) -> list[Routing]:
+def _routings(trained: LoadedModel, images: Mapping[SensorName, Tensor]) -> list[Routing]:
     """Encode images; give each layer's routing, path by path."""
     found: list[Routing] = []
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from csmoe_model.data.loader import Loader, reader_threads
 from csmoe_model.data.sampler import OrderedBatches
 from csmoe_model.distributed.device import encoding
-from csmoe_model.inference.load import Trained, load_encoder
+from csmoe_model.inference.load import LoadedModel, load_encoder
 from csmoe_model.inference.neighbour_sheet import draw_neighbours
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import check_parents
@@ -100,7 +100,7 @@ def embed(
 
 
 def encode_shards(
-    trained: Trained,
+    trained: LoadedModel,
     data: ShardSet,
     *,
     workers: int | None = None,
@@ -127,7 +127,7 @@ def encode_shards(
         on_progress(int(batch.samples[-1]) + 1, len(data))
 
 
-def names_of(trained: Trained) -> tuple[str, ...]:
+def names_of(trained: LoadedModel) -> tuple[str, ...]:
     """Name the vectors that a model gives: its sensors, and both where it has both."""
     sensors = trained.model.sensors
     return (*sensors, BOTH) if len(sensors) > 1 else sensors
@@ -169,7 +169,7 @@ def _flat(column: pa.ChunkedArray) -> NDArray[np.float32]:
 
 
 def _write(
-    trained: Trained,
+    trained: LoadedModel,
     data: ShardSet,
     out: Path,
     provenance: Provenance,
@@ -194,7 +194,7 @@ def _write(
             append(pa.concat_tables(waiting))
 
 
-def _nothing(trained: Trained) -> NDArray[np.float32]:
+def _nothing(trained: LoadedModel) -> NDArray[np.float32]:
     return np.empty((0, trained.model.config.width), np.float32)
 
 

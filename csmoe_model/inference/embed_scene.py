@@ -7,7 +7,7 @@ from typing import Protocol
 
 from csmoe_model.data.bands import channels
 from csmoe_model.inference.embed_patches import BOTH
-from csmoe_model.inference.load import Trained, load_encoder
+from csmoe_model.inference.load import LoadedModel, load_encoder
 from csmoe_model.inference.scene_encoder import SceneEncoder
 from csmoe_model.inference.scene_features import feature_rows
 from csmoe_model.inference.scene_rows import Scene
@@ -125,7 +125,7 @@ def embed_scene(
 
 
 def _rows(
-    trained: Trained, scene: Scene, grid: TileGrid, on_progress: OnProgress
+    trained: LoadedModel, scene: Scene, grid: TileGrid, on_progress: OnProgress
 ) -> Iterator[FloatArray]:
     """Make sure that the scene has the model's bands; encode it when asked for its rows."""
     found = {sensor: channels(sensor, names) for sensor, names in scene.bands.items()}
@@ -135,7 +135,7 @@ def _rows(
     )  # fmt: skip
 
 
-def _provenance(trained: Trained, scene: Scene, grid: TileGrid) -> Provenance:
+def _provenance(trained: LoadedModel, scene: Scene, grid: TileGrid) -> Provenance:
     files = {f"scene_{number}": sha256_of(path) for number, path in enumerate(scene.files)}
     return Provenance(
         command="embed",
@@ -147,7 +147,7 @@ def _provenance(trained: Trained, scene: Scene, grid: TileGrid) -> Provenance:
     )  # fmt: skip
 
 
-def _check_sensors(trained: Trained, scene: Scene) -> None:
+def _check_sensors(trained: LoadedModel, scene: Scene) -> None:
     seen = trained.model.sensors
     unseen = [sensor for sensor in scene.bands if sensor not in seen]
     if unseen:

@@ -12,7 +12,7 @@ from csmoe_model.distributed.device import best_device, narrow_matrices
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class LoadedModel:
     """A model with its weights, ready to encode."""
 
     model: CSMoE
@@ -25,7 +25,7 @@ class Trained:
     """Where the weights lie."""
 
 
-def load_model(checkpoint: str | Path, *, device: torch.device) -> Trained:
+def load_model(checkpoint: str | Path, *, device: torch.device) -> LoadedModel:
     """Read a model's weights.
 
     Args:
@@ -39,7 +39,7 @@ def load_model(checkpoint: str | Path, *, device: torch.device) -> Trained:
     model = CSMoE.from_pretrained(folder).to(device)
     origin = model.origin
     assert origin is not None  # of what from_pretrained gives
-    return Trained(
+    return LoadedModel(
         model=model,
         normalise=Normalise(origin.statistics, image_size=model.config.image_size).to(device),
         recipe=origin.recipe, weights_sha256=origin.weights_sha256, licences=origin.licences,
@@ -47,7 +47,7 @@ def load_model(checkpoint: str | Path, *, device: torch.device) -> Trained:
     )  # fmt: skip
 
 
-def load_encoder(checkpoint: str | Path) -> Trained:
+def load_encoder(checkpoint: str | Path) -> LoadedModel:
     """Read a model that will only encode: on the best device, as small as that computes with it.
 
     Args:

@@ -13,7 +13,7 @@ from csmoe_model.evaluation.baseline_features import (
 )
 from csmoe_model.evaluation.feature_cache import FeatureCache
 from csmoe_model.inference.encode_dataset import Pooling, encode_set, untrained
-from csmoe_model.inference.load import Trained
+from csmoe_model.inference.load import LoadedModel
 from csmoe_model.probing.heads import Features
 from minortom.progress import OnProgress, ignore_progress
 from minortom.sensors import SensorName
@@ -30,7 +30,7 @@ Splits = dict[SplitName, Features]
 class FeatureMaker:
     """Makes features of one set for one model and its baselines."""
 
-    trained: Trained
+    trained: LoadedModel
     data: LabelledSet
     sensors: tuple[SensorName, ...]
     pooling: Pooling

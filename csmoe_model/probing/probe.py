@@ -13,7 +13,7 @@ from csmoe_model.evaluation.metrics import HEADLINE, NUM_DRAWS, Bootstrap
 from csmoe_model.evaluation.published_results import published_rows
 from csmoe_model.evaluation.tables import latex_table, markdown_table
 from csmoe_model.inference.encode_dataset import Pooling, choose_sensors
-from csmoe_model.inference.load import Trained, load_encoder
+from csmoe_model.inference.load import LoadedModel, load_encoder
 from csmoe_model.nn.cost import encoder_cost
 from csmoe_model.probing.dense_probe import DenseProbe
 from csmoe_model.probing.feature_sources import FeatureMaker, Splits
@@ -149,7 +149,7 @@ def probe(
 
 
 def _provenance(
-    trained: Trained, data: LabelledSet, sensors: tuple[SensorName, ...], options: ProbeOptions
+    trained: LoadedModel, data: LabelledSet, sensors: tuple[SensorName, ...], options: ProbeOptions
 ) -> Provenance:
     choices = asdict(options)
     del choices["seed"]

@@ -15,7 +15,7 @@ from csmoe_model.evaluation.metrics import NUM_DRAWS, Bootstrap, interval
 from csmoe_model.evaluation.published_results import CBIR
 from csmoe_model.evaluation.tables import grid, shown
 from csmoe_model.inference.encode_dataset import Pooling, choose_sensors
-from csmoe_model.inference.load import Trained, load_encoder
+from csmoe_model.inference.load import LoadedModel, load_encoder
 from csmoe_model.probing.feature_sources import FeatureMaker, Splits
 from csmoe_model.probing.heads import SMALLEST_STD, Features
 from csmoe_model.retrieval.metrics import BoolArray, Retrieved, as_sets, by_chance, retrieved
@@ -171,7 +171,7 @@ def _without_seed(options: RetrieveOptions) -> dict[str, object]:
 
 
 def _maker(
-    trained: Trained, data: LabelledSet, sensor: SensorName, options: RetrieveOptions,
+    trained: LoadedModel, data: LabelledSet, sensor: SensorName, options: RetrieveOptions,
     cache: FeatureCache, on_progress: OnProgress,
 ) -> FeatureMaker:  # fmt: skip
     return FeatureMaker(
@@ -182,7 +182,7 @@ def _maker(
 
 
 def _result(
-    trained: Trained, data: LabelledSet, makers: Mapping[SensorName, FeatureMaker],
+    trained: LoadedModel, data: LabelledSet, makers: Mapping[SensorName, FeatureMaker],
     options: RetrieveOptions,
 ) -> dict[str, Any]:  # fmt: skip
     val, test = data.split("val"), data.split("test")

@@ -17,7 +17,7 @@ from csmoe_model.datasets.base import LabelledSplit
 from csmoe_model.datasets.image_folder import Bands
 from csmoe_model.inference.embed_patches import check_embeddings, read_vectors
 from csmoe_model.inference.encode_dataset import encode_set
-from csmoe_model.inference.load import Trained, load_encoder
+from csmoe_model.inference.load import LoadedModel, load_encoder
 from csmoe_model.retrieval.nearest import IndexKind, nearest
 from csmoe_model.retrieval.search_page import FloatArray, Shown, search_page
 from minortom.errors import InputError
@@ -267,7 +267,7 @@ def _of_image(
     return mean_D, shown
 
 
-def _encoded(trained: Trained, sensor: SensorName, bands: Bands) -> NDArray[np.float32]:
+def _encoded(trained: LoadedModel, sensor: SensorName, bands: Bands) -> NDArray[np.float32]:
     names, pixels_CHW = bands[sensor]
     alone = LabelledSplit(images=lambda _: {sensor: pixels_CHW[None]}, labels=np.zeros(1, np.int64))
     vectors = encode_set(trained.model, alone, sensors=[sensor], bands={sensor: names})

@@ -85,7 +85,7 @@ class OpenBands:
 
 
 @contextmanager
-def opened_bands(path: Path, names: Sequence[str] | None = None) -> Iterator[OpenBands]:
+def open_bands(path: Path, names: Sequence[str] | None = None) -> Iterator[OpenBands]:
     """Open a file.
 
     Args:
@@ -112,8 +112,8 @@ def opened_bands(path: Path, names: Sequence[str] | None = None) -> Iterator[Ope
 
 
 def read_bands(path: Path, names: Sequence[str] | None = None) -> BandStack:
-    """Read a file whole; see :func:`opened_bands`."""
-    with opened_bands(path, names) as opened:
+    """Read a file whole; see :func:`open_bands`."""
+    with open_bands(path, names) as opened:
         return opened.read()
 
 

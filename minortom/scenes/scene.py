@@ -11,7 +11,7 @@ import rasterio
 from numpy.typing import NDArray
 
 from minortom.errors import InputError
-from minortom.scenes.geotiffs import OpenBands, opened_bands, sensor_of
+from minortom.scenes.geotiffs import OpenBands, open_bands, sensor_of
 from minortom.scenes.image_reader import check_unit
 from minortom.sensors import SensorName
 
@@ -75,7 +75,7 @@ class OpenScene:
 
 
 @contextmanager
-def opened_scene(
+def open_scene(
     path: Path,
     *,
     s1: Path | None = None,
@@ -102,8 +102,8 @@ def opened_scene(
             rasterio.Env(GDAL_NUM_THREADS=workers or "ALL_CPUS", GDAL_CACHEMAX=_CACHE_BYTES)
         )
         first_names = s2_bands if s1 else (*(s2_bands or ()), *(s1_bands or ())) or None
-        first = stack.enter_context(opened_bands(path, first_names))
-        second = stack.enter_context(opened_bands(s1, s1_bands)) if s1 else None
+        first = stack.enter_context(open_bands(path, first_names))
+        second = stack.enter_context(open_bands(s1, s1_bands)) if s1 else None
         yield _scene(first, _parts(first, second))
 
 

@@ -97,11 +97,11 @@ def _embed_scene(
     # Imported here so that `csmoe --help` loads neither torch nor rasterio.
     from csmoe_model.inference.embed_scene import SceneOptions, embed_scene
     from minortom.scenes.feature_raster import FeatureFile
-    from minortom.scenes.scene import opened_scene
+    from minortom.scenes.scene import open_scene
 
     options = SceneOptions(tile_px=tile_px)
     with (
-        opened_scene(
+        open_scene(
             source, s1=s1, s2_bands=parse_bands(s2_bands), s1_bands=parse_bands(s1_bands),
             workers=workers,
         ) as scene,

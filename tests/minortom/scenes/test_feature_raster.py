@@ -13,7 +13,7 @@ from minortom.errors import InputError
 from minortom.io.provenance import Provenance
 from minortom.io.up_to_date import check_raster, stored_provenance
 from minortom.scenes.feature_raster import FeatureFile
-from minortom.scenes.scene import opened_scene
+from minortom.scenes.scene import open_scene
 
 MADE = Provenance(command="embed", options={"é": "<&>\"'"}, inputs={"scene_0": "12"})
 
@@ -22,7 +22,7 @@ def write(tmp_path, rows, *, transform=UTM, token_px=4.0, out="f.tif"):
     shape = sum(map(len, rows)), rows[0].shape[1]
     names = [f"s1_{n:03d}" for n in range(rows[0].shape[2])]
     scene = tiff(tmp_path / "a.tif", np.ones((1, 9, 9)), names=("VV",), transform=transform)
-    with opened_scene(scene) as opened:
+    with open_scene(scene) as opened:
         FeatureFile(scene=opened)(
             tmp_path / out, iter(rows), shape=shape, names=names, token_px=token_px,
             provenance=MADE,
@@ -100,7 +100,7 @@ def test_an_interrupt_leaves_nothing(tmp_path):
         raise KeyboardInterrupt
 
     scene = tiff(tmp_path / "a.tif", np.ones((1, 9, 9)), names=("VV",))
-    with opened_scene(scene) as opened, pytest.raises(KeyboardInterrupt):
+    with open_scene(scene) as opened, pytest.raises(KeyboardInterrupt):
         FeatureFile(scene=opened)(
             tmp_path / "f.tif", rows(), shape=(40, 7), names=["a", "b"], token_px=4.0,
             provenance=MADE,

@@ -6,7 +6,7 @@ import rasterio
 from geotiff_maker import tiff
 
 from minortom.errors import InputError
-from minortom.scenes.geotiffs import opened_bands, read_bands, sensor_of
+from minortom.scenes.geotiffs import open_bands, read_bands, sensor_of
 from minortom.scenes.image_reader import ImageReader
 
 
@@ -28,7 +28,7 @@ def test_bands_are_named_by_their_descriptions_or_by_the_caller(tmp_path, values
 
 def test_a_window_is_the_part_of_the_whole_at_its_place(tmp_path, values):
     path = tiff(tmp_path / "a.tif", values, names=("B02", "B03", "B04"))
-    with opened_bands(path) as opened:
+    with open_bands(path) as opened:
         assert (opened.height_px, opened.width_px) == (6, 8)
         part = opened.read(row_px=2, col_px=5, height_px=3, width_px=2)
     np.testing.assert_array_equal(part.values, values[:, 2:5, 5:7])

@@ -7,7 +7,7 @@ from geotiff_maker import UTM, tiff
 from rasterio.shutil import copy
 
 from minortom.errors import InputError
-from minortom.scenes.scene import opened_scene
+from minortom.scenes.scene import open_scene
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def s1():
 def test_one_file_is_taken_apart_by_sensor_whatever_the_order(tmp_path, s2, s1):
     both = np.concatenate([s1[:1], s2, s1[1:]])
     path = tiff(tmp_path / "a.tif", both, names=("VH", "B04", "B03", "B02", "VV"))
-    with opened_scene(path) as scene:
+    with open_scene(path) as scene:
         assert scene.bands == {"s2": ("B04", "B03", "B02"), "s1": ("VH", "VV")}
         assert (scene.height_px, scene.width_px, scene.pixel_m) == (20, 30, 10.0)
         values, valid = scene.read("s1", [1, 0], row_px=4, height_px=6)
@@ -35,7 +35,7 @@ def test_one_file_is_taken_apart_by_sensor_whatever_the_order(tmp_path, s2, s1):
 def test_two_files_are_one_scene_with_the_names_that_a_user_gives(tmp_path, s2, s1):
     paths = tiff(tmp_path / "s2.tif", s2), tiff(tmp_path / "s1.tif", s1)
     names = {"s2_bands": ("B02", "B03", "B04"), "s1_bands": ("vv", "vh")}
-    with opened_scene(paths[0], s1=paths[1], **names) as scene:
+    with open_scene(paths[0], s1=paths[1], **names) as scene:
         assert scene.bands == {"s2": ("B02", "B03", "B04"), "s1": ("vv", "vh")}
         assert scene.files == paths
         np.testing.assert_array_equal(scene.read("s1", [0, 1], row_px=0, height_px=20)[0], s1)
@@ -43,7 +43,7 @@ def test_two_files_are_one_scene_with_the_names_that_a_user_gives(tmp_path, s2, 
 
 def test_given_names_of_one_file_are_those_of_sentinel_2_and_then_1(tmp_path, s2, s1):
     path = tiff(tmp_path / "a.tif", np.concatenate([s2, s1]))
-    with opened_scene(path, s2_bands=("B02", "B03", "B04"), s1_bands=("vv", "vh")) as scene:
+    with open_scene(path, s2_bands=("B02", "B03", "B04"), s1_bands=("vv", "vh")) as scene:
         np.testing.assert_array_equal(scene.read("s1", [0, 1], row_px=0, height_px=20)[0], s1)
 
 
@@ -51,7 +51,7 @@ def test_zeros_in_all_bands_of_sentinel_2_were_not_measured(tmp_path, s2, s1):
     s2[:, 0, :5], s2[1, 1], s1[:, 2], s1[0, 3, 3] = 0, 0, 0, -9999
     names = ("B02", "B03", "B04", "VV", "VH")
     both = np.concatenate([s2, s1])
-    with opened_scene(tiff(tmp_path / "a.tif", both, names=names, nodata=-9999)) as scene:
+    with open_scene(tiff(tmp_path / "a.tif", both, names=names, nodata=-9999)) as scene:
         of_s2 = scene.read("s2", [0, 1, 2], row_px=0, height_px=20)[1]
         of_s1 = scene.read("s1", [0, 1], row_px=0, height_px=20)[1]
     assert not of_s2[:, 0, :5].any()
@@ -72,7 +72,7 @@ def test_zeros_in_all_bands_of_sentinel_2_were_not_measured(tmp_path, s2, s1):
 def test_two_files_on_other_grids_are_one_line(tmp_path, s2, s1, change, message):
     paths = tiff(tmp_path / "s2.tif", s2), tiff(tmp_path / "s1.tif", s1, **change)
     names = {"s2_bands": ("B02", "B03", "B04"), "s1_bands": ("vv", "vh")}
-    with pytest.raises(InputError, match=message), opened_scene(paths[0], s1=paths[1], **names):
+    with pytest.raises(InputError, match=message), open_scene(paths[0], s1=paths[1], **names):
         pass
 
 
@@ -81,14 +81,14 @@ def test_two_files_of_other_sizes_are_one_line(tmp_path, s2, s1):
     names = {"s2_bands": ("B02", "B03", "B04"), "s1_bands": ("vv", "vh")}
     with (
         pytest.raises(InputError, match=r"s1.tif does not lie on .*s2.tif \(20 × 30 px and 20 ×"),
-        opened_scene(paths[0], s1=paths[1], **names),
+        open_scene(paths[0], s1=paths[1], **names),
     ):
         pass
 
 
 def test_a_scene_without_a_place_is_one_line(tmp_path, s2):
     path = tiff(tmp_path / "a.tif", s2, names=("B02", "B03", "B04"), transform=None)
-    with pytest.raises(InputError, match="does not say where it lies"), opened_scene(path):
+    with pytest.raises(InputError, match="does not say where it lies"), open_scene(path):
         pass
 
 
@@ -105,18 +105,18 @@ def test_a_scene_without_a_place_is_one_line(tmp_path, s2):
 def test_the_side_of_a_pixel_is_told_in_metres(tmp_path, s2, transform, crs, wanted):
     names = ("B02", "B03", "B04")
     path = tiff(tmp_path / "a.tif", s2, names=names, transform=transform, crs=crs)
-    with opened_scene(path) as scene:
+    with open_scene(path) as scene:
         assert scene.pixel_m == (wanted and pytest.approx(wanted))
 
 
 def test_other_units_are_one_line_but_not_by_a_few_pixels(tmp_path, s2, s1):
     path = tiff(tmp_path / "a.tif", s2 / 10_000, names=("B02", "B03", "B04"))
-    with opened_scene(path) as scene:
+    with open_scene(path) as scene:
         with pytest.raises(InputError, match="a.tif.*looks like reflectance"):
             scene.read("s2", [0, 1, 2], row_px=0, height_px=20)
         scene.read("s2", [0, 1, 2], row_px=0, height_px=2)
     path = tiff(tmp_path / "b.tif", s1 * -1, names=("VV", "VH"))
-    with opened_scene(path) as scene, pytest.raises(InputError, match="looks like power"):
+    with open_scene(path) as scene, pytest.raises(InputError, match="looks like power"):
         scene.read("s1", [0, 1], row_px=0, height_px=20)
 
 
@@ -124,7 +124,7 @@ def test_a_virtual_raster_is_all_its_files_and_notes_beside_a_raster_are_none(tm
     path = tiff(tmp_path / "a.tif", s2, names=("B02", "B03", "B04"))
     copy(path, tmp_path / "a.vrt", driver="VRT")
     (tmp_path / "a.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")
-    with opened_scene(tmp_path / "a.vrt") as scene:
+    with open_scene(tmp_path / "a.vrt") as scene:
         assert scene.files == (tmp_path / "a.vrt", path)
-    with opened_scene(path) as scene:
+    with open_scene(path) as scene:
         assert scene.files == (path,)
