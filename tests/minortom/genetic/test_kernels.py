@@ -197,7 +197,7 @@ def test_farthest_point_takes_no_tile_twice_even_among_duplicates():
 _PRINT_RESULTS = """
 import numpy as np
 from minortom.genetic import kernels
-from minortom.genetic import subset_kernels
+from minortom.genetic import subset_kernels as subsets
 from minortom.genetic.pairwise_distance import mean_pairwise_km
 from minortom.grid.sphere import unit_vectors
 rng = np.random.default_rng(0)
@@ -244,7 +244,7 @@ def test_kernels_run_where_no_cache_can_be_written(tmp_path, points):
     environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
     environment |= dict.fromkeys(("HOME", "XDG_CACHE_HOME"), str(no_folder))
     code = (
-        "import sys; import numpy as np; from minortom import kernels; "
+        "import sys; import numpy as np; from minortom.genetic import kernels; "
         "print(kernels.__file__); "
         "print(kernels.entropy(np.load(sys.argv[1]), np.arange(60)).hex())"
     )
