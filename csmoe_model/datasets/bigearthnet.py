@@ -9,7 +9,7 @@ resamples bands of 20 m bilinearly, where the paper takes the nearest.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from csmoe_model.datasets.base import Images, LabelledSet, LabelledSplit, SplitName
 from csmoe_model.datasets.files import check_there, sha256_of_set
+from csmoe_model.datasets.names import BigEarthNetName
 from csmoe_model.optional_packages import load_package
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName
 
-BigEarthNet = Literal["bigearthnet-v2", "benv2-14k", "benv2-243k"]
 ReadBand = Callable[[Path], NDArray[np.float32]]
 """Reads a GeoTIFF of one band, [H, W], which needs a library of its own."""
 
@@ -48,7 +48,7 @@ class _Part:
         }
 
 
-_PARTS: Mapping[BigEarthNet, _Part] = {
+_PARTS: Mapping[BigEarthNetName, _Part] = {
     "bigearthnet-v2": _Part(),
     "benv2-14k": _Part(countries=("Serbia",), months=(6, 7, 8)),
     "benv2-243k": _Part(months=(6, 7, 8, 9, 10, 11)),
@@ -56,7 +56,7 @@ _PARTS: Mapping[BigEarthNet, _Part] = {
 """The paper's: Serbia in the summer months, and ten countries in summer and autumn."""
 
 
-def bigearthnet_as_labelled(root: Path, name: BigEarthNet, read_band: ReadBand) -> LabelledSet:
+def bigearthnet_as_labelled(root: Path, name: BigEarthNetName, read_band: ReadBand) -> LabelledSet:
     """Open BigEarthNet v2, or a part of it, in its official split.
 
     Args:

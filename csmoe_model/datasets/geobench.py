@@ -12,24 +12,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from csmoe_model.datasets.base import SPLITS, Images, LabelledSet, LabelledSplit, Labels, SplitName
 from csmoe_model.datasets.files import check_there, sha256_of_set
-from csmoe_model.datasets.geobench_metadata import FACTS, KEYS, Facts, GeoBench
+from csmoe_model.datasets.geobench_metadata import FACTS, KEYS, Facts
+from csmoe_model.datasets.names import GeoBenchName
 from csmoe_model.datasets.so2sat import decibels
 from csmoe_model.optional_packages import load_package
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName
 
-GEOBENCH: tuple[GeoBench, ...] = get_args(GeoBench)
 _PARTITION = "default"
 
 
-def geobench_as_labelled(root: Path, name: GeoBench) -> LabelledSet:
+def geobench_as_labelled(root: Path, name: GeoBenchName) -> LabelledSet:
     """Open a set of GEO-Bench in its own split.
 
     Args:
@@ -67,7 +67,7 @@ def geobench_as_labelled(root: Path, name: GeoBench) -> LabelledSet:
     )  # fmt: skip
 
 
-def _opened(keeper: Any, root: Path, split: SplitName, name: GeoBench, facts: Facts) -> Any:  # noqa: ANN401
+def _opened(keeper: Any, root: Path, split: SplitName, name: GeoBenchName, facts: Facts) -> Any:  # noqa: ANN401
     try:
         return keeper(data_root=str(root), split=split, partition=_PARTITION)
     except (OSError, ValueError) as error:  # such as a partition without the split
@@ -75,7 +75,7 @@ def _opened(keeper: Any, root: Path, split: SplitName, name: GeoBench, facts: Fa
         raise InputError(f"cannot open {root / name}: {found}; {_how(name, facts)}") from None
 
 
-def _classes(name: GeoBench, facts: Facts, keeper: Any) -> tuple[str, ...]:  # noqa: ANN401
+def _classes(name: GeoBenchName, facts: Facts, keeper: Any) -> tuple[str, ...]:  # noqa: ANN401
     if facts.classes is not None:
         return facts.classes
     if name == "m-eurosat":
@@ -85,7 +85,7 @@ def _classes(name: GeoBench, facts: Facts, keeper: Any) -> tuple[str, ...]:  # n
     return tuple(known)
 
 
-def _labels(name: GeoBench, facts: Facts, keeper: Any, files: Sequence[Path]) -> Labels:  # noqa: ANN401
+def _labels(name: GeoBenchName, facts: Facts, keeper: Any, files: Sequence[Path]) -> Labels:  # noqa: ANN401
     """Read the labels of a split; of segmentation as bytes, for they are many."""
     try:
         if facts.task == "segmentation":
@@ -180,7 +180,7 @@ def _hdf5(path: Path) -> Any:  # noqa: ANN401
         ) from None
 
 
-def _how(name: GeoBench, facts: Facts) -> str:
+def _how(name: GeoBenchName, facts: Facts) -> str:
     return (
         f"get {facts.benchmark}_v1.0/{name}.zip from "
         "https://huggingface.co/datasets/recursix/geo-bench-1.0 and give --root the folder that "

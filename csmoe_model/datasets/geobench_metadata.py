@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from csmoe_model.datasets.base import Task
+from csmoe_model.datasets.names import GeoBenchName
 from minortom.sensors import SensorName
 
-GeoBench = Literal[
-    "m-bigearthnet", "m-brick-kiln", "m-so2sat", "m-eurosat", "m-cashew-plant", "m-SA-crop-type"
-]
 Benchmark = Literal["classification", "segmentation"]
 
 
@@ -37,7 +35,7 @@ class Facts:
         return "segmentation" if self.task == "segmentation" else "classification"
 
 
-FACTS: Mapping[GeoBench, Facts] = {
+FACTS: Mapping[GeoBenchName, Facts] = {
     "m-bigearthnet": Facts(
         keeper="MBigEarthNonGeo", task="multilabel", s2_scale=1,
         s2_unit="reflectance × 10,000", licence="CDLA-Permissive-1.0",

@@ -7,13 +7,13 @@ where it was trained.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from csmoe_model.datasets.base import SPLITS, Images, LabelledSet, LabelledSplit, SplitName
+from csmoe_model.datasets.names import LabelColumn, SplitBy
 from minortom.errors import InputError
 from minortom.grid.spatial_split import SplitOptions, split_tiles
 from minortom.grid.sphere import chord_of_km, unit_vectors
@@ -21,9 +21,6 @@ from minortom.io.provenance import licences_in, sha256_of
 from minortom.sensors import BASE_RESOLUTION_M, MODEL_BANDS, S1, SensorName
 from minortom.shards.layout import DATASET_FILE
 from minortom.shards.shard_set import ShardSet
-
-Label = Literal["landcover", "climate", "stratum"]
-SplitBy = Literal["shards", "blocks"]
 
 APART_KM = 100.0
 """Cells of different splits are further apart than this."""
@@ -38,7 +35,7 @@ _NO_SPLIT = -1
 class ShardLabels:
     """What to take from shards as labels, and how to split them."""
 
-    label: Label = "landcover"
+    label: LabelColumn = "landcover"
     split_by: SplitBy = "shards"
     """`shards`: their own splits, less the held-out cells within 100 km of `train`; so a model
     that was trained on them is tested 100 km from all that it saw. `blocks`: blocks of ground of

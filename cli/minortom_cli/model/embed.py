@@ -9,7 +9,7 @@ import typer
 
 from minortom_cli.console import Json, Overwrite, Workers, emit, progress
 from minortom_cli.model.checkpoint_argument import Checkpoint
-from minortom_cli.model.labelled_data import S1Bands, S2Bands, parse_bands
+from minortom_cli.model.labelled_data import S1Bands, S2Bands
 
 _RASTERS = (".tif", ".tiff", ".vrt")
 
@@ -95,6 +95,7 @@ def _embed_scene(
     overwrite: bool,
 ) -> dict[str, object]:
     # Imported here so that `csmoe --help` loads neither torch nor rasterio.
+    from csmoe_model.datasets.open_set import parse_bands
     from csmoe_model.inference.embed_scene import SceneOptions, embed_scene
     from minortom.scenes.feature_raster import FeatureFile
     from minortom.scenes.scene import open_scene

@@ -15,7 +15,6 @@ from minortom_cli.model.labelled_data import (
     S1Bands,
     S2Bands,
     SplitByOption,
-    open_labelled,
 )
 from minortom_cli.model.probe_options import ProtocolOption, Rate, Seeds, SensorOption
 
@@ -82,12 +81,13 @@ def epochs(
 ) -> None:
     """Probe the weights that runs kept on the way and draw them over epochs: Fig. 5."""
     from csmoe_model.analysis.epochs import draw_epochs
+    from csmoe_model.datasets.open_set import open_set
     from csmoe_model.probing.probe import ProbeOptions
 
     options = ProbeOptions(
         protocol=protocol, pooling=pooling, sensor=sensor, seed=seed, seeds=seeds, lr=lr
     )
-    labelled = open_labelled(
+    labelled = open_set(
         data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands, seed=seed
     )
     with progress("images") as on_progress:

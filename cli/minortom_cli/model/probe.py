@@ -16,7 +16,6 @@ from minortom_cli.model.labelled_data import (
     S1Bands,
     S2Bands,
     SplitByOption,
-    open_labelled,
 )
 from minortom_cli.model.probe_options import ProtocolOption, Rate, Seeds, SensorOption, Shots
 
@@ -43,6 +42,7 @@ def probe(
 ) -> None:
     """Probe frozen features on a labelled set, beside baselines that cost nothing."""
     # Imported here so that `csmoe --help` does not load torch.
+    from csmoe_model.datasets.open_set import open_set
     from csmoe_model.evaluation.tables import shown_rows
     from csmoe_model.probing.probe import ProbeOptions
     from csmoe_model.probing.probe import probe as run_probe
@@ -51,7 +51,7 @@ def probe(
         protocol=protocol, pooling=pooling, sensor=sensor, seed=seed, seeds=seeds, lr=lr,
         shots=shots,
     )  # fmt: skip
-    labelled = open_labelled(
+    labelled = open_set(
         data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands, seed=seed
     )
     with progress("images") as on_progress:

@@ -17,7 +17,6 @@ from minortom_cli.model.labelled_data import (
     S1Bands,
     S2Bands,
     SplitByOption,
-    open_labelled,
 )
 
 
@@ -41,11 +40,12 @@ def retrieve(
 ) -> None:
     """Retrieve test images for validation images, beside baselines that cost nothing."""
     # Imported here so that `csmoe --help` does not load torch.
+    from csmoe_model.datasets.open_set import open_set
     from csmoe_model.retrieval.retrieve import RetrieveOptions, shown_rows
     from csmoe_model.retrieval.retrieve import retrieve as run_retrieve
 
     options = RetrieveOptions(k=k, index=index, pooling=pooling, seed=seed, seeds=seeds)
-    labelled = open_labelled(
+    labelled = open_set(
         data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands, seed=seed
     )
     with progress("images") as on_progress:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from minortom_cli.console import Json, Overwrite, emit
-from minortom_cli.model.labelled_data import Index, S1Bands, S2Bands, parse_bands
+from minortom_cli.model.labelled_data import Index, S1Bands, S2Bands
 
 if TYPE_CHECKING:
     from csmoe_model.retrieval.search import ImageQuery
@@ -68,6 +68,7 @@ def search(
 def _image_query(
     image: list[Path], checkpoint: str, s2_bands: str | None, s1_bands: str | None
 ) -> "ImageQuery":
+    from csmoe_model.datasets.open_set import parse_bands
     from csmoe_model.retrieval.search import ImageQuery
     from minortom.scenes.image_reader import ImageReader
 

@@ -1,0 +1,110 @@
+"""Labelled sets by name: shards, a folder of GeoTIFFs, or a published set."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import get_args
+
+from csmoe_model.datasets.base import LabelledSet
+from csmoe_model.datasets.names import LabelColumn, PublishedName, SetName, SplitBy
+from minortom.arguments import one_of
+from minortom.errors import InputError
+
+BandNames = str | Sequence[str]
+"""Names of bands as `"B02,B03"` or as a sequence."""
+
+
+def open_set(
+    data: SetName | LabelledSet,
+    root: str | Path | None,
+    *,
+    label: LabelColumn | None = None,
+    split_by: SplitBy | None = None,
+    s2_bands: BandNames | None = None,
+    s1_bands: BandNames | None = None,
+    seed: int = 0,
+) -> LabelledSet:
+    """Open a labelled set.
+
+    Args:
+        data: `shards`, a `folder` of GeoTIFFs with `labels.csv`, the name of a published set, or
+            a `LabelledSet`, which is returned unchanged.
+        root: Folder that holds the set; None for a `LabelledSet`.
+        label: Column of shards that holds the labels; `landcover` when None.
+        split_by: How to split shards; by their own splits when None.
+        s2_bands: Names of the Sentinel-2 bands in the files of a `folder`, in their order, such
+            as `B02,B03`; the names in the files when None.
+        s1_bands: Names of the Sentinel-1 bands, likewise.
+        seed: Seed of the split, where the set has no split of its own.
+
+    Raises:
+        InputError: If an option is for another kind of set, or an argument is not valid.
+        MinorTomError: If the set is missing or damaged.
+    """
+    if not isinstance(data, LabelledSet):
+        one_of("--data", data, get_args(SetName))
+    kind = "a LabelledSet" if isinstance(data, LabelledSet) else data
+    _check_kind(kind, "shards", {"--label": label, "--split-by": split_by})
+    _check_kind(kind, "folder", {"--s2-bands": s2_bands, "--s1-bands": s1_bands})
+    if isinstance(data, LabelledSet):
+        return data
+    if root is None:
+        raise InputError(f"--root must be the folder that holds the set {data}; found None")
+    root = Path(root)
+    # Imported inside the branches, so that a set loads the libraries that it needs and no others:
+    # shards need no rasterio.
+    if data == "shards":
+        return _open_shards(root, label, split_by, seed)
+    if data == "folder":
+        from csmoe_model.datasets.image_folder import folder_as_labelled
+        from minortom.scenes.image_reader import ImageReader
+
+        reader = ImageReader(s2_bands=parse_bands(s2_bands), s1_bands=parse_bands(s1_bands))
+        return folder_as_labelled(root, reader, seed=seed)
+    return _open_published(data, root)
+
+
+def parse_bands(names: BandNames | None) -> tuple[str, ...] | None:
+    """Return names of bands as a tuple: `"B02,B03"` becomes `("B02", "B03")`, None stays None."""
+    if names is None:
+        return None
+    parts = names.split(",") if isinstance(names, str) else names
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def _check_kind(found: str, kind: SetName, given: Mapping[str, object]) -> None:
+    """Check that options which apply to one kind of set are given for no other."""
+    wrong = [name for name, value in given.items() if value is not None]
+    if wrong and found != kind:
+        raise InputError(f"{wrong[0]} is for --data {kind}, not for {found}; leave it out")
+
+
+def _open_shards(
+    root: Path, label: LabelColumn | None, split_by: SplitBy | None, seed: int
+) -> LabelledSet:
+    from csmoe_model.datasets.shards import ShardLabels, shards_as_labelled
+
+    label, split_by = label or "landcover", split_by or "shards"
+    one_of("--label", label, get_args(LabelColumn))
+    one_of("--split-by", split_by, get_args(SplitBy))
+    return shards_as_labelled(root, ShardLabels(label=label, split_by=split_by, seed=seed))
+
+
+def _open_published(data: PublishedName, root: Path) -> LabelledSet:
+    match data:
+        case "eurosat":
+            from csmoe_model.datasets.eurosat import eurosat_as_labelled
+
+            return eurosat_as_labelled(root)
+        case "so2sat":
+            from csmoe_model.datasets.so2sat import so2sat_as_labelled
+
+            return so2sat_as_labelled(root)
+        case "bigearthnet-v2" | "benv2-14k" | "benv2-243k":
+            from csmoe_model.datasets.bigearthnet import bigearthnet_as_labelled
+            from minortom.scenes.image_reader import read_band
+
+            return bigearthnet_as_labelled(root, data, read_band)
+        case _:
+            from csmoe_model.datasets.geobench import geobench_as_labelled
+
+            return geobench_as_labelled(root, data)
