@@ -13,6 +13,7 @@ import typer
 
 from minortom.errors import InputError, MinorTomError, UsageError
 from minortom.grid.bbox import BBox
+from minortom.results import Result
 from minortom_cli.interrupts import unwinding
 
 # Before torch loads: OpenMP threads that spin while they wait for each other slow a training
@@ -122,11 +123,17 @@ def progress(label: str) -> Iterator[Callable[..., None]]:
         yield move
 
 
-def emit(result: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+def emit(
+    result: Result | Mapping[str, Any] | Sequence[Mapping[str, Any]], *, as_json: bool
+) -> None:
     """Print a result on stdout: JSON alone, or a table for people.
 
     A mapping becomes one line a key; a sequence of mappings one row each.
     """
+    if isinstance(result, Result):
+        values = result.as_dict()
+        typer.echo(json.dumps(values, indent=2, ensure_ascii=False) if as_json else str(result))
+        return
     if as_json:
         typer.echo(json.dumps(result, indent=2, ensure_ascii=False))
         return

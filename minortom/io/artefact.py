@@ -37,6 +37,7 @@ def artefact(
     inputs: Iterable[Path] = (),
     overwrite: bool = False,
     record: str = "",
+    content: bytes | None = None,
     is_whole: Callable[[], bool] | None = None,
     started: datetime | None = None,
     in_place: bool = False,
@@ -52,6 +53,8 @@ def artefact(
         inputs: Files and folders that ``out`` must not replace.
         overwrite: Whether to replace an output with another provenance.
         record: Name of the JSON file with the provenance inside a folder; empty for a file.
+        content: All bytes of a file that cannot hold its provenance, such as CSV: it is up to
+            date if it has these bytes.
         is_whole: Called where the provenance is the same; false makes the artefact again.
         started: Start of the run, for its record; now when None.
         in_place: The body puts the finished output in its place itself, as resumable work does.
@@ -62,7 +65,11 @@ def artefact(
         InputError: If ``out`` is not a possible place for the output.
     """
     started = started or now()
-    done = is_up_to_date(out, provenance, inputs=inputs, overwrite=overwrite, record=record)
+    same = content is not None and out.is_file() and out.read_bytes() == content
+    may_replace = overwrite or same
+    done = is_up_to_date(out, provenance, inputs=inputs, overwrite=may_replace, record=record)
+    if content is not None:
+        done = same
     if done and (is_whole is None or is_whole()):
         yield Artefact(out=out, up_to_date=True, path=out)
         return
