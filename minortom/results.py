@@ -16,7 +16,7 @@ Shown = Mapping[str, Any] | Sequence[Mapping[str, Any]] | str
 NOT_IN_JSON = {"json": False}
 """Metadata of a dataclass field that ``as_dict`` leaves out, such as a table in memory."""
 
-_WIDTH = 120
+WIDTH = 120
 """Characters a line where the output is no terminal."""
 
 
@@ -60,7 +60,7 @@ def as_text(shown: Shown) -> str:
     from rich.console import Console
 
     stream = StringIO()
-    width = Console().width if sys.stdout.isatty() else _WIDTH
+    width = Console().width if sys.stdout.isatty() else WIDTH
     console = Console(file=stream, width=width, highlight=False, markup=False)
     console.print(as_table(shown))
     return stream.getvalue().rstrip("\n")

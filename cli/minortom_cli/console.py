@@ -4,16 +4,16 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from minortom.errors import InputError, MinorTomError, UsageError
 from minortom.grid.bbox import BBox
-from minortom.results import Result
+from minortom.results import WIDTH, Result, Shown, as_table, plain
 from minortom_cli.interrupts import unwinding
 
 # Before torch loads: OpenMP threads that spin while they wait for each other slow a training
@@ -123,59 +123,28 @@ def progress(label: str) -> Iterator[Callable[..., None]]:
         yield move
 
 
-def emit(
-    result: Result | Mapping[str, Any] | Sequence[Mapping[str, Any]], *, as_json: bool
-) -> None:
-    """Print a result on stdout: JSON alone, or a table for people.
+def emit(result: Result | Shown, *, as_json: bool) -> None:
+    """Print a result on stdout: as JSON, or for people.
 
-    A mapping becomes one line a key; a sequence of mappings one row each.
+    A mapping becomes one line a key, a sequence of mappings one row each, text stays as it is.
     """
-    if isinstance(result, Result):
-        values = result.as_dict()
-        typer.echo(json.dumps(values, indent=2, ensure_ascii=False) if as_json else str(result))
-        return
     if as_json:
-        typer.echo(json.dumps(result, indent=2, ensure_ascii=False))
+        value = result.as_dict() if isinstance(result, Result) else plain(result)
+        typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
         return
-    from rich import box
+    shown = result.shown() if isinstance(result, Result) else result
+    if isinstance(shown, str):
+        typer.echo(shown)
+        return
     from rich.console import Console
-    from rich.table import Table
 
-    if isinstance(result, Mapping):
-        table = Table(box=None, show_header=False, pad_edge=False)
-        for key, value in result.items():
-            table.add_row(key.replace("_", " "), _shown(value))
-    else:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in result[0] if result else ():
-            table.add_column(name, justify="right" if _is_number(result[0][name]) else "left")
-        for row in result:
-            table.add_row(*(_shown(row.get(name)) for name in result[0]))
-    width = None if sys.stdout.isatty() else 120
-    Console(width=width, highlight=False, markup=False).print(table)
+    width = None if sys.stdout.isatty() else WIDTH
+    Console(width=width, highlight=False, markup=False).print(as_table(shown))
 
 
 def emit_lines(lines: Sequence[str], *, as_json: bool) -> None:
     """Print a list on stdout: one a line, for other programs to read, or as JSON."""
     typer.echo(json.dumps(lines, indent=2, ensure_ascii=False) if as_json else "\n".join(lines))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_shown(item)}" for key, item in value.items()) or "none"
-    if isinstance(value, list | tuple):
-        return ", ".join(_shown(item) for item in value) or "none"
-    return "–" if value is None else str(value)
 
 
 def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
