@@ -105,7 +105,7 @@ def _of_scene(data, label_file, patch_px):
 
 
 def _image(tensors, spec, sensor):
-    """Put all bands of a sensor on one grid, in the units of `Pretrained.prepare`."""
+    """Put all bands of a sensor on one grid, in the units of `CSMoE.prepare`."""
     found = {}
     for group in spec.groups:
         if group.sensor == sensor:

@@ -60,7 +60,7 @@ class CSMoEBackbone(nn.Module):
         self.backbone.encoder_of(sensor)
         for other in [name for name in self.backbone.sensors if name != sensor]:
             del self.backbone.sensors[other]
-        self.pixels = model.pixels if normalise else None
+        self.preprocess = model.preprocess if normalise else None
         self.layers = layer_numbers(model.config, layers)
         self.out_channels = [model.config.width] * len(self.layers)
         """Channels of each map."""
@@ -69,8 +69,8 @@ class CSMoEBackbone(nn.Module):
 
     def forward(self, image_BCHW: Float[Tensor, "B C H W"]) -> list[Tensor]:
         """Compute the maps, [B, D, H / patch, W / patch] each."""
-        if self.pixels is not None:
-            image_BCHW = self.pixels(self.sensor, image_BCHW, bands=self.bands)
+        if self.preprocess is not None:
+            image_BCHW = self.preprocess(self.sensor, image_BCHW, bands=self.bands)
         else:
             image_BCHW = pick(self.sensor, image_BCHW, self.bands)
         return feature_maps(self.backbone, self.sensor, image_BCHW, self.layers)

@@ -26,7 +26,7 @@ def find_checkpoint(
     *,
     revision: str | None = None,
     token: str | None = None,
-    cache_dir: Path | None = None,
+    cache_dir: str | Path | None = None,
     local_files_only: bool = False,
 ) -> Path:
     """Give the folder that holds the weights; fetch it where it is a repository.

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from csmoe_model.checkpoints.preprocess import UNITS, Pixels
 from csmoe_model.config import ModelConfig
 from csmoe_model.data.normalise import Statistics
+from csmoe_model.data.preprocess import UNITS, Preprocess
 from minortom.io.provenance import licences_in
 from minortom.sensors import MODEL_BANDS, SensorName
 
@@ -153,9 +153,10 @@ def _code(sensors: Sequence[SensorName]) -> list[str]:
 
 
 def _bands(statistics: Statistics, sensors: Sequence[SensorName]) -> list[str]:
-    pixels, rows = Pixels(statistics), []
+    preprocess, rows = Preprocess(statistics), []
     for sensor in sensors:
-        means, stds = (getattr(pixels, f"{sensor}_{name}").flatten() for name in ("mean", "std"))
+        means = getattr(preprocess, f"{sensor}_mean").flatten()
+        stds = getattr(preprocess, f"{sensor}_std").flatten()
         for band, mean, std in zip(MODEL_BANDS[sensor], means, stds, strict=True):
             rows.append(f"| {sensor} | {band} | {UNITS[sensor][0]} | {mean:.4g} | {std:.4g} |")
     return rows

@@ -1,8 +1,6 @@
-"""What a user takes home: load, normalise, encode, feature maps, save, and share.
+"""A model with weights on disk or on the hub: load, save, share.
 
-Axes, as name suffixes:
-    B  images in a batch    C  bands    H W  pixel rows and columns    D  token width
-    A digit after them tells the sensors apart: the two need not be equally many or large.
+What it computes: `nn.image_encoder`, and `csmoe` for pretraining.
 """
 
 import json
@@ -13,16 +11,12 @@ from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
-from torch import Tensor, nn
 
 from csmoe_model.checkpoints.hub import WEIGHTS, find_checkpoint
-from csmoe_model.checkpoints.preprocess import Pixels
 from csmoe_model.checkpoints.weights import Origin, Stored, read_model, unfit_weights, write_model
 from csmoe_model.config import ModelConfig
-from csmoe_model.data.bands import pick
-from csmoe_model.nn.backbone import SENSORS, Backbone
-from csmoe_model.nn.feature_maps import feature_info, feature_maps
-from csmoe_model.nn.shapes import Float
+from csmoe_model.data.preprocess import Preprocess
+from csmoe_model.nn.image_encoder import ImageEncoder
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import check_parents, is_empty_folder, whole_folder
 from minortom.io.provenance import Provenance, sha256_of
@@ -30,38 +24,28 @@ from minortom.remote.hub_upload import HubRepository
 from minortom.sensors import SensorName
 
 Model = TypeVar("Model", bound="Pretrained")
-"""`typing.Self` is more than the check of shapes in the tests understands."""
+"""The subclass; jaxtyping's check in the tests does not support `typing.Self`."""
 
 
 @runtime_checkable
 class HasPositions(Protocol):
-    """A part of a model with fixed positions, which no file of weights holds."""
+    """A part of a model with fixed positions, which are not stored with the weights."""
 
     def compute_positions(self) -> None:
-        """Fill them in."""
+        """Compute the positions."""
         ...
 
 
-class Pretrained(nn.Module):
-    """A model with an encoder, `backbone`, that is loaded, used, saved and shared."""
+class Pretrained(ImageEncoder):
+    """An encoder that is loaded from and saved to a folder or a repository of the hub."""
 
     def __init__(
         self, config: ModelConfig, *, encoder_of: Sequence[SensorName] | None = None
     ) -> None:
-        """Build the encoder of some sensors; of all when None."""
-        super().__init__()
-        self.config = config
-        self.encoder_only = None if encoder_of is None else tuple(encoder_of)
-        """Sensors of an encoder alone; None for the whole pretraining model."""
-        self.backbone = Backbone(config, sensors=encoder_of or SENSORS)
+        """Build the encoder of some sensors; of both when None."""
+        super().__init__(config, encoder_of=encoder_of)
         self.origin: Origin | None = None
-        """Where the weights come from; None where they were never on disk."""
-        self.pixels: Pixels | None = None
-
-    @property
-    def sensors(self) -> tuple[SensorName, ...]:
-        """Sensors whose images can be encoded."""
-        return SENSORS if self.encoder_only is None else self.encoder_only
+        """Where the weights come from; None for weights that were not loaded."""
 
     @classmethod
     def from_pretrained(
@@ -70,7 +54,7 @@ class Pretrained(nn.Module):
         *,
         revision: str | None = None,
         token: str | None = None,
-        cache_dir: Path | None = None,
+        cache_dir: str | Path | None = None,
         local_files_only: bool = False,
     ) -> Model:
         """Load a model, ready to encode, on the CPU; safetensors alone, never a pickle.
@@ -100,100 +84,8 @@ class Pretrained(nn.Module):
         for module in model.modules():
             if isinstance(module, HasPositions):
                 module.compute_positions()
-        model.origin, model.pixels = stored.origin, Pixels(stored.origin.statistics)
+        model.origin, model.preprocess = stored.origin, Preprocess(stored.origin.statistics)
         return model.eval()
-
-    def prepare(
-        self,
-        s2: Tensor | None = None,
-        s1: Tensor | None = None,
-        *,
-        s2_bands: Sequence[str] | None = None,
-        s1_bands: Sequence[str] | None = None,
-        image_size: int | None = None,
-    ) -> dict[str, Tensor]:
-        """Normalise images with the statistics of the training data: for `encode(**…)`.
-
-        Args:
-            s2: Sentinel-2, [B, C, H, W], all bands on one grid, reflectance × 10,000 without
-                the offset of processing baseline 04.00.
-            s1: Sentinel-1, [B, C, H, W], gamma0 in dB.
-            s2_bands: Names of its channels, in any order, others among them; those of
-                `MODEL_BANDS` when None.
-            s1_bands: The same of `s1`.
-            image_size: Side to resize to, as training does; as they are when None.
-
-        Returns:
-            By `s2` and `s1`, on the device of the model.
-
-        Raises:
-            InputError: If the model knows no statistics, a band is missing or unknown, or a
-                pixel is not a finite number.
-        """
-        if self.pixels is None:
-            raise InputError(
-                "this model does not know what its images are normalised with; load it with "
-                "from_pretrained, or give encode normalised images"
-            )
-        bands = {"s2": s2_bands, "s1": s1_bands}
-        return {
-            str(name): self.pixels(name, image_BCHW, bands=bands[name], image_size=image_size)
-            for name, image_BCHW in _given(s2, s1).items()
-        }
-
-    def encode(
-        self,
-        s2: Float[Tensor, "B2 C2 H2 W2"] | None = None,
-        s1: Float[Tensor, "B1 C1 H1 W1"] | None = None,
-        *,
-        s2_bands: Sequence[str] | None = None,
-        s1_bands: Sequence[str] | None = None,
-        patch_tokens: bool = False,
-    ) -> dict[str, Tensor]:
-        """Encode whole normalised images of either sensor or both: see `Backbone.forward`.
-
-        Where `s2_bands` or `s1_bands` name the channels, they may be in any order, others among
-        them.
-        """
-        bands = {"s2": s2_bands, "s1": s1_bands}
-        picked = {
-            name: pick(name, image_BCHW, bands[name]) for name, image_BCHW in _given(s2, s1).items()
-        }
-        encoded: dict[str, Tensor] = self.backbone(**picked, patch_tokens=patch_tokens)
-        return encoded
-
-    def features(
-        self,
-        s2: Float[Tensor, "B2 C2 H2 W2"] | None = None,
-        s1: Float[Tensor, "B1 C1 H1 W1"] | None = None,
-        *,
-        layers: Sequence[int] | None = None,
-    ) -> list[Tensor]:
-        """Compute the feature maps of some layers, for dense heads.
-
-        Args:
-            s2: Normalised Sentinel-2 images; give one sensor a call.
-            s1: Normalised Sentinel-1 images.
-            layers: Numbers in `feature_info`, from 0 or, from the end, from -1; all when None.
-
-        Returns:
-            A map [B, D, H / patch, W / patch] for each layer asked for; see
-            `feature_list.feature_maps`.
-
-        Raises:
-            InputError: If not exactly one sensor is given, there is no such layer, or the
-                images do not fit.
-        """
-        given = _given(s2, s1)
-        if len(given) != 1:
-            raise InputError(f"features takes the images of one sensor, s2 or s1; got {len(given)}")
-        ((sensor, image_BCHW),) = given.items()
-        return feature_maps(self.backbone, sensor, image_BCHW, layers)
-
-    @property
-    def feature_info(self) -> list[dict[str, object]]:
-        """Describe each layer's map: `num_chs`, `reduction` and `module`, as timm does."""
-        return feature_info(self.config)
 
     def save_pretrained(self, folder: str | Path, *, name: str | None = None) -> None:
         """Write `model.safetensors`, `config.json` and a card, whole or not at all.
@@ -272,8 +164,3 @@ def _changed(origin: Origin) -> Origin:
     return replace(
         origin, record=json.loads(provenance.to_json()), history=(origin.record, *origin.history)
     )
-
-
-def _given(s2: Tensor | None, s1: Tensor | None) -> dict[SensorName, Tensor]:
-    both: dict[SensorName, Tensor | None] = {"s2": s2, "s1": s1}
-    return {name: image_BCHW for name, image_BCHW in both.items() if image_BCHW is not None}

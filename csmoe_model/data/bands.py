@@ -1,4 +1,4 @@
-"""Bands by name: which of a user's channels the model sees, and in which order.
+"""Bands by name: which channels of a user's images the model sees, and in which order.
 
 Axes, as name suffixes:
     B  images in a batch    C  bands    H W  pixel rows and columns
@@ -13,17 +13,17 @@ from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName
 
 
-class _Known(NamedTuple):
-    """What a sensor's bands may be called."""
+class _BandNames(NamedTuple):
+    """Further names of the bands of a sensor."""
 
     unused: tuple[str, ...]
-    """Bands that the sensor has and the model does not see."""
-    others: dict[str, str]
-    """Other names, as TerraTorch and torchgeo spell them, in upper case."""
+    """Bands of the sensor that the model does not see."""
+    synonyms: dict[str, str]
+    """Names in TerraTorch and torchgeo, in upper case."""
 
 
-_KNOWN: dict[SensorName, _Known] = {
-    "s2": _Known(
+_BAND_NAMES: dict[SensorName, _BandNames] = {
+    "s2": _BandNames(
         ("B01", "B09", "B10"),
         {
             "COASTAL_AEROSOL": "B01", "BLUE": "B02", "GREEN": "B03", "RED": "B04",
@@ -32,33 +32,40 @@ _KNOWN: dict[SensorName, _Known] = {
             "SWIR_2": "B12",
         },
     ),
-    "s1": _Known(("hh", "hv"), {}),
+    "s1": _BandNames(("hh", "hv"), {}),
 }  # fmt: skip
 
 
 def check_image(sensor: SensorName, image_BCHW: Tensor, bands: Sequence[str] | None = None) -> None:
-    """Check the axes, the number of bands, those of `MODEL_BANDS` when None, and the kind.
+    """Check the axes, the number of bands and the dtype of normalised images.
+
+    Args:
+        sensor: Sensor of the images.
+        image_BCHW: The images.
+        bands: Names of the channels; `MODEL_BANDS` when None.
 
     Raises:
-        InputError: If they are not those.
+        InputError: If a check fails.
     """
     names = MODEL_BANDS[sensor] if bands is None else bands
+    _check_names(sensor, names)
     if image_BCHW.ndim != 4 or image_BCHW.shape[1] != len(names):
+        advice = "; add an axis for the batch: images[None]" if image_BCHW.ndim == 3 else ""
         raise InputError(
             f"{sensor} images must be [batch, {len(names)}, height, width] with the bands "
-            f"{' '.join(names)}; got {list(image_BCHW.shape)}"
+            f"{' '.join(names)}, found {list(image_BCHW.shape)}{advice}"
         )
     if not image_BCHW.is_floating_point():
         raise InputError(
-            f"{sensor} images must be normalised, in floating point; got {image_BCHW.dtype}; "
-            "give what was measured to prepare first"
+            f"{sensor} images must be normalised, in floating point, found {image_BCHW.dtype}; "
+            "normalise measured values with prepare first"
         )
 
 
 def pick(sensor: SensorName, image_BCHW: Tensor, bands: Sequence[str] | None) -> Tensor:
-    """Give the model's bands, in its order, of images with the channels `bands`: see `channels`.
+    """Return the bands of the model, in its order, of images with the channels `bands`.
 
-    Where None, they have just those bands.
+    When `bands` is None, the images must have these bands already.
 
     Raises:
         InputError: As `check_image` and `channels`.
@@ -68,47 +75,54 @@ def pick(sensor: SensorName, image_BCHW: Tensor, bands: Sequence[str] | None) ->
 
 
 def channels(sensor: SensorName, names: Sequence[str]) -> list[int]:
-    """Find the model's bands among a user's channels.
+    """Return the index of each band of the model among a user's channels.
 
-    Names are those of `MODEL_BANDS` in either case, with or without the zero (`B2`, `b02`), or
-    TerraTorch's (`RED_EDGE_1`). Bands that the model does not see (`B01`, `B09`, `B10`; `hh`,
-    `hv`) may be among them.
+    Names are those of `MODEL_BANDS` in upper or lower case, with or without the zero (`B2`,
+    `b02`), or TerraTorch's (`RED_EDGE_1`). Bands that the model does not see (`B01`, `B09`,
+    `B10`; `hh`, `hv`) may be among them.
 
     Args:
-        sensor: Whose bands they are.
-        names: Of the user's channels, in order.
-
-    Returns:
-        For each band of the model its number among the channels.
+        sensor: Sensor of the channels.
+        names: Names of the channels, in order.
 
     Raises:
-        InputError: If a name is unknown or given twice, or a band is missing.
+        InputError: If a name is unknown or occurs twice, or a band is missing.
     """
     wanted = MODEL_BANDS[sensor]
+    _check_names(sensor, names)
     found: dict[str, int] = {}
     for number, name in enumerate(names):
         band = _canonical(sensor, name)
         if band is None:
-            known = ", ".join((*wanted, *_KNOWN[sensor].unused))
-            raise InputError(f"unknown {sensor} band {name!r}; known are {known}")
+            known = ", ".join((*wanted, *_BAND_NAMES[sensor].unused))
+            raise InputError(f"unknown {sensor} band {name!r}; known bands are {known}")
         if band in found:
-            raise InputError(f"the {sensor} band {band} is given twice; name each channel once")
+            raise InputError(f"the {sensor} band {band} occurs twice; name each channel once")
         found[band] = number
     missing = [band for band in wanted if band not in found]
     if missing:
         raise InputError(
-            f"the {sensor} bands {', '.join(missing)} are missing; the model needs "
-            f"{' '.join(wanted)}, got {' '.join(map(str, names)) or 'none'}"
+            f"the model needs the {sensor} bands {' '.join(wanted)}, found "
+            f"{' '.join(map(str, names)) or 'none'}; add {', '.join(missing)}"
         )
     return [found[band] for band in wanted]
 
 
+def _check_names(sensor: SensorName, names: Sequence[str]) -> None:
+    if isinstance(names, str):  # whose items are letters
+        raise InputError(
+            f"the bands of {sensor} must be a list of names, found the text {names!r}; pass "
+            f"{names.replace(',', ' ').split()}"
+        )
+
+
 def _canonical(sensor: SensorName, name: str) -> str | None:
+    """Return the name of a band as in `MODEL_BANDS`; None if it is unknown."""
     spelled = str(name).upper()
-    spelled = _KNOWN[sensor].others.get(spelled, spelled)
+    spelled = _BAND_NAMES[sensor].synonyms.get(spelled, spelled)
     if len(spelled) == 2 and spelled[0] == "B":
         spelled = f"B0{spelled[1]}"
     if sensor == "s1":
         spelled = spelled.lower()
-    known = (*MODEL_BANDS[sensor], *_KNOWN[sensor].unused)
+    known = (*MODEL_BANDS[sensor], *_BAND_NAMES[sensor].unused)
     return spelled if spelled in known else None

@@ -22,7 +22,7 @@ _COUNTED_AT_ONCE = 2**24
 """Pixels, whose numbers take 8 bytes each while they are counted."""
 
 Images = dict[SensorName, NDArray[np.float32]]
-"""By sensor [n, C, H, W], all bands on one grid, in the units of `Pretrained.prepare`:
+"""By sensor [n, C, H, W], all bands on one grid, in the units of `CSMoE.prepare`:
 Sentinel-2 as reflectance × 10,000 without offset, Sentinel-1 as gamma0 in dB."""
 ReadImages = Callable[[NDArray[np.int64]], Images]
 """Reads the images of some samples of a split, numbered from 0."""

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from csmoe_model.checkpoints.pretrained import Pretrained
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.datasets.base import LabelledSet, LabelledSplit
 from csmoe_model.distributed.device import encoding
+from csmoe_model.nn.image_encoder import ImageEncoder
 from minortom.errors import InputError
 from minortom.progress import OnProgress, ignore_progress
 from minortom.sensors import SensorName
@@ -30,7 +30,7 @@ BATCH_SIZE = 64
 
 
 def encode_set(
-    model: Pretrained,
+    model: ImageEncoder,
     split: LabelledSplit,
     *,
     sensors: Sequence[SensorName],
@@ -110,17 +110,17 @@ def map_images(
     return out
 
 
-def untrained(model: Pretrained, *, seed: int) -> CSMoE:
+def untrained(model: ImageEncoder, *, seed: int) -> CSMoE:
     """Make the same architecture with weights drawn from a seed, and the same normalisation."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = CSMoE(model.config, encoder_of=model.sensors)
-    fresh.pixels = model.pixels
+    fresh.preprocess = model.preprocess
     return fresh.to(next(model.parameters()).device).eval()
 
 
 def choose_sensors(
-    model: Pretrained, data: LabelledSet, wanted: Literal["s2", "s1", "both"] | None
+    model: ImageEncoder, data: LabelledSet, wanted: Literal["s2", "s1", "both"] | None
 ) -> tuple[SensorName, ...]:
     """Choose whose vectors to take: those wanted, or all that the model and the set have.
 

@@ -12,10 +12,10 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from csmoe_model.checkpoints.pretrained import Pretrained
 from csmoe_model.data.normalise import resized
 from csmoe_model.distributed.device import encoding
 from csmoe_model.inference.tile_grid import FloatArray
+from csmoe_model.nn.image_encoder import ImageEncoder
 from minortom.sensors import SensorName
 
 
@@ -27,7 +27,7 @@ class SceneEncoder:
     a tile lies between two pixels, its image is made of the pixels whose centres it holds.
     """
 
-    model: Pretrained
+    model: ImageEncoder
 
     def __call__(
         self,

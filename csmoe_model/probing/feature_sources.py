@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 
-from csmoe_model.checkpoints.pretrained import Pretrained
 from csmoe_model.datasets.base import SPLITS, LabelledSet, LabelledSplit, SplitName
 from csmoe_model.evaluation.baseline_features import (
     NUM_FILTERS,
@@ -14,6 +13,7 @@ from csmoe_model.evaluation.baseline_features import (
 from csmoe_model.evaluation.feature_cache import FeatureCache
 from csmoe_model.inference.encode_dataset import Pooling, encode_set, untrained
 from csmoe_model.inference.load import LoadedModel
+from csmoe_model.nn.image_encoder import ImageEncoder
 from csmoe_model.probing.heads import Features
 from minortom.progress import OnProgress, ignore_progress
 from minortom.sensors import SensorName
@@ -72,8 +72,8 @@ class FeatureMaker:
             ],
         }
 
-    def _encoded(self, weights: Mapping[str, object], model: Callable[[], Pretrained]) -> Splits:
-        made: list[Pretrained] = []
+    def _encoded(self, weights: Mapping[str, object], model: Callable[[], ImageEncoder]) -> Splits:
+        made: list[ImageEncoder] = []
 
         def encode(split: LabelledSplit) -> Features:
             if not made:

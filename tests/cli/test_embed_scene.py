@@ -181,7 +181,7 @@ def test_a_scene_of_other_pixels_says_how_many_make_an_image(folder, tmp_path, c
         ("missing.tif", (), "cannot read .*missing.tif"),
         ("s2.tif", ("--s1", "missing.tif"), "cannot read missing.tif"),
         ("s2.tif", ("--s2-bands", "B02,B03"), "has 10 bands, 2 names were given"),
-        ("s2.tif", ("--s2-bands", "B02,B03,B04,B05,B06,B07,B08,B8A,B11,B09"), "B12 are missing"),
+        ("s2.tif", ("--s2-bands", "B02,B03,B04,B05,B06,B07,B08,B8A,B11,B09"), "add B12"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_writes_nothing(

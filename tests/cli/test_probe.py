@@ -158,10 +158,10 @@ def test_a_folder_without_names_or_with_other_bands_is_one_line(folder, images, 
     assert "have no name; name them with --s2-bands" in one_line(capsys.readouterr().err)
     words = ("--s1-bands", "vv,hh")
     assert probe(folder, tmp_path / "out", *words, data="folder", root=images) == 1
-    assert "s1 bands vh are missing" in one_line(capsys.readouterr().err)
+    assert "needs the s1 bands vv vh, found vv hh; add vh" in one_line(capsys.readouterr().err)
     words = ("--s2-bands", "B02,B03")
     assert probe(folder, tmp_path / "out", *words, data="folder", root=images) == 1
-    assert "s2 bands B04" in one_line(capsys.readouterr().err)
+    assert "found B02 B03; add B04" in one_line(capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(

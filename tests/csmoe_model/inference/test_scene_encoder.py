@@ -7,8 +7,8 @@ from scene_fixtures import STATISTICS, MadeScene
 from torch.nn import functional as F
 from training_shards import MODEL
 
-from csmoe_model.checkpoints.preprocess import Pixels
 from csmoe_model.csmoe import CSMoE
+from csmoe_model.data.preprocess import Preprocess
 from csmoe_model.inference.scene_encoder import SceneEncoder, resampled
 from csmoe_model.inference.scene_features import feature_rows
 from csmoe_model.inference.tile_grid import TileGrid
@@ -18,7 +18,7 @@ from csmoe_model.inference.tile_grid import TileGrid
 def model():
     torch.manual_seed(0)
     model = CSMoE(MODEL)
-    model.pixels = Pixels(STATISTICS)
+    model.preprocess = Preprocess(STATISTICS)
     return model.eval()
 
 
@@ -101,7 +101,8 @@ def test_tokens_of_a_fraction_of_pixels_follow_a_slope_across_a_scene(model, mon
         channels={"s1": (0, 1)}, width=2,
     )  # fmt: skip
     found = np.concatenate(list(rows))
-    mean, std = model.pixels.s1_mean.flatten().numpy(), model.pixels.s1_std.flatten().numpy()
+    mean = model.preprocess.s1_mean.flatten().numpy()
+    std = model.preprocess.s1_std.flatten().numpy()
     token_px = 24 / 7
     down, across = ((np.arange(n) + 0.5) * token_px for n in (grid.rows, grid.cols))
     wanted = down[:, None] * 2 + across * 3

@@ -8,8 +8,8 @@ from rasterio.io import MemoryFile
 from scene_fixtures import STATISTICS, MadeScene
 from training_shards import MODEL
 
-from csmoe_model.checkpoints.preprocess import Pixels
 from csmoe_model.csmoe import CSMoE
+from csmoe_model.data.preprocess import Preprocess
 from csmoe_model.inference.scene_encoder import SceneEncoder
 from csmoe_model.inference.scene_features import feature_rows
 from csmoe_model.inference.tile_grid import TileGrid
@@ -36,7 +36,7 @@ def step_at_edges(scene, *, overlap):
     """Steps from a token to the next where tiles begin, over those elsewhere."""
     torch.manual_seed(0)
     model = CSMoE(MODEL).eval()
-    model.pixels = Pixels(STATISTICS)
+    model.preprocess = Preprocess(STATISTICS)
     grid = TileGrid(height_px=1068, width_px=1068, tile_px=TILE_PX, tile_tokens=4, overlap=overlap)
     rows = feature_rows(
         scene, grid, SceneEncoder(model=model), channels={"s2": range(10)}, width=MODEL.width

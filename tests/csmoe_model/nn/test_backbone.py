@@ -102,7 +102,7 @@ def test_the_positions_tell_patches_apart(model):
     [
         ({}, "at least one sensor, s2 or s1"),
         ({"s2": torch.zeros(1, 12, 56, 56)}, r"s2 images must be \[batch, 10, height, width\]"),
-        ({"s1": torch.zeros(2, 56, 56)}, r"with the bands vv vh; got \[2, 56, 56\]"),
+        ({"s1": torch.zeros(2, 56, 56)}, r"with the bands vv vh, found \[2, 56, 56\]; add an axis"),
         ({"s2": torch.zeros(1, 10, 56, 60)}, "56 x 60 pixels is no multiple of the model's patch"),
     ],
 )

@@ -1,0 +1,120 @@
+"""Preprocessing of a user's images: bands by name, z-score with the statistics of the training.
+
+Axes, as name suffixes:
+    B  images in a batch    C  bands    H W  pixel rows and columns
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from csmoe_model.data.bands import pick
+from csmoe_model.data.normalise import Normalise, Statistics, resized
+from minortom.arguments import whole_number
+from minortom.errors import InputError
+from minortom.sensors import GROUPS, MODEL_BANDS, S1, SensorName
+
+Images = Tensor | NDArray[np.generic]
+"""Images of a user, [B, C, H, W]: a torch tensor or a NumPy array."""
+
+UNITS: dict[SensorName, tuple[str, float]] = {
+    "s2": ("reflectance × 10,000", 1.0),
+    "s1": ("dB", S1.scale),
+}
+"""Unit of a user's images, and the value of one stored unit in it."""
+
+
+class Preprocess(nn.Module):
+    """Normalisation of images with the statistics of the training data.
+
+    All bands of an image lie on one grid. The module has no weights: its buffers move with the
+    model and are not part of its state.
+    """
+
+    def __init__(self, statistics: Statistics) -> None:
+        """Store the statistics of the training data.
+
+        Raises:
+            InputError: If a band is missing, or a standard deviation is not above 0.
+        """
+        super().__init__()
+        checked = Normalise(statistics, image_size=1)
+        for sensor in MODEL_BANDS:
+            columns = [group.column for group in GROUPS if group.sensor == sensor]
+            order = getattr(checked, f"{sensor}_order")
+            for name in ("mean", "std"):
+                stored = torch.cat([getattr(checked, f"{column}_{name}") for column in columns])
+                self.register_buffer(
+                    f"{sensor}_{name}", stored[order] * UNITS[sensor][1], persistent=False
+                )
+
+    def forward(
+        self,
+        sensor: SensorName,
+        images: Images,
+        *,
+        bands: Sequence[str] | None = None,
+        image_size: int | None = None,
+    ) -> Tensor:
+        """Select the bands, normalise, and resize if a size is given.
+
+        Args:
+            sensor: Sensor of the images.
+            images: [B, C, H, W], integers or floating-point numbers. Sentinel-2: reflectance ×
+                10,000 without the offset of processing baseline 04.00. Sentinel-1: gamma0 in dB.
+            bands: Names of the channels, in order; `MODEL_BANDS` when None.
+            image_size: Side of the result in pixels, resized as in training; that of the images
+                when None.
+
+        Returns:
+            Normalised images [B, C, H, W], on the device of the statistics.
+
+        Raises:
+            InputError: If the type, the axes or the bands do not fit, or a pixel is not a finite
+                number.
+        """
+        mean, std = getattr(self, f"{sensor}_mean"), getattr(self, f"{sensor}_std")
+        image_BCHW = as_tensor(sensor, images).to(device=mean.device, dtype=mean.dtype)
+        picked_BCHW = pick(sensor, image_BCHW, bands)
+        if not picked_BCHW.isfinite().all():
+            raise InputError(
+                f"{sensor} pixels must be finite numbers, found NaN or infinity; fill the pixels "
+                "that were not measured"
+            )
+        normal_BCHW: Tensor = (picked_BCHW - mean) / std
+        if image_size is None:
+            return normal_BCHW
+        return resized(normal_BCHW, whole_number("image_size", image_size, minimum=1))
+
+
+def as_tensor(sensor: SensorName, images: Images) -> Tensor:
+    """Return images as a torch tensor; the memory of a NumPy array is shared where possible.
+
+    Raises:
+        InputError: If they are neither a tensor nor an array, or not of real numbers.
+    """
+    if isinstance(images, Tensor):
+        if images.dtype == torch.bool or images.is_complex():
+            raise _not_numbers(sensor, images.dtype)
+        return images
+    if not isinstance(images, np.ndarray):
+        raise InputError(
+            f"{sensor} images must be a NumPy array or a torch tensor [batch, "
+            f"{len(MODEL_BANDS[sensor])}, height, width], found {type(images).__name__}; convert "
+            "them with numpy.asarray"
+        )
+    if images.dtype.kind not in "uif":
+        raise _not_numbers(sensor, images.dtype)
+    # torch has neither extended precision nor the byte order of other machines.
+    kind = np.dtype(np.float64) if images.dtype.itemsize > 8 else images.dtype.newbyteorder("=")
+    # Writable, since torch warns of memory that is not, and without negative strides.
+    return torch.from_numpy(np.require(images, kind, ["C_CONTIGUOUS", "WRITEABLE"]))
+
+
+def _not_numbers(sensor: SensorName, dtype: object) -> InputError:
+    return InputError(
+        f"{sensor} images must hold integers or floating-point numbers, found {dtype}; convert them"
+    )
