@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from minortom.io.provenance import KEY, sha256_of
-from minortom.shards.byte_offsets import PREFIX_BYTES, lengths_in, value_at, value_places
+from minortom.shards.byte_offsets import PREFIX_BYTES, lengths_in, value_offsets, value_span
 from minortom.shards.codec import unpack_into
 from minortom.shards.formats import Format
 from minortom.shards.layout import (
@@ -141,11 +141,11 @@ def _wrong_in_layout(path: Path, footer: pq.FileMetaData, spec: SampleSpec) -> l
     try:
         for group in spec.groups:
             num_bytes = spec.num_bytes(group.column)
-            places = value_places(footer, group.column, num_bytes, lengths.get(group.column))
-            if places is None or not all(
+            offsets = value_offsets(footer, group.column, num_bytes, lengths.get(group.column))
+            if offsets is None or not all(
                 int.from_bytes(os.pread(handle, PREFIX_BYTES, offset), "little") == length
-                for place, count in zip(places, rows, strict=True)
-                for offset, length in (value_at(place, n, num_bytes) for n in (0, count - 1))
+                for of_group, count in zip(offsets, rows, strict=True)
+                for offset, length in (value_span(of_group, n, num_bytes) for n in (0, count - 1))
             ):
                 problems.append(f"values of {group.column} are not at their offsets")
     finally:
@@ -185,4 +185,4 @@ def _json(text: bytes | None) -> object:
 
 
 def _differs(what: str, found: object, wanted: object) -> str:
-    return f"{found} {what} where {DATASET_FILE} says {wanted}"
+    return f"{found} {what} where {DATASET_FILE} records {wanted}"

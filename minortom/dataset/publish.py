@@ -23,7 +23,8 @@ from minortom.io.up_to_date import now, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.remote.hub_upload import HubRepository, RemoteFile, RemoteState
 from minortom.shards.layout import DATASET_FILE
-from minortom.shards.shard_set import ShardSet, read_record
+from minortom.shards.record import read_record
+from minortom.shards.shard_set import ShardSet
 
 MAP = "map.png"
 _METRICS = "metrics.json"  # of a report

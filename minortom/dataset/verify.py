@@ -17,7 +17,7 @@ from minortom.engine.executors import available_cores, map_items
 from minortom.progress import OnProgress, ignore_progress
 from minortom.shards.formats import Format
 from minortom.shards.layout import DATASET_FILE, spec_of
-from minortom.shards.shard_set import read_record
+from minortom.shards.record import read_record
 from minortom.shards.statistics import BandSums
 
 _TOLERANCE = 1e-6

@@ -29,7 +29,7 @@ from minortom.io.atomic_write import replace_folder, write_text
 from minortom.io.provenance import Provenance
 from minortom.progress import OnProgress
 from minortom.shards.layout import DATASET_FILE, shard_name
-from minortom.shards.shard_set import read_record
+from minortom.shards.record import read_record
 from minortom.shards.statistics import BandSums
 from minortom.shards.writer import write_dataset
 

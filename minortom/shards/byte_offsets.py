@@ -1,8 +1,8 @@
-"""Where each value of a shard lies in its file: arithmetic on the footer.
+"""Byte offsets of the values of a shard, computed from its Parquet footer.
 
-The values of a row group follow each other in one uncompressed page, each after its length. Where
-all are equally long, nothing more is to be known; where they are packed, the footer has a list of
-their lengths.
+The values of a row group follow each other in one uncompressed page, each after a 4-byte length.
+Where all values have the same length, the footer is enough. Where they are compressed one by one,
+the footer has a list of their lengths.
 """
 
 import base64
@@ -14,48 +14,51 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 PREFIX_BYTES = 4
-"""PLAIN puts the length of each value, a little-endian uint32, in front of it."""
+"""The PLAIN encoding writes the length of each value, a little-endian uint32, in front of it."""
 LENGTHS_KEY = "minortom.lengths"
-"""Key, in the footer of a shard with packed values, of their lengths by tensor column: uint32,
+"""Key of the lengths of compressed values in a shard's footer, by tensor column: uint32,
 little-endian, in base64."""
 
-Place = int | NDArray[np.int64]
-"""Of a row group's values: the offset of the first one's prefix, where all have the same length;
-else the offset of each one's prefix, and of the end."""
+Offsets = int | NDArray[np.int64]
+"""Position of a row group's values in the file, in bytes.
+
+An integer is the offset of the first value's length prefix, where all values have the same length.
+An array has the offset of each value's length prefix, and of the end.
+"""
 
 
-def value_at(place: Place, number: int, num_bytes: int) -> tuple[int, int]:
-    """Give the offset of a value's prefix and the value's length, in bytes.
+def value_span(offsets: Offsets, number: int, num_bytes: int) -> tuple[int, int]:
+    """Return the offset of a value's length prefix and the length of the value, in bytes.
 
     Args:
-        place: Of its row group.
-        number: Of the value in the row group.
-        num_bytes: Length of each value where they are not packed.
+        offsets: Offsets of the row group.
+        number: Number of the value in the row group.
+        num_bytes: Length of each value where values are not compressed.
     """
-    if isinstance(place, int):
-        return place + number * (num_bytes + PREFIX_BYTES), num_bytes
-    offset = int(place[number])
-    return offset, int(place[number + 1]) - offset - PREFIX_BYTES
+    if isinstance(offsets, int):
+        return offsets + number * (num_bytes + PREFIX_BYTES), num_bytes
+    offset = int(offsets[number])
+    return offset, int(offsets[number + 1]) - offset - PREFIX_BYTES
 
 
-def value_places(
+def value_offsets(
     footer: pq.FileMetaData, column: str, num_bytes: int, lengths: NDArray[np.int64] | None = None
-) -> list[Place] | None:
-    """Locate the values of a column in each row group.
+) -> list[Offsets] | None:
+    """Compute the offsets of a column's values in each row group.
 
     Args:
         footer: The shard's footer.
         column: A tensor column.
-        num_bytes: Bytes of each value, where there are no ``lengths``.
-        lengths: Bytes of each value of the file, where they differ.
+        num_bytes: Length of each value in bytes, used where ``lengths`` is None.
+        lengths: Length of each value of the file in bytes, where they differ.
 
     Returns:
-        A place a row group; None where the column is compressed by Parquet, dictionary-coded or of
-        another encoding, so that offsets say nothing.
+        Offsets by row group. None where the column is compressed by Parquet, dictionary-coded or in
+        another encoding, so that offsets cannot be computed.
     """
     if lengths is not None and len(lengths) != footer.num_rows:
         return None
-    number, places, first = footer.schema.names.index(column), list[Place](), 0
+    number, found, first = footer.schema.names.index(column), list[Offsets](), 0
     for group in range(footer.num_row_groups):
         chunk = footer.row_group(group).column(number)
         sizes = None if lengths is None else lengths[first : first + chunk.num_values]
@@ -71,15 +74,15 @@ def value_places(
             return None
         start = chunk.data_page_offset + header_bytes
         if sizes is None:
-            places.append(start)
+            found.append(start)
         else:
-            places.append(start + np.concatenate([[0], np.cumsum(sizes + PREFIX_BYTES)]))
+            found.append(start + np.concatenate([[0], np.cumsum(sizes + PREFIX_BYTES)]))
         first += chunk.num_values
-    return places
+    return found
 
 
 def lengths_text(lengths: Mapping[str, Sequence[int]]) -> str:
-    """Write lengths by column as the footer keeps them."""
+    """Encode the lengths of values, by column, as text for the footer."""
     return json.dumps(
         {
             column: base64.b64encode(np.asarray(sizes, "<u4").tobytes()).decode()
@@ -89,7 +92,7 @@ def lengths_text(lengths: Mapping[str, Sequence[int]]) -> str:
 
 
 def lengths_in(footer: pq.FileMetaData) -> dict[str, NDArray[np.int64]]:
-    """Read them; nothing where the footer has none.
+    """Read the lengths of values from a footer; return an empty dictionary where it has none.
 
     Raises:
         ValueError: If they cannot be read.

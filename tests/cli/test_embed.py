@@ -73,7 +73,7 @@ def test_a_pickled_checkpoint_is_one_line(folder, tmp_path, capsys):
 
 def test_shards_that_are_none_are_one_line(folder, tmp_path, capsys):
     assert embed(folder / "model", tmp_path, "--out", tmp_path / "e.parquet") == 1
-    assert "is no folder of shards" in one_line(capsys.readouterr().err)
+    assert "expected a folder of shards, but " in one_line(capsys.readouterr().err)
 
 
 def test_wrong_usage_is_exit_2(folder, capsys):

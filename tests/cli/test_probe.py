@@ -191,7 +191,7 @@ def test_an_unknown_set_is_wrong_usage(folder, tmp_path, capsys):
 
 def test_shards_that_are_none_are_one_line(folder, tmp_path, capsys):
     assert probe(folder, tmp_path / "out", root=tmp_path) == 1
-    assert "is no folder of shards" in one_line(capsys.readouterr().err)
+    assert "expected a folder of shards, but " in one_line(capsys.readouterr().err)
 
 
 def test_a_result_never_takes_the_place_of_the_set(folder, capsys):

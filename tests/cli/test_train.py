@@ -159,7 +159,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(shards, tmp_path, capsys, word
 
 def test_shards_that_are_none_are_one_line(tmp_path, capsys):
     assert train(tmp_path / "no", "--out", tmp_path / "run", *SHORT) == 1
-    assert "is no folder of shards" in one_line(capsys.readouterr().err)
+    assert "expected a folder of shards, but " in one_line(capsys.readouterr().err)
     (tmp_path / "empty").mkdir()
     assert train(tmp_path / "empty", "--out", tmp_path / "run", *SHORT) == 1
     assert "it is empty" in one_line(capsys.readouterr().err)

@@ -44,7 +44,7 @@ def write(out, **options):
 STREAM = """
 import sys
 from datasets import get_dataset_split_names, load_dataset
-from minortom.shards.shard_set import decode
+from minortom.shards import decode
 place = sys.argv[1]
 for split in get_dataset_split_names(place):
     rows = load_dataset(place, split=split, streaming=True)

@@ -126,14 +126,16 @@ def test_a_shard_that_is_cut_is_one_line(folder):
     size = (folder / FIRST).stat().st_size
     os.truncate(folder / FIRST, 50_000)
     [line] = problems(folder)
-    assert line.startswith(f"{FIRST}: 50000 bytes where dataset.json says {size}; cannot be read (")
+    assert line.startswith(
+        f"{FIRST}: 50000 bytes where dataset.json records {size}; cannot be read ("
+    )
 
 
 def test_a_wrong_count_of_rows_is_one_line(folder):
     shards = record_of(folder)["shards"]
     shards[1]["rows"] = 49
     edit_record(folder, shards=shards)
-    assert problems(folder) == [f"{SECOND}: 50 rows where dataset.json says 49"]
+    assert problems(folder) == [f"{SECOND}: 50 rows where dataset.json records 49"]
 
 
 def test_a_wrong_count_of_a_split_is_one_line(folder):

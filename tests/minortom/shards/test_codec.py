@@ -14,7 +14,9 @@ from minortom.dataset.verify import verify_shards
 from minortom.errors import InputError, ShardError
 from minortom.shards.codec import _blosc2
 from minortom.shards.formats import Codec
-from minortom.shards.shard_set import SampleSpec, ShardSet, decode
+from minortom.shards.layout import SampleSpec
+from minortom.shards.rows import decode
+from minortom.shards.shard_set import ShardSet
 from minortom.shards.writer import write_shards
 
 FIRST = "shard-00000-of-00002.parquet"
@@ -52,7 +54,7 @@ def read_all(shards):
 def test_packed_values_are_read_back_by_offset(folder):
     shards = ShardSet.open(folder)
     assert shards.spec.codec == Codec.BLOSC2
-    assert all(places for shard in shards._shards for places in shard.places.values())
+    assert all(offsets for file in shards.files for offsets in file.offsets.values())
     for column, found in read_all(shards).items():
         np.testing.assert_array_equal(found, smooth_tensors()[column])
 

@@ -9,7 +9,7 @@ import pytest
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors, write_made_up_shards
 
 from minortom.errors import ShardError
-from minortom.shards.shard_set import decode
+from minortom.shards.rows import decode
 from minortom.shards.writer import write_shards
 
 COLUMNS = ("s2_10m", "s2_20m", "s1")
@@ -58,7 +58,7 @@ def test_a_value_that_is_no_square_is_refused(num_bytes):
 STREAM = """
 import sys
 from datasets import load_dataset
-from minortom.shards.shard_set import decode
+from minortom.shards.rows import decode
 rows = load_dataset("parquet", data_files=sys.argv[1], split="train", streaming=True)
 raw = next(iter(rows))
 assert all(isinstance(raw[name], bytes) for name in ("s2_10m", "s2_20m", "s1")), raw

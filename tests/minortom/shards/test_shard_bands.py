@@ -8,7 +8,9 @@ from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 from csmoe_model.data.loader import Loader
 from minortom.dataset.verify import verify_shards
 from minortom.errors import InputError
-from minortom.shards.shard_set import SampleSpec, ShardSet, decode
+from minortom.shards.layout import SampleSpec
+from minortom.shards.rows import decode
+from minortom.shards.shard_set import ShardSet
 from minortom.shards.writer import write_shards
 
 FEW = ("B04", "B02", "vh")

@@ -14,8 +14,8 @@ import pytest
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors, write_made_up_shards
 
 from minortom.errors import InputError, ShardError
-from minortom.shards.layout import shard_schema
-from minortom.shards.shard_set import SampleSpec, ShardSet
+from minortom.shards.layout import SampleSpec, shard_schema
+from minortom.shards.shard_set import ShardSet
 from minortom.shards.writer import write_shards
 
 FIRST = "shard-00000-of-00002.parquet"
@@ -46,7 +46,7 @@ def rewrite(path, **options):
 
 def test_every_sample_is_read_back_by_offset(folder, tensors):
     shards = ShardSet.open(folder)
-    assert all(places for shard in shards._shards for places in shard.places.values())
+    assert all(offsets for file in shards.files for offsets in file.offsets.values())
     for column, found in read_all(shards).items():
         np.testing.assert_array_equal(found, tensors[column])
 

@@ -15,7 +15,9 @@ from minortom.dataset.card import data_card
 from minortom.dataset.verify import verify_shards
 from minortom.errors import InputError, ShardError
 from minortom.shards.formats import Codec, Format
-from minortom.shards.shard_set import SampleSpec, ShardSet, read_record
+from minortom.shards.layout import SampleSpec
+from minortom.shards.record import read_record
+from minortom.shards.shard_set import ShardSet
 from minortom.shards.writer import write_shards
 
 FIRST = "shard-00000-of-00002.tar"
@@ -157,7 +159,7 @@ def test_packed_tars_are_refused():
 def test_csmoe_train_refuses_tars_in_one_line(folder, tmp_path, capsys):
     assert run(app, ["train", str(folder), "--out", str(tmp_path / "run")]) == 1
     [line] = capsys.readouterr().err.strip().splitlines()
-    assert line.startswith(f"error: {folder} has tars")
+    assert line.startswith(f"error: expected Parquet shards, but {folder} has tars")
     assert "--format parquet" in line
 
 
