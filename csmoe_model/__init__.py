@@ -11,13 +11,17 @@ from minortom.lazy import lazy_names
 if TYPE_CHECKING:
     from csmoe_model.config import recipe as recipe
     from csmoe_model.csmoe import CSMoE as CSMoE
+    from csmoe_model.inference.embed import embed as embed
+    from csmoe_model.inference.export_encoder import export as export
 
-__all__ = ["CSMoE", "recipe"]
+__all__ = ["CSMoE", "embed", "export", "recipe"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "CSMoE": "csmoe_model.csmoe",
+        "embed": "csmoe_model.inference.embed",
+        "export": "csmoe_model.inference.export_encoder",
         "recipe": "csmoe_model.config",
     },
 )

@@ -14,7 +14,7 @@ from training_shards import MODEL, learnable_shards
 
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.normalise import Normalise
-from csmoe_model.inference.export_encoder import export_encoder
+from csmoe_model.inference.export_encoder import export
 from csmoe_model.terratorch_backbone import register
 from csmoe_model.training.save_weights import save_model
 from minortom.errors import InputError
@@ -99,7 +99,7 @@ def test_it_holds_nothing_that_its_maps_do_not_need(checkpoint):
 
 
 def test_an_exported_encoder_will_do(checkpoint, tmp_path):
-    export_encoder(checkpoint, tmp_path / "s1", sensor="s1")
+    export(checkpoint, out=tmp_path / "s1", sensor="s1")
     assert build(tmp_path / "s1", sensor="s1")(torch.randn(1, 2, 16, 16))
     with pytest.raises(InputError, match="no s2 path; it has s1"):
         build(tmp_path / "s1")

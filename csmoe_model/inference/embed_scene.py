@@ -1,98 +1,108 @@
-"""``csmoe embed`` of a scene: a map of features, a pixel for each patch of the model."""
+"""Feature map of a scene: encode its tiles, and write one pixel for each patch token."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from csmoe_model.data.bands import channels
-from csmoe_model.inference.embed_patches import BOTH
+from csmoe_model.inference.embeddings import BOTH
 from csmoe_model.inference.load import LoadedModel, load_encoder
 from csmoe_model.inference.scene_encoder import SceneEncoder
 from csmoe_model.inference.scene_features import feature_rows
 from csmoe_model.inference.scene_rows import Scene
 from csmoe_model.inference.tile_grid import FloatArray, TileGrid
+from minortom.arguments import number, whole_number
 from minortom.errors import InputError
+from minortom.io.artefact import artefact
 from minortom.io.provenance import Provenance, sha256_of
-from minortom.io.up_to_date import check_raster, is_up_to_date, now, status, write_run_record
+from minortom.io.up_to_date import check_raster, now
 from minortom.progress import OnProgress, ignore_progress
+from minortom.results import Result
 from minortom.sensors import BASE_RESOLUTION_M, PATCH_PX
 
-_CLOSE = 0.05
-"""Part by which a pixel's side may differ from the ground sampling of training."""
+if TYPE_CHECKING:
+    from minortom.scenes.scene import OpenScene
+
+_TOLERANCE = 0.05
+"""Relative difference allowed between a pixel's side and the ground sampling of training."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SceneOptions:
-    """How a scene is cut."""
+    """How a scene is divided into tiles.
+
+    Raises:
+        InputError: If a value is not a number.
+    """
 
     overlap: float = 0.5
-    """Part of a tile's side that the next one covers again, at least."""
+    """Part of a tile's side that the next tile covers again, at least."""
     tile_px: int | None = None
-    """Pixels of the scene along a side of what the model is given as one image; those of a
-    patch in the shards, by default, when None."""
+    """Side of a tile in pixels of the scene; the side of a patch of shards when None."""
+
+    def __post_init__(self) -> None:
+        number("overlap", self.overlap)
+        if self.tile_px is not None:
+            whole_number("tile_px", self.tile_px, minimum=1)
+
+    @classmethod
+    def of(cls, *, overlap: float | None, tile_px: int | None) -> "SceneOptions":
+        """Return options in which None stands for the default overlap, too."""
+        return cls(tile_px=tile_px) if overlap is None else cls(overlap=overlap, tile_px=tile_px)
 
 
-class WriteFeatures(Protocol):
-    """Writes a map of features beside the scene that it is of."""
+@dataclass(frozen=True, kw_only=True)
+class EmbedSceneResult(Result):
+    """Result of `csmoe embed` for a scene."""
 
-    def __call__(
-        self,
-        out: Path,
-        rows: Iterable[FloatArray],
-        *,
-        shape: tuple[int, int],
-        names: Sequence[str],
-        token_px: float,
-        provenance: Provenance,
-    ) -> None:
-        """Write a file, whole or not at all.
-
-        Args:
-            out: Where.
-            rows: Rows from the top, [R, columns, band]; not a number where there is nothing.
-            shape: Rows and columns of the map.
-            names: Of its bands.
-            token_px: Side of one of its pixels, in pixels of the scene. Both begin in the
-                same corner.
-            provenance: What the content depends on.
-        """
-        ...
+    status: str
+    """`written`, or `up to date`."""
+    out: Path
+    """GeoTIFF with the features."""
+    sensor: str
+    """`s2`, `s1` or `both`."""
+    rows: int
+    """Rows of the feature map."""
+    columns: int
+    """Columns of the feature map."""
+    width: int
+    """Features of each pixel."""
+    tiles: int
+    """Tiles of the scene."""
 
 
 def embed_scene(
     checkpoint: str | Path,
-    scene: Scene,
+    scene: "OpenScene",
     out: Path,
     *,
-    write: WriteFeatures,
     options: SceneOptions,
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,
-) -> dict[str, object]:
-    """Write the patch tokens of a whole scene; see `scene_features.feature_rows`.
+) -> EmbedSceneResult:
+    """Write the patch tokens of a scene as a GeoTIFF; see `scene_features.feature_rows`.
 
-    Of a scene of both sensors they are the mean of the two, which both come out of the same
-    LayerNorm.
+    For a scene of both sensors each feature is the mean over the two sensors, whose tokens come
+    from the same LayerNorm.
 
     Args:
         checkpoint: As `CSMoE.from_pretrained` takes it.
-        scene: What to encode.
+        scene: The scene to encode.
         out: GeoTIFF to write.
-        write: Writes it.
-        options: How the scene is cut.
-        overwrite: Whether another file in `out` may be replaced.
+        options: How the scene is divided into tiles.
+        overwrite: Whether to replace an output that was made otherwise.
         on_progress: Called with (tiles done, tiles in all).
 
-    Returns:
-        What there is to tell, for people.
-
     Raises:
-        InputError: If the checkpoint is none, it does not see a sensor of the scene, or the
-            scene lacks bands, is too small, of other pixels than those of training, damaged,
-            or was not measured at all.
-        OutputExistsError: If `out` is something else.
+        InputError: If the checkpoint does not exist; if it has no encoder for a sensor of the
+            scene; or if the scene has missing bands, is too small, has pixels of another size
+            than those of training, is damaged, or has no measured pixel.
+        OutputExistsError: If `out` was made from something else.
     """
+    # Imported here so that embedding shards does not load rasterio.
+    from minortom.scenes.feature_raster import write_feature_raster
+
     check_raster(out)
     started = now()
     trained = load_encoder(checkpoint)
@@ -102,32 +112,29 @@ def embed_scene(
         tile_tokens=trained.model.config.grid_size, overlap=options.overlap,
     )  # fmt: skip
     sensor = BOTH if len(scene.bands) > 1 else next(iter(scene.bands))
+    width = trained.model.config.width
     rows = _rows(trained, scene, grid, on_progress)
     provenance = _provenance(trained, scene, grid)
-    inputs = [trained.folder, *scene.files]
-    done = is_up_to_date(out, provenance, inputs=inputs, overwrite=overwrite)
-    if not done:
-        write(
-            out, rows, shape=(grid.rows, grid.cols), token_px=float(grid.token_px),
-            names=[f"{sensor}_{n:03d}" for n in range(trained.model.config.width)],
-            provenance=provenance,
-        )  # fmt: skip
-        write_run_record(out, started)
-    return {
-        "status": status(done),
-        "out": str(out),
-        "sensor": sensor,
-        "rows": grid.rows,
-        "columns": grid.cols,
-        "width": trained.model.config.width,
-        "tiles": len(grid.tops) * len(grid.lefts),
-    }
+    with artefact(
+        out, provenance, inputs=[trained.folder, *scene.files], overwrite=overwrite,
+        started=started, in_place=True,
+    ) as made:  # fmt: skip
+        if not made.up_to_date:
+            write_feature_raster(
+                out, rows, scene=scene, shape=(grid.rows, grid.cols),
+                token_px=float(grid.token_px), names=[f"{sensor}_{n:03d}" for n in range(width)],
+                provenance=provenance,
+            )  # fmt: skip
+    return EmbedSceneResult(
+        status=made.status, out=out, sensor=sensor, rows=grid.rows, columns=grid.cols,
+        width=width, tiles=len(grid.tops) * len(grid.lefts),
+    )  # fmt: skip
 
 
 def _rows(
     trained: LoadedModel, scene: Scene, grid: TileGrid, on_progress: OnProgress
 ) -> Iterator[FloatArray]:
-    """Make sure that the scene has the model's bands; encode it when asked for its rows."""
+    """Check that the scene has the bands of the model; return an iterator over feature rows."""
     found = {sensor: channels(sensor, names) for sensor, names in scene.bands.items()}
     return feature_rows(
         scene, grid, SceneEncoder(model=trained.model), channels=found,
@@ -148,12 +155,12 @@ def _provenance(trained: LoadedModel, scene: Scene, grid: TileGrid) -> Provenanc
 
 
 def _check_sensors(trained: LoadedModel, scene: Scene) -> None:
-    seen = trained.model.sensors
-    unseen = [sensor for sensor in scene.bands if sensor not in seen]
-    if unseen:
+    known = trained.model.sensors
+    unknown = [sensor for sensor in scene.bands if sensor not in known]
+    if unknown:
         raise InputError(
-            f"the scene has bands of {', '.join(unseen)}, the model sees {', '.join(seen)} alone; "
-            "leave these bands out, or take another model"
+            f"expected bands of {', '.join(known)}, which the model encodes, found bands of "
+            f"{', '.join(unknown)} in the scene; leave these bands out, or give another model"
         )
 
 
@@ -162,14 +169,14 @@ def _tile_px(scene: Scene, options: SceneOptions) -> int:
         return options.tile_px
     if scene.pixel_m is None:
         raise InputError(
-            "the scene's projection is not in metres, so its pixels have no one size; warp it to "
-            f"UTM and {BASE_RESOLUTION_M} m with gdalwarp, or say with --tile-px how many of its "
-            "pixels make one image of the model"
+            f"expected square pixels of {BASE_RESOLUTION_M} m, found pixels that are not "
+            "square or not in metres; reproject the scene to UTM with gdalwarp, or give "
+            "--tile-px, the pixels of the scene along a side of one image of the model"
         )
-    if abs(scene.pixel_m / BASE_RESOLUTION_M - 1) > _CLOSE:
+    if abs(scene.pixel_m / BASE_RESOLUTION_M - 1) > _TOLERANCE:
         raise InputError(
-            f"the scene has pixels of {scene.pixel_m:g} m, the model was trained on "
-            f"{BASE_RESOLUTION_M} m; warp it with gdalwarp, or say with --tile-px how many of its "
-            f"pixels make one image of the model ({PATCH_PX} of {BASE_RESOLUTION_M} m by default)"
+            f"expected pixels of {BASE_RESOLUTION_M} m, as in training, found {scene.pixel_m:g} m; "
+            "resample the scene with gdalwarp, or give --tile-px, the pixels of the scene along a "
+            f"side of one image of the model ({PATCH_PX} at {BASE_RESOLUTION_M} m)"
         )
     return PATCH_PX

@@ -1,45 +1,63 @@
-"""A run -> the encoder of one sensor alone: what is deployed."""
+"""`csmoe export`: write the encoder of one sensor, or of both without the decoders."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 from csmoe_model.checkpoints.hub import CARD, CONFIG, WEIGHTS, find_checkpoint
 from csmoe_model.checkpoints.weights import Stored, read_model, write_model
 from csmoe_model.nn.backbone import SENSORS
+from minortom.arguments import one_of, path_of
 from minortom.errors import InputError
-from minortom.io.atomic_write import whole_folder
+from minortom.io.artefact import artefact
 from minortom.io.provenance import Provenance
-from minortom.io.up_to_date import is_up_to_date, now, status, write_run_record
+from minortom.io.up_to_date import now
+from minortom.results import Result
 from minortom.sensors import SensorName
 
 Sensors = Literal["s2", "s1", "both"]
-"""Whose encoder to keep."""
+"""Sensors of the encoder to write."""
 
 _ENCODER = "backbone."
 
 
-def export_encoder(
-    checkpoint: str | Path, out: Path, *, sensor: Sensors, overwrite: bool = False
-) -> dict[str, object]:
-    """Write a folder with the encoder of one sensor, or of both without the decoders.
+@dataclass(frozen=True, kw_only=True)
+class ExportResult(Result):
+    """Result of `csmoe export`."""
 
-    It is loaded as every other checkpoint, and encodes bit for bit as the whole model does.
+    status: str
+    """`written`, or `up to date`."""
+    out: Path
+    """Folder of the encoder."""
+    sensor: str
+    params: int
+    """Parameters of the encoder."""
+    params_of_checkpoint: int
+    files: tuple[str, ...]
+    """Names of the files in `out`."""
+
+
+def export(
+    checkpoint: str | Path, *, out: str | Path, sensor: Sensors, overwrite: bool = False
+) -> ExportResult:
+    """Write the encoder of one sensor, to deploy or to share.
+
+    It loads as every other checkpoint does, and its vectors equal those of the whole model bit
+    for bit.
 
     Args:
-        checkpoint: As `CSMoE.from_pretrained` takes it.
-        out: Folder to write.
-        sensor: `s2`, `s1` or `both`.
-        overwrite: Whether another export in `out` may be replaced.
-
-    Returns:
-        What there is to tell, for people.
+        checkpoint: Folder of a run, folder of a model, or a repository of the hub (`user/name`).
+        out: Folder for the encoder and its card.
+        sensor: Sensor of the encoder: `s2`, `s1`, or `both` for both without the decoders.
+        overwrite: Whether to replace an output that was made otherwise.
 
     Raises:
-        InputError: If there is no checkpoint, or it lacks the sensor.
-        OutputExistsError: If `out` is something else.
+        InputError: If the checkpoint does not exist, or has no encoder of the sensor.
+        OutputExistsError: If `out` was made from something else.
     """
+    out = path_of("out", out)
+    one_of("sensor", sensor, get_args(Sensors))
     started, folder = now(), find_checkpoint(checkpoint)
     whole = read_model(folder)
     provenance = Provenance(
@@ -47,32 +65,28 @@ def export_encoder(
         inputs={"weights": whole.origin.weights_sha256}, licences=whole.origin.licences,
     )  # fmt: skip
     part = _part(whole, sensor, provenance)
-    done = is_up_to_date(out, provenance, inputs=[folder], overwrite=overwrite, record=CONFIG)
-    if not done:
-        with whole_folder(out) as temporary:
-            write_model(temporary, part)
-        write_run_record(out, started)
-    return {
-        "status": status(done),
-        "out": str(out),
-        "sensor": sensor,
-        "params": sum(tensor.numel() for tensor in part.tensors.values()),
-        "params_of_checkpoint": sum(tensor.numel() for tensor in whole.tensors.values()),
-        "files": [WEIGHTS, CONFIG, CARD],
-    }
+    with artefact(
+        out, provenance, inputs=[folder], overwrite=overwrite, record=CONFIG, started=started
+    ) as made:
+        if not made.up_to_date:
+            write_model(made.path, part)
+    return ExportResult(
+        status=made.status, out=out, sensor=sensor,
+        params=sum(tensor.numel() for tensor in part.tensors.values()),
+        params_of_checkpoint=sum(tensor.numel() for tensor in whole.tensors.values()),
+        files=(WEIGHTS, CONFIG, CARD),
+    )  # fmt: skip
 
 
 def _part(whole: Stored, sensor: Sensors, provenance: Provenance) -> Stored:
-    """Take what the encoder of a sensor needs, and say where it is from."""
-    if sensor not in get_args(Sensors):
-        raise InputError(f"sensor must be one of {', '.join(get_args(Sensors))}; it is {sensor!r}")
+    """Return the tensors of a sensor's encoder, with their provenance."""
     kept: tuple[SensorName, ...] = SENSORS if sensor == "both" else (sensor,)
-    there = whole.encoder_of or SENSORS
-    missing = [name for name in kept if name not in there]
+    existing = whole.encoder_of or SENSORS
+    missing = [name for name in kept if name not in existing]
     if missing:
         raise InputError(
-            f"the checkpoint has no {' or '.join(missing)} path to export; it has "
-            f"{', '.join(there)}"
+            f"expected a checkpoint with an encoder of {' and '.join(missing)}, found encoders "
+            f"of {', '.join(existing)}; give another --sensor"
         )
     dropped = tuple(f"{_ENCODER}sensors.{name}." for name in SENSORS if name not in kept)
     tensors = {

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from csmoe_model.data.bands import channels
 from csmoe_model.datasets.base import LabelledSplit
 from csmoe_model.datasets.image_folder import Bands
-from csmoe_model.inference.embed_patches import check_embeddings, read_vectors
+from csmoe_model.inference.embeddings import check_embeddings, read_vectors
 from csmoe_model.inference.encode_dataset import encode_set
 from csmoe_model.inference.load import LoadedModel, load_encoder
 from csmoe_model.retrieval.nearest import IndexKind, nearest

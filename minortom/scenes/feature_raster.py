@@ -1,9 +1,8 @@
-"""A map of features as a GeoTIFF: a band for each dimension, written as its rows come."""
+"""Feature maps as GeoTIFFs: one band for each feature, written row by row."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,69 +20,64 @@ from minortom.scenes.scene import OpenScene
 FloatArray = NDArray[np.float32]
 
 _BLOCK_ROWS = 16
-"""Of a block of the file, the fewest that TIFF allows: all bands of so many rows wait in memory,
-63 MB of a scene of 10,980 px with 768 features."""
+"""Rows of a block, the smallest number that TIFF allows. Memory holds all bands of so many rows:
+63 MB for a scene of 10,980 px and 768 features."""
 _BLOCK_COLS = 256
 
 
-@dataclass(frozen=True, kw_only=True)
-class FeatureFile:
-    """Writes a map of features that begins in the same corner as a scene."""
+def write_feature_raster(
+    out: Path,
+    rows: Iterable[FloatArray],
+    *,
+    scene: OpenScene,
+    shape: tuple[int, int],
+    names: Sequence[str],
+    token_px: float,
+    provenance: Provenance,
+) -> None:
+    """Write a feature map as a GeoTIFF; the file appears whole or not at all.
 
-    scene: OpenScene
+    The bands are stored one after the other, so that a viewer of three bands reads few bytes.
 
-    def __call__(
-        self,
-        out: Path,
-        rows: Iterable[FloatArray],
-        *,
-        shape: tuple[int, int],
-        names: Sequence[str],
-        token_px: float,
-        provenance: Provenance,
-    ) -> None:
-        """Write a file, whole or not at all; a band after the other, so that viewers read few.
+    Args:
+        out: The GeoTIFF to write.
+        rows: Rows of the map from the top, [row, column, band]; NaN where there is no feature.
+        scene: The scene. The map has its projection and begins in its upper left corner.
+        shape: Rows and columns of the map.
+        names: Names of the bands.
+        token_px: Side of a pixel of the map, in pixels of the scene.
+        provenance: Record for the item `minortom` of GDAL's metadata.
 
-        Args:
-            out: Where.
-            rows: From the top, [row, column, band]; not a number where there is nothing.
-            shape: Rows and columns of the map.
-            names: Of its bands.
-            token_px: Side of one of its pixels, in pixels of the scene.
-            provenance: Goes under `minortom` into GDAL's metadata.
-
-        Raises:
-            InputError: If the file cannot be written; and what `rows` raises.
-        """
-        height, width = shape
-        a, b, c, d, e, f = self.scene.transform
-        with (
-            whole_file(out) as temporary,
-            _written(temporary, out),
-            rasterio.open(
-                temporary, "w", driver="GTiff", dtype="float32", count=len(names), height=height,
-                width=width, crs=rasterio.CRS.from_wkt(self.scene.crs_wkt), nodata=math.nan,
-                transform=rasterio.Affine(
-                    a * token_px, b * token_px, c, d * token_px, e * token_px, f
-                ),
-                interleave="band", tiled=True, blockysize=_BLOCK_ROWS,
-                blockxsize=min(_BLOCK_COLS, -(-width // _BLOCK_ROWS) * _BLOCK_ROWS),
-                # Features hardly get smaller, and blocks are too small to share among threads.
-                compress="deflate", predictor=3, zlevel=1, num_threads=1, bigtiff="if_safer",
-            ) as file,
-        ):  # fmt: skip
-            file.descriptions = tuple(names)
-            file.update_tags(**{KEY: provenance.to_json()})
-            top = 0
-            for block_RKD in _in_blocks(rows):
-                window = Window(0, top, width, len(block_RKD))
-                file.write(block_RKD.transpose(2, 0, 1), window=window)
-                top += len(block_RKD)
+    Raises:
+        InputError: If the file cannot be written. Errors of `rows` pass unchanged.
+    """
+    height, width = shape
+    a, b, c, d, e, f = scene.transform
+    with (
+        whole_file(out) as temporary,
+        _explained_errors(temporary, out),
+        rasterio.open(
+            temporary, "w", driver="GTiff", dtype="float32", count=len(names), height=height,
+            width=width, crs=rasterio.CRS.from_wkt(scene.crs_wkt), nodata=math.nan,
+            transform=rasterio.Affine(a * token_px, b * token_px, c, d * token_px, e * token_px, f),
+            interleave="band", tiled=True, blockysize=_BLOCK_ROWS,
+            blockxsize=min(_BLOCK_COLS, -(-width // _BLOCK_ROWS) * _BLOCK_ROWS),
+            # Features hardly compress, and the blocks are too small to share among threads.
+            compress="deflate", predictor=3, zlevel=1, num_threads=1, bigtiff="if_safer",
+        ) as file,
+    ):  # fmt: skip
+        file.descriptions = tuple(names)
+        file.update_tags(**{KEY: provenance.to_json()})
+        top = 0
+        for block_RKD in _in_blocks(rows):
+            window = Window(0, top, width, len(block_RKD))
+            file.write(block_RKD.transpose(2, 0, 1), window=window)
+            top += len(block_RKD)
 
 
 @contextmanager
-def _written(temporary: Path, out: Path) -> Iterator[None]:
-    """GDAL does not say why it cannot write, and hides it when it closes a file."""
+def _explained_errors(temporary: Path, out: Path) -> Iterator[None]:
+    """Raise an error with the reason: GDAL gives none, and hides errors when it closes a file."""
     try:
         yield
         if has_all_tiles(temporary):
@@ -91,11 +85,11 @@ def _written(temporary: Path, out: Path) -> Iterator[None]:
         found = "blocks are missing"
     except (RasterioError, ValueError) as error:
         found = str(error.__cause__ or error).splitlines()[0]
-    raise InputError(f"cannot write {out} ({found}); make room, then run the same command again")
+    raise InputError(f"cannot write {out} ({found}); free disk space, then run the command again")
 
 
 def _in_blocks(rows: Iterable[FloatArray]) -> Iterator[FloatArray]:
-    """Give whole rows of blocks: one written in parts would be compressed again each time."""
+    """Gather rows into whole blocks: a block written in parts is compressed again each time."""
     waiting: list[FloatArray] = []
     for some in rows:
         waiting.append(some)

@@ -17,7 +17,7 @@ from model_folders import write_model
 from training_shards import MODEL, learnable_shards
 
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.inference.export_encoder import export_encoder
+from csmoe_model.inference.export_encoder import export
 from minortom.sensors import MODEL_BANDS
 from minortom.shards.shard_set import ShardSet
 
@@ -199,9 +199,11 @@ def test_another_ending_of_the_output_is_one_line(folder, tmp_path, capsys):
 
 
 def test_a_sensor_that_the_model_does_not_see_is_one_line(folder, tmp_path, capsys):
-    export_encoder(folder / "model", tmp_path / "model", sensor="s1")
+    export(folder / "model", out=tmp_path / "model", sensor="s1")
     assert embed(tmp_path, folder / "s2.tif", tmp_path / "f.tif") == 1
-    assert "bands of s2, the model sees s1 alone" in one_line(capsys.readouterr().err)
+    assert "expected bands of s1, which the model encodes, found bands of s2" in one_line(
+        capsys.readouterr().err
+    )
     assert embed(tmp_path, folder / "s1.tif", tmp_path / "f.tif") == 0
 
 

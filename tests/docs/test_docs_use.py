@@ -11,7 +11,7 @@ from training_shards import MODEL, learnable_shards
 from web_server import serving
 
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.inference.export_encoder import export_encoder
+from csmoe_model.inference.export_encoder import export
 from minortom.errors import InputError
 from minortom.shards.shard_set import ShardSet
 
@@ -26,7 +26,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "-")
     shards = ShardSet.open(learnable_shards(tmp_path / "shards", train=4, val=0))
     write(tmp_path / "runs" / "first" / "model", CSMoE(MODEL), shards.statistics)
-    export_encoder("runs/first", tmp_path / "s2-encoder", sensor="s2")
+    export("runs/first", out=tmp_path / "s2-encoder", sensor="s2")
     (tmp_path / "web").mkdir()
     with serving(tmp_path / "web", handler=HubHandler) as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url)

@@ -6,7 +6,7 @@ from model_folders import write
 from training_shards import MODEL, learnable_shards
 
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.inference.export_encoder import export_encoder
+from csmoe_model.inference.export_encoder import export
 from csmoe_model.inference.load import load_model
 from minortom.shards.shard_set import ShardSet
 
@@ -19,7 +19,7 @@ def folder(tmp_path_factory):
     shards = ShardSet.open(learnable_shards(folder / "shards", train=9, val=3))
     torch.manual_seed(0)
     write(folder / "model", CSMoE(MODEL), shards.statistics)
-    export_encoder(folder / "model", folder / "s1", sensor="s1")
+    export(folder / "model", out=folder / "s1", sensor="s1")
     return folder
 
 

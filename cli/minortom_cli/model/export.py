@@ -1,4 +1,4 @@
-"""``csmoe export``: one sensor's path alone."""
+"""The command `csmoe export`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,15 +11,17 @@ from minortom_cli.model.checkpoint_argument import Checkpoint
 
 def export(
     checkpoint: Checkpoint,
-    out: Annotated[Path, typer.Option(help="Folder for the encoder, with its card.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for the encoder and its card.")],
     sensor: Annotated[
-        Literal["s2", "s1", "both"], typer.Option(help="Whose encoder; both: without decoders.")
+        Literal["s2", "s1", "both"],
+        typer.Option(help="Sensor of the encoder; `both` for both without the decoders."),
     ],
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Write the encoder of one sensor alone, to deploy or to share."""
+    """Write the encoder of one sensor, to deploy or to share."""
     # Imported here so that `csmoe --help` does not load torch.
-    from csmoe_model.inference.export_encoder import export_encoder
+    from csmoe_model.inference.export_encoder import export as run
 
-    emit(export_encoder(checkpoint, out, sensor=sensor, overwrite=overwrite), as_json=as_json)
+    emit(run(checkpoint, out=out, sensor=sensor, overwrite=overwrite), as_json=as_json)

@@ -12,7 +12,8 @@ from web_server import COMMIT, serving
 
 from csmoe_model.checkpoints.hub import find_checkpoint
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.inference.embed_patches import embed, read_vectors
+from csmoe_model.inference.embed import embed
+from csmoe_model.inference.embeddings import read_vectors
 from minortom.errors import InputError
 from minortom.shards.shard_set import ShardSet
 
@@ -252,8 +253,8 @@ def test_a_path_is_never_asked_of_the_hub(hub, tmp_path):
 @pytest.mark.usefixtures("published")
 def test_embedding_takes_a_repository(folder, tmp_path):
     shards = folder.parent / "shards"
-    embed("someone/tiny", shards, tmp_path / "hub.parquet")
-    embed(folder, shards, tmp_path / "folder.parquet")
+    embed("someone/tiny", shards, out=tmp_path / "hub.parquet")
+    embed(folder, shards, out=tmp_path / "folder.parquet")
 
     np.testing.assert_array_equal(
         read_vectors(tmp_path / "hub.parquet", "s2"),

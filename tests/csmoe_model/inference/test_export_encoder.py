@@ -14,8 +14,9 @@ from training_shards import MODEL, learnable_shards
 from csmoe_model.checkpoints.weights import read_model
 from csmoe_model.config import recipe
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.inference.embed_patches import embed, read_vectors
-from csmoe_model.inference.export_encoder import export_encoder
+from csmoe_model.inference.embed import embed
+from csmoe_model.inference.embeddings import read_vectors
+from csmoe_model.inference.export_encoder import export as write_encoder
 from csmoe_model.nn.cost import encoder_cost
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.geoparquet import read_table
@@ -35,7 +36,7 @@ def folder(tmp_path_factory):
 def alone(folder):
     """Both sensors' exports."""
     for sensor in ("s2", "s1"):
-        export_encoder(folder / "run", folder / sensor, sensor=sensor)
+        write_encoder(folder / "run", out=folder / sensor, sensor=sensor)
     return folder
 
 
@@ -82,11 +83,11 @@ def test_of_the_published_model_271_of_451_million_stay():
 
 
 def test_both_sensors_without_decoders_encode_as_before(alone, tmp_path):
-    told = export_encoder(alone / "run", tmp_path / "both", sensor="both")
+    result = write_encoder(alone / "run", out=tmp_path / "both", sensor="both")
 
     part, whole = CSMoE.from_pretrained(tmp_path / "both"), CSMoE.from_pretrained(alone / "run")
 
-    assert told["params"] < told["params_of_checkpoint"]
+    assert result.params < result.params_of_checkpoint
     assert not [name for name in part.state_dict() if not name.startswith("backbone.")]
     for name, vector in whole.encode(**IMAGES).items():
         assert torch.equal(part.encode(**IMAGES)[name], vector)
@@ -106,40 +107,40 @@ def test_it_says_where_it_is_from(alone):
 
 
 def test_the_same_export_is_the_same_bytes_and_not_written_twice(alone, tmp_path):
-    again = export_encoder(alone / "run", alone / "s2", sensor="s2")
-    assert again["status"] == "up to date"
+    again = write_encoder(alone / "run", out=alone / "s2", sensor="s2")
+    assert again.status == "up to date"
 
-    export_encoder(alone / "run", tmp_path / "s2", sensor="s2")
-    for name in again["files"]:
+    write_encoder(alone / "run", out=tmp_path / "s2", sensor="s2")
+    for name in again.files:
         assert (tmp_path / "s2" / name).read_bytes() == (alone / "s2" / name).read_bytes()
 
 
 def test_another_export_is_replaced_only_when_allowed(alone, tmp_path):
     out = shutil.copytree(alone / "s1", tmp_path / "out")
     with pytest.raises(OutputExistsError, match="--overwrite"):
-        export_encoder(alone / "run", out, sensor="s2")
-    export_encoder(alone / "run", out, sensor="s2", overwrite=True)
+        write_encoder(alone / "run", out=out, sensor="s2")
+    write_encoder(alone / "run", out=out, sensor="s2", overwrite=True)
     assert CSMoE.from_pretrained(out).sensors == ("s2",)
 
 
 def test_the_run_itself_is_never_replaced(alone):
     for out in (alone / "run" / "model", alone / "run"):
         with pytest.raises(InputError, match="one of the inputs"):
-            export_encoder(alone / "run", out, sensor="s2", overwrite=True)
+            write_encoder(alone / "run", out=out, sensor="s2", overwrite=True)
     assert CSMoE.from_pretrained(alone / "run").sensors == ("s2", "s1")
 
 
 def test_an_encoder_of_one_sensor_has_no_other_to_export(alone, tmp_path):
-    with pytest.raises(InputError, match="no s1 path to export; it has s2"):
-        export_encoder(alone / "s2", tmp_path / "out", sensor="both")
-    export_encoder(alone / "s2", tmp_path / "again", sensor="s2")
+    with pytest.raises(InputError, match="with an encoder of s1, found encoders of s2"):
+        write_encoder(alone / "s2", out=tmp_path / "out", sensor="both")
+    write_encoder(alone / "s2", out=tmp_path / "again", sensor="s2")
     assert len(read_model(tmp_path / "again").origin.history) == 2
 
 
 def test_its_embeddings_are_those_of_its_sensor(alone, tmp_path):
-    embed(alone / "run", alone / "shards", tmp_path / "whole.parquet")
+    embed(alone / "run", alone / "shards", out=tmp_path / "whole.parquet")
     embed(
-        alone / "s1", alone / "shards", tmp_path / "s1.parquet",
+        alone / "s1", alone / "shards", out=tmp_path / "s1.parquet",
         neighbours=tmp_path / "neighbours.png",
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from model_folders import write_model
 from training_shards import MODEL, learnable_shards
 
 from csmoe_model.inference.encode_dataset import choose_sensors, encode_set, untrained
-from csmoe_model.inference.export_encoder import export_encoder
+from csmoe_model.inference.export_encoder import export
 from csmoe_model.inference.load import load_model
 from minortom.errors import InputError
 from minortom.shards.shard_set import ShardSet
@@ -18,7 +18,7 @@ from minortom.shards.shard_set import ShardSet
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("features")
     write_model(folder / "model", ShardSet.open(learnable_shards(folder / "shards")))
-    export_encoder(folder / "model", folder / "s1", sensor="s1")
+    export(folder / "model", out=folder / "s1", sensor="s1")
     return folder
 
 

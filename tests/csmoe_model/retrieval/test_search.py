@@ -15,7 +15,8 @@ from model_folders import write_model
 from PIL import Image
 from training_shards import learnable_shards
 
-from csmoe_model.inference.embed_patches import embed, read_vectors
+from csmoe_model.inference.embed import embed
+from csmoe_model.inference.embeddings import read_vectors
 from minortom.plotting.patch_pictures import patch_pictures
 from minortom.sensors import MODEL_BANDS, S2_10M, S2_20M
 from minortom.shards.shard_set import ShardSet
@@ -26,7 +27,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("search")
     learnable_shards(folder / "shards", train=20, val=4)
     write_model(folder / "model", ShardSet.open(folder / "shards"))
-    embed(folder / "model", folder / "shards", folder / "e.parquet")
+    embed(folder / "model", folder / "shards", out=folder / "e.parquet")
     return folder
 
 

@@ -1,4 +1,4 @@
-"""A map of features in a file: its place, its blocks, its record, and that it is whole."""
+"""Feature rasters: their position, blocks and provenance, and that they are written atomically."""
 
 import json
 import resource
@@ -12,7 +12,7 @@ from geotiff_maker import UTM, tiff
 from minortom.errors import InputError
 from minortom.io.provenance import Provenance
 from minortom.io.up_to_date import check_raster, stored_provenance
-from minortom.scenes.feature_raster import FeatureFile
+from minortom.scenes.feature_raster import write_feature_raster
 from minortom.scenes.scene import open_scene
 
 MADE = Provenance(command="embed", options={"é": "<&>\"'"}, inputs={"scene_0": "12"})
@@ -23,8 +23,8 @@ def write(tmp_path, rows, *, transform=UTM, token_px=4.0, out="f.tif"):
     names = [f"s1_{n:03d}" for n in range(rows[0].shape[2])]
     scene = tiff(tmp_path / "a.tif", np.ones((1, 9, 9)), names=("VV",), transform=transform)
     with open_scene(scene) as opened:
-        FeatureFile(scene=opened)(
-            tmp_path / out, iter(rows), shape=shape, names=names, token_px=token_px,
+        write_feature_raster(
+            tmp_path / out, iter(rows), scene=opened, shape=shape, names=names, token_px=token_px,
             provenance=MADE,
         )  # fmt: skip
     return tmp_path / out
@@ -101,8 +101,8 @@ def test_an_interrupt_leaves_nothing(tmp_path):
 
     scene = tiff(tmp_path / "a.tif", np.ones((1, 9, 9)), names=("VV",))
     with open_scene(scene) as opened, pytest.raises(KeyboardInterrupt):
-        FeatureFile(scene=opened)(
-            tmp_path / "f.tif", rows(), shape=(40, 7), names=["a", "b"], token_px=4.0,
+        write_feature_raster(
+            tmp_path / "f.tif", rows(), scene=opened, shape=(40, 7), names=["a", "b"], token_px=4.0,
             provenance=MADE,
         )  # fmt: skip
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
@@ -116,7 +116,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, free_bytes):
     whole.unlink()
     resource.setrlimit(resource.RLIMIT_FSIZE, (free_bytes, former[1]))
     try:
-        with pytest.raises(InputError, match=r"cannot write .*f.tif \(.+\); make room"):
+        with pytest.raises(InputError, match=r"cannot write .*f.tif \(.+\); free disk space"):
             write(tmp_path, [values(32, 70, 12)])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, former)

@@ -1,6 +1,8 @@
 """Embeddings: the right vector in the right row, in a file that other tools open."""
 
 import json
+import subprocess
+import sys
 
 import geopandas
 import numpy as np
@@ -14,9 +16,10 @@ from sklearn.metrics.pairwise import cosine_similarity
 from training_shards import learnable_shards
 
 from csmoe_model.data.normalise import Normalise
-from csmoe_model.inference import embed_patches as embedding
-from csmoe_model.inference import neighbour_sheet
-from csmoe_model.inference.embed_patches import embed, encode_shards, read_vectors
+from csmoe_model.inference import embed_shards, neighbour_sheet
+from csmoe_model.inference.embed import embed
+from csmoe_model.inference.embed_shards import encode_shards
+from csmoe_model.inference.embeddings import read_vectors
 from csmoe_model.inference.load import load_model
 from csmoe_model.inference.neighbour_sheet import choose_queries, nearest
 from csmoe_model.runs.csv_log import COLUMNS, RunLog
@@ -37,7 +40,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def embedded(folder):
-    embed(folder / "model", folder / "shards", folder / "e.parquet")
+    embed(folder / "model", folder / "shards", out=folder / "e.parquet")
     return folder / "e.parquet"
 
 
@@ -102,9 +105,9 @@ def test_progress_ends_at_all_patches(folder):
 
 def test_vectors_are_written_as_they_come(folder, embedded, tmp_path, monkeypatch):
     """Row groups of few patches hold what one of all holds, in the same order."""
-    monkeypatch.setattr(embedding, "_BATCH_SIZE", 3)
-    monkeypatch.setattr(embedding, "_PATCHES_A_GROUP", 5)
-    embed(folder / "model", folder / "shards", tmp_path / "e.parquet")
+    monkeypatch.setattr(embed_shards, "_BATCH_SIZE", 3)
+    monkeypatch.setattr(embed_shards, "_PATCHES_A_GROUP", 5)
+    embed(folder / "model", folder / "shards", out=tmp_path / "e.parquet")
     found, wanted = pq.ParquetFile(tmp_path / "e.parquet"), pq.read_table(embedded)
     # Batches of 2, 3, 3, 3 and 3 patches are gathered to 5, 6 and 3; three rows a patch.
     assert [found.metadata.row_group(g).num_rows for g in range(3)] == [15, 18, 9]
@@ -116,24 +119,27 @@ def test_vectors_are_written_as_they_come(folder, embedded, tmp_path, monkeypatc
 
 def test_a_file_without_vectors_is_refused(tmp_path):
     pq.write_table(pa.table({"sensor": ["s2"], "grid_cell": ["0U_0R"]}), tmp_path / "e.parquet")
-    with pytest.raises(InputError, match="holds no vectors of one length; wanted what `csmoe emb"):
+    with pytest.raises(
+        InputError,
+        match="expected vectors of one length .* found null; give a file that `csmoe emb",
+    ):
         read_vectors(tmp_path / "e.parquet", "s2")
 
 
 def test_the_file_is_up_to_date_until_weights_or_shards_change(folder, tmp_path):
     out = tmp_path / "e.parquet"
-    first = embed(folder / "model", folder / "shards", out)
-    assert (first["status"], first["patches"], first["width"]) == ("written", 14, 32)
+    first = embed(folder / "model", folder / "shards", out=out)
+    assert (first.status, first.patches, first.width) == ("written", 14, 32)
     written = out.read_bytes()
-    assert embed(folder / "model", folder / "shards", out)["status"] == "up to date"
+    assert embed(folder / "model", folder / "shards", out=out).status == "up to date"
 
     write_model(tmp_path / "other", ShardSet.open(folder / "shards"), seed=1)
     with pytest.raises(OutputExistsError, match="--overwrite"):
-        embed(tmp_path / "other", folder / "shards", out)
+        embed(tmp_path / "other", folder / "shards", out=out)
     assert out.read_bytes() == written
-    embed(tmp_path / "other", folder / "shards", out, overwrite=True)
+    embed(tmp_path / "other", folder / "shards", out=out, overwrite=True)
     assert out.read_bytes() != written
-    embed(folder / "model", folder / "shards", out, overwrite=True, workers=3)
+    embed(folder / "model", folder / "shards", out=out, overwrite=True, workers=3)
     assert out.read_bytes() == written
     assert json.loads((tmp_path / "e.parquet.run.json").read_text())["finished"]
 
@@ -143,15 +149,38 @@ def test_vectors_inherit_the_licences_of_the_weights_and_of_the_patches(embedded
     assert record["licences"] == ["of the training data", "of these patches"]
 
 
+def test_embedding_shards_loads_no_rasterio(folder, tmp_path):
+    code = (
+        "import sys, csmoe_model\n"
+        f"csmoe_model.embed({str(folder / 'model')!r}, {str(folder / 'shards')!r}, "
+        f"out={str(tmp_path / 'e.parquet')!r})\n"
+        "print([m for m in ('rasterio', 'shapely', 'geopandas') if m in sys.modules])"
+    )
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert found.strip() == "[]"
+
+
+def test_paths_are_strings_too_and_another_type_is_one_line(folder, tmp_path):
+    words = (str(folder / "model"), str(folder / "shards"))
+    result = embed(*words, out=str(tmp_path / "e.parquet"))
+    assert str(result).splitlines()[0].split() == ["status", "written"]
+    with pytest.raises(InputError, match="workers must be a whole number of at least 1, found '2'"):
+        embed(*words, out=tmp_path / "e.parquet", workers="2")
+    with pytest.raises(InputError, match=r"out must be a path \(str or Path\), found 3"):
+        embed(*words, out=3)
+
+
 def test_another_picture_is_refused_before_anything_is_written(folder, tmp_path):
     picture = tmp_path / "n.png"
     picture.write_text("a holiday")
-    words = (folder / "model", folder / "shards", tmp_path / "e.parquet")
+    words = (folder / "model", folder / "shards")
+    out = tmp_path / "e.parquet"
     with pytest.raises(OutputExistsError, match="n.png exists; give --overwrite"):
-        embed(*words, neighbours=picture)
-    assert not (tmp_path / "e.parquet").exists()
+        embed(*words, out=out, neighbours=picture)
+    assert not out.exists()
     assert picture.read_text() == "a holiday"
-    embed(*words, neighbours=picture, overwrite=True)
+    embed(*words, out=out, neighbours=picture, overwrite=True)
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
@@ -185,7 +214,7 @@ def test_the_sheet_shows_as_many_rows_as_queries(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(neighbour_sheet, "_NUM_QUERIES", 2)
     monkeypatch.setattr(neighbour_sheet, "_NUM_NEIGHBOURS", 2)
     embed(
-        folder / "model", folder / "shards", tmp_path / "e.parquet",
+        folder / "model", folder / "shards", out=tmp_path / "e.parquet",
         neighbours=tmp_path / "n.png",
     )  # fmt: skip
     with Image.open(tmp_path / "n.png") as picture:
