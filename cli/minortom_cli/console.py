@@ -1,4 +1,4 @@
-"""What every command shares: progress, printing a result, and how a command ends."""
+"""Shared by all commands: common options, progress bars, printing of results, exit codes."""
 
 import errno
 import json
@@ -16,14 +16,14 @@ from minortom.grid.bbox import BBox
 from minortom.results import WIDTH, Result, Shown, as_table, plain
 from minortom_cli.interrupts import unwinding
 
-# Before torch loads: OpenMP threads that spin while they wait for each other slow a training
-# step down 20 times when the machine has anything else to do. Sleeping costs a free one nothing.
+# Set before torch is imported. OpenMP threads that spin while they wait make a training step up to
+# 20 times slower when another process needs a core. Sleeping threads cost an idle machine nothing.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 EXIT_USER_ERROR = 1
-EXIT_WRONG_USAGE = 2  # as Click's
+EXIT_WRONG_USAGE = 2  # the same as Click's
 
-_MENDABLE = {
+_ADVICE = {
     errno.ENOSPC: "make room, then run the same command again",
     errno.EDQUOT: "make room in your quota, then run the same command again",
     errno.EACCES: "give a path that you may read and write",
@@ -33,18 +33,24 @@ _MENDABLE = {
     errno.ENAMETOOLONG: "give a shorter one",
     errno.ELOOP: "give a path whose links do not lead in a circle",
 }
-"""What the machine may refuse, wherever it happens, and what the user can do about it."""
+"""Advice for errors of the operating system that the user can solve, by error number."""
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result alone, as JSON, on stdout.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output made otherwise.")]
-Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
+Json = Annotated[bool, typer.Option("--json", help="Print only the result, as JSON, on stdout.")]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Replace an existing output that has other inputs or options."
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Random seed. The same seed gives the same result.")]
 Workers = Annotated[
-    int | None, typer.Option(min=1, help="Processes or threads to use; all cores by default.")
+    int | None,
+    typer.Option(min=1, help="Number of processes or threads.", show_default="all cores"),
 ]
 
 
 def parse_bbox(text: str) -> BBox:
-    """Read ``--bbox``; what is no box is wrong usage."""
+    """Parse ``--bbox``; text that is not a box is wrong usage."""
     try:
         return BBox.parse(text)
     except InputError as error:
@@ -55,22 +61,28 @@ Box = Annotated[
     BBox | None,
     typer.Option(
         "--bbox", parser=parse_bbox, metavar="W,S,E,N",
-        help="A box in degrees; W > E: across the antimeridian.",
+        help="Box in degrees: west, south, east, north. W > E crosses the antimeridian.",
+        show_default="no box",
     ),
 ]  # fmt: skip
 RegionFile = Annotated[
     Path | None,
-    typer.Option("--region", help="Polygons in any vector file, such as GeoJSON, in any CRS."),
+    typer.Option(
+        "--region",
+        help="Vector file of polygons, such as GeoJSON, in any CRS.",
+        show_default="no region",
+    ),
 ]
 Engine = Annotated[
     Literal["local", "dask"],
-    typer.Option(help="Where the work is done: processes of this machine, or a Dask cluster."),
+    typer.Option(help="Run the work in processes of this machine, or on a Dask cluster."),
 ]
 Scheduler = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS",
         help="Address of a running Dask scheduler, such as tcp://10.0.0.1:8786.",
+        show_default="a cluster on this machine",
     ),
 ]
 
@@ -90,13 +102,13 @@ Version = Annotated[
 
 
 def say(text: str) -> None:
-    """Tell the user something that is not the result: on stderr."""
+    """Print a message on stderr; stdout is for the result."""
     typer.echo(text, err=True)
 
 
 @contextmanager
 def progress(label: str) -> Iterator[Callable[..., None]]:
-    """Show a bar on stderr; yields the callback (done, total, note="") that moves it."""
+    """Show a progress bar on stderr; yield the callback (done, total, note="") that moves it."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -112,7 +124,7 @@ def progress(label: str) -> Iterator[Callable[..., None]]:
         TimeElapsedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
     console = Console(stderr=True)
-    # Where nobody watches, a bar would leave an empty line in front of an error.
+    # In a log file, a progress bar would leave an empty line before an error.
     disable = not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=disable) as bar:
         task = bar.add_task("", total=None)
@@ -148,10 +160,10 @@ def emit_lines(lines: Sequence[str], *, as_json: bool) -> None:
 
 
 def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
-    """Run an app and give its exit code.
+    """Run an app and return its exit code.
 
-    A user's mistake is one line on stderr and 1, wrong usage Click's 2, an interrupt 130,
-    SIGTERM 143. A bug keeps its traceback.
+    An error of the user is one line on stderr and exit code 1. Wrong usage exits with 2 (as
+    Click does), an interrupt with 130, SIGTERM with 143. A bug raises, with its traceback.
     """
     try:
         with unwinding():
@@ -160,20 +172,20 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         typer.secho("error: " + " ".join(str(error).split()), fg="red", err=True)
         return EXIT_WRONG_USAGE if isinstance(error, UsageError) else EXIT_USER_ERROR
     except OSError as error:
-        if error.errno not in _MENDABLE:
+        if error.errno not in _ADVICE:
             raise
         where = f" {error.filename}:" if error.filename else ""
-        advice = _MENDABLE[error.errno]
+        advice = _ADVICE[error.errno]
         typer.secho(f"error:{where} {error.strerror or error}; {advice}", fg="red", err=True)
         return EXIT_USER_ERROR
     except UnicodeEncodeError as error:
         if error.reason != "surrogates not allowed":
             raise
-        # Arrow takes paths as UTF-8; what is none Python holds as surrogates.
+        # Arrow needs paths in UTF-8. Python stores other bytes of a path as surrogates.
         name = ascii(error.object).strip("'\"")
         message = f"error: the path {name} is not UTF-8; rename the file or folder"
         typer.secho(message, fg="red", err=True)
         return EXIT_USER_ERROR
-    except SystemExit as end:  # how typer ends every other way, wrong usage and Ctrl-C too
+    except SystemExit as end:  # typer's end, also of wrong usage and of Ctrl-C
         return end.code if isinstance(end.code, int) else EXIT_USER_ERROR
     return 0

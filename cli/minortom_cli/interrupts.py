@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: unwound as exceptions, but not in the middle of whatever cannot take that."""
+"""Ctrl-C and SIGTERM as exceptions, delayed while an import or the start of a worker runs."""
 
 import signal
 from collections.abc import Iterator
@@ -7,24 +7,24 @@ from types import FrameType
 
 EXIT_TERMINATED = 143
 
-_AGAIN_S = 0.05
-_NOT_WITHIN = ("<frozen importlib._bootstrap>", "multiprocessing/popen_spawn_posix.py")
-"""Ends of the names of files: of imports, and of the start of a worker process."""
+_RETRY_S = 0.05
+_UNINTERRUPTIBLE = ("<frozen importlib._bootstrap>", "multiprocessing/popen_spawn_posix.py")
+"""Suffixes of file names whose code must finish first: imports, the start of a worker process."""
 
-_waiting: list[int] = []
-"""Signals that came in the middle of one of those."""
+_pending: list[int] = []
+"""Signals that arrived during such code."""
 
 
 @contextmanager
 def unwinding() -> Iterator[None]:
-    """Let both signals unwind the program, so that temporary files go and finished work stays.
+    """Raise an exception on either signal: temporary files are removed, finished work is kept.
 
-    Some libraries catch whatever is raised while they import others, an interrupt too: the
-    program would go on as if nobody had stopped it. A worker that is half started would be told
-    half of what it needs, and end with a traceback. A signal that comes then waits. Where Ctrl-C
-    is ignored, as in a shell's background, it stays so.
+    A signal waits while an import runs, since some libraries catch every exception during their
+    imports and the program would continue. A signal also waits while a worker process starts,
+    since a worker that is interrupted then ends with a traceback. An ignored Ctrl-C, as in a
+    background job of a shell, stays ignored.
     """
-    handlers = {signal.SIGALRM: _try_again, signal.SIGTERM: _unwind, signal.SIGINT: _unwind}
+    handlers = {signal.SIGALRM: _retry, signal.SIGTERM: _raise, signal.SIGINT: _raise}
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         del handlers[signal.SIGINT]
     former = {number: signal.signal(number, handler) for number, handler in handlers.items()}
@@ -32,27 +32,27 @@ def unwinding() -> Iterator[None]:
         yield
     finally:
         for number, handler in former.items():
-            # None: a handler that is not Python's, which cannot be put back.
+            # None: a handler outside Python, which cannot be restored.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def _unwind(signum: int, frame: FrameType | None) -> None:
-    if _must_wait(frame):
-        _waiting.append(signum)
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+def _raise(signum: int, frame: FrameType | None) -> None:
+    if _must_finish(frame):
+        _pending.append(signum)
+        signal.setitimer(signal.ITIMER_REAL, _RETRY_S)
         return
     raise KeyboardInterrupt if signum == signal.SIGINT else SystemExit(EXIT_TERMINATED)
 
 
-def _try_again(signum: int, frame: FrameType | None) -> None:
+def _retry(signum: int, frame: FrameType | None) -> None:
     del signum
-    if _waiting:
-        _unwind(_waiting.pop(), frame)
+    if _pending:
+        _raise(_pending.pop(), frame)
 
 
-def _must_wait(frame: FrameType | None) -> bool:
+def _must_finish(frame: FrameType | None) -> bool:
     while frame is not None:
-        if frame.f_code.co_filename.endswith(_NOT_WITHIN):
+        if frame.f_code.co_filename.endswith(_UNINTERRUPTIBLE):
             return True
         frame = frame.f_back
     return False

@@ -1,6 +1,6 @@
-"""The entry points: ``minortom``, ``csmoe``, and ``csmoe-train``, its subcommand by another name.
+"""Entry points of ``minortom``, ``csmoe`` and ``csmoe-train``.
 
-The quickstart joins ``minortom`` here, above both programs: it types their commands.
+``minortom quickstart`` is added here, since it runs commands of both programs.
 """
 
 import sys
@@ -10,25 +10,26 @@ from minortom_cli.curate import app as curate
 from minortom_cli.quickstart import quickstart
 
 app = curate.app
-"""All of ``minortom``, the quickstart too."""
+"""All commands of ``minortom``, ``quickstart`` included."""
 
 app.command(name="quickstart")(quickstart)
 
 
 def main() -> None:
-    """Run ``minortom`` and end with its exit code."""
+    """Run ``minortom`` and exit with its code."""
     sys.exit(run(app))
 
 
 def main_csmoe() -> None:
-    """Run ``csmoe`` and end with its exit code."""
+    """Run ``csmoe`` and exit with its code."""
+    # Imported here since it loads numpy, which `minortom --help` does not need.
     from minortom_cli.model import app as model
 
     sys.exit(run(model.app))
 
 
 def main_train() -> None:
-    """Run ``csmoe-train`` and end with its exit code."""
+    """Run ``csmoe-train`` and exit with its code."""
     from minortom_cli.model import app as model
 
     sys.exit(run(model.train_app))

@@ -1,4 +1,4 @@
-"""``minortom quickstart``: the whole chain in minutes, each command shown as one would type it."""
+"""``minortom quickstart``: run the whole chain in minutes and print each command."""
 
 import contextlib
 import csv
@@ -22,31 +22,31 @@ Command = tuple[str, ...]
 
 
 def quickstart(
-    out: Annotated[Path, typer.Option(help="Folder for everything it makes.")] = Path("quickstart"),
+    out: Annotated[Path, typer.Option(help="Folder for all outputs.")] = Path("quickstart"),
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Run everything, small: annotate, sample, report, export, train, embed.
+    """Run the whole chain on little data: annotate, sample, report, export, train, embed.
 
-    On the real files where MINORTOM_DATA names them, else on a made-up planet.
+    Uses the real files in the folder that MINORTOM_DATA names, or else a synthetic planet.
     """
     start = time.monotonic()
     for command in _commands(out):
-        with contextlib.redirect_stdout(sys.stderr):  # the summary alone is the result
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is for the summary alone
             _run(command, overwrite=overwrite)
     emit(_summary(out, time.monotonic() - start), as_json=as_json)
 
 
 def _commands(out: Path) -> Iterator[Command]:
-    """Say which planet it is, and give the commands for it, in order."""
+    """Print which data are used, and yield the commands in order."""
     folder = os.environ.get("MINORTOM_DATA")
     if folder:
         data = Path(folder)
-        say(f"MINORTOM_DATA is set: real cells, maps and tiles from {data}")
+        say(f"MINORTOM_DATA is set: using real cells, maps and tiles from {data}")
         yield from _real(data, out)
     else:
-        say("MINORTOM_DATA is not set: a made-up planet (its maps and pixels are no real place)")
-        yield from _made_up(out)
+        say("MINORTOM_DATA is not set: using a synthetic planet (its maps and pixels are not real)")
+        yield from _synthetic(out)
     shards, trained = str(out / "shards"), str(out / "run")
     yield ("csmoe", "train", shards, "--recipe", "tiny", "--steps", str(STEPS), "--out", trained)
     yield (
@@ -59,8 +59,8 @@ def _real(data: Path, out: Path) -> Iterator[Command]:
     archive, maps = data / "majortom-sample", data / "descriptors"
     if not archive.is_dir() or not maps.is_dir():
         raise InputError(
-            f"MINORTOM_DATA={data} lacks majortom-sample or descriptors; "
-            "name the folder of real files, or unset it for the made-up planet"
+            f"expected the folders majortom-sample and descriptors in MINORTOM_DATA={data}, found "
+            "only a part; set it to the folder of real files, or unset it for a synthetic planet"
         )
     s2, s1 = archive / "Core-S2L2A", archive / "Core-S1RTC"
     yield from _curate(
@@ -71,7 +71,7 @@ def _real(data: Path, out: Path) -> Iterator[Command]:
     )  # fmt: skip
 
 
-def _made_up(out: Path) -> Iterator[Command]:
+def _synthetic(out: Path) -> Iterator[Command]:
     planet = out / "planet"
     yield ("minortom", "demo", str(planet))
     yield from _curate(
@@ -90,7 +90,7 @@ def _curate(
         "minortom", "annotate", *map(str, cells), "--climate", str(climate),
         "--landcover", str(landcover), "--landcover-legend", legend, "--out", annotated,
     )  # fmt: skip
-    # The cells that the small archive holds must be in the selection, or nothing is exported.
+    # Keep the cells of the small archive: only they have pixels to export.
     kept = str(s1 / "metadata.parquet")
     yield (
         "minortom", "sample", annotated, "--per-stratum", "100", "--keep", kept,
@@ -105,7 +105,7 @@ def _curate(
 
 
 def _run(command: Command, *, overwrite: bool) -> None:
-    """Show a command, run it in this process, and end where it fails."""
+    """Print a command and run it in this process; exit with its code if it fails."""
     from minortom_cli.curate import app as curate
     from minortom_cli.model import app as model
 
@@ -120,8 +120,9 @@ def _summary(out: Path, seconds: float) -> dict[str, object]:
     first, last = reconstruction(out / "run" / "log.csv")
     if last > 0.8 * first or last >= 1.0:
         raise MinorTomError(
-            f"training did not learn: reconstruction error {first:.3f} in the first tenth of the "
-            f"steps, {last:.3f} in the last; wanted at most 0.8 of the first and below 1"
+            f"training did not learn: expected the reconstruction error to fall below 1 and to at "
+            f"most 0.8 of its start, found {first:.3f} in the first tenth of the steps and "
+            f"{last:.3f} in the last; report this with {out / 'run' / 'log.csv'}"
         )
     return {
         "reconstruction_error_first_tenth": round(first, 4),
@@ -137,10 +138,10 @@ def _summary(out: Path, seconds: float) -> dict[str, object]:
 
 
 def reconstruction(log: Path) -> tuple[float, float]:
-    """Average the uni-modal reconstruction error over the first and the last tenth of a log.
+    """Return the mean uni-modal reconstruction error of the first and of the last tenth of a log.
 
-    In units of each band's variance over the training patches: predicting each band's mean
-    gives 1.
+    The unit is the variance of each band over the training patches: predicting the mean of each
+    band gives 1.
     """
     with log.open(newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["split"] == "train"]

@@ -1,4 +1,4 @@
-"""The ``minortom`` command: one file a subcommand, gathered here; `main` adds the quickstart."""
+"""The ``minortom`` command with its subcommands; ``main.py`` adds ``quickstart``."""
 
 import typer
 
@@ -27,8 +27,8 @@ app = typer.Typer(
 
 @app.callback()
 def common(version: Version = False) -> None:
-    """Hold the options that stand before a subcommand."""
-    del version  # its own callback has acted
+    """Accept the options before a subcommand."""
+    del version  # handled by its callback
 
 
 app.command(name="annotate")(annotate.annotate)

@@ -1,4 +1,4 @@
-"""The ``csmoe`` command, and ``csmoe-train``, its subcommand by another name."""
+"""The ``csmoe`` command with its subcommands, and ``csmoe-train``, short for ``csmoe train``."""
 
 import typer
 
@@ -20,14 +20,14 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="CSMoE: pretrain it on shards, price it, embed with it, look into it, take it home.",
+    help="Pretrain CSMoE on shards, embed with it, evaluate it, inspect it and export it.",
 )
 
 
 @app.callback()
 def common(version: Version = False) -> None:
-    """Hold the options that stand before a subcommand."""
-    del version  # its own callback has acted
+    """Accept the options before a subcommand."""
+    del version  # handled by its callback
 
 
 app.command(name="train")(train.train)
