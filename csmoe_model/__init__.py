@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from csmoe_model.csmoe import CSMoE as CSMoE
     from csmoe_model.inference.embed import embed as embed
     from csmoe_model.inference.export_encoder import export as export
+    from csmoe_model.nn.cost_table import info as info
 
-__all__ = ["CSMoE", "embed", "export", "recipe"]
+__all__ = ["CSMoE", "embed", "export", "info", "recipe"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -22,6 +23,7 @@ __getattr__, __dir__ = lazy_names(
         "CSMoE": "csmoe_model.csmoe",
         "embed": "csmoe_model.inference.embed",
         "export": "csmoe_model.inference.export_encoder",
+        "info": "csmoe_model.nn.cost_table",
         "recipe": "csmoe_model.config",
     },
 )

@@ -253,7 +253,7 @@ def recipe(name: str) -> ModelConfig:
     Raises:
         InputError: If there is no such recipe.
     """
-    if name not in RECIPES:
+    if not isinstance(name, str) or name not in RECIPES:
         raise InputError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
     return RECIPES[name]()
 

@@ -1,34 +1,32 @@
-"""What a model weighs and what an image costs, by arithmetic; no torch.
+"""Number of parameters of a model and multiply-adds of an image, by arithmetic; no torch.
 
-Two counts of multiply-adds, for they answer two questions:
-    paper   what `fvcore` says of the published layers, and so the paper's Table IV: linear
-            layers, convolutions, einsums (the router's over padded tokens) and five for each
-            value that a LayerNorm sees; the products within attention are left out.
-    full    every matrix product that this code does, those within attention included.
-
-Sizes are named as in the model: N tokens, D their width, E experts, M slots of a layer.
+There are two counts of multiply-adds:
+    paper   The count of `fvcore` on the published layers, and so of the paper's Table IV: linear
+            layers, convolutions, einsums (the router's over padded tokens) and five operations
+            per input value of a LayerNorm. The products within attention are left out.
+    full    Every matrix product of this code, those within attention included.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from csmoe_model.config import ModelConfig
 from minortom.sensors import MODEL_BANDS, SensorName
 
 _NORM = 5
-"""Operations of a LayerNorm for each value, as fvcore counts."""
+"""Operations of a LayerNorm per input value, as fvcore counts them."""
 _TABLE_IV: tuple[SensorName, ...] = ("s2",)
 _BOTH: tuple[SensorName, ...] = tuple(MODEL_BANDS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Weights, and multiply-adds of one image (or pair), forward."""
+    """Parameters, and multiply-adds of the forward pass of one image (or pair)."""
 
     params: int
-    """Weights and fixed positions: what the paper counts."""
+    """Weights and fixed positions, as the paper counts."""
     params_trainable: int
-    """Weights alone: what training changes."""
+    """Weights alone, without the fixed positions."""
     macs_paper: int
     macs_full: int
 
@@ -42,7 +40,7 @@ class Cost:
 
     @property
     def c2c(self) -> float:
-        """Capacity to compute (Eq. 1): parameters in millions over multiply-adds in billions."""
+        """Capacity-to-compute ratio (Eq. 1): millions of parameters per billion multiply-adds."""
         return (self.params / 1e6) / (self.macs_paper / 1e9)
 
 
@@ -53,20 +51,20 @@ def encoder_cost(
 
     Args:
         config: The model.
-        sensors: Whose paths; Table IV counts Sentinel-2 alone. The shared layers' weights
-            count once, their work once a sensor.
-        visible: Patches that the encoder sees; all when None.
+        sensors: Sensors to count; Table IV counts Sentinel-2 alone. The weights of the shared
+            layers count once, their operations once per sensor.
+        visible: Number of patches that the encoder sees; all when None.
     """
     patches = config.num_patches if visible is None else visible
     tokens, width = patches + 1, config.width
     norm = _layer_norm(tokens, width)
-    total = _work_alone(_layers(config, config.shared_layers, tokens) + norm, times=len(sensors))
+    total = _macs_alone(_layers(config, config.shared_layers, tokens) + norm, times=len(sensors))
     total += _weights_alone(_layers(config, config.shared_layers, tokens) + norm)
     for sensor in sensors:
         embedding = _linear(patches, config.patch_values(sensor), width)
         total += embedding + _weights(width) + norm
         total += _layers(config, config.sensor_layers, tokens)
-    # One position a token, [CLS] included, shared by all paths: as MAE stores them.
+    # One position per token, [CLS] included, shared by all paths: as MAE stores them.
     positions = (config.num_patches + 1) * width
     return total + Cost(params=positions, params_trainable=0, macs_paper=0, macs_full=0)
 
@@ -74,13 +72,14 @@ def encoder_cost(
 def pretraining_cost(config: ModelConfig) -> Cost:
     """Count the whole pretraining model and its forward pass on one pair.
 
-    A training step costs about three times the multiply-adds: one forward, two backward.
+    A training step costs about three times as many multiply-adds: one forward pass, and a
+    backward pass that costs as much as two.
     """
     visible = config.num_visible
     tokens, width = visible + 1, config.width
     total = encoder_cost(config, sensors=_BOTH, visible=visible)
     projector = _layer_norm(1, width) + _linear(1, width, width)
-    total += _weights_alone(projector) + _work_alone(projector, times=len(_BOTH))
+    total += _weights_alone(projector) + _macs_alone(projector, times=len(_BOTH))
     if config.num_experts:
         slots = _slots(config, tokens)
         passes = len(_BOTH) * (config.sensor_layers + config.shared_layers)
@@ -88,48 +87,6 @@ def pretraining_cost(config: ModelConfig) -> Cost:
     for target in _BOTH:
         total += _decoder(config, target)
     return total
-
-
-def price(name: str, config: ModelConfig) -> dict[str, object]:
-    """Describe a model's Sentinel-2 path as the paper's Table IV does.
-
-    Returns:
-        `recipe`, `patch_size` and `image_size` (pixels), `params` (with the fixed positions),
-        `params_trainable` (without), `macs_paper`, `macs_full`, `c2c` (by `params` and
-        `macs_paper`).
-    """
-    cost = encoder_cost(config)
-    return {
-        "recipe": name,
-        "patch_size": config.patch_size,
-        "image_size": config.image_size,
-        "params": cost.params,
-        "params_trainable": cost.params_trainable,
-        "macs_paper": cost.macs_paper,
-        "macs_full": cost.macs_full,
-        "c2c": round(cost.c2c, 2),
-    }
-
-
-def price_list(models: Mapping[str, ModelConfig]) -> list[dict[str, object]]:
-    """Describe models for people: in millions and billions, with what Table IV leaves out."""
-    rows: list[dict[str, object]] = []
-    for name, config in models.items():
-        s2, both = encoder_cost(config), encoder_cost(config, sensors=_BOTH)
-        rows.append(
-            {
-                "recipe": name,
-                "patch": config.patch_size,
-                "image": config.image_size,
-                "S2 params (M)": s2.params / 1e6,
-                "S1+S2 params (M)": both.params / 1e6,
-                "pretraining (M)": pretraining_cost(config).params_trainable / 1e6,
-                "S2 MACs (B), paper": s2.macs_paper / 1e9,
-                "full": s2.macs_full / 1e9,
-                "C2C": s2.c2c,
-            }
-        )
-    return rows
 
 
 def _layers(config: ModelConfig, count: int, tokens: int) -> Cost:
@@ -146,7 +103,7 @@ def _soft_moe(config: ModelConfig, tokens: int) -> Cost:
     if config.slots == "dynamic":
         segments = slots // experts
         router = _linear(segments, width, experts * width, bias=False) + _weights(2 * width)
-        padded = slots  # as many as slots: the published layer multiplies its padding, too
+        padded = slots  # as many as slots: the published layer multiplies its padding too
     else:
         router = _weights(slots * width + 1)
         padded = tokens
@@ -170,7 +127,7 @@ def _slots(config: ModelConfig, tokens: int) -> int:
 
 
 def _decoder(config: ModelConfig, target: SensorName) -> Cost:
-    """Count the decoder of a sensor, fed by all sensors."""
+    """Count the decoder of a sensor, with the tokens of all sensors as input."""
     width, tokens = config.decoder_width, config.num_patches + 1
     layer = _attention(tokens, width) + _mlp(tokens, width, config)
     layer += _layer_norm(tokens, width) + _layer_norm(tokens, width)
@@ -178,7 +135,7 @@ def _decoder(config: ModelConfig, target: SensorName) -> Cost:
     body += _times(layer, config.decoder_layers) + _layer_norm(tokens, width)
     hidden = config.num_patches - config.num_visible
     head = _linear(hidden, width, config.patch_values(target))
-    total = _weights_alone(body) + _work_alone(body, times=len(_BOTH)) + _weights(width)
+    total = _weights_alone(body) + _macs_alone(body, times=len(_BOTH)) + _weights(width)
     positions = Cost(params=tokens * width, params_trainable=0, macs_paper=0, macs_full=0)
     return total + _times(head, len(_BOTH)) + positions
 
@@ -212,7 +169,7 @@ def _products(macs: int) -> Cost:
 
 
 def _times(cost: Cost, times: int) -> Cost:
-    return _work_alone(cost, times=times) + Cost(
+    return _macs_alone(cost, times=times) + Cost(
         params=times * cost.params,
         params_trainable=times * cost.params_trainable,
         macs_paper=0,
@@ -226,7 +183,7 @@ def _weights_alone(cost: Cost) -> Cost:
     )
 
 
-def _work_alone(cost: Cost, *, times: int) -> Cost:
+def _macs_alone(cost: Cost, *, times: int) -> Cost:
     return Cost(
         params=0,
         params_trainable=0,

@@ -1,4 +1,4 @@
-"""`csmoe info`: what the models weigh and cost."""
+"""``csmoe info``: parameters and multiply-adds of the models."""
 
 from typing import Annotated
 
@@ -8,24 +8,26 @@ from minortom_cli.console import Json, emit
 
 
 def info(
+    *,
     recipe: Annotated[
-        str | None, typer.Option(help="Model to price, as `csmoe-b16`; all of them by default.")
+        str | None, typer.Option(help="Name of a model, such as csmoe-b16.", show_default="all")
     ] = None,
     slots: Annotated[
         str | None,
-        typer.Option(help="Price with `dynamic` (published) or `fixed` (the paper's text) slots."),
+        typer.Option(
+            help="Slots to compute with: dynamic (as published) or fixed (as in the paper's text).",
+            show_default="as in the recipe",
+        ),
     ] = None,
     slots_per_expert: Annotated[
-        int | None, typer.Option(min=1, help="Slots of each expert, with --slots fixed; 1.")
+        int | None,
+        typer.Option(min=1, help="Slots of each expert, with --slots fixed.", show_default="1"),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print parameters, multiply-adds of one image and C2C of the Sentinel-2 path."""
-    from csmoe_model.config import RECIPES, recipe_with
-    from csmoe_model.nn.cost import price, price_list
+    """Print the parameters, the multiply-adds of one image and C2C of the Sentinel-2 path."""
+    # Imported here, as in every command, so that `csmoe --help` stays fast.
+    from csmoe_model.nn.cost_table import info as compute
 
-    changes = {"slots": slots, "slots_per_expert": slots_per_expert}
-    given = {key: value for key, value in changes.items() if value is not None}
-    models = {name: recipe_with(name, given) for name in ([recipe] if recipe else RECIPES)}
-    rows = [price(name, config) for name, config in models.items()]
-    emit(rows if as_json else price_list(models), as_json=as_json)
+    result = compute(recipe=recipe, slots=slots, slots_per_expert=slots_per_expert)
+    emit(result, as_json=as_json)

@@ -66,7 +66,7 @@ def test_the_other_sensor_is_refused_by_name(alone, sensor, other):
             method(**{other: IMAGES[other]})
 
 
-def test_its_weights_are_those_that_the_price_list_counts(alone):
+def test_its_weights_are_those_that_the_cost_table_counts(alone):
     for sensor in ("s2", "s1"):
         tensors = read_model(alone / sensor).tensors
         wanted = encoder_cost(MODEL, sensors=(sensor,)).params_trainable

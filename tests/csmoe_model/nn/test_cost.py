@@ -13,7 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from csmoe_model.config import RECIPES, ModelConfig, recipe
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.nn.backbone import Backbone
-from csmoe_model.nn.cost import encoder_cost, pretraining_cost, price
+from csmoe_model.nn.cost import encoder_cost, pretraining_cost
+from csmoe_model.nn.cost_table import cost_row
 from csmoe_model.nn.masking import Mask, Masks
 
 TABLE_IV = {
@@ -41,7 +42,7 @@ SMALL = [
 
 @pytest.mark.parametrize("name", TABLE_IV)
 def test_the_published_variants_weigh_and_cost_what_table_iv_says(name):
-    row = price(name, recipe(name))
+    row = cost_row(name, recipe(name))
     params, macs = TABLE_IV[name]
     assert row["params"] / 1e6 == pytest.approx(params, abs=0.006)
     assert row["macs_paper"] / 1e9 == pytest.approx(macs, abs=0.001)
@@ -52,7 +53,7 @@ def test_the_published_variants_weigh_and_cost_what_table_iv_says(name):
 
 
 def test_csmae_weighs_and_costs_what_table_i_says():
-    row = price("csmae-b15", recipe("csmae-b15"))
+    row = cost_row("csmae-b15", recipe("csmae-b15"))
     assert row["params"] / 1e6 == pytest.approx(87, abs=0.5)
     assert row["macs_paper"] / 1e9 == pytest.approx(5.64, rel=0.002)
     assert row["c2c"] == pytest.approx(15.43, rel=0.003)
