@@ -1,3 +1,25 @@
-"""Curate Major TOM satellite tiles by climate, land cover and place."""
+"""Curate Major TOM satellite tiles by climate, land cover and place.
+
+The names below are the Python API, one function a command. Each is imported when it is first
+used, so that ``import minortom`` does not load numpy.
+"""
+
+from typing import TYPE_CHECKING
+
+from minortom.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from minortom.grid.area_cells import cells as cells
+    from minortom.grid.point_cells import locate as locate
+
+__all__ = ["cells", "locate"]
 
 __version__ = "0.1.0"
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "cells": "minortom.grid.area_cells",
+        "locate": "minortom.grid.point_cells",
+    },
+)

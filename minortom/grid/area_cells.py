@@ -1,104 +1,145 @@
-"""The cells of an area: names, or a file of their outlines."""
+"""Cells of an area: ``minortom cells``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from minortom.arguments import path_of
 from minortom.errors import InputError
-from minortom.grid.bbox import BBox
+from minortom.grid.bbox import BBox, BBoxLike, as_bbox
 from minortom.grid.cells import N_ROWS, Cells, whole_grid
 from minortom.grid.footprints import cell_polygons
 from minortom.grid.regions import Region, touched
-from minortom.io.geoparquet import write_geometries
+from minortom.io.artefact import artefact
+from minortom.io.geoparquet import geometry_table, write_table
+from minortom.io.memory_tables import to_geopandas
 from minortom.io.provenance import Provenance
-from minortom.io.tables import csv_bytes, is_parquet, write_bytes
-from minortom.io.up_to_date import is_up_to_date, now, status, write_run_record
+from minortom.io.table_result import IN_MEMORY
+from minortom.io.tables import csv_bytes, is_parquet
+from minortom.io.up_to_date import now
+from minortom.results import NOT_IN_JSON, Result, Shown
 
 
-@dataclass(frozen=True, kw_only=True)
-class AreaSummary:
-    """What came of listing the cells of an area."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CellsResult(Result):
+    """Cells of an area, by grid row, then by column."""
 
-    out: Path
-    up_to_date: bool
-    """The file was there already, made from the same; it was left as it is."""
-    cells: int
+    out: Path | None
+    """The file; None where nothing was written."""
+    status: str
+    """``written``, ``up to date`` or ``in memory``."""
+    cells: Cells
+    provenance: Provenance = field(repr=False, metadata=NOT_IN_JSON)
 
-    def as_dict(self) -> dict[str, object]:
-        """Give what is known, for printing."""
-        return {"out": str(self.out), "status": status(self.up_to_date), "cells": self.cells}
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the cells."""
+        names: list[str] = self.cells.names().tolist()
+        return names
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """The table of a GeoParquet file of the cells: ``grid_cell``, centres and outlines."""
+        return _outlines(self.cells, self.provenance)
+
+    def to_geopandas(self) -> Any:  # noqa: ANN401 - geopandas has no types
+        """Return ``table`` as a ``GeoDataFrame``."""
+        return to_geopandas(self.table)
+
+    def as_dict(self) -> Any:  # noqa: ANN401 - a list of names, or the summary of a file
+        """Return the names of the cells; the summary of the file where one was written."""
+        return self.names if self.out is None else _summary(self.out, self.status, self.cells)
+
+    def shown(self) -> Shown:
+        """Return one name per line; the summary of the file where one was written."""
+        if self.out is None:
+            return "\n".join(self.names)
+        return _summary(self.out, self.status, self.cells)
+
+
+def cells(
+    *,
+    region: str | Path | None = None,
+    bbox: BBoxLike | None = None,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+) -> CellsResult:
+    """List the cells of the grid that overlap a region, a box, or both where both are given.
+
+    Args:
+        region: Vector file with polygons in any coordinate system.
+        bbox: Box in degrees: ``"W,S,E,N"``, four numbers or a ``BBox``.
+        out: File to write. ``.parquet`` and ``.geoparquet`` have the columns ``grid_cell``,
+            ``lat``, ``lon`` (centre, degrees) and ``geometry`` (outline), ``.csv`` has the first
+            three, and a file with another suffix has one name per line. Nothing is written when
+            None.
+        overwrite: Whether to replace an output with another provenance.
+
+    Returns:
+        The cells, by grid row, then by column; with ``names``, ``table`` and ``to_geopandas()``.
+
+    Raises:
+        InputError: If neither region nor box is given, one of them is unusable, or no cell
+            overlaps.
+        OutputExistsError: If ``out`` has another provenance and ``overwrite`` is false.
+    """
+    started = now()
+    inputs = [] if region is None else [path_of("region", region)]
+    area, box = Region.read(inputs[0]) if inputs else None, as_bbox(bbox)
+    found = cells_of_area(region=area, bbox=box)
+    provenance = Provenance(
+        command="cells",
+        options={"bbox": box.as_list() if box else None},
+        inputs={"region": area.sha256} if area else {},
+    )
+    if out is None:
+        return CellsResult(out=None, status=IN_MEMORY, cells=found, provenance=provenance)
+    path = path_of("out", out)
+    content = None if is_parquet(path) else _as_text(found, path)
+    with artefact(
+        path, provenance, inputs=inputs, overwrite=overwrite, content=content, started=started
+    ) as made:
+        if not made.up_to_date:
+            if content is None:
+                write_table(_outlines(found, provenance), made.path)
+            else:
+                made.path.write_bytes(content)
+            made.run_details["summary"] = _summary(path, made.status, found)
+    return CellsResult(out=path, status=made.status, cells=found, provenance=provenance)
 
 
 def cells_of_area(*, region: Region | None = None, bbox: BBox | None = None) -> Cells:
-    """Find the cells of the published grid whose box of degrees overlaps the area.
+    """Return the cells of the published grid whose bounds in degrees overlap an area.
 
-    They are ordered by grid row, then by column. With a region and a box, both are overlapped.
+    The cells are ordered by grid row, then by column. With a region and a box, a cell has to
+    overlap both.
 
     Raises:
-        InputError: If there is neither, or no such cell.
+        InputError: If neither is given, or no cell overlaps.
     """
     if region is None and bbox is None:
-        raise InputError("wanted --region or --bbox; the whole grid is the word grid, as CELLS")
+        raise InputError(
+            "expected --region or --bbox, found neither; for the whole grid give annotate the "
+            "word grid"
+        )
     grid = _rows_of(region, bbox)
-    cells = grid.take(touched(grid.bounds_deg(), region=region, bbox=bbox))
-    if not len(cells):
+    found = grid.take(touched(grid.bounds_deg(), region=region, bbox=bbox))
+    if not len(found):
         places = [f"the region {region.name}"] if region else []
         places += [f"the box {bbox.as_list()}"] if bbox else []
         raise InputError(
-            f"no cell overlaps {' and '.join(places)}; the grid goes from 85 degrees south to 85 "
-            "degrees north"
+            f"no cell overlaps {' and '.join(places)}; give an area between 85 degrees south and "
+            "85 degrees north, where the grid has cells"
         )
-    return cells
-
-
-def write_cells_of_area(
-    out: Path,
-    *,
-    region_path: Path | None = None,
-    bbox: BBox | None = None,
-    overwrite: bool = False,
-) -> AreaSummary:
-    """Write the cells of an area: GeoParquet with their outlines, CSV, or a name a line.
-
-    Args:
-        out: The file; its suffix says what it becomes: ``.parquet`` or ``.geoparquet`` with the
-            columns grid_cell, lat, lon (centre, degrees) and geometry, ``.csv`` with the first
-            three, else text.
-        region_path: As ``Region.read`` takes it.
-        bbox: A box.
-        overwrite: Replace an output that was made otherwise.
-
-    Raises:
-        InputError: If the area is none, or has no cell.
-        OutputExistsError: If another output is there and ``overwrite`` is false.
-    """
-    started = now()
-    region = Region.read(region_path) if region_path else None
-    cells = cells_of_area(region=region, bbox=bbox)
-    provenance = Provenance(
-        command="cells",
-        options={"bbox": bbox.as_list() if bbox else None},
-        inputs={"region": region.sha256} if region else {},
-    )
-    inputs = [region_path] if region_path else []
-    if is_parquet(out):
-        there = is_up_to_date(out, provenance, inputs=inputs, overwrite=overwrite)
-        if not there:
-            _write_outlines(cells, out, provenance)
-    else:
-        text = "\n".join([*cells.names().tolist(), ""]).encode()
-        content = csv_bytes(_table(cells)) if out.suffix.lower() == ".csv" else text
-        there = write_bytes(out, content, provenance, inputs=inputs, overwrite=overwrite)
-    summary = AreaSummary(out=out, up_to_date=there, cells=len(cells))
-    if not there:
-        write_run_record(out, started, summary=summary.as_dict())
-    return summary
+    return found
 
 
 def _rows_of(region: Region | None, bbox: BBox | None) -> Cells:
-    """Give the cells of all rows that the area may overlap, which for most is far fewer."""
+    """Return the cells of all rows that the area may overlap: usually a small part of the grid."""
     grid = whole_grid()
     south_deg, north_deg = (bbox.south, bbox.north) if bbox else (-90.0, 90.0)
     if region is not None:
@@ -109,16 +150,26 @@ def _rows_of(region: Region | None, bbox: BBox | None) -> Cells:
     return Cells(row=grid.row[start:stop], col=grid.col[start:stop])
 
 
-def _write_outlines(cells: Cells, out: Path, provenance: Provenance) -> None:
+def _outlines(found: Cells, provenance: Provenance) -> pa.Table:
     import shapely
 
-    polygons = cell_polygons(cells)
+    polygons = cell_polygons(found)
     wkb = pa.array(shapely.to_wkb(polygons), pa.binary())
-    kinds = ["Polygon", "MultiPolygon"]  # in two parts at the antimeridian
+    kinds = ["Polygon", "MultiPolygon"]  # a cell across the antimeridian has two parts
     box_deg = shapely.total_bounds(polygons).tolist()
-    write_geometries(_table(cells), wkb, out, provenance, kinds=kinds, box_deg=box_deg)
+    return geometry_table(_centres(found), wkb, provenance, kinds=kinds, box_deg=box_deg)
 
 
-def _table(cells: Cells) -> pa.Table:
-    lon_deg, lat_deg = cells.centres()
-    return pa.table({"grid_cell": cells.names(), "lat": lat_deg, "lon": lon_deg})
+def _as_text(found: Cells, out: Path) -> bytes:
+    if out.suffix.lower() == ".csv":
+        return csv_bytes(_centres(found))
+    return "\n".join([*found.names().tolist(), ""]).encode()
+
+
+def _centres(found: Cells) -> pa.Table:
+    lon_deg, lat_deg = found.centres()
+    return pa.table({"grid_cell": found.names(), "lat": lat_deg, "lon": lon_deg})
+
+
+def _summary(out: Path, status: str, found: Cells) -> dict[str, object]:
+    return {"out": str(out), "status": status, "cells": len(found)}

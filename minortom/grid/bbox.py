@@ -1,7 +1,8 @@
-"""A box in degrees, as in ``--bbox W,S,E,N``."""
+"""Bounding boxes in degrees, as in ``--bbox W,S,E,N``."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,12 @@ if TYPE_CHECKING:  # the command line reads boxes before it needs numpy
 
 @dataclass(frozen=True, kw_only=True)
 class BBox:
-    """Edges in degrees, all of them inside the box; west > east means across the antimeridian.
+    """Bounding box with inclusive edges in degrees.
+
+    ``west > east`` means a box across the antimeridian.
 
     Raises:
-        InputError: If an edge is out of range or south lies above north.
+        InputError: If an edge is out of range or the south edge lies above the north edge.
     """
 
     west: float
@@ -32,12 +35,13 @@ class BBox:
         ):  # fmt: skip
             if not abs(value) <= limit:
                 raise InputError(
-                    f"the box's {name} edge is {value}; wanted degrees from -{limit} to {limit}"
+                    f"expected degrees from -{limit} to {limit} for the {name} edge of the box, "
+                    f"found {value}"
                 )
         if self.south > self.north:
             raise InputError(
-                f"the box's south edge {self.south} lies above its north edge {self.north}; "
-                "wanted W,S,E,N"
+                f"expected W,S,E,N with S below N, found the south edge {self.south} above the "
+                f"north edge {self.north}"
             )
 
     @classmethod
@@ -45,20 +49,20 @@ class BBox:
         """Read ``W,S,E,N``.
 
         Raises:
-            InputError: If these are not four numbers, or no box.
+            InputError: If the text is not four numbers, or these are not a box.
         """
         try:
             west, south, east, north = (float(part) for part in text.split(","))
         except ValueError:
             raise InputError(
-                f"{text!r} is no box; wanted W,S,E,N in degrees, such as -10,35,30,60"
+                f"expected a box W,S,E,N in degrees, such as -10,35,30,60, found {text!r}"
             ) from None
         return cls(west=west, south=south, east=east, north=north)
 
     def contains(
         self, lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
-        """Say of [n] points, longitudes in [-180, 180], whether they lie inside."""
+        """Return a mask [n] of the points inside the box, longitudes in [-180, 180]."""
         if self.west > self.east:
             in_lon = (lon_deg >= self.west) | (lon_deg <= self.east)
         else:
@@ -75,10 +79,11 @@ class BBox:
         east: NDArray[np.float64],
         north: NDArray[np.float64],
     ) -> NDArray[np.bool_]:
-        """Say of [n] boxes, degrees, whether they share more than an edge with this one.
+        """Return a mask [n] of the boxes (degrees) that share more than an edge with this one.
 
-        Their east may lie beyond 180: over the antimeridian. A box without width or height
-        touches those that own the line or point: a box owns its western and southern edges.
+        An ``east`` beyond 180 means a box across the antimeridian. This box may be without width
+        or height: it then touches the boxes that own its line or point. A box owns its western
+        and southern edges.
         """
         own_east = self.east + 360 if self.west > self.east else self.east
         in_lon = [_overlap(self.west, own_east, west + by, east + by) for by in (-360, 0, 360)]
@@ -88,8 +93,31 @@ class BBox:
         return touches
 
     def as_list(self) -> list[float]:
-        """Give the four edges, west first, for a provenance record."""
+        """Return the four edges, west first, for a provenance record."""
         return [self.west, self.south, self.east, self.north]
+
+
+BBoxLike = BBox | str | Sequence[float]
+"""What public functions take as a box."""
+
+
+def as_bbox(value: BBoxLike | None) -> BBox | None:
+    """Return a box from ``"W,S,E,N"``, four numbers (degrees), or a ``BBox``; None of None.
+
+    Raises:
+        InputError: If the value is something else, or not a box.
+    """
+    if value is None or isinstance(value, BBox):
+        return value
+    if isinstance(value, str):
+        return BBox.parse(value)
+    try:
+        west, south, east, north = (float(edge) for edge in value)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"bbox must be 'W,S,E,N', four numbers or a BBox, found {value!r}"
+        ) from None
+    return BBox(west=west, south=south, east=east, north=north)
 
 
 def _overlap(

@@ -1,7 +1,9 @@
 """Lists of cells: text files, tables with a ``grid_cell`` column, or the whole grid."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,90 +12,153 @@ import pyarrow.parquet as pq
 
 from minortom.errors import InputError
 from minortom.grid.cells import Cells, cells_from_names, merged, whole_grid
+from minortom.io.memory_tables import in_memory, table_sha256
 from minortom.io.provenance import sha256_of
 
 WHOLE_GRID = "grid"
-"""The word that stands for all cells. A file of that name is ``./grid``."""
+"""The word for all cells of the grid. A file with this name is given as ``./grid``."""
 COLUMN = "grid_cell"
 
-_WANTED = (
-    "wanted a text file with a cell name a line, a Parquet or CSV file with a "
+CellSource: TypeAlias = str | pa.Table
+"""A path, the word ``grid``, or a table with the column ``grid_cell``."""
+
+_EXPECTED = (
+    "expected a text file with one cell name per line, a Parquet or CSV file with a "
     f"{COLUMN} column, or the word {WHOLE_GRID}"
 )
+_CELL_NAME = re.compile(r"\d+[UD]_\d+[LR]")
+_TABLE = "the table"
 
 
-def read_cells(sources: Sequence[str]) -> Cells:
+def cell_sources(cells: object) -> list[CellSource]:
+    """Return the lists of cells that a public function was given, as ``read_cells`` takes them.
+
+    Args:
+        cells: A path, the word ``grid``, a ``pyarrow.Table`` or data frame with the column
+            ``grid_cell``, or a list of these; none when None. A string is never the name of a
+            cell: names in memory go into a table, ``pyarrow.table({"grid_cell": names})``.
+
+    Raises:
+        InputError: If it is something else.
+    """
+    if cells is None:
+        return []
+    several = cells if isinstance(cells, list | tuple) else [cells]
+    return [_cell_source(source) for source in several]
+
+
+def _cell_source(source: object) -> CellSource:
+    if isinstance(source, str):
+        return source
+    if isinstance(source, Path):
+        # A path is a file even if the file has the name of the word.
+        return f"./{source}" if str(source) == WHOLE_GRID else str(source)
+    table = in_memory(source)
+    if table is None:
+        raise InputError(
+            f"cells must be a path, the word {WHOLE_GRID}, a table with the column {COLUMN}, or "
+            f"a list of these, found {type(source).__name__}; put cell names into a table, "
+            f"pyarrow.table({{'{COLUMN}': names}})"
+        )
+    return table
+
+
+def read_cells(sources: Sequence[CellSource]) -> Cells:
     """Read lists of cells and merge them: each cell once, by grid row, then by column.
 
     Args:
-        sources: Paths, or ``grid`` for the whole 10 km grid. A file is read as Parquet or CSV
-            where it is called so (``.parquet``, ``.geoparquet``, ``.csv``), else as text.
+        sources: Paths, ``grid`` for the whole 10 km grid, or tables with the column
+            ``grid_cell``. The suffixes ``.parquet``, ``.geoparquet`` and ``.csv`` decide how a
+            file is read; a file with another suffix is read as text.
 
     Raises:
-        InputError: If there is no source, or one is missing, unreadable or empty, lacks the
-            column, or holds a name that is no cell.
+        InputError: If there is no source, or if a source is missing, unreadable or empty, has
+            no column ``grid_cell``, or has a name that is not a cell.
     """
     if not sources:
-        raise InputError(f"no list of cells was given; {_WANTED}")
-    return merged([_cells_of(source) for source in sources])
+        raise InputError(f"no list of cells was given; {_EXPECTED}")
+    return merged([_read(source) for source in sources])
 
 
-def hash_cells(sources: Sequence[str]) -> dict[str, str]:
-    """Hash lists of cells: role -> SHA-256, the same whatever their order and repetition.
+def hash_cells(sources: Sequence[CellSource]) -> dict[str, str]:
+    """Return the SHA-256 of each list of cells by its role, such as ``cells 1``.
+
+    The result does not depend on the order of the lists, nor on repeated lists.
 
     Raises:
         InputError: If a file does not exist or cannot be read.
     """
-    hashes = {sha256_of(_file(source)) for source in sources if source != WHOLE_GRID}
+    words = [source for source in sources if isinstance(source, str)]
+    hashes = {sha256_of(_file(word)) for word in words if word != WHOLE_GRID}
+    hashes |= {table_sha256(source) for source in sources if not isinstance(source, str)}
     roles = {f"cells {i}": value for i, value in enumerate(sorted(hashes), start=1)}
-    return roles | ({"cells": WHOLE_GRID} if WHOLE_GRID in sources else {})
+    return roles | ({"cells": WHOLE_GRID} if WHOLE_GRID in words else {})
 
 
-def _cells_of(source: str) -> Cells:
-    if source == WHOLE_GRID:
+def _read(source: CellSource) -> Cells:
+    if isinstance(source, str) and source == WHOLE_GRID:
         return whole_grid()
-    path = _file(source)
-    names = _names(path)
+    if isinstance(source, str):
+        path = _file(source)
+        label, names = str(path), _names_of_file(path)
+    else:
+        label, names = _TABLE, _names_of_table(source)
     if not names:
-        raise InputError(f"{path} names no cell; {_WANTED}")
+        raise InputError(f"{label} contains no cell name; {_EXPECTED}")
     try:
         return cells_from_names(names)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{label}: {error}") from None
 
 
 def _file(source: str) -> Path:
     path = Path(source)
     if path.is_dir():
-        raise InputError(f"{path} is a folder; {_WANTED}, such as an archive's metadata.parquet")
+        raise InputError(f"{path} is a folder; {_EXPECTED}, such as an archive's metadata.parquet")
     if not path.exists():
-        raise InputError(f"{path} does not exist; {_WANTED}")
+        is_name = bool(_CELL_NAME.fullmatch(source))
+        advice = f"; names in Python go into pyarrow.table({{'{COLUMN}': names}})"
+        raise InputError(f"{path} does not exist; {_EXPECTED}{advice if is_name else ''}")
     return path
 
 
-def _names(path: Path) -> list[str]:
-    """Read the names of a file as they stand there; from a table each once."""
+def _names_of_file(path: Path) -> list[str]:
+    """Return the names in a file, in its order; each name of a table once."""
     suffix = path.suffix.lower()
     if suffix not in (".parquet", ".geoparquet", ".csv"):
         return _names_of_text(path)
     try:
         column = _column_of_csv(path) if suffix == ".csv" else _column_of_parquet(path)
-        column = column.cast(pa.string())
+        return _names_of_column(column, str(path))
     except (OSError, pa.ArrowException) as error:
         found = str(error).splitlines()[0]
-        raise InputError(f"cannot read {path} as {suffix[1:]} ({found}); {_WANTED}") from None
+        raise InputError(f"cannot read {path} as {suffix[1:]} ({found}); {_EXPECTED}") from None
+
+
+def _names_of_table(table: pa.Table) -> list[str]:
+    column = _column(table, _TABLE)
+    try:
+        return _names_of_column(column, _TABLE)
+    except pa.ArrowException:
+        raise InputError(
+            f"expected text in the column {COLUMN} of {_TABLE}, found {column.type}"
+        ) from None
+
+
+def _names_of_column(column: pa.ChunkedArray, label: str) -> list[str]:
+    column = column.cast(pa.string())
     if column.null_count:
-        raise InputError(f"{path}: {column.null_count:,} rows have no {COLUMN}; fill or drop them")
+        raise InputError(f"{label}: {column.null_count:,} rows have no {COLUMN}; fill or drop them")
     names: list[str] = pc.unique(column).to_pylist()
     return names
 
 
 def _names_of_text(path: Path) -> list[str]:
     try:
-        # utf-8-sig: some editors begin a file with a mark that is no part of the first name.
+        # utf-8-sig: some editors write a byte-order mark in front of the first name.
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise InputError(f"{path} is no text file; {_WANTED}") from None
+        raise InputError(f"{path} is not a text file; {_EXPECTED}") from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
     return [line.strip() for line in lines if line.strip()]
@@ -101,20 +166,23 @@ def _names_of_text(path: Path) -> list[str]:
 
 def _column_of_parquet(path: Path) -> pa.ChunkedArray:
     with pq.ParquetFile(path) as file:
-        _require_column(path, file.schema_arrow.names)
+        _require_column(str(path), file.schema_arrow.names)
         return file.read(columns=[COLUMN])[COLUMN]
 
 
 def _column_of_csv(path: Path) -> pa.ChunkedArray:
     as_text = pa_csv.ConvertOptions(column_types={COLUMN: pa.string()}, strings_can_be_null=True)
-    table = pa_csv.read_csv(path, convert_options=as_text)
-    _require_column(path, table.column_names)
+    return _column(pa_csv.read_csv(path, convert_options=as_text), str(path))
+
+
+def _column(table: pa.Table, label: str) -> pa.ChunkedArray:
+    _require_column(label, table.column_names)
     return table[COLUMN]
 
 
-def _require_column(path: Path, present: Sequence[str]) -> None:
+def _require_column(label: str, present: Sequence[str]) -> None:
     if COLUMN not in present:
         shown = ", ".join(present[:12]) + (", …" if len(present) > 12 else "")
-        raise InputError(f"{path} has no column {COLUMN}; it has {shown}; {_WANTED}")
+        raise InputError(f"{label} has no column {COLUMN}; it has {shown}; {_EXPECTED}")
     if present.count(COLUMN) > 1:
-        raise InputError(f"{path} has the column {COLUMN} more than once; keep one")
+        raise InputError(f"{label} has the column {COLUMN} more than once; keep one")

@@ -62,8 +62,7 @@ def points_table(
 ) -> pa.Table:
     """Return a table as ``write_points`` writes it: with ``geometry``, last, and its metadata."""
     wkb = points_wkb(table["lon"].to_numpy(), table["lat"].to_numpy())
-    metadata = _metadata(provenance, ["Point"], box_of(table)) | dict(more or {})
-    return table.append_column(GEOMETRY, wkb).replace_schema_metadata(metadata)
+    return geometry_table(table, wkb, provenance, kinds=["Point"], box_deg=box_of(table), more=more)
 
 
 def write_table(table: pa.Table, path: Path | pa.BufferOutputStream) -> None:
@@ -79,31 +78,27 @@ def box_of(table: pa.Table) -> list[float]:
     return [float(v) for a in (np.min, np.max) for v in (a(lon_deg), a(lat_deg))]
 
 
-def write_geometries(
+def geometry_table(
     table: pa.Table,
     wkb: pa.Array,
-    out: Path,
     provenance: Provenance,
     *,
     kinds: Sequence[str],
     box_deg: Sequence[float],
     more: Mapping[str, str] | None = None,
-) -> None:
-    """Write a table and the geometry of each row, as ``write_points`` does.
+) -> pa.Table:
+    """Return a table with the geometry of each row as its last column, and its metadata.
 
     Args:
         table: One row a geometry.
         wkb: [n] geometries, degrees, longitude first.
-        out: The file.
         provenance: What the content depends on.
-        kinds: Which kinds of geometry there are, such as ``Polygon``.
-        box_deg: West, south, east and north of all; empty of an empty table.
+        kinds: Types of the geometries, such as ``Polygon``.
+        box_deg: West, south, east and north of all geometries; empty for an empty table.
         more: Further metadata of the file, by key.
     """
     metadata = _metadata(provenance, kinds, box_deg) | dict(more or {})
-    table = table.append_column(GEOMETRY, wkb).replace_schema_metadata(metadata)
-    with whole_file(out) as temporary:
-        write_table(table, temporary)
+    return table.append_column(GEOMETRY, wkb).replace_schema_metadata(metadata)
 
 
 @contextmanager

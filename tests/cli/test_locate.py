@@ -97,10 +97,10 @@ def test_what_csv_cannot_hold_is_one_line(tmp_path, capsys):
         ),
         (["--lat", "91", "--lon", "0"], "latitude 91.0"),
         (["--lat", "nan", "--lon", "0"], "latitude nan"),
-        (["--lat", "9"], "wanted --lat and --lon, or --points"),
-        (["--points", "p.csv", "--lat", "9"], "wanted --lat and --lon, or --points"),
-        (["--lat", "9", "--lon", "1", "--out", "a.csv"], "wanted --lat and --lon, or --points"),
-        ([], "wanted --lat and --lon, or --points"),
+        (["--lat", "9"], "expected --lat and --lon, or --points"),
+        (["--points", "p.csv", "--lat", "9"], "expected --lat and --lon, or --points"),
+        (["--lat", "9", "--lon", "1", "--out", "a.csv"], "expected --lat and --lon, or --points"),
+        ([], "expected --lat and --lon, or --points"),
         (["--points", "nowhere.csv"], "nowhere.csv is no file; wanted a CSV or Parquet file"),
     ],
 )
@@ -115,16 +115,16 @@ def test_a_users_mistake_is_one_line_and_1(arguments, message, capsys):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("lat,lng\n1,2\n", "has the columns lat, lng; wanted one column lon"),
-        ("lat,lon,grid_cell\n1,2,x\n", "wanted no column grid_cell yet"),
+        ("lat,lng\n1,2\n", "points.csv, found the columns lat, lng; rename the columns"),
+        ("lat,lon,grid_cell\n1,2,x\n", "expected no column grid_cell yet in "),
         ("lat,lon\n1,181\n", "longitude 181.0 (point 0)"),
         ("lat,lon\n1,2\n,2\n", "latitude nan (point 1)"),
-        ("lat,lon\n1,east\n", "wanted degrees in the column lon"),
+        ("lat,lon\n1,east\n", "expected degrees in the column lon of "),
         ("lat,lon\n1\n", "cannot read"),
         ("", "cannot read"),
     ],
 )
-def test_a_table_that_holds_no_points_is_one_line(tmp_path, capsys, text, message):
+def test_a_table_without_points_is_one_line(tmp_path, capsys, text, message):
     (tmp_path / "points.csv").write_text(text)
     assert run(app, ["locate", "--points", str(tmp_path / "points.csv")]) == 1
     assert message in capsys.readouterr().err

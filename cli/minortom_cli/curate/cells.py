@@ -1,33 +1,29 @@
-"""``minortom cells``: an area -> the cells that it overlaps."""
+"""``minortom cells``: the cells that overlap an area."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from minortom_cli.console import Box, Json, Overwrite, RegionFile, emit, emit_lines
+from minortom_cli.console import Box, Json, Overwrite, RegionFile, emit
 
 
 def cells(
+    *,
     region: RegionFile = None,
     bbox: Box = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="File for the cells: with their outlines as .parquet, as .csv, or a name a line; "
-            "without it the names go to stdout."
+            help="Output file: GeoParquet with outlines (.parquet), CSV with centres (.csv), or "
+            "text with one name per line (any other suffix).",
+            show_default="names on stdout",
         ),
     ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """List the cells whose area overlaps a region, a box, or both where both are given."""
-    from minortom.grid.area_cells import cells_of_area, write_cells_of_area
-    from minortom.grid.regions import Region
+    """List the cells of the grid that overlap a region, a box, or both where both are given."""
+    from minortom.grid.area_cells import cells as list_cells
 
-    if out is not None:
-        summary = write_cells_of_area(out, region_path=region, bbox=bbox, overwrite=overwrite)
-        emit(summary.as_dict(), as_json=as_json)
-        return
-    found = cells_of_area(region=Region.read(region) if region else None, bbox=bbox)
-    emit_lines(found.names().tolist(), as_json=as_json)
+    emit(list_cells(region=region, bbox=bbox, out=out, overwrite=overwrite), as_json=as_json)

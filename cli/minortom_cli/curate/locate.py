@@ -1,40 +1,42 @@
-"""``minortom locate``: points -> the cells that hold them."""
+"""``minortom locate``: the cells that contain points."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from minortom.errors import InputError
 from minortom_cli.console import Json, Overwrite, emit
 
 
 def locate(
-    lat: Annotated[float | None, typer.Option(help="Latitude, degrees.")] = None,
-    lon: Annotated[float | None, typer.Option(help="Longitude, degrees, -180 to 180.")] = None,
+    *,
+    lat: Annotated[
+        float | None,
+        typer.Option(help="Latitude of a point in degrees, -90 to 90.", show_default="none"),
+    ] = None,
+    lon: Annotated[
+        float | None,
+        typer.Option(help="Longitude of a point in degrees, -180 to 180.", show_default="none"),
+    ] = None,
     points: Annotated[
         Path | None,
-        typer.Option(help="CSV or Parquet file with columns lat and lon, instead of one point."),
+        typer.Option(
+            help="CSV or Parquet file with the columns lat and lon in degrees, instead of a point.",
+            show_default="none",
+        ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="CSV or .parquet file for the points; without it, CSV on stdout."),
+        typer.Option(
+            help="Output file for the points: Parquet (.parquet) or CSV (any other suffix).",
+            show_default="CSV on stdout",
+        ),
     ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Name the cell that holds a point; or add the column grid_cell to a table of points."""
-    from minortom.grid.point_cells import locate_point, located_csv, located_rows, write_located
+    """Find the cell that contains a point, or add the column grid_cell to a table of points."""
+    from minortom.grid.point_cells import locate as find_cells
 
-    if points is None and lat is not None and lon is not None and out is None:
-        cell = locate_point(lon, lat)
-        emit(cell if as_json else {key: str(value) for key, value in cell.items()}, as_json=as_json)
-        return
-    if points is None or lat is not None or lon is not None:
-        raise InputError("wanted --lat and --lon, or --points FILE; --out goes with --points")
-    if out is not None:
-        emit(write_located(points, out, overwrite=overwrite), as_json=as_json)
-    elif as_json:
-        emit(located_rows(points), as_json=True)
-    else:
-        typer.echo(located_csv(points), nl=False)
+    result = find_cells(lat=lat, lon=lon, points=points, out=out, overwrite=overwrite)
+    emit(result, as_json=as_json)

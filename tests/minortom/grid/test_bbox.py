@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from minortom.errors import InputError
-from minortom.grid.bbox import BBox
+from minortom.grid.bbox import BBox, as_bbox
 
 
 def inside(text: str, *lonlat_deg: tuple[float, float]) -> list[bool]:
@@ -52,11 +52,25 @@ def test_a_point_touches_the_box_that_owns_it():
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("1,2,3", "is no box"), ("a,b,c,d", "is no box"), ("", "is no box"),
-     ("1,2,3,4,5", "is no box"), ("-181,0,0,1", "west edge is -181"),
-     ("0,0,360,1", "east edge is 360"), ("0,-91,1,1", "south edge"), ("0,0,1,nan", "north edge"),
-     ("0,5,1,4", "above its north edge")],
+    [("1,2,3", "expected a box W,S,E,N .*, found '1,2,3'"), ("a,b,c,d", "expected a box"),
+     ("", "expected a box"), ("1,2,3,4,5", "expected a box"),
+     ("-181,0,0,1", "for the west edge of the box, found -181"),
+     ("0,0,360,1", "for the east edge of the box, found 360"), ("0,-91,1,1", "south edge"),
+     ("0,0,1,nan", "north edge"), ("0,5,1,4", "south edge 5.0 above the north edge 4.0")],
 )  # fmt: skip
-def test_what_is_no_box_is_an_error(text, message):
+def test_text_that_is_not_a_box_is_an_error(text, message):
     with pytest.raises(InputError, match=message):
         BBox.parse(text)
+
+
+def test_python_takes_text_four_numbers_or_a_box():
+    box = BBox(west=-10, south=35, east=30, north=60)
+    for value in ("-10,35,30,60", (-10, 35, 30, 60), np.array([-10, 35, 30, 60]), box):
+        assert as_bbox(value) == box
+    assert as_bbox(None) is None
+
+
+@pytest.mark.parametrize("value", [(1, 2, 3), 5, ["a", "b", "c", "d"], {"west": 1}])
+def test_another_type_is_an_error_that_says_what_was_expected(value):
+    with pytest.raises(InputError, match="bbox must be 'W,S,E,N', four numbers or a BBox, found"):
+        as_bbox(value)

@@ -1,10 +1,13 @@
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
 from minortom.errors import InputError
-from minortom.grid.cell_lists import hash_cells, read_cells
+from minortom.grid.cell_lists import cell_sources, hash_cells, read_cells
+from minortom.io.geoparquet import write_table
 
 NAMES = ["5U_1R", "3D_2L", "922D_249L"]
 IN_ORDER = ["922D_249L", "3D_2L", "5U_1R"]
@@ -79,11 +82,11 @@ def test_hashes_do_not_depend_on_order_or_repetition(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.txt", "", "names no cell"),
-        ("a.txt", "\n \n", "names no cell"),
-        ("a.csv", "grid_cell\n", "names no cell"),
+        ("a.txt", "", "contains no cell name"),
+        ("a.txt", "\n \n", "contains no cell name"),
+        ("a.csv", "grid_cell\n", "contains no cell name"),
         ("a.txt", "5U_1R\n0D_1R\n", "a.txt: 1 of 2 names are no cell .* first '0D_1R'"),
-        ("a.txt", b"\x00\xff\xfe\x89PNG", "is no text file"),
+        ("a.txt", b"\x00\xff\xfe\x89PNG", "is not a text file"),
         ("a.csv", "cell,n\n5U_1R,1\n", "has no column grid_cell; it has cell, n;"),
         ("a.csv", "grid_cell,n\n5U_1R,1\n,2\n", "1 rows have no grid_cell"),
         ("a.csv", "", "cannot read .* as csv"),
@@ -93,7 +96,7 @@ def test_hashes_do_not_depend_on_order_or_repetition(tmp_path):
         ("a.parquet", "", "cannot read .* as parquet"),
     ],
 )
-def test_a_list_that_is_no_list_is_an_error_that_names_the_file(tmp_path, name, content, message):
+def test_an_unusable_list_is_an_error_that_names_the_file(tmp_path, name, content, message):
     with pytest.raises(InputError, match=message) as caught:
         read_cells([write(tmp_path / name, content)])
     assert str(tmp_path / name) in str(caught.value)
@@ -106,7 +109,7 @@ def test_a_parquet_file_without_the_column_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize("values", [[["5U_1R"], ["3D_2L"]], [{"name": "5U_1R"}], [b"\xff\xfe"]])
-def test_a_column_that_is_no_text_is_an_error_that_names_the_file(tmp_path, values):
+def test_a_column_without_text_is_an_error_that_names_the_file(tmp_path, values):
     pq.write_table(pa.table({"grid_cell": values}), tmp_path / "a.parquet")
     with pytest.raises(InputError, match=r"cannot read .*a\.parquet as parquet"):
         read_cells([str(tmp_path / "a.parquet")])
@@ -121,9 +124,52 @@ def test_a_parquet_file_that_was_cut_short_is_an_error(tmp_path):
 
 
 def test_a_folder_a_missing_file_and_no_list_are_errors(tmp_path):
-    with pytest.raises(InputError, match="is a folder; wanted .* metadata.parquet"):
+    with pytest.raises(InputError, match="is a folder; expected .* metadata.parquet"):
         read_cells([str(tmp_path)])
-    with pytest.raises(InputError, match="does not exist; wanted"):
+    with pytest.raises(InputError, match="does not exist; expected"):
         read_cells([str(tmp_path / "nowhere.txt")])
     with pytest.raises(InputError, match="no list of cells was given"):
         read_cells([])
+
+
+def test_a_table_in_memory_is_a_list_of_cells():
+    table = pa.table({"grid_cell": [*NAMES, NAMES[0]]})
+    for given in (table, table.to_pandas(), [table], (table.to_pandas(), table)):
+        assert read_cells(cell_sources(given)).names().tolist() == IN_ORDER
+
+
+def test_a_table_has_the_hash_of_its_file(tmp_path):
+    table = pa.table({"grid_cell": NAMES})
+    write_table(table, tmp_path / "cells.parquet")
+    assert hash_cells([table, table]) == hash_cells([str(tmp_path / "cells.parquet")])
+
+
+def test_paths_and_the_word_grid_are_taken_as_the_command_line_takes_them():
+    assert cell_sources(None) == []
+    assert cell_sources("grid") == ["grid"]
+    assert cell_sources(Path("grid")) == ["./grid"]
+    assert cell_sources([Path("a.txt"), "b.csv"]) == ["a.txt", "b.csv"]
+
+
+@pytest.mark.parametrize("given", [3, [3], {"grid_cell": ["5U_1R"]}, [b"5U_1R"]])
+def test_another_type_is_an_error_that_says_what_was_expected(given):
+    wanted = "cells must be a path, the word grid, a table with .* found"
+    with pytest.raises(InputError, match=wanted):
+        cell_sources(given)
+
+
+def test_a_cell_name_in_the_place_of_a_path_is_an_error_that_says_where_names_go():
+    with pytest.raises(InputError, match=r"5U_1R does not exist.*pyarrow.table\("):
+        read_cells(cell_sources(["5U_1R"]))
+
+
+def test_a_table_without_names_is_an_error():
+    for table, message in (
+        (pa.table({"cell": ["5U_1R"]}), "the table has no column grid_cell; it has cell;"),
+        (pa.table({"grid_cell": pa.array([], pa.string())}), "the table contains no cell name"),
+        (pa.table({"grid_cell": [["5U_1R"]]}), "expected text in the column grid_cell"),
+        (pa.table({"grid_cell": ["5U_1R", None]}), "the table: 1 rows have no grid_cell"),
+        (pa.table({"grid_cell": ["0D_1R"]}), "the table: 1 of 1 names"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_cells([table])
