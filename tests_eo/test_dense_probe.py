@@ -16,9 +16,11 @@ from training_shards import MODEL, learnable_shards
 
 from csmoe_model.config import ModelConfig
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.evaluation.metrics import Bootstrap, score
+from csmoe_model.evaluation.bootstrap import Bootstrap
+from csmoe_model.evaluation.metrics import score
 from csmoe_model.probing.dense_heads import PixelLayer, UPerNet, spread_layers
-from csmoe_model.probing.dense_probe import DenseProbe, train_head
+from csmoe_model.probing.dense_probe import DenseProbe
+from csmoe_model.probing.dense_training import train_head
 from minortom.errors import InputError
 from minortom.progress import ignore_progress
 from minortom.sensors import MODEL_BANDS
@@ -35,6 +37,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
+    monkeypatch.setattr("csmoe_model.probing.dense_training.EPOCHS", 12)
     monkeypatch.setattr("csmoe_model.probing.dense_probe.EPOCHS", 12)
     monkeypatch.setattr("csmoe_model.probing.dense_heads.CHANNELS", 16)
     monkeypatch.setattr("csmoe_model.probing.probe.NUM_DRAWS", 20)
@@ -137,7 +140,7 @@ def test_four_layers_are_spread_over_the_encoder(own, shared, layers):
 
 
 def test_a_last_image_alone_is_left_out_of_an_epoch(monkeypatch):
-    monkeypatch.setattr("csmoe_model.probing.dense_probe.BATCH_SIZE", 4)
+    monkeypatch.setattr("csmoe_model.probing.dense_training.BATCH_SIZE", 4)
     norm = torch.nn.BatchNorm2d(10)
 
     class Pooled(PixelLayer):

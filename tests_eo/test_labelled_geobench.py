@@ -10,8 +10,8 @@ from set_makers import S1_KEYS, S2_KEYS, write_geobench_sample, write_partition
 from terratorch.datasets import HLSBands
 
 from csmoe_model.data.bands import channels
-from csmoe_model.datasets.geobench import geobench_as_labelled, pickled_label
-from csmoe_model.datasets.geobench_metadata import FACTS
+from csmoe_model.datasets.geobench import open_geobench, pickled_label
+from csmoe_model.datasets.geobench_metadata import METADATA
 from minortom.errors import InputError
 
 # TerraTorch's, in the data set of m-cashew-plant.
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Timestamp.dayofyear is deprecate
 NAMES = {"train": ["a", "b", "c"], "valid": ["d", "e"], "test": ["f"]}
 EVERY = [name for names in NAMES.values() for name in names]
 L2A = tuple(key for key in S2_KEYS if "Cirrus" not in key)
-KEYS = {
+BAND_NAMES = {
     "m-bigearthnet": L2A, "m-brick-kiln": S2_KEYS, "m-eurosat": S2_KEYS,
     "m-so2sat": (*S1_KEYS, *S2_KEYS[1:9], *S2_KEYS[11:]),
     "m-cashew-plant": (*L2A, "Cloud Probability"), "m-SA-crop-type": (*L2A, "Cloud Probability"),
@@ -30,7 +30,7 @@ SCALE = {"m-so2sat": 1e-3}
 
 def pixels_of(name, n):
     """Band b of image n is 10 · b + n, plus 1 in its second row; of m-so2sat a thousandth."""
-    keys = KEYS[name]
+    keys = BAND_NAMES[name]
     pixels = np.zeros((len(keys), 16, 16)) + n + 10 * np.arange(len(keys))[:, None, None]
     pixels[:, 1] += 1
     stored = pixels * SCALE.get(name, 1)
@@ -47,9 +47,9 @@ def write_set(root, name):
     folder = root / name
     write_partition(folder, NAMES)
     for n, sample in enumerate(EVERY):
-        segmented = FACTS[name].task == "segmentation"
+        segmented = METADATA[name].task == "segmentation"
         write_geobench_sample(
-            folder / f"{sample}.hdf5", KEYS[name], pixels_of(name, n),
+            folder / f"{sample}.hdf5", BAND_NAMES[name], pixels_of(name, n),
             label=n % 2 if name in ("m-so2sat", "m-brick-kiln") else None,
             mask=mask_of(n) if segmented else None,
             date="_2019-11-05" if name == "m-cashew-plant" else "",
@@ -67,16 +67,16 @@ def write_set(root, name):
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("geobench")
-    for name in FACTS:
+    for name in METADATA:
         write_set(root, name)
     return root
 
 
-@pytest.mark.parametrize("name", FACTS)
+@pytest.mark.parametrize("name", METADATA)
 def test_pixels_are_those_of_terratorchs_data_set_in_the_models_order(root, name):
     """Its own positions of bands, by its own names for them, against ours by the files' names."""
-    data = geobench_as_labelled(root, name)
-    keeper = getattr(terratorch.datasets, FACTS[name].keeper)
+    data = open_geobench(root, name)
+    keeper = getattr(terratorch.datasets, METADATA[name].dataset_class)
     wanted = [band for band in keeper.all_band_names if isinstance(
         HLSBands.try_convert_to_hls_bands_enum(band), HLSBands)]  # fmt: skip
     wanted = [wanted[number] for number in channels("s2", wanted)]
@@ -85,18 +85,18 @@ def test_pixels_are_those_of_terratorchs_data_set_in_the_models_order(root, name
 
     assert found.shape == (10, 16, 16) and found.dtype == np.float32
     if name in ("m-so2sat", "m-brick-kiln"):  # theirs unpickles each sample
-        pixels = dict(zip(KEYS[name], pixels_of(name, 4), strict=True))
+        pixels = dict(zip(BAND_NAMES[name], pixels_of(name, 4), strict=True))
         stored = np.stack([pixels[key] for key in (*S2_KEYS[1:9], *S2_KEYS[11:])])
     else:
         stored = theirs[1]["image"].numpy()
-    np.testing.assert_allclose(found, stored * FACTS[name].s2_scale, rtol=1e-5)
+    np.testing.assert_allclose(found, stored * METADATA[name].s2_scale, rtol=1e-5)
 
 
 def test_blue_of_the_first_image_is_what_was_written(root):
     first = np.array([0])
     blue = {
-        name: geobench_as_labelled(root, name).split("train").images(first)["s2"][0, 0, :2, 0]
-        for name in FACTS
+        name: open_geobench(root, name).split("train").images(first)["s2"][0, 0, :2, 0]
+        for name in METADATA
     }
     for name in ("m-bigearthnet", "m-brick-kiln", "m-eurosat", "m-cashew-plant"):
         assert blue[name].tolist() == [10, 11]
@@ -106,16 +106,16 @@ def test_blue_of_the_first_image_is_what_was_written(root):
 
 
 def test_so2sats_filtered_power_comes_in_decibels(root):
-    data = geobench_as_labelled(root, "m-so2sat")
+    data = open_geobench(root, "m-so2sat")
     assert data.sensors == ("s2", "s1")
     found = data.split("train").images(np.array([0]))["s1"][0, :, 0, 0]
     # VV is the sixth key, 0.05; VH the fifth, 0.04.
     np.testing.assert_allclose(found, [10 * np.log10(0.05), 10 * np.log10(0.04)], rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", FACTS)
+@pytest.mark.parametrize("name", METADATA)
 def test_labels_and_splits_are_those_of_the_set(root, name):
-    data = geobench_as_labelled(root, name)
+    data = open_geobench(root, name)
     assert [len(data.split(split)) for split in ("train", "val", "test")] == [3, 2, 1]
     labels = data.split("val").labels  # of images 3 and 4
     if data.task == "multilabel":
@@ -129,15 +129,15 @@ def test_labels_and_splits_are_those_of_the_set(root, name):
 
 @pytest.mark.parametrize("name", ["m-bigearthnet", "m-eurosat", "m-cashew-plant"])
 def test_labels_are_terratorchs(root, name):
-    theirs = getattr(terratorch.datasets, FACTS[name].keeper)(str(root), split="val")
-    labels = geobench_as_labelled(root, name).split("val").labels
+    theirs = getattr(terratorch.datasets, METADATA[name].dataset_class)(str(root), split="val")
+    labels = open_geobench(root, name).split("val").labels
     key = "mask" if name == "m-cashew-plant" else "label"
     for n in range(2):
         np.testing.assert_array_equal(labels[n], np.asarray(theirs[n][key]))
 
 
 def test_class_counts_are_those_of_the_paper(root):
-    counts = {name: len(geobench_as_labelled(root, name).classes) for name in FACTS}
+    counts = {name: len(open_geobench(root, name).classes) for name in METADATA}
     del counts["m-eurosat"]  # told by its own file
     assert counts == {
         "m-bigearthnet": 43, "m-brick-kiln": 2, "m-so2sat": 17, "m-cashew-plant": 7,
@@ -147,7 +147,7 @@ def test_class_counts_are_those_of_the_paper(root):
 
 def test_a_label_is_read_and_nothing_is_unpickled(root, tmp_path):
     """The files' other objects would end this process if they were made."""
-    data = geobench_as_labelled(root, "m-brick-kiln")
+    data = open_geobench(root, "m-brick-kiln")
     assert data.split("train").labels.tolist() == [0, 1, 0]
     with pytest.raises(SystemExit, match="unpickled"):
         terratorch.datasets.MBrickKilnNonGeo(str(root))[0]
@@ -155,28 +155,28 @@ def test_a_label_is_read_and_nothing_is_unpickled(root, tmp_path):
         pickled_label("b'not a pickle'", tmp_path)
 
 
-@pytest.mark.parametrize("name", FACTS)
+@pytest.mark.parametrize("name", METADATA)
 def test_a_set_that_is_not_there_says_where_it_is_had(tmp_path, name):
     with pytest.raises(InputError, match=rf"{name} is not in .*_v1\.0/{name}\.zip from https://"):
-        geobench_as_labelled(tmp_path, name)
+        open_geobench(tmp_path, name)
 
 
 def test_a_missing_or_damaged_sample_is_a_line(root, tmp_path):
     copy = tmp_path / "m-eurosat"
     shutil.copytree(root / "m-eurosat", copy)
     (copy / "a.hdf5").write_bytes(b"not HDF5")
-    data = geobench_as_labelled(tmp_path, "m-eurosat")
+    data = open_geobench(tmp_path, "m-eurosat")
     with pytest.raises(InputError, match=r"cannot read .*a\.hdf5"):
         data.split("train").images(np.array([0]))
     (copy / "a.hdf5").unlink()
     with pytest.raises(InputError, match=r"there is no .*a\.hdf5, which the set's index names"):
-        geobench_as_labelled(tmp_path, "m-eurosat")
+        open_geobench(tmp_path, "m-eurosat")
 
 
 def test_a_band_that_a_file_lacks_is_named(root, tmp_path):
     shutil.copytree(root / "m-eurosat", tmp_path / "m-eurosat")
     keys = tuple(key for key in S2_KEYS if key != "08 - NIR")
     write_geobench_sample(tmp_path / "m-eurosat" / "a.hdf5", keys, np.zeros((12, 16, 16)))
-    data = geobench_as_labelled(tmp_path, "m-eurosat")
+    data = open_geobench(tmp_path, "m-eurosat")
     with pytest.raises(InputError, match=r"has 0 images called '08 - NIR', for B08"):
         data.split("train").images(np.array([0]))

@@ -10,9 +10,9 @@ from set_makers import (
 )
 from torchgeo.datasets import BigEarthNetV2, EuroSAT, So2Sat
 
-from csmoe_model.datasets.bigearthnet import bigearthnet_as_labelled
-from csmoe_model.datasets.eurosat import eurosat_as_labelled
-from csmoe_model.datasets.so2sat import so2sat_as_labelled
+from csmoe_model.datasets.bigearthnet import open_bigearthnet
+from csmoe_model.datasets.eurosat import open_eurosat
+from csmoe_model.datasets.so2sat import open_so2sat
 from minortom.errors import InputError
 from minortom.scenes.image_reader import read_band
 from minortom.sensors import MODEL_BANDS
@@ -44,7 +44,7 @@ def bigearthnet(tmp_path_factory):
 
 
 def test_eurosats_bands_come_in_the_models_order(eurosat):
-    data = eurosat_as_labelled(eurosat)
+    data = open_eurosat(eurosat)
     image = data.split("train").images(FIRST)["s2"][0]
     # As numbered in the files, where B8A is the last of 13; class 0, and the row in B02.
     assert image[:, 0, 0].tolist() == [2, 3, 4, 5, 6, 7, 8, 13, 11, 12]
@@ -53,7 +53,7 @@ def test_eurosats_bands_come_in_the_models_order(eurosat):
 
 
 def test_eurosats_splits_and_labels_are_torchgeos(eurosat):
-    data = eurosat_as_labelled(eurosat)
+    data = open_eurosat(eurosat)
     assert data.bands == {"s2": MODEL_BANDS["s2"]} and len(data.classes) == 10
     for name in ("train", "val", "test"):
         kept = EuroSAT(str(eurosat), name)
@@ -64,7 +64,7 @@ def test_eurosats_splits_and_labels_are_torchgeos(eurosat):
 
 
 def test_so2sats_units_become_those_of_the_model(so2sat):
-    found = so2sat_as_labelled(so2sat).split("val").images(np.array([3]))
+    found = open_so2sat(so2sat).split("val").images(np.array([3]))
     # Sentinel-2 band b of pair 3 is (3 + b) / 100 of reflectance.
     np.testing.assert_allclose(found["s2"][0, :, 5, 6], 100 * (3 + np.arange(10)), rtol=1e-5)
     # VV is the sixth channel, 0.08; VH the fifth, 0.07.
@@ -74,14 +74,14 @@ def test_so2sats_units_become_those_of_the_model(so2sat):
 
 
 def test_so2sats_labels_are_torchgeos(so2sat):
-    data = so2sat_as_labelled(so2sat)
+    data = open_so2sat(so2sat)
     kept = So2Sat(str(so2sat), split="test")
     assert data.split("test").labels.tolist() == [int(kept[n]["label"]) for n in range(len(kept))]
     assert data.classes[data.split("test").labels[16]] == "Water"
 
 
 def test_bigearthnets_bands_are_named_and_coarse_ones_repeated(bigearthnet):
-    data = bigearthnet_as_labelled(bigearthnet, "bigearthnet-v2", read_band)
+    data = open_bigearthnet(bigearthnet, "bigearthnet-v2", read_band)
     found = data.split("val").images(FIRST)
     # Of pair 1: B02 is the second in alphabetical order, and so on; B05 counts its columns.
     assert found["s2"][0, [0, 1, 2, 6], 0, 0].tolist() == [101, 102, 103, 107]
@@ -92,7 +92,7 @@ def test_bigearthnets_bands_are_named_and_coarse_ones_repeated(bigearthnet):
 
 
 def test_bigearthnets_samples_are_torchgeos(bigearthnet):
-    data = bigearthnet_as_labelled(bigearthnet, "bigearthnet-v2", read_band)
+    data = open_bigearthnet(bigearthnet, "bigearthnet-v2", read_band)
     for name, count in (("train", 1), ("val", 1), ("test", 4)):
         kept, split = BigEarthNetV2(str(bigearthnet), name), data.split(name)
         assert len(split) == len(kept) == count
@@ -113,7 +113,7 @@ def test_bigearthnets_samples_are_torchgeos(bigearthnet):
     ("name", "tests"), [("bigearthnet-v2", 4), ("benv2-14k", 1), ("benv2-243k", 3)]
 )
 def test_the_papers_parts_are_chosen_by_country_and_month(bigearthnet, name, tests):
-    data = bigearthnet_as_labelled(bigearthnet, name, read_band)
+    data = open_bigearthnet(bigearthnet, name, read_band)
     assert data.name == name and len(data.split("test")) == tests
     if name == "benv2-14k":
         assert data.settings["countries"] == ["Serbia"] and data.settings["months"] == [6, 7, 8]
@@ -121,7 +121,7 @@ def test_the_papers_parts_are_chosen_by_country_and_month(bigearthnet, name, tes
 
 
 def test_patches_of_the_same_twelve_kilometres_are_one_group(bigearthnet):
-    data = bigearthnet_as_labelled(bigearthnet, "bigearthnet-v2", read_band)
+    data = open_bigearthnet(bigearthnet, "bigearthnet-v2", read_band)
     assert set(data.split("test").groups) == {"T34TDQ_1_0"}
     assert data.split("train").groups.tolist() == ["T34TDQ_0_0"]
 
@@ -129,10 +129,10 @@ def test_patches_of_the_same_twelve_kilometres_are_one_group(bigearthnet):
 @pytest.mark.parametrize(
     ("opened", "says"),
     [
-        (eurosat_as_labelled, r"EuroSAT is not in .*eurosat-train\.txt; get it by `python -c"),
-        (so2sat_as_labelled, r"So2Sat is not in .*training\.h5; get training\.h5.*tum\.de"),
+        (open_eurosat, r"EuroSAT is not in .*eurosat-train\.txt; get it by `python -c"),
+        (open_so2sat, r"So2Sat is not in .*training\.h5; get training\.h5.*tum\.de"),
         (
-            lambda root: bigearthnet_as_labelled(root, "benv2-14k", read_band),
+            lambda root: open_bigearthnet(root, "benv2-14k", read_band),
             r"BigEarthNet v2 is not in .*BigEarthNet-S2; get it by .*bigearth\.net",
         ),
     ],
@@ -148,12 +148,12 @@ def test_a_damaged_file_is_a_line(tmp_path):
     for name in ("training.h5", "validation.h5", "testing.h5"):
         (tmp_path / name).write_bytes(b"not HDF5")
     with pytest.raises(InputError, match=r"cannot read .*training\.h5"):
-        so2sat_as_labelled(tmp_path)
+        open_so2sat(tmp_path)
     for name in ("BigEarthNet-S2", "BigEarthNet-S1"):
         (tmp_path / name).mkdir()
     (tmp_path / "metadata.parquet").write_bytes(b"not Parquet")
     with pytest.raises(InputError, match=r"cannot read .*metadata\.parquet.*wanted columns"):
-        bigearthnet_as_labelled(tmp_path, "bigearthnet-v2", read_band)
+        open_bigearthnet(tmp_path, "bigearthnet-v2", read_band)
 
 
 def test_a_class_of_eurosat_without_images_is_a_line(tmp_path):
@@ -161,13 +161,13 @@ def test_a_class_of_eurosat_without_images_is_a_line(tmp_path):
     listed = root / "eurosat-val.txt"
     listed.write_text("\n".join(listed.read_text().splitlines()[1:]))
     with pytest.raises(InputError, match=r"EuroSAT in .* is not whole: .*AnnualCrop"):
-        eurosat_as_labelled(root)
+        open_eurosat(root)
 
 
 def test_a_patch_that_is_missing_is_a_line(tmp_path):
     root = write_bigearthnet(tmp_path, [bigearthnet_patch(0, "train")])
     next(root.glob("BigEarthNet-S1/*/*/*_VV.tif")).unlink()
-    data = bigearthnet_as_labelled(root, "bigearthnet-v2", read_band)
+    data = open_bigearthnet(root, "bigearthnet-v2", read_band)
     with pytest.raises(InputError, match=r"cannot read .*_VV\.tif"):
         data.split("train").images(FIRST)
 
@@ -175,5 +175,5 @@ def test_a_patch_that_is_missing_is_a_line(tmp_path):
 def test_the_hash_tells_one_edition_of_a_set_from_another(tmp_path):
     one, same, other = (write_eurosat(tmp_path / name) for name in ("one", "same", "other"))
     write_eurosat(other, side=32)
-    one, same, other = (eurosat_as_labelled(root).sha256 for root in (one, same, other))
+    one, same, other = (open_eurosat(root).sha256 for root in (one, same, other))
     assert one == same != other

@@ -9,14 +9,16 @@ from typing import Any
 from csmoe_model.analysis.epoch_plot import epoch_picture
 from csmoe_model.analysis.quality_cost import SHOWN_PROBES, numbers_beside, save_png
 from csmoe_model.datasets.base import LabelledSet, check_for_probe
+from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap
 from csmoe_model.evaluation.feature_cache import FeatureCache
-from csmoe_model.evaluation.metrics import HEADLINE, NUM_DRAWS, Bootstrap
+from csmoe_model.evaluation.metrics import HEADLINE
 from csmoe_model.evaluation.tables import TITLES
 from csmoe_model.inference.encode_dataset import choose_sensors
 from csmoe_model.inference.load import LoadedModel, load_encoder
 from csmoe_model.probing.feature_sources import MODEL, UNTRAINED, FeatureMaker, Splits
 from csmoe_model.probing.few_shot import check_shots
-from csmoe_model.probing.probe import ProbeOptions, probe_rows
+from csmoe_model.probing.options import ProbeOptions
+from csmoe_model.probing.protocols import probe_rows
 from csmoe_model.probing.rows import Row, differences
 from csmoe_model.runs.kept_weights import Kept, kept_weights
 from minortom.errors import InputError, OutputExistsError

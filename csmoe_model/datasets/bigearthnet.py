@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from csmoe_model.datasets.base import Images, LabelledSet, LabelledSplit, SplitName
-from csmoe_model.datasets.files import check_there, sha256_of_set
+from csmoe_model.datasets.files import check_files_exist, sha256_of_set
 from csmoe_model.datasets.names import BigEarthNetName
 from csmoe_model.optional_packages import load_package
 from minortom.errors import InputError
@@ -56,7 +56,7 @@ _PARTS: Mapping[BigEarthNetName, _Part] = {
 """The paper's: Serbia in the summer months, and ten countries in summer and autumn."""
 
 
-def bigearthnet_as_labelled(root: Path, name: BigEarthNetName, read_band: ReadBand) -> LabelledSet:
+def open_bigearthnet(root: Path, name: BigEarthNetName, read_band: ReadBand) -> LabelledSet:
     """Open BigEarthNet v2, or a part of it, in its official split.
 
     Args:
@@ -73,7 +73,7 @@ def bigearthnet_as_labelled(root: Path, name: BigEarthNetName, read_band: ReadBa
         sensor: root / kept.dir_file_names[sensor] for sensor in ("s2", "s1")
     }
     needed = [*(folder.name for folder in folders.values()), _METADATA]
-    check_there("BigEarthNet v2", root, needed, _how(root))
+    check_files_exist("BigEarthNet v2", root, needed, _how(root))
     rows = _chosen(_read_metadata(root), _PARTS[name])
     classes = tuple(kept.class_set)
     splits: dict[SplitName, LabelledSplit] = {}

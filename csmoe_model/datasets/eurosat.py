@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csmoe_model.datasets.base import SPLITS, Images, LabelledSet, LabelledSplit, SplitName
-from csmoe_model.datasets.files import check_there, sha256_of_set
+from csmoe_model.datasets.files import check_files_exist, sha256_of_set
 from csmoe_model.optional_packages import load_package
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS
 
 
-def eurosat_as_labelled(root: Path) -> LabelledSet:
+def open_eurosat(root: Path) -> LabelledSet:
     """Open EuroSAT as torchgeo lays it out.
 
     Raises:
@@ -27,7 +27,7 @@ def eurosat_as_labelled(root: Path) -> LabelledSet:
     """
     kept = load_package("torchgeo.datasets", extra="terratorch").EuroSAT
     lists = [kept.split_filenames[name] for name in SPLITS]
-    check_there("EuroSAT", root, [*lists, kept.base_dir], _how(root))
+    check_files_exist("EuroSAT", root, [*lists, kept.base_dir], _how(root))
     found = {name: _opened(kept, root, name) for name in SPLITS}
     splits: dict[SplitName, LabelledSplit] = {
         name: LabelledSplit(

@@ -8,7 +8,7 @@ from minortom.errors import InputError
 from minortom.io.provenance import sha256_of
 
 
-def check_there(name: str, root: Path, needed: Sequence[str], how: str) -> None:
+def check_files_exist(name: str, root: Path, needed: Sequence[str], how: str) -> None:
     """Make sure that a set lies in a folder. Nothing is ever downloaded here.
 
     Args:

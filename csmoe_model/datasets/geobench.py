@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csmoe_model.datasets.base import SPLITS, Images, LabelledSet, LabelledSplit, Labels, SplitName
-from csmoe_model.datasets.files import check_there, sha256_of_set
-from csmoe_model.datasets.geobench_metadata import FACTS, KEYS, Facts
+from csmoe_model.datasets.files import check_files_exist, sha256_of_set
+from csmoe_model.datasets.geobench_metadata import BAND_NAMES, METADATA, SetMetadata
 from csmoe_model.datasets.names import GeoBenchName
 from csmoe_model.datasets.so2sat import decibels
 from csmoe_model.optional_packages import load_package
@@ -29,7 +29,7 @@ from minortom.sensors import MODEL_BANDS, SensorName
 _PARTITION = "default"
 
 
-def geobench_as_labelled(root: Path, name: GeoBenchName) -> LabelledSet:
+def open_geobench(root: Path, name: GeoBenchName) -> LabelledSet:
     """Open a set of GEO-Bench in its own split.
 
     Args:
@@ -39,66 +39,81 @@ def geobench_as_labelled(root: Path, name: GeoBenchName) -> LabelledSet:
     Raises:
         InputError: If TerraTorch, the set or a file of it is missing, or a file is damaged.
     """
-    facts = FACTS[name]
-    keeper = getattr(load_package("terratorch.datasets", extra="terratorch"), facts.keeper)
-    label_file = getattr(keeper, "label_map_file", None)
+    metadata = METADATA[name]
+    dataset = getattr(
+        load_package("terratorch.datasets", extra="terratorch"), metadata.dataset_class
+    )
+    label_file = getattr(dataset, "label_map_file", None)
     index = [f"{_PARTITION}_partition.json", *([label_file] if label_file else [])]
-    check_there(name, root, [f"{name}/{file}" for file in index], _how(name, facts))
-    found = {split: _opened(keeper, root, split, name, facts) for split in SPLITS}
+    check_files_exist(name, root, [f"{name}/{file}" for file in index], _how(name, metadata))
+    found = {split: _opened(dataset, root, split, name, metadata) for split in SPLITS}
     files = {split: [Path(path) for path in one.image_files] for split, one in found.items()}
     every = [path for split in SPLITS for path in files[split]]
     sha256 = sha256_of_set([root / name / file for file in index], every)
-    sensors: tuple[SensorName, ...] = ("s2", "s1") if facts.has_s1 else ("s2",)
+    sensors: tuple[SensorName, ...] = ("s2", "s1") if metadata.has_s1 else ("s2",)
     splits: dict[SplitName, LabelledSplit] = {
         split: LabelledSplit(
-            images=_Reader(files=files[split], sensors=sensors, s2_scale=facts.s2_scale),
-            labels=_labels(name, facts, found[split], files[split]),
+            images=_Reader(files=files[split], sensors=sensors, s2_scale=metadata.s2_scale),
+            labels=_labels(name, metadata, found[split], files[split]),
         )
         for split in SPLITS
     }
     return LabelledSet(
-        name=name, task=facts.task, classes=_classes(name, facts, found["train"]),
+        name=name, task=metadata.task, classes=_classes(name, metadata, found["train"]),
         bands={sensor: MODEL_BANDS[sensor] for sensor in sensors}, splits=splits, sha256=sha256,
         settings={
-            "split_by": f"GEO-Bench v1, {_PARTITION}", "s2_unit": facts.s2_unit,
-            **({"s1_unit": "power after a refined Lee filter, in dB"} if facts.has_s1 else {}),
+            "split_by": f"GEO-Bench v1, {_PARTITION}", "s2_unit": metadata.s2_unit,
+            **({"s1_unit": "power after a refined Lee filter, in dB"} if metadata.has_s1 else {}),
         },
-        licences=(f"{name}: {facts.licence}",),
+        licences=(f"{name}: {metadata.licence}",),
     )  # fmt: skip
 
 
-def _opened(keeper: Any, root: Path, split: SplitName, name: GeoBenchName, facts: Facts) -> Any:  # noqa: ANN401
+def _opened(
+    dataset: Any,  # noqa: ANN401
+    root: Path,
+    split: SplitName,
+    name: GeoBenchName,
+    metadata: SetMetadata,
+) -> Any:  # noqa: ANN401
     try:
-        return keeper(data_root=str(root), split=split, partition=_PARTITION)
+        return dataset(data_root=str(root), split=split, partition=_PARTITION)
     except (OSError, ValueError) as error:  # such as a partition without the split
         found = str(error).splitlines()[0]
-        raise InputError(f"cannot open {root / name}: {found}; {_how(name, facts)}") from None
+        raise InputError(f"cannot open {root / name}: {found}; {_how(name, metadata)}") from None
 
 
-def _classes(name: GeoBenchName, facts: Facts, keeper: Any) -> tuple[str, ...]:  # noqa: ANN401
-    if facts.classes is not None:
-        return facts.classes
+def _classes(name: GeoBenchName, metadata: SetMetadata, dataset: Any) -> tuple[str, ...]:  # noqa: ANN401
+    if metadata.classes is not None:
+        return metadata.classes
     if name == "m-eurosat":
-        return tuple(keeper.label_map)
+        return tuple(dataset.label_map)
     others = load_package("torchgeo.datasets", extra="terratorch")
     known = others.BigEarthNet.class_sets[43] if name == "m-bigearthnet" else others.So2Sat.classes
     return tuple(known)
 
 
-def _labels(name: GeoBenchName, facts: Facts, keeper: Any, files: Sequence[Path]) -> Labels:  # noqa: ANN401
+def _labels(
+    name: GeoBenchName,
+    metadata: SetMetadata,
+    dataset: Any,  # noqa: ANN401
+    files: Sequence[Path],
+) -> Labels:
     """Read the labels of a split; of segmentation as bytes, for they are many."""
     try:
-        if facts.task == "segmentation":
+        if metadata.task == "segmentation":
             return np.stack([_mask(path) for path in files])
         if name == "m-bigearthnet":
-            return np.array([keeper.label_map[path.stem] for path in files], np.bool_)
+            return np.array([dataset.label_map[path.stem] for path in files], np.bool_)
         if name == "m-eurosat":
-            number = {label: k for k, label in enumerate(keeper.label_map)}
-            classes = [number[keeper.id_to_class[path.stem]] for path in files]
+            number = {label: k for k, label in enumerate(dataset.label_map)}
+            classes = [number[dataset.id_to_class[path.stem]] for path in files]
         else:
             classes = [_label(path) for path in files]
     except KeyError as error:
-        raise InputError(f"{name} has no label of {error.args[0]}; {_how(name, facts)}") from None
+        raise InputError(
+            f"{name} has no label of {error.args[0]}; {_how(name, metadata)}"
+        ) from None
     return np.array(classes, np.int64)
 
 
@@ -160,11 +175,11 @@ def _bands(file: Any, sensor: SensorName, path: Path) -> NDArray[np.float32]:  #
     """Read the bands of a sensor, [C, H, W], as they are stored."""
     images = []
     for band in MODEL_BANDS[sensor]:
-        keys = [key for key in file if key.startswith(KEYS[sensor][band])]
+        keys = [key for key in file if key.startswith(BAND_NAMES[sensor][band])]
         if len(keys) != 1:
             raise InputError(
-                f"{path} has {len(keys)} images called {KEYS[sensor][band]!r}, for {band}; wanted "
-                "one; get the set again"
+                f"{path} has {len(keys)} images called {BAND_NAMES[sensor][band]!r}, for {band}; "
+                "wanted one; get the set again"
             )
         images.append(np.asarray(file[keys[0]], np.float32))
     return np.stack(images)
@@ -180,9 +195,9 @@ def _hdf5(path: Path) -> Any:  # noqa: ANN401
         ) from None
 
 
-def _how(name: GeoBenchName, facts: Facts) -> str:
+def _how(name: GeoBenchName, metadata: SetMetadata) -> str:
     return (
-        f"get {facts.benchmark}_v1.0/{name}.zip from "
+        f"get {metadata.benchmark}_v1.0/{name}.zip from "
         "https://huggingface.co/datasets/recursix/geo-bench-1.0 and give --root the folder that "
         f"holds {name}"
     )

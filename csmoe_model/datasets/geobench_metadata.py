@@ -15,10 +15,10 @@ Benchmark = Literal["classification", "segmentation"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class SetMetadata:
     """What there is to know of a set."""
 
-    keeper: str
+    dataset_class: str
     """Class of `terratorch.datasets`."""
     task: Task
     s2_scale: float
@@ -35,26 +35,26 @@ class Facts:
         return "segmentation" if self.task == "segmentation" else "classification"
 
 
-FACTS: Mapping[GeoBenchName, Facts] = {
-    "m-bigearthnet": Facts(
-        keeper="MBigEarthNonGeo", task="multilabel", s2_scale=1,
+METADATA: Mapping[GeoBenchName, SetMetadata] = {
+    "m-bigearthnet": SetMetadata(
+        dataset_class="MBigEarthNonGeo", task="multilabel", s2_scale=1,
         s2_unit="reflectance × 10,000", licence="CDLA-Permissive-1.0",
     ),
-    "m-brick-kiln": Facts(
-        keeper="MBrickKilnNonGeo", task="multiclass", s2_scale=1,
+    "m-brick-kiln": SetMetadata(
+        dataset_class="MBrickKilnNonGeo", task="multiclass", s2_scale=1,
         s2_unit="reflectance × 10,000", licence="CC-BY-SA-4.0",
         classes=("not brick kiln", "brick kiln"),
     ),
-    "m-so2sat": Facts(
-        keeper="MSo2SatNonGeo", task="multiclass", s2_scale=10_000, has_s1=True,
+    "m-so2sat": SetMetadata(
+        dataset_class="MSo2SatNonGeo", task="multiclass", s2_scale=10_000, has_s1=True,
         s2_unit="reflectance", licence="CC-BY-4.0",
     ),
-    "m-eurosat": Facts(
-        keeper="MEuroSATNonGeo", task="multiclass", s2_scale=1,
+    "m-eurosat": SetMetadata(
+        dataset_class="MEuroSATNonGeo", task="multiclass", s2_scale=1,
         s2_unit="reflectance × 10,000, level 1C", licence="MIT",
     ),
-    "m-cashew-plant": Facts(
-        keeper="MBeninSmallHolderCashewsNonGeo", task="segmentation", s2_scale=1,
+    "m-cashew-plant": SetMetadata(
+        dataset_class="MBeninSmallHolderCashewsNonGeo", task="segmentation", s2_scale=1,
         s2_unit="reflectance × 10,000", licence="CC-BY-4.0",
         classes=(
             "no data", "well-managed plantation", "poorly-managed plantation", "non-plantation",
@@ -63,8 +63,8 @@ FACTS: Mapping[GeoBenchName, Facts] = {
     ),
     # Bytes without a documented unit. Read as reflectance × 255 their means by band, 0.06 in blue
     # to 0.33 in the short-wave infrared, are those of dry farmland.
-    "m-SA-crop-type": Facts(
-        keeper="MSACropTypeNonGeo", task="segmentation", s2_scale=10_000 / 255,
+    "m-SA-crop-type": SetMetadata(
+        dataset_class="MSACropTypeNonGeo", task="segmentation", s2_scale=10_000 / 255,
         s2_unit="bytes, taken as reflectance × 255", licence="CC-BY-4.0",
         classes=(
             "no data", "lucerne or medics", "planted pastures (perennial)", "fallow",
@@ -73,7 +73,7 @@ FACTS: Mapping[GeoBenchName, Facts] = {
     ),
 }  # fmt: skip
 
-KEYS: Mapping[SensorName, Mapping[str, str]] = {
+BAND_NAMES: Mapping[SensorName, Mapping[str, str]] = {
     "s2": {
         "B02": "02 - Blue", "B03": "03 - Green", "B04": "04 - Red",
         "B05": "05 - Vegetation Red Edge", "B06": "06 - Vegetation Red Edge",

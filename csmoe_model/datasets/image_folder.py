@@ -11,46 +11,31 @@ alike. A column `group` names what makes images alike, such as their scene: it s
 and the bootstrap draws whole groups.
 """
 
-import csv
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from csmoe_model.datasets.base import SPLITS, Images, LabelledSet, LabelledSplit, SplitName
+from csmoe_model.datasets.labels_csv import LABELS_FILE, ImageLine, Role, check_splits, read_labels
 from minortom.errors import InputError
 from minortom.io.provenance import sha256_of
 from minortom.sensors import SensorName
 
-LABELS_FILE = "labels.csv"
 SHARES = (0.6, 0.15, 0.25)
 """Of `train`, `val` and `test` where the file does not say."""
-Role = Literal["file", "s2", "s1"]
-"""Column that names a file: one with every band, or one of a sensor."""
-_FILES: tuple[Role, ...] = get_args(Role)
 
-Bands = dict[SensorName, tuple[tuple[str, ...], NDArray[np.float32]]]
+ImageBands = dict[SensorName, tuple[tuple[str, ...], NDArray[np.float32]]]
 """By sensor the names of the bands, and their pixels [C, H, W] in the units of `prepare`."""
-ReadBands = Callable[[Mapping[Role, Path]], Bands]
+ReadBands = Callable[[Mapping[Role, Path]], ImageBands]
 """Reads the files of one image, by the column that names them."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Line:
-    """One image of the file."""
-
-    number: int
-    files: dict[Role, Path]
-    labels: tuple[str, ...]
-    split: str | None
-    group: str | None
-
-
-def folder_as_labelled(root: Path, read_bands: ReadBands, *, seed: int = 0) -> LabelledSet:
+def open_image_folder(root: Path, read_bands: ReadBands, *, seed: int = 0) -> LabelledSet:
     """Open a folder of images with `labels.csv`.
 
     Args:
@@ -62,8 +47,8 @@ def folder_as_labelled(root: Path, read_bands: ReadBands, *, seed: int = 0) -> L
         InputError: If the file is missing or a line of it cannot be used, or the first image
             cannot be read.
     """
-    lines = _read_lines(root)
-    _check_apart(lines, root / LABELS_FILE)
+    lines = read_labels(root)
+    check_splits(lines, root / LABELS_FILE)
     classes = sorted({label for line in lines for label in line.labels})
     several = any(len(line.labels) != 1 for line in lines)
     number = {name: k for k, name in enumerate(classes)}
@@ -95,95 +80,7 @@ def folder_as_labelled(root: Path, read_bands: ReadBands, *, seed: int = 0) -> L
     )  # fmt: skip
 
 
-def _read_lines(root: Path) -> list[_Line]:
-    path = root / LABELS_FILE
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            # Spreadsheets and people put spaces behind the commas.
-            columns = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
-            rows = [(reader.line_num, row) for row in reader]
-    except FileNotFoundError:
-        raise InputError(
-            f"{root} has no {LABELS_FILE}; wanted one with the columns file (or s2, s1) and label"
-        ) from None
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; wanted a CSV file") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read {path} as CSV in UTF-8: {error}") from None
-    if "label" not in columns or not set(_FILES) & set(columns):
-        raise InputError(
-            f"{path} has the columns {', '.join(columns) or 'none'}; wanted file (or s2, s1) and "
-            "label, and maybe split and group"
-        )
-    if not rows:
-        raise InputError(f"{path} has no images; give a line for each")
-    return [_line(root, path, number, row, columns) for number, row in rows]
-
-
-def _line(
-    root: Path, path: Path, number: int, row: Mapping[str, str | None], columns: Sequence[str]
-) -> _Line:
-    cells = {name: (row.get(name) or "").strip() for name in columns}
-    where = f"line {number} of {path}"
-    files: dict[Role, Path] = {name: root / cells[name] for name in _FILES if cells.get(name)}
-    if not files:
-        raise InputError(f"{where} names no file; give one, or take the line out")
-    missing = [file for file in files.values() if not file.is_file()]
-    if missing:
-        raise InputError(f"{where}: there is no file {missing[0]}; check the path")
-    named = next(iter(files.values())).name
-    parts = (part.strip() for part in cells["label"].split(";"))
-    labels = tuple(dict.fromkeys(part for part in parts if part))
-    if not labels:
-        raise InputError(f"{where}: {named} has no label; give one, or take the line out")
-    if "split" in columns and cells["split"] not in SPLITS:
-        raise InputError(
-            f"{where}: split is {cells['split']!r}; wanted {', '.join(SPLITS)}, or no such column"
-        )
-    return _Line(
-        number=number, files=files, labels=labels,
-        split=cells["split"] if "split" in columns else None,
-        group=(cells["group"] or str(next(iter(files.values())))) if "group" in columns else None,
-    )  # fmt: skip
-
-
-def _check_apart(lines: Sequence[_Line], path: Path) -> None:
-    """Make sure that nothing stands in two splits: no file, and no group.
-
-    Raises:
-        InputError: If an image is listed twice, or a group is in more than one split.
-    """
-    of_file: dict[Path, _Line] = {}
-    of_group: dict[str, _Line] = {}
-    for line in lines:
-        for file in line.files.values():
-            former = of_file.setdefault(file, line)
-            if former is not line and not _may_share(former, line):
-                raise InputError(
-                    f"line {line.number} of {path}: {file.name} stands in line {former.number}, "
-                    "too; give each image once, its labels separated by ;, and what shares a file "
-                    "one group and split"
-                )
-        if line.group is not None:
-            former = of_group.setdefault(line.group, line)
-            if former.split != line.split:
-                raise InputError(
-                    f"line {line.number} of {path}: group {line.group} is in {line.split}, and in "
-                    f"{former.split} in line {former.number}; keep a group in one split"
-                )
-
-
-def _may_share(one: _Line, other: _Line) -> bool:
-    """Say whether two images may have a file in common: where they land in the same split."""
-    if one.files == other.files:
-        return False
-    if one.split is None:
-        return one.group is not None and one.group == other.group
-    return one.split == other.split
-
-
-def _drawn_splits(lines: Sequence[_Line], seed: int) -> list[SplitName]:
+def _drawn_splits(lines: Sequence[ImageLine], seed: int) -> list[SplitName]:
     """Draw each image's split: groups stay whole, each class is cut into the same shares."""
     groups: dict[str, list[int]] = {}
     for row, line in enumerate(lines):
@@ -202,7 +99,7 @@ def _drawn_splits(lines: Sequence[_Line], seed: int) -> list[SplitName]:
     return cast(list[SplitName], found)
 
 
-def _sha256(root: Path, lines: Sequence[_Line]) -> str:
+def _sha256(root: Path, lines: Sequence[ImageLine]) -> str:
     digest = hashlib.sha256(sha256_of(root / LABELS_FILE).encode())
     for line in lines:
         for file in line.files.values():
@@ -214,7 +111,7 @@ def _sha256(root: Path, lines: Sequence[_Line]) -> str:
 class _Reader:
     """Reads images file by file, and makes sure that they are alike."""
 
-    lines: Sequence[_Line]
+    lines: Sequence[ImageLine]
     read_bands: ReadBands
     bands: Mapping[SensorName, tuple[str, ...]]
     shape: Mapping[SensorName, tuple[int, ...]]

@@ -55,11 +55,11 @@ def open_set(
     if data == "shards":
         return _open_shards(root, label, split_by, seed)
     if data == "folder":
-        from csmoe_model.datasets.image_folder import folder_as_labelled
+        from csmoe_model.datasets.image_folder import open_image_folder
         from minortom.scenes.image_reader import ImageReader
 
         reader = ImageReader(s2_bands=parse_bands(s2_bands), s1_bands=parse_bands(s1_bands))
-        return folder_as_labelled(root, reader, seed=seed)
+        return open_image_folder(root, reader, seed=seed)
     return _open_published(data, root)
 
 
@@ -81,30 +81,30 @@ def _check_kind(found: str, kind: SetName, given: Mapping[str, object]) -> None:
 def _open_shards(
     root: Path, label: LabelColumn | None, split_by: SplitBy | None, seed: int
 ) -> LabelledSet:
-    from csmoe_model.datasets.shards import ShardLabels, shards_as_labelled
+    from csmoe_model.datasets.shards import ShardLabels, open_shards
 
     label, split_by = label or "landcover", split_by or "shards"
     one_of("--label", label, get_args(LabelColumn))
     one_of("--split-by", split_by, get_args(SplitBy))
-    return shards_as_labelled(root, ShardLabels(label=label, split_by=split_by, seed=seed))
+    return open_shards(root, ShardLabels(label=label, split_by=split_by, seed=seed))
 
 
 def _open_published(data: PublishedName, root: Path) -> LabelledSet:
     match data:
         case "eurosat":
-            from csmoe_model.datasets.eurosat import eurosat_as_labelled
+            from csmoe_model.datasets.eurosat import open_eurosat
 
-            return eurosat_as_labelled(root)
+            return open_eurosat(root)
         case "so2sat":
-            from csmoe_model.datasets.so2sat import so2sat_as_labelled
+            from csmoe_model.datasets.so2sat import open_so2sat
 
-            return so2sat_as_labelled(root)
+            return open_so2sat(root)
         case "bigearthnet-v2" | "benv2-14k" | "benv2-243k":
-            from csmoe_model.datasets.bigearthnet import bigearthnet_as_labelled
+            from csmoe_model.datasets.bigearthnet import open_bigearthnet
             from minortom.scenes.image_reader import read_band
 
-            return bigearthnet_as_labelled(root, data, read_band)
+            return open_bigearthnet(root, data, read_band)
         case _:
-            from csmoe_model.datasets.geobench import geobench_as_labelled
+            from csmoe_model.datasets.geobench import open_geobench
 
-            return geobench_as_labelled(root, data)
+            return open_geobench(root, data)

@@ -44,7 +44,7 @@ class ShardLabels:
     """Draws which block goes where."""
 
 
-def shards_as_labelled(folder: Path, options: ShardLabels) -> LabelledSet:
+def open_shards(folder: Path, options: ShardLabels) -> LabelledSet:
     """Open shards as a labelled set.
 
     Raises:

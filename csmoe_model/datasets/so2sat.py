@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csmoe_model.datasets.base import Images, LabelledSet, LabelledSplit, SplitName
-from csmoe_model.datasets.files import check_there, sha256_of_set
+from csmoe_model.datasets.files import check_files_exist, sha256_of_set
 from csmoe_model.optional_packages import load_package
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS
@@ -30,7 +30,7 @@ _HOW = (
 )
 
 
-def so2sat_as_labelled(root: Path) -> LabelledSet:
+def open_so2sat(root: Path) -> LabelledSet:
     """Open So2Sat's three HDF5 files.
 
     Raises:
@@ -39,7 +39,7 @@ def so2sat_as_labelled(root: Path) -> LabelledSet:
     kept = load_package("torchgeo.datasets", extra="terratorch").So2Sat
     names = kept.filenames_by_version[_VERSION]
     files = {split: root / names[theirs] for split, theirs in _SPLITS.items()}
-    check_there("So2Sat", root, [path.name for path in files.values()], _HOW)
+    check_files_exist("So2Sat", root, [path.name for path in files.values()], _HOW)
     labels = {split: _labels(path) for split, path in files.items()}
     bands = (*_S1_BANDS, *(f"S2_{band}" for band in MODEL_BANDS["s2"]))
     splits: dict[SplitName, LabelledSplit] = {

@@ -3,10 +3,10 @@
 Every score takes weights of the samples, so that a bootstrap draws numbers, not rows.
 
 Axes, as name suffixes:
-    n  samples    K  classes    G  groups    R  draws of the bootstrap
+    n  samples    K  classes
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,11 +24,10 @@ HEADLINE: dict[Task, str] = {
     "segmentation": "miou",
 }
 """The score of each task that the paper reports, and by which a strength is chosen."""
-NUM_DRAWS = 1000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Predicted:
+class Predictions:
     """What a probe says of test samples.
 
     `output` is [n, K]: of `multilabel` and `multiclass` how likely each class is; of
@@ -44,12 +43,12 @@ Scorer = Callable[[FloatArray], Scores]
 """Scores by how often each sample counts, [n]."""
 
 
-def score(predicted: Predicted) -> Scores:
+def score(predicted: Predictions) -> Scores:
     """Compute the scores of a task, every sample once; each is between 0 and 1."""
     return scorer(predicted)(np.ones(len(predicted.output)))
 
 
-def scorer(predicted: Predicted) -> Scorer:
+def scorer(predicted: Predictions) -> Scorer:
     """Prepare to score the same predictions many times, with other weights."""
     truth, output = predicted.truth, predicted.output
     if predicted.task == "multilabel":
@@ -67,7 +66,7 @@ def scorer(predicted: Predicted) -> Scorer:
     return multiclass
 
 
-def confusions(
+def confusion_matrices(
     truth_nHW: NDArray[np.int64], predicted_nHW: NDArray[np.int64], num_classes: int
 ) -> FloatArray:
     """Count pixels by truth and prediction, [n, K, K]; labels outside 0…K−1 are left out."""
@@ -133,68 +132,3 @@ def average_precision(
         return float((gained * hits / np.maximum(said, 1e-12)).sum() / hits[-1])
 
     return area
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """A score with the bounds between which 95 % of its bootstrap draws lie."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Bootstrap:
-    """Weights [R, n] of a bootstrap: whole groups are drawn, with replacement.
-
-    Samples of a group are alike: drawing them one by one would make an interval too narrow.
-    The same draws serve all predictions, so that their differences are paired.
-    """
-
-    seed: int
-    groups: NDArray[np.int64]
-    """[n] number of each sample's group."""
-    num_draws: int = NUM_DRAWS
-
-    @classmethod
-    def over(
-        cls, num_samples: int, groups: NDArray[np.str_] | None, *, seed: int,
-        num_draws: int = NUM_DRAWS,
-    ) -> "Bootstrap":  # fmt: skip
-        """Prepare draws of groups; of single samples where there are none."""
-        numbers = (
-            np.arange(num_samples) if groups is None else np.unique(groups, return_inverse=True)[1]
-        )
-        return cls(seed=seed, groups=numbers.astype(np.int64), num_draws=num_draws)
-
-    def draws(self, runs: Sequence[Predicted]) -> dict[str, FloatArray]:
-        """Compute each score [R] of every draw, the mean over the runs (seeds)."""
-        return self.draws_of([scorer(run) for run in runs])
-
-    def draws_of(self, scorers: Sequence[Scorer]) -> dict[str, FloatArray]:
-        """Compute each score [R] of every draw, the mean over what is scored."""
-        rng = np.random.default_rng(self.seed)
-        num_groups = int(self.groups.max()) + 1
-        share = np.full(num_groups, 1 / num_groups)
-        found: dict[str, list[float]] = {}
-        for _ in range(self.num_draws):
-            weight_n = rng.multinomial(num_groups, share)[self.groups].astype(np.float64)
-            for name, value in _mean([one(weight_n) for one in scorers]).items():
-                found.setdefault(name, []).append(value)
-        return {name: np.array(values) for name, values in found.items()}
-
-
-def mean_score(runs: Sequence[Predicted]) -> Scores:
-    """Give each score as the mean over runs with different seeds."""
-    return _mean([score(run) for run in runs])
-
-
-def _mean(scores: Sequence[Scores]) -> Scores:
-    return {name: float(np.mean([one[name] for one in scores])) for name in scores[0]}
-
-
-def interval(value: float, draw_R: FloatArray) -> Interval:
-    """Put the percentiles 2.5 and 97.5 of the draws around a value."""
-    low, high = np.percentile(draw_R, (2.5, 97.5))
-    return Interval(value=value, low=float(low), high=float(high))

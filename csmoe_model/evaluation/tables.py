@@ -24,25 +24,25 @@ def markdown_table(result: Result) -> str:
     scores = list(result["rows"][0]["scores"])
     parts = [f"# {result['data']}: {subject(result)}\n", _caption(result) + "\n"]
     parts.append(
-        grid(
+        markdown_grid(
             ["features", "probe", *(TITLES[name] for name in scores)],
             [
-                [row["features"], row["probe"], *(shown(row["scores"][s]) for s in scores)]
+                [row["features"], row["probe"], *(with_interval(row["scores"][s]) for s in scores)]
                 for row in result["rows"]
             ],
         )
     )
     parts.append(f"Model minus baseline, {TITLES[result['headline']]}, in points:\n")
     parts.append(
-        grid(
+        markdown_grid(
             ["probe", "minus", "difference"],
-            [[gap["probe"], gap["minus"], shown(gap)] for gap in result["differences"]],
+            [[gap["probe"], gap["minus"], with_interval(gap)] for gap in result["differences"]],
         )
     )
     if result["published"]:
         parts.append("Published, under other protocols:\n")
         parts.append(
-            grid(
+            markdown_grid(
                 ["features", TITLES[result["headline"]], "source"],
                 [[row["features"], f"{row['percent']:.1f}", row["source"]]
                  for row in result["published"]],
@@ -63,13 +63,13 @@ def latex_table(result: Result) -> str:
         r"\midrule",
     ]
     lines += [
-        _line([row["features"], row["probe"], *(shown(row["scores"][s]) for s in scores)])
+        _line([row["features"], row["probe"], *(with_interval(row["scores"][s]) for s in scores)])
         for row in result["rows"]
     ]
     lines += [r"\midrule"]
     blank = [""] * (len(scores) - 1)
     for gap in result["differences"]:
-        cells = {result["headline"]: shown(gap)}
+        cells = {result["headline"]: with_interval(gap)}
         lines.append(
             _line([f"model − {gap['minus']}", gap["probe"], *(cells.get(s, "") for s in scores)])
         )
@@ -87,13 +87,13 @@ def shown_rows(result: Result) -> list[dict[str, object]]:
     headline = TITLES[result["headline"]]
     rows: list[dict[str, object]] = [
         {"features": row["features"], "probe": row["probe"]}
-        | {TITLES[name]: shown(found) for name, found in row["scores"].items()}
+        | {TITLES[name]: with_interval(found) for name, found in row["scores"].items()}
         for row in result["rows"]
     ]
     blank = dict.fromkeys(titles, "")
     for gap in result["differences"]:
         minus = {"features": f"model − {gap['minus']}", "probe": gap["probe"]}
-        rows.append(minus | blank | {headline: shown(gap)})
+        rows.append(minus | blank | {headline: with_interval(gap)})
     for row in result["published"]:
         published = {"features": row["features"], "probe": row["source"]}
         rows.append(published | blank | {headline: f"{row['percent']:.1f}"})
@@ -123,13 +123,13 @@ def _caption(result: Result) -> str:
     )
 
 
-def shown(found: Mapping[str, float]) -> str:
+def with_interval(found: Mapping[str, float]) -> str:
     """Write a score in %, with its interval."""
     value, low, high = (100 * found[name] for name in ("value", "low", "high"))
     return f"{value:.1f} [{low:.1f}, {high:.1f}]".replace("-", "−")
 
 
-def grid(header: list[str], rows: list[list[str]]) -> str:
+def markdown_grid(header: list[str], rows: list[list[str]]) -> str:
     """Write a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)

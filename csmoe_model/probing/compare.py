@@ -15,17 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from csmoe_model.evaluation.metrics import (
-    NUM_DRAWS,
-    Bootstrap,
-    FloatArray,
-    Predicted,
-    interval,
-    score,
-)
-from csmoe_model.evaluation.tables import grid, shown, subject
+from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap, interval
+from csmoe_model.evaluation.metrics import FloatArray, Predictions, score
+from csmoe_model.evaluation.tables import markdown_grid, subject, with_interval
 from csmoe_model.probing.feature_sources import MODEL
-from csmoe_model.probing.predictions import PREDICTIONS, Named, Predictions, read_predictions
+from csmoe_model.probing.predictions import PREDICTIONS, PredictionTable, RowName, read_predictions
 from csmoe_model.probing.probe import RESULT
 from minortom.errors import InputError
 from minortom.io.atomic_write import whole_folder, write_json, write_text
@@ -40,7 +34,7 @@ class _Result:
     folder: Path
     told: dict[str, Any]
     """Its `result.json`."""
-    predictions: Predictions
+    predictions: PredictionTable
 
     @property
     def weights(self) -> str:
@@ -100,8 +94,8 @@ def shown_rows(result: dict[str, Any]) -> list[dict[str, object]]:
     """Lay a result out for a terminal, in %."""
     return [
         {
-            "features": row["features"], "probe": row["probe"], "over groups": shown(row),
-            "over groups and checkpoints": shown(row["wider"]), "each": _each(row),
+            "features": row["features"], "probe": row["probe"], "over groups": with_interval(row),
+            "over groups and checkpoints": with_interval(row["wider"]), "each": _each(row),
         }
         for row in result["rows"] + result["differences"]
     ]  # fmt: skip
@@ -176,7 +170,7 @@ def _result(found: Sequence[_Result], seed: int) -> dict[str, Any]:
 
 
 def _pooled(
-    found: Sequence[_Result], named: Named, bootstrap: Bootstrap, headline: str
+    found: Sequence[_Result], named: RowName, bootstrap: Bootstrap, headline: str
 ) -> _Pooled:  # fmt: skip
     """Score a row of all results: a checkpoint is the mean of its probes' seeds.
 
@@ -184,7 +178,7 @@ def _pooled(
     checkpoint, up to what the checkpoints' training data tell of normalisation. Draws of few labels
     are the same for all and no seeds: each seed, as each checkpoint, is the mean of its own.
     """
-    runs: list[list[Predicted]] = [one.predictions.of[named] for one in found]
+    runs: list[list[Predictions]] = [one.predictions.of[named] for one in found]
     if named[0] != MODEL:
         few = found[0].told["settings"].get("shots")
         draws = few["draws"] if few else 1  # a seed's stand in a row
@@ -231,7 +225,7 @@ def _markdown(result: dict[str, Any]) -> str:
         f"In %, means over checkpoints (of baselines over seeds), in brackets 95 % intervals of "
         f"{result['bootstrap']['draws']:,} bootstrap draws over {over}, and over these and "
         "checkpoints (seeds) together; then each by itself. Differences are paired.\n\n"
-        + grid(header, rows)
+        + markdown_grid(header, rows)
     )
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from csmoe_model.datasets.base import Labels, SplitName, Task
-from csmoe_model.evaluation.metrics import HEADLINE, Predicted, score
+from csmoe_model.evaluation.metrics import HEADLINE, Predictions, score
 from minortom.errors import InputError
 
 Features = NDArray[np.float32]
@@ -69,20 +69,20 @@ class Table:
             task=self.task, num_classes=self.num_classes, features=scaled, labels=self.labels
         )
 
-    def predicted(self, name: SplitName, output: FloatArray) -> Predicted:
+    def predicted(self, name: SplitName, output: FloatArray) -> Predictions:
         """Put a probe's output beside the truth."""
-        return Predicted(task=self.task, truth=self.labels[name], output=output)
+        return Predictions(task=self.task, truth=self.labels[name], output=output)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Probed:
+class TrainedProbe:
     """A trained probe's word on the test split, and what was chosen for it."""
 
-    test: Predicted
+    test: Predictions
     settings: dict[str, object]
 
 
-def logistic_probe(table: Table) -> Probed:
+def logistic_probe(table: Table) -> TrainedProbe:
     """Fit logistic regressions by L-BFGS; the strength that is best on `val` is taken.
 
     Features are standardised. Several labels are one regression each, of one strength. Of
@@ -105,12 +105,12 @@ def logistic_probe(table: Table) -> Probed:
             best = (value, strength, _likely(regressions, data, "test"))
     assert best is not None  # there are strengths
     value, strength, output = best
-    return Probed(
+    return TrainedProbe(
         test=data.predicted("test", output), settings={"C": strength, "val": round(value, 6)}
     )
 
 
-def knn_probe(table: Table, *, k: int) -> Probed:
+def knn_probe(table: Table, *, k: int) -> TrainedProbe:
     """Let the k nearest training samples vote, by cosine between standardised features.
 
     Equal votes go to the class whose voters are nearer.
@@ -129,10 +129,10 @@ def knn_probe(table: Table, *, k: int) -> Probed:
         if data.task == "multiclass":
             likeness = np.take_along_axis(cosine, near, axis=1)[..., None]
             output[start : start + _KNN_ROWS] += 1e-3 * (votes * likeness).mean(1)
-    return Probed(test=data.predicted("test", output), settings={"k": k})
+    return TrainedProbe(test=data.predicted("test", output), settings={"k": k})
 
 
-def paper_probe(table: Table, *, rate: float, seed: int) -> Probed:
+def paper_probe(table: Table, *, rate: float, seed: int) -> TrainedProbe:
     """Train a linear layer on raw features as the paper does: AdamW, 50 epochs, the last one.
 
     Raises:
@@ -161,7 +161,7 @@ def paper_probe(table: Table, *, rate: float, seed: int) -> Probed:
     if not said_nK.isfinite().all():
         raise InputError(f"the linear probe diverged at --lr {rate:g}; give a smaller one")
     likely = said_nK.sigmoid() if several else said_nK.softmax(1)
-    return Probed(test=table.predicted("test", likely.numpy()), settings={"lr": rate})
+    return TrainedProbe(test=table.predicted("test", likely.numpy()), settings={"lr": rate})
 
 
 def _drawn_layer(width: int, num_classes: int, generator: torch.Generator) -> nn.Linear:

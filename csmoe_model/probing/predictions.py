@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from csmoe_model.datasets.base import LabelledSet, Labels, Task
-from csmoe_model.evaluation.metrics import Predicted
+from csmoe_model.evaluation.metrics import Predictions
 from csmoe_model.probing.rows import Row
 from minortom.errors import InputError
 from minortom.io.atomic_write import whole_file
@@ -23,18 +23,18 @@ _SET = "set"
 _BETWEEN = " / "
 """Stands between features, probe and number of the seed in a column's name."""
 
-Named = tuple[str, str]
+RowName = tuple[str, str]
 """Features and probe."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Predictions:
+class PredictionTable:
     """The test split of a set, and what each row of a result says of it."""
 
     classes: tuple[str, ...]
     groups: NDArray[np.str_] | None
     truth: Labels
-    of: dict[Named, list[Predicted]]
+    of: dict[RowName, list[Predictions]]
     """By features and probe, one a seed."""
 
 
@@ -60,7 +60,7 @@ def write_predictions(
         pq.write_table(table, temporary, compression="zstd")
 
 
-def read_predictions(path: Path) -> Predictions:
+def read_predictions(path: Path) -> PredictionTable:
     """Read what `write_predictions` wrote.
 
     Raises:
@@ -75,14 +75,14 @@ def read_predictions(path: Path) -> Predictions:
         raise InputError(f"there is no {path}; make it with `csmoe probe`") from None
     except (OSError, ValueError, LookupError, TypeError, pa.ArrowException):
         raise InputError(f"{path} holds no predictions; make it with `csmoe probe`") from None
-    of: dict[Named, list[Predicted]] = {}
+    of: dict[RowName, list[Predictions]] = {}
     for name in table.column_names[2:]:
         features, probe, _ = name.split(_BETWEEN)
         output = _output(task, _values(table[name]), len(classes))
         of.setdefault((features, probe), []).append(
-            Predicted(task=task, truth=truth, output=output)
+            Predictions(task=task, truth=truth, output=output)
         )
-    return Predictions(
+    return PredictionTable(
         classes=classes, truth=truth, of=of,
         groups=None if groups.null_count else groups.to_numpy().astype(str),
     )  # fmt: skip
@@ -94,7 +94,7 @@ def _truth(task: Task, labels: Labels) -> pa.Array:
     return _lists(labels) if task == "multilabel" else pa.array(labels, pa.int16())
 
 
-def _said(run: Predicted) -> pa.Array:
+def _said(run: Predictions) -> pa.Array:
     """Give what a score is computed from: of one class a sample that which is most likely."""
     if run.task == "multiclass":
         return pa.array(run.output.argmax(1), pa.int16())

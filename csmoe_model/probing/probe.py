@@ -1,38 +1,28 @@
 """``csmoe probe``: frozen features of a labelled set, probed beside what costs nothing."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 from csmoe_model.datasets.base import SPLITS, LabelledSet, check_for_probe
 from csmoe_model.evaluation.baseline_features import NUM_FILTERS
+from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap
 from csmoe_model.evaluation.feature_cache import FeatureCache
-from csmoe_model.evaluation.metrics import HEADLINE, NUM_DRAWS, Bootstrap
+from csmoe_model.evaluation.metrics import HEADLINE
 from csmoe_model.evaluation.published_results import published_rows
 from csmoe_model.evaluation.tables import latex_table, markdown_table
-from csmoe_model.inference.encode_dataset import Pooling, choose_sensors
+from csmoe_model.inference.encode_dataset import choose_sensors
 from csmoe_model.inference.load import LoadedModel, load_encoder
 from csmoe_model.nn.cost import encoder_cost
 from csmoe_model.probing.dense_probe import DenseProbe
-from csmoe_model.probing.feature_sources import FeatureMaker, Splits
-from csmoe_model.probing.few_shot import SHOT_DRAWS, check_shots, with_shots
-from csmoe_model.probing.heads import (
-    BATCH_SIZE,
-    DEFAULT_RATE,
-    EPOCHS,
-    NEIGHBOURS,
-    PAPER_RATES,
-    STRENGTHS,
-    Probed,
-    Table,
-    knn_probe,
-    logistic_probe,
-    paper_probe,
-)
+from csmoe_model.probing.feature_sources import FeatureMaker
+from csmoe_model.probing.few_shot import SHOT_DRAWS, check_shots
+from csmoe_model.probing.heads import BATCH_SIZE, EPOCHS, NEIGHBOURS, STRENGTHS
+from csmoe_model.probing.options import ProbeOptions
 from csmoe_model.probing.predictions import PREDICTIONS, write_predictions
-from csmoe_model.probing.rows import Row, differences, measured
+from csmoe_model.probing.protocols import learning_rate, probe_rows
+from csmoe_model.probing.rows import Row, differences
 from minortom.errors import InputError
 from minortom.io.atomic_write import whole_folder, write_json, write_text
 from minortom.io.provenance import KEY, Provenance
@@ -40,45 +30,8 @@ from minortom.io.up_to_date import is_up_to_date, now, status, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.sensors import SensorName
 
-Protocol = Literal["standard", "paper"]
 RESULT = "result.json"
 _FILES = (RESULT, PREDICTIONS, "table.md", "table.tex")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProbeOptions:
-    """How features are made and probed.
-
-    Raises:
-        InputError: If a value is out of range or does not go with another.
-    """
-
-    protocol: Protocol = "standard"
-    """`standard`: logistic regression, its strength chosen on validation, and k nearest
-    neighbours, on standardised features. `paper`: a linear layer, 50 epochs of AdamW."""
-    pooling: Pooling = "cls"
-    """The raw [CLS], the mean of the patches' tokens, or both beside each other."""
-    sensor: Literal["s2", "s1", "both"] | None = None
-    """Whose images; those that the model and the set have when None."""
-    seed: int = 0
-    """First of the seeds."""
-    seeds: int = 3
-    """Untrained models, random convolutions and, of the paper's protocol, linear layers."""
-    lr: float | None = None
-    """Rate of the paper's protocol; that of the paper for its sets, else 0.01."""
-    shots: int | None = None
-    """Training samples of each class at most, drawn `SHOT_DRAWS` times; all when None."""
-
-    def __post_init__(self) -> None:
-        if self.seeds < 1:
-            raise InputError(f"--seeds must be 1 or more; it is {self.seeds}")
-        if self.shots is not None and self.shots < 1:
-            raise InputError(f"--shots must be 1 or more; it is {self.shots}")
-        if self.lr is not None and (self.protocol != "paper" or not 0 < self.lr < float("inf")):
-            raise InputError(
-                f"--lr {self.lr:g} must be above 0 and goes with --protocol paper alone; the "
-                "standard protocol has no learning rate"
-            )
 
 
 def probe(
@@ -162,20 +115,6 @@ def _provenance(
     )
 
 
-def probe_rows(
-    features: Iterable[tuple[str, list[Splits]]],
-    data: LabelledSet,
-    options: ProbeOptions,
-    bootstrap: Bootstrap,
-) -> list[Row]:
-    """Probe each kind of features, one a seed, and score the probes."""
-    return [
-        measured(name, probe_name, probed, bootstrap, width=runs[0]["train"].shape[1])
-        for name, runs in features
-        for probe_name, probed in _probed(data, runs, options).items()
-    ]
-
-
 def _dense(
     data: LabelledSet, sensors: tuple[SensorName, ...], options: ProbeOptions,
     on_progress: OnProgress,
@@ -224,7 +163,7 @@ def _settings(maker: FeatureMaker, options: ProbeOptions) -> dict[str, object]:
     protocols: dict[str, dict[str, object]] = {
         "standard": {"C": list(STRENGTHS), "k": list(NEIGHBOURS), "standardised": True},
         "paper": {
-            "lr": _rate(data, options), "epochs": EPOCHS, "batch_size": BATCH_SIZE,
+            "lr": learning_rate(data, options), "epochs": EPOCHS, "batch_size": BATCH_SIZE,
             "optimiser": "AdamW, weight decay 0.01, constant rate", "standardised": False,
         },
     }  # fmt: skip
@@ -251,35 +190,3 @@ def _settings(maker: FeatureMaker, options: ProbeOptions) -> dict[str, object]:
         "bootstrap": {"draws": NUM_DRAWS, "interval": "percentiles 2.5 and 97.5"},
         "set": data.record,
     }
-
-
-def _probed(
-    data: LabelledSet, runs: list[Splits], options: ProbeOptions
-) -> dict[str, list[Probed]]:
-    """Train each probe of the protocol on each run's features."""
-    labels = {name: data.split(name).labels for name in SPLITS}
-    tables = [
-        Table(task=data.task, num_classes=len(data.classes), features=run, labels=labels)
-        for run in runs
-    ]
-    if options.shots is not None:
-        tables = [
-            with_shots(table, options.shots, seed=options.seed + draw)
-            for table in tables
-            for draw in range(SHOT_DRAWS)
-        ]
-    if options.protocol == "standard":
-        return {
-            "logistic": [logistic_probe(table) for table in tables],
-            **{f"{k}-NN": [knn_probe(table, k=k) for table in tables] for k in NEIGHBOURS},
-        }
-    rate = _rate(data, options)
-    found = []
-    for number in range(options.seeds if options.shots is None else len(tables)):
-        table = tables[number % len(tables)]  # features without a seed serve every layer
-        found.append(paper_probe(table, rate=rate, seed=options.seed + number))
-    return {"linear": found}
-
-
-def _rate(data: LabelledSet, options: ProbeOptions) -> float:
-    return options.lr or PAPER_RATES.get(data.name, DEFAULT_RATE)

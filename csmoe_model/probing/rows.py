@@ -5,17 +5,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from csmoe_model.evaluation.metrics import (
-    Bootstrap,
-    FloatArray,
-    Interval,
-    Predicted,
-    interval,
-    mean_score,
-    score,
-)
+from csmoe_model.evaluation.bootstrap import Bootstrap, Interval, interval, mean_score
+from csmoe_model.evaluation.metrics import FloatArray, Predictions, score
 from csmoe_model.probing.feature_sources import MODEL
-from csmoe_model.probing.heads import Probed
+from csmoe_model.probing.heads import TrainedProbe
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,7 +24,7 @@ class Row:
     per_seed: dict[str, list[float]]
     chosen: list[dict[str, object]]
     """What each seed's probe settled on."""
-    runs: list[Predicted]
+    runs: list[Predictions]
     """What is said of the test samples, one a seed."""
     draws: dict[str, FloatArray]
     """[R] of each score, for differences."""
@@ -45,8 +38,8 @@ class Row:
         }  # fmt: skip
 
 
-def measured(
-    features: str, probe: str, probed: Sequence[Probed], bootstrap: Bootstrap, *, width: int
+def scored_row(
+    features: str, probe: str, probed: Sequence[TrainedProbe], bootstrap: Bootstrap, *, width: int
 ) -> Row:
     """Score the probes of every seed, and draw again and again for the intervals."""
     runs = [one.test for one in probed]

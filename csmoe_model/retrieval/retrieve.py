@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from csmoe_model.datasets.base import SPLITS, LabelledSet
+from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap, interval
 from csmoe_model.evaluation.feature_cache import FeatureCache
-from csmoe_model.evaluation.metrics import NUM_DRAWS, Bootstrap, interval
 from csmoe_model.evaluation.published_results import CBIR
-from csmoe_model.evaluation.tables import grid, shown
+from csmoe_model.evaluation.tables import markdown_grid, with_interval
 from csmoe_model.inference.encode_dataset import Pooling, choose_sensors
 from csmoe_model.inference.load import LoadedModel, load_encoder
 from csmoe_model.probing.feature_sources import FeatureMaker, Splits
@@ -135,7 +135,9 @@ def markdown_table(result: Mapping[str, Any]) -> str:
     rows = []
     for row in result["rows"]:
         found = row["directions"]
-        cells = (shown(found[name]["f1"]) if found.get(name) else "–" for name in directions)
+        cells = (
+            with_interval(found[name]["f1"]) if found.get(name) else "–" for name in directions
+        )
         rows.append([row["features"], *cells])
     for row in result["published"]:
         cells = (f"{row['percent'][name]:.2f}" for name in directions)
@@ -146,7 +148,7 @@ def markdown_table(result: Mapping[str, Any]) -> str:
         f"{result['queries']:,} queries of the split val, {result['archive']:,} images of the "
         f"split test, {len(result['classes'])} classes; {settings['pooling']} pooling, index "
         f"{settings['index']}, {len(settings['seeds'])} seeds. In %, in brackets 95 % intervals of "
-        f"{settings['draws']:,} bootstrap draws over the queries.\n\n" + grid(header, rows)
+        f"{settings['draws']:,} bootstrap draws over the queries.\n\n" + markdown_grid(header, rows)
     )
 
 
@@ -160,7 +162,7 @@ def shown_rows(result: Mapping[str, Any]) -> dict[str, object]:
         for direction, found in row["directions"].items():
             if found:
                 name = f"F1@{k} {direction.replace('_to_', ' → ')}, {row['features']}"
-                lines[name] = shown(found["f1"])
+                lines[name] = with_interval(found["f1"])
     return lines
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from csmoe_model.data.bands import channels
 from csmoe_model.datasets.base import LabelledSplit
-from csmoe_model.datasets.image_folder import Bands
+from csmoe_model.datasets.image_folder import ImageBands
 from csmoe_model.inference.embeddings import check_embeddings, read_vectors
 from csmoe_model.inference.encode_dataset import encode_set
 from csmoe_model.inference.load import LoadedModel, load_encoder
@@ -76,7 +76,7 @@ class ImageQuery:
 
     checkpoint: str | Path
     files: Sequence[Path]
-    bands: Callable[[], Bands]
+    bands: Callable[[], ImageBands]
     """Reads the image: by sensor the names of the bands, and their pixels [C, H, W]."""
 
 
@@ -243,7 +243,7 @@ def _shown(data: ShardSet, found: Sequence[tuple[int, float | None]]) -> list[Sh
 
 
 def _of_image(
-    query: ImageQuery, bands: Bands, embeddings: Path, sensor: str
+    query: ImageQuery, bands: ImageBands, embeddings: Path, sensor: str
 ) -> tuple[NDArray[np.float32], Shown]:
     """Encode a user's image by the model that made the embeddings; give its picture, too."""
     trained = load_encoder(query.checkpoint)
@@ -267,7 +267,7 @@ def _of_image(
     return mean_D, shown
 
 
-def _encoded(trained: LoadedModel, sensor: SensorName, bands: Bands) -> NDArray[np.float32]:
+def _encoded(trained: LoadedModel, sensor: SensorName, bands: ImageBands) -> NDArray[np.float32]:
     names, pixels_CHW = bands[sensor]
     alone = LabelledSplit(images=lambda _: {sensor: pixels_CHW[None]}, labels=np.zeros(1, np.int64))
     vectors = encode_set(trained.model, alone, sensors=[sensor], bands={sensor: names})
@@ -275,7 +275,7 @@ def _encoded(trained: LoadedModel, sensor: SensorName, bands: Bands) -> NDArray[
     return first
 
 
-def _picture(sensor: SensorName, bands: Bands) -> NDArray[np.float32]:
+def _picture(sensor: SensorName, bands: ImageBands) -> NDArray[np.float32]:
     names, pixels_CHW = bands[sensor]
     picked = pixels_CHW[channels(sensor, names)]
     scale = S2_10M.scale if sensor == "s2" else 1.0

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from csmoe_model.datasets.eurosat import eurosat_as_labelled
-from csmoe_model.datasets.geobench import geobench_as_labelled
+from csmoe_model.datasets.eurosat import open_eurosat
+from csmoe_model.datasets.geobench import open_geobench
 from csmoe_model.optional_packages import load_package
 from minortom.errors import InputError
 
@@ -15,9 +15,9 @@ def test_a_set_without_the_package_of_its_keeper_says_what_to_install(tmp_path, 
         monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
     wanted = r"is not installed; wanted `pip install 'minortom\[terratorch\]'`"
     with pytest.raises(InputError, match=f"torchgeo {wanted}"):
-        eurosat_as_labelled(tmp_path)
+        open_eurosat(tmp_path)
     with pytest.raises(InputError, match=f"terratorch {wanted}"):
-        geobench_as_labelled(tmp_path, "m-eurosat")
+        open_geobench(tmp_path, "m-eurosat")
 
 
 @pytest.mark.parametrize(

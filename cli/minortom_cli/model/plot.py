@@ -82,7 +82,7 @@ def epochs(
     """Probe the weights that runs kept on the way and draw them over epochs: Fig. 5."""
     from csmoe_model.analysis.epochs import draw_epochs
     from csmoe_model.datasets.open_set import open_set
-    from csmoe_model.probing.probe import ProbeOptions
+    from csmoe_model.probing.options import ProbeOptions
 
     options = ProbeOptions(
         protocol=protocol, pooling=pooling, sensor=sensor, seed=seed, seeds=seeds, lr=lr

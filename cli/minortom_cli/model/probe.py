@@ -44,7 +44,7 @@ def probe(
     # Imported here so that `csmoe --help` does not load torch.
     from csmoe_model.datasets.open_set import open_set
     from csmoe_model.evaluation.tables import shown_rows
-    from csmoe_model.probing.probe import ProbeOptions
+    from csmoe_model.probing.options import ProbeOptions
     from csmoe_model.probing.probe import probe as run_probe
 
     options = ProbeOptions(

@@ -16,8 +16,9 @@ from training_shards import learnable_shards
 
 from csmoe_model.analysis.epochs import draw_epochs
 from csmoe_model.datasets.base import SPLITS
-from csmoe_model.datasets.shards import ShardLabels, shards_as_labelled
-from csmoe_model.probing.probe import ProbeOptions, probe
+from csmoe_model.datasets.shards import ShardLabels, open_shards
+from csmoe_model.probing.options import ProbeOptions
+from csmoe_model.probing.probe import probe
 from minortom.errors import InputError
 
 pytest_plugins = ("training_fixtures",)
@@ -66,7 +67,7 @@ def test_each_point_is_what_a_probe_of_these_weights_gives(folder, tmp_path):
     points = points_of(tmp_path / "epochs.json")
     model = [point for point in points if point["features"] == "model"]
     assert [(point["epochs"], point["steps"]) for point in model] == [(2, 6), (3, 9)]
-    data = shards_as_labelled(folder / "shards", ShardLabels())
+    data = open_shards(folder / "shards", ShardLabels())
     probed = probe(
         folder / "run-0" / "epochs" / "0002", data, tmp_path / "probe",
         options=ProbeOptions(sensor="s2", seeds=1),
@@ -112,7 +113,7 @@ def test_every_choice_reaches_the_probes(folder, tmp_path, capsys):
     # Three splits of two weights, statistics, filters and an untrained model.
     assert len(list((tmp_path / "cache").iterdir())) == 15
     averaged = folder / "run-0" / "epochs" / "0002" / "model-ema"
-    data = shards_as_labelled(folder / "shards", ShardLabels(seed=2))
+    data = open_shards(folder / "shards", ShardLabels(seed=2))
     options = ProbeOptions(
         protocol="paper", lr=0.1, pooling="mean", sensor="s1", seeds=1, seed=2
     )  # fmt: skip

@@ -10,7 +10,7 @@ from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 from training_shards import LANDCOVERS, learnable_shards
 
 from csmoe_model.datasets.base import LabelledSplit, check_for_probe, class_counts
-from csmoe_model.datasets.shards import APART_KM, ShardLabels, shards_as_labelled
+from csmoe_model.datasets.shards import APART_KM, ShardLabels, open_shards
 from minortom.errors import InputError
 from minortom.grid.sphere import km_of_chord, unit_vectors
 from minortom.shards.shard_set import ShardSet
@@ -75,7 +75,7 @@ def apart(tmp_path_factory):
 
 
 def test_shards_keep_their_splits_labels_and_cells(apart):
-    data = shards_as_labelled(apart, ShardLabels())
+    data = open_shards(apart, ShardLabels())
     assert data.classes == tuple(sorted(LANDCOVERS))
     assert {name: len(split) for name, split in data.splits.items()} == {
         "train": 8, "val": 8, "test": 12,
@@ -87,7 +87,7 @@ def test_shards_keep_their_splits_labels_and_cells(apart):
 
 
 def test_images_are_the_stored_values_in_physical_units_at_10_m(apart):
-    found = shards_as_labelled(apart, ShardLabels()).split("val").images(np.array([5, 0]))
+    found = open_shards(apart, ShardLabels()).split("val").images(np.array([5, 0]))
     shards = ShardSet.open(apart)
     buffers = shards.buffers(2)
     for row, sample in enumerate((13, 8)):
@@ -142,7 +142,7 @@ def test_cells_of_different_splits_are_more_than_100_km_apart(tmp_path, split_by
     if split_by == "blocks":
         own *= 4  # 20 degrees of dense cells
     folder = grid_of_shards(tmp_path / "shards", step_deg=0.5, own=own)
-    found = places(shards_as_labelled(folder, ShardLabels(split_by=split_by)), folder)
+    found = places(open_shards(folder, ShardLabels(split_by=split_by)), folder)
     for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
         chord = np.linalg.norm(found[one][:, None] - found[other][None], axis=2).min()
         assert km_of_chord(chord) > APART_KM
@@ -151,11 +151,11 @@ def test_cells_of_different_splits_are_more_than_100_km_apart(tmp_path, split_by
 def test_training_cells_are_kept_and_held_out_ones_near_them_are_left_out(tmp_path):
     own = ["train", "test", "val", "test"]  # at 0°, 3° east; 3° north, 3° north and east
     folder = grid_of_shards(tmp_path / "far", step_deg=3, own=own)
-    data = shards_as_labelled(folder, ShardLabels())
+    data = open_shards(folder, ShardLabels())
     assert data.settings["left_out"] == 0
     own = ["train", "test", "train", "val", "test", "test", "val", "val", "test"]
     folder = grid_of_shards(tmp_path / "near", step_deg=0.7, own=own)
-    data = shards_as_labelled(folder, ShardLabels())
+    data = open_shards(folder, ShardLabels())
     assert len(data.split("train")) == 2
     # 78 km are too near; along a diagonal 110 km are not. Cells 1, 3 and 5 touch train.
     assert sorted(data.split("test").groups) == ["cell-4", "cell-8"]
@@ -165,7 +165,7 @@ def test_training_cells_are_kept_and_held_out_ones_near_them_are_left_out(tmp_pa
 def test_splits_that_are_too_near_are_one_line(tmp_path):
     folder = learnable_shards(tmp_path / "shards", train=8, val=4, test=4)
     with pytest.raises(InputError, match="no patches for val, test that lie more than 100 km"):
-        shards_as_labelled(folder, ShardLabels())
+        open_shards(folder, ShardLabels())
 
 
 def test_patches_without_a_label_are_one_line(tmp_path):
@@ -178,4 +178,4 @@ def test_patches_without_a_label_are_one_line(tmp_path):
         provenance=PROVENANCE, rows_per_shard=3,
     )  # fmt: skip
     with pytest.raises(InputError, match="1 patches of .* have no landcover, the first in cell 0U"):
-        shards_as_labelled(tmp_path / "shards", ShardLabels())
+        open_shards(tmp_path / "shards", ShardLabels())

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from csmoe_model.datasets.image_folder import folder_as_labelled
+from csmoe_model.datasets.image_folder import open_image_folder
 from minortom.errors import InputError
 
 NAMES = ("vv", "vh")
@@ -28,7 +28,7 @@ def folder(tmp_path, lines, *, header="file,label,split", sides=None):
 
 def test_lines_give_labels_splits_and_images(tmp_path):
     root = folder(tmp_path, ["0.npy,water,test", "1.npy,crops,train", "2.npy,water,train"])
-    data = folder_as_labelled(root, read)
+    data = open_image_folder(root, read)
     assert (data.task, data.classes) == ("multiclass", ("crops", "water"))
     assert data.split("train").labels.tolist() == [0, 1]
     images = data.split("train").images(np.array([1, 0]))["s1"]
@@ -39,7 +39,7 @@ def test_lines_give_labels_splits_and_images(tmp_path):
 
 def test_semicolons_make_the_set_multilabel(tmp_path):
     root = folder(tmp_path, ["0.npy,water;crops,train", "1.npy, crops ,train"])
-    data = folder_as_labelled(root, read)
+    data = open_image_folder(root, read)
     assert data.task == "multilabel"
     assert data.split("train").labels.tolist() == [[True, True], [True, False]]
 
@@ -47,7 +47,7 @@ def test_semicolons_make_the_set_multilabel(tmp_path):
 def test_two_files_make_one_image(tmp_path):
     lines = ["1.npy,0.npy,water,train", "2.npy,0.npy,crops,train", "0.npy,2.npy,crops,train"]
     root = folder(tmp_path, lines, header="s2,s1,label,split")
-    data = folder_as_labelled(root, read)
+    data = open_image_folder(root, read)
     images = data.split("train").images(np.array([0]))
     assert (images["s2"][0, 0, 0, 0], images["s1"][0, 0, 0, 0]) == (1, 0)
     assert set(data.bands) == {"s2", "s1"}
@@ -66,14 +66,14 @@ def test_a_file_is_not_in_two_splits_and_no_image_is_listed_twice(tmp_path, head
     root = folder(tmp_path, lines, header=header)
     (root / "labels.csv").write_text("\n".join([header, *lines[:2]]))
     with pytest.raises(InputError, match="line 3 of .* stands in line 2, too; give each image"):
-        folder_as_labelled(root, read)
+        open_image_folder(root, read)
 
 
 def test_a_group_is_not_in_two_splits(tmp_path):
     lines = ["0.npy,water,train,a", "1.npy,water,test,a"]
     root = folder(tmp_path, lines, header="file,label,split,group")
     with pytest.raises(InputError, match="line 3 .*: group a is in test, and in train in line 2"):
-        folder_as_labelled(root, read)
+        open_image_folder(root, read)
 
 
 def test_an_image_without_a_group_is_alone_whatever_its_name(tmp_path):
@@ -81,7 +81,7 @@ def test_an_image_without_a_group_is_alone_whatever_its_name(tmp_path):
         (tmp_path / name).mkdir()
         np.save(tmp_path / name / "1.npy", np.zeros((2, 4, 4), np.float32))
     lines = ["a/1.npy,water,train,", "b/1.npy,crops,train,"]
-    data = folder_as_labelled(folder(tmp_path, lines, header="file,label,split,group"), read)
+    data = open_image_folder(folder(tmp_path, lines, header="file,label,split,group"), read)
     assert len(set(data.split("train").groups)) == 2
 
 
@@ -89,15 +89,15 @@ def test_spreadsheets_may_leave_a_mark_crlf_quotes_spaces_and_a_label_twice(tmp_
     root = folder(tmp_path, [",,"] * 2)
     text = '\ufefffile, label ,split\r\n"0.npy","<b>water, deep</b>",train\r\n1.npy,a;a,train\r\n'
     (root / "labels.csv").write_bytes(text.encode())
-    data = folder_as_labelled(root, read)
+    data = open_image_folder(root, read)
     assert (data.task, data.classes) == ("multiclass", ("<b>water, deep</b>", "a"))
 
 
 def test_groups_are_what_the_file_says(tmp_path):
     lines = ["0.npy,water,train,a", "1.npy,water,train,b"]
-    data = folder_as_labelled(folder(tmp_path, lines, header="file,label,split,group"), read)
+    data = open_image_folder(folder(tmp_path, lines, header="file,label,split,group"), read)
     assert data.split("train").groups.tolist() == ["a", "b"]
-    data = folder_as_labelled(folder(tmp_path, ["0.npy,water,train"]), read)
+    data = open_image_folder(folder(tmp_path, ["0.npy,water,train"]), read)
     assert data.split("train").groups is None
 
 
@@ -105,25 +105,25 @@ def test_without_splits_each_class_is_cut_alike_and_groups_stay_whole(tmp_path):
     kinds = ["water"] * 20 + ["crops"] * 40
     lines = [f"{n}.npy,{kind},{kind}{n // 2}" for n, kind in enumerate(kinds)]
     root = folder(tmp_path, lines, header="file,label,group")
-    data = folder_as_labelled(root, read, seed=1)
+    data = open_image_folder(root, read, seed=1)
     counts = {name: np.bincount(split.labels).tolist() for name, split in data.splits.items()}
     assert counts == {"train": [24, 12], "val": [6, 4], "test": [10, 4]}
     groups = [set(split.groups) for split in data.splits.values()]
     assert len(set.union(*groups)) == sum(map(len, groups)) == 30
-    other = folder_as_labelled(root, read, seed=2)
+    other = open_image_folder(root, read, seed=2)
     assert set(other.split("test").groups) != set(data.split("test").groups)
-    again = folder_as_labelled(root, read, seed=1)
+    again = open_image_folder(root, read, seed=1)
     assert again.split("test").groups.tolist() == data.split("test").groups.tolist()
 
 
 def test_another_pixel_or_label_is_another_set(tmp_path):
     root = folder(tmp_path, ["0.npy,water,train", "1.npy,crops,train"])
-    first = folder_as_labelled(root, read).sha256
-    assert folder_as_labelled(root, read).sha256 == first
+    first = open_image_folder(root, read).sha256
+    assert open_image_folder(root, read).sha256 == first
     np.save(root / "1.npy", np.zeros((2, 4, 4), np.float32))
-    second = folder_as_labelled(root, read).sha256
+    second = open_image_folder(root, read).sha256
     root = folder(tmp_path, ["0.npy,water,train", "1.npy,water,train"])
-    assert len({first, second, folder_as_labelled(root, read).sha256}) == 3
+    assert len({first, second, open_image_folder(root, read).sha256}) == 3
 
 
 @pytest.mark.parametrize(
@@ -139,22 +139,22 @@ def test_another_pixel_or_label_is_another_set(tmp_path):
 )
 def test_a_line_that_cannot_be_used_is_told_in_one(tmp_path, header, line, told):
     with pytest.raises(InputError, match=told):
-        folder_as_labelled(folder(tmp_path, [line], header=header), read)
+        open_image_folder(folder(tmp_path, [line], header=header), read)
 
 
 def test_a_folder_without_labels_or_lines_is_one_line(tmp_path):
     with pytest.raises(InputError, match=r"has no labels.csv; wanted one with the columns file"):
-        folder_as_labelled(tmp_path, read)
+        open_image_folder(tmp_path, read)
     with pytest.raises(InputError, match="labels.csv has no images"):
-        folder_as_labelled(folder(tmp_path, []), read)
+        open_image_folder(folder(tmp_path, []), read)
     (tmp_path / "labels.csv").write_bytes(b"file,label\n\xff\xfe,\n")
     with pytest.raises(InputError, match="as CSV in UTF-8"):
-        folder_as_labelled(tmp_path, read)
+        open_image_folder(tmp_path, read)
 
 
 def test_images_that_are_not_alike_are_one_line(tmp_path):
     root = folder(tmp_path, ["0.npy,water,train", "1.npy,crops,train"], sides={1: 5})
-    data = folder_as_labelled(root, read)
+    data = open_image_folder(root, read)
     with pytest.raises(
         InputError, match=r"1.npy has the s1 bands vv vh in 5 × 5 pixels, the first"
     ):

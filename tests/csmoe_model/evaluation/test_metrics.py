@@ -11,7 +11,8 @@ from torchmetrics.classification import (
     MultilabelAveragePrecision,
 )
 
-from csmoe_model.evaluation.metrics import Bootstrap, Predicted, confusions, interval, score, scorer
+from csmoe_model.evaluation.bootstrap import Bootstrap, interval
+from csmoe_model.evaluation.metrics import Predictions, confusion_matrices, score, scorer
 
 
 @pytest.fixture
@@ -22,14 +23,14 @@ def rng():
 def multiclass(rng, *, num=300, num_classes=5):
     truth = rng.choice(num_classes, num, p=[0.5, 0.2, 0.15, 0.1, 0.05])
     output = rng.dirichlet(np.ones(num_classes), num) + 0.3 * np.eye(num_classes)[truth]
-    return Predicted(task="multiclass", truth=truth, output=output)
+    return Predictions(task="multiclass", truth=truth, output=output)
 
 
 def multilabel(rng, *, num=200, num_classes=4):
     truth = rng.random((num, num_classes)) < 0.3
     # One decimal: many equal scores.
     output = np.round(np.clip(rng.random(truth.shape) + 0.3 * truth, 0, 1), 1)
-    return Predicted(task="multilabel", truth=truth, output=output)
+    return Predictions(task="multilabel", truth=truth, output=output)
 
 
 def test_multiclass_scores_agree_with_scikit_learn_and_torchmetrics(rng):
@@ -67,7 +68,7 @@ def test_multilabel_scores_agree_with_scikit_learn_and_torchmetrics(rng):
 def test_miou_agrees_with_scikit_learn_and_torchmetrics_and_leaves_unlabelled_pixels_out(rng):
     truth, said = rng.integers(0, 3, (2, 6, 8, 9))
     truth[:, 0] = -1
-    case = Predicted(task="segmentation", truth=truth, output=confusions(truth, said, 3))
+    case = Predictions(task="segmentation", truth=truth, output=confusion_matrices(truth, said, 3))
     known = truth >= 0
     assert score(case)["miou"] == pytest.approx(
         metrics.jaccard_score(truth[known], said[known], average="macro")
@@ -81,7 +82,7 @@ def test_miou_agrees_with_scikit_learn_and_torchmetrics_and_leaves_unlabelled_pi
 def test_a_weight_of_two_is_the_same_sample_twice(rng, make):
     case = make(rng)
     times = rng.integers(0, 4, len(case.truth))
-    repeated = Predicted(
+    repeated = Predictions(
         task=case.task, truth=case.truth.repeat(times, axis=0),
         output=case.output.repeat(times, axis=0),
     )  # fmt: skip
@@ -90,7 +91,7 @@ def test_a_weight_of_two_is_the_same_sample_twice(rng, make):
 
 def test_an_interval_over_samples_is_as_wide_as_that_of_a_share():
     hits = np.arange(400) < 300
-    case = Predicted(
+    case = Predictions(
         task="multiclass", truth=np.zeros(400, np.int64), output=np.stack([hits, ~hits], axis=1)
     )
     draws = Bootstrap.over(400, None, seed=0).draws([case])["overall_accuracy"]
@@ -107,7 +108,7 @@ def test_an_interval_holds_95_percent_of_the_draws():
 
 def test_samples_that_always_agree_within_a_group_widen_the_interval_as_fewer_samples_would():
     hits = np.repeat(np.arange(40) < 30, 10)
-    case = Predicted(
+    case = Predictions(
         task="multiclass", truth=np.zeros(400, np.int64), output=np.stack([hits, ~hits], axis=1)
     )
     groups = np.repeat(np.arange(40).astype(str), 10)

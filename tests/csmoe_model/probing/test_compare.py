@@ -1,4 +1,4 @@
-"""Predictions kept with a probe's result, and probes of several checkpoints pooled."""
+"""PredictionTable kept with a probe's result, and probes of several checkpoints pooled."""
 
 import json
 
@@ -9,11 +9,12 @@ from labelled_sets import set_of, split_of
 from minortom_cli.console import run
 from minortom_cli.model.app import app
 
-from csmoe_model.evaluation.metrics import Bootstrap, Predicted, confusions, score
+from csmoe_model.evaluation.bootstrap import Bootstrap
+from csmoe_model.evaluation.metrics import Predictions, confusion_matrices, score
 from csmoe_model.probing.compare import _spread, compare
-from csmoe_model.probing.heads import Probed
+from csmoe_model.probing.heads import TrainedProbe
 from csmoe_model.probing.predictions import PREDICTIONS, read_predictions, write_predictions
-from csmoe_model.probing.rows import measured
+from csmoe_model.probing.rows import scored_row
 from minortom.errors import InputError
 from minortom.io.atomic_write import write_json
 from minortom.io.provenance import KEY, Provenance
@@ -25,8 +26,8 @@ CELLS = np.repeat([f"cell_{n}" for n in range(50)], 4)
 def said(wrong, truth=TRUTH):
     """Name the right class but of some samples."""
     right = np.where(np.isin(np.arange(len(truth)), wrong), 1 - truth, truth)
-    return Probed(
-        test=Predicted(task="multiclass", truth=truth, output=np.eye(2)[right]), settings={}
+    return TrainedProbe(
+        test=Predictions(task="multiclass", truth=truth, output=np.eye(2)[right]), settings={}
     )
 
 
@@ -39,7 +40,7 @@ def write_result(folder, rows, *, weights="a", groups=CELLS, truth=TRUTH, shots=
     )  # fmt: skip
     bootstrap = Bootstrap.over(len(truth), groups, seed=0, num_draws=2)
     made = [
-        measured(name, "logistic", [said(wrong, truth) for wrong in runs], bootstrap, width=1)
+        scored_row(name, "logistic", [said(wrong, truth) for wrong in runs], bootstrap, width=1)
         for name, runs in rows.items()
     ]
     folder.mkdir()
@@ -74,12 +75,12 @@ def test_what_was_said_is_read_back_for_every_task(tmp_path):
     cases = {
         "multiclass": (np.array([0, 1, 2, 2, 1, 0]), rng.dirichlet(np.ones(3), 6)),
         "multilabel": (several, rng.random((6, 3))),
-        "segmentation": (maps, confusions(maps, rng.integers(0, 3, maps.shape), 3)),
+        "segmentation": (maps, confusion_matrices(maps, rng.integers(0, 3, maps.shape), 3)),
     }
     for task, (truth, output) in cases.items():
-        case = Predicted(task=task, truth=truth, output=output)
-        probed = [Probed(test=case, settings={})] * 2
-        row = measured("model", "5-NN", probed, Bootstrap.over(6, None, seed=0), width=1)
+        case = Predictions(task=task, truth=truth, output=output)
+        probed = [TrainedProbe(test=case, settings={})] * 2
+        row = scored_row("model", "5-NN", probed, Bootstrap.over(6, None, seed=0), width=1)
         data = set_of({"test": split_of({}, truth)}, task=task, classes=("a", "b", "c"))
         write_predictions(tmp_path / task, data, [row], Provenance(command="probe", options={}))
         found = read_predictions(tmp_path / task)

@@ -12,15 +12,17 @@ from sklearn.metrics import balanced_accuracy_score
 from training_shards import learnable_shards
 
 from csmoe_model.datasets.base import SPLITS, LabelledSplit
-from csmoe_model.evaluation.metrics import Bootstrap, Predicted, score
+from csmoe_model.evaluation.bootstrap import Bootstrap
+from csmoe_model.evaluation.metrics import Predictions, score
 from csmoe_model.evaluation.published_results import published_rows
 from csmoe_model.evaluation.tables import latex_table, markdown_table, shown_rows
 from csmoe_model.inference.encode_dataset import encode_set
 from csmoe_model.inference.load import load_model
-from csmoe_model.probing.heads import Probed, Table, logistic_probe, paper_probe
+from csmoe_model.probing.heads import Table, TrainedProbe, logistic_probe, paper_probe
+from csmoe_model.probing.options import ProbeOptions
 from csmoe_model.probing.predictions import read_predictions
-from csmoe_model.probing.probe import ProbeOptions, probe
-from csmoe_model.probing.rows import differences, measured
+from csmoe_model.probing.probe import probe
+from csmoe_model.probing.rows import differences, scored_row
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.up_to_date import stored_provenance
 from minortom.shards.shard_set import ShardSet
@@ -176,7 +178,7 @@ def test_each_layer_of_the_papers_protocol_has_a_seed_of_its_own(checkpoint, tmp
         seeds.append(seed)
         return paper_probe(table, rate=rate, seed=seed)
 
-    monkeypatch.setattr("csmoe_model.probing.probe.paper_probe", told)
+    monkeypatch.setattr("csmoe_model.probing.protocols.paper_probe", told)
     options = ProbeOptions(protocol="paper", seeds=2, seed=5, sensor="s1")
     probe(checkpoint, bright_and_dark(SIZES), tmp_path / "out", options=options)
     assert seeds == [5, 6] * 4
@@ -230,9 +232,11 @@ def test_differences_are_paired():
     """Two rows that miss the same samples differ by nothing, in any draw."""
     truth = np.arange(40) % 2
     output = np.eye(2)[np.where(np.arange(40) < 10, 1 - truth, truth)]
-    case = Probed(test=Predicted(task="multiclass", truth=truth, output=output), settings={})
+    case = TrainedProbe(
+        test=Predictions(task="multiclass", truth=truth, output=output), settings={}
+    )
     bootstrap = Bootstrap.over(40, None, seed=0, num_draws=50)
-    rows = [measured(name, "p", [case], bootstrap, width=1) for name in ("model", "other")]
+    rows = [scored_row(name, "p", [case], bootstrap, width=1) for name in ("model", "other")]
     (gap,) = differences(rows, "average_accuracy")
     assert (gap["value"], gap["low"], gap["high"]) == (0, 0, 0)
     assert rows[0].scores["average_accuracy"].low < 0.75

@@ -1,0 +1,67 @@
+"""The two protocols: which probes are trained on features, and with which settings."""
+
+from collections.abc import Iterable
+
+from csmoe_model.datasets.base import SPLITS, LabelledSet
+from csmoe_model.evaluation.bootstrap import Bootstrap
+from csmoe_model.probing.feature_sources import Splits
+from csmoe_model.probing.few_shot import SHOT_DRAWS, with_shots
+from csmoe_model.probing.heads import (
+    DEFAULT_RATE,
+    NEIGHBOURS,
+    PAPER_RATES,
+    Table,
+    TrainedProbe,
+    knn_probe,
+    logistic_probe,
+    paper_probe,
+)
+from csmoe_model.probing.options import ProbeOptions
+from csmoe_model.probing.rows import Row, scored_row
+
+
+def probe_rows(
+    features: Iterable[tuple[str, list[Splits]]],
+    data: LabelledSet,
+    options: ProbeOptions,
+    bootstrap: Bootstrap,
+) -> list[Row]:
+    """Probe each kind of features, one a seed, and score the probes."""
+    return [
+        scored_row(name, probe_name, probed, bootstrap, width=runs[0]["train"].shape[1])
+        for name, runs in features
+        for probe_name, probed in _train_probes(data, runs, options).items()
+    ]
+
+
+def learning_rate(data: LabelledSet, options: ProbeOptions) -> float:
+    """Return the learning rate of the paper's protocol: the option's, or that of the set."""
+    return options.lr or PAPER_RATES.get(data.name, DEFAULT_RATE)
+
+
+def _train_probes(
+    data: LabelledSet, runs: list[Splits], options: ProbeOptions
+) -> dict[str, list[TrainedProbe]]:
+    """Train each probe of the protocol on each run's features."""
+    labels = {name: data.split(name).labels for name in SPLITS}
+    tables = [
+        Table(task=data.task, num_classes=len(data.classes), features=run, labels=labels)
+        for run in runs
+    ]
+    if options.shots is not None:
+        tables = [
+            with_shots(table, options.shots, seed=options.seed + draw)
+            for table in tables
+            for draw in range(SHOT_DRAWS)
+        ]
+    if options.protocol == "standard":
+        return {
+            "logistic": [logistic_probe(table) for table in tables],
+            **{f"{k}-NN": [knn_probe(table, k=k) for table in tables] for k in NEIGHBOURS},
+        }
+    rate = learning_rate(data, options)
+    found = []
+    for number in range(options.seeds if options.shots is None else len(tables)):
+        table = tables[number % len(tables)]  # features without a seed serve every layer
+        found.append(paper_probe(table, rate=rate, seed=options.seed + number))
+    return {"linear": found}
