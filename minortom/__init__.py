@@ -7,14 +7,13 @@ used, so that ``import minortom`` does not load numpy.
 from typing import TYPE_CHECKING
 
 from minortom.lazy import lazy_names
+from minortom.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from minortom.grid.area_cells import cells as cells
     from minortom.grid.point_cells import locate as locate
 
 __all__ = ["cells", "locate"]
-
-__version__ = "0.1.0"
 
 __getattr__, __dir__ = lazy_names(
     __name__,

@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from minortom import __version__
 from minortom.errors import InputError
+from minortom.version import __version__
 
 KEY = "minortom"
 """Key of the record in a Parquet file's metadata, and in a folder's JSON file."""
