@@ -29,6 +29,8 @@ def lazy_names(
         return value
 
     def names() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *places})
+        # For completion in a shell: the public names, without what this mechanism imports.
+        dunder = {name for name in vars(sys.modules[package]) if name.startswith("__")}
+        return sorted(dunder | set(places))
 
     return get, names

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from repository import REPOSITORY
 
+import csmoe_model
 from minortom import __version__
 
 HEAVY = ("torch", "lightning", "numba", "pymoo", "geopandas", "rasterio", "matplotlib", "duckdb")
@@ -108,3 +109,14 @@ def test_public_names_of_a_face_are_no_files_of_its_package():
         for public in getattr(face, "__all__", ()):
             assert public in dir(face)
             assert getattr(face, public) is not None
+
+
+def test_completion_lists_the_public_names_and_no_others():
+    listed = [name for name in dir(csmoe_model) if not name.startswith("_")]
+
+    assert listed == sorted(set(csmoe_model.__all__))
+
+
+def test_an_unknown_name_of_a_face_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'csmoe_model' has no attribute 'nothing'"):
+        csmoe_model.nothing  # noqa: B018
