@@ -11,16 +11,18 @@ from minortom.lazy import lazy_names
 if TYPE_CHECKING:
     from csmoe_model.config import recipe as recipe
     from csmoe_model.csmoe import CSMoE as CSMoE
+    from csmoe_model.data.patch_dataset import PatchDataset as PatchDataset
     from csmoe_model.inference.embed import embed as embed
     from csmoe_model.inference.export_encoder import export as export
     from csmoe_model.nn.cost_table import info as info
 
-__all__ = ["CSMoE", "embed", "export", "info", "recipe"]
+__all__ = ["CSMoE", "PatchDataset", "embed", "export", "info", "recipe"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "CSMoE": "csmoe_model.csmoe",
+        "PatchDataset": "csmoe_model.data.patch_dataset",
         "embed": "csmoe_model.inference.embed",
         "export": "csmoe_model.inference.export_encoder",
         "info": "csmoe_model.nn.cost_table",

@@ -74,7 +74,7 @@ class Loader:
         Raises:
             InputError: If the shards lack bands that the model sees.
         """
-        _check_bands(shards)
+        check_bands(shards)
         self.step = 0
         self.waited_s = 0.0
         """Time that was spent on waiting for batches, in all."""
@@ -157,12 +157,17 @@ class _Buffers:
         self.arrays = {column: tensor.numpy() for column, tensor in self.tensors.items()}
 
 
-def _check_bands(shards: ShardSet) -> None:
+def check_bands(shards: ShardSet) -> None:
+    """Check that shards have all bands that the model sees.
+
+    Raises:
+        InputError: If a band is missing.
+    """
     missing = [band for band in ALL_BANDS if band not in shards.spec.bands]
     if missing:
         raise InputError(
-            f"{shards.folder} lacks the bands {', '.join(missing)}, and the model sees all of both "
-            "sensors; export again without --bands"
+            f"the model needs all bands of both sensors, and {shards.folder} does not have "
+            f"{', '.join(missing)}; export the shards again without --bands"
         )
 
 
