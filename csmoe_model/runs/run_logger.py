@@ -9,7 +9,7 @@ from csmoe_model.runs.trackers import Picture, Tracker, Tracking, start_trackers
 from minortom.io.atomic_write import whole_file
 
 
-class Books:
+class RunLogger:
     """Writes rows and pictures of a run that goes on after some steps."""
 
     def __init__(self, folder: RunFolder, tracking: Tracking, *, step: int) -> None:

@@ -12,7 +12,7 @@ import lightning
 from csmoe_model.data.loader import Batch, Loader
 from csmoe_model.distributed.collectives import from_first, process_number
 from csmoe_model.runs.csv_log import SPEED
-from csmoe_model.runs.run_logger import Books
+from csmoe_model.runs.run_logger import RunLogger
 from csmoe_model.training.checkpoint_io import InPlace
 from csmoe_model.training.module import Pretraining
 from csmoe_model.training.reconstructions import reconstruction_sheet
@@ -42,7 +42,7 @@ class Keeper(lightning.Callback):
     def __init__(
         self,
         *,
-        books: Books | None,
+        run_logger: RunLogger | None,
         checkpoint: Path,
         stop: StopRequest,
         new_meter: Callable[[], Meter],
@@ -57,7 +57,7 @@ class Keeper(lightning.Callback):
         """Take what the run is kept with.
 
         Args:
-            books: Where all is written down; None in all processes but the first.
+            run_logger: Where all is written down; None in all processes but the first.
             checkpoint: Where it lies.
             stop: Asked after each step whether to go on.
             new_meter: Starts a stopwatch.
@@ -69,7 +69,7 @@ class Keeper(lightning.Callback):
             keep: Keeps the weights as they are after so many steps; asked in the first process.
             on_step: Told of each step.
         """
-        self._books, self._checkpoint, self._stop = books, checkpoint, stop
+        self._run_logger, self._checkpoint, self._stop = run_logger, checkpoint, stop
         self._new_meter, self._on_step = new_meter, on_step
         self._val_every, self._val_loader, self._shown = val_every, val_loader, shown
         self._save_every, self._keep_every, self._keep = save_every, keep_every, keep
@@ -108,11 +108,11 @@ class Keeper(lightning.Callback):
 
     def make_up(self, run: Pretraining, step: int) -> None:
         """Validate if it was due after ``step`` and a signal came in between."""
-        books = self._books
+        run_logger = self._run_logger
         if (
             not self._stop.agreed()
             and self._val_due(step, run.num_steps)
-            and not from_first(lambda: books is not None and books.validated(step))
+            and not from_first(lambda: run_logger is not None and run_logger.validated(step))
         ):
             self._validate(run, step)
 
@@ -191,15 +191,15 @@ class Keeper(lightning.Callback):
         means = validation_numbers(run, self._val_loader, should_stop=self._stop.agreed)
         if means is not None:
             self._write(step, "val", means)
-            if self._books is not None and self._shown is not None:
-                self._books.picture(step, reconstruction_sheet(run, self._shown))
+            if self._run_logger is not None and self._shown is not None:
+                self._run_logger.picture(step, reconstruction_sheet(run, self._shown))
         # Validation does not count against the speed of training.
         self._row_meter.leave_out(time.monotonic() - started)
         self._step_meter.restart()
 
     def _write(self, step: int, split: str, numbers: Mapping[str, float]) -> None:
-        if self._books is not None:
-            self._books.row(epoch=self._epoch, step=step, split=split, numbers=numbers)
+        if self._run_logger is not None:
+            self._run_logger.row(epoch=self._epoch, step=step, split=split, numbers=numbers)
 
     def _save(self, trainer: lightning.Trainer) -> None:
         """Replace the checkpoint once the new one is whole; no process goes on before."""

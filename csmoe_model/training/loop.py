@@ -16,7 +16,7 @@ from csmoe_model.distributed.collectives import together
 from csmoe_model.distributed.launch import Launch
 from csmoe_model.nn.cost import pretraining_cost
 from csmoe_model.runs.folder import RunFolder
-from csmoe_model.runs.run_logger import Books
+from csmoe_model.runs.run_logger import RunLogger
 from csmoe_model.runs.trackers import Tracking
 from csmoe_model.training.callback import Keeper, OnStep
 from csmoe_model.training.checkpoint_io import InPlace
@@ -52,13 +52,15 @@ class Loop:
             FullMemoryError: If a batch does not fit into the memory of the GPU.
         """
         first = self.launch.rank == 0
-        books = together(lambda: Books(self.folder, tracking, step=after) if first else None)
+        run_logger = together(
+            lambda: RunLogger(self.folder, tracking, step=after) if first else None
+        )
         try:
-            keeper = self._keeper(books, on_step)
+            keeper = self._keeper(run_logger, on_step)
             full = self._fit(keeper, after=after)
         finally:
-            if books is not None:
-                books.close()
+            if run_logger is not None:
+                run_logger.close()
         if full:  # said here, where nothing holds the failed step's tensors any more
             launch = self.launch
             raise too_large(self.run, world_size=launch.world_size, device=launch.device)
@@ -99,19 +101,19 @@ class Loop:
             plugins=plugins,  # type: ignore[arg-type]  # a list of several kinds
         )
 
-    def _keeper(self, books: Books | None, on_step: OnStep) -> Keeper:
+    def _keeper(self, run_logger: RunLogger | None, on_step: OnStep) -> Keeper:
         """Set up what happens between steps; say so where there is nothing to validate on."""
         run = self.run
         samples = run.shards.indices("val")
         # Mixed once for all: pairs of one tile, which lie together, would all be in one batch
         # and make the contrastive term another one than in training.
         mixed = samples[permutation(len(samples), run.config.seed, 0)]
-        if not len(samples) and books is not None:
+        if not len(samples) and run_logger is not None:
             _log.warning("the shards have no split `val`: training without validation")
         macs, loader = pretraining_cost(run.model.config).macs_full, run.loader
         an_epoch = steps_per_epoch(len(run.shards.indices("train")), run.config.batch_size)
         return Keeper(
-            books=books,
+            run_logger=run_logger,
             checkpoint=self.folder.checkpoint,
             stop=self.stop,
             new_meter=lambda: Meter(
@@ -120,7 +122,7 @@ class Loop:
             ),
             val_every=run.config.val_every or an_epoch,
             val_loader=self._val_loader(mixed) if len(samples) else None,
-            shown=self._shown(mixed) if len(samples) and books is not None else None,
+            shown=self._shown(mixed) if len(samples) and run_logger is not None else None,
             save_every=self.save_every,
             keep_every=run.config.keep_every * an_epoch,
             keep=lambda step: self.weights.keep(
