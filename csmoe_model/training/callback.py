@@ -13,7 +13,7 @@ from csmoe_model.data.loader import Batch, Loader
 from csmoe_model.distributed.collectives import from_first, process_number
 from csmoe_model.runs.csv_log import SPEED
 from csmoe_model.runs.run_logger import RunLogger
-from csmoe_model.training.checkpoint_io import InPlace
+from csmoe_model.training.checkpoint_io import DirectCheckpointIO
 from csmoe_model.training.module import Pretraining
 from csmoe_model.training.reconstructions import reconstruction_sheet
 from csmoe_model.training.signals import StopRequest
@@ -206,10 +206,10 @@ class Keeper(lightning.Callback):
         # Always the same name, so that what a killed process left is written over.
         whole = self._checkpoint.with_name("last.ckpt.tmp")
         writer = trainer.strategy.checkpoint_io
-        assert isinstance(writer, InPlace)
+        assert isinstance(writer, DirectCheckpointIO)
         try:
             trainer.save_checkpoint(whole)
-            from_first(lambda: writer.put(whole, self._checkpoint))
+            from_first(lambda: writer.publish(whole, self._checkpoint))
         finally:
             if process_number() == 0:
                 whole.unlink(missing_ok=True)

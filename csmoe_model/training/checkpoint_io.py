@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 
-class InPlace(TorchCheckpointIO):
+class DirectCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint where it is asked to.
 
     Lightning's own way is a copy in the system's temporary folder first, which may be small.
@@ -24,7 +24,7 @@ class InPlace(TorchCheckpointIO):
         path: str | Path,
         storage_options: object = None,
     ) -> None:
-        """Write a file, as `torch.save` does; what the disk refuses is for `put` to raise.
+        """Write a file, as `torch.save` does; what the disk refuses is for `publish` to raise.
 
         At once it would leave the other processes waiting for this one.
         """
@@ -41,7 +41,7 @@ class InPlace(TorchCheckpointIO):
                 raise
             self._failure = error.__context__
 
-    def put(self, whole: Path, checkpoint: Path) -> None:
+    def publish(self, whole: Path, checkpoint: Path) -> None:
         """Let what was written take the place of the checkpoint before.
 
         Raises:

@@ -19,7 +19,7 @@ from csmoe_model.runs.folder import RunFolder
 from csmoe_model.runs.run_logger import RunLogger
 from csmoe_model.runs.trackers import Tracking
 from csmoe_model.training.callback import Keeper, OnStep
-from csmoe_model.training.checkpoint_io import InPlace
+from csmoe_model.training.checkpoint_io import DirectCheckpointIO
 from csmoe_model.training.module import Pretraining
 from csmoe_model.training.out_of_memory import too_large
 from csmoe_model.training.save_weights import RunWeights
@@ -80,7 +80,7 @@ class Loop:
 
     def _trainer(self, keeper: Keeper) -> lightning.Trainer:
         launch, several = self.launch, self.launch.environment is not None
-        plugins = [InPlace(), launch.environment] if several else [InPlace()]
+        plugins = [DirectCheckpointIO(), launch.environment] if several else [DirectCheckpointIO()]
         return lightning.Trainer(
             accelerator="gpu" if launch.device.type == "cuda" else "cpu",
             devices=launch.local_size,

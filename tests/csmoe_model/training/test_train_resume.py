@@ -14,7 +14,7 @@ from training_runs import rows, run, stop_after
 
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.training import callback
-from csmoe_model.training.checkpoint_io import InPlace
+from csmoe_model.training.checkpoint_io import DirectCheckpointIO
 from csmoe_model.training.signals import StopRequest
 
 pytest_plugins = ("training_fixtures",)
@@ -127,10 +127,10 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_good_one(
 
 
 def test_a_full_disk_is_told_as_such_and_after_all_processes_have_saved():
-    writer = InPlace()
+    writer = DirectCheckpointIO()
     writer.save_checkpoint({"weights": torch.zeros(1_000_000)}, "/dev/full")
     with pytest.raises(OSError, match="No space left") as refused:
-        writer.put(Path("/dev/full"), Path("/nowhere/last.ckpt"))
+        writer.publish(Path("/dev/full"), Path("/nowhere/last.ckpt"))
     assert refused.value.errno == errno.ENOSPC
 
 
