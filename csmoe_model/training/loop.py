@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loop:
+class TrainingLoop:
     """Takes the steps of a run, and keeps it between them."""
 
     run: Pretraining

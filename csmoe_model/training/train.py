@@ -21,7 +21,7 @@ from csmoe_model.runs.trackers import Tracking
 from csmoe_model.training.callback import OnStep, ignore_steps
 from csmoe_model.training.compile import compiled
 from csmoe_model.training.configuration import Configuration
-from csmoe_model.training.loop import Loop
+from csmoe_model.training.loop import TrainingLoop
 from csmoe_model.training.module import Pretraining
 from csmoe_model.training.save_weights import RunWeights
 from csmoe_model.training.signals import StopRequest
@@ -116,7 +116,7 @@ class _Run:
             run=module, recipe=self.configuration.recipe, provenance=provenance
         )  # fmt: skip
         with StopRequest() as stop, tensor_cores(self.launch.device):
-            loop = Loop(
+            loop = TrainingLoop(
                 run=module, folder=folder, launch=self.launch, stop=stop,
                 workers=reader_threads(settings.workers), save_every=settings.save_every,
                 weights=weights,

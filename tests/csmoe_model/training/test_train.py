@@ -18,7 +18,7 @@ from csmoe_model.nn.masking import draw_masks
 from csmoe_model.runs.csv_log import COLUMNS
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.training import callback
-from csmoe_model.training.loop import Loop
+from csmoe_model.training.loop import TrainingLoop
 from csmoe_model.training.module import DivergedError
 from minortom.shards.shard_set import ShardSet
 
@@ -104,7 +104,7 @@ def test_the_split_test_is_never_read_and_val_only_validated_on(tmp_path, monkey
     read.clear()
     one_epoch = replace(SHORT, steps=2)
     monkeypatch.setattr(callback, "validation_numbers", lambda *_, **__: None)
-    monkeypatch.setattr(Loop, "_shown", lambda *_: None)
+    monkeypatch.setattr(TrainingLoop, "_shown", lambda *_: None)
     run(shards, tmp_path / "no-val", one_epoch)
     assert read == set(range(12))
 

@@ -132,7 +132,7 @@ def test_what_fits_is_tried_on_the_device_that_lightning_takes_the_model_from(
     asked, real = [], memory._fits
     monkeypatch.setattr(CSMoE, "forward", out_of_memory)
     monkeypatch.setattr(Launch, "device", torch.device("meta"))
-    monkeypatch.setattr("csmoe_model.training.loop.Loop._fit", lambda *_, **__: True)
+    monkeypatch.setattr("csmoe_model.training.loop.TrainingLoop._fit", lambda *_, **__: True)
     monkeypatch.setattr(memory, "autocast", lambda _: nullcontext())
     monkeypatch.setattr(
         memory, "_fits", lambda run, pairs, device: asked.append(run) or real(run, pairs, device)
@@ -169,7 +169,8 @@ def test_the_sizes_that_fit_are_those_of_all_processes_together(shards, tmp_path
     monkeypatch.setattr(memory, "_fits", lambda _, pairs, __: pairs <= 3)
     module = []
     monkeypatch.setattr(
-        "csmoe_model.training.loop.Loop._fit", lambda self, *_, **__: module.append(self.run)
+        "csmoe_model.training.loop.TrainingLoop._fit",
+        lambda self, *_, **__: module.append(self.run),
     )
     with pytest.raises(IndexError):  # no step, no row
         run(shards, tmp_path / "run", replace(SHORT, batch_size=16))
