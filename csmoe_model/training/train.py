@@ -18,13 +18,13 @@ from csmoe_model.distributed.launch import Launch, joined
 from csmoe_model.runs.curves import draw_curve
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.runs.trackers import Tracking
-from csmoe_model.training.callback import OnStep, ignore_steps
 from csmoe_model.training.compile import compiled
 from csmoe_model.training.configuration import Configuration
 from csmoe_model.training.loop import TrainingLoop
 from csmoe_model.training.module import Pretraining
 from csmoe_model.training.save_weights import RunWeights
 from csmoe_model.training.signals import StopRequest
+from csmoe_model.training.step_log import OnStep, ignore_steps
 from minortom.errors import InputError
 from minortom.io.atomic_write import sole_writer
 from minortom.io.provenance import Provenance, licences_in, sha256_of

@@ -145,6 +145,14 @@ def test_the_checkpoint_is_read_without_unpickling_code(finished):
     assert found["global_step"] == 8
 
 
+def test_a_checkpoint_keeps_the_names_of_version_0_1_0(finished):
+    # A run of that version resumes only if its unfinished row is found under this key.
+    found = torch.load(RunFolder(finished).checkpoint, weights_only=True)
+    assert {key: set(state) for key, state in found["callbacks"].items()} == {
+        "Keeper": {"sums", "count", "epoch"}
+    }
+
+
 @pytest.mark.usefixtures("sigterm_raises")
 def test_a_signal_that_comes_while_processes_agree_is_told_the_next_time(monkeypatch):
     from csmoe_model.training import signals as module
