@@ -6,8 +6,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from minortom.extraction.geotiff_tile import Box
 from minortom.extraction.options import BLOCK_PX, ExportOptions, Origin
+from minortom.extraction.pixel_grid import Box
 
 _ORIGIN_STEP_PX = 6
 """60 m, where pixels of 10, 20 and 60 m have common corners."""

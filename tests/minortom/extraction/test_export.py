@@ -100,7 +100,7 @@ def test_an_unreadable_tile_moves_no_patch_of_another_shard(export, own_archives
     replace_row(own_archives[0], 3, B04=b"garbled")
     summary = export("damaged", folders=own_archives)
     assert list(summary.tally.tiles_unreadable) == [CELLS[3]]
-    assert "B04 is no readable GeoTIFF" in summary.tally.tiles_unreadable[CELLS[3]]
+    assert "B04 is not a readable GeoTIFF" in summary.tally.tiles_unreadable[CELLS[3]]
     assert (summary.tally.tiles, summary.tally.patches) == (6, 96)
     whole, damaged = (places_of(tmp_path / name) for name in ("whole", "damaged"))
     assert damaged == [place for place in whole if place[0] != CELLS[3]]

@@ -127,6 +127,11 @@ def test_each_patch_knows_where_it_lies():
     assert patches.lat_deg[number] == pytest.approx(lat, abs=1e-9)
 
 
+PLACED = "B02 must have a projection with an EPSG code and square pixels with north up, found CRS"
+INT16 = "B08 must be uint16 on .*, found int16 on"
+GRID = "{} must be uint16 on .*, found uint16 on"
+
+
 def rotated(pixels):
     return geotiff(pixels, transform=Affine(9, 4, WEST_M, 4, -9, NORTH_M))
 
@@ -134,19 +139,51 @@ def rotated(pixels):
 @pytest.mark.parametrize(
     ("name", "damage", "message"),
     [
-        ("B02", lambda _: b"", "B02 holds no bytes"),
-        ("B03", lambda _: b"no image at all", "B03 is no readable GeoTIFF"),
-        ("vv", lambda band: geotiff(band)[:900], "vv is no readable GeoTIFF"),
-        ("B04", lambda band: geotiff(np.stack([band, band])), "B04 has 2 bands"),
-        ("B08", lambda band: geotiff(band.astype("int16")), "B08 is int16 on"),
-        ("B08", lambda band: geotiff(band, west_m=WEST_M + 10), "B08 is uint16 on"),
-        ("B05", lambda band: geotiff(band, pixel_m=10.0), "B05 is uint16 on"),
-        ("B05", lambda band: geotiff(band[:-2], pixel_m=20.0), r"B05 has 22 × 24 px; wanted at"),
-        ("B02", rotated, "B02 is not georeferenced as a tile is"),
-        ("B02", lambda band: geotiff(band, crs=None), "B02 is not georeferenced as a tile is"),
-        ("B02", lambda band: geotiff(band, epsg=4326), "B02 is not georeferenced as a tile is"),
-        ("B02", lambda band: geotiff(band, pixel_m=7.5), r"B02 has pixels of 7.5 m; wanted 10 m"),
-        ("vh", lambda band: geotiff(band, crs=None, transform=None), "vh is no readable GeoTIFF"),
+        ("B02", lambda _: b"", "B02 must be a GeoTIFF, found no bytes"),
+        ("B03", lambda _: b"no image at all", "B03 is not a readable GeoTIFF"),
+        ("vv", lambda band: geotiff(band)[:900], "vv is not a readable GeoTIFF"),
+        ("B04", lambda band: geotiff(np.stack([band, band])), "B04 must have one band, found 2"),
+        (
+            "B08",
+            lambda band: geotiff(band.astype("int16")),
+            INT16,
+        ),
+        (
+            "B08",
+            lambda band: geotiff(band, west_m=WEST_M + 10),
+            GRID.format("B08"),
+        ),
+        (
+            "B05",
+            lambda band: geotiff(band, pixel_m=10.0),
+            GRID.format("B05"),
+        ),
+        (
+            "B05",
+            lambda band: geotiff(band[:-2], pixel_m=20.0),
+            "B05 .* 24 × 24 px, found 22 × 24",
+        ),
+        ("B02", rotated, PLACED),
+        (
+            "B02",
+            lambda band: geotiff(band, crs=None),
+            PLACED,
+        ),
+        (
+            "B02",
+            lambda band: geotiff(band, epsg=4326),
+            PLACED,
+        ),
+        (
+            "B02",
+            lambda band: geotiff(band, pixel_m=7.5),
+            "B02 .* pixels of 10 m, found 7.5 m",
+        ),
+        (
+            "vh",
+            lambda band: geotiff(band, crs=None, transform=None),
+            "vh is not a readable",
+        ),
     ],
 )
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -159,7 +196,7 @@ def test_a_band_that_is_not_as_it_should_be_is_named(name, damage, message):
 
 
 def test_a_tile_smaller_than_a_patch_says_so():
-    with pytest.raises(ArchiveError, match="48 × 48 px, less than a patch of 120 px"):
+    with pytest.raises(ArchiveError, match="must hold a patch of 120 px, found only 48 × 48 px"):
         cut(patch_px=120)
 
 
