@@ -9,14 +9,27 @@ from typing import TYPE_CHECKING
 from minortom.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from csmoe_model.analysis.inspect import inspect as inspect
     from csmoe_model.config import recipe as recipe
     from csmoe_model.csmoe import CSMoE as CSMoE
     from csmoe_model.data.patch_dataset import PatchDataset as PatchDataset
     from csmoe_model.inference.embed import embed as embed
     from csmoe_model.inference.export_encoder import export as export
     from csmoe_model.nn.cost_table import info as info
+    from csmoe_model.retrieval.retrieve import retrieve as retrieve
+    from csmoe_model.retrieval.search import search as search
 
-__all__ = ["CSMoE", "PatchDataset", "embed", "export", "info", "recipe"]
+__all__ = [
+    "CSMoE",
+    "PatchDataset",
+    "embed",
+    "export",
+    "info",
+    "inspect",
+    "recipe",
+    "retrieve",
+    "search",
+]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -26,6 +39,9 @@ __getattr__, __dir__ = lazy_names(
         "embed": "csmoe_model.inference.embed",
         "export": "csmoe_model.inference.export_encoder",
         "info": "csmoe_model.nn.cost_table",
+        "inspect": "csmoe_model.analysis.inspect",
         "recipe": "csmoe_model.config",
+        "retrieve": "csmoe_model.retrieval.retrieve",
+        "search": "csmoe_model.retrieval.search",
     },
 )

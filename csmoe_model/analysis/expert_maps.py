@@ -1,4 +1,4 @@
-"""Maps of weights as tiny pictures, a pixel a place: the page enlarges them.
+"""Maps of routing weights as small pictures, one pixel for each place; the page enlarges them.
 
 Axes, as name suffixes: E experts, H W places of a map, and 3 for red, green and blue.
 """
@@ -16,10 +16,10 @@ _KINDS, _MORE_KINDS = colormaps["tab10"], colormaps["tab20"]
 
 
 def heat_map(weight_HW: Array, brightest: float) -> str:
-    """Draw weights over a picture: clear where 0, red, then yellow and opaque at `brightest`.
+    """Draw weights to lie over a picture: clear at 0, then red, yellow and opaque at `brightest`.
 
     Returns:
-        A data URI, as of the other functions.
+        A data URI, as the other functions return.
     """
     part_HW = np.clip(weight_HW / max(brightest, 1e-12), 0, 1)
     colours = _HEAT(part_HW)
@@ -28,20 +28,20 @@ def heat_map(weight_HW: Array, brightest: float) -> str:
 
 
 def expert_map(share_EHW: Array) -> str:
-    """Draw which expert each place gets the most from: its colour, paler where others matter."""
+    """Draw the expert with the largest share at each place; small shares are paler."""
     share_HW1 = share_EHW.max(0)[..., None]
     palette = np.array(expert_colours(len(share_EHW)))
     return data_uri(palette[share_EHW.argmax(0)] * share_HW1 + (1 - share_HW1))
 
 
 def expert_colours(num_experts: int) -> list[tuple[float, float, float]]:
-    """Give each expert a colour: red, green and blue from 0 to 1."""
+    """Return one colour for each expert: red, green and blue from 0 to 1."""
     kinds = _KINDS if num_experts <= _KINDS.N else _MORE_KINDS
     colours = [kinds(number % kinds.N) for number in range(num_experts)]
     return [(red, green, blue) for red, green, blue, _ in colours]
 
 
-def ground(pixels_HW3: Array) -> str:
-    """Draw a picture of a patch in dim grey, for maps to lie on."""
+def dim_picture(pixels_HW3: Array) -> str:
+    """Draw a picture of a patch in dim grey, as the background of maps."""
     grey_HW = pixels_HW3.mean(2, keepdims=True) * 0.75
     return data_uri(grey_HW.repeat(3, 2))

@@ -1,7 +1,7 @@
-"""Who uses which expert: the routing of many patches, boiled down to arrays.
+"""Use of the experts: the routing of many patches, summarised as arrays.
 
 Axes, as name suffixes:
-    K  samples    L  layers of a path, one sensor's after the other's    E  experts
+    K  samples    L  layers of a path, of one sensor after the other    E  experts
     N  tokens of an image: [CLS] and its patches    S  slots per expert    G  groups
     B  images in a batch    H W  places of a map
 """
@@ -32,39 +32,39 @@ _BATCH_SIZE = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """A layer on the path of one sensor."""
+    """Layer on the path of one sensor."""
 
     sensor: SensorName
     module: str
-    """`own.0` … or `shared.0` …; experts of a shared layer are the same for both sensors."""
+    """`own.0`, … or `shared.0`, …; the experts of a shared layer serve both sensors."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """How some samples use the experts."""
+    """Use of the experts by some samples."""
 
     layers: tuple[Layer, ...]
     share_KLE: Array
-    """Part of a sample's combine weight that each expert gets; sums to 1 over E."""
+    """Share of each expert in the combine weights of a sample; sums to 1 over E."""
     entropies: Mapping[str, Array]
-    """Means by layer, from 0 to 1: `dispatch`, `combine`; and `likeness`, the mean squared
-    cosine between different slots."""
+    """Means of each layer, from 0 to 1: entropies `dispatch` and `combine`; and `likeness`, the
+    mean squared cosine between different slots."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Maps:
-    """Where in one image the experts look, layer by layer."""
+    """Weights of the places of one image, layer by layer."""
 
     dispatch_LEHW: Array
-    """Mean over an expert's slots of the weight of each place; with [CLS], sums to 1."""
+    """Dispatch weight of each place, the mean over an expert's slots; sums to 1 with [CLS]."""
     cls_LE: Array
-    """The weight of [CLS], which has no place."""
+    """Dispatch weight of [CLS], which has no place."""
     combine_LEHW: Array
-    """Part of what each place gets that comes from each expert; sums to 1 over E."""
+    """Share of each expert in the output of each place; sums to 1 over E."""
 
 
 def layers_of(trained: LoadedModel) -> tuple[Layer, ...]:
-    """List the layers with experts, path by path.
+    """Return the layers with experts, path by path.
 
     Raises:
         InputError: If the model has none.
@@ -72,7 +72,8 @@ def layers_of(trained: LoadedModel) -> tuple[Layer, ...]:
     config = trained.model.config
     if not config.num_experts:
         raise InputError(
-            f"{trained.folder} is a model without experts; there is nothing to look at"
+            f"expected a model with experts, found one without experts in {trained.folder}; give "
+            "another checkpoint"
         )
     modules = [f"own.{n}" for n in range(config.sensor_layers)]
     modules += [f"shared.{n}" for n in range(config.shared_layers)]
@@ -91,13 +92,13 @@ def measure_usage(
     workers: int | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> Usage:
-    """Encode some samples of shards and note which experts they use.
+    """Encode samples of shards and measure their use of the experts.
 
     Args:
         trained: The model.
         data: The shards.
         samples: Numbers of the samples.
-        workers: Threads that read; at most 8 of the cores when None.
+        workers: Threads that read; one for each core, at most 8, when None.
         on_progress: Called with (samples done, samples in all).
 
     Raises:
@@ -127,8 +128,8 @@ def measure_usage(
     )  # fmt: skip
 
 
-def draw_maps(trained: LoadedModel, data: ShardSet, sample: int) -> Maps:
-    """Encode one sample and note where its slots look.
+def measure_maps(trained: LoadedModel, data: ShardSet, sample: int) -> Maps:
+    """Encode one sample and measure the weights of its places.
 
     Raises:
         InputError: If the model has no experts.
@@ -154,14 +155,14 @@ def draw_maps(trained: LoadedModel, data: ShardSet, sample: int) -> Maps:
 def group_shares(
     share_KE: Array, groups: Sequence[str]
 ) -> tuple[list[str], NDArray[np.int64], Array]:
-    """Average the samples' shares within each group.
+    """Return the mean shares of each group of samples.
 
     Args:
-        share_KE: Each sample's use of the experts of one layer.
-        groups: The group of each sample.
+        share_KE: Shares of the experts of one layer, by sample.
+        groups: Group of each sample.
 
     Returns:
-        Names of the groups, sorted; samples in each; their mean shares [G, E].
+        Names of the groups, sorted; number of samples in each; their mean shares [G, E].
     """
     names, codes = np.unique(np.asarray(groups), return_inverse=True)
     counts = np.bincount(codes)
@@ -171,10 +172,9 @@ def group_shares(
 
 
 def information(share_KE: Array, groups: Sequence[str]) -> float:
-    """Measure in bits what the group of a patch tells about the expert it uses.
+    """Return the mutual information between the group of a patch and its experts (bits).
 
-    The mutual information between a sample's group and the expert that a token's weight goes
-    to: 0 where all groups use the experts alike, at most the log2 of the number of experts.
+    0 where all groups have the same shares; at most the log2 of the number of experts.
     """
     _, counts, share_GE = group_shares(share_KE, groups)
     weight_G = counts / counts.sum()
@@ -186,9 +186,16 @@ def information(share_KE: Array, groups: Sequence[str]) -> float:
 def chance_information(
     share_KE: Array, groups: Sequence[str], tiles: Sequence[str], *, seed: int, times: int = 20
 ) -> float:
-    """Measure what groups tell that were shuffled among the tiles: so much comes of chance.
+    """Return the mean information of groups that are shuffled among the tiles (bits).
 
-    Whole tiles, since patches of one tile are alike anyway, and are in one group.
+    This is the information that occurs by chance. Whole tiles are shuffled, since the patches of one tile are similar and in one group.
+
+    Args:
+        share_KE: Shares of the experts of one layer, by sample.
+        groups: Group of each sample.
+        tiles: Tile of each sample.
+        seed: Seed of the shuffles.
+        times: Number of shuffles.
     """
     generator = np.random.default_rng(seed)
     _, first, tile_K = np.unique(np.asarray(tiles), return_index=True, return_inverse=True)
@@ -201,7 +208,7 @@ def chance_information(
 
 
 def _routings(trained: LoadedModel, images: Mapping[SensorName, Tensor]) -> list[Routing]:
-    """Encode images; give each layer's routing, path by path."""
+    """Encode images; return the routing of each layer, path by path."""
     found: list[Routing] = []
 
     def keep(x_BTD: Tensor, routing: Routing | None) -> None:
@@ -215,6 +222,6 @@ def _routings(trained: LoadedModel, images: Mapping[SensorName, Tensor]) -> list
 
 
 def _stacked(tensors: Iterator[Tensor], *, dim: int = 0) -> Array:
-    """Bring what there is of each layer from the device, all at once."""
+    """Copy one tensor of each layer from the device, all at once."""
     array: Array = torch.stack(list(tensors), dim=dim).float().cpu().numpy()
     return array

@@ -1,4 +1,4 @@
-"""How well retrieved images fit their queries, by shared labels, as CSMAE counts it.
+"""Precision, recall and F1 of retrieved images by common labels, defined as for CSMAE.
 
 For a query with the labels Q and a retrieved image with the labels R, precision is |Q ∩ R| / |R|
 and recall |Q ∩ R| / |Q|; both are averaged over the k retrieved images and then over the queries,
@@ -22,14 +22,15 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Retrieved:
-    """What was found, query by query."""
+    """Precision and recall of each query."""
 
     precision_q: FloatArray
     """Mean over the retrieved images."""
     recall_q: FloatArray
+    """Mean over the retrieved images."""
 
     def score(self, weight_q: FloatArray | None = None) -> Scores:
-        """Average over the queries, each as often as its weight says."""
+        """Return the averages over the queries, weighted where weights are given."""
         precision = float(np.average(self.precision_q, weights=weight_q))
         recall = float(np.average(self.recall_q, weights=weight_q))
         total = precision + recall
@@ -38,7 +39,7 @@ class Retrieved:
 
 
 def as_sets(labels: Labels, task: Task, num_classes: int) -> BoolArray:
-    """Give the labels of samples as sets, [n, K]."""
+    """Return the labels of samples as membership masks, [n, K]."""
     if task == "multilabel":
         return np.asarray(labels, np.bool_)
     sets: BoolArray = np.arange(num_classes) == labels[:, None]
@@ -48,9 +49,14 @@ def as_sets(labels: Labels, task: Task, num_classes: int) -> BoolArray:
 def retrieved(
     query_qK: BoolArray, archive_nK: BoolArray, number_qk: NDArray[np.int64]
 ) -> Retrieved:
-    """Compare the labels of each query with those of what was found for it.
+    """Compare the labels of each query with those of its retrieved images.
 
-    An image without a label has nothing to share: it counts 0.
+    An image without a label has no label in common with any query: it counts as 0.
+
+    Args:
+        query_qK: Labels of the queries.
+        archive_nK: Labels of the archive.
+        number_qk: Numbers of the retrieved images of each query.
     """
     precision = np.zeros(len(query_qK))
     recall = np.zeros(len(query_qK))
@@ -65,11 +71,11 @@ def retrieved(
 
 
 def by_chance(query_qK: BoolArray, archive_nK: BoolArray) -> Retrieved:
-    """Give what images drawn from the archive at random come to, on average."""
+    """Return the expected scores of images drawn at random from the archive."""
     share_K = (archive_nK / _sizes(archive_nK)[:, None]).mean(0)
-    there_K = archive_nK.mean(0)
+    present_K = archive_nK.mean(0)
     return Retrieved(
-        precision_q=query_qK @ share_K, recall_q=(query_qK @ there_K) / _sizes(query_qK)
+        precision_q=query_qK @ share_K, recall_q=(query_qK @ present_K) / _sizes(query_qK)
     )
 
 

@@ -1,4 +1,4 @@
-"""Nearest vectors by cosine: exactly, or through an index for millions.
+"""Nearest vectors by cosine: by an exact search, or by an index for millions of vectors.
 
 Axes, as name suffixes:
     q  queries    n  vectors of the archive    k  nearest of each    D  width
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from minortom.errors import InputError
 
 IndexKind = Literal["exact", "ivf"]
-"""Every vector is compared; or those of the cells nearest to the query (inverted file)."""
+"""`exact` compares all vectors; `ivf` (inverted file) those of the cells nearest to the query."""
 
 _POINTS_A_CELL = 39
-"""The least that faiss wants to find a cell's centre from."""
-_LOOKED_AT = 1 / 16
-"""Share of the cells that are looked into."""
+"""Minimum number of vectors from which faiss computes the centre of a cell."""
+_SEARCHED_SHARE = 1 / 16
+"""Share of the cells that are searched."""
 
 
 def nearest(
@@ -29,14 +29,14 @@ def nearest(
     index: IndexKind = "exact",
     seed: int = 0,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Find each query's nearest vectors, nearest first.
+    """Return the nearest vectors of each query, nearest first.
 
     Args:
-        query_qD: Queries, of any length.
-        archive_nD: What is searched.
-        count: How many of each, k; all where the archive is smaller.
+        query_qD: Queries; they need not be unit vectors.
+        archive_nD: Vectors to search.
+        count: Vectors for each query, k; all vectors where the archive is smaller.
         index: See `IndexKind`.
-        seed: Of the cells of `ivf`.
+        seed: Seed of the cells of `ivf`.
 
     Returns:
         Their numbers and cosines, [q, k].
@@ -48,7 +48,7 @@ def nearest(
         import faiss
     except ImportError:
         raise InputError(
-            "searching vectors needs the package faiss; install it by "
+            "expected the package faiss, which searches vectors, found none; install it with "
             "`pip install 'minortom[evaluate]'`"
         ) from None
     archive_nD, count = unit(archive_nD), min(count, len(archive_nD))
@@ -59,19 +59,19 @@ def nearest(
             searched, archive_nD.shape[1], num_cells, faiss.METRIC_INNER_PRODUCT
         )
         searched.cp.seed, searched.cp.niter = seed, 10
-        searched.nprobe = max(1, math.ceil(num_cells * _LOOKED_AT))
+        searched.nprobe = max(1, math.ceil(num_cells * _SEARCHED_SHARE))
         searched.train(archive_nD)
     searched.add(archive_nD)
     query_qD = unit(query_qD)
     cosine_qk, number_qk = searched.search(query_qD, count)
     short = (number_qk < 0).any(1)
-    if short.any():  # the cells looked into hold fewer than were asked for
+    if short.any():  # the searched cells hold fewer vectors than `count`
         searched.nprobe = num_cells
         cosine_qk[short], number_qk[short] = searched.search(query_qD[short], count)
     return number_qk, cosine_qk
 
 
 def unit(vector_nD: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give vectors the length 1; one of zeros stays."""
+    """Return vectors scaled to length 1; a vector of zeros stays as it is."""
     norm = np.linalg.norm(vector_nD, axis=1, keepdims=True)
     return np.ascontiguousarray(vector_nD / np.maximum(norm, 1e-12), np.float32)

@@ -1,135 +1,159 @@
-"""``csmoe retrieve``: images like a query's, within a sensor and across the two."""
+"""`csmoe retrieve`: retrieve similar images, within a sensor and across sensors, and score them."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import product
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, get_args
 
 from csmoe_model.datasets.base import SPLITS, LabelledSet
-from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap, interval
+from csmoe_model.datasets.names import LabelColumn, SetName, SplitBy
+from csmoe_model.datasets.open_set import BandNames, open_set
 from csmoe_model.evaluation.feature_cache import FeatureCache
-from csmoe_model.evaluation.published_results import CBIR
 from csmoe_model.evaluation.tables import markdown_grid, with_interval
 from csmoe_model.inference.encode_dataset import Pooling, choose_sensors
 from csmoe_model.inference.load import LoadedModel, load_encoder
-from csmoe_model.probing.feature_sources import FeatureMaker, Splits
-from csmoe_model.probing.heads import SMALLEST_STD, Features
-from csmoe_model.retrieval.metrics import BoolArray, Retrieved, as_sets, by_chance, retrieved
-from csmoe_model.retrieval.nearest import IndexKind, nearest
+from csmoe_model.retrieval.directions import RetrieveOptions, score_directions
+from csmoe_model.retrieval.nearest import IndexKind
+from minortom.arguments import one_of, path_of, whole_number
 from minortom.errors import InputError
-from minortom.io.atomic_write import whole_folder, write_json, write_text
+from minortom.io.artefact import artefact
+from minortom.io.atomic_write import write_json, write_text
 from minortom.io.provenance import KEY, Provenance
-from minortom.io.up_to_date import is_up_to_date, now, status, write_run_record
+from minortom.io.up_to_date import now
 from minortom.progress import OnProgress, ignore_progress
-from minortom.sensors import SensorName
+from minortom.results import Result
 
 RESULT = "result.json"
-_COMPARABLE = ("model", "untrained model")
-"""Features of which those of one sensor can be held against those of the other."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetrieveOptions:
-    """What is retrieved, and how.
+class RetrieveResult(Result):
+    """Result of `csmoe retrieve`: the content of `result.json`, with its status."""
 
-    Raises:
-        InputError: If a number is out of its range.
-    """
+    status: str
+    """`written`, or `up to date`."""
+    out: Path
+    """Folder with `result.json` and `table.md`."""
+    data: str
+    """Name of the labelled set."""
+    task: str
+    classes: Sequence[str]
+    queries: int
+    """Images of the split `val`."""
+    archive: int
+    """Images of the split `test`."""
+    settings: Mapping[str, Any]
+    rows: Sequence[Mapping[str, Any]]
+    """For each kind of features: the scores of each direction, with 95 % intervals."""
+    published: Sequence[Mapping[str, Any]]
+    """Published F1 of the same set, in percent."""
+    provenance: Mapping[str, Any]
 
-    k: int = 10
-    """Images retrieved for each query."""
-    index: IndexKind = "exact"
-    pooling: Pooling = "cls"
-    seed: int = 0
-    """First of the seeds."""
-    seeds: int = 3
-    """Untrained models and random convolutions."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return the values that `--json` prints."""
+        values: dict[str, Any] = super().as_dict()
+        values[KEY] = values.pop("provenance")
+        return values
 
-    def __post_init__(self) -> None:
-        for name in ("k", "seeds"):
-            if getattr(self, name) < 1:
-                raise InputError(f"--{name} must be 1 or more; it is {getattr(self, name)}")
+    def shown(self) -> dict[str, object]:
+        """Return F1 of each kind of features and each direction, one line each."""
+        k = self.settings["k"]
+        lines: dict[str, object] = {
+            "status": self.status, "out": str(self.out), "data": self.data,
+            "queries": self.queries, "archive": self.archive,
+        }  # fmt: skip
+        for row in self.rows:
+            for direction, found in row["directions"].items():
+                if found:
+                    name = f"F1@{k} {direction.replace('_to_', ' → ')}, {row['features']}"
+                    lines[name] = with_interval(found["f1"])
+        return lines
 
 
 def retrieve(
     checkpoint: str | Path,
-    data: LabelledSet,
-    out: Path,
     *,
-    options: RetrieveOptions,
-    inputs: tuple[Path, ...] = (),
-    cache: Path | None = None,
+    data: SetName | LabelledSet,
+    root: str | Path | None,
+    out: str | Path,
+    label: LabelColumn | None = None,
+    split_by: SplitBy | None = None,
+    s2_bands: BandNames | None = None,
+    s1_bands: BandNames | None = None,
+    k: int = 10,
+    index: IndexKind = "exact",
+    pooling: Pooling = "cls",
+    seeds: int = 3,
+    cache: str | Path | None = None,
+    seed: int = 0,
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,
-) -> dict[str, object]:
-    """Retrieve images of the split `test` for those of `val`; write JSON and Markdown.
+) -> RetrieveResult:
+    """Retrieve images of the split `test` for each image of `val`; score their common labels.
 
-    In every direction that the sensors allow, by the model and by what costs nothing: band
-    statistics and random convolutions within a sensor, the untrained model, and chance.
+    Compare the model with baselines in each direction that the sensors allow: chance, the
+    untrained model and, within a sensor, band statistics and random convolutions.
 
     Args:
-        checkpoint: As `CSMoE.from_pretrained` takes it.
-        data: The labelled set, multiclass or multilabel.
-        out: Folder to write `result.json` and `table.md` to.
-        options: What to do.
-        inputs: Where the set lies, so that it is never replaced.
-        cache: Folder to keep features in; none when None.
-        overwrite: Whether another result in `out` may be replaced.
-        on_progress: Called with (images done, images in all) of each kind of feature.
-
-    Returns:
-        What the file holds, and what there is to tell beside it.
+        checkpoint: Folder of a run, folder of a model, or a repository of the hub (`user/name`).
+        data: Name of a multiclass or multilabel set, or a `LabelledSet`; see `open_set`.
+        root: Folder that holds the set; None for a `LabelledSet`.
+        out: Folder for `result.json` and `table.md`.
+        label: Column of shards that holds the labels; `landcover` when None.
+        split_by: How to split shards; by their own splits when None.
+        s2_bands: Names of the Sentinel-2 bands in the files of a folder, such as `B02,B03`; the
+            names in the files when None.
+        s1_bands: Names of the Sentinel-1 bands, likewise.
+        k: Images to retrieve for each query.
+        index: `exact` compares all vectors; `ivf` those of the nearest cells, for millions.
+        pooling: `cls` for the [CLS] vector, `mean` for the mean of the patch tokens, or `both`.
+        seeds: Number of untrained models and of sets of random filters.
+        cache: Folder that keeps features for other runs on the same set; none when None.
+        seed: First of the seeds, also of a split that the set does not have.
+        overwrite: Whether to replace an output that was made otherwise.
+        on_progress: Called with (images done, images in all) for each kind of features.
 
     Raises:
-        InputError: If the checkpoint is none, or the set has no labels of images or no queries.
-        OutputExistsError: If `out` is something else.
+        InputError: If the checkpoint or the set does not exist, the set has no labels of whole
+            images or no queries, or an argument is out of range.
+        OutputExistsError: If `out` was made from something else.
     """
-    started = now()
-    if data.task == "segmentation":
-        raise InputError(
-            f"{data.name} is a segmentation set; csmoe retrieve takes multiclass and multilabel "
-            "sets"
-        )
+    started, out = now(), path_of("out", out)
+    options = RetrieveOptions(
+        k=whole_number("k", k, minimum=1),
+        index=index,
+        pooling=pooling,
+        seed=whole_number("seed", seed, minimum=0),
+        seeds=whole_number("seeds", seeds, minimum=1),
+    )
+    one_of("index", index, get_args(IndexKind))
+    one_of("pooling", pooling, get_args(Pooling))
+    labelled = open_set(
+        data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands, seed=seed
+    )
+    _check_set(labelled, k=options.k)
     trained = load_encoder(checkpoint)
-    sensors = choose_sensors(trained.model, data, None)
-    for name in SPLITS:
-        data.split(name)  # complains where there are no samples
-    if options.k > len(data.split("test")):
-        raise InputError(
-            f"--k {options.k:,} is more than the {len(data.split('test')):,} images of "
-            f"{data.name}'s test split; give a smaller one"
-        )
-    provenance = Provenance(
-        command="retrieve",
-        options={**_without_seed(options), "data": data.name, **data.record},
-        inputs={"weights": trained.weights_sha256, "data": data.sha256},
-        seed=options.seed,
-        licences=tuple(dict.fromkeys((*trained.licences, *data.licences))),
-    )
-    done = is_up_to_date(
-        out, provenance, inputs=[trained.folder, *inputs], overwrite=overwrite, record=RESULT
-    )
-    if not done:
-        makers = {
-            sensor: _maker(trained, data, sensor, options, FeatureCache(cache), on_progress)
-            for sensor in sensors
-        }
-        result = _result(trained, data, makers, options)
-        result[KEY] = json.loads(provenance.to_json())
-        with whole_folder(out) as folder:
-            write_json(folder / RESULT, result)
-            write_text(folder / "table.md", markdown_table(result))
-        write_run_record(out, started)
+    sensors = choose_sensors(trained.model, labelled, None)
+    kept = FeatureCache(None if cache is None else path_of("cache", cache))
+    provenance = _provenance(trained, labelled, options)
+    inputs = [trained.folder] if root is None else [trained.folder, path_of("root", root)]
+    with artefact(
+        out, provenance, inputs=inputs, overwrite=overwrite, record=RESULT, started=started
+    ) as made:
+        if not made.up_to_date:
+            found = score_directions(
+                trained, labelled, sensors, options, cache=kept, on_progress=on_progress
+            )
+            found[KEY] = json.loads(provenance.to_json())
+            write_json(made.path / RESULT, found)
+            write_text(made.path / "table.md", markdown_table(found))
     stored = json.loads((out / RESULT).read_text(encoding="utf-8"))
-    return {"status": status(done), "out": str(out), **stored}
+    return RetrieveResult(status=made.status, out=out, provenance=stored.pop(KEY), **stored)
 
 
 def markdown_table(result: Mapping[str, Any]) -> str:
-    """Write F1 of every direction in %, with 95 % intervals, beside what the paper prints."""
+    """Return F1 of every direction in %, with 95 % intervals and the published values."""
     directions, k = list(result["rows"][0]["directions"]), result["settings"]["k"]
     header = ["features", *(name.replace("_to_", " → ") for name in directions)]
     rows = []
@@ -152,121 +176,30 @@ def markdown_table(result: Mapping[str, Any]) -> str:
     )
 
 
-def shown_rows(result: Mapping[str, Any]) -> dict[str, object]:
-    """Give a result as lines for people: F1 of each kind of feature and direction."""
-    k = result["settings"]["k"]
-    lines: dict[str, object] = {
-        name: result[name] for name in ("status", "out", "data", "queries", "archive")
-    }
-    for row in result["rows"]:
-        for direction, found in row["directions"].items():
-            if found:
-                name = f"F1@{k} {direction.replace('_to_', ' → ')}, {row['features']}"
-                lines[name] = with_interval(found["f1"])
-    return lines
+def _check_set(data: LabelledSet, *, k: int) -> None:
+    """Check that a set has labels of images, samples in each split, and an archive of k images."""
+    if data.task == "segmentation":
+        raise InputError(
+            f"expected a multiclass or multilabel set, found {data.name}, a segmentation set; give "
+            "another --data"
+        )
+    for name in SPLITS:
+        data.split(name)  # raises where there are no samples
+    archive = len(data.split("test"))
+    if k > archive:
+        raise InputError(
+            f"--k must be at most {archive:,}, the images in the test split of {data.name}, found "
+            f"{k:,}; give a smaller --k"
+        )
 
 
-def _without_seed(options: RetrieveOptions) -> dict[str, object]:
+def _provenance(trained: LoadedModel, data: LabelledSet, options: RetrieveOptions) -> Provenance:
     choices = asdict(options)
     del choices["seed"]
-    return choices
-
-
-def _maker(
-    trained: LoadedModel, data: LabelledSet, sensor: SensorName, options: RetrieveOptions,
-    cache: FeatureCache, on_progress: OnProgress,
-) -> FeatureMaker:  # fmt: skip
-    return FeatureMaker(
-        trained=trained, data=data, sensors=(sensor,), pooling=options.pooling,
-        seeds=range(options.seed, options.seed + options.seeds), cache=cache,
-        on_progress=on_progress, splits=("val", "test"),
-    )  # fmt: skip
-
-
-def _result(
-    trained: LoadedModel, data: LabelledSet, makers: Mapping[SensorName, FeatureMaker],
-    options: RetrieveOptions,
-) -> dict[str, Any]:  # fmt: skip
-    val, test = data.split("val"), data.split("test")
-    query_qK, archive_nK = (
-        as_sets(split.labels, data.task, len(data.classes)) for split in (val, test)
+    return Provenance(
+        command="retrieve",
+        options={**choices, "data": data.name, **data.record},
+        inputs={"weights": trained.weights_sha256, "data": data.sha256},
+        seed=options.seed,
+        licences=tuple(dict.fromkeys((*trained.licences, *data.licences))),
     )
-    bootstrap = Bootstrap.over(len(val), val.groups, seed=options.seed)
-    directions = [f"{one}_to_{other}" for one in makers for other in makers]
-    kinds = {sensor: maker.kinds() for sensor, maker in makers.items()}
-    rows: list[dict[str, object]] = []
-    for name in next(iter(kinds.values())):
-        # Features are held by `_answers` alone: gone before the next kind is made.
-        answers = _answers(
-            name, {sensor: of_sensor[name] for sensor, of_sensor in kinds.items()},
-            query_qK, archive_nK, options,
-        )  # fmt: skip
-        found = {direction: _scores(runs, bootstrap) for direction, runs in answers.items()}
-        every = {direction: found.get(direction) for direction in directions}
-        rows.append({"features": name, "directions": every})
-    chance = _scores([by_chance(query_qK, archive_nK)], bootstrap)
-    rows.append({"features": "chance", "directions": dict.fromkeys(directions, chance)})
-    return {
-        "data": data.name, "task": data.task, "classes": list(data.classes),
-        "queries": len(val), "archive": len(test),
-        "settings": {
-            "recipe": trained.recipe, "weights_sha256": trained.weights_sha256, "k": options.k,
-            "index": options.index, "pooling": options.pooling, "draws": NUM_DRAWS,
-            "seeds": list(range(options.seed, options.seed + options.seeds)),
-            "vectors": "compared by cosine; those without weights standardised over the archive",
-        },
-        "rows": rows,
-        "published": CBIR.get(data.name, []),
-    }  # fmt: skip
-
-
-def _answers(
-    name: str, make: Mapping[SensorName, Callable[[], list[Splits]]], query_qK: BoolArray,
-    archive_nK: BoolArray, options: RetrieveOptions,
-) -> dict[str, list[Retrieved]]:  # fmt: skip
-    """Make one kind of features and retrieve by them; what every seed finds, by direction.
-
-    Directions in which they cannot be compared are left out.
-    """
-    runs = {sensor: of_sensor() for sensor, of_sensor in make.items()}
-    found: dict[str, list[Retrieved]] = {}
-    for one, other in product(runs, runs):
-        if one != other and name not in _COMPARABLE:
-            continue
-        found[f"{one}_to_{other}"] = []
-        for query, archive in zip(runs[one], runs[other], strict=True):
-            pair = query["val"], archive["test"]
-            if name not in _COMPARABLE:
-                pair = _standardised(*pair)
-            found[f"{one}_to_{other}"].append(_run(*pair, query_qK, archive_nK, options))
-    return found
-
-
-def _standardised(query_qD: Features, archive_nD: Features) -> tuple[Features, Features]:
-    """Give every feature mean 0 and deviation 1 over the archive.
-
-    Else the band with the largest values alone would say what is alike, and the baseline be
-    weaker than it is.
-    """
-    mean_D, std_D = archive_nD.mean(0, dtype=np.float64), archive_nD.std(0, dtype=np.float64)
-    std_D[std_D < SMALLEST_STD] = 1
-    mean_D, std_D = mean_D.astype(np.float32), std_D.astype(np.float32)
-    return (query_qD - mean_D) / std_D, (archive_nD - mean_D) / std_D
-
-
-def _run(
-    query_qD: Features, archive_nD: Features, query_qK: BoolArray, archive_nK: BoolArray,
-    options: RetrieveOptions,
-) -> Retrieved:  # fmt: skip
-    number_qk, _ = nearest(query_qD, archive_nD, options.k, index=options.index, seed=options.seed)
-    return retrieved(query_qK, archive_nK, number_qk)
-
-
-def _scores(runs: Sequence[Retrieved], bootstrap: Bootstrap) -> dict[str, dict[str, float]]:
-    """Give each score, the mean over the seeds, with its interval."""
-    draws = bootstrap.draws_of([run.score for run in runs])
-    singles = [run.score() for run in runs]
-    return {
-        name: asdict(interval(sum(one[name] for one in singles) / len(singles), draw_R))
-        for name, draw_R in draws.items()
-    }

@@ -1,282 +1,251 @@
-"""``csmoe search``: the patches most like one, as a page with pictures.
+"""`csmoe search`: find the patches nearest to an image or a patch, and show them on a page.
 
 Axes, as name suffixes:
-    n  patches    D  width
+    q  queries    n  patches    k  hits    D  width
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from csmoe_model.data.bands import channels
-from csmoe_model.datasets.base import LabelledSplit
-from csmoe_model.datasets.image_folder import ImageBands
-from csmoe_model.inference.embeddings import check_embeddings, read_vectors
-from csmoe_model.inference.encode_dataset import encode_set
-from csmoe_model.inference.load import LoadedModel, load_encoder
+from csmoe_model.datasets.open_set import BandNames
+from csmoe_model.inference.embeddings import BOTH, check_embeddings, read_vectors
 from csmoe_model.retrieval.nearest import IndexKind, nearest
-from csmoe_model.retrieval.search_page import FloatArray, Shown, search_page
-from minortom.errors import InputError
-from minortom.io.atomic_write import write_text
+from csmoe_model.retrieval.query import ImageQuery, Images, PatchQuery, image_files
+from csmoe_model.retrieval.search_page import Card, search_page
+from minortom.arguments import one_of, path_of, whole_number
+from minortom.errors import InputError, UsageError
+from minortom.io.artefact import artefact
 from minortom.io.provenance import Provenance, sha256_of
-from minortom.io.up_to_date import (
-    check_page,
-    is_up_to_date,
-    now,
-    status,
-    stored_licences,
-    stored_provenance,
-    write_run_record,
-)
-from minortom.plotting.patch_pictures import patch_pictures, picture
-from minortom.sensors import MODEL_BANDS, S2_10M, SensorName
+from minortom.io.up_to_date import check_page, now, stored_licences, stored_provenance
+from minortom.plotting.patch_pictures import patch_pictures
+from minortom.results import Result
+from minortom.sensors import MODEL_BANDS
 from minortom.shards.layout import DATASET_FILE
 from minortom.shards.shard_set import ShardSet
 
-SAID = ("grid_cell", "patch_row", "patch_col", "split", "climate", "landcover", "lat", "lon")
-"""What is told of a patch."""
-MOST = 1000
-"""Hits on a page: 60 MB of pictures."""
+Sensors = Literal["s2", "s1", "both"]
+"""Sensor of a vector; `both` is the mean of the two."""
+
+COLUMNS = ("grid_cell", "patch_row", "patch_col", "split", "climate", "landcover", "lat", "lon")
+"""Columns of a patch in the result and on the page."""
+MAX_HITS = 1000
+"""Maximum number of hits on a page: 60 MB of pictures."""
+_SHORT = {"grid_cell": "cell", "patch_row": "row", "patch_col": "col"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
-    """What is searched for, and how.
+    """Options of a search.
 
     Raises:
-        InputError: If a value is none that can be searched for.
+        InputError: If a value is not valid, or two values do not go together.
     """
 
     k: int = 10
-    sensor: str = "s2"
-    """Whose vector of the query: `s2`, `s1`, or `both`."""
-    against: str | None = None
-    """Whose vectors are searched; the query's when None."""
+    """Patches to find."""
+    sensor: Sensors = "s2"
+    """Sensor of the query's vector."""
+    against: Sensors = "s2"
+    """Sensor of the vectors that are searched."""
     index: IndexKind = "exact"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.k <= MOST:
-            raise InputError(f"--k must be 1 to {MOST:,}, all on one page; it is {self.k:,}")
-        if "both" in (self.sensor, self.against or self.sensor) and self.against not in (
-            None, self.sensor
-        ):  # fmt: skip
+        whole_number("k", self.k, minimum=1)
+        one_of("sensor", self.sensor, get_args(Sensors))
+        one_of("against", self.against, get_args(Sensors))
+        one_of("index", self.index, get_args(IndexKind))
+        if self.k > MAX_HITS:
             raise InputError(
-                "vectors of both sensors are compared with such alone; give --sensor and --against "
-                "s2 or s1"
+                f"--k must be at most {MAX_HITS:,}, since one page shows all hits, found "
+                f"{self.k:,}; give a smaller --k"
+            )
+        if BOTH in (self.sensor, self.against) and self.sensor != self.against:
+            raise InputError(
+                "vectors of both sensors are compared with vectors of both sensors only, found "
+                f"--sensor {self.sensor} and --against {self.against}; give s2 or s1 for each"
             )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ImageQuery:
-    """A user's image, and the model that made the embeddings."""
-
-    checkpoint: str | Path
-    files: Sequence[Path]
-    bands: Callable[[], ImageBands]
-    """Reads the image: by sensor the names of the bands, and their pixels [C, H, W]."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class PatchQuery:
-    """A patch of the shards."""
+class SearchResult(Result):
+    """Result of `csmoe search`."""
 
-    cell: str
-    row: int
-    col: int
+    status: str
+    """`written`, or `up to date`."""
+    out: Path
+    """The page."""
+    hits: Sequence[Mapping[str, Any]]
+    """Columns of each patch and its cosine, nearest first."""
 
-    def __str__(self) -> str:
-        return f"{self.cell}:{self.row}:{self.col}"
-
-    @classmethod
-    def parse(cls, text: str) -> "PatchQuery":
-        """Read a patch as in `433D_629L:3:1`: cell, row, column.
-
-        Raises:
-            InputError: If it is none.
-        """
-        try:
-            cell, row, col = text.split(":")
-            return cls(cell=cell, row=int(row), col=int(col))
-        except ValueError:
-            raise InputError(
-                f"--like {text}: wanted a cell, a row and a column, as in 433D_629L:3:1"
-            ) from None
+    def shown(self) -> list[dict[str, Any]]:
+        """Return the hits, one row each."""
+        return [{_SHORT.get(key, key): value for key, value in hit.items()} for hit in self.hits]
 
 
 def search(
-    embeddings: Path,
-    shards: Path,
-    out: Path,
-    query: ImageQuery | PatchQuery,
+    embeddings: str | Path,
     *,
-    options: SearchOptions,
-    coast: Sequence[FloatArray] = (),
+    shards: str | Path,
+    html: str | Path,
+    image: Images | None = None,
+    like: str | None = None,
+    checkpoint: str | Path | None = None,
+    k: int = 10,
+    sensor: Sensors = "s2",
+    against: Sensors | None = None,
+    index: IndexKind = "exact",
+    s2_bands: BandNames | None = None,
+    s1_bands: BandNames | None = None,
     overwrite: bool = False,
-) -> dict[str, object]:
-    """Find the patches most like an image or a patch; write a page that needs no network.
+) -> SearchResult:
+    """Find the patches nearest to an image or a patch; write a page that needs no network.
 
-    Vectors are compared by cosine after the mean of their sensor is taken away, which all [CLS]
-    share.
+    Vectors are compared by cosine after the mean vector of their sensor is subtracted, since all
+    [CLS] vectors have it in common.
 
     Args:
-        embeddings: What `csmoe embed` wrote.
-        shards: The shards that these are of.
-        out: The page, `.html`.
-        query: What to look for.
-        options: How.
-        coast: Rings of coast lines [points, 2], longitude and latitude, for the map.
-        overwrite: Whether another file in `out` may be replaced.
+        embeddings: GeoParquet file from `csmoe embed`.
+        shards: Folder of the shards that the embeddings were made from.
+        html: Page to write; its name ends in `.html`.
+        image: GeoTIFF to search for; or two files, Sentinel-2 and then Sentinel-1.
+        like: Patch of the shards to search for, instead of an image, such as `433D_629L:3:1`:
+            cell, row, column.
+        checkpoint: Model that made the embeddings; it encodes `image`.
+        k: Patches to find, at most 1,000.
+        sensor: Sensor of the query's vector: `s2`, `s1` or `both`.
+        against: Sensor of the vectors to search; the same as `sensor` when None.
+        index: `exact` compares all vectors; `ivf` those of the nearest cells, for millions.
+        s2_bands: Names of the Sentinel-2 bands of `image`, such as `B02,B03`; the names in the
+            file when None.
+        s1_bands: Names of the Sentinel-1 bands of `image`, likewise.
+        overwrite: Whether to replace an output that was made otherwise.
 
     Returns:
-        The hits, nearest first, and what there is to tell beside them.
+        The hits, nearest first.
 
     Raises:
-        InputError: If the embeddings are none, or of other shards or another checkpoint; or the
-            query is not there or does not fit the model.
-        OutputExistsError: If `out` is something else.
+        UsageError: If not exactly one of `image` and `like` is given, or `image` without
+            `checkpoint`.
+        InputError: If the embeddings cannot be read, or were made from other shards or by another
+            checkpoint; if the query does not exist or does not fit the model.
+        OutputExistsError: If `html` was made from something else.
     """
+    started, embeddings, out = now(), path_of("embeddings", embeddings), path_of("html", html)
+    files = _check_usage(image, like, checkpoint)
+    options = SearchOptions(k=k, sensor=sensor, against=against or sensor, index=index)
+    patch = None if like is None else PatchQuery.parse(like)
     check_page(out)
     check_embeddings(embeddings)
-    started, data = now(), ShardSet.open(shards)
+    data = ShardSet.open(path_of("shards", shards))
     _check_shards(embeddings, data)
-    of_query = {f"query_{n}": sha256_of(p) for n, p in enumerate(_files(query))}
-    bands = query.bands() if isinstance(query, ImageQuery) else {}
-    against = options.against or options.sensor
-    provenance = Provenance(
-        command="search",
-        options={
-            "k": options.k, "sensor": options.sensor, "against": against, "index": options.index,
-            "like": None if isinstance(query, ImageQuery) else str(query),
-            "bands": [name for names, _ in bands.values() for name in names],
-        },
-        inputs={"embeddings": sha256_of(embeddings), **of_query},
-        licences=stored_licences(embeddings),
-    )  # fmt: skip
-    inputs = [embeddings, shards, *_files(query)]
-    done = is_up_to_date(out, provenance, inputs=inputs, overwrite=overwrite)
-    vectors = {name: _vectors(embeddings, name) for name in {options.sensor, against}}
-    where = _position(data, query) if isinstance(query, PatchQuery) else None
-    if isinstance(query, ImageQuery):
-        vector_D, shown = _of_image(query, bands, embeddings, options.sensor)
-    else:
-        assert where is not None
-        vector_D, shown = vectors[options.sensor][where], _shown(data, [(where, None)])[0]
-    centred_D = vector_D - vectors[options.sensor].mean(0)
-    archive_nD = vectors[against] - vectors[against].mean(0)
-    # The patch itself is the nearest of its own sensor, and among the first of the other.
-    number_qk, cosine_qk = nearest(
-        centred_D[None], archive_nD, options.k + (where is not None), index=options.index
-    )
-    pairs = zip(number_qk[0].tolist(), cosine_qk[0].tolist(), strict=True)
-    found = [(number, cosine) for number, cosine in pairs if number != where][: options.k]
-    hits = _shown(data, found)
-    if not done:
-        page = search_page(shown, hits, sensors=(options.sensor, against), coast=coast,
-                           provenance=provenance)  # fmt: skip
-        write_text(out, page)
-        write_run_record(out, started)
-    return {"status": status(done), "out": str(out), "hits": [hit.told() for hit in hits]}
+    query = patch or ImageQuery.read(files, checkpoint or "", s2_bands=s2_bands, s1_bands=s1_bands)
+    provenance = _provenance(embeddings, query, options)
+    with artefact(
+        out, provenance, inputs=[embeddings, data.folder, *files], overwrite=overwrite,
+        started=started,
+    ) as made:  # fmt: skip
+        card, hits = _find(embeddings, data, query, options)
+        if not made.up_to_date:
+            sensors = (options.sensor, options.against)
+            page = search_page(card, hits, sensors=sensors, provenance=provenance)
+            made.path.write_text(page, encoding="utf-8")
+    return SearchResult(status=made.status, out=out, hits=[hit.values() for hit in hits])
 
 
-def shown_rows(result: Mapping[str, Any]) -> list[dict[str, object]]:
-    """Lay the hits out for a terminal."""
-    names = {"grid_cell": "cell", "patch_row": "row", "patch_col": "col"}
-    return [{names.get(key, key): value for key, value in hit.items()} for hit in result["hits"]]
-
-
-def _files(query: ImageQuery | PatchQuery) -> Sequence[Path]:
-    return query.files if isinstance(query, ImageQuery) else ()
-
-
-def _made_from(embeddings: Path, name: str) -> str:
-    inputs = (stored_provenance(embeddings) or {}).get("inputs")
-    return str(inputs.get(name)) if isinstance(inputs, dict) else ""
+def _check_usage(
+    image: Images | None, like: str | None, checkpoint: str | Path | None
+) -> tuple[Path, ...]:
+    """Check that there is one query; return the files of the image, if it is one."""
+    if (image is None) == (like is None):
+        found = "none" if image is None else "both"
+        raise UsageError(f"expected --image or --like, found {found}; give one of the two")
+    if image is None:
+        return ()
+    if checkpoint is None:
+        raise UsageError("--image goes with --checkpoint, which encodes it; give both")
+    return image_files(image)
 
 
 def _check_shards(embeddings: Path, data: ShardSet) -> None:
-    if _made_from(embeddings, "shards") != sha256_of(data.folder / DATASET_FILE):
+    if _input_sha256(embeddings, "shards") != sha256_of(data.folder / DATASET_FILE):
         raise InputError(
-            f"{embeddings} was not made from the shards in {data.folder}; give those that it was "
-            "made from, or embed these"
+            f"expected the shards that {embeddings} was made from, found others in "
+            f"{data.folder}; give those shards, or embed these"
         )
+
+
+def _provenance(
+    embeddings: Path, query: ImageQuery | PatchQuery, options: SearchOptions
+) -> Provenance:
+    image = query if isinstance(query, ImageQuery) else None
+    files, bands = (image.files, image.bands) if image else ((), {})
+    return Provenance(
+        command="search",
+        options={
+            "k": options.k, "sensor": options.sensor, "against": options.against,
+            "index": options.index, "like": None if image else str(query),
+            "bands": [name for names, _ in bands.values() for name in names],
+        },
+        inputs={
+            "embeddings": sha256_of(embeddings),
+            **{f"query_{number}": sha256_of(path) for number, path in enumerate(files)},
+        },
+        licences=stored_licences(embeddings),
+    )  # fmt: skip
+
+
+def _find(
+    embeddings: Path, data: ShardSet, query: ImageQuery | PatchQuery, options: SearchOptions
+) -> tuple[Card, list[Card]]:
+    """Return the query and its hits, nearest first."""
+    vectors = {name: _vectors(embeddings, name) for name in {options.sensor, options.against}}
+    own = query.position(data) if isinstance(query, PatchQuery) else None
+    if isinstance(query, ImageQuery):
+        made_by = _input_sha256(embeddings, "weights")
+        vector_D, card = query.encode(options.sensor, weights_sha256=made_by)
+    else:
+        assert own is not None
+        vector_D, card = vectors[options.sensor][own], _cards(data, [(own, None)])[0]
+    centred_D = vector_D - vectors[options.sensor].mean(0)
+    archive_nD = vectors[options.against] - vectors[options.against].mean(0)
+    # The query itself is the nearest patch of its own sensor, and near in the other sensor.
+    number_qk, cosine_qk = nearest(
+        centred_D[None], archive_nD, options.k + (own is not None), index=options.index
+    )
+    pairs = zip(number_qk[0].tolist(), cosine_qk[0].tolist(), strict=True)
+    found = [(number, cosine) for number, cosine in pairs if number != own][: options.k]
+    return card, _cards(data, found)
 
 
 def _vectors(embeddings: Path, sensor: str) -> NDArray[np.float32]:
     vectors = read_vectors(embeddings, sensor)
     if not len(vectors):
-        raise InputError(f"{embeddings} holds no vectors of {sensor}; give another --sensor")
+        raise InputError(
+            f"expected vectors of {sensor} in {embeddings}, found none; give another --sensor"
+        )
     return vectors
 
 
-def _position(data: ShardSet, query: PatchQuery) -> int:
-    table = data.metadata(["grid_cell", "patch_row", "patch_col"])
-    of_cell = table["grid_cell"].to_numpy() == query.cell
-    there = np.flatnonzero(
-        of_cell
-        & (table["patch_row"].to_numpy() == query.row)
-        & (table["patch_col"].to_numpy() == query.col)
-    )
-    if not len(there):
-        what = "other patches of that cell" if of_cell.any() else "no patch of that cell"
-        raise InputError(
-            f"--like {query}: {data.folder} has {what}; `minortom show` shows some that it has"
-        )
-    return int(there[0])
-
-
-def _shown(data: ShardSet, found: Sequence[tuple[int, float | None]]) -> list[Shown]:
-    """Look up what is known of some patches, by number, and how they look."""
+def _cards(data: ShardSet, found: Sequence[tuple[int, float | None]]) -> list[Card]:
+    """Return the columns and pictures of patches, by number."""
     rows: list[dict[str, Any]] = (
-        data.metadata(SAID).take([number for number, _ in found]).to_pylist()
+        data.metadata(COLUMNS).take([number for number, _ in found]).to_pylist()
     )
     pictures = [
         dict(zip(MODEL_BANDS, patch_pictures(data, number), strict=True)) for number, _ in found
     ]
     return [
-        Shown(what=row, pictures=of_patch, cosine=cosine)
+        Card(columns=row, pictures=of_patch, cosine=cosine)
         for row, of_patch, (_, cosine) in zip(rows, pictures, found, strict=True)
     ]
 
 
-def _of_image(
-    query: ImageQuery, bands: ImageBands, embeddings: Path, sensor: str
-) -> tuple[NDArray[np.float32], Shown]:
-    """Encode a user's image by the model that made the embeddings; give its picture, too."""
-    trained = load_encoder(query.checkpoint)
-    if _made_from(embeddings, "weights") != trained.weights_sha256:
-        raise InputError(
-            f"{embeddings} was made by another checkpoint than {query.checkpoint}; give that one, "
-            "or embed the shards with this"
-        )
-    wanted: list[SensorName] = ["s2", "s1"] if sensor == "both" else [sensor]  # type: ignore[list-item]  # checked on the command line
-    missing = [name for name in wanted if name not in bands]
-    if missing:
-        raise InputError(
-            f"the image has no bands of {', '.join(missing)}; it has those of {', '.join(bands)}: "
-            "give another --sensor, or the other file too"
-        )
-    vectors = [_encoded(trained, name, bands) for name in wanted]
-    pictures = {name: _picture(name, bands) for name in bands}
-    shown = Shown(what={"file": ", ".join(path.name for path in query.files)},
-                  pictures=pictures, cosine=None)  # fmt: skip
-    mean_D: NDArray[np.float32] = np.mean(vectors, axis=0)
-    return mean_D, shown
-
-
-def _encoded(trained: LoadedModel, sensor: SensorName, bands: ImageBands) -> NDArray[np.float32]:
-    names, pixels_CHW = bands[sensor]
-    alone = LabelledSplit(images=lambda _: {sensor: pixels_CHW[None]}, labels=np.zeros(1, np.int64))
-    vectors = encode_set(trained.model, alone, sensors=[sensor], bands={sensor: names})
-    first: NDArray[np.float32] = vectors[0]
-    return first
-
-
-def _picture(sensor: SensorName, bands: ImageBands) -> NDArray[np.float32]:
-    names, pixels_CHW = bands[sensor]
-    picked = pixels_CHW[channels(sensor, names)]
-    scale = S2_10M.scale if sensor == "s2" else 1.0
-    return picture(sensor, dict(zip(MODEL_BANDS[sensor], picked * np.float32(scale), strict=True)))
+def _input_sha256(embeddings: Path, name: str) -> str:
+    """Return the hash of an input that embeddings were made from; empty where not recorded."""
+    inputs = (stored_provenance(embeddings) or {}).get("inputs")
+    return str(inputs.get(name)) if isinstance(inputs, dict) else ""

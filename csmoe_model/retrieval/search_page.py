@@ -1,4 +1,4 @@
-"""The page of a search: the query and its hits as pictures, what they are, and where."""
+"""Page of a search: pictures of the query and its hits, their columns, and a map."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from minortom.io.provenance import Provenance
 from minortom.plotting import patch_pictures as looks
+from minortom.plotting.density_map import coast_lines
 from minortom.plotting.patch_pictures import Pixels, data_uri
 from minortom.sensors import SensorName
 
@@ -20,46 +21,45 @@ _NAMES = {"s2": "Sentinel-2", "s1": "Sentinel-1", "both": "both sensors"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Shown:
-    """A query or a hit."""
+class Card:
+    """A query or a hit, as the page shows it."""
 
-    what: Mapping[str, Any]
-    """Its columns; of an image the name of its `file` alone."""
+    columns: Mapping[str, Any]
+    """Columns of the patch; for an image only `file`, the name of its file."""
     pictures: Mapping[SensorName, Pixels]
     cosine: float | None
+    """Cosine between the query and the hit; None for the query."""
 
-    def told(self) -> dict[str, object]:
-        """Give what is known of it, without pictures."""
-        return {**self.what, "cosine": self.cosine}
+    def values(self) -> dict[str, Any]:
+        """Return the columns and the cosine."""
+        return {**self.columns, "cosine": self.cosine}
 
 
 def search_page(
-    query: Shown, hits: Sequence[Shown], *, sensors: tuple[str, str],
-    coast: Sequence[FloatArray], provenance: Provenance,
-) -> str:  # fmt: skip
-    """Write the page: one file that needs no network, with everything escaped.
+    query: Card, hits: Sequence[Card], *, sensors: tuple[str, str], provenance: Provenance
+) -> str:
+    """Return the page as HTML: one file that needs no network, with all values escaped.
 
     Args:
-        query: What was looked for.
-        hits: What was found, nearest first.
-        sensors: Whose vectors of the query and of the hits were compared.
-        coast: Rings of coast lines [points, 2], longitude and latitude.
-        provenance: What the page depends on.
+        query: The query.
+        hits: The hits, nearest first.
+        sensors: Sensors of the query's vector and of the hits' vectors.
+        provenance: All that the page depends on.
     """
     environment = Environment(
         loader=PackageLoader("csmoe_model.retrieval"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     cards = [
-        {**shown.told(), "pictures": {name: data_uri(p) for name, p in shown.pictures.items()}}
-        for shown in (query, *hits)
+        {**card.values(), "pictures": {name: data_uri(p) for name, p in card.pictures.items()}}
+        for card in (query, *hits)
     ]
     return environment.get_template("search.html.j2").render(
         query=cards[0],
         hits=cards[1:],
         sensors=[_NAMES[name] for name in sensors],
         looks=looks,
-        map=_map([card for card in cards if "lat" in card], coast),
+        map=_map([card for card in cards if "lat" in card], coast_lines()),
         names=_NAMES,
         licences=provenance.licences,
         record=json.loads(provenance.to_json()),
@@ -67,7 +67,12 @@ def search_page(
 
 
 def _map(cards: Sequence[Mapping[str, Any]], coast: Sequence[FloatArray]) -> dict[str, Any]:
-    """Lay out a map of degrees: its box, the coast as a path, and the places."""
+    """Return a map in degrees: its box, the coast as an SVG path, and the places.
+
+    Args:
+        cards: Patches with `lat` and `lon`.
+        coast: Rings of coast lines [points, 2], longitude and latitude.
+    """
     lon = np.array([card["lon"] for card in cards])
     lat = np.array([card["lat"] for card in cards])
     west, east = max(lon.min() - _MARGIN_DEG, -180), min(lon.max() + _MARGIN_DEG, 180)

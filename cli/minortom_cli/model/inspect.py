@@ -1,4 +1,4 @@
-"""``csmoe inspect``: what the experts look at, and who uses them."""
+"""The command `csmoe inspect`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,12 +12,13 @@ from minortom_cli.model.checkpoint_argument import Checkpoint
 def inspect(
     checkpoint: Checkpoint,
     shards: Annotated[Path, typer.Argument(help="Folder of shards, from `minortom export`.")],
+    *,
     out: Annotated[Path, typer.Option(help="HTML file to write.")],
     samples: Annotated[
         int, typer.Option(min=1, help="Patches to count in the tables, evenly over the shards.")
     ] = 1000,
     patches: Annotated[
-        int, typer.Option(min=0, help="Patches to draw maps of, each stratum in turn.")
+        int, typer.Option(min=0, help="Patches to draw maps of, from each stratum in turn.")
     ] = 6,
     workers: Workers = None,
     overwrite: Overwrite = False,
@@ -25,11 +26,11 @@ def inspect(
 ) -> None:
     """Show where each expert looks, and which sensor, climate and land cover uses it."""
     # Imported here so that `csmoe --help` does not load torch.
-    from csmoe_model.analysis.expert_page import inspect_experts
+    from csmoe_model.analysis.inspect import inspect as run
 
     with progress("patches") as on_progress:
-        summary = inspect_experts(
-            checkpoint, shards, out, samples=samples, patches=patches, overwrite=overwrite,
-            workers=workers, on_progress=on_progress,
+        result = run(
+            checkpoint, shards, out=out, samples=samples, patches=patches, workers=workers,
+            overwrite=overwrite, on_progress=on_progress,
         )  # fmt: skip
-    emit(summary, as_json=as_json)
+    emit(result, as_json=as_json)

@@ -1,4 +1,4 @@
-"""``csmoe retrieve``: images like a query's, within a sensor and across the two."""
+"""The command `csmoe retrieve`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +22,7 @@ from minortom_cli.model.labelled_data import (
 
 def retrieve(
     checkpoint: Checkpoint,
+    *,
     data: Data,
     root: Root,
     out: Annotated[Path, typer.Option(help="Folder for result.json and table.md.")],
@@ -29,28 +30,25 @@ def retrieve(
     split_by: SplitByOption = None,
     s2_bands: S2Bands = None,
     s1_bands: S1Bands = None,
-    k: Annotated[int, typer.Option(min=1, help="Images retrieved for each query.")] = 10,
+    k: Annotated[int, typer.Option(min=1, help="Images to retrieve for each query.")] = 10,
     index: Index = "exact",
     pooling: PoolingOption = "cls",
-    seeds: Annotated[int, typer.Option(min=1, help="Of untrained models and random filters.")] = 3,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Number of untrained models and of sets of random filters.")
+    ] = 3,
     cache: Cache = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Retrieve test images for validation images, beside baselines that cost nothing."""
+    """Retrieve test images for each validation image; compare the model with baselines."""
     # Imported here so that `csmoe --help` does not load torch.
-    from csmoe_model.datasets.open_set import open_set
-    from csmoe_model.retrieval.retrieve import RetrieveOptions, shown_rows
-    from csmoe_model.retrieval.retrieve import retrieve as run_retrieve
+    from csmoe_model.retrieval.retrieve import retrieve as run
 
-    options = RetrieveOptions(k=k, index=index, pooling=pooling, seed=seed, seeds=seeds)
-    labelled = open_set(
-        data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands, seed=seed
-    )
     with progress("images") as on_progress:
-        result = run_retrieve(
-            checkpoint, labelled, out, options=options, inputs=(root,), cache=cache,
-            overwrite=overwrite, on_progress=on_progress,
+        result = run(
+            checkpoint, data=data, root=root, out=out, label=label, split_by=split_by,
+            s2_bands=s2_bands, s1_bands=s1_bands, k=k, index=index, pooling=pooling, seeds=seeds,
+            cache=cache, seed=seed, overwrite=overwrite, on_progress=on_progress,
         )  # fmt: skip
-    emit(result if as_json else shown_rows(result), as_json=as_json)
+    emit(result, as_json=as_json)

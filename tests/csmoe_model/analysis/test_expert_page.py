@@ -13,10 +13,10 @@ from model_folders import write
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 from training_shards import MODEL
 
-from csmoe_model.analysis.expert_page import inspect_experts
 from csmoe_model.analysis.expert_usage import (
     measure_usage,
 )
+from csmoe_model.analysis.inspect import inspect as inspect_experts
 from csmoe_model.csmoe import CSMoE
 from minortom.errors import OutputExistsError
 from minortom.shards.shard_set import ShardSet
@@ -27,7 +27,7 @@ pytest_plugins = ["expert_fixtures"]
 
 @pytest.fixture(scope="module")
 def page(folder):
-    inspect_experts(folder / "model", folder / "shards", folder / "page.html", patches=2)
+    inspect_experts(folder / "model", folder / "shards", out=folder / "page.html", patches=2)
     return (folder / "page.html").read_text(encoding="utf-8")
 
 
@@ -65,17 +65,19 @@ def test_the_shares_shown_are_those_measured(page, trained, data):
 def test_the_page_is_up_to_date_until_options_change(page, folder, tmp_path):
     again = tmp_path / "page.html"
     again.write_text(page, encoding="utf-8")
-    told = inspect_experts(folder / "model", folder / "shards", again, patches=2)
-    assert told["status"] == "up to date"
+    result = inspect_experts(folder / "model", folder / "shards", out=again, patches=2)
+    assert result.status == "up to date"
 
     with pytest.raises(OutputExistsError, match="--overwrite"):
-        inspect_experts(folder / "model", folder / "shards", again, patches=1)
-    inspect_experts(folder / "model", folder / "shards", again, patches=1, overwrite=True)
+        inspect_experts(folder / "model", folder / "shards", out=again, patches=1)
+    inspect_experts(folder / "model", folder / "shards", out=again, patches=1, overwrite=True)
     assert again.read_text(encoding="utf-8") != page
 
 
 def test_the_same_inputs_are_the_same_bytes(page, folder, tmp_path):
-    inspect_experts(folder / "model", folder / "shards", tmp_path / "p.html", patches=2, workers=1)
+    inspect_experts(
+        folder / "model", folder / "shards", out=tmp_path / "p.html", patches=2, workers=1
+    )
     assert (tmp_path / "p.html").read_text(encoding="utf-8") == page
 
 
@@ -88,7 +90,7 @@ def test_names_are_text_whatever_is_in_them(folder, tmp_path):
     made_by = replace(PROVENANCE, licences=("</script><script>alert(2)",))
     write_shards(tmp_path / "shards", tensors=tensors, metadata=metadata, provenance=made_by)
 
-    inspect_experts(folder / "model", tmp_path / "shards", tmp_path / "p.html")
+    inspect_experts(folder / "model", tmp_path / "shards", out=tmp_path / "p.html")
 
     page = (tmp_path / "p.html").read_text(encoding="utf-8")
     (record,) = re.findall(r'<script type="application/json" id="minortom">(.*?)</script>', page)
@@ -132,7 +134,7 @@ def test_a_model_without_experts_is_one_line(folder, tmp_path, capsys):
     write(tmp_path / "plain", plain, ShardSet.open(folder / "shards").statistics)
 
     assert inspect(tmp_path / "plain", folder / "shards", "--out", tmp_path / "p.html") == 1
-    assert "is a model without experts" in one_line(capsys)
+    assert "expected a model with experts, found one without experts" in one_line(capsys)
 
 
 def test_a_stray_file_is_replaced_only_when_allowed(folder, tmp_path, capsys):

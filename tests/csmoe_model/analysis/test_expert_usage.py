@@ -10,12 +10,12 @@ from PIL import Image
 from sklearn.metrics import mutual_info_score
 from training_shards import MODEL
 
-from csmoe_model.analysis.expert_maps import expert_colours, expert_map, ground, heat_map
+from csmoe_model.analysis.expert_maps import dim_picture, expert_colours, expert_map, heat_map
 from csmoe_model.analysis.expert_usage import (
     chance_information,
-    draw_maps,
     group_shares,
     information,
+    measure_maps,
     measure_usage,
 )
 
@@ -58,7 +58,7 @@ def test_numbers_come_from_a_gpu_by_copies_to_main_memory_alone(trained, data, m
 
     monkeypatch.setattr(torch.Tensor, "__array__", refuse)
     assert measure_usage(trained, data, np.arange(3), workers=1).share_KLE.shape[0] == 3
-    assert draw_maps(trained, data, 5).cls_LE.shape == (4, MODEL.num_experts)
+    assert measure_maps(trained, data, 5).cls_LE.shape == (4, MODEL.num_experts)
 
 
 def test_entropies_are_means_over_all_samples(trained, data):
@@ -79,7 +79,7 @@ def test_progress_ends_at_all_samples(trained, data):
 
 
 def test_a_map_holds_the_weights_of_the_places_in_raster_order(trained, data):
-    maps = draw_maps(trained, data, 5)
+    maps = measure_maps(trained, data, 5)
 
     wanted = routings(trained, data, 5, "s1")[1]  # the fourth layer: shared, of s1
     dispatch = wanted.dispatch_BNES[0].mean(2)
@@ -95,7 +95,7 @@ def test_a_map_holds_the_weights_of_the_places_in_raster_order(trained, data):
 
 
 def test_an_experts_weights_add_up_to_one_and_so_do_a_places_experts(trained, data):
-    maps = draw_maps(trained, data, 0)
+    maps = measure_maps(trained, data, 0)
     np.testing.assert_allclose(maps.dispatch_LEHW.sum((2, 3)) + maps.cls_LE, 1, rtol=1e-5)
     np.testing.assert_allclose(maps.combine_LEHW.sum(1), 1, rtol=1e-5)
 
@@ -166,5 +166,5 @@ def test_every_expert_has_a_colour_of_its_own():
 
 
 def test_the_ground_is_grey():
-    found = pixels(ground(np.random.default_rng(0).random((4, 4, 3)).astype(np.float32)))
+    found = pixels(dim_picture(np.random.default_rng(0).random((4, 4, 3)).astype(np.float32)))
     assert (found == found[..., :1]).all()

@@ -15,8 +15,9 @@ from training_shards import learnable_shards
 
 from csmoe_model.inference.encode_dataset import encode_set
 from csmoe_model.inference.load import load_model
+from csmoe_model.retrieval.directions import standardised
 from csmoe_model.retrieval.metrics import as_sets, by_chance, retrieved
-from csmoe_model.retrieval.retrieve import RetrieveOptions, _standardised, retrieve
+from csmoe_model.retrieval.retrieve import retrieve
 from minortom.errors import InputError, OutputExistsError
 from minortom.shards.shard_set import ShardSet
 
@@ -91,7 +92,7 @@ def test_an_image_without_a_label_counts_nothing():
 @pytest.fixture(scope="module")
 def result(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("result") / "out"
-    retrieve(folder / "model", bright_and_dark(SIZES), out, options=RetrieveOptions(k=3, seeds=2))
+    retrieve(folder / "model", data=bright_and_dark(SIZES), root=None, out=out, k=3, seeds=2)
     return json.loads((out / "result.json").read_text())
 
 
@@ -135,36 +136,47 @@ def test_features_without_weights_are_standardised_over_the_archive():
         (rng.normal(size=(n, 3)) * [1e-2, 1, 1e4] + 7).astype(np.float32) for n in (5, 40)
     )
     archive[:, 0], query[:, 0] = 3, 3  # a band without contrast
-    found = _standardised(query, archive)
+    found = standardised(query, archive)
     scaler = StandardScaler().fit(archive)
     np.testing.assert_allclose(found[0], scaler.transform(query), atol=1e-3)
     np.testing.assert_allclose(found[1], scaler.transform(archive), atol=1e-3)
 
 
 def test_it_is_up_to_date_until_options_change(folder, tmp_path):
-    data, words = bright_and_dark(SIZES), (folder / "model",)
-    first = retrieve(*words, data, tmp_path / "out", options=RetrieveOptions(seeds=1, k=3))
-    again = retrieve(*words, data, tmp_path / "out", options=RetrieveOptions(seeds=1, k=3))
-    assert (first["status"], again["status"]) == ("written", "up to date")
+    words = {"data": bright_and_dark(SIZES), "root": None, "out": tmp_path / "out", "seeds": 1}
+    first = retrieve(folder / "model", **words, k=3)
+    again = retrieve(folder / "model", **words, k=3)
+    assert (first.status, again.status) == ("written", "up to date")
+    stored = json.loads((tmp_path / "out" / "result.json").read_text())
+    head = {"status": "up to date", "out": str(tmp_path / "out")}
+    assert list(again.as_dict().items()) == list((head | stored).items())
     with pytest.raises(OutputExistsError):
-        retrieve(*words, data, tmp_path / "out", options=RetrieveOptions(seeds=1, k=2))
+        retrieve(folder / "model", **words, k=2)
 
 
 def test_more_images_than_there_are_or_an_empty_split_is_one_line(folder, tmp_path):
-    with pytest.raises(InputError, match="--k 13 is more than the 12 images of own's test split"):
-        retrieve(
-            folder / "model", bright_and_dark(SIZES), tmp_path / "out",
-            options=RetrieveOptions(k=13),
-        )  # fmt: skip
+    words = {"root": None, "out": tmp_path / "out"}
+    message = "--k must be at most 12, the images in the test split of own, found 13"
+    with pytest.raises(InputError, match=message):
+        retrieve(folder / "model", data=bright_and_dark(SIZES), **words, k=13)
     empty = bright_and_dark({**SIZES, "train": 0})
     with pytest.raises(InputError, match="no samples in its train split"):
-        retrieve(folder / "model", empty, tmp_path / "out", options=RetrieveOptions())
+        retrieve(folder / "model", data=empty, **words)
 
 
-@pytest.mark.parametrize("wrong", [{"k": 0}, {"seeds": 0}])
-def test_wrong_numbers_are_refused(wrong):
-    with pytest.raises(InputError, match="must be 1 or more"):
-        RetrieveOptions(**wrong)
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"k": 0}, "k must be a whole number of at least 1, found 0"),
+        ({"seeds": 0}, "seeds must be a whole number of at least 1, found 0"),
+        ({"index": "tree"}, "index must be one of exact, ivf, found 'tree'"),
+        ({"pooling": None}, "pooling must be one of cls, mean, both, found None"),
+    ],
+)
+def test_wrong_values_are_refused(folder, tmp_path, wrong, message):
+    words = {"data": bright_and_dark(SIZES), "root": None, "out": tmp_path / "out"}
+    with pytest.raises(InputError, match=message):
+        retrieve(folder / "model", **words, **wrong)
 
 
 def test_the_command_retrieves_on_the_shards_own_labels(folder, tmp_path, capsys):

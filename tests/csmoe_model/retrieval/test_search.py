@@ -198,14 +198,23 @@ def test_what_does_not_fit_is_one_line(folder, image, tmp_path, capsys):
     few = write_image(tmp_path / "few.tif", s2[:3], MODEL_BANDS["s2"][:3])
     radar = write_image(tmp_path / "radar.tif", s1, ("VV", "VH"))
     for more, message in (
-        (["--image", image, "--checkpoint", tmp_path / "other"], "made by another checkpoint"),
+        (
+            ["--image", image, "--checkpoint", tmp_path / "other"],
+            "expected the checkpoint that",
+        ),
         (["--image", small, "--checkpoint", model], "smaller than"),
         (["--image", few, "--checkpoint", model], "B05"),
-        (["--image", radar, "--checkpoint", model], "no bands of s2"),
+        (
+            ["--image", radar, "--checkpoint", model],
+            "with bands of s2, found bands of s1",
+        ),
         (["--like", "9U_9R:0:0"], "no patch of that cell"),
         (["--like", "0U_0R:7:7"], "other patches of that cell"),
-        (["--like", "nowhere"], "wanted a cell, a row and a column"),
-        (["--like", "0U_0R:0:0", "--sensor", "both", "--against", "s1"], "with such alone"),
+        (["--like", "nowhere"], "must be a cell, a row and a column"),
+        (
+            ["--like", "0U_0R:0:0", "--sensor", "both", "--against", "s1"],
+            "of both sensors only",
+        ),
     ):
         assert search(folder, out, *more) == 1, more
         assert message in one_line(capsys), more
@@ -213,7 +222,7 @@ def test_what_does_not_fit_is_one_line(folder, image, tmp_path, capsys):
     assert "ends in .html" in one_line(capsys)
     words = ["search", folder / "e.parquet", "--shards", tmp_path / "shards", "--html", out]
     assert run(app, [str(word) for word in [*words, "--like", "0U_0R:0:0"]]) == 1
-    assert "was not made from the shards" in one_line(capsys)
+    assert "expected the shards that" in one_line(capsys)
     assert not out.exists()
 
 

@@ -1,0 +1,185 @@
+"""Queries of a search: a user's image, or a patch of the shards.
+
+Axes, as name suffixes:
+    D  token width    C  bands    H W  pixel rows and columns
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csmoe_model.data.bands import channels
+from csmoe_model.datasets.base import LabelledSplit
+from csmoe_model.datasets.image_folder import Bands
+from csmoe_model.datasets.open_set import BandNames, parse_bands
+from csmoe_model.inference.encode_dataset import encode_set
+from csmoe_model.inference.load import LoadedModel, load_encoder
+from csmoe_model.retrieval.search_page import Card
+from minortom.arguments import path_of
+from minortom.errors import InputError, UsageError
+from minortom.plotting.patch_pictures import picture
+from minortom.sensors import MODEL_BANDS, S2_10M, SensorName
+from minortom.shards.shard_set import ShardSet
+
+if TYPE_CHECKING:
+    from minortom.scenes.image_reader import Role
+
+Images = str | Path | Sequence[str | Path]
+"""One GeoTIFF; or two, Sentinel-2 and then Sentinel-1."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageQuery:
+    """A user's image, and the model that made the embeddings."""
+
+    checkpoint: str | Path
+    files: tuple[Path, ...]
+    bands: Bands
+    """By sensor the names of the bands, and their pixels [C, H, W]."""
+
+    @classmethod
+    def read(
+        cls,
+        image: Images,
+        checkpoint: str | Path,
+        *,
+        s2_bands: BandNames | None = None,
+        s1_bands: BandNames | None = None,
+    ) -> "ImageQuery":
+        """Read an image from one GeoTIFF or two.
+
+        Args:
+            image: Files of the image.
+            checkpoint: Model that made the embeddings.
+            s2_bands: Names of the Sentinel-2 bands; the names in the files when None.
+            s1_bands: Names of the Sentinel-1 bands, likewise.
+
+        Raises:
+            UsageError: If there are more than two files.
+            InputError: If a file cannot be read, or its bands have no names.
+        """
+        # Imported here so that a search for a patch does not load rasterio.
+        from minortom.scenes.image_reader import ImageReader
+
+        files = image_files(image)
+        reader = ImageReader(s2_bands=parse_bands(s2_bands), s1_bands=parse_bands(s1_bands))
+        roles: dict[Role, Path] = (
+            {"file": files[0]} if len(files) == 1 else {"s2": files[0], "s1": files[1]}
+        )
+        return cls(checkpoint=checkpoint, files=files, bands=reader(roles))
+
+    def encode(self, sensor: str, *, weights_sha256: str) -> tuple[NDArray[np.float32], Card]:
+        """Encode the image with the model that made the embeddings.
+
+        Args:
+            sensor: `s2`, `s1`, or `both` for the mean of the two vectors.
+            weights_sha256: Hash of the weights that made the embeddings.
+
+        Returns:
+            The vector [D], and the image as the page shows it.
+
+        Raises:
+            InputError: If the checkpoint is another one, or the image has no bands of the sensor.
+        """
+        trained = load_encoder(self.checkpoint)
+        if weights_sha256 != trained.weights_sha256:
+            raise InputError(
+                f"expected the checkpoint that made the embeddings, found another one in "
+                f"{self.checkpoint}; give that checkpoint, or embed the shards with this one"
+            )
+        sensors: tuple[SensorName, ...] = ("s2", "s1")
+        wanted = [name for name in sensors if sensor in (name, "both")]
+        missing = [name for name in wanted if name not in self.bands]
+        if missing:
+            raise InputError(
+                f"expected an image with bands of {' and '.join(missing)}, found bands of "
+                f"{', '.join(self.bands)}; give another --sensor, or the file of the other sensor"
+            )
+        vectors = [_encode(trained, name, self.bands) for name in wanted]
+        card = Card(
+            columns={"file": ", ".join(path.name for path in self.files)},
+            pictures={name: _picture(name, self.bands) for name in self.bands}, cosine=None,
+        )  # fmt: skip
+        mean_D: NDArray[np.float32] = np.mean(vectors, axis=0)
+        return mean_D, card
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchQuery:
+    """A patch of the shards: its cell, and its row and column in the cell."""
+
+    cell: str
+    row: int
+    col: int
+
+    def __str__(self) -> str:
+        return f"{self.cell}:{self.row}:{self.col}"
+
+    @classmethod
+    def parse(cls, text: str) -> "PatchQuery":
+        """Read a patch from text such as `433D_629L:3:1`: cell, row, column.
+
+        Raises:
+            InputError: If the text has another form.
+        """
+        try:
+            cell, row, col = text.split(":")
+            return cls(cell=cell, row=int(row), col=int(col))
+        except (ValueError, AttributeError):
+            raise InputError(
+                f"--like must be a cell, a row and a column, such as 433D_629L:3:1, found {text}"
+            ) from None
+
+    def position(self, data: ShardSet) -> int:
+        """Return the number of the patch in the shards.
+
+        Raises:
+            InputError: If the shards do not have the patch.
+        """
+        table = data.metadata(["grid_cell", "patch_row", "patch_col"])
+        of_cell = table["grid_cell"].to_numpy() == self.cell
+        found = np.flatnonzero(
+            of_cell
+            & (table["patch_row"].to_numpy() == self.row)
+            & (table["patch_col"].to_numpy() == self.col)
+        )
+        if not len(found):
+            what = "other patches of that cell" if of_cell.any() else "no patch of that cell"
+            raise InputError(
+                f"--like must be a patch of {data.folder}, found {self}, but the shards have "
+                f"{what}; `minortom show` lists some patches"
+            )
+        return int(found[0])
+
+
+def image_files(image: Images) -> tuple[Path, ...]:
+    """Return the files of an image, one or two.
+
+    Raises:
+        UsageError: If there are none, or more than two.
+    """
+    given = [image] if isinstance(image, str | Path) else list(image)
+    if len(given) not in (1, 2):
+        raise UsageError(
+            f"--image takes one file, or two: Sentinel-2, then Sentinel-1; found {len(given)}"
+        )
+    return tuple(path_of("image", path) for path in given)
+
+
+def _encode(trained: LoadedModel, sensor: SensorName, bands: Bands) -> NDArray[np.float32]:
+    names, pixels_CHW = bands[sensor]
+    alone = LabelledSplit(images=lambda _: {sensor: pixels_CHW[None]}, labels=np.zeros(1, np.int64))
+    vectors = encode_set(trained.model, alone, sensors=[sensor], bands={sensor: names})
+    first: NDArray[np.float32] = vectors[0]
+    return first
+
+
+def _picture(sensor: SensorName, bands: Bands) -> NDArray[np.float32]:
+    names, pixels_CHW = bands[sensor]
+    picked = pixels_CHW[channels(sensor, names)]
+    scale = S2_10M.scale if sensor == "s2" else 1.0
+    return picture(sensor, dict(zip(MODEL_BANDS[sensor], picked * np.float32(scale), strict=True)))
