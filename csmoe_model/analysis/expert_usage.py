@@ -188,7 +188,8 @@ def chance_information(
 ) -> float:
     """Return the mean information of groups that are shuffled among the tiles (bits).
 
-    This is the information that occurs by chance. Whole tiles are shuffled, since the patches of one tile are similar and in one group.
+    This is the information that occurs by chance. Whole tiles are shuffled, since the patches of
+    one tile are similar and in one group.
 
     Args:
         share_KE: Shares of the experts of one layer, by sample.

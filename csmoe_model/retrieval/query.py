@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from csmoe_model.data.bands import channels
 from csmoe_model.datasets.base import LabelledSplit
-from csmoe_model.datasets.image_folder import Bands
+from csmoe_model.datasets.image_folder import ImageBands
 from csmoe_model.datasets.open_set import BandNames, parse_bands
 from csmoe_model.inference.encode_dataset import encode_set
 from csmoe_model.inference.load import LoadedModel, load_encoder
@@ -38,7 +38,7 @@ class ImageQuery:
 
     checkpoint: str | Path
     files: tuple[Path, ...]
-    bands: Bands
+    bands: ImageBands
     """By sensor the names of the bands, and their pixels [C, H, W]."""
 
     @classmethod
@@ -170,7 +170,7 @@ def image_files(image: Images) -> tuple[Path, ...]:
     return tuple(path_of("image", path) for path in given)
 
 
-def _encode(trained: LoadedModel, sensor: SensorName, bands: Bands) -> NDArray[np.float32]:
+def _encode(trained: LoadedModel, sensor: SensorName, bands: ImageBands) -> NDArray[np.float32]:
     names, pixels_CHW = bands[sensor]
     alone = LabelledSplit(images=lambda _: {sensor: pixels_CHW[None]}, labels=np.zeros(1, np.int64))
     vectors = encode_set(trained.model, alone, sensors=[sensor], bands={sensor: names})
@@ -178,7 +178,7 @@ def _encode(trained: LoadedModel, sensor: SensorName, bands: Bands) -> NDArray[n
     return first
 
 
-def _picture(sensor: SensorName, bands: Bands) -> NDArray[np.float32]:
+def _picture(sensor: SensorName, bands: ImageBands) -> NDArray[np.float32]:
     names, pixels_CHW = bands[sensor]
     picked = pixels_CHW[channels(sensor, names)]
     scale = S2_10M.scale if sensor == "s2" else 1.0
