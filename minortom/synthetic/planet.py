@@ -1,82 +1,106 @@
-"""A made-up planet on disk: two maps, a list of cells and a small archive.
+"""A synthetic planet on disk: two maps, a list of cells and a small archive.
 
-For trying things without a download. Nothing in it is a real place; layout, names, formats
-and faults are those of the real files.
+It serves to try the commands without a download. No place in it is real; layout, names, formats
+and defects are those of the real files.
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minortom.arguments import path_of, whole_number
 from minortom.grid.cells import cells_from_names, whole_grid
-from minortom.io.atomic_write import whole_folder, write_json
+from minortom.io.artefact import artefact
+from minortom.io.atomic_write import write_json
 from minortom.io.provenance import KEY, Provenance
-from minortom.io.up_to_date import is_up_to_date, now, status, write_run_record
 from minortom.progress import OnProgress, ignore_progress
+from minortom.results import Result
 from minortom.synthetic.archive import write_archive
 from minortom.synthetic.maps import LANDCOVER_CODES, Planet, make_planet, write_map
 from minortom.synthetic.scene import Scene
 
 RECORD = "planet.json"
-"""The file in the folder that says what it was made from."""
+"""Name of the file in the folder with its provenance."""
 NUM_CELLS = 60_000
-"""Land cells in the list: what annotate takes a blink for and sample some seconds."""
+"""Land cells in the list: ``annotate`` takes under a second for them, ``sample`` some seconds."""
 
 
-def make_demo(
-    out: Path,
+@dataclass(frozen=True, kw_only=True)
+class DemoResult(Result):
+    """The synthetic planet that ``demo`` has written, or found to be up to date."""
+
+    out: Path
+    """The folder."""
+    status: str
+    """``written`` or ``up to date``."""
+    seed: int
+    cells: int
+    """Cells listed in ``cells.txt``."""
+    tiles: int
+    """Tiles in the archive."""
+    megabytes: int
+    """Size of all files (10^6 bytes)."""
+
+
+def demo(
+    out: str | Path,
     *,
     seed: int = 0,
     tiles: int = 14,
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,
-) -> dict[str, object]:
-    """Write climate.tif, landcover.tif, cells.txt, Core-S2L2A/ and Core-S1RTC/ into a folder.
+) -> DemoResult:
+    """Write a synthetic planet: climate and land-cover maps, cells and a small archive.
 
-    About a second and 18 MB a tile, after some five seconds for the maps.
+    The folder gets ``climate.tif``, ``landcover.tif``, ``cells.txt``, ``Core-S2L2A/`` and
+    ``Core-S1RTC/``. This takes some five seconds for the maps, then about a second and 18 MB
+    for each tile.
 
     Args:
-        out: The folder; it appears whole or not at all.
-        seed: The same seed gives the same bytes.
-        tiles: Tiles in the archive; their land cover goes round all classes.
-        overwrite: Whether to replace a folder made from something else.
-        on_progress: Called as tiles get done.
+        out: The folder. On an error or an interrupt it stays as it was.
+        seed: Seed of all random numbers. The same seed gives the same bytes.
+        tiles: Number of tiles in the archive. Their land cover cycles through all classes.
+        overwrite: Whether to replace a folder that was made with other options.
+        on_progress: Called with (tiles written, tiles in all).
 
     Returns:
-        A summary: what there is, and whether it was there already.
+        The sizes, and whether the folder was written or up to date.
 
     Raises:
-        OutputExistsError: If ``out`` exists and was made from something else.
-        InputError: If the folder that ``out`` goes into does not exist.
+        OutputExistsError: If ``out`` was made with other options and ``overwrite`` is false, or
+            if it holds other files.
+        InputError: If ``out`` is not a possible place for a folder, or an argument is wrong.
     """
-    started = now()
+    out = path_of("out", out)
+    seed, tiles = whole_number("seed", seed, minimum=0), whole_number("tiles", tiles, minimum=1)
     provenance = Provenance(command="demo", options={"tiles": tiles}, seed=seed)
-    there = is_up_to_date(out, provenance, inputs=(), overwrite=overwrite, record=RECORD)
-    if not there:
-        with whole_folder(out) as folder:
-            planet = make_planet(seed=seed)
-            write_map(planet.climate, folder / "climate.tif")
-            write_map(planet.landcover, folder / "landcover.tif")
-            names = land_cells(planet)
-            (folder / "cells.txt").write_text("\n".join(names.tolist()) + "\n", encoding="utf-8")
-            write_archive(folder, scenes(planet, names, tiles), on_progress)
-            write_json(folder / RECORD, {KEY: json.loads(provenance.to_json())})
-        write_run_record(out, started)
-    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
-    return {
-        "out": str(out),
-        "status": status(there),
-        "seed": seed,
-        "cells": _count_lines(out / "cells.txt"),
-        "tiles": tiles,
-        "megabytes": round(size / 1e6),
-    }
+    with artefact(out, provenance, overwrite=overwrite, record=RECORD) as made:
+        if not made.up_to_date:
+            _write_planet(made.path, provenance, seed, tiles, on_progress)
+    size_bytes = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+    return DemoResult(
+        out=out, status=made.status, seed=seed, cells=_count_lines(out / "cells.txt"), tiles=tiles,
+        megabytes=round(size_bytes / 1e6),
+    )  # fmt: skip
+
+
+def _write_planet(
+    folder: Path, provenance: Provenance, seed: int, tiles: int, on_progress: OnProgress
+) -> None:
+    planet = make_planet(seed=seed)
+    write_map(planet.climate, folder / "climate.tif")
+    write_map(planet.landcover, folder / "landcover.tif")
+    names = land_cells(planet)
+    (folder / "cells.txt").write_text("\n".join(names.tolist()) + "\n", encoding="utf-8")
+    write_archive(folder, scenes(planet, names, tiles), on_progress)
+    write_json(folder / RECORD, {KEY: json.loads(provenance.to_json())})
 
 
 def land_cells(planet: Planet, *, count: int = NUM_CELLS) -> NDArray[np.str_]:
-    """Draw cells whose centre has a class in both maps; names, in the grid's order."""
+    """Return the names of random cells whose centre has a class in both maps, in grid order."""
     grid = whole_grid()
     climate, landcover = planet.codes_at(*grid.centres())
     land = np.flatnonzero((climate > 0) & (landcover > 0))
@@ -86,7 +110,7 @@ def land_cells(planet: Planet, *, count: int = NUM_CELLS) -> NDArray[np.str_]:
 
 
 def scenes(planet: Planet, names: NDArray[np.str_], count: int) -> list[Scene]:
-    """Draw distinct cells, their land cover going round the classes that there are."""
+    """Return scenes in distinct random cells; their land cover cycles through all classes."""
     climate, landcover = planet.codes_at(*cells_from_names(names).centres())
     order = np.random.default_rng([planet.seed, 3]).permutation(len(names))
     waiting = {code: [i for i in order if landcover[i] == code] for code in LANDCOVER_CODES}

@@ -1,4 +1,4 @@
-"""``minortom demo``: a small made-up planet to try the other commands on."""
+"""``minortom demo``: a small synthetic planet to try the other commands on."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,14 +10,15 @@ from minortom_cli.console import Json, Overwrite, Seed, emit, progress
 
 def demo(
     out: Annotated[Path, typer.Argument(help="Folder for the planet's maps, cells and archive.")],
+    *,
     seed: Seed = 0,
-    tiles: Annotated[int, typer.Option(min=1, help="Tiles in the archive, 18 MB each.")] = 14,
+    tiles: Annotated[int, typer.Option(min=1, help="Tiles in the archive (18 MB each).")] = 14,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Make a planet: climate and land-cover maps, cells, and a small S1+S2 archive."""
-    from minortom.synthetic.planet import make_demo
+    """Make a synthetic planet: climate and land-cover maps, cells, and a small S1+S2 archive."""
+    from minortom.synthetic.planet import demo
 
     with progress("tiles") as advance:
-        summary = make_demo(out, seed=seed, tiles=tiles, overwrite=overwrite, on_progress=advance)
-    emit(summary, as_json=as_json)
+        result = demo(out, seed=seed, tiles=tiles, overwrite=overwrite, on_progress=advance)
+    emit(result, as_json=as_json)

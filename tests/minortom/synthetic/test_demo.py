@@ -1,4 +1,4 @@
-"""The made-up planet on disk: maps, layout of the archive, repeatability, difficulty."""
+"""The synthetic planet on disk: maps, layout of the archive, repeatability, difficulty."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from file_hashes import hashes
 from minortom.grid.cells import cells_from_names
 from minortom.synthetic.archive import FAULTS
 from minortom.synthetic.maps import LANDCOVER_CODES, landcover_weights, make_planet, write_map
-from minortom.synthetic.planet import land_cells, make_demo, scenes
+from minortom.synthetic.planet import demo, land_cells, scenes
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def planet():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("demo") / "planet"
-    make_demo(out, seed=3, tiles=2)
+    demo(out, seed=3, tiles=2)
     return out
 
 
@@ -130,8 +130,8 @@ def test_all_cells_have_a_class_in_both_maps(folder):
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(folder, tmp_path):
-    make_demo(tmp_path / "same", seed=3, tiles=2)
-    make_demo(tmp_path / "other", seed=4, tiles=2)
+    demo(tmp_path / "same", seed=3, tiles=2)
+    demo(tmp_path / "other", seed=4, tiles=2)
 
     assert hashes(tmp_path / "same") == hashes(folder)
     assert not set(hashes(tmp_path / "other").values()) & set(hashes(folder).values())
@@ -142,7 +142,7 @@ def test_an_interrupted_demo_leaves_nothing(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make_demo(tmp_path / "planet", tiles=1, on_progress=stop)
+        demo(tmp_path / "planet", tiles=1, on_progress=stop)
     assert list(tmp_path.iterdir()) == []
 
 
