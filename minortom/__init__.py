@@ -12,13 +12,15 @@ from minortom.version import __version__ as __version__
 if TYPE_CHECKING:
     from minortom.grid.area_cells import cells as cells
     from minortom.grid.point_cells import locate as locate
+    from minortom.synthetic.planet import demo as demo
 
-__all__ = ["cells", "locate"]
+__all__ = ["cells", "demo", "locate"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "cells": "minortom.grid.area_cells",
+        "demo": "minortom.synthetic.planet",
         "locate": "minortom.grid.point_cells",
     },
 )

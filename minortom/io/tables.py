@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,9 +9,6 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from minortom.errors import InputError
-from minortom.io.atomic_write import whole_file
-from minortom.io.provenance import Provenance
-from minortom.io.up_to_date import is_up_to_date
 
 
 def is_parquet(path: Path) -> bool:
@@ -62,25 +58,3 @@ def csv_bytes(table: pa.Table) -> bytes:
     writer.writerow(table.column_names)
     writer.writerows(zip(*(column.to_pylist() for column in table.columns), strict=True))
     return text.getvalue().encode()
-
-
-def write_bytes(
-    out: Path,
-    content: bytes,
-    provenance: Provenance,
-    *,
-    inputs: Iterable[Path],
-    overwrite: bool,
-) -> bool:
-    """Write a file that cannot hold its provenance; gives whether it was there, byte for byte.
-
-    Raises:
-        OutputExistsError: If something else is there and ``overwrite`` is false.
-        InputError: As ``is_up_to_date`` does.
-    """
-    same = out.is_file() and out.read_bytes() == content
-    is_up_to_date(out, provenance, inputs=inputs, overwrite=overwrite or same)
-    if not same:
-        with whole_file(out) as temporary:
-            temporary.write_bytes(content)
-    return same
