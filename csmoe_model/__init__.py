@@ -13,19 +13,27 @@ if TYPE_CHECKING:
     from csmoe_model.config import recipe as recipe
     from csmoe_model.csmoe import CSMoE as CSMoE
     from csmoe_model.data.patch_dataset import PatchDataset as PatchDataset
+    from csmoe_model.datasets.base import LabelledSet as LabelledSet
+    from csmoe_model.datasets.base import LabelledSplit as LabelledSplit
     from csmoe_model.inference.embed import embed as embed
     from csmoe_model.inference.export_encoder import export as export
     from csmoe_model.nn.cost_table import info as info
+    from csmoe_model.probing.compare import compare as compare
+    from csmoe_model.probing.probe import probe as probe
     from csmoe_model.retrieval.retrieve import retrieve as retrieve
     from csmoe_model.retrieval.search import search as search
 
 __all__ = [
     "CSMoE",
+    "LabelledSet",
+    "LabelledSplit",
     "PatchDataset",
+    "compare",
     "embed",
     "export",
     "info",
     "inspect",
+    "probe",
     "recipe",
     "retrieve",
     "search",
@@ -35,11 +43,15 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "CSMoE": "csmoe_model.csmoe",
+        "LabelledSet": "csmoe_model.datasets.base",
+        "LabelledSplit": "csmoe_model.datasets.base",
         "PatchDataset": "csmoe_model.data.patch_dataset",
+        "compare": "csmoe_model.probing.compare",
         "embed": "csmoe_model.inference.embed",
         "export": "csmoe_model.inference.export_encoder",
         "info": "csmoe_model.nn.cost_table",
         "inspect": "csmoe_model.analysis.inspect",
+        "probe": "csmoe_model.probing.probe",
         "recipe": "csmoe_model.config",
         "retrieve": "csmoe_model.retrieval.retrieve",
         "search": "csmoe_model.retrieval.search",

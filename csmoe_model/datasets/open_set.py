@@ -6,7 +6,7 @@ from typing import get_args
 
 from csmoe_model.datasets.base import LabelledSet
 from csmoe_model.datasets.names import LabelColumn, PublishedName, SetName, SplitBy
-from minortom.arguments import one_of
+from minortom.arguments import one_of, path_of
 from minortom.errors import InputError
 
 BandNames = str | Sequence[str]
@@ -41,15 +41,15 @@ def open_set(
         MinorTomError: If the set is missing or damaged.
     """
     if not isinstance(data, LabelledSet):
-        one_of("--data", data, get_args(SetName))
+        one_of("data", data, get_args(SetName))
     kind = "a LabelledSet" if isinstance(data, LabelledSet) else data
     _check_kind(kind, "shards", {"--label": label, "--split-by": split_by})
     _check_kind(kind, "folder", {"--s2-bands": s2_bands, "--s1-bands": s1_bands})
     if isinstance(data, LabelledSet):
         return data
     if root is None:
-        raise InputError(f"--root must be the folder that holds the set {data}; found None")
-    root = Path(root)
+        raise InputError(f"root must be the folder of the set {data}, found None")
+    root = path_of("root", root)
     # Imported inside the branches, so that a set loads the libraries that it needs and no others:
     # shards need no rasterio.
     if data == "shards":
@@ -84,8 +84,8 @@ def _open_shards(
     from csmoe_model.datasets.shards import ShardLabels, open_shards
 
     label, split_by = label or "landcover", split_by or "shards"
-    one_of("--label", label, get_args(LabelColumn))
-    one_of("--split-by", split_by, get_args(SplitBy))
+    one_of("label", label, get_args(LabelColumn))
+    one_of("split_by", split_by, get_args(SplitBy))
     return open_shards(root, ShardLabels(label=label, split_by=split_by, seed=seed))
 
 

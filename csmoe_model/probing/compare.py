@@ -1,164 +1,175 @@
-"""``csmoe compare``: probes of several checkpoints as one, and how sure their differences are.
+"""`csmoe compare`: pool the probes of several checkpoints, with intervals of the differences.
 
-One probe says how sure a score is of its weights on other ground. Whether another pretraining
-would do as well only several tell, that differ in their seed.
-
-Axes, as name suffixes:
-    m  checkpoints, or seeds of a baseline    R  draws of the bootstrap
+The interval of one probe covers other test samples, for the same weights. Only checkpoints of
+several pretraining seeds show how much another pretraining would change.
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap, interval
-from csmoe_model.evaluation.metrics import FloatArray, Predictions, score
+from csmoe_model.datasets.base import Task
+from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap
 from csmoe_model.evaluation.tables import markdown_grid, subject, with_interval
-from csmoe_model.probing.feature_sources import MODEL
-from csmoe_model.probing.predictions import PREDICTIONS, PredictionTable, RowName, read_predictions
-from csmoe_model.probing.probe import RESULT
+from csmoe_model.probing.pooling import pooled_rows
+from csmoe_model.probing.predictions import PREDICTIONS, PredictionTable, read_predictions
+from csmoe_model.probing.record import RESULT
+from minortom.arguments import path_of, whole_number
 from minortom.errors import InputError
-from minortom.io.atomic_write import whole_folder, write_json, write_text
+from minortom.io.artefact import artefact
+from minortom.io.atomic_write import write_json, write_text
 from minortom.io.provenance import KEY, Provenance, licences_in, sha256_of
-from minortom.io.up_to_date import is_up_to_date, now, status, write_run_record
+from minortom.results import Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareResult(Result):
+    """Result of `csmoe compare`: the content of `result.json`, the status and the folder."""
+
+    status: str
+    """`written` or `up to date`."""
+    out: Path
+    data: str
+    """Name of the labelled set."""
+    task: Task
+    headline: str
+    """Name of the score."""
+    splits: dict[str, int]
+    """Number of samples in each split."""
+    groups: int | None
+    """Number of groups in the test split; None where the bootstrap draws single samples."""
+    checkpoints: list[dict[str, Any]]
+    """Recipe and weights of each checkpoint."""
+    of: str
+    """Label, sensors and protocol of the probes."""
+    options: dict[str, Any]
+    """Options of the probes."""
+    bootstrap: dict[str, Any]
+    rows: list[dict[str, Any]]
+    """Each combination of features and probe: mean score from 0 to 1, and two 95 % intervals."""
+    differences: list[dict[str, Any]]
+    """The model minus each baseline."""
+    minortom: dict[str, Any]
+    """Provenance."""
+
+    def shown(self) -> list[dict[str, object]]:
+        """Return a table row for each score and difference, in percent."""
+        return _shown_rows(self.as_dict())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Result:
-    """One checkpoint's result."""
+class _Probe:
+    """The result of one checkpoint."""
 
     folder: Path
-    told: dict[str, Any]
-    """Its `result.json`."""
+    result: dict[str, Any]
+    """Content of its `result.json`."""
     predictions: PredictionTable
 
     @property
     def weights(self) -> str:
-        return str(self.told["settings"]["weights_sha256"])
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Pooled:
-    """A row of all results."""
-
-    value_m: FloatArray
-    draw_mR: FloatArray
+        return str(self.result["settings"]["weights_sha256"])
 
 
 def compare(
-    results: Sequence[Path], out: Path, *, seed: int = 0, overwrite: bool = False
-) -> dict[str, Any]:
-    """Pool probes of checkpoints that differ in their pretraining seed; write JSON and Markdown.
+    results: Sequence[str | Path],
+    *,
+    out: str | Path,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> CompareResult:
+    """Pool the probes of checkpoints that differ in their pretraining seed.
+
+    The folder `out` receives `result.json` and `table.md`.
 
     Args:
-        results: Folders that `csmoe probe` wrote with the same options on the same set.
-        out: Folder to write `result.json` and `table.md` to.
-        seed: Draws the bootstrap.
-        overwrite: Whether another result in `out` may be replaced.
+        results: Folders that `csmoe probe` wrote with the same options on the same set, one for
+            each checkpoint.
+        out: Folder to write.
+        seed: Random seed of the bootstrap.
+        overwrite: Whether to replace a result that has other inputs or options.
 
     Returns:
-        What the file holds, and what there is to tell beside it.
+        Scores and differences with intervals over groups, and over groups and checkpoints.
 
     Raises:
-        InputError: If a folder holds no result, or they are not of the same probe, or two are of
-            the same checkpoint.
-        OutputExistsError: If `out` is something else.
+        InputError: If a folder is not a result of `csmoe probe`, the options or the sets differ,
+            or two results are of the same checkpoint.
+        OutputExistsError: If `out` is another result.
     """
-    started = now()
-    found = [_read(folder) for folder in results]
-    _check_alike(found)
-    licences = [line for one in found for line in licences_in(one.told[KEY])]
+    if isinstance(results, str | Path) or not results:
+        raise InputError(f"results must be a sequence of folders of `csmoe probe`, found {results}")
+    folders = [path_of("results", folder) for folder in results]
+    out, seed = path_of("out", out), whole_number("seed", seed, minimum=0)
+    found = [_read(folder) for folder in folders]
+    _check_same_probe(found)
+    licences = [line for one in found for line in licences_in(one.result[KEY])]
     provenance = Provenance(
         command="compare", options={}, seed=seed, licences=tuple(dict.fromkeys(licences)),
         inputs={
             f"predictions_{n}": sha256_of(folder / PREDICTIONS)
-            for n, folder in enumerate(results)
+            for n, folder in enumerate(folders)
         },
     )  # fmt: skip
-    done = is_up_to_date(out, provenance, inputs=results, overwrite=overwrite, record=RESULT)
-    if not done:
-        result = _result(found, seed)
-        with whole_folder(out) as folder:
-            write_json(folder / RESULT, {**result, KEY: json.loads(provenance.to_json())})
-            write_text(folder / "table.md", _markdown(result))
-        write_run_record(out, started)
+    with artefact(out, provenance, inputs=folders, overwrite=overwrite, record=RESULT) as made:
+        if not made.up_to_date:
+            record = _record(found, seed)
+            write_json(made.path / RESULT, {**record, KEY: json.loads(provenance.to_json())})
+            write_text(made.path / "table.md", _markdown(record))
     stored = json.loads((out / RESULT).read_text(encoding="utf-8"))
-    return {"status": status(done), "out": str(out), **stored}
+    return CompareResult(status=made.status, out=out, **stored)
 
 
-def shown_rows(result: dict[str, Any]) -> list[dict[str, object]]:
-    """Lay a result out for a terminal, in %."""
-    return [
-        {
-            "features": row["features"], "probe": row["probe"], "over groups": with_interval(row),
-            "over groups and checkpoints": with_interval(row["wider"]), "each": _each(row),
-        }
-        for row in result["rows"] + result["differences"]
-    ]  # fmt: skip
-
-
-def _read(folder: Path) -> _Result:
+def _read(folder: Path) -> _Probe:
     try:
-        told = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-        _ = told["settings"]["weights_sha256"], told[KEY]["options"], told["headline"]
-        _ = subject(told)
+        result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        _ = result["settings"]["weights_sha256"], result[KEY]["options"], result["headline"]
+        _ = subject(result)
     except (OSError, ValueError, LookupError, TypeError):
-        raise InputError(f"{folder} holds no result of `csmoe probe`; give folders that it wrote") \
-            from None  # fmt: skip
-    return _Result(folder=folder, told=told, predictions=read_predictions(folder / PREDICTIONS))
+        raise InputError(
+            f"{folder} is not a result of `csmoe probe`; give folders that it wrote"
+        ) from None
+    return _Probe(
+        folder=folder, result=result, predictions=read_predictions(folder / PREDICTIONS)
+    )  # fmt: skip
 
 
-def _check_alike(found: Sequence[_Result]) -> None:
-    """Make sure that checkpoints alone differ."""
+def _check_same_probe(found: Sequence[_Probe]) -> None:
+    """Check that the results differ in nothing but the checkpoint."""
     first = found[0]
     for number, other in enumerate(found[1:], 1):
-        one, two = ({**r.told[KEY]["options"], "seed": r.told[KEY]["seed"],
-                     "set": r.told[KEY]["inputs"]["data"]} for r in (first, other))  # fmt: skip
+        one, two = ({**r.result[KEY]["options"], "seed": r.result[KEY]["seed"],
+                     "set": r.result[KEY]["inputs"]["data"]} for r in (first, other))  # fmt: skip
         names = sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name))
         if names:
             raise InputError(
-                f"{first.folder} and {other.folder} were not probed alike: other "
-                f"{', '.join(names)}; probe the same set with the same options"
+                "results must have the same options and the same set, found that "
+                f"{first.folder} and {other.folder} differ in {', '.join(names)}; run `csmoe "
+                "probe` with the same options on the same set"
             )
         twice = [r.folder for r in found[:number] if r.weights == other.weights]
         if twice:
             raise InputError(
-                f"{twice[0]} and {other.folder} are of the same checkpoint, which would make "
-                "checkpoints look more alike than they are; give each once"
+                "results must be of different checkpoints, found the same checkpoint in "
+                f"{twice[0]} and {other.folder}; give each checkpoint once"
             )
 
 
-def _result(found: Sequence[_Result], seed: int) -> dict[str, Any]:
-    first = found[0].told
-    of_test = found[0].predictions
-    bootstrap = Bootstrap.over(len(of_test.truth), of_test.groups, seed=seed, num_draws=NUM_DRAWS)
-    pooled = {
-        named: _pooled(found, named, bootstrap, str(first["headline"])) for named in of_test.of
-    }
-    rng = np.random.default_rng([seed, 1])
-    rows, differences = [], []
-    for (features, probe), row in pooled.items():
-        said = {"features": features, "probe": probe}
-        wide_R = _spread(row.draw_mR, rng)
-        rows.append(said | _record(row.value_m, row.draw_mR.mean(0), wide_R))
-        if features == MODEL:
-            continue
-        model = pooled[MODEL, probe]
-        # Draws are paired: model and baseline are scored on the same drawn groups.
-        gap_R = model.draw_mR.mean(0) - row.draw_mR.mean(0)
-        wide_R = _spread(model.draw_mR, rng) - wide_R
-        each_m = model.value_m - row.value_m.mean()
-        differences.append(
-            {"features": f"model − {features}", "probe": probe} | _record(each_m, gap_R, wide_R)
-        )
+def _record(found: Sequence[_Probe], seed: int) -> dict[str, Any]:
+    """Return the content of the result file, except the provenance."""
+    first, test = found[0].result, found[0].predictions
+    shots = first["settings"].get("shots")
+    bootstrap = Bootstrap.over(len(test.truth), test.groups, seed=seed, num_draws=NUM_DRAWS)
+    rows, differences = pooled_rows(
+        [one.predictions for one in found], bootstrap, headline=str(first["headline"]),
+        draws_per_seed=shots["draws"] if shots else 1, seed=seed,
+    )  # fmt: skip
     return {
         **{name: first[name] for name in ("data", "task", "headline", "splits", "groups")},
         "checkpoints": [
-            {"recipe": one.told["settings"]["recipe"], "weights_sha256": one.weights}
+            {"recipe": one.result["settings"]["recipe"], "weights_sha256": one.weights}
             for one in found
         ],
         "of": subject(first),
@@ -169,57 +180,21 @@ def _result(found: Sequence[_Result], seed: int) -> dict[str, Any]:
     }
 
 
-def _pooled(
-    found: Sequence[_Result], named: RowName, bootstrap: Bootstrap, headline: str
-) -> _Pooled:  # fmt: skip
-    """Score a row of all results: a checkpoint is the mean of its probes' seeds.
-
-    Of a baseline the seeds are what varies: with the same seed it is the same beside every
-    checkpoint, up to what the checkpoints' training data tell of normalisation. Draws of few labels
-    are the same for all and no seeds: each seed, as each checkpoint, is the mean of its own.
-    """
-    runs: list[list[Predictions]] = [one.predictions.of[named] for one in found]
-    if named[0] != MODEL:
-        few = found[0].told["settings"].get("shots")
-        draws = few["draws"] if few else 1  # a seed's stand in a row
-        runs = [
-            [run for one in runs for run in one[first : first + draws]]
-            for first in range(0, len(runs[0]), draws)
-        ]
-    values = [float(np.mean([score(run)[headline] for run in some])) for some in runs]
-    draw_mR = [bootstrap.draws(some)[headline] for some in runs]
-    return _Pooled(value_m=np.array(values), draw_mR=np.stack(draw_mR))
-
-
-def _spread(draw_mR: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Draw the checkpoints, too, each draw of groups as many as there are, with replacement.
-
-    The mean of m drawn from m varies (m − 1) / m times as much as the mean of m new ones would,
-    which is set right.
-    """
-    count, num_draws = draw_mR.shape
-    mean_R: FloatArray = draw_mR.mean(0)
-    if count == 1:
-        return mean_R
-    chosen_Rm = rng.integers(count, size=(num_draws, count))
-    drawn_R = np.take_along_axis(draw_mR.T, chosen_Rm, axis=1).mean(1)
-    wide_R: FloatArray = mean_R + (drawn_R - mean_R) * np.sqrt(count / (count - 1))
-    return wide_R
-
-
-def _record(value_m: FloatArray, draw_R: FloatArray, wide_R: FloatArray) -> dict[str, Any]:
-    mean = float(value_m.mean())
-    return {
-        **asdict(interval(mean, draw_R)), "wider": asdict(interval(mean, wide_R)),
-        "each": value_m.tolist(),
-    }  # fmt: skip
+def _shown_rows(result: dict[str, Any]) -> list[dict[str, object]]:
+    return [
+        {
+            "features": row["features"], "probe": row["probe"], "over groups": with_interval(row),
+            "over groups and checkpoints": with_interval(row["wider"]), "each": _each(row),
+        }
+        for row in result["rows"] + result["differences"]
+    ]  # fmt: skip
 
 
 def _markdown(result: dict[str, Any]) -> str:
     over = f"the test split's {result['groups']:,} groups" if result["groups"] else "test samples"
     header = ["features", "probe", f"{result['headline'].replace('_', ' ')}, over groups",
               "over groups and checkpoints", "each"]  # fmt: skip
-    rows = [[str(cell) for cell in row.values()] for row in shown_rows(result)]
+    rows = [[str(cell) for cell in row.values()] for row in _shown_rows(result)]
     return (
         f"# {result['data']}: {result['of']}, {len(result['checkpoints'])} checkpoints\n\n"
         f"In %, means over checkpoints (of baselines over seeds), in brackets 95 % intervals of "

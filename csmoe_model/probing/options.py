@@ -1,9 +1,10 @@
 """Options of a probe."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from csmoe_model.inference.encode_dataset import Pooling
+from minortom.arguments import one_of
 from minortom.errors import InputError
 
 Protocol = Literal["standard", "paper"]
@@ -12,35 +13,47 @@ SensorChoice = Literal["s2", "s1", "both"]
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeOptions:
-    """How features are made and probed.
+    """Options for computing features and training probes on them.
 
     Raises:
         InputError: If a value is out of range or does not go with another.
     """
 
     protocol: Protocol = "standard"
-    """`standard`: logistic regression, its strength chosen on validation, and k nearest
-    neighbours, on standardised features. `paper`: a linear layer, 50 epochs of AdamW."""
+    """`standard`: logistic regression, with the regularisation strength chosen on validation, and
+    k nearest neighbours, both on standardised features. `paper`: one linear layer, trained for 50
+    epochs of AdamW."""
     pooling: Pooling = "cls"
-    """The raw [CLS], the mean of the patches' tokens, or both beside each other."""
+    """The unnormalised [CLS] token, the mean of the patch tokens, or both concatenated."""
     sensor: SensorChoice | None = None
-    """Whose images; those that the model and the set have when None."""
+    """Sensor to encode; None for all sensors that both the model and the set have."""
     seed: int = 0
     """First of the seeds."""
     seeds: int = 3
-    """Untrained models, random convolutions and, of the paper's protocol, linear layers."""
+    """Number of untrained models, of sets of random filters and, in the paper's protocol, of
+    linear layers."""
     lr: float | None = None
-    """Rate of the paper's protocol; that of the paper for its sets, else 0.01."""
+    """Learning rate of the paper's protocol; None for the paper's own on its data sets and 0.01 on
+    others."""
     shots: int | None = None
-    """Training samples of each class at most, drawn `SHOT_DRAWS` times; all when None."""
+    """Maximum number of training samples of each class, drawn `SHOT_DRAWS` times; None for all."""
 
     def __post_init__(self) -> None:
+        one_of("protocol", self.protocol, get_args(Protocol))
+        one_of("pooling", self.pooling, get_args(Pooling))
+        if self.sensor is not None:
+            one_of("sensor", self.sensor, get_args(SensorChoice))
         if self.seeds < 1:
-            raise InputError(f"--seeds must be 1 or more; it is {self.seeds}")
+            raise InputError(f"--seeds must be at least 1, found {self.seeds}")
         if self.shots is not None and self.shots < 1:
-            raise InputError(f"--shots must be 1 or more; it is {self.shots}")
+            raise InputError(f"--shots must be at least 1, found {self.shots}")
         if self.lr is not None and (self.protocol != "paper" or not 0 < self.lr < float("inf")):
             raise InputError(
-                f"--lr {self.lr:g} must be above 0 and goes with --protocol paper alone; the "
-                "standard protocol has no learning rate"
+                "--lr must be above 0 and applies to --protocol paper only, found "
+                f"--lr {self.lr:g} with --protocol {self.protocol}; change it or leave it out"
             )
+
+    @property
+    def seed_range(self) -> range:
+        """Return all seeds."""
+        return range(self.seed, self.seed + self.seeds)

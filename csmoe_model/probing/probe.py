@@ -1,104 +1,217 @@
-"""``csmoe probe``: frozen features of a labelled set, probed beside what costs nothing."""
+"""`csmoe probe`: train simple classifiers on frozen features of a model and of baselines."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from csmoe_model.datasets.base import SPLITS, LabelledSet, check_for_probe
-from csmoe_model.evaluation.baseline_features import NUM_FILTERS
+from csmoe_model.datasets.base import LabelledSet, Task, check_for_probe
+from csmoe_model.datasets.names import LabelColumn, SetName, SplitBy
+from csmoe_model.datasets.open_set import BandNames, open_set
 from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap
 from csmoe_model.evaluation.feature_cache import FeatureCache
-from csmoe_model.evaluation.metrics import HEADLINE
-from csmoe_model.evaluation.published_results import published_rows
-from csmoe_model.evaluation.tables import latex_table, markdown_table
-from csmoe_model.inference.encode_dataset import choose_sensors
+from csmoe_model.evaluation.tables import latex_table, markdown_table, shown_rows
+from csmoe_model.inference.encode_dataset import Pooling, choose_sensors
 from csmoe_model.inference.load import LoadedModel, load_encoder
-from csmoe_model.nn.cost import encoder_cost
 from csmoe_model.probing.dense_probe import DenseProbe
 from csmoe_model.probing.feature_sources import FeatureMaker
-from csmoe_model.probing.few_shot import SHOT_DRAWS, check_shots
-from csmoe_model.probing.heads import BATCH_SIZE, EPOCHS, NEIGHBOURS, STRENGTHS
-from csmoe_model.probing.options import ProbeOptions
+from csmoe_model.probing.few_shot import check_shots
+from csmoe_model.probing.options import ProbeOptions, Protocol, SensorChoice
 from csmoe_model.probing.predictions import PREDICTIONS, write_predictions
-from csmoe_model.probing.protocols import learning_rate, probe_rows
-from csmoe_model.probing.rows import Row, differences
+from csmoe_model.probing.protocols import probe_rows
+from csmoe_model.probing.record import RESULT, result_record, settings_record
+from minortom.arguments import number, path_of, whole_number
 from minortom.errors import InputError
-from minortom.io.atomic_write import whole_folder, write_json, write_text
+from minortom.io.artefact import artefact
+from minortom.io.atomic_write import write_json, write_text
 from minortom.io.provenance import KEY, Provenance
-from minortom.io.up_to_date import is_up_to_date, now, status, write_run_record
 from minortom.progress import OnProgress, ignore_progress
+from minortom.results import Result
 from minortom.sensors import SensorName
 
-RESULT = "result.json"
 _FILES = (RESULT, PREDICTIONS, "table.md", "table.tex")
 
 
+@dataclass(frozen=True, kw_only=True)
+class ProbeResult(Result):
+    """Result of `csmoe probe`: the content of `result.json`, the status and the folder."""
+
+    status: str
+    """`written` or `up to date`."""
+    out: Path
+    data: str
+    """Name of the labelled set."""
+    task: Task
+    headline: str
+    """Name of the score that is compared, such as `average_accuracy`."""
+    classes: list[str]
+    splits: dict[str, int]
+    """Number of samples in each split."""
+    groups: int | None
+    """Number of groups in the test split; None where the bootstrap draws single samples."""
+    settings: dict[str, Any]
+    rows: list[dict[str, Any]]
+    """Each combination of features and probe: its scores from 0 to 1, with 95 % intervals."""
+    differences: list[dict[str, Any]]
+    """Headline score of the model minus that of each baseline, with 95 % intervals."""
+    published: list[dict[str, Any]]
+    """Published scores on the same set, in percent."""
+    minortom: dict[str, Any]
+    """Provenance."""
+
+    def shown(self) -> list[dict[str, object]]:
+        """Return a table row for each score, difference and published score, in percent."""
+        return shown_rows(self.as_dict())
+
+
 def probe(
+    checkpoint: str | Path,
+    *,
+    data: SetName | LabelledSet,
+    root: str | Path | None,
+    out: str | Path,
+    label: LabelColumn | None = None,
+    split_by: SplitBy | None = None,
+    s2_bands: BandNames | None = None,
+    s1_bands: BandNames | None = None,
+    protocol: Protocol = "standard",
+    pooling: Pooling = "cls",
+    sensor: SensorChoice | None = None,
+    seeds: int = 3,
+    lr: float | None = None,
+    shots: int | None = None,
+    cache: str | Path | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    on_progress: OnProgress = ignore_progress,
+) -> ProbeResult:
+    """Train probes on frozen features of a model, and on baselines, and score them.
+
+    The folder `out` receives `result.json`, `predictions.parquet`, `table.md` and `table.tex`.
+
+    Args:
+        checkpoint: Folder of a run, folder of a model, or a repository of the hub (`user/name`).
+        data: `shards`, a `folder` of GeoTIFFs with `labels.csv`, the name of a published set, or
+            a `LabelledSet`.
+        root: Folder that holds the set; None for a `LabelledSet`.
+        out: Folder to write.
+        label: Shards only: column with the labels; `landcover` when None.
+        split_by: Shards only: their own splits (`shards`, also when None) or `blocks` of ground.
+        s2_bands: Folder only: names of the Sentinel-2 bands, such as `B02,B03`, in the order of
+            the files; the names in the files when None.
+        s1_bands: Folder only: names of the Sentinel-1 bands, likewise.
+        protocol: `standard` (tuned logistic regression and k nearest neighbours) or `paper` (one
+            linear layer).
+        pooling: `cls` (the [CLS] token), `mean` (mean of the patch tokens), or `both`.
+        sensor: `s2`, `s1` or `both`; all that the model and the set share when None.
+        seeds: Number of untrained models, random filters and linear layers.
+        lr: Learning rate of the paper's protocol; the paper's own when None.
+        shots: Maximum number of training samples of each class, drawn five times; all when None.
+        cache: Folder of cached features; no cache when None.
+        seed: First random seed.
+        overwrite: Whether to replace a result that has other inputs or options.
+        on_progress: Called with (images done, images in all) for each kind of features.
+
+    Returns:
+        The scores, the differences between the model and the baselines, and all settings.
+
+    Raises:
+        InputError: If the checkpoint does not exist, an argument is not valid, or the set cannot
+            be probed with the model.
+        OutputExistsError: If `out` is another result.
+        MinorTomError: If the set is missing or damaged.
+    """
+    options = ProbeOptions(
+        protocol=protocol, pooling=pooling, sensor=sensor,
+        seed=whole_number("seed", seed, minimum=0),
+        seeds=whole_number("seeds", seeds, minimum=1),
+        lr=None if lr is None else number("lr", lr),
+        shots=None if shots is None else whole_number("shots", shots, minimum=1),
+    )  # fmt: skip
+    labelled = open_set(
+        data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands,
+        seed=options.seed,
+    )  # fmt: skip
+    return probe_set(
+        checkpoint, labelled, path_of("out", out), options=options,
+        inputs=[] if root is None else [path_of("root", root)],
+        cache=None if cache is None else path_of("cache", cache),
+        overwrite=overwrite, on_progress=on_progress,
+    )  # fmt: skip
+
+
+def probe_set(
     checkpoint: str | Path,
     data: LabelledSet,
     out: Path,
     *,
     options: ProbeOptions,
-    inputs: tuple[Path, ...] = (),
+    inputs: Sequence[Path] = (),
     cache: Path | None = None,
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,
-) -> dict[str, object]:
-    """Probe a model and its baselines on a labelled set; write JSON, tables and predictions.
+) -> ProbeResult:
+    """Probe a model and its baselines on an open set, as `probe` does.
 
     Args:
-        checkpoint: As `CSMoE.from_pretrained` takes it.
+        checkpoint: As for `probe`.
         data: The labelled set.
-        out: Folder to write `result.json`, `predictions.parquet`, `table.md` and `table.tex` to.
-        options: What to do.
-        inputs: Where the set lies, so that it is never replaced.
-        cache: Folder to keep features in, for other probes of the same; none when None.
-        overwrite: Whether another result in `out` may be replaced.
-        on_progress: Called with (images done, images in all) of each kind of feature.
-
-    Returns:
-        The rows of the table, and what there is to tell beside it.
+        out: Folder to write.
+        options: Options for features and probes.
+        inputs: Folder of the set, which `out` must not replace.
+        cache: Folder of cached features; no cache when None.
+        overwrite: Whether to replace another result.
+        on_progress: Called with (images done, images in all) for each kind of features.
 
     Raises:
-        InputError: If the checkpoint is none, or the set cannot be probed with it.
-        OutputExistsError: If `out` is something else.
+        InputError: If the checkpoint does not exist, or the set cannot be probed with it.
+        OutputExistsError: If `out` is another result.
     """
-    started = now()
     trained = load_encoder(checkpoint)
     sensors = choose_sensors(trained.model, data, options.sensor)
-    dense = _dense(data, sensors, options, on_progress) if data.task == "segmentation" else None
+    is_dense = data.task == "segmentation"
+    dense = _dense_probe(data, sensors, options, on_progress) if is_dense else None
     check_for_probe(data)
     check_shots(data, options.shots)
-    kept = FeatureCache(cache)
+    maker = FeatureMaker(
+        trained=trained, data=data, sensors=sensors, pooling=options.pooling,
+        seeds=options.seed_range, cache=FeatureCache(cache), on_progress=on_progress,
+    )  # fmt: skip
     provenance = _provenance(trained, data, sensors, options)
-    done = is_up_to_date(
-        out, provenance, inputs=[trained.folder, *inputs], overwrite=overwrite, record=RESULT
-    ) and all((out / name).is_file() for name in _FILES)
-    if not done:
-        maker = FeatureMaker(
-            trained=trained, data=data, sensors=sensors, pooling=options.pooling,
-            seeds=range(options.seed, options.seed + options.seeds), cache=kept,
-            on_progress=on_progress,
-        )  # fmt: skip
-        test = data.split("test")
-        bootstrap = Bootstrap.over(len(test), test.groups, seed=options.seed, num_draws=NUM_DRAWS)
-        rows = (
-            dense.rows(trained.model, bootstrap)
-            if dense
-            else probe_rows(maker.all(), data, options, bootstrap)
-        )
-        settings = _settings(maker, options) | (dense.settings(trained.model) if dense else {})
-        result = _result(data, settings, rows, bootstrap)
-        result[KEY] = json.loads(provenance.to_json())
-        with whole_folder(out) as folder:
-            write_json(folder / RESULT, result)
-            write_predictions(folder / PREDICTIONS, data, rows, provenance)
-            write_text(folder / "table.md", markdown_table(result))
-            write_text(folder / "table.tex", latex_table(result))
-        write_run_record(out, started)
+    with artefact(
+        out, provenance, inputs=[trained.folder, *inputs], overwrite=overwrite, record=RESULT,
+        is_whole=lambda: all((out / name).is_file() for name in _FILES),
+    ) as made:  # fmt: skip
+        if not made.up_to_date:
+            _write(made.path, maker, dense, options, provenance)
     stored = json.loads((out / RESULT).read_text(encoding="utf-8"))
-    return {"status": status(done), "out": str(out), **stored}
+    return ProbeResult(status=made.status, out=out, **stored)
+
+
+def _write(
+    folder: Path,
+    maker: FeatureMaker,
+    dense: DenseProbe | None,
+    options: ProbeOptions,
+    provenance: Provenance,
+) -> None:
+    """Train and score all probes, and write the files of the result."""
+    data, model = maker.data, maker.trained.model
+    test = data.split("test")
+    bootstrap = Bootstrap.over(len(test), test.groups, seed=options.seed, num_draws=NUM_DRAWS)
+    settings = settings_record(maker, options, bootstrap)
+    if dense is None:
+        rows = probe_rows(maker.all(), data, options, bootstrap)
+    else:
+        rows = dense.rows(model, bootstrap)
+        settings |= dense.settings(model)
+    record = result_record(data, settings, rows, bootstrap)
+    record[KEY] = json.loads(provenance.to_json())
+    write_json(folder / RESULT, record)
+    write_predictions(folder / PREDICTIONS, data, rows, provenance)
+    write_text(folder / "table.md", markdown_table(record))
+    write_text(folder / "table.tex", latex_table(record))
 
 
 def _provenance(
@@ -115,78 +228,22 @@ def _provenance(
     )
 
 
-def _dense(
+def _dense_probe(
     data: LabelledSet, sensors: tuple[SensorName, ...], options: ProbeOptions,
     on_progress: OnProgress,
 ) -> DenseProbe:  # fmt: skip
-    """Prepare the probe of a segmentation set."""
+    """Return the probe of a segmentation set, after a check of the options."""
     if options.protocol != "paper" or options.pooling != "cls":
         raise InputError(
-            f"{data.name} is a segmentation set, whose heads are trained as the paper's are, on "
-            "maps; give --protocol paper, and no --pooling"
+            f"{data.name} is a segmentation set, which needs --protocol paper and no --pooling, "
+            f"found --protocol {options.protocol} --pooling {options.pooling}; change them"
         )
     if len(sensors) != 1:
         raise InputError(
-            f"heads of a segmentation set see one sensor, the model and {data.name} have "
-            f"{', '.join(sensors)}; give --sensor {sensors[0]}"
+            f"a segmentation probe takes one sensor, found {', '.join(sensors)} in the model and "
+            f"in {data.name}; give --sensor {sensors[0]}"
         )
-    seeds = range(options.seed, options.seed + options.seeds)
     return DenseProbe(
-        data=data, sensor=sensors[0], seeds=seeds, lr=options.lr, on_progress=on_progress
-    )
-
-
-def _result(
-    data: LabelledSet, settings: dict[str, object], rows: Sequence[Row], bootstrap: Bootstrap
-) -> dict[str, object]:
-    """Put together all that the result file holds, but the provenance."""
-    grouped = data.split("test").groups is not None
-    return {
-        "data": data.name,
-        "task": data.task,
-        "headline": HEADLINE[data.task],
-        "classes": list(data.classes),
-        "splits": {name: len(data.split(name)) for name in SPLITS},
-        "groups": int(bootstrap.groups.max()) + 1 if grouped else None,
-        "settings": settings,
-        "rows": [row.record() for row in rows],
-        "differences": differences(rows, HEADLINE[data.task]),
-        "published": published_rows(data.name),
-    }
-
-
-def _settings(maker: FeatureMaker, options: ProbeOptions) -> dict[str, object]:
-    """Say all that another would need to do the same."""
-    trained, data = maker.trained, maker.data
-    assert trained.model.origin is not None  # of what was loaded
-    side = trained.model.config.image_size
-    protocols: dict[str, dict[str, object]] = {
-        "standard": {"C": list(STRENGTHS), "k": list(NEIGHBOURS), "standardised": True},
-        "paper": {
-            "lr": learning_rate(data, options), "epochs": EPOCHS, "batch_size": BATCH_SIZE,
-            "optimiser": "AdamW, weight decay 0.01, constant rate", "standardised": False,
-        },
-    }  # fmt: skip
-    return {
-        "recipe": trained.recipe,
-        "macs_paper": encoder_cost(trained.model.config, sensors=maker.sensors).macs_paper,
-        "weights_sha256": trained.weights_sha256,
-        "protocol": options.protocol,
-        **protocols[options.protocol],
-        "pooling": options.pooling,
-        "sensors": list(maker.sensors),
-        "seeds": list(maker.seeds),
-        "shots": options.shots and {"a_class": options.shots, "draws": SHOT_DRAWS},
-        "normalisation": {
-            "model": "z-score with the statistics of the model's training data",
-            "statistics": trained.model.origin.statistics,
-            "random convolutions": "z-score with the statistics of the training images drawn from",
-        },
-        "resize": {
-            "model": f"bilinear to {side} × {side}, averaging where it shrinks",
-            "baselines": "none",
-        },
-        "random_filters": {"filters": NUM_FILTERS, "of": "each sensor"},
-        "bootstrap": {"draws": NUM_DRAWS, "interval": "percentiles 2.5 and 97.5"},
-        "set": data.record,
-    }
+        data=data, sensor=sensors[0], seeds=options.seed_range, lr=options.lr,
+        on_progress=on_progress,
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Options of the commands that read a labelled set or name bands of GeoTIFFs."""
+"""Options of the commands that read a labelled set or GeoTIFFs."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,35 +7,62 @@ import typer
 
 from csmoe_model.datasets.names import LabelColumn, SetName, SplitBy
 
-_BANDS = "Of the bands in a user's files, such as B02,B03, where these have no names."
+_IN_FILES = "the names in the files"
 
 Data = Annotated[
     SetName,
     typer.Option(
-        help="Shards; a folder of GeoTIFFs with labels.csv; or a published set (docs/evaluate.md)."
+        help="Labelled set: `shards`, a `folder` of GeoTIFFs with labels.csv, or a published set "
+        "(docs/evaluate.md)."
     ),
 ]
 Root = Annotated[
-    Path, typer.Option(help="Folder with the set; of GEO-Bench (m-…) that with the set's folder.")
+    Path,
+    typer.Option(
+        help="Folder of the set. For a set of GEO-Bench (m-…): the folder that contains its folder."
+    ),
 ]
 Label = Annotated[
     LabelColumn | None,
-    typer.Option(help="Column of shards that labels are taken from; `landcover` by default."),
+    typer.Option(help="Shards only: column with the labels.", show_default="landcover"),
 ]
 SplitByOption = Annotated[
     SplitBy | None,
-    typer.Option(help="Splits of shards: their own, which is the default, or blocks of ground."),
+    typer.Option(
+        help="Shards only: use the splits of the `shards`, or split by `blocks` of ground.",
+        show_default="shards",
+    ),
 ]
-S2Bands = Annotated[str | None, typer.Option(metavar="NAMES", help=_BANDS)]
-S1Bands = Annotated[str | None, typer.Option(metavar="NAMES", help=_BANDS)]
+S2Bands = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Names of the Sentinel-2 bands in the GeoTIFFs, in order, such as B02,B03.",
+        show_default=_IN_FILES,
+    ),
+]
+S1Bands = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Names of the Sentinel-1 bands in the GeoTIFFs, in order, such as vv,vh.",
+        show_default=_IN_FILES,
+    ),
+]
 PoolingOption = Annotated[
-    Literal["cls", "mean", "both"], typer.Option(help="[CLS], mean of the tokens, or both.")
+    Literal["cls", "mean", "both"],
+    typer.Option(help="Feature of an image: [CLS] token, mean of the patch tokens, or both."),
 ]
 Cache = Annotated[
     Path | None,
-    typer.Option(help="Folder to keep features in, for other runs on the same set."),
+    typer.Option(
+        help="Folder of cached features, for other runs on the same set.", show_default="no cache"
+    ),
 ]
 Index = Annotated[
     Literal["exact", "ivf"],
-    typer.Option(help="Compare all vectors, or those of the nearest cells: for millions."),
+    typer.Option(
+        help="Compare with all vectors, or with those in the nearest cells of an inverted file, "
+        "which is faster for millions of vectors."
+    ),
 ]

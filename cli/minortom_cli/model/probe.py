@@ -1,4 +1,4 @@
-"""``csmoe probe``: what a model's features are worth on a labelled set."""
+"""The command `csmoe probe`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,9 +22,13 @@ from minortom_cli.model.probe_options import ProtocolOption, Rate, Seeds, Sensor
 
 def probe(
     checkpoint: Checkpoint,
+    *,
     data: Data,
     root: Root,
-    out: Annotated[Path, typer.Option(help="Folder for result.json, table.md and table.tex.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder for result.json, predictions.parquet, table.md and table.tex."),
+    ],
     label: Label = None,
     split_by: SplitByOption = None,
     s2_bands: S2Bands = None,
@@ -40,23 +44,18 @@ def probe(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Probe frozen features on a labelled set, beside baselines that cost nothing."""
-    # Imported here so that `csmoe --help` does not load torch.
-    from csmoe_model.datasets.open_set import open_set
-    from csmoe_model.evaluation.tables import shown_rows
-    from csmoe_model.probing.options import ProbeOptions
-    from csmoe_model.probing.probe import probe as run_probe
+    """Train probes on frozen features of a model, and on baselines, and score them.
 
-    options = ProbeOptions(
-        protocol=protocol, pooling=pooling, sensor=sensor, seed=seed, seeds=seeds, lr=lr,
-        shots=shots,
-    )  # fmt: skip
-    labelled = open_set(
-        data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands, seed=seed
-    )
+    The baselines are band statistics, random convolutions and the untrained model.
+    """
+    # Imported here so that `csmoe --help` does not load torch.
+    from csmoe_model.probing.probe import probe as run
+
     with progress("images") as on_progress:
-        result = run_probe(
-            checkpoint, labelled, out, options=options, inputs=(root,), cache=cache,
+        result = run(
+            checkpoint, data=data, root=root, out=out, label=label, split_by=split_by,
+            s2_bands=s2_bands, s1_bands=s1_bands, protocol=protocol, pooling=pooling,
+            sensor=sensor, seeds=seeds, lr=lr, shots=shots, cache=cache, seed=seed,
             overwrite=overwrite, on_progress=on_progress,
         )  # fmt: skip
-    emit(result if as_json else shown_rows(result), as_json=as_json)
+    emit(result, as_json=as_json)

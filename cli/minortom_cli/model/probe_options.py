@@ -6,19 +6,33 @@ import typer
 
 ProtocolOption = Annotated[
     Literal["standard", "paper"],
-    typer.Option(help="Tuned logistic regression and k-NN, or the paper's linear layer."),
+    typer.Option(
+        help="Probes: tuned logistic regression and k nearest neighbours (`standard`), or the "
+        "linear layer of the paper (`paper`)."
+    ),
 ]
 SensorOption = Annotated[
     Literal["s2", "s1", "both"] | None,
-    typer.Option(help="Whose images; what the model and the set have by default."),
+    typer.Option(
+        help="Sensor to encode.", show_default="all sensors of both the model and the set"
+    ),
 ]
 Seeds = Annotated[
-    int, typer.Option(min=1, help="Of untrained models, random filters and linear layers.")
+    int,
+    typer.Option(min=1, help="Number of untrained models, random filters and linear layers."),
 ]
 Rate = Annotated[
-    float | None, typer.Option(help="Rate of the paper's protocol; the paper's by default.")
+    float | None,
+    typer.Option(
+        help="Learning rate of --protocol paper.",
+        show_default="the paper's for its data sets, 0.01 for others",
+    ),
 ]
 Shots = Annotated[
     int | None,
-    typer.Option(min=1, help="Training samples of each class, drawn five times; all by default."),
+    typer.Option(
+        min=1,
+        help="Maximum number of training samples of each class, drawn five times.",
+        show_default="all",
+    ),
 ]

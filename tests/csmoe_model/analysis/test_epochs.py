@@ -18,7 +18,7 @@ from csmoe_model.analysis.epochs import draw_epochs
 from csmoe_model.datasets.base import SPLITS
 from csmoe_model.datasets.shards import ShardLabels, open_shards
 from csmoe_model.probing.options import ProbeOptions
-from csmoe_model.probing.probe import probe
+from csmoe_model.probing.probe import probe_set
 from minortom.errors import InputError
 
 pytest_plugins = ("training_fixtures",)
@@ -68,16 +68,16 @@ def test_each_point_is_what_a_probe_of_these_weights_gives(folder, tmp_path):
     model = [point for point in points if point["features"] == "model"]
     assert [(point["epochs"], point["steps"]) for point in model] == [(2, 6), (3, 9)]
     data = open_shards(folder / "shards", ShardLabels())
-    probed = probe(
+    probed = probe_set(
         folder / "run-0" / "epochs" / "0002", data, tmp_path / "probe",
         options=ProbeOptions(sensor="s2", seeds=1),
     )  # fmt: skip
-    wanted = {row["features"]: row for row in probed["rows"] if row["probe"] == "logistic"}
+    wanted = {row["features"]: row for row in probed.rows if row["probe"] == "logistic"}
     found = {point["features"]: point for point in reversed(points)}
     assert found.keys() == wanted.keys()
     for name, row in wanted.items():
         assert [found[name][key] for key in ("percent", "low", "high")] == score_of(row), name
-    gaps = {gap["minus"]: gap for gap in probed["differences"] if gap["probe"] == "logistic"}
+    gaps = {gap["minus"]: gap for gap in probed.differences if gap["probe"] == "logistic"}
     assert found["model"]["minus"]["untrained model"]["low"] == (
         100 * gaps["untrained model"]["low"]
     )
@@ -117,8 +117,10 @@ def test_every_choice_reaches_the_probes(folder, tmp_path, capsys):
     options = ProbeOptions(
         protocol="paper", lr=0.1, pooling="mean", sensor="s1", seeds=1, seed=2
     )  # fmt: skip
-    probed = probe(averaged, data, tmp_path / "probe", options=options, cache=tmp_path / "cache")
-    wanted = next(row for row in probed["rows"] if row["features"] == "model")
+    probed = probe_set(
+        averaged, data, tmp_path / "probe", options=options, cache=tmp_path / "cache"
+    )
+    wanted = next(row for row in probed.rows if row["features"] == "model")
     found = next(point for point in points if point["features"] == "model")
     assert [found[key] for key in ("percent", "low", "high")] == score_of(wanted)
 

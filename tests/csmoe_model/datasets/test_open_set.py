@@ -27,10 +27,10 @@ def test_an_option_for_another_kind_of_set_is_one_line():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"data": "shreds"}, "--data must be one of shards, folder, eurosat, .*'shreds'"),
-        ({"data": "shards", "label": "soil"}, "--label must be one of landcover, .*'soil'"),
-        ({"data": "shards", "split_by": "cells"}, "--split-by must be one of .*'cells'"),
-        ({"data": "shards", "root": None}, "--root must be the folder .*None"),
+        ({"data": "shreds"}, "data must be one of shards, folder, eurosat, .*'shreds'"),
+        ({"data": "shards", "label": "soil"}, "label must be one of landcover, .*'soil'"),
+        ({"data": "shards", "split_by": "cells"}, "split_by must be one of .*'cells'"),
+        ({"data": "shards", "root": None}, "root must be the folder of the set shards, found None"),
     ],
 )
 def test_a_wrong_argument_is_one_line_with_the_valid_ones(tmp_path, arguments, message):

@@ -11,8 +11,9 @@ from minortom_cli.model.app import app
 
 from csmoe_model.evaluation.bootstrap import Bootstrap
 from csmoe_model.evaluation.metrics import Predictions, confusion_matrices, score
-from csmoe_model.probing.compare import _spread, compare
+from csmoe_model.probing.compare import compare
 from csmoe_model.probing.heads import TrainedProbe
+from csmoe_model.probing.pooling import spread
 from csmoe_model.probing.predictions import PREDICTIONS, read_predictions, write_predictions
 from csmoe_model.probing.rows import scored_row
 from minortom.errors import InputError
@@ -90,15 +91,15 @@ def test_what_was_said_is_read_back_for_every_task(tmp_path):
 
 
 def test_the_difference_is_that_of_the_means_and_paired_over_groups(tmp_path):
-    found = compare(three(tmp_path), tmp_path / "out")
+    found = compare(three(tmp_path), out=tmp_path / "out")
 
-    (gap,) = found["differences"]
+    (gap,) = found.differences
     assert gap["value"] == pytest.approx(0.90 - 0.80)
     assert gap["each"] == pytest.approx([0.15, 0.10, 0.05])
     assert (gap["features"], gap["probe"]) == ("model − band statistics", "logistic")
-    model = next(row for row in found["rows"] if row["features"] == "model")
+    model = next(row for row in found.rows if row["features"] == "model")
     assert model["each"] == pytest.approx([0.95, 0.90, 0.85])
-    assert found["minortom"]["licences"] == ["of the set"]
+    assert found.minortom["licences"] == ["of the set"]
 
 
 def test_what_is_wrong_for_both_leaves_no_doubt_about_the_difference(tmp_path):
@@ -106,34 +107,34 @@ def test_what_is_wrong_for_both_leaves_no_doubt_about_the_difference(tmp_path):
     rows = {"model": [range(40)], "band statistics": [range(40)]}
     folders = [write_result(tmp_path / name, rows, weights=name) for name in ("a", "b")]
 
-    found = compare(folders, tmp_path / "out")
+    found = compare(folders, out=tmp_path / "out")
 
-    (gap,) = found["differences"]
+    (gap,) = found.differences
     assert (gap["value"], gap["low"], gap["high"]) == (0, 0, 0)
-    assert found["rows"][0]["low"] < 0.72
-    assert found["rows"][0]["wider"]["low"] == found["rows"][0]["low"]  # two that are alike
+    assert found.rows[0]["low"] < 0.72
+    assert found.rows[0]["wider"]["low"] == found.rows[0]["low"]  # two that are alike
 
 
 def test_an_interval_over_groups_is_as_wide_as_that_of_the_share_of_whole_cells(tmp_path):
     rows = {"model": [range(40)], "band statistics": [range(200)]}
-    found = compare([write_result(tmp_path / "a", rows)], tmp_path / "out")
+    found = compare([write_result(tmp_path / "a", rows)], out=tmp_path / "out")
 
     half = 1.96 * np.sqrt(0.2 * 0.8 / 50)
-    gap = found["differences"][0]
+    gap = found.differences[0]
     assert (gap["low"], gap["high"]) == pytest.approx((0.8 - half, 0.8 + half), abs=0.025)
 
 
 def test_drawing_checkpoints_varies_as_the_mean_of_new_ones_would():
     value_m = np.array([0.1, 0.4, 0.7])
 
-    wide_R = _spread(np.tile(value_m[:, None], 40_000), np.random.default_rng(0))
+    wide_R = spread(np.tile(value_m[:, None], 40_000), np.random.default_rng(0))
 
     assert wide_R.mean() == pytest.approx(0.4, abs=0.005)
     assert wide_R.std() == pytest.approx(value_m.std(ddof=1) / np.sqrt(3), rel=0.02)
 
 
 def test_checkpoints_that_differ_widen_the_interval(tmp_path):
-    (gap,) = compare(three(tmp_path), tmp_path / "out")["differences"]
+    (gap,) = compare(three(tmp_path), out=tmp_path / "out").differences
     assert gap["wider"]["low"] < gap["low"]
     assert gap["wider"]["high"] > gap["high"]
 
@@ -142,11 +143,21 @@ def test_a_checkpoint_is_the_mean_of_its_seeds_and_a_baseline_has_seeds_of_its_o
     rows = {"model": [range(10), range(30)], "random convolutions": [range(20), range(60)]}
     folders = [write_result(tmp_path / name, rows, weights=name) for name in ("a", "b", "c")]
 
-    found = compare(folders, tmp_path / "out")
+    found = compare(folders, out=tmp_path / "out")
 
-    model, baseline = found["rows"]
+    model, baseline = found.rows
     assert model["each"] == pytest.approx([0.9] * 3)
     assert baseline["each"] == pytest.approx([0.9, 0.7])
+
+
+def test_the_result_is_what_the_file_holds_and_an_empty_list_is_one_line(tmp_path):
+    found = compare(three(tmp_path), out=str(tmp_path / "out"))
+    stored = json.loads((tmp_path / "out" / "result.json").read_text())
+    wanted = {"status": "written", "out": str(tmp_path / "out"), **stored}
+    assert list(found.as_dict().items()) == list(wanted.items())
+    for nothing in ([], str(tmp_path / "1")):
+        with pytest.raises(InputError, match="results must be a sequence of folders"):
+            compare(nothing, out=tmp_path / "out")
 
 
 def csmoe_compare(*words):
@@ -175,18 +186,22 @@ def test_results_that_are_not_of_the_same_probe_are_one_line(tmp_path):
     rows = {"model": [range(10)], "band statistics": [range(40)]}
     first = write_result(tmp_path / "first", rows)
     other = write_result(tmp_path / "other", rows, weights="b", label="climate")
-    with pytest.raises(InputError, match="were not probed alike: other label; probe the same"):
-        compare([first, other], tmp_path / "out")
-    with pytest.raises(InputError, match="are of the same checkpoint"):
-        compare([first, first], tmp_path / "out")
-    with pytest.raises(InputError, match="holds no result of `csmoe probe`"):
-        compare([tmp_path], tmp_path / "out")
+    with pytest.raises(
+        InputError, match="same options and the same set, found that .* differ in label; run"
+    ):
+        compare([first, other], out=tmp_path / "out")
+    with pytest.raises(
+        InputError, match="different checkpoints, found the same checkpoint in .*; give each"
+    ):
+        compare([first, first], out=tmp_path / "out")
+    with pytest.raises(InputError, match="is not a result of `csmoe probe`; give"):
+        compare([tmp_path], out=tmp_path / "out")
     (first / PREDICTIONS).write_bytes(b"none")
     with pytest.raises(InputError, match="holds no predictions; make it with"):
-        compare([first], tmp_path / "out")
+        compare([first], out=tmp_path / "out")
     (first / PREDICTIONS).unlink()
     with pytest.raises(InputError, match="there is no .*; make it with"):
-        compare([first], tmp_path / "out")
+        compare([first], out=tmp_path / "out")
 
 
 def test_draws_of_few_labels_are_no_seeds_but_means(tmp_path):
@@ -197,11 +212,11 @@ def test_draws_of_few_labels_are_no_seeds_but_means(tmp_path):
         rows = {"model": draws, "band statistics": draws, "untrained model": draws + draws[::-1]}
         shots = {"a_class": 3, "draws": 5}
         write_result(tmp_path / str(number), rows, weights=str(number), shots=shots)
-    found = compare([tmp_path / str(number) for number in range(3)], tmp_path / "out")
-    for gap in found["differences"]:
+    found = compare([tmp_path / str(number) for number in range(3)], out=tmp_path / "out")
+    for gap in found.differences:
         for kind in (gap, gap["wider"]):
             assert (kind["value"], kind["low"], kind["high"]) == pytest.approx((0, 0, 0), abs=1e-12)
-    assert [len(row["each"]) for row in found["rows"]] == [3, 1, 2]
+    assert [len(row["each"]) for row in found.rows] == [3, 1, 2]
     head = (tmp_path / "out" / "table.md").read_text().splitlines()[0]
     assert head == (
         "# own: landcover, s2, standard protocol, at most 3 labels a class, 5 draws, 3 checkpoints"

@@ -14,7 +14,8 @@ from csmoe_model.evaluation.baseline_features import band_statistics
 from csmoe_model.evaluation.metrics import score
 from csmoe_model.probing.few_shot import with_shots
 from csmoe_model.probing.heads import Table, knn_probe
-from csmoe_model.probing.probe import ProbeOptions, probe
+from csmoe_model.probing.options import ProbeOptions
+from csmoe_model.probing.probe import probe_set
 from minortom.errors import InputError
 from minortom.shards.shard_set import ShardSet
 
@@ -68,7 +69,7 @@ def test_every_kind_of_features_is_probed_once_a_draw_with_the_same_samples(
     data = replace(
         data, splits={**data.splits, "train": replace(data.split("train"), labels=wrong)}
     )
-    probe(checkpoint, data, tmp_path / "out", options=ProbeOptions(seeds=2, seed=4, shots=1))
+    probe_set(checkpoint, data, tmp_path / "out", options=ProbeOptions(seeds=2, seed=4, shots=1))
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert result["settings"]["shots"] == {"a_class": 1, "draws": 5}
     assert "at most 1 labels a class, 5 draws" in (tmp_path / "out" / "table.md").read_text()
@@ -100,7 +101,7 @@ def test_a_set_of_several_labels_has_no_shots_and_none_is_too_few(checkpoint, tm
     splits = dict.fromkeys(SPLITS, split_of(images, labels))
     data = set_of(splits, classes=("a", "b"), task="multilabel", bands={"s1": ("vv", "vh")})
     with pytest.raises(InputError, match="--shots 3 draws training samples of each class"):
-        probe(checkpoint, data, tmp_path / "out", options=ProbeOptions(shots=3))
+        probe_set(checkpoint, data, tmp_path / "out", options=ProbeOptions(shots=3))
     assert not (tmp_path / "out").exists()
-    with pytest.raises(InputError, match="--shots must be 1 or more; it is 0"):
+    with pytest.raises(InputError, match="--shots must be at least 1, found 0"):
         ProbeOptions(shots=0)

@@ -11,6 +11,7 @@ from model_folders import write_model
 from sklearn.metrics import balanced_accuracy_score
 from training_shards import learnable_shards
 
+import csmoe_model
 from csmoe_model.datasets.base import SPLITS, LabelledSplit
 from csmoe_model.evaluation.bootstrap import Bootstrap
 from csmoe_model.evaluation.metrics import Predictions, score
@@ -21,7 +22,7 @@ from csmoe_model.inference.load import load_model
 from csmoe_model.probing.heads import Table, TrainedProbe, logistic_probe, paper_probe
 from csmoe_model.probing.options import ProbeOptions
 from csmoe_model.probing.predictions import read_predictions
-from csmoe_model.probing.probe import probe
+from csmoe_model.probing.probe import probe_set
 from csmoe_model.probing.rows import differences, scored_row
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.up_to_date import stored_provenance
@@ -52,8 +53,48 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope="module")
 def result(checkpoint, tmp_path_factory):
     out = tmp_path_factory.mktemp("result") / "out"
-    probe(checkpoint, bright_and_dark(SIZES), out, options=ProbeOptions(seeds=2))
+    probe_set(checkpoint, bright_and_dark(SIZES), out, options=ProbeOptions(seeds=2))
     return json.loads((out / "result.json").read_text())
+
+
+def test_the_result_is_what_the_file_holds_with_status_and_folder(checkpoint, tmp_path):
+    options = ProbeOptions(seeds=1, sensor="s1", protocol="paper")
+    found = probe_set(checkpoint, bright_and_dark(SIZES), tmp_path / "out", options=options)
+    stored = json.loads((tmp_path / "out" / "result.json").read_text())
+    wanted = {"status": "written", "out": str(tmp_path / "out"), **stored}
+    assert list(found.as_dict().items()) == list(wanted.items())
+    assert found.shown() == shown_rows(stored)
+
+
+def test_the_public_function_takes_a_set_of_ones_own_and_numpy_numbers(checkpoint, tmp_path):
+    options = ProbeOptions(seeds=1, sensor="s1", protocol="paper", lr=0.5)
+    data = bright_and_dark(SIZES)
+    wanted = probe_set(checkpoint, data, tmp_path / "wanted", options=options)
+    found = csmoe_model.probe(
+        str(checkpoint), data=data, root=None, out=str(tmp_path / "found"), protocol="paper",
+        sensor="s1", seeds=np.int64(1), lr=np.float64(0.5),
+    )  # fmt: skip
+    assert replace(found, out=wanted.out) == wanted
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"seeds": "3"}, "seeds must be a whole number of at least 1, found '3'"),
+        ({"shots": 0}, "shots must be a whole number of at least 1, found 0"),
+        ({"lr": "fast", "protocol": "paper"}, "lr must be a number, found 'fast'"),
+        ({"protocol": "linear"}, "protocol must be one of standard, paper, found 'linear'"),
+        ({"pooling": "max"}, "pooling must be one of cls, mean, both, found 'max'"),
+        ({"sensor": "s3"}, "sensor must be one of s2, s1, both, found 's3'"),
+        ({"data": "shreds"}, "data must be one of shards, folder, .*, found 'shreds'"),
+        ({"out": 3}, r"out must be a path \(str or Path\), found 3"),
+    ],
+)
+def test_an_argument_of_another_type_is_one_line(tmp_path, arguments, message):
+    data = bright_and_dark(SIZES)
+    words = {"data": data, "root": None, "out": tmp_path / "out", **arguments}
+    with pytest.raises(InputError, match=message):
+        csmoe_model.probe(tmp_path, **words)
 
 
 def test_every_table_has_the_baselines_beside_the_model(result):
@@ -86,13 +127,13 @@ def test_a_trivial_set_is_solved_by_band_statistics(result):
 
 def test_what_each_probe_said_is_kept_and_gives_the_same_scores(checkpoint, tmp_path):
     options = ProbeOptions(seeds=2, sensor="s2")
-    found = probe(checkpoint, bright_and_dark(SIZES), tmp_path / "out", options=options)
+    found = probe_set(checkpoint, bright_and_dark(SIZES), tmp_path / "out", options=options)
     kept = read_predictions(tmp_path / "out" / "predictions.parquet").of
     scores = {named: [score(run)["macro_f1"] for run in runs] for named, runs in kept.items()}
     assert scores == {
-        (row["features"], row["probe"]): row["per_seed"]["macro_f1"] for row in found["rows"]
+        (row["features"], row["probe"]): row["per_seed"]["macro_f1"] for row in found.rows
     }
-    assert stored_provenance(tmp_path / "out" / "predictions.parquet") == found["minortom"]
+    assert stored_provenance(tmp_path / "out" / "predictions.parquet") == found.minortom
 
 
 def test_the_record_says_all_that_another_needs_to_do_the_same(result):
@@ -112,27 +153,27 @@ def test_the_record_says_all_that_another_needs_to_do_the_same(result):
 def test_the_same_again_is_up_to_date_and_other_options_are_refused(checkpoint, tmp_path):
     data, out = bright_and_dark(SIZES), tmp_path / "out"
     words = {"options": ProbeOptions(seeds=1, sensor="s1")}
-    first = probe(checkpoint, data, out, **words)
+    first = probe_set(checkpoint, data, out, **words)
     files = {path.name: path.read_bytes() for path in out.iterdir()}
     assert sorted(files) == ["predictions.parquet", "result.json", "table.md", "table.tex"]
-    again = probe(checkpoint, data, out, **words)
-    assert (first["status"], again["status"]) == ("written", "up to date")
-    assert again["rows"] == first["rows"]
+    again = probe_set(checkpoint, data, out, **words)
+    assert (first.status, again.status) == ("written", "up to date")
+    assert again.rows == first.rows
     (out / "predictions.parquet").unlink()
-    assert probe(checkpoint, data, out, **words)["status"] == "written"
+    assert probe_set(checkpoint, data, out, **words).status == "written"
     assert {path.name: path.read_bytes() for path in out.iterdir()} == files
     other = ProbeOptions(seeds=1, sensor="s1", pooling="mean")
     with pytest.raises(OutputExistsError, match="--overwrite"):
-        probe(checkpoint, data, out, options=other)
-    assert probe(checkpoint, data, out, options=other, overwrite=True)["status"] == "written"
-    probe(checkpoint, data, out, **words, overwrite=True)
+        probe_set(checkpoint, data, out, options=other)
+    assert probe_set(checkpoint, data, out, options=other, overwrite=True).status == "written"
+    probe_set(checkpoint, data, out, **words, overwrite=True)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == files
 
 
 def test_kept_features_give_the_same_result_without_a_look_at_an_image(checkpoint, tmp_path):
     data, options = bright_and_dark(SIZES), ProbeOptions(seeds=1, sensor="s1")
     words = {"options": options, "cache": tmp_path / "cache"}
-    probe(checkpoint, data, tmp_path / "first", **words)
+    probe_set(checkpoint, data, tmp_path / "first", **words)
     kept = {path: path.read_bytes() for path in (tmp_path / "cache").iterdir()}
     assert len(kept) == 4 * 3
 
@@ -142,11 +183,11 @@ def test_kept_features_give_the_same_result_without_a_look_at_an_image(checkpoin
     blind = {
         n: LabelledSplit(images=nothing, labels=s.labels) for n, s in data.splits.items()
     }  # fmt: skip
-    probe(checkpoint, set_of(blind, bands=data.bands), tmp_path / "again", **words)
+    probe_set(checkpoint, set_of(blind, bands=data.bands), tmp_path / "again", **words)
     first, again = ((tmp_path / name / "result.json").read_bytes() for name in ("first", "again"))
     assert first == again
     next(iter(kept)).write_bytes(b"damaged")
-    probe(checkpoint, data, tmp_path / "third", **words)
+    probe_set(checkpoint, data, tmp_path / "third", **words)
     assert {path: path.read_bytes() for path in kept} == kept
 
 
@@ -157,18 +198,18 @@ def test_other_pooling_seeds_or_weights_are_other_features(checkpoint, tmp_path)
     for number, options in enumerate(
         (one, replace(one, pooling="mean"), replace(one, seed=1), replace(one, protocol="paper"))
     ):
-        probe(checkpoint, data, tmp_path / str(number), options=options, cache=cache)
+        probe_set(checkpoint, data, tmp_path / str(number), options=options, cache=cache)
         counts.append(len(list(cache.iterdir())) // 3)
     assert counts == [4, 6, 8, 8]
 
 
 def test_the_papers_protocol_trains_a_layer_a_seed_on_every_row(checkpoint, tmp_path):
     options = ProbeOptions(protocol="paper", seeds=2, sensor="s2", lr=0.02)
-    found = probe(checkpoint, bright_and_dark(SIZES), tmp_path / "out", options=options)
-    assert [row["probe"] for row in found["rows"]] == ["linear"] * 4
-    assert [len(row["chosen"]) for row in found["rows"]] == [2] * 4
-    assert found["settings"]["lr"] == 0.02
-    assert not found["settings"]["standardised"]
+    found = probe_set(checkpoint, bright_and_dark(SIZES), tmp_path / "out", options=options)
+    assert [row["probe"] for row in found.rows] == ["linear"] * 4
+    assert [len(row["chosen"]) for row in found.rows] == [2] * 4
+    assert found.settings["lr"] == 0.02
+    assert not found.settings["standardised"]
 
 
 def test_each_layer_of_the_papers_protocol_has_a_seed_of_its_own(checkpoint, tmp_path, monkeypatch):
@@ -180,7 +221,7 @@ def test_each_layer_of_the_papers_protocol_has_a_seed_of_its_own(checkpoint, tmp
 
     monkeypatch.setattr("csmoe_model.probing.protocols.paper_probe", told)
     options = ProbeOptions(protocol="paper", seeds=2, seed=5, sensor="s1")
-    probe(checkpoint, bright_and_dark(SIZES), tmp_path / "out", options=options)
+    probe_set(checkpoint, bright_and_dark(SIZES), tmp_path / "out", options=options)
     assert seeds == [5, 6] * 4
 
 
@@ -189,9 +230,9 @@ def test_the_papers_rates_go_to_the_papers_sets(checkpoint, tmp_path):
     for name, rate in (("m-eurosat", 5e-2), ("own", 1e-2)):
         named = set_of(data.splits, name=name)
         options = ProbeOptions(protocol="paper", seeds=1, sensor="s1")
-        found = probe(checkpoint, named, tmp_path / name, options=options)
-        assert found["settings"]["lr"] == rate
-        assert bool(found["published"]) == (name == "m-eurosat")
+        found = probe_set(checkpoint, named, tmp_path / name, options=options)
+        assert found.settings["lr"] == rate
+        assert bool(found.published) == (name == "m-eurosat")
 
 
 def test_several_labels_are_scored_by_micro_map(checkpoint, tmp_path):
@@ -204,27 +245,39 @@ def test_several_labels_are_scored_by_micro_map(checkpoint, tmp_path):
     data = set_of(
         splits, classes=("a", "b", "c"), task="multilabel", bands={"s1": ("vv", "vh")}
     )  # fmt: skip
-    found = probe(checkpoint, data, tmp_path / "out", options=ProbeOptions(seeds=1))
-    assert found["headline"] == "micro_map"
-    assert list(found["rows"][0]["scores"]) == ["micro_map", "micro_f1", "macro_f1"]
+    found = probe_set(checkpoint, data, tmp_path / "out", options=ProbeOptions(seeds=1))
+    assert found.headline == "micro_map"
+    assert list(found.rows[0]["scores"]) == ["micro_map", "micro_f1", "macro_f1"]
 
 
 def test_what_segmentation_needs_is_one_line(checkpoint, tmp_path):
     splits = {n: split_of({}, np.zeros((2, 4, 4), np.int64)) for n in SPLITS}
     data = set_of(splits, task="segmentation")
     for options, says in (
-        (ProbeOptions(), "own is a segmentation set, .*; give --protocol paper, and no --pooling"),
-        (ProbeOptions(protocol="paper", pooling="both"), "and no --pooling"),
-        (ProbeOptions(protocol="paper"), "the model and own have s2, s1; give --sensor s2"),
+        (
+            ProbeOptions(),
+            "own is a segmentation set, which needs --protocol paper and no --pooling, found --pro",
+        ),
+        (
+            ProbeOptions(protocol="paper", pooling="both"),
+            "no --pooling, found --protocol paper --pooling both; change",
+        ),
+        (
+            ProbeOptions(protocol="paper"),
+            "takes one sensor, found s2, s1 in the model and in own; give --sensor s2",
+        ),
     ):
         with pytest.raises(InputError, match=says):
-            probe(checkpoint, data, tmp_path / "out", options=options)
+            probe_set(checkpoint, data, tmp_path / "out", options=options)
 
 
 def test_options_that_do_not_go_together_are_one_line():
-    with pytest.raises(InputError, match="--lr 0.1 must be above 0 and goes with --protocol paper"):
+    with pytest.raises(
+        InputError,
+        match="--lr must be above 0 and applies to --protocol paper only, found --lr 0.1 with",
+    ):
         ProbeOptions(lr=0.1)
-    with pytest.raises(InputError, match="--seeds must be 1 or more"):
+    with pytest.raises(InputError, match="--seeds must be at least 1, found 0"):
         ProbeOptions(seeds=0)
 
 

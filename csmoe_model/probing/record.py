@@ -1,0 +1,76 @@
+"""Content of `result.json`: what was probed, how, and with which scores."""
+
+from collections.abc import Sequence
+
+from csmoe_model.datasets.base import SPLITS, LabelledSet
+from csmoe_model.evaluation.baseline_features import NUM_FILTERS
+from csmoe_model.evaluation.bootstrap import Bootstrap
+from csmoe_model.evaluation.metrics import HEADLINE
+from csmoe_model.evaluation.published_results import published_rows
+from csmoe_model.nn.cost import encoder_cost
+from csmoe_model.probing.feature_sources import FeatureMaker
+from csmoe_model.probing.few_shot import SHOT_DRAWS
+from csmoe_model.probing.heads import BATCH_SIZE, EPOCHS, NEIGHBOURS, STRENGTHS
+from csmoe_model.probing.options import ProbeOptions
+from csmoe_model.probing.protocols import learning_rate
+from csmoe_model.probing.rows import Row, differences
+
+RESULT = "result.json"
+
+
+def result_record(
+    data: LabelledSet, settings: dict[str, object], rows: Sequence[Row], bootstrap: Bootstrap
+) -> dict[str, object]:
+    """Return the content of the result file, except the provenance."""
+    grouped = data.split("test").groups is not None
+    return {
+        "data": data.name,
+        "task": data.task,
+        "headline": HEADLINE[data.task],
+        "classes": list(data.classes),
+        "splits": {name: len(data.split(name)) for name in SPLITS},
+        "groups": int(bootstrap.groups.max()) + 1 if grouped else None,
+        "settings": settings,
+        "rows": [row.record() for row in rows],
+        "differences": differences(rows, HEADLINE[data.task]),
+        "published": published_rows(data.name),
+    }
+
+
+def settings_record(
+    maker: FeatureMaker, options: ProbeOptions, bootstrap: Bootstrap
+) -> dict[str, object]:
+    """Return all settings that are needed to repeat the probe."""
+    trained, data = maker.trained, maker.data
+    assert trained.model.origin is not None  # because the model was loaded from a checkpoint
+    side = trained.model.config.image_size
+    protocols: dict[str, dict[str, object]] = {
+        "standard": {"C": list(STRENGTHS), "k": list(NEIGHBOURS), "standardised": True},
+        "paper": {
+            "lr": learning_rate(data, options), "epochs": EPOCHS, "batch_size": BATCH_SIZE,
+            "optimiser": "AdamW, weight decay 0.01, constant rate", "standardised": False,
+        },
+    }  # fmt: skip
+    return {
+        "recipe": trained.recipe,
+        "macs_paper": encoder_cost(trained.model.config, sensors=maker.sensors).macs_paper,
+        "weights_sha256": trained.weights_sha256,
+        "protocol": options.protocol,
+        **protocols[options.protocol],
+        "pooling": options.pooling,
+        "sensors": list(maker.sensors),
+        "seeds": list(maker.seeds),
+        "shots": options.shots and {"a_class": options.shots, "draws": SHOT_DRAWS},
+        "normalisation": {
+            "model": "z-score with the statistics of the model's training data",
+            "statistics": trained.model.origin.statistics,
+            "random convolutions": "z-score with the statistics of the training images drawn from",
+        },
+        "resize": {
+            "model": f"bilinear to {side} × {side}, averaging where it shrinks",
+            "baselines": "none",
+        },
+        "random_filters": {"filters": NUM_FILTERS, "of": "each sensor"},
+        "bootstrap": {"draws": bootstrap.num_draws, "interval": "percentiles 2.5 and 97.5"},
+        "set": data.record,
+    }
