@@ -91,15 +91,14 @@ def embed_shards(
         check_parents(neighbours)
     provenance = _provenance(trained, data)
     with artefact(
-        out, provenance, inputs=[trained.folder, shards], overwrite=overwrite, started=started,
-        in_place=True,
-    ) as made:  # fmt: skip
+        out, provenance, inputs=[trained.folder, shards], overwrite=overwrite, started=started
+    ) as made:
         if neighbours is not None and neighbours.exists() and not (made.up_to_date or overwrite):
             raise OutputExistsError(
                 f"{neighbours} exists; give --overwrite or another --neighbours"
             )
         if not made.up_to_date:
-            _write(trained, data, out, provenance, workers=workers, on_progress=on_progress)
+            _write(trained, data, made.path, provenance, workers=workers, on_progress=on_progress)
     if neighbours is not None and (overwrite or not neighbours.exists()):
         draw_neighbours(data, read_vectors(out, names_of(trained)[-1]), neighbours)
     return EmbedShardsResult(
@@ -157,7 +156,7 @@ def _provenance(trained: LoadedModel, data: ShardSet) -> Provenance:
 def _write(
     trained: LoadedModel,
     data: ShardSet,
-    out: Path,
+    path: Path,
     provenance: Provenance,
     *,
     workers: int | None,
@@ -167,7 +166,7 @@ def _write(
     metadata, names = data.metadata(_COLUMNS), names_of(trained)
     empty = np.empty((0, trained.model.config.width), np.float32)
     schema = _rows(metadata.slice(0, 0), dict.fromkeys(names, empty)).schema
-    with points_writer(schema, out, provenance, box_deg=box_of(metadata)) as append:
+    with points_writer(schema, path, provenance, box_deg=box_of(metadata)) as append:
         waiting, count = [], 0
         for samples, vectors in encode_shards(
             trained, data, workers=workers, on_progress=on_progress

@@ -103,24 +103,22 @@ def geometry_table(
 
 @contextmanager
 def points_writer(
-    schema: pa.Schema, out: Path, provenance: Provenance, *, box_deg: Sequence[float]
+    schema: pa.Schema, path: Path, provenance: Provenance, *, box_deg: Sequence[float]
 ) -> Iterator[Callable[[pa.Table], None]]:
-    """Write points as they come: what is yielded takes tables as ``write_points`` does.
+    """Write GeoParquet in parts; call the yielded function with one table after the other.
 
-    The file appears whole at the end of the block, or not at all.
+    The function adds ``geometry``, as ``write_points`` does. The write is not atomic: give the
+    path that ``artefact`` or ``whole_file`` yields.
 
     Args:
-        schema: Of all tables; with ``lat`` and ``lon``.
-        out: The file.
-        provenance: What the content depends on.
-        box_deg: West, south, east and north of all points to come.
+        schema: Schema of all tables, with ``lat`` and ``lon`` (degrees).
+        path: The file to write.
+        provenance: All that the content depends on.
+        box_deg: West, south, east and north of all points that will be written.
     """
     schema = schema.append(pa.field(GEOMETRY, pa.binary()))
     schema = schema.with_metadata(_metadata(provenance, ["Point"], box_deg))
-    with (
-        whole_file(out) as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
-    ):
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
 
         def append(table: pa.Table) -> None:
             wkb = points_wkb(table["lon"].to_numpy(), table["lat"].to_numpy())
