@@ -23,10 +23,7 @@ from majortom_eg import MajorTomGrid
 from rasterstats import zonal_stats
 from shapely.geometry import box
 
-from minortom.annotation.annotate import annotate_file
-from minortom.annotation.options import AnnotateOptions, Maps, Sources
-from minortom.downloads.open_map import MapChoice
-from minortom.grid.bbox import BBox
+from minortom import annotate
 from minortom.grid.cells import Cells, cells_at, cells_from_names, whole_grid
 from minortom.maps.descriptor import Descriptor
 from minortom.maps.manifests import find_manifest
@@ -198,19 +195,20 @@ def show_differences(what, shares, expected):
 
 def bench_command(maps, rounds):
     """Time the whole of `minortom annotate grid`, hashing and writing included."""
-    climate, landcover = (MapChoice(map=str(path), legend=legend) for path, legend in maps)
+    (climate, climate_legend), (landcover, landcover_legend) = maps
     for what, bbox in (("grid", None), ("grid --bbox -180,-60,180,85", "-180,-60,180,85")):
-        options = AnnotateOptions(bbox=BBox.parse(bbox) if bbox else None)
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "annotated.parquet"
 
-            def run(out=out, options=options):
+            def run(out=out, bbox=bbox):
                 out.unlink(missing_ok=True)
-                chosen = Maps(climate=climate, landcover=landcover)
-                return annotate_file(Sources(cells=["grid"]), chosen, out, options=options)
+                return annotate(
+                    "grid", climate=climate, landcover=landcover, out=out, bbox=bbox,
+                    climate_legend=climate_legend, landcover_legend=landcover_legend,
+                )  # fmt: skip
 
-            seconds, summary = best_s(run, rounds)
-        show(f"annotate {what}: {summary['tiles']:,} tiles", seconds)
+            seconds, found = best_s(run, rounds)
+        show(f"annotate {what}: {found.tiles:,} tiles", seconds)
 
 
 def main():

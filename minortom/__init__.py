@@ -10,15 +10,22 @@ from minortom.lazy import lazy_names
 from minortom.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from minortom.annotation.annotate import annotate as annotate
     from minortom.grid.area_cells import cells as cells
     from minortom.grid.point_cells import locate as locate
     from minortom.synthetic.planet import demo as demo
 
-__all__ = ["cells", "demo", "locate"]
+__all__ = [
+    "annotate",
+    "cells",
+    "demo",
+    "locate",
+]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "annotate": "minortom.annotation.annotate",
         "cells": "minortom.grid.area_cells",
         "demo": "minortom.synthetic.planet",
         "locate": "minortom.grid.point_cells",

@@ -1,4 +1,4 @@
-"""`minortom annotate`: cells to annotated.parquet (Algorithm 1).
+"""Annotation of cells with climate, land cover and stratum: `minortom annotate`.
 
 Layer: with `sampling` and `synthetic`, above `archive`.
 """

@@ -1,197 +1,167 @@
-"""Annotate: give each tile its climate, its land cover, and their stratum (Algorithm 1).
+"""Public function of ``minortom annotate``."""
 
-A tile takes the classes of the pixels that hold its cell's centre; its land cover, where so
-asked, from all of the cell. A tile without a class in either map is dropped and counted, unless
-``unmapped`` is a class that is wanted.
-"""
-
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from minortom.annotation.candidates import Candidates, from_archives, from_lists
-from minortom.annotation.columns import Looked, look_up
-from minortom.annotation.options import AnnotateOptions, Maps, Sources
-from minortom.archive.archive import Archive
-from minortom.archive.pair_rules import PairRules
-from minortom.engine.executors import EngineOptions, opened_executor
-from minortom.errors import InputError
-from minortom.grid.cell_lists import hash_cells
-from minortom.io.geoparquet import read_table, write_points
-from minortom.io.provenance import Provenance, sha256_of
-from minortom.io.up_to_date import is_up_to_date, now, status, write_run_record
-from minortom.maps.descriptor import Descriptor
-from minortom.maps.tiled_map import TileMap
+from minortom.annotation.columns import LandcoverOptions, Mode
+from minortom.annotation.job import AnnotateJob
+from minortom.annotation.options import AnnotateOptions, Maps, Sources, further_maps
+from minortom.annotation.result import AnnotateResult
+from minortom.archive.pair_rules import PairRules, Time, parse_time
+from minortom.arguments import number, path_of, whole_number
+from minortom.downloads.open_map import MapChoice
+from minortom.engine.executors import EngineOptions
+from minortom.grid.bbox import BBoxLike, as_bbox
+from minortom.grid.cell_lists import cell_sources
+from minortom.grid.regions import Region
 from minortom.progress import OnProgress, ignore_progress
-from minortom.shards.layout import ATTRIBUTION, LICENCE
-
-MADE_BY = "minortom annotate"
-"""The command that makes such a file, for error messages."""
 
 
-def annotate_file(
-    sources: Sources,
-    maps: Maps,
-    out: Path,
+def annotate(
+    cells: str | Path | pa.Table | Sequence[str | Path | pa.Table] | None = None,
     *,
-    options: AnnotateOptions | None = None,
-    engine: EngineOptions | None = None,
+    climate: str | Path,
+    landcover: str | Path,
+    out: str | Path | None = None,
+    s2: str | Path | None = None,
+    s1: str | Path | None = None,
+    max_cloud: float | None = None,
+    max_nodata: float | None = None,
+    max_dt: float | None = None,
+    same_crs: bool = False,
+    since: str | Time | None = None,
+    until: str | Time | None = None,
+    require_known: bool = False,
+    bbox: BBoxLike | None = None,
+    region: str | Path | None = None,
+    climate_legend: str | None = None,
+    landcover_legend: str | None = None,
+    landcover_mode: Mode = "center",
+    landcover_resolution: float = 40.0,
+    descriptor: str | Sequence[str] | None = None,
+    manifest: str | Path | Sequence[str | Path] | None = None,
+    keep_unmapped: bool = False,
+    engine: Literal["local", "dask"] = "local",
+    scheduler: str | None = None,
+    workers: int | None = None,
     overwrite: bool = False,
-    on_fetch: OnProgress = ignore_progress,
     on_progress: OnProgress = ignore_progress,
-) -> dict[str, object]:
-    """Look tiles up in maps and write ``annotated.parquet``.
+    on_fetch: OnProgress = ignore_progress,
+) -> AnnotateResult:
+    """Look up climate and land cover of each cell; drop cells without a class in either map.
 
-    The rows are ordered by grid row, then by grid column, both ascending, whatever the order
-    of the sources.
+    The rows are ordered by grid row, then by grid column, both ascending.
+
+    Example:
+        ``annotate("grid", climate="koppen.tif", landcover="worldcover", bbox=(5, 45, 15, 50))``
 
     Args:
-        sources: Where tiles are looked for.
-        maps: What they are looked up in.
-        out: GeoParquet file to write.
-        options: Which tiles are wanted, and how they are looked up.
-        engine: Where maps of many tiles are read; the result does not depend on it.
-        overwrite: Replace an output that was made otherwise.
-        on_fetch: Called with (bytes had, bytes in all) while metadata or a map are fetched.
+        cells: Text file with one cell name per line, Parquet or CSV file with the column
+            ``grid_cell``, the word ``grid`` for the whole 10 km grid, a table in memory with the
+            column ``grid_cell`` (``pyarrow.Table`` or data frame), or a list of these. Each cell
+            is used once. A string is never the name of a cell: put names into a table,
+            ``pyarrow.table({"grid_cell": names})``. With archives, only cells in both are used.
+        climate: Climate map: a raster, or the NAME of a manifest.
+        landcover: Land-cover map: a raster, a folder of tiles, or the NAME of a manifest.
+        out: GeoParquet file to write. Nothing is written when None.
+        s2: Sentinel-2 archive: a folder, ``http(s)://…`` or ``hf://datasets/OWNER/NAME``.
+        s1: Sentinel-1 archive, as Core-S1RTC.
+        max_cloud: Maximum cloud cover of Sentinel-2, in percent.
+        max_nodata: Maximum share of nodata pixels in either product, 0 to 1.
+        max_dt: Maximum number of days between the two products.
+        same_crs: Whether both products must have the same coordinate system.
+        since: First day or time of Sentinel-2, in UTC unless it has a time zone: ISO 8601 text,
+            ``date`` or ``datetime``.
+        until: Last day or time of Sentinel-2, likewise.
+        require_known: Whether a row without a value that a rule needs is removed.
+        bbox: Keep cells whose centre lies in this box, in degrees: ``"W,S,E,N"``, four numbers
+            or a ``BBox``.
+        region: Keep cells that overlap the polygons of this vector file.
+        climate_legend: Legend of a climate raster; ``koppen`` when None.
+        landcover_legend: Legend of a land-cover raster; ``worldcover`` when None.
+        landcover_mode: ``center`` takes the pixel at the cell's centre, ``majority`` the class of
+            most pixels of the cell, ``fractions`` adds the share of each class.
+        landcover_resolution: Pixel size to count for ``majority`` and ``fractions``, in metres.
+        descriptor: Further maps, each as ``NAME=MAP`` with the name of its column.
+        manifest: Manifests of the further maps, in the order of ``descriptor``.
+        keep_unmapped: Whether tiles without a class are kept, as ``unmapped``.
+        engine: Where maps in many tiles are read: processes of this machine, or a Dask cluster.
+        scheduler: Address of a running Dask scheduler.
+        workers: Number of processes; all cores when None.
+        overwrite: Whether to replace an output with another provenance.
         on_progress: Called with (look-ups done, look-ups in all).
+        on_fetch: Called with (bytes done, bytes in all) while metadata or a map are downloaded.
 
     Returns:
-        A summary: ``cells_in``, what each rule ``removed``, ``tiles``, ``strata``, and, where
-        the work was done now, what was ``dropped`` since a map has no class for it;
-        ``cells_in`` is the sum of removed, dropped and tiles. What to cite: ``citations``.
+        The counts that the command prints; ``table`` and ``to_geopandas()`` give the annotated
+        tiles, with the same columns and metadata as the file.
 
     Raises:
-        InputError: If a source, a map or a region is not usable, or no tile is left.
+        InputError: If a source, a map or a region is unusable, an argument has another type, or
+            no tile is left.
         ArchiveError: If an archive cannot be read.
-        RemoteError: If something does not come over the network.
-        OutputExistsError: If another output is there and ``overwrite`` is false.
+        RemoteError: If a download fails.
+        OutputExistsError: If ``out`` has another provenance and ``overwrite`` is false.
     """
-    started, options = now(), options or AnnotateOptions()
-    if sources.s2 is None and options.rules != PairRules():
-        raise InputError("rules about products need the archives; give --s2 and --s1")
-    archives, descriptors = sources.open_archives(on_fetch), maps.open(on_fetch)
-    wanted = _candidates(sources, archives, options)
-    inputs = [*sources.local_paths(), *options.local_paths(), *maps.local_paths()]
-    with _executor(descriptors, options, engine or EngineOptions()) as executor:
-        hashes = {
-            name: map_.hash_for(wanted.cells, executor=executor)
-            for name, map_ in descriptors.items()
-        }
-        provenance = _provenance(sources, archives, descriptors, hashes, options)
-        there = is_up_to_date(out, provenance, inputs=inputs, overwrite=overwrite)
-        looked = None if there else look_up(
-            wanted.cells, descriptors, options=options.landcover,
-            keep_unmapped=options.keep_unmapped, executor=executor, on_progress=on_progress,
-        )  # fmt: skip
-    if looked is not None:
-        write_points(_table(wanted, looked), out, provenance)
-    summary = _summary(out, wanted, looked, descriptors)
-    if looked is not None:
-        write_run_record(out, started, summary=summary)
-    return summary
-
-
-def _summary(
-    out: Path,
-    wanted: Candidates,
-    looked: Looked | None,
-    descriptors: Mapping[str, Descriptor],
-) -> dict[str, object]:
-    """Count what came of it; without ``looked``, what was there already."""
-    written = read_table(out, ["stratum", *wanted.may_be_unknown], made_by=MADE_BY)
-    unknown = {name: written[name].null_count for name in wanted.may_be_unknown}
-    found: dict[str, object] = {
-        "out": str(out), "status": status(looked is None), "cells_in": wanted.cells_in,
-        "removed": dict(wanted.removed), "tiles": len(written),
-        "strata": _n_distinct(written["stratum"]),
-    }  # fmt: skip
-    if looked is not None:
-        found |= {"dropped": dict(looked.dropped), "unmapped": dict(looked.unmapped)}
-    if wanted.archive is not None:
-        found |= {
-            "unknown": {name: n for name, n in unknown.items() if n},
-            "repeated": dict(wanted.repeated),
-        }
-    if wanted.not_in_archive is not None:
-        found["not_in_archive"] = wanted.not_in_archive
-    citations = dict.fromkeys(map_.manifest.citation for map_ in descriptors.values())
-    return found | {"citations": list(citations)}
-
-
-def _candidates(
-    sources: Sources, archives: tuple[Archive, Archive] | None, options: AnnotateOptions
-) -> Candidates:
-    if archives is None:
-        return from_lists(sources.cells, options.places())
-    return from_archives(
-        *archives, rules=options.rules, places=options.places(), lists=sources.cells
+    rules = PairRules(
+        max_cloud=_number("max_cloud", max_cloud), max_nodata=_number("max_nodata", max_nodata),
+        max_dt_days=_number("max_dt", max_dt), same_crs=same_crs,
+        since=_time("since", since), until=_time("until", until), require_known=require_known,
+    )  # fmt: skip
+    maps = Maps(
+        climate=MapChoice(map=_text("climate", climate), legend=climate_legend),
+        landcover=MapChoice(map=_text("landcover", landcover), legend=landcover_legend),
+        further=further_maps(
+            [_text("descriptor", text) for text in _several(descriptor)],
+            [path_of("manifest", path) for path in _several(manifest)],
+        ),
     )
-
-
-@contextmanager
-def _executor(
-    descriptors: Mapping[str, Descriptor], options: AnnotateOptions, engine: EngineOptions
-) -> Iterator[Executor | None]:
-    """Give workers where there is much to read; the centres of one raster are read faster here."""
-    tiled = any(isinstance(map_.source, TileMap) for map_ in descriptors.values())
-    if not tiled and options.landcover.mode == "center":
-        yield None
-        return
-    with opened_executor(engine) as executor:
-        yield executor
-
-
-def _table(wanted: Candidates, looked: Looked) -> pa.Table:
-    if not len(looked.rows):
-        raise InputError(_about_no_tile(looked.dropped, len(wanted.cells)))
-    cells = wanted.cells.take(looked.rows)
-    lon_deg, lat_deg = cells.centres()
-    columns = {"grid_cell": pa.array(cells.names()), "lat": lat_deg, "lon": lon_deg}
-    table = pa.table(columns | dict(looked.columns))
-    if wanted.archive is not None:
-        archive = wanted.archive.take(pa.array(looked.rows))
-        for name in archive.column_names:
-            table = table.append_column(name, archive[name])
-    return table
-
-
-def _provenance(
-    sources: Sources,
-    archives: tuple[Archive, Archive] | None,
-    descriptors: Mapping[str, Descriptor],
-    hashes: Mapping[str, str],
-    options: AnnotateOptions,
-) -> Provenance:
-    inputs = hash_cells(sources.cells)
-    if options.region is not None:
-        inputs["region"] = options.region.sha256
-    for archive in archives or ():
-        inputs[f"{archive.sensor}_metadata"] = sha256_of(archive.metadata_path)
-    for name, map_ in descriptors.items():
-        inputs[name] = hashes[name]
-        inputs[f"{name} legend"] = sha256_of(map_.manifest_path)
-    licences = [f"Major TOM Core: {LICENCE}, {ATTRIBUTION}"] if archives else []
-    licences += [map_.credit() for map_ in descriptors.values()]
-    legends = {f"{name}_legend": map_.legend for name, map_ in descriptors.items()}
-    return Provenance(
-        command="annotate",
-        options=legends | options.that_matter(archives is not None),
-        inputs=inputs,
-        licences=tuple(dict.fromkeys(licences)),
+    options = AnnotateOptions(
+        bbox=as_bbox(bbox),
+        region=None if region is None else Region.read(path_of("region", region)),
+        rules=rules,
+        keep_unmapped=keep_unmapped,
+        landcover=LandcoverOptions(
+            mode=landcover_mode, resolution_m=number("landcover_resolution", landcover_resolution)
+        ),
     )
-
-
-def _about_no_tile(dropped: Mapping[str, int], n_cells: int) -> str:
-    reasons = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in dropped.items() if n)
-    return (
-        f"none of {n_cells:,} cells has a class in both maps ({reasons}); "
-        "give maps that cover the cells"
+    job = AnnotateJob(
+        sources=Sources(cells=cell_sources(cells), s2=_place("s2", s2), s1=_place("s1", s1)),
+        maps=maps,
+        options=options,
+        engine=EngineOptions(
+            engine=engine,
+            scheduler=scheduler,
+            workers=None if workers is None else whole_number("workers", workers, minimum=1),
+        ),
     )
+    return job.run(
+        None if out is None else path_of("out", out),
+        overwrite=overwrite, on_fetch=on_fetch, on_progress=on_progress,
+    )  # fmt: skip
 
 
-def _n_distinct(column: pa.ChunkedArray) -> int:
-    return len(pc.unique(column.cast(pa.string())))
+def _text(name: str, value: object) -> str:
+    """Return a path, a name or an address as text."""
+    return value if isinstance(value, str) else str(path_of(name, value))
+
+
+def _place(name: str, value: object) -> str | None:
+    return None if value is None else _text(name, value)
+
+
+def _number(name: str, value: object) -> float | None:
+    return None if value is None else number(name, value)
+
+
+def _several(value: str | Path | Sequence[str | Path] | None) -> Sequence[str | Path]:
+    if value is None:
+        return []
+    return [value] if isinstance(value, str | Path) else value
+
+
+def _time(name: str, value: str | Time | None) -> Time | None:
+    return parse_time(f"--{name}", value) if isinstance(value, str) else value

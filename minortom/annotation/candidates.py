@@ -1,4 +1,4 @@
-"""Which cells to annotate: lists of cells, or two archives, less what rules remove."""
+"""Cells to annotate: from lists or from two archives, without those that rules remove."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,34 +11,34 @@ from minortom.archive.archive import Archive
 from minortom.archive.pair_rules import PairRules
 from minortom.archive.pairing import Place, pair_archives
 from minortom.errors import InputError
-from minortom.grid.cell_lists import read_cells
+from minortom.grid.cell_lists import CellSource, read_cells
 from minortom.grid.cells import Cells
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Candidates:
-    """Cells, each once, by grid row, then by column."""
+    """Cells to annotate, each once, by grid row, then by column."""
 
     cells: Cells
     archive: pa.Table | None
-    """What the archives say of each cell: the archive's columns of ``annotated.parquet``."""
+    """Columns of ``annotated.parquet`` that come from the archives; None without archives."""
     cells_in: int
-    """Cells before any rule."""
+    """Number of cells before any rule."""
     removed: Mapping[str, int]
-    """Cells that each rule removed; each cell is counted once."""
+    """Number of cells that each rule removed; each cell is counted once."""
     may_be_unknown: Sequence[str] = ()
-    """Columns of ``archive`` whose values an archive may lack."""
+    """Columns of ``archive`` that may have missing values."""
     repeated: Mapping[str, int] = field(default_factory=dict)
-    """Rows beyond the first of a cell, by sensor."""
+    """Number of rows beyond the first of a cell, by sensor."""
     not_in_archive: int | None = None
-    """Cells of lists that Sentinel-2's archive lacks, where both were given."""
+    """Number of listed cells that are not in the Sentinel-2 archive; None unless both are given."""
 
 
-def from_lists(lists: Sequence[str], places: Sequence[Place]) -> Candidates:
-    """Read lists of cells as ``cells.read_cells`` takes them.
+def from_lists(lists: Sequence[CellSource], places: Sequence[Place]) -> Candidates:
+    """Return the cells of lists, as ``read_cells`` takes them, in the selected places.
 
     Raises:
-        InputError: If a list is not usable, or no cell is left.
+        InputError: If a list is unusable, or no cell is left.
     """
     cells = wanted = read_cells(lists)
     removed = {}
@@ -56,19 +56,19 @@ def from_archives(
     *,
     rules: PairRules,
     places: Sequence[Place],
-    lists: Sequence[str] = (),
+    lists: Sequence[CellSource] = (),
 ) -> Candidates:
-    """Pair the rows of two archives, one pair a cell.
+    """Return the cells of two archives with one pair of rows each.
 
     Args:
-        s2: The archive of Sentinel-2.
-        s1: The archive of Sentinel-1.
-        rules: Which rows and pairs are good enough.
-        places: Which cells are wanted.
-        lists: Only cells that these lists name, where there are any.
+        s2: Archive of Sentinel-2.
+        s1: Archive of Sentinel-1.
+        rules: Which rows and pairs may be selected.
+        places: Which cells may be selected.
+        lists: Only cells in these lists are used; all cells if there are no lists.
 
     Raises:
-        InputError: If a list is not usable, or no cell is left.
+        InputError: If a list is unusable, or no cell is left.
         ArchiveError: If metadata cannot be read.
     """
     not_in_archive = None
@@ -100,11 +100,11 @@ def _not_empty(found: Candidates) -> Candidates:
         return found
     if not found.cells_in:
         raise InputError(
-            "the archive of Sentinel-2 has no row that can be used; wanted rows with grid_cell, "
-            "parquet_url and parquet_row"
+            "expected rows with grid_cell, parquet_url and parquet_row in the archive of "
+            "Sentinel-2, found none"
         )
     reasons = ", ".join(f"{name} {n:,}" for name, n in found.removed.items() if n)
     raise InputError(
-        f"none of {found.cells_in:,} cells is left (removed by {reasons}); "
-        "wanted cells that lie in the place asked for and pass the rules"
+        f"expected cells in the selected area that pass the rules, found none of "
+        f"{found.cells_in:,} (removed by {reasons}); relax the rules or the area"
     )

@@ -1,4 +1,4 @@
-"""Columns of classes: codes and names for each tile, and what to do where a map has none."""
+"""Columns of classes: codes and names of each tile, and the class ``unmapped``."""
 
 from collections.abc import Callable, Mapping
 
@@ -10,7 +10,7 @@ from minortom.errors import InputError
 from minortom.maps.manifests import MAX_CODE
 
 UNMAPPED = "unmapped"
-"""The class of a tile where a map has none, or that lies beside the map."""
+"""Class of a tile that is on nodata or outside the map."""
 UNMAPPED_CODE = MAX_CODE
 
 
@@ -22,21 +22,21 @@ def with_unmapped(names: Mapping[int, str], *, of: str) -> dict[int, str]:
     """
     if UNMAPPED_CODE in names or UNMAPPED in names.values():
         raise InputError(
-            f"the legend of {of} has a class {UNMAPPED_CODE} or {UNMAPPED!r}, which stand for "
-            "tiles without a class; give the class another code and name"
+            f"expected a legend of {of} without a class {UNMAPPED_CODE} or {UNMAPPED!r}, which "
+            "mark tiles without a class; give that class another code and name"
         )
     return {**names, UNMAPPED_CODE: UNMAPPED}
 
 
 def mapped(codes: NDArray[np.int16]) -> NDArray[np.uint8]:
-    """Turn [n] codes of a look-up into codes of a column: without a class, ``unmapped``."""
+    """Return [n] codes of a look-up as codes of a column; no class becomes ``unmapped``."""
     return np.where(codes >= 0, codes, UNMAPPED_CODE).astype(np.uint8)
 
 
 def class_columns(
     name: str, codes: NDArray[np.uint8], names: Mapping[int, str]
 ) -> dict[str, pa.Array]:
-    """Give the columns ``name`` and ``name_code`` for [n] codes."""
+    """Return the columns ``name`` and ``name_code`` of [n] codes."""
     return {name: encoded(codes, names.__getitem__), f"{name}_code": pa.array(codes)}
 
 
@@ -46,14 +46,14 @@ def joint_class(
     names_u: Mapping[int, str],
     names_v: Mapping[int, str],
 ) -> pa.Array:
-    """Give the joint class ``u/v`` of [n] tiles (Algorithm 1 of the CSMoE paper)."""
+    """Return the joint class ``u/v`` of [n] tiles (Algorithm 1 of the CSMoE paper)."""
     step = MAX_CODE + 1
     pairs = u.astype(np.int32) * step + v
     return encoded(pairs, lambda pair: f"{names_u[pair // step]}/{names_v[pair % step]}")
 
 
 def encoded(codes: NDArray[np.integer], name_of: Callable[[int], str]) -> pa.Array:
-    """Encode [n] codes as strings, with the names that occur in the order of their codes."""
+    """Encode [n] codes as a dictionary of the names that occur, in the order of their codes."""
     present = np.flatnonzero(np.bincount(codes))
     names = pa.array([name_of(int(code)) for code in present], pa.string())
     indices = np.searchsorted(present, codes).astype(np.int32)

@@ -1,4 +1,4 @@
-"""Look cells up in maps: which of them become tiles, and the columns of classes they get."""
+"""Look-up of cells in maps: which cells become tiles, and their columns of classes."""
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
@@ -23,44 +23,47 @@ Mode = Literal["center", "majority", "fractions"]
 
 @dataclass(frozen=True, kw_only=True)
 class LandcoverOptions:
-    """How much of a cell its land cover is taken from.
+    """Which pixels the land cover of a cell comes from.
 
     Raises:
-        InputError: If a value is out of its range.
+        InputError: If a value is out of range.
     """
 
     mode: Mode = "center"
-    """``center``: the pixel at the centre; ``majority``: the class of most pixels of the cell,
-    the lowest code of several; ``fractions``: that, and each class's share of the pixels."""
+    """``center``: the pixel at the centre. ``majority``: the class of most pixels of the cell, in
+    a tie the lowest code. ``fractions``: as ``majority``, with each class's share of the pixels."""
     resolution_m: float = 40.0
-    """Pixels to count, for ``majority`` and ``fractions``: the coarsest overview that is no
-    coarser."""
+    """Largest pixel to count for ``majority`` and ``fractions``, in metres. The coarsest overview
+    with such pixels is read."""
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
-            raise InputError(f"--landcover-mode {self.mode}: wanted {', '.join(get_args(Mode))}")
+            expected = ", ".join(get_args(Mode))
+            raise InputError(f"expected --landcover-mode {expected}, found {self.mode!r}")
         if not 0 < self.resolution_m < np.inf:
-            raise InputError(f"--landcover-resolution must be above 0, not {self.resolution_m}")
+            raise InputError(
+                f"expected --landcover-resolution above 0 metres, found {self.resolution_m}"
+            )
 
-    def that_matter(self) -> dict[str, object]:
-        """Give the options that change the result, for the provenance."""
+    def as_options(self) -> dict[str, object]:
+        """Return the options that change the result, for the provenance."""
         if self.mode == "center":
             return {"landcover_mode": self.mode}
         return {"landcover_mode": self.mode, "landcover_resolution_m": self.resolution_m}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Looked:
-    """Cells that became tiles."""
+class TileClasses:
+    """Cells that became tiles, and their classes."""
 
     rows: NDArray[np.intp]
-    """Their places among the cells that were looked up, ascending."""
+    """[n] indices into the cells that were looked up, ascending."""
     columns: Mapping[str, pa.Array]
-    """Classes, codes, ``stratum``; fractions and further descriptors where asked for."""
+    """Classes, codes and ``stratum``; fractions and further maps on request."""
     dropped: Mapping[str, int]
-    """Cells that became none, each counted once, for the first reason that holds."""
+    """Number of cells that did not become tiles, by the first reason that applies."""
     unmapped: Mapping[str, int]
-    """By descriptor, tiles whose class is ``unmapped``."""
+    """Number of tiles whose class is ``unmapped``, by map."""
 
 
 def look_up(
@@ -71,39 +74,41 @@ def look_up(
     keep_unmapped: bool = False,
     executor: Executor | None = None,
     on_progress: OnProgress = ignore_progress,
-) -> Looked:
+) -> TileClasses:
     """Look cells up in maps (Algorithm 1).
 
     Args:
         cells: Candidates for tiles.
         descriptors: Maps by the name of their column. ``climate`` and ``landcover`` make the
-            stratum; a tile beside a further map, or on its nodata, is ``unmapped`` there and
-            stays.
-        options: Which pixels the land cover is taken from.
-        keep_unmapped: Keep cells without a climate or land-cover class as ``unmapped``.
+            stratum. A tile outside a further map, or on its nodata, stays and is ``unmapped``
+            there.
+        options: Which pixels the land cover comes from.
+        keep_unmapped: Whether cells without a climate or land-cover class stay, as ``unmapped``.
         executor: Where tiles of maps are read; this process when None.
         on_progress: Called with (look-ups done, look-ups in all).
 
     Raises:
-        InputError: If a map is not usable.
+        InputError: If a map is unusable.
     """
     options = options or LandcoverOptions()
     climate, landcover = descriptors["climate"], descriptors["landcover"]
     further = {name: map_ for name, map_ in descriptors.items() if name not in _OF_STRATUM}
-    share = _Share(on_progress=on_progress, num_cells=len(cells), num_maps=len(descriptors))
+    progress = _MapProgress(
+        on_progress=on_progress, num_cells=len(cells), num_maps=len(descriptors)
+    )
     lon_deg, lat_deg = cells.centres()
-    u = climate.codes_at(lon_deg, lat_deg, executor=executor, on_progress=share.of(0))
+    u = climate.codes_at(lon_deg, lat_deg, executor=executor, on_progress=progress.of(0))
     first = np.flatnonzero(keep_unmapped | (u >= 0))
-    v, fractions = _landcover(landcover, cells.take(first), options, executor, share.of(1))
+    v, fractions = _landcover(landcover, cells.take(first), options, executor, progress.of(1))
     kept = np.flatnonzero(keep_unmapped | (v >= 0))
     rows = first[kept]
     found = {"climate": (u[rows], climate), "landcover": (v[kept], landcover)}
     for number, (name, descriptor) in enumerate(further.items(), start=2):
         codes = descriptor.codes_at(
-            lon_deg[rows], lat_deg[rows], executor=executor, on_progress=share.of(number)
+            lon_deg[rows], lat_deg[rows], executor=executor, on_progress=progress.of(number)
         )
         found[name] = (codes, descriptor)
-    return Looked(
+    return TileClasses(
         rows=rows,
         columns=_columns(found, {name: part[kept] for name, part in fractions.items()}),
         dropped={} if keep_unmapped else {**_without("climate", u), **_without("landcover", v)},
@@ -121,7 +126,7 @@ def _landcover(
     executor: Executor | None,
     on_progress: OnProgress,
 ) -> tuple[Codes, dict[str, NDArray[np.float32]]]:
-    """Give the class of each cell, and each class's share where that was asked for."""
+    """Return the class of each cell, and on request each class's share."""
     if options.mode == "center":
         lon_deg, lat_deg = cells.centres()
         at = landcover.codes_at(lon_deg, lat_deg, executor=executor, on_progress=on_progress)
@@ -139,7 +144,7 @@ def _landcover(
 def _columns(
     found: Mapping[str, tuple[Codes, Descriptor]], fractions: Mapping[str, NDArray[np.float32]]
 ) -> dict[str, pa.Array]:
-    """Lay out the columns of ``annotated.parquet`` that come from maps, in its order."""
+    """Return the columns of ``annotated.parquet`` that come from maps, in order."""
     names = {name: with_unmapped(map_.names, of=name) for name, (_, map_) in found.items()}
     codes = {name: mapped(values) for name, (values, _) in found.items()}
     columns = {name: class_columns(name, codes[name], names[name]) for name in found}
@@ -150,7 +155,7 @@ def _columns(
     laid_out["stratum"] = joint_class(
         codes["climate"], codes["landcover"], names["climate"], names["landcover"]
     )
-    # NaN stands for a cell without a single mapped pixel.
+    # NaN: a cell without any mapped pixel.
     laid_out |= {name: pa.array(part, from_pandas=True) for name, part in fractions.items()}
     for pair in columns.values():
         laid_out |= pair
@@ -165,15 +170,15 @@ def _without(name: str, codes: Codes) -> dict[str, int]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Share:
-    """Progress over several maps, each of which counts as one look-up a cell."""
+class _MapProgress:
+    """Progress over several maps; each map counts as one look-up per cell."""
 
     on_progress: OnProgress
     num_cells: int
     num_maps: int
 
     def of(self, number: int) -> OnProgress:
-        """Give the callback of a map; whatever it counts becomes its share of look-ups."""
+        """Return the callback of a map; its counts become look-ups in proportion."""
 
         def move(done: int, total: int) -> None:
             before = number * self.num_cells

@@ -1,4 +1,4 @@
-"""What ``annotate`` is asked to do: which tiles, which maps, how they are looked up."""
+"""Options of ``annotate``: sources of tiles, maps, and how tiles are looked up."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from minortom.archive.pairing import Place
 from minortom.downloads.open_map import MapChoice, open_map
 from minortom.errors import InputError
 from minortom.grid.bbox import BBox
-from minortom.grid.cell_lists import WHOLE_GRID
+from minortom.grid.cell_lists import WHOLE_GRID, CellSource
 from minortom.grid.regions import Region
 from minortom.maps.descriptor import Descriptor
 from minortom.progress import OnProgress
@@ -22,38 +22,38 @@ _TAKEN = re.compile(
     r"grid_cell|lat|lon|climate|landcover|stratum|geometry|role|kept|reserve_rank|split|dt_days"
     r"|.*_code|fraction_.*|s[12]_.*"
 )
-"""Columns that a further descriptor cannot be called, since another has that name or may."""
+"""Names that a further map cannot have: another column has the name, or may have it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnnotateOptions:
-    """Which tiles are wanted, and what a tile's classes are taken from."""
+    """Which tiles are selected, and which pixels their classes come from."""
 
     bbox: BBox | None = None
-    """Keep cells whose centre lies inside."""
+    """Keep cells whose centre lies in this box."""
     region: Region | None = None
-    """Keep cells whose area overlaps."""
+    """Keep cells that overlap this area."""
     rules: PairRules = field(default_factory=PairRules)
-    """Which rows of the archives are good enough."""
+    """Which rows of the archives may be selected."""
     landcover: LandcoverOptions = field(default_factory=LandcoverOptions)
     keep_unmapped: bool = False
     """Keep tiles without a climate or land-cover class, as ``unmapped``."""
 
-    def that_matter(self, of_archives: bool) -> dict[str, object]:
-        """Give the options that change the result, for the provenance."""
+    def as_options(self, *, with_archives: bool) -> dict[str, object]:
+        """Return the options that change the result, for the provenance."""
         return {
             "bbox": None if self.bbox is None else self.bbox.as_list(),
-            **self.landcover.that_matter(),
+            **self.landcover.as_options(),
             "keep_unmapped": self.keep_unmapped,
-            **(self.rules.as_options() if of_archives else {}),
+            **(self.rules.as_options() if with_archives else {}),
         }
 
     def local_paths(self) -> list[Path]:
-        """Give the files that are read."""
+        """Return the files that are read."""
         return [] if self.region is None else [Path(self.region.name)]
 
     def places(self) -> list[Place]:
-        """Give the rules of place, in the order in which they are counted."""
+        """Return the rules about places, in the order in which they are counted."""
         rules: list[Place] = []
         if (box := self.bbox) is not None:
             rules.append(("bbox", lambda cells: box.contains(*cells.centres())))
@@ -64,14 +64,14 @@ class AnnotateOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """What tiles are looked for in: lists of cells, two archives, or both.
+    """Sources of tiles: lists of cells, two archives, or both.
 
     Raises:
-        InputError: If there is neither, or one archive without the other.
+        InputError: If neither is given, or one archive without the other.
     """
 
-    cells: Sequence[str] = ()
-    """Lists as ``cells.read_cells`` takes them."""
+    cells: Sequence[CellSource] = ()
+    """Lists as ``read_cells`` takes them."""
     s2: str | None = None
     """Archive of Sentinel-2: a folder, an HTTP address or ``hf://datasets/…``."""
     s1: str | None = None
@@ -79,21 +79,24 @@ class Sources:
 
     def __post_init__(self) -> None:
         if (self.s2 is None) != (self.s1 is None):
-            lacking = "--s1" if self.s1 is None else "--s2"
-            raise InputError(f"{lacking} is missing: a tile is of both sensors; give both archives")
+            missing = "--s1" if self.s1 is None else "--s2"
+            raise InputError(
+                f"expected the archives of both sensors, {missing} is missing; give --s2 and --s1"
+            )
         if not self.cells and self.s2 is None:
             raise InputError(
-                "nothing says which tiles to annotate; give a list of cells, the word grid, or "
+                "expected tiles to annotate, found none; give a list of cells, the word grid, or "
                 "the archives --s2 and --s1"
             )
 
     def local_paths(self) -> list[Path]:
-        """Give the files and folders that are read."""
-        named = [*(name for name in self.cells if name != WHOLE_GRID), self.s2, self.s1]
+        """Return the files and folders that are read."""
+        files = [name for name in self.cells if isinstance(name, str) and name != WHOLE_GRID]
+        named = [*files, self.s2, self.s1]
         return [Path(name) for name in named if name is not None and not is_url(name)]
 
     def open_archives(self, on_fetch: OnProgress) -> tuple[Archive, Archive] | None:
-        """Open both archives, where there are any; see ``Archive.open``."""
+        """Open both archives, if they are given; see ``Archive.open``."""
         if self.s2 is None or self.s1 is None:
             return None
         return (
@@ -104,36 +107,36 @@ class Sources:
 
 @dataclass(frozen=True, kw_only=True)
 class Maps:
-    """The maps that tiles are looked up in, as a user names them.
+    """Maps that give the classes, as the user names them.
 
     Raises:
-        InputError: If the name of a further one cannot be that of its column.
+        InputError: If the name of a further map cannot be the name of a column.
     """
 
     climate: MapChoice
     landcover: MapChoice
     further: Mapping[str, MapChoice] = field(default_factory=dict)
-    """By the name of the column."""
+    """Further maps by the name of their column."""
 
     def __post_init__(self) -> None:
         for name in self.further:
             if not name.isidentifier() or _TAKEN.fullmatch(name):
                 raise InputError(
-                    f"a descriptor cannot be called {name!r}; wanted letters, digits and "
-                    "underscores, and not the name of another column"
+                    f"expected a --descriptor name of letters, digits and underscores that is not "
+                    f"the name of another column, found {name!r}; give another name"
                 )
 
     def local_paths(self) -> list[Path]:
-        """Give the files and folders that may be meant, with the manifests."""
+        """Return the files and folders that the maps may name, and the manifests."""
         choices = [self.climate, self.landcover, *self.further.values()]
         manifests = [choice.manifest for choice in choices if choice.manifest is not None]
         return [*(Path(choice.map) for choice in choices), *manifests]
 
     def open(self, on_fetch: OnProgress) -> dict[str, Descriptor]:
-        """Open all of them, by name; see ``map_sources.find_map``.
+        """Open all maps, by the name of their column; see ``open_map``.
 
         Raises:
-            InputError: If one is not usable.
+            InputError: If a map is unusable.
         """
         return {
             "climate": open_map(self.climate, default_legend="koppen", on_fetch=on_fetch),
@@ -146,26 +149,26 @@ class Maps:
 
 
 def further_maps(named: Sequence[str], manifests: Sequence[Path]) -> dict[str, MapChoice]:
-    """Read ``--descriptor NAME=MAP`` and the manifests, which come in the same order.
+    """Parse ``--descriptor NAME=MAP`` and the manifests, which have the same order.
 
-    Without manifests a NAME is also the name of the map's legend.
+    Without manifests, NAME is also the name of the map's legend.
 
     Raises:
-        InputError: If one is not NAME=MAP, a name comes twice, or there are more manifests than
-            descriptors, or fewer.
+        InputError: If a text is not NAME=MAP, a name is repeated, or the number of manifests is
+            neither zero nor the number of descriptors.
     """
     if manifests and len(manifests) != len(named):
         raise InputError(
-            f"{len(manifests)} --manifest for {len(named)} --descriptor; wanted one each, in the "
-            "same order"
+            f"expected one --manifest for each --descriptor, in the same order, found "
+            f"{len(manifests)} for {len(named)}"
         )
     maps: dict[str, MapChoice] = {}
     for number, text in enumerate(named):
         name, _, path = text.partition("=")
         if not (name and path) or name in maps:
             raise InputError(
-                f"--descriptor {text}: wanted NAME=MAP, each name once, such as "
-                "ecoregion=ecoregions.tif"
+                f"expected --descriptor NAME=MAP with each name once, such as "
+                f"ecoregion=ecoregions.tif, found {text!r}"
             )
         maps[name] = MapChoice(map=path, manifest=manifests[number] if manifests else None)
     return maps

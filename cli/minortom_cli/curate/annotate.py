@@ -1,4 +1,4 @@
-"""``minortom annotate``: cells or archives, and maps -> one row a tile with its stratum."""
+"""``minortom annotate``: tiles with climate, land cover and stratum."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,86 +18,136 @@ from minortom_cli.console import (
 )
 
 
-def _of_maps(text: str, *names: str, metavar: str | None = None) -> typer.models.OptionInfo:
-    """Describe an option about maps; ``names`` where it is a flag without an opposite."""
+def _map_option(
+    text: str, *names: str, metavar: str | None = None, default: str | bool = True
+) -> typer.models.OptionInfo:
+    """Return an option about maps; ``names`` for a flag without an opposite."""
     option: typer.models.OptionInfo = typer.Option(
-        *names, help=text, metavar=metavar, rich_help_panel="Maps"
+        *names, help=text, metavar=metavar, show_default=default, rich_help_panel="Maps"
     )
     return option
 
 
-def _of_archives(text: str, *names: str) -> typer.models.OptionInfo:
-    """Describe an option about archives and their products; ``names`` as above."""
-    option: typer.models.OptionInfo = typer.Option(*names, help=text, rich_help_panel="Archives")
+def _archive_option(text: str, *names: str, default: str | bool = True) -> typer.models.OptionInfo:
+    """Return an option about archives and their products; ``names`` as above."""
+    option: typer.models.OptionInfo = typer.Option(
+        *names, help=text, show_default=default, rich_help_panel="Archives"
+    )
     return option
 
 
 def annotate(
-    climate: Annotated[str, _of_maps("Climate classes: a raster, or the NAME of a manifest.")],
-    landcover: Annotated[
-        str, _of_maps("Land-cover classes: a raster, a folder of tiles, or a NAME.")
-    ],
-    out: Annotated[Path, typer.Option(help="GeoParquet file for the annotated tiles.")],
     cells: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Text file with a cell name a line, Parquet or CSV file with a grid_cell column, "
-            "or the word grid for the whole 10 km grid. Several are merged, each cell once. With "
-            "archives: only these of their cells.",
+            help="Text file with one cell name per line, Parquet or CSV file with a grid_cell "
+            "column, or the word grid for the whole 10 km grid. Several lists are merged, each "
+            "cell once. With archives, only cells in both are used.",
+            show_default="all cells of the archives",
         ),
     ] = None,
+    *,
+    climate: Annotated[str, _map_option("Climate map: a raster, or the NAME of a manifest.")],
+    landcover: Annotated[
+        str, _map_option("Land-cover map: a raster, a folder of tiles, or the NAME of a manifest.")
+    ],
+    out: Annotated[Path, typer.Option(help="GeoParquet file for the annotated tiles.")],
     s2: Annotated[
-        str | None, _of_archives("Sentinel-2: a folder, http(s)://… or hf://datasets/OWNER/NAME.")
+        str | None,
+        _archive_option(
+            "Sentinel-2 archive: a folder, http(s)://… or hf://datasets/OWNER/NAME.",
+            default="none",
+        ),
     ] = None,
-    s1: Annotated[str | None, _of_archives("Sentinel-1, as Core-S1RTC.")] = None,
-    max_cloud: Annotated[float | None, _of_archives("Most cloud of Sentinel-2, per cent.")] = None,
-    max_nodata: Annotated[float | None, _of_archives("Most nodata of either, 0 to 1.")] = None,
-    max_dt: Annotated[float | None, _of_archives("Most days between the two.")] = None,
+    s1: Annotated[
+        str | None, _archive_option("Sentinel-1 archive, as Core-S1RTC.", default="none")
+    ] = None,
+    max_cloud: Annotated[
+        float | None,
+        _archive_option("Maximum cloud cover of Sentinel-2, in percent.", default="no limit"),
+    ] = None,
+    max_nodata: Annotated[
+        float | None,
+        _archive_option(
+            "Maximum share of nodata pixels in either product, 0 to 1.", default="no limit"
+        ),
+    ] = None,
+    max_dt: Annotated[
+        float | None,
+        _archive_option("Maximum number of days between the two products.", default="no limit"),
+    ] = None,
     same_crs: Annotated[
-        bool, _of_archives("Only pairs in one coordinate system.", "--same-crs")
+        bool,
+        _archive_option("Require one coordinate system for both products.", "--same-crs"),
     ] = False,
-    since: Annotated[str | None, _of_archives("First day, or moment, of Sentinel-2, UTC.")] = None,
-    until: Annotated[str | None, _of_archives("Last day, or moment, of Sentinel-2, UTC.")] = None,
+    since: Annotated[
+        str | None,
+        _archive_option(
+            "First day or time of Sentinel-2 in UTC, such as 2020-12-31 or 2020-12-31T10:00.",
+            default="no limit",
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        _archive_option("Last day or time of Sentinel-2 in UTC.", default="no limit"),
+    ] = None,
     require_known: Annotated[
         bool,
-        _of_archives(
-            "A value that a rule needs and the archive lacks removes the row.", "--require-known"
-        ),
+        _archive_option("Remove rows without a value that a rule needs.", "--require-known"),
     ] = False,
     bbox: Annotated[
         BBox | None,
         typer.Option(
             parser=parse_bbox,
             metavar="W,S,E,N",
-            help="Keep cells whose centre lies in this box, degrees; W > E: across the "
+            help="Keep cells whose centre lies in this box, in degrees. W > E crosses the "
             "antimeridian.",
+            show_default="no box",
         ),
     ] = None,
     region: Annotated[
-        Path | None, typer.Option(help="Keep cells that overlap this area: any vector file.")
+        Path | None,
+        typer.Option(
+            help="Keep cells that overlap the polygons of this vector file, in any CRS.",
+            show_default="no region",
+        ),
     ] = None,
     climate_legend: Annotated[
-        str | None, _of_maps("What a climate raster's values mean (koppen).")
+        str | None,
+        _map_option("Legend of a climate raster.", default="koppen"),
     ] = None,
     landcover_legend: Annotated[
-        str | None, _of_maps("What a land-cover raster's values mean: worldcover or igbp.")
+        str | None,
+        _map_option("Legend of a land-cover raster: worldcover or igbp.", default="worldcover"),
     ] = None,
     landcover_mode: Annotated[
         Literal["center", "majority", "fractions"],
-        _of_maps("The pixel at the cell's centre; most of the cell; or each class's share too."),
+        _map_option(
+            "Land cover of a cell: the pixel at its centre, the class of most pixels, or this and "
+            "the share of each class."
+        ),
     ] = "center",
     landcover_resolution: Annotated[
-        float, _of_maps("Pixels to count for majority and fractions, metres.")
+        float,
+        _map_option("Largest pixel to count for majority and fractions, in metres."),
     ] = 40.0,
     descriptor: Annotated[
         list[str] | None,
-        _of_maps("A further map and its column; may be repeated.", metavar="NAME=MAP"),
+        _map_option(
+            "Further map and the name of its column. Repeat the option for several maps.",
+            metavar="NAME=MAP",
+            default="none",
+        ),
     ] = None,
     manifest: Annotated[
-        list[Path] | None, _of_maps("What that map's values mean, in the order of --descriptor.")
+        list[Path] | None,
+        _map_option(
+            "Manifest of a further map, in the order of --descriptor.",
+            default="the manifest NAME",
+        ),
     ] = None,
     keep_unmapped: Annotated[
-        bool, _of_maps("Keep tiles without a class, as `unmapped`.", "--keep-unmapped")
+        bool, _map_option("Keep tiles without a class, as `unmapped`.", "--keep-unmapped")
     ] = False,
     engine: Engine = "local",
     scheduler: Scheduler = None,
@@ -105,35 +155,19 @@ def annotate(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Look up climate and land cover of each cell; drop cells without either."""
-    from minortom.annotation.annotate import annotate_file
-    from minortom.annotation.columns import LandcoverOptions
-    from minortom.annotation.options import AnnotateOptions, Maps, Sources, further_maps
-    from minortom.archive.pair_rules import PairRules, parse_time
-    from minortom.downloads.open_map import MapChoice
-    from minortom.engine.executors import EngineOptions
-    from minortom.grid.regions import Region
+    """Look up climate and land cover of each cell; drop cells without a class in either map."""
+    from minortom.annotation.annotate import annotate as look_up
 
-    rules = PairRules(
-        max_cloud=max_cloud, max_nodata=max_nodata, max_dt_days=max_dt, same_crs=same_crs,
-        since=None if since is None else parse_time("--since", since),
-        until=None if until is None else parse_time("--until", until), require_known=require_known,
-    )  # fmt: skip
-    maps = Maps(
-        climate=MapChoice(map=climate, legend=climate_legend),
-        landcover=MapChoice(map=landcover, legend=landcover_legend),
-        further=further_maps(descriptor or [], manifest or []),
-    )
-    options = AnnotateOptions(
-        bbox=bbox, region=Region.read(region) if region else None, rules=rules,
-        keep_unmapped=keep_unmapped,
-        landcover=LandcoverOptions(mode=landcover_mode, resolution_m=landcover_resolution),
-    )  # fmt: skip
     with progress("look-ups") as advance:
-        summary = annotate_file(
-            Sources(cells=cells or [], s2=s2, s1=s1), maps, out, options=options,
-            engine=EngineOptions(engine=engine, scheduler=scheduler, workers=workers),
-            overwrite=overwrite, on_progress=advance,
-            on_fetch=lambda done, total: advance(done, total, "bytes fetched"),
+        result = look_up(
+            cells, climate=climate, landcover=landcover, out=out, s2=s2, s1=s1,
+            max_cloud=max_cloud, max_nodata=max_nodata, max_dt=max_dt, same_crs=same_crs,
+            since=since, until=until, require_known=require_known, bbox=bbox, region=region,
+            climate_legend=climate_legend, landcover_legend=landcover_legend,
+            landcover_mode=landcover_mode, landcover_resolution=landcover_resolution,
+            descriptor=descriptor, manifest=manifest, keep_unmapped=keep_unmapped,
+            engine=engine, scheduler=scheduler, workers=workers, overwrite=overwrite,
+            on_progress=advance,
+            on_fetch=lambda done, total: advance(done, total, "bytes downloaded"),
         )  # fmt: skip
-    emit(summary, as_json=as_json)
+    emit(result, as_json=as_json)

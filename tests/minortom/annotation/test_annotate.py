@@ -148,7 +148,7 @@ def test_a_box_keeps_cells_whose_centre_lies_inside(planet):
 
 
 def test_a_box_without_any_cell_is_an_error(planet):
-    with pytest.raises(InputError, match=r"none of 1 cells is left \(removed by bbox 1\)"):
+    with pytest.raises(InputError, match=r"found none of 1 \(removed by bbox 1\)"):
         (planet.folder / "c.txt").write_text("0U_0R")
         planet.annotate(lists=["c.txt"], bbox=BBox.parse("5,5,6,6"))
 

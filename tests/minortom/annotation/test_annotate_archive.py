@@ -180,7 +180,7 @@ def test_a_selection_of_such_tiles_keeps_their_products(arguments, tmp_path, cap
     ("change", "message"),
     [
         (["--s1"], "--s1 is missing"),
-        (["--s2", "--s1"], "nothing says which tiles to annotate"),
+        (["--s2", "--s1"], "expected tiles to annotate, found none"),
     ],
 )
 def test_one_archive_alone_or_nothing_at_all_is_one_line(arguments, capsys, change, message):
@@ -202,7 +202,7 @@ def test_one_archive_alone_or_nothing_at_all_is_one_line(arguments, capsys, chan
         (["--since", "yesterday"], "--since yesterday is no time"),
         (["--until", ""], "--until is no time"),
         (["--require-known"], "--require-known needs a rule"),
-        (["--bbox", "50,50,51,51"], "none of 5 cells is left (removed by bbox 5)"),
+        (["--bbox", "50,50,51,51"], "found none of 5 (removed by bbox 5)"),
         (["--region", "nowhere.geojson"], "nowhere.geojson"),
     ],
 )
@@ -223,7 +223,7 @@ def test_an_archive_whose_rows_do_not_say_where_their_images_lie_has_none(
     place = table.column_names.index("parquet_row")
     pq.write_table(table.set_column(place, "parquet_row", nowhere), path)
     assert run(app, arguments) == 1
-    assert "Sentinel-2 has no row that can be used; wanted" in capsys.readouterr().err
+    assert "in the archive of Sentinel-2, found none" in capsys.readouterr().err
 
 
 def test_a_column_that_metadata_have_twice_is_one_line(arguments, tmp_path, capsys):

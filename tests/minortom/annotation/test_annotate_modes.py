@@ -89,12 +89,12 @@ def test_majority_is_the_same_without_the_shares(arguments, capsys):
 
 
 def test_one_raster_is_counted_by_a_pool_too(arguments, monkeypatch, capsys):
-    from minortom.annotation import annotate
+    from minortom.annotation import job
 
     opened = []
-    original = annotate.opened_executor
+    original = job.opened_executor
     monkeypatch.setattr(
-        annotate, "opened_executor", lambda engine: (opened.append(engine), original(engine))[1]
+        job, "opened_executor", lambda engine: (opened.append(engine), original(engine))[1]
     )
     _, alone = annotated(arguments, capsys, "--landcover-mode", "majority")
     _, pooled = annotated(
@@ -201,12 +201,15 @@ def test_a_further_descriptor_needs_a_manifest_and_no_code(arguments, tmp_path, 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--descriptor", "ecoregion"], "wanted NAME=MAP"),
-        (["--descriptor", "lat=landcover.tif"], "cannot be called 'lat'"),
-        (["--descriptor", "fraction_crops=landcover.tif"], "cannot be called 'fraction_crops'"),
+        (["--descriptor", "ecoregion"], "expected --descriptor NAME=MAP"),
+        (["--descriptor", "lat=landcover.tif"], "found 'lat'; give another name"),
+        (["--descriptor", "fraction_crops=landcover.tif"], "found 'fraction_crops'"),
         (["--descriptor", "soil=landcover.tif"], "no legend is called 'soil'"),
-        (["--manifest", "my.yaml"], "1 --manifest for 0 --descriptor"),
-        (["--landcover-mode", "majority", "--landcover-resolution", "0"], "must be above 0"),
+        (["--manifest", "my.yaml"], "found 1 for 0"),
+        (
+            ["--landcover-mode", "majority", "--landcover-resolution", "0"],
+            "resolution above 0 metres, found 0.0",
+        ),
     ],
 )
 def test_a_mistake_about_maps_is_one_line(arguments, tmp_path, monkeypatch, capsys, more, message):

@@ -54,7 +54,9 @@ def test_rows_are_decoded_when_told_the_bands(tmp_path):
 
 def test_a_model_that_sees_all_bands_says_which_are_missing(tmp_path):
     write_few_bands(tmp_path / "few")
-    with pytest.raises(InputError, match=r"the model needs all bands .* does not have B03, B08, B05, .*, vv;"):
+    with pytest.raises(
+        InputError, match=r"the model needs all bands .* does not have B03, B08, B05, .*, vv;"
+    ):
         Loader(ShardSet.open(tmp_path / "few"), [])
 
 
