@@ -8,7 +8,7 @@ from gpu_timing import median_ms, start_afresh
 from torch import Tensor, nn
 
 from csmoe_model.config import ModelConfig
-from csmoe_model.distributed.device import encoding, narrow_matrices
+from csmoe_model.distributed.device import fast_inference, weights_to_bfloat16
 from csmoe_model.nn.backbone import Backbone
 from csmoe_model.nn.layers import sincos_positions
 from csmoe_model.nn.soft_moe import SoftMoE
@@ -122,7 +122,7 @@ def first_calls(
 
     def first_call(call: Callable[[Tensor], Tensor], how: str, image: Tensor) -> None:
         run = _compiled(call, how, device)
-        with encoding(device):
+        with fast_inference(device):
             run(image)
 
     return [
@@ -165,7 +165,7 @@ def _time(
     repeats: int,
 ) -> EncodeTime:  # fmt: skip
     run = call if how == "plain" else _compiled(call, how, device)
-    with encoding(device):
+    with fast_inference(device):
         ms = median_ms(lambda: run(image), device=device, repeats=repeats)
     return EncodeTime(name=name, how=how, batch_size=len(image), ms=ms)
 
@@ -182,4 +182,4 @@ def narrow(model: nn.Module) -> None:
     if isinstance(model, ViT):
         model.bfloat16()
     else:
-        narrow_matrices(model)
+        weights_to_bfloat16(model)

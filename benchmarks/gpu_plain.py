@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from csmoe_model.nn.layers import precise_product
+from csmoe_model.nn.layers import float32_product
 from csmoe_model.nn.soft_moe import DynamicRouter, ExpertMLPs, Routing, SoftMoE
 
 
@@ -44,11 +44,11 @@ class PlainSoftMoE(nn.Module):
             mean_BSD = _means(token_BND, experts)
             embedding_BSED = router.to_slots(mean_BSD).unflatten(2, (experts, -1))
             slot_BESD = router.norm_slots(embedding_BSED).transpose(1, 2) * router.logit_scale
-            logit_BNM = precise_product(token_BND, slot_BESD.flatten(1, 2).transpose(1, 2))
+            logit_BNM = float32_product(token_BND, slot_BESD.flatten(1, 2).transpose(1, 2))
             return token_BND, logit_BNM.unflatten(2, (experts, -1))
         slot_ESD = F.normalize(router.slot_ESD, dim=-1) * router.scale
         token_BND = F.normalize(x_BND.float(), dim=-1)
-        logit_BNM = precise_product(token_BND, slot_ESD.flatten(0, 1).T)
+        logit_BNM = float32_product(token_BND, slot_ESD.flatten(0, 1).T)
         return x_BND, logit_BNM.unflatten(2, (experts, -1))
 
 

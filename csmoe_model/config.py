@@ -168,11 +168,11 @@ class ModelConfig:
         Raises:
             InputError: If a key is not a field, or a value is not allowed.
         """
-        refuse_unknown(values, [field.name for field in fields(cls)], kind="model")
+        check_keys(values, [field.name for field in fields(cls)], kind="model")
         return cls(**values)  # type: ignore[arg-type]  # the checks above and __post_init__ look
 
 
-def refuse_unknown(values: Mapping[str, object], known: Sequence[str], *, kind: str) -> None:
+def check_keys(values: Mapping[str, object], known: Sequence[str], *, kind: str) -> None:
     """Make sure that every key is the name of an option.
 
     Raises:

@@ -22,11 +22,11 @@ from csmoe_model.nn.backbone import SENSORS
 from csmoe_model.nn.decoder import Decoder, decode_sources
 from csmoe_model.nn.layers import (
     NORM_EPS,
+    at_least_float32,
     initialise,
     patchify,
     take_tokens,
     unpatchify,
-    widened,
 )
 from csmoe_model.nn.losses import (
     RoutingTerms,
@@ -218,8 +218,8 @@ class CSMoE(Pretrained):
     def _mutual_information(self, encoded: Mapping[SensorName, Tensor]) -> Tensor:
         projected = {name: self.projector(x_BND[:, 0]) for name, x_BND in encoded.items()}
         return mutual_information_loss(
-            gather_rows(widened(projected["s2"])),
-            gather_rows(widened(projected["s1"])),
+            gather_rows(at_least_float32(projected["s2"])),
+            gather_rows(at_least_float32(projected["s1"])),
             temperature=self.config.mi_temperature,
             form=self.config.mi_form,
         )

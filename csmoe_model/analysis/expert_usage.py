@@ -16,7 +16,7 @@ from torch import Tensor
 
 from csmoe_model.data.loader import Loader, reader_threads
 from csmoe_model.data.sampler import OrderedBatches
-from csmoe_model.distributed.device import encoding
+from csmoe_model.distributed.device import fast_inference
 from csmoe_model.inference.load import LoadedModel
 from csmoe_model.nn.losses import routing_terms
 from csmoe_model.nn.soft_moe import Routing
@@ -109,7 +109,7 @@ def measure_usage(
     batches = OrderedBatches(samples=samples, batch_size=_BATCH_SIZE)
     done = 0
     for batch in Loader(data, batches, workers=reader_threads(workers), device=device):
-        with encoding(device):
+        with fast_inference(device):
             routings = _routings(trained, trained.normalise(batch.tensors))
             terms = [routing_terms(r, rep_form="text", bal_form="text") for r in routings]
         shares.append(_stacked((r.combine_BNES.sum(3).mean(1) for r in routings), dim=1))
@@ -139,7 +139,7 @@ def measure_maps(trained: LoadedModel, data: ShardSet, sample: int) -> Maps:
     buffers = data.buffers(1)
     data.read_into(sample, buffers, 0)
     tensors = {column: torch.from_numpy(array).to(device) for column, array in buffers.items()}
-    with encoding(device):
+    with fast_inference(device):
         routings = _routings(trained, trained.normalise(tensors))
     dispatch_LNE = _stacked(r.dispatch_BNES[0].mean(2) for r in routings)
     combine_LNE = _stacked(r.combine_BNES[0].sum(2) for r in routings)

@@ -13,7 +13,13 @@ from typing import Protocol, TypeVar, runtime_checkable
 import torch
 
 from csmoe_model.checkpoints.hub import WEIGHTS, find_checkpoint
-from csmoe_model.checkpoints.weights import Origin, Stored, read_model, unfit_weights, write_model
+from csmoe_model.checkpoints.weights import (
+    Origin,
+    StoredModel,
+    mismatched_weights,
+    read_model,
+    write_model,
+)
 from csmoe_model.config import ModelConfig
 from csmoe_model.data.preprocess import Preprocess
 from csmoe_model.nn.image_encoder import ImageEncoder
@@ -80,7 +86,7 @@ class Pretrained(ImageEncoder):
         try:
             model.load_state_dict(stored.tensors, assign=True)
         except RuntimeError as error:
-            raise unfit_weights(folder, error) from None
+            raise mismatched_weights(folder, error) from None
         for module in model.modules():
             if isinstance(module, HasPositions):
                 module.compute_positions()
@@ -145,7 +151,7 @@ class Pretrained(ImageEncoder):
                 "nothing is known of what this model was trained on, so that others could not "
                 "use it; save what `csmoe train` made, loaded with from_pretrained"
             )
-        stored = Stored(
+        stored = StoredModel(
             config=self.config, encoder_of=self.encoder_only, origin=self.origin,
             tensors=self.state_dict(),
         )  # fmt: skip

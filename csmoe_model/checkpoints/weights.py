@@ -49,7 +49,7 @@ class Origin:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored:
+class StoredModel:
     """A model as it lies on disk."""
 
     config: ModelConfig
@@ -59,7 +59,7 @@ class Stored:
     tensors: Mapping[str, Tensor] = field(repr=False)
 
 
-def write_model(folder: Path, stored: Stored, *, name: str = "FOLDER") -> None:
+def write_model(folder: Path, stored: StoredModel, *, name: str = "FOLDER") -> None:
     """Write the files of a model into a folder that is there.
 
     Args:
@@ -88,7 +88,7 @@ def write_model(folder: Path, stored: Stored, *, name: str = "FOLDER") -> None:
     write_text(folder / CARD, card)
 
 
-def read_model(folder: Path) -> Stored:
+def read_model(folder: Path) -> StoredModel:
     """Read the files of a model.
 
     Raises:
@@ -113,8 +113,8 @@ def read_model(folder: Path) -> Stored:
         # Whoever saved them in half: sums and norms are computed in these.
         tensors = {name: tensor.float() for name, tensor in load_file(folder / WEIGHTS).items()}
     except (OSError, SafetensorError) as error:
-        raise unfit_weights(folder, error) from None
-    return Stored(config=model, encoder_of=encoder_of, origin=origin, tensors=tensors)
+        raise mismatched_weights(folder, error) from None
+    return StoredModel(config=model, encoder_of=encoder_of, origin=origin, tensors=tensors)
 
 
 @contextmanager
@@ -131,7 +131,7 @@ def _its_own_error() -> Iterator[None]:
         raise OSError(int(number[1]), os.strerror(int(number[1]))) from None
 
 
-def unfit_weights(folder: Path, error: Exception) -> InputError:
+def mismatched_weights(folder: Path, error: Exception) -> InputError:
     """Say that the weights are not those of the configuration beside them."""
     found = " ".join(str(error).split())[:200]
     return InputError(

@@ -20,7 +20,7 @@ _alone = False
 """Whether this process computes something by itself at the moment."""
 
 
-class ElsewhereError(MinorTomError):
+class OtherProcessError(MinorTomError):
     """What went wrong in the first process, which tells of it; the others only end."""
 
 
@@ -31,13 +31,13 @@ def num_processes() -> int:
     return 1
 
 
-def process_number() -> int:
+def process_rank() -> int:
     """Tell which of them this is, from 0."""
     return distributed.get_rank() if num_processes() > 1 else 0
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def single_process() -> Iterator[None]:
     """Let this process compute as if there were no others."""
     global _alone  # noqa: PLW0603  # one flag a process, as torch's group of processes is
     former, _alone = _alone, True
@@ -62,7 +62,7 @@ def mean_over_processes(x: Tensor) -> Tensor:
     return gather_rows(x[None]).mean(0)
 
 
-def largest_anywhere(number: int) -> int:
+def max_over_processes(number: int) -> int:
     """Give the largest of all processes' numbers."""
     if num_processes() == 1:
         return number
@@ -71,17 +71,17 @@ def largest_anywhere(number: int) -> int:
     return int(found)
 
 
-def from_first(function: Callable[[], T]) -> T:
+def from_first_process(function: Callable[[], T]) -> T:
     """Call something in the first process alone, and give all what it returns.
 
     Raises:
-        ElsewhereError: In the other processes, if it fails in the first.
+        OtherProcessError: In the other processes, if it fails in the first.
     """
     if num_processes() == 1:
         return function()
     outcome: list[Any] = [None, ""]
     error: BaseException | None = None
-    if process_number() == 0:
+    if process_rank() == 0:
         try:
             outcome[0] = function()
         except BaseException as raised:  # noqa: BLE001  # raised again once the others know
@@ -90,7 +90,7 @@ def from_first(function: Callable[[], T]) -> T:
     if error is not None:
         raise error
     if outcome[1]:
-        raise ElsewhereError(outcome[1])
+        raise OtherProcessError(outcome[1])
     result: T = outcome[0]
     return result
 
@@ -104,12 +104,12 @@ def gather_objects(value: T) -> list[T]:
     return found
 
 
-def together(function: Callable[[], T]) -> T:
+def on_all_processes(function: Callable[[], T]) -> T:
     """Call something in every process; if it fails in one, it fails in all.
 
     Raises:
         MinorTomError: In the first process that it fails in.
-        ElsewhereError: In all others.
+        OtherProcessError: In all others.
     """
     result: T | None = None
     error: MinorTomError | None = None
@@ -119,10 +119,10 @@ def together(function: Callable[[], T]) -> T:
         error = raised
     messages = gather_objects(str(error) if error else None)
     failed = [number for number, message in enumerate(messages) if message is not None]
-    if error is not None and failed[0] == process_number():
+    if error is not None and failed[0] == process_rank():
         raise error
     if failed:
-        raise ElsewhereError(messages[failed[0]])
+        raise OtherProcessError(messages[failed[0]])
     return cast(T, result)
 
 

@@ -36,13 +36,13 @@ def tensor_cores(device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def encoding(device: torch.device) -> Iterator[None]:
+def fast_inference(device: torch.device) -> Iterator[None]:
     """Compute without gradients, as fast as the device can: for all that only encodes."""
     with torch.inference_mode(), autocast(device), tensor_cores(device):
         yield
 
 
-def sent(x: Tensor, device: torch.device | str) -> Tensor:
+def copied_to(x: Tensor, device: torch.device | str) -> Tensor:
     """Copy a tensor to a device; to a GPU without waiting for what it has to do before."""
     if torch.device(device).type != "cuda" or x.is_cuda:
         return x.to(device)
@@ -50,7 +50,7 @@ def sent(x: Tensor, device: torch.device | str) -> Tensor:
     return x.pin_memory().to(device, non_blocking=True)
 
 
-def narrow_matrices(model: nn.Module) -> None:
+def weights_to_bfloat16(model: nn.Module) -> None:
     """Turn weights of linear maps into bfloat16, once, as autocast would at each call.
 
     For a model that from now on only encodes, under `autocast` on a GPU: the results

@@ -45,7 +45,7 @@ class Launch:
 
 
 @contextmanager
-def joined() -> Iterator[Launch]:
+def process_group() -> Iterator[Launch]:
     """Join the other processes, as torchrun or SLURM says; part from them at the end.
 
     Raises:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from csmoe_model.data.loader import Loader, reader_threads
 from csmoe_model.data.sampler import OrderedBatches
-from csmoe_model.distributed.device import encoding
+from csmoe_model.distributed.device import fast_inference
 from csmoe_model.inference.embeddings import BOTH, read_vectors
 from csmoe_model.inference.load import LoadedModel, load_encoder
 from csmoe_model.inference.neighbour_sheet import draw_neighbours
@@ -125,7 +125,7 @@ def encode_shards(
     device, names = next(trained.model.parameters()).device, names_of(trained)
     batches = OrderedBatches(samples=np.arange(len(data)), batch_size=_BATCH_SIZE)
     for batch in Loader(data, batches, workers=reader_threads(workers), device=device):
-        with encoding(device):
+        with fast_inference(device):
             images = trained.normalise(batch.tensors)
             cls = trained.model.encode(**{name: images[name] for name in trained.model.sensors})
         found = {name: vector_BD.float().cpu().numpy() for name, vector_BD in cls.items()}

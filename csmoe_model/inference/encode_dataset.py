@@ -14,7 +14,7 @@ from torch import Tensor
 
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.datasets.base import LabelledSet, LabelledSplit
-from csmoe_model.distributed.device import encoding
+from csmoe_model.distributed.device import fast_inference
 from csmoe_model.nn.image_encoder import ImageEncoder
 from minortom.errors import InputError
 from minortom.progress import OnProgress, ignore_progress
@@ -74,7 +74,7 @@ def encode_set(
             s2_bands=names.get("s2"), s1_bands=names.get("s1"),
             image_size=image_size or model.config.image_size,
         )  # fmt: skip
-        with encoding(next(model.parameters()).device):
+        with fast_inference(next(model.parameters()).device):
             encoded = model.encode(
                 s2=prepared.get("s2"), s1=prepared.get("s1"), patch_tokens=pooling != "cls"
             )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from csmoe_model.checkpoints.hub import CARD, CONFIG, WEIGHTS, find_checkpoint
-from csmoe_model.checkpoints.weights import Stored, read_model, write_model
+from csmoe_model.checkpoints.weights import StoredModel, read_model, write_model
 from csmoe_model.nn.backbone import SENSORS
 from minortom.arguments import one_of, path_of
 from minortom.errors import InputError
@@ -78,7 +78,7 @@ def export(
     )  # fmt: skip
 
 
-def _part(whole: Stored, sensor: Sensors, provenance: Provenance) -> Stored:
+def _part(whole: StoredModel, sensor: Sensors, provenance: Provenance) -> StoredModel:
     """Return the tensors of a sensor's encoder, with their provenance."""
     kept: tuple[SensorName, ...] = SENSORS if sensor == "both" else (sensor,)
     existing = whole.encoder_of or SENSORS

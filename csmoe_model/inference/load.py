@@ -8,7 +8,7 @@ import torch
 from csmoe_model.checkpoints.hub import find_checkpoint
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.normalise import Normalise
-from csmoe_model.distributed.device import best_device, narrow_matrices
+from csmoe_model.distributed.device import best_device, weights_to_bfloat16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,5 +59,5 @@ def load_encoder(checkpoint: str | Path) -> LoadedModel:
     device = best_device()
     trained = load_model(checkpoint, device=device)
     if device.type == "cuda":
-        narrow_matrices(trained.model)
+        weights_to_bfloat16(trained.model)
     return trained

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from csmoe_model.data.normalise import resized
-from csmoe_model.distributed.device import encoding
+from csmoe_model.distributed.device import fast_inference
 from csmoe_model.inference.tile_grid import FloatArray
 from csmoe_model.nn.image_encoder import ImageEncoder
 from minortom.sensors import SensorName
@@ -39,7 +39,7 @@ class SceneEncoder:
         """See `scene_features.EncodeTiles`."""
         given = {sensor: torch.from_numpy(image_BCHW) for sensor, image_BCHW in images.items()}
         device = next(self.model.parameters()).device
-        with encoding(device):
+        with fast_inference(device):
             normal = self.model.prepare(s2=given.get("s2"), s1=given.get("s1"))
             sized = {
                 sensor: self._resized(image_BCHW, row_phase_px, col_phases_px)

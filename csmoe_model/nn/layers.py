@@ -87,14 +87,14 @@ def take_tokens(x_BND: Float[Tensor, "B N D"], index_BK: Tensor) -> Float[Tensor
     return x_BND.gather(1, index_BK[:, :, None].expand(-1, -1, x_BND.shape[2]))
 
 
-def widened(x: Tensor) -> Tensor:
+def at_least_float32(x: Tensor) -> Tensor:
     """Widen to float32, which sums, logarithms and logits need; float64 stays."""
     return x if x.dtype == torch.float64 else x.float()
 
 
-def precise_product(left: Tensor, right: Tensor) -> Tensor:
+def float32_product(left: Tensor, right: Tensor) -> Tensor:
     """Multiply matrices in float32 at least, also under autocast."""
-    left, right = widened(left), widened(right)
+    left, right = at_least_float32(left), at_least_float32(right)
     if not torch.amp.is_autocast_available(left.device.type):  # the meta device, for one
         return left @ right
     with torch.autocast(left.device.type, enabled=False):

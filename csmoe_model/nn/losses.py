@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from csmoe_model.config import MiForm, Reading
-from csmoe_model.nn.layers import precise_product, widened
+from csmoe_model.nn.layers import at_least_float32, float32_product
 from csmoe_model.nn.shapes import Float
 from csmoe_model.nn.soft_moe import Routing
 from minortom.errors import InputError
@@ -24,7 +24,7 @@ def reconstruction_loss(
     drawn_BMP: Float[Tensor, "B M P"], wanted_BMP: Float[Tensor, "B M P"]
 ) -> Float[Tensor, ""]:
     """Average the squared error over masked patches of normalised pixels (RecL of Eq. 4, 9)."""
-    return F.mse_loss(widened(drawn_BMP), widened(wanted_BMP))
+    return F.mse_loss(at_least_float32(drawn_BMP), at_least_float32(wanted_BMP))
 
 
 def mutual_information_loss(
@@ -47,17 +47,17 @@ def mutual_information_loss(
     Raises:
         InputError: If a batch of one is given to `eq10`, which has no negatives then.
     """
-    s2_BD, s1_BD = (F.normalize(widened(x_BD), dim=1) for x_BD in (s2_BD, s1_BD))
+    s2_BD, s1_BD = (F.normalize(at_least_float32(x_BD), dim=1) for x_BD in (s2_BD, s1_BD))
     batch = len(s2_BD)
     if form == "csmae":
         both = torch.cat([s2_BD, s1_BD])
-        similarity = precise_product(both, both.T) / temperature
+        similarity = float32_product(both, both.T) / temperature
         itself = torch.eye(2 * batch, dtype=torch.bool, device=both.device)
         partner = torch.arange(2 * batch, device=both.device).roll(batch)
         return F.cross_entropy(similarity.masked_fill(itself, -torch.inf), partner)
     if batch == 1:
         raise InputError("mi_form eq10 needs a batch of two pairs or more; there is one")
-    similarity = precise_product(s2_BD, s1_BD.T) / temperature
+    similarity = float32_product(s2_BD, s1_BD.T) / temperature
     positive_B = similarity.diagonal()
     same_place = torch.eye(batch, dtype=torch.bool, device=similarity.device)
     others = similarity.masked_fill(same_place, -torch.inf)
@@ -76,9 +76,9 @@ def repulsion_loss(
     taken literally, Eq. 18 rewards equal slots.
     """
     # Any order of the slots will do; this one is how they lie in memory.
-    slots_BMD = F.normalize(widened(slots_BESD).transpose(1, 2).flatten(1, 2), dim=2)
+    slots_BMD = F.normalize(at_least_float32(slots_BESD).transpose(1, 2).flatten(1, 2), dim=2)
     # Cosines may be bfloat16, unlike their squares: the rounding of 10,000 pairs averages out.
-    square_BMM = widened(slots_BMD @ slots_BMD.transpose(1, 2)).square()
+    square_BMM = at_least_float32(slots_BMD @ slots_BMD.transpose(1, 2)).square()
     if form == "printed":
         return -square_BMM.mean()
     count = square_BMM.shape[1]
@@ -92,12 +92,12 @@ def imbalance_loss(usage_E: Float[Tensor, "... E"]) -> Float[Tensor, "..."]:
 
     0 where all are used alike, log E where one does everything.
     """
-    return math.log(usage_E.shape[-1]) - _entropy(widened(usage_E))
+    return math.log(usage_E.shape[-1]) - _entropy(at_least_float32(usage_E))
 
 
 def dispatch_sharpness_loss(dispatch_BNES: Float[Tensor, "B N E S"]) -> Float[Tensor, ""]:
     """Compute Eq. 19 as printed: mean entropy of the slots' dispatch weights, over N."""
-    entropy_BES = _entropy(widened(dispatch_BNES), dim=1)
+    entropy_BES = _entropy(at_least_float32(dispatch_BNES), dim=1)
     return entropy_BES.mean() / dispatch_BNES.shape[1]
 
 
@@ -120,7 +120,7 @@ class RoutingTerms:
 def routing_terms(routing: Routing, *, rep_form: Reading, bal_form: Reading) -> RoutingTerms:
     """Boil one layer's routing down to its terms."""
     dispatch_BNES, combine_BNES = (
-        widened(weights) for weights in (routing.dispatch_BNES, routing.combine_BNES)
+        at_least_float32(weights) for weights in (routing.dispatch_BNES, routing.combine_BNES)
     )
     _, tokens, experts, slots = dispatch_BNES.shape
     with torch.no_grad():

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from csmoe_model.config import MaskMode, visible_count
 from csmoe_model.data.noise import uniform_noise
-from csmoe_model.distributed.device import sent
+from csmoe_model.distributed.device import copied_to
 from csmoe_model.nn.shapes import Int
 from minortom.sensors import SensorName
 
@@ -33,7 +33,8 @@ class Mask:
     def to(self, device: torch.device | str) -> "Mask":
         """Give the same mask on another device, without waiting for it."""
         return Mask(
-            visible_BU=sent(self.visible_BU, device), masked_BM=sent(self.masked_BM, device)
+            visible_BU=copied_to(self.visible_BU, device),
+            masked_BM=copied_to(self.masked_BM, device),
         )
 
 

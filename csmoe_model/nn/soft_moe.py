@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from csmoe_model.config import Slots
-from csmoe_model.nn.layers import precise_product, widened
+from csmoe_model.nn.layers import at_least_float32, float32_product
 from csmoe_model.nn.shapes import Float
 
 _EPS = 1e-12
@@ -50,7 +50,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x_BND: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
         """Norm each token."""
-        x_BND = widened(x_BND)
+        x_BND = at_least_float32(x_BND)
         return F.rms_norm(x_BND, x_BND.shape[-1:], self.weight_D.to(x_BND.dtype), _EPS)
 
 
@@ -81,7 +81,7 @@ class DynamicRouter(nn.Module):
         if self.logit_scale != 1.0:
             embedding_BMD = embedding_BMD * self.logit_scale
         # Logits reach 100, where bfloat16 has steps of a half: softmax would choose at random.
-        return x_BND, precise_product(x_BND, embedding_BMD.transpose(1, 2))
+        return x_BND, float32_product(x_BND, embedding_BMD.transpose(1, 2))
 
     def segment_means(self, x_BND: Float[Tensor, "B N D"]) -> Float[Tensor, "B S D"]:
         """Average each run of E consecutive tokens; the last over those that are there."""
@@ -118,9 +118,9 @@ class FixedRouter(nn.Module):
         self, x_BND: Float[Tensor, "B N D"]
     ) -> tuple[Float[Tensor, "B N D"], Float[Tensor, "B N M"]]:
         """Give the tokens to blend and the logit of each token and slot."""
-        slot_ESD = F.normalize(widened(self.slot_ESD), dim=-1) * self.scale
+        slot_ESD = F.normalize(at_least_float32(self.slot_ESD), dim=-1) * self.scale
         slot_MD = slot_ESD.transpose(0, 1).flatten(0, 1)
-        return x_BND, precise_product(F.normalize(widened(x_BND), dim=-1), slot_MD.T)
+        return x_BND, float32_product(F.normalize(at_least_float32(x_BND), dim=-1), slot_MD.T)
 
 
 class ExpertMLPs(nn.Module):

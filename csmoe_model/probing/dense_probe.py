@@ -12,7 +12,7 @@ from torch import Tensor
 
 from csmoe_model.checkpoints.pretrained import Pretrained
 from csmoe_model.datasets.base import LabelledSet
-from csmoe_model.distributed.device import encoding
+from csmoe_model.distributed.device import fast_inference
 from csmoe_model.evaluation.bootstrap import Bootstrap
 from csmoe_model.inference.encode_dataset import check_size, untrained
 from csmoe_model.probing.dense_heads import CHANNELS, PixelLayer, UPerNet, spread_layers
@@ -101,7 +101,7 @@ class DenseProbe:
     def _encoded(self, model: Pretrained, images: Mapping[SensorName, Tensor]) -> list[Tensor]:
         check_size(images, self.sensor, model.config.patch_size)
         prepared = self._prepared(model, images, model.config.image_size)
-        with encoding(prepared.device):
+        with fast_inference(prepared.device):
             maps = model.features(**{self.sensor: prepared}, layers=spread_layers(model.config))
         return [one.float().clone() for one in maps]  # autograd takes none of inference mode
 

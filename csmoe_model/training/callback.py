@@ -9,7 +9,7 @@ from typing import Any
 import lightning
 
 from csmoe_model.data.loader import Batch, Loader
-from csmoe_model.distributed.collectives import from_first, process_number
+from csmoe_model.distributed.collectives import from_first_process, process_rank
 from csmoe_model.runs.run_logger import RunLogger
 from csmoe_model.training.checkpoint_io import DirectCheckpointIO
 from csmoe_model.training.module import Pretraining
@@ -104,7 +104,9 @@ class TrainingCallback(lightning.Callback):
         if (
             not self._stop.agreed()
             and self._val_due(step, run.num_steps)
-            and not from_first(lambda: run_logger is not None and run_logger.validated(step))
+            and not from_first_process(
+                lambda: run_logger is not None and run_logger.validated(step)
+            )
         ):
             self._validate(run, step)
 
@@ -133,7 +135,7 @@ class TrainingCallback(lightning.Callback):
         if saving or keeping or self._val_due(step, run.num_steps):
             self._step_log.read(run, leave=0)  # nothing is saved unless all losses are finite
         if keeping:  # before the checkpoint: a run killed in between repeats both
-            from_first(lambda: self._keep(step))
+            from_first_process(lambda: self._keep(step))
         if not stopping and self._val_due(step, run.num_steps):
             self._validate(run, step)
             stopping = self._stop.agreed()
@@ -141,7 +143,7 @@ class TrainingCallback(lightning.Callback):
             self._save(trainer)
         if stopping:
             trainer.should_stop = True
-            if process_number() == 0:
+            if process_rank() == 0:
                 _log.warning("stopped after step %d; --resume continues from there", step)
 
     def _val_due(self, step: int, num_steps: int) -> bool:
@@ -169,9 +171,9 @@ class TrainingCallback(lightning.Callback):
         assert isinstance(writer, DirectCheckpointIO)
         try:
             trainer.save_checkpoint(temporary)
-            from_first(lambda: writer.publish(temporary, self._checkpoint))
+            from_first_process(lambda: writer.publish(temporary, self._checkpoint))
         finally:
-            if process_number() == 0:
+            if process_rank() == 0:
                 temporary.unlink(missing_ok=True)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import get_args
 
-from csmoe_model.config import refuse_unknown
+from csmoe_model.config import check_keys
 from csmoe_model.data.sampler import steps_per_epoch
 from minortom.errors import InputError
 
@@ -117,7 +117,7 @@ def changed(config: TrainConfig, values: Mapping[str, object]) -> TrainConfig:
     Raises:
         InputError: If a key is not a field, or a value is not allowed.
     """
-    refuse_unknown(values, [field.name for field in fields(TrainConfig)], kind="training")
+    check_keys(values, [field.name for field in fields(TrainConfig)], kind="training")
     length: dict[str, object] = {}
     if ("epochs" in values) != ("steps" in values):
         length = {"epochs": None, "steps": None}

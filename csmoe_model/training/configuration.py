@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from csmoe_model.config import RECIPES, ModelConfig, recipe, refuse_unknown
+from csmoe_model.config import RECIPES, ModelConfig, check_keys, recipe
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.training.config import TrainConfig, changed, train_recipe
 from minortom.errors import InputError
@@ -39,7 +39,7 @@ class Configuration:
         Raises:
             InputError: If there is no such field, or a value is not allowed.
         """
-        refuse_unknown(values, (*_MODEL, *_TRAIN), kind="training")
+        check_keys(values, (*_MODEL, *_TRAIN), kind="training")
         of_model = {key: value for key, value in values.items() if key in _MODEL}
         of_train = {key: value for key, value in values.items() if key in _TRAIN}
         return Configuration(
@@ -134,13 +134,13 @@ def _recipe_and_fields(
 ) -> tuple[str | None, dict[str, object]]:
     known = ("recipe", "model", "train", *_MODEL, *_TRAIN)
     own = {key: value for key, value in found.items() if key != KEY}
-    refuse_unknown(own, known, kind=str(file))
+    check_keys(own, known, kind=str(file))
     values = {key: value for key, value in own.items() if key not in known[:3]}
     for part, names in (("model", _MODEL), ("train", _TRAIN)):
         below = own.get(part) or {}
         if not isinstance(below, dict):
             raise InputError(f"{file}: {part} must hold fields as `lr: 0.001`; it is {below!r}")
-        refuse_unknown(below, names, kind=f"{file} {part}")
+        check_keys(below, names, kind=f"{file} {part}")
         twice = [key for key in below if key in values]
         if twice:
             raise InputError(f"{file} gives {', '.join(twice)} twice; leave one of them")

@@ -12,7 +12,7 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from csmoe_model.data.loader import Batch, Loader
 from csmoe_model.data.sampler import EveryNth, OrderedBatches, Samples, permutation, steps_per_epoch
-from csmoe_model.distributed.collectives import together
+from csmoe_model.distributed.collectives import on_all_processes
 from csmoe_model.distributed.launch import Launch
 from csmoe_model.nn.cost import pretraining_cost
 from csmoe_model.runs.folder import RunFolder
@@ -58,7 +58,7 @@ class TrainingLoop:
             FullMemoryError: If a batch does not fit into the memory of the GPU.
         """
         first = self.launch.rank == 0
-        run_logger = together(
+        run_logger = on_all_processes(
             lambda: RunLogger(self.folder, tracking, step=after) if first else None
         )
         try:

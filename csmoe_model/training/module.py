@@ -14,10 +14,10 @@ from csmoe_model.data.loader import Batch, Loader
 from csmoe_model.data.normalise import Normalise
 from csmoe_model.data.sampler import Samples
 from csmoe_model.distributed.collectives import (
-    ElsewhereError,
+    OtherProcessError,
     gather_objects,
     mean_over_processes,
-    process_number,
+    process_rank,
 )
 from csmoe_model.runs.csv_log import TERMS
 from csmoe_model.training.config import TrainConfig
@@ -157,7 +157,7 @@ class Pretraining(lightning.LightningModule):
             f"batch: {', '.join(dict.fromkeys(cells))}; look at their patches, or start anew with "
             "a lower --lr"
         )
-        raise ElsewhereError(message) if process_number() else DivergedError(message)
+        raise OtherProcessError(message) if process_rank() else DivergedError(message)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Give AdamW, and a learning rate that rises and falls by step."""

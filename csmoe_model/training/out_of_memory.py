@@ -4,7 +4,7 @@ import gc
 
 import torch
 
-from csmoe_model.distributed.collectives import alone
+from csmoe_model.distributed.collectives import single_process
 from csmoe_model.distributed.device import autocast
 from csmoe_model.nn.masking import draw_masks
 from csmoe_model.training.module import Pretraining
@@ -57,7 +57,7 @@ def _fits(run: Pretraining, num_pairs: int, device: torch.device) -> bool:
             torch.zeros(num_pairs, len(bands), side, side, device=device)
             for bands in MODEL_BANDS.values()
         ]
-        with alone(), autocast(device):
+        with single_process(), autocast(device):
             model(*images, masks.to(device)).loss.backward()
         memories = [torch.empty_like(weight) for weight in model.parameters() for _ in range(2)]
         del memories

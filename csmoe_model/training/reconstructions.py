@@ -12,7 +12,7 @@ from torch import Tensor
 
 from csmoe_model.data.loader import Batch
 from csmoe_model.data.normalise import Normalise
-from csmoe_model.distributed.collectives import alone
+from csmoe_model.distributed.collectives import single_process
 from csmoe_model.distributed.device import autocast
 from csmoe_model.nn.masking import Mask, draw_masks
 from csmoe_model.runs.trackers import Picture
@@ -41,7 +41,7 @@ def reconstruction_sheet(run: Pretraining, batch: Batch) -> Picture:
     images = run.normalise({name: tensor.to(device) for name, tensor in batch.tensors.items()})
     run.model.eval()
     try:
-        with torch.no_grad(), alone(), autocast(device):
+        with torch.no_grad(), single_process(), autocast(device):
             output = run.model(images["s2"], images["s1"], masks.to(device), reconstruct=True)
     finally:
         run.model.train()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from csmoe_model.checkpoints.model_card import AFTER
-from csmoe_model.checkpoints.weights import Origin, Stored, write_model
+from csmoe_model.checkpoints.weights import Origin, StoredModel, write_model
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.normalise import Normalise
 from csmoe_model.runs.folder import RunFolder
@@ -51,7 +51,7 @@ def save_model(
     origin = Origin(
         recipe=recipe, statistics=normalise.statistics, record=json.loads(provenance.to_json())
     )
-    stored = Stored(
+    stored = StoredModel(
         config=model.config, encoder_of=model.encoder_only, origin=origin,
         tensors=model.state_dict(),
     )  # fmt: skip

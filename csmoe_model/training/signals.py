@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 
-from csmoe_model.distributed.collectives import largest_anywhere, num_processes
+from csmoe_model.distributed.collectives import max_over_processes, num_processes
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _Handler = Callable[[int, FrameType | None], object] | int | None
@@ -49,7 +49,7 @@ class StopRequest:
 
     def agreed(self) -> bool:
         """Tell whether a signal came to any process; all must ask at the same place."""
-        anywhere = largest_anywhere(self.signal or 0)
+        anywhere = max_over_processes(self.signal or 0)
         if not anywhere:  # one that came to this process meanwhile is told the next time
             return False
         if self.signal is None:

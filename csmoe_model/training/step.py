@@ -13,7 +13,7 @@ from csmoe_model.csmoe import CSMoE, PretrainOutput
 from csmoe_model.data.loader import Batch
 from csmoe_model.data.normalise import Normalise, draw_flips, signed
 from csmoe_model.data.sampler import Samples
-from csmoe_model.distributed.device import autocast, sent
+from csmoe_model.distributed.device import autocast, copied_to
 from csmoe_model.nn.masking import Masks, draw_masks
 from csmoe_model.training.config import TrainConfig
 
@@ -57,7 +57,7 @@ def pretrain_batch(
     )  # fmt: skip
     flips_B2 = draw_flips(batch.samples, seed=seed, epoch=batch.epoch) if flip else None
     tensors = {column: tensor.to(device) for column, tensor in batch.tensors.items()}
-    flips_B2 = None if flips_B2 is None else sent(flips_B2, device)
+    flips_B2 = None if flips_B2 is None else copied_to(flips_B2, device)
     with autocast(device):
         return (forward or objective)(signed(tensors), flips_B2, masks.to(device))
 

@@ -12,9 +12,9 @@ from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.loader import Loader, reader_threads
 from csmoe_model.data.normalise import Normalise
 from csmoe_model.data.sampler import MicroBatches, ShuffledBatches
-from csmoe_model.distributed.collectives import from_first, together
+from csmoe_model.distributed.collectives import from_first_process, on_all_processes
 from csmoe_model.distributed.device import tensor_cores
-from csmoe_model.distributed.launch import Launch, joined
+from csmoe_model.distributed.launch import Launch, process_group
 from csmoe_model.runs.curves import draw_curve
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.runs.trackers import Tracking
@@ -82,11 +82,11 @@ def train(
             nothing to go on from, or a configuration differs from that of the run to go on with.
         DivergedError: If a term of the loss is not finite.
         FullMemoryError: If a batch does not fit into the memory of the GPU.
-        ElsewhereError: If the first process to fail is another one.
+        OtherProcessError: If the first process to fail is another one.
     """
-    with joined() as launch, ExitStack() as held:
-        data = together(lambda: ShardSet.open(shards))
-        from_first(lambda: held.enter_context(sole_writer(out)))  # gives None
+    with process_group() as launch, ExitStack() as held:
+        data = on_all_processes(lambda: ShardSet.open(shards))
+        from_first_process(lambda: held.enter_context(sole_writer(out)))  # gives None
         run = _Run(data=data, folder=RunFolder(out), configuration=configuration, launch=launch)
         return run.train(resume=resume, overwrite=overwrite, settings=settings, on_step=on_step)
 
@@ -105,13 +105,15 @@ class _Run:
     ) -> dict[str, object]:
         """Do what is left to do."""
         started, provenance, folder = now(), self._provenance(), self.folder
-        state = from_first(lambda: folder.state(provenance, resume=resume, overwrite=overwrite))
+        state = from_first_process(
+            lambda: folder.state(provenance, resume=resume, overwrite=overwrite)
+        )
         if state == "finished":
-            return from_first(lambda: _summary(folder, "up to date"))
-        module = together(lambda: self._prepare(settings))
+            return from_first_process(lambda: _summary(folder, "up to date"))
+        module = on_all_processes(lambda: self._prepare(settings))
         if state == "new":
-            from_first(lambda: folder.start(provenance))
-        step = from_first(lambda: _last_step(folder, module))
+            from_first_process(lambda: folder.start(provenance))
+        step = from_first_process(lambda: _last_step(folder, module))
         weights = RunWeights(
             run=module, recipe=self.configuration.recipe, provenance=provenance
         )  # fmt: skip
@@ -123,10 +125,10 @@ class _Run:
             )  # fmt: skip
             loop.take_steps(after=step, tracking=settings.tracking, on_step=on_step)
         stop.obey()
-        from_first(lambda: draw_curve(folder.log, folder.curve))
-        from_first(lambda: weights.save(folder))
-        from_first(lambda: write_run_record(folder.path, started))
-        return from_first(lambda: _summary(folder, "trained"))
+        from_first_process(lambda: draw_curve(folder.log, folder.curve))
+        from_first_process(lambda: weights.save(folder))
+        from_first_process(lambda: write_run_record(folder.path, started))
+        return from_first_process(lambda: _summary(folder, "trained"))
 
     def _provenance(self) -> Provenance:
         configuration = self.configuration

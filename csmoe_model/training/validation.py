@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 
 from csmoe_model.data.loader import Loader
-from csmoe_model.distributed.collectives import alone, gather_objects, largest_anywhere
+from csmoe_model.distributed.collectives import gather_objects, max_over_processes, single_process
 from csmoe_model.training.module import Pretraining
 from csmoe_model.training.step import numbers_of, pretrain_batch
 
@@ -32,13 +32,13 @@ def validation_numbers(
     batches = iter(loader)
     run.model.eval()
     try:
-        for _ in range(largest_anywhere(len(loader))):
+        for _ in range(max_over_processes(len(loader))):
             if should_stop():
                 return None
             batch = next(batches, None)
             if batch is None:  # others have one batch more
                 continue
-            with torch.no_grad(), alone():
+            with torch.no_grad(), single_process():
                 # Never compiled: batches of other sizes than in training would be anew each.
                 output = pretrain_batch(run.objective, batch, seed=run.config.seed, flip=False)
             names, numbers = numbers_of(output)

@@ -12,7 +12,7 @@ from minortom_cli.model.config_options import field_help
 from training_shards import learnable_shards
 
 from csmoe_model.config import ModelConfig
-from csmoe_model.distributed.collectives import ElsewhereError
+from csmoe_model.distributed.collectives import OtherProcessError
 from csmoe_model.training.config import TrainConfig
 from csmoe_model.training.configuration import configure
 
@@ -136,7 +136,7 @@ def test_options_that_change_no_result_reach_the_run(settings, shards, tmp_path)
 
 def test_what_another_process_tells_is_not_told_again(shards, tmp_path, capsys, monkeypatch):
     def fail(*_, **__):
-        raise ElsewhereError("told there")
+        raise OtherProcessError("told there")
 
     monkeypatch.setattr("csmoe_model.training.train.train", fail)
     assert train(shards, "--out", tmp_path / "run") == 1

@@ -19,7 +19,7 @@ import torch
 from training_runs import SHORT, run, stop_after
 
 from csmoe_model import csmoe
-from csmoe_model.distributed.launch import joined
+from csmoe_model.distributed.launch import process_group
 from csmoe_model.training import compile as compiling
 
 RANK = int(os.environ["RANK"])
@@ -96,7 +96,7 @@ def main(shards, folder):
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, raise_exit)
     ends = []
-    with joined():
+    with process_group():
         for name, scenario in scenarios(shards, folder):
             try:
                 end = str(scenario(folder / name)["status"])

@@ -49,8 +49,8 @@ def _train(
     """Pretrain CSMoE on shards; what is not given comes from the recipe, or the run resumed."""
     del version  # its own callback has acted
     # Imported here so that `csmoe --help` does not load torch.
-    from csmoe_model.distributed.collectives import ElsewhereError, together
-    from csmoe_model.distributed.launch import joined
+    from csmoe_model.distributed.collectives import OtherProcessError, on_all_processes
+    from csmoe_model.distributed.launch import process_group
     from csmoe_model.runs.trackers import Tracking
     from csmoe_model.training import train as training
     from csmoe_model.training.configuration import configure
@@ -60,15 +60,15 @@ def _train(
         tracking=Tracking(tensorboard=tensorboard, wandb_project=wandb_project),
     )  # fmt: skip
     try:
-        with joined() as launch, telling(first=launch.rank == 0) as on_step:
-            configuration = together(
+        with process_group() as launch, telling(first=launch.rank == 0) as on_step:
+            configuration = on_all_processes(
                 lambda: configure(recipe, fields, file=config, resume=out if resume else None)
             )
             summary = training.train(
                 shards, out, configuration, resume=resume, overwrite=overwrite,
                 settings=settings, on_step=on_step,
             )  # fmt: skip
-    except ElsewhereError:  # told by the process that it happened in
+    except OtherProcessError:  # told by the process that it happened in
         raise typer.Exit(EXIT_USER_ERROR) from None
     if launch.rank == 0:
         emit(summary, as_json=as_json)

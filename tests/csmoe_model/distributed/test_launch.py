@@ -3,7 +3,7 @@
 import pytest
 from processes import slurm, torchrun
 
-from csmoe_model.distributed.launch import Launch, LostProcessError, joined
+from csmoe_model.distributed.launch import Launch, LostProcessError, process_group
 
 
 @pytest.fixture
@@ -30,13 +30,13 @@ def group_calls(monkeypatch):
 
 
 def found():
-    with joined() as launch:
+    with process_group() as launch:
         place = (launch.rank, launch.world_size, launch.local_rank, launch.local_size)
         return *place, launch.num_nodes
 
 
 def test_a_program_started_by_hand_is_alone(group_calls):
-    with joined() as launch:
+    with process_group() as launch:
         assert launch == Launch()
     assert group_calls == []
 
@@ -66,7 +66,10 @@ def test_one_process_of_torchrun_needsgroup_calls(told, group_calls):
 
 def test_a_process_that_is_no_more_is_told_in_one_line_and_a_bug_stays_one(told):
     told(torchrun(0, 2))
-    with pytest.raises(LostProcessError, match="another of the processes .* --resume"), joined():
+    with (
+        pytest.raises(LostProcessError, match="another of the processes .* --resume"),
+        process_group(),
+    ):
         raise RuntimeError("[/gloo/transport/tcp/pair.cc:537] Connection reset by peer")
-    with pytest.raises(RuntimeError, match="shapes"), joined():
+    with pytest.raises(RuntimeError, match="shapes"), process_group():
         raise RuntimeError("shapes do not fit")

@@ -107,7 +107,7 @@ def test_a_loss_that_is_not_finite_in_one_stops_all_and_its_term_and_cells_are_n
     assert " is nan; cells of the batch: " in first
     assert "grad_norm" not in first
     assert len(first.split("batch: ")[1].split(";")[0].split(", ")) <= 3  # of its three pairs
-    assert second.startswith("ElsewhereError: training stopped at step 2")
+    assert second.startswith("OtherProcessError: training stopped at step 2")
 
 
 def test_a_mistake_is_told_by_one_process(ends):
@@ -115,7 +115,7 @@ def test_a_mistake_is_told_by_one_process(ends):
     assert ends["other"][0].startswith("OutputExistsError")
     assert ends["missing"][1].startswith("ShardError")
     for name, silent in (("uneven", 1), ("other", 1), ("missing", 0)):
-        assert ends[name][silent].startswith("ElsewhereError")
+        assert ends[name][silent].startswith("OtherProcessError")
 
 
 def test_a_batch_that_its_parts_do_not_divide_is_refused(shards, tmp_path):

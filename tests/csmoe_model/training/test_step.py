@@ -16,7 +16,7 @@ from csmoe_model.config import recipe
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.loader import Batch
 from csmoe_model.data.normalise import Normalise, signed
-from csmoe_model.distributed.device import narrow_matrices, tensor_cores
+from csmoe_model.distributed.device import tensor_cores, weights_to_bfloat16
 from csmoe_model.runs.csv_log import TERMS, RunLog
 from csmoe_model.training.compile import compiled
 from csmoe_model.training.config import TrainConfig
@@ -152,7 +152,7 @@ def test_narrow_matrices_change_no_bit_of_what_autocast_encodes(changes):
     image = torch.randn(2, 10, 56, 56)
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
         wide = model.encode(s2=image, patch_tokens=True)
-        narrow_matrices(model)
+        weights_to_bfloat16(model)
         narrow = model.encode(s2=image, patch_tokens=True)
     assert torch.equal(wide["s2_tokens"], narrow["s2_tokens"])
     matrices = [weight for weight in model.backbone.parameters() if weight.ndim > 1]

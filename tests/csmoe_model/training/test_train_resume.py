@@ -162,7 +162,7 @@ def test_a_signal_that_comes_while_processes_agree_is_told_the_next_time(monkeyp
             os.kill(os.getpid(), signal.SIGTERM)
         return number
 
-    monkeypatch.setattr(module, "largest_anywhere", interrupted)
+    monkeypatch.setattr(module, "max_over_processes", interrupted)
     with StopRequest() as stop:
         assert not stop.agreed()
         assert stop.agreed()
