@@ -11,6 +11,7 @@ from minortom.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from minortom.annotation.annotate import annotate as annotate
+    from minortom.downloads.fetch import fetch as fetch
     from minortom.grid.area_cells import cells as cells
     from minortom.grid.point_cells import locate as locate
     from minortom.synthetic.planet import demo as demo
@@ -19,6 +20,7 @@ __all__ = [
     "annotate",
     "cells",
     "demo",
+    "fetch",
     "locate",
 ]
 
@@ -28,6 +30,7 @@ __getattr__, __dir__ = lazy_names(
         "annotate": "minortom.annotation.annotate",
         "cells": "minortom.grid.area_cells",
         "demo": "minortom.synthetic.planet",
+        "fetch": "minortom.downloads.fetch",
         "locate": "minortom.grid.point_cells",
     },
 )

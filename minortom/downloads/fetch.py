@@ -1,202 +1,145 @@
-"""Fetch data sets into the user's cache: what is there is checked, and kept."""
+"""Download of maps into the user's cache: ``minortom fetch``."""
 
-import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-
-from minortom.downloads.cache import (
-    absent_urls,
-    claim,
-    folder_of,
-    keep,
-    remember_absent,
-    scratch_in,
-    verify,
-)
-from minortom.downloads.single_file import fetch_file, require_map
-from minortom.engine.daemon_threads import NetworkThreads
-from minortom.engine.executors import as_done
-from minortom.errors import InputError, RemoteMissingError
-from minortom.grid.bbox import BBox
-from minortom.grid.regions import Region, touched
-from minortom.maps.manifests import TILE, Manifest
-from minortom.maps.tile_lattice import TileName
+from minortom.arguments import path_of, whole_number
+from minortom.downloads.find_map import find_data_set
+from minortom.downloads.single_file import fetch_file
+from minortom.downloads.tiles import fetch_tiles, tiles_of_area
+from minortom.errors import InputError
+from minortom.grid.bbox import BBox, BBoxLike, as_bbox
+from minortom.grid.regions import Region
+from minortom.maps.manifests import Manifest
 from minortom.progress import OnProgress, ignore_progress
-from minortom.remote.http import download, mirrored, shown
+from minortom.results import NOT_IN_JSON, Result
 
-THREADS = 8
-"""Tiles at a time, unless the user says otherwise: the network is waited for, not the cores."""
-
-_Outcome = Literal["kept", "fetched", "absent"]
+OnMapProgress = Callable[[int, int, str], None]
+"""Called with (tiles done, tiles in all, name of the data set); with bytes for a single file."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class FetchSummary:
-    """What there is of a data set now."""
+class FetchedMap(Result):
+    """The files of a data set in the cache, restricted to an area where one was given."""
 
-    manifest: Manifest
-    folder: Path
+    name: str
+    """Name of the data set."""
+    status: str
+    """``fetched`` or ``up to date``."""
     files: int
-    """Files of the area that are there."""
+    """Number of files in the cache."""
     fetched: int
-    """Of these, how many came now."""
+    """Number of these files that were downloaded now."""
     absent: int
-    """Tiles of the area that do not exist."""
+    """Number of tiles of the area that do not exist at the source."""
     bytes: int
     """Size of the files."""
+    folder: Path
+    """Folder of the data set in the cache."""
+    credit: str = field(metadata=NOT_IN_JSON)
+    """Title, licence and attribution."""
+    citation: str = field(metadata=NOT_IN_JSON)
+    """What to cite."""
 
-    def as_dict(self) -> dict[str, object]:
-        """Give what is known, for printing."""
-        return {
-            "name": self.manifest.name,
-            "status": "fetched" if self.fetched else "up to date",
-            "files": self.files,
-            "fetched": self.fetched,
-            "absent": self.absent,
-            "bytes": self.bytes,
-            "folder": str(self.folder),
-        }
+
+@dataclass(frozen=True, kw_only=True)
+class FetchResult(Result):
+    """The data sets that ``fetch`` has downloaded or found in the cache."""
+
+    maps: tuple[FetchedMap, ...]
+    """One for each name, in the order of the names."""
+
+    def as_dict(self) -> list[dict[str, object]]:
+        """Return one dictionary for each data set."""
+        return [found.as_dict() for found in self.maps]
 
 
 def fetch(
+    names: str | Path | Sequence[str | Path],
+    *,
+    region: str | Path | None = None,
+    bbox: BBoxLike | None = None,
+    everything: bool = False,
+    workers: int = 8,
+    on_progress: OnMapProgress | None = None,
+) -> FetchResult:
+    """Download maps into the cache (``MINORTOM_CACHE``); files in the cache are verified and kept.
+
+    Example: ``minortom.fetch("worldcover-2021", bbox="-10,35,5,44")``.
+
+    Args:
+        names: One or more data sets, such as ``koppen-geiger-2023``, or paths of manifests.
+        region: Vector file of polygons; only tiles that overlap it are downloaded.
+        bbox: Box in degrees: ``"W,S,E,N"``, four numbers or a ``BBox``; only tiles that overlap
+            it are downloaded.
+        everything: Whether to download all tiles of tiled data sets (``--all``).
+        workers: Number of simultaneous downloads of tiles.
+        on_progress: Called with (tiles done, tiles in all, name), or with bytes in place of
+            tiles for a data set that is a single file.
+
+    Returns:
+        The number and size of the files of each data set, with its credit and citation.
+
+    Raises:
+        RemoteError: If a file cannot be downloaded.
+        InputError: If a name or an area is unusable, if a tiled data set is given without an
+            area, if the area has no tile, or if a file differs from the checksum in its manifest
+            or has changed since its download. Such a file stays where it is and is not used.
+    """
+    workers = whole_number("workers", workers, minimum=1)
+    area = None if region is None else Region.read(path_of("region", region))
+    box = as_bbox(bbox)
+    manifests = [find_data_set(str(name))[1] for name in _as_names(names)]
+    return FetchResult(
+        maps=tuple(
+            fetch_map(
+                manifest, region=area, bbox=box, everything=everything, workers=workers,
+                on_progress=_named(on_progress, manifest.name),
+            )
+            for manifest in manifests
+        )
+    )  # fmt: skip
+
+
+def fetch_map(
     manifest: Manifest,
     *,
     region: Region | None = None,
     bbox: BBox | None = None,
     everything: bool = False,
-    threads: int = THREADS,
+    workers: int = 8,
     on_progress: OnProgress = ignore_progress,
-) -> FetchSummary:
-    """Bring a data set into the cache; what is there is read, checked and kept.
-
-    Args:
-        manifest: What to fetch.
-        region: Of a tiled data set, only tiles that overlap it.
-        bbox: The same of a box.
-        everything: Fetch all tiles of a tiled data set.
-        threads: Tiles to fetch at a time.
-        on_progress: Called with (tiles done, tiles in all), or (bytes had, bytes in all).
-
-    Raises:
-        RemoteError: If a file cannot be had.
-        InputError: If a file is not what the manifest says, or has changed since it was
-            fetched (it stays where it is, and is not used); or if the area holds no tile.
-    """
+) -> FetchedMap:
+    """Download one data set into the cache; see ``fetch``."""
     if manifest.lattice_deg is None:
-        path, came = fetch_file(manifest, on_progress=on_progress)
-        return FetchSummary(
-            manifest=manifest, folder=path.parent, files=1, fetched=int(came), absent=0,
-            bytes=path.stat().st_size,
-        )  # fmt: skip
-    tiles = tiles_of_area(manifest, region=region, bbox=bbox, everything=everything)
-    return _fetch_tiles(manifest, tiles, threads, on_progress)
-
-
-def tiles_of_area(
-    manifest: Manifest, *, region: Region | None, bbox: BBox | None, everything: bool
-) -> list[TileName]:
-    """Name the places on a tiled data set's lattice that overlap an area, from south to north.
-
-    Raises:
-        InputError: If neither an area nor everything is wanted, or the area has no place.
-    """
-    step = manifest.lattice_deg
-    assert step is not None
-    if region is None and bbox is None and not everything:
-        raise InputError(
-            f"{manifest.name} is in tiles of {step} degrees ({manifest.size or 'of the globe'}); "
-            "give --region or --bbox, or --all for all of them"
-        )
-    rows = -(-90 // step)
-    south, west = (a.ravel() * step for a in np.mgrid[-rows:rows, -180 // step : 180 // step])
-    edges = (west * 1.0, south * 1.0, west + step * 1.0, south + step * 1.0)
-    here = touched(edges, region=region, bbox=bbox)
-    if not here.any():
-        raise InputError("the region and the box have nothing in common; give one of them")
-    return [TileName(int(s), int(w)) for s, w in zip(south[here], west[here], strict=True)]
-
-
-def absent_tiles(manifest: Manifest) -> frozenset[TileName]:
-    """Give the tiles that an earlier ``fetch`` found not to exist."""
-    urls = absent_urls(folder_of(manifest))
-    if not urls:
-        return frozenset()
-    tiles = tiles_of_area(manifest, region=None, bbox=None, everything=True)
-    return frozenset(tile for tile in tiles if _noted_url(manifest, tile) in urls)
-
-
-def _fetch_tiles(
-    manifest: Manifest, tiles: list[TileName], threads: int, on_progress: OnProgress
-) -> FetchSummary:
-    folder = folder_of(manifest)
-    outcomes: dict[TileName, _Outcome] = {}
-    stop = threading.Event()
-    with scratch_in(folder) as scratch, NetworkThreads(threads) as executor:
-        get = _getter(manifest, folder, scratch, stop)
-        try:
-            for position, outcome in as_done(executor, get, tiles):
-                outcomes[tiles[position]] = outcome
-                on_progress(len(outcomes), len(tiles))
-        finally:
-            stop.set()  # an error or an interrupt: the others need not come to their end
-            _note(manifest, folder, outcomes)
-    there = [folder / manifest.file_name(str(t)) for t, how in outcomes.items() if how != "absent"]
-    if not there:
-        raise InputError(
-            f"{manifest.name} has none of the {len(tiles):,} tiles of the area, the first being "
-            f"{tiles[0]}: it is all sea, or the url in the manifest is wrong: {shown(manifest.url)}"
-        )
-    return FetchSummary(
-        manifest=manifest, folder=folder, files=len(there),
-        fetched=list(outcomes.values()).count("fetched"), absent=len(outcomes) - len(there),
-        bytes=sum(path.stat().st_size for path in there),
+        path, is_new = fetch_file(manifest, on_progress=on_progress)
+        paths, fetched, absent = [path], int(is_new), 0
+    else:
+        tiles = tiles_of_area(manifest, region=region, bbox=bbox, everything=everything)
+        paths, fetched = fetch_tiles(manifest, tiles, workers, on_progress)
+        absent = len(tiles) - len(paths)
+    return FetchedMap(
+        name=manifest.name, status="fetched" if fetched else "up to date", files=len(paths),
+        fetched=fetched, absent=absent, bytes=sum(path.stat().st_size for path in paths),
+        folder=paths[0].parent, credit=manifest.credit(), citation=manifest.citation,
     )  # fmt: skip
 
 
-def _getter(
-    manifest: Manifest, folder: Path, scratch: Path, stop: threading.Event
-) -> Callable[[TileName], _Outcome]:
-    """Make the function that brings one tile."""
-    absent = absent_urls(folder)
-
-    def go_on(done: int, total: int) -> None:
-        del done, total
-        if stop.is_set():
-            raise InterruptedError
-
-    def get(tile: TileName) -> _Outcome:
-        go_on(0, 0)
-        name, url = manifest.file_name(str(tile)), manifest.url.replace(TILE, str(tile))
-        if (folder / name).exists():
-            verify(folder / name, thoroughly=True)
-            return "kept"
-        if _noted_url(manifest, tile) in absent:
-            return "absent"
-        try:
-            download(url, scratch / name, on_progress=go_on)
-        except RemoteMissingError:
-            return "absent"
-        require_map(scratch / name, manifest, url)
-        keep(scratch / name, folder / name)
-        return "fetched"
-
-    return get
+def _as_names(names: object) -> list[str | Path]:
+    if isinstance(names, str | Path):
+        return [names]
+    found = list(names) if isinstance(names, Sequence) else []
+    if not found or not all(isinstance(name, str | Path) for name in found):
+        raise InputError(
+            "names must be a data set's name, the path of a manifest, or a list of these, "
+            f"found {names!r}"
+        )
+    return found
 
 
-def _note(manifest: Manifest, folder: Path, outcomes: Mapping[TileName, _Outcome]) -> None:
-    """Remember what does not exist; not where nothing does, which hardly is what was meant."""
-    if all(outcome == "absent" for outcome in outcomes.values()):
-        return
-    claim(folder, manifest)
-    known = absent_urls(folder)
-    urls = [_noted_url(manifest, tile) for tile, how in outcomes.items() if how == "absent"]
-    remember_absent(folder, [url for url in urls if url not in known])
-
-
-def _noted_url(manifest: Manifest, tile: TileName) -> str:
-    """Give the URL as asked: what a mirror lacks, its original may have."""
-    return shown(mirrored(manifest.url.replace(TILE, str(tile))))
+def _named(on_progress: OnMapProgress | None, name: str) -> OnProgress:
+    """Return a callback that adds the name of the data set."""
+    if on_progress is None:
+        return ignore_progress
+    return lambda done, total: on_progress(done, total, name)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minortom.downloads.cache import folder_of, verify
-from minortom.downloads.fetch import absent_tiles
 from minortom.downloads.single_file import fetch_file
+from minortom.downloads.tiles import absent_tiles
 from minortom.errors import InputError
 from minortom.maps.manifests import Manifest, load_manifest, named_manifest
 from minortom.maps.tiled_map import TileMap

@@ -1,4 +1,4 @@
-"""``minortom fetch``: maps -> the user's cache, checked."""
+"""``minortom fetch``: download maps into the user's cache."""
 
 from typing import Annotated
 
@@ -12,30 +12,29 @@ def fetch(
         list[str],
         typer.Argument(
             metavar="NAME...",
-            help="Data sets, such as koppen-geiger-2023 or worldcover-2021; or manifests (.yaml).",
+            help="Data sets, such as koppen-geiger-2023 or worldcover-2021, or paths of manifests "
+            "(.yaml).",
         ),
     ],
+    *,
     region: RegionFile = None,
     bbox: Box = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Fetch all tiles of data sets that are in tiles.")
+        bool, typer.Option("--all", help="Download all tiles of tiled data sets.")
     ] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Tiles to fetch at a time.")] = 8,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Number of simultaneous downloads of tiles.")
+    ] = 8,
     as_json: Json = False,
 ) -> None:
-    """Bring maps into the cache (MINORTOM_CACHE); of tiled ones those that an area touches."""
+    """Download maps into the cache (MINORTOM_CACHE); of tiled maps, the tiles of an area."""
     from minortom.downloads.fetch import fetch
-    from minortom.downloads.find_map import find_data_set
-    from minortom.grid.regions import Region
 
-    area, manifests = Region.read(region) if region else None, [find_data_set(n)[1] for n in names]
-    rows = []
-    for manifest in manifests:
-        with progress(manifest.name) as advance:
-            summary = fetch(
-                manifest, region=area, bbox=bbox, everything=everything, threads=workers,
-                on_progress=advance,
-            )  # fmt: skip
-        rows.append(summary.as_dict())
-        say(f"{manifest.credit()}\nPlease cite: {manifest.citation}")
-    emit(rows, as_json=as_json)
+    with progress("fetch") as advance:
+        result = fetch(
+            names, region=region, bbox=bbox, everything=everything, workers=workers,
+            on_progress=advance,
+        )  # fmt: skip
+    for found in result.maps:
+        say(f"{found.credit}\nPlease cite: {found.citation}")
+    emit(result, as_json=as_json)

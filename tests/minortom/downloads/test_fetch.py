@@ -7,8 +7,9 @@ import time
 import pytest
 from map_server import manifest_of, map_bytes, serve_tile, serve_zip, tiled
 
-from minortom.downloads.fetch import absent_tiles, fetch, tiles_of_area
+from minortom.downloads.fetch import fetch_map
 from minortom.downloads.single_file import fetch_file
+from minortom.downloads.tiles import absent_tiles, tiles_of_area
 from minortom.errors import InputError, RemoteError
 from minortom.grid.bbox import BBox
 from minortom.maps.manifests import named_manifest
@@ -26,7 +27,7 @@ def zipped(tmp_path, web_server):
 
 
 def test_a_member_of_a_zip_is_taken_out_and_its_hash_stands_beside_it(zipped, tmp_path):
-    summary = fetch(zipped)
+    summary = fetch_map(zipped)
     path = tmp_path / "cache" / "maps" / "zones" / "a.tif"
     assert path.read_bytes() == map_bytes(tmp_path)
     assert summary.as_dict() == {
@@ -38,8 +39,8 @@ def test_a_member_of_a_zip_is_taken_out_and_its_hash_stands_beside_it(zipped, tm
 
 
 def test_what_is_there_is_not_asked_for_again(zipped, web_server):
-    fetch(zipped)
-    assert fetch(zipped).as_dict()["status"] == "up to date"
+    fetch_map(zipped)
+    assert fetch_map(zipped).as_dict()["status"] == "up to date"
     assert len(web_server.requests) == 1
 
 
@@ -61,7 +62,7 @@ def test_a_download_with_another_hash_is_not_used_and_not_deleted(tmp_path, web_
     kept = tmp_path / "cache" / "maps" / "zones" / "maps.zip"
     for _ in range(2):
         with pytest.raises(InputError, match=r"maps.zip has md5:\w+, the manifest zones says 0000"):
-            fetch(manifest)
+            fetch_map(manifest)
         assert [p.name for p in kept.parent.iterdir()] == ["maps.zip"]
     assert len(web_server.requests) == 1
     right = serve_zip(web_server, {"a.tif": b"x"})
@@ -94,7 +95,7 @@ def test_none_or_several_members_are_an_error_that_lists_them(
     checksum = serve_zip(web_server, members)
     url = f"{web_server.url}/maps.zip"
     with pytest.raises(InputError, match=message):
-        fetch(manifest_of(tmp_path, url, checksum=checksum, member="1991/*.tif"))
+        fetch_map(manifest_of(tmp_path, url, checksum=checksum, member="1991/*.tif"))
 
 
 @pytest.mark.parametrize("damage", [b"no zip", None])
@@ -105,14 +106,14 @@ def test_a_zip_that_cannot_be_read_is_an_error(tmp_path, web_server, damage):
     (web_server.folder / "maps.zip").write_bytes(damage or broken)
     manifest = manifest_of(tmp_path, f"{web_server.url}/maps.zip", member="*.tif")
     with pytest.raises(InputError, match="is no zip file that can be read"):
-        fetch(manifest)
+        fetch_map(manifest)
     assert not list((tmp_path / "cache").rglob("*.tif"))
 
 
 def test_a_page_in_place_of_a_map_is_not_kept(tmp_path, web_server):
     (web_server.folder / "a.tif").write_bytes(b"<html>log in</html>")
     with pytest.raises(InputError, match="gave 19 bytes that are no map of classes"):
-        fetch(manifest_of(tmp_path, f"{web_server.url}/a.tif?key=SECRET"))
+        fetch_map(manifest_of(tmp_path, f"{web_server.url}/a.tif?key=SECRET"))
     assert [p for p in (tmp_path / "cache").rglob("*") if p.is_file()] == []
 
 
@@ -120,14 +121,14 @@ def test_nothing_is_left_of_a_download_that_fails_and_no_secret_is_shown(tmp_pat
     web_server.fail("/a.tif", status=403)
     manifest = manifest_of(tmp_path, f"{web_server.url}/a.tif?key=SECRET")
     with pytest.raises(RemoteError, match="403") as caught:
-        fetch(manifest)
+        fetch_map(manifest)
     assert "SECRET" not in str(caught.value)
     assert [p for p in (tmp_path / "cache").rglob("*") if p.is_file()] == []
 
 
 def test_no_secret_is_written_into_the_cache(tmp_path, web_server):
     (web_server.folder / "a.tif").write_bytes(map_bytes(tmp_path))
-    fetch(manifest_of(tmp_path, f"{web_server.url}/a.tif?key=SECRET"))
+    fetch_map(manifest_of(tmp_path, f"{web_server.url}/a.tif?key=SECRET"))
     files = [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
     assert len(files) == 3
     assert not [p for p in files if b"SECRET" in p.read_bytes() or "SECRET" in p.name]
@@ -136,7 +137,7 @@ def test_no_secret_is_written_into_the_cache(tmp_path, web_server):
 def test_what_needs_a_person_says_why_unless_it_was_put_into_the_cache(tmp_path, web_server):
     manifest = manifest_of(tmp_path, f"{web_server.url}/a.tif", by_hand="behind a login")
     with pytest.raises(InputError, match="cannot be fetched: behind a login; get it from http"):
-        fetch(manifest)
+        fetch_map(manifest)
     folder = tmp_path / "cache" / "maps" / "zones"
     folder.mkdir(parents=True)
     (folder / "a.tif").write_bytes(map_bytes(tmp_path))
@@ -145,15 +146,15 @@ def test_what_needs_a_person_says_why_unless_it_was_put_into_the_cache(tmp_path,
 
 
 def test_another_data_set_of_the_same_name_is_an_error(zipped, tmp_path, web_server):
-    fetch(zipped)
+    fetch_map(zipped)
     other = manifest_of(tmp_path, f"{web_server.url}/b.tif")
     with pytest.raises(InputError, match=r"holds zones of another source \(url http.*maps.zip"):
-        fetch(other)
+        fetch_map(other)
 
 
 def test_only_tiles_that_the_box_touches_are_fetched_and_sea_is_counted(tmp_path, web_server):
     paths = [serve_tile(web_server, corner) for corner in ("N00E006", "N00E012", "N03E006")]
-    summary = fetch(tiled(tmp_path, web_server), bbox=BOX)
+    summary = fetch_map(tiled(tmp_path, web_server), bbox=BOX)
     assert (summary.files, summary.fetched, summary.absent) == (1, 1, 1)
     assert {r.path for r in web_server.requests} == {paths[0], "/tiles/map_N00E009_v1.tif"}
     assert [p.name for p in summary.folder.glob("*.tif")] == ["map_N00E006_v1.tif"]
@@ -162,9 +163,9 @@ def test_only_tiles_that_the_box_touches_are_fetched_and_sea_is_counted(tmp_path
 def test_sea_is_remembered_and_tiles_are_kept(tmp_path, web_server):
     serve_tile(web_server, "N00E006")
     manifest = tiled(tmp_path, web_server)
-    fetch(manifest, bbox=BOX)
+    fetch_map(manifest, bbox=BOX)
     web_server.requests.clear()
-    summary = fetch(manifest, bbox=BOX)
+    summary = fetch_map(manifest, bbox=BOX)
     assert (summary.files, summary.fetched, summary.absent) == (1, 0, 1)
     assert web_server.requests == []
     assert [str(tile) for tile in absent_tiles(manifest)] == ["N00E009"]
@@ -178,12 +179,12 @@ def test_what_a_mirror_lacks_is_asked_for_again_at_its_original(tmp_path, web_se
     serve_tile(web_server, "N00E006")
     manifest = tiled(tmp_path, web_server)
     monkeypatch.setenv("MINORTOM_MIRROR", f"{web_server.url}/mirror")
-    assert fetch(manifest, bbox=BOX).absent == 1
+    assert fetch_map(manifest, bbox=BOX).absent == 1
     assert len(absent_tiles(manifest)) == 1
     monkeypatch.delenv("MINORTOM_MIRROR")
     assert absent_tiles(manifest) == frozenset()
     serve_tile(web_server, "N00E009")
-    assert fetch(manifest, bbox=BOX).files == 2
+    assert fetch_map(manifest, bbox=BOX).files == 2
 
 
 def test_a_run_that_broke_off_goes_on_where_it_stopped(tmp_path, web_server):
@@ -191,10 +192,10 @@ def test_a_run_that_broke_off_goes_on_where_it_stopped(tmp_path, web_server):
     manifest = tiled(tmp_path, web_server)
     web_server.fail(second, status=403, times=1)
     with pytest.raises(RemoteError, match="map_N00E009_v1.tif.*403"):
-        fetch(manifest, bbox=BOX, threads=1)
+        fetch_map(manifest, bbox=BOX, workers=1)
     folder = tmp_path / "cache" / "maps" / "zones"
     assert not [p for p in folder.iterdir() if p.name.startswith(".")]
-    assert fetch(manifest, bbox=BOX).fetched == 1
+    assert fetch_map(manifest, bbox=BOX).fetched == 1
     assert len(web_server.asked(first)) == 1
 
 
@@ -202,7 +203,7 @@ def test_a_cut_connection_and_a_busy_server_are_got_over(tmp_path, web_server):
     path = serve_tile(web_server, "N00E006")
     web_server.fail(path, status=503, times=1)
     web_server.fail(path, cut_after=20, times=1)
-    folder = fetch(tiled(tmp_path, web_server), bbox=BOX).folder
+    folder = fetch_map(tiled(tmp_path, web_server), bbox=BOX).folder
     assert (folder / path.rpartition("/")[2]).read_bytes() == (
         web_server.folder / path[1:]
     ).read_bytes()
@@ -211,10 +212,10 @@ def test_a_cut_connection_and_a_busy_server_are_got_over(tmp_path, web_server):
 def test_a_tile_that_changed_in_the_cache_is_not_used_and_not_deleted(tmp_path, web_server):
     serve_tile(web_server, "N00E006")
     manifest = tiled(tmp_path, web_server)
-    path = fetch(manifest, bbox=BOX).folder / "map_N00E006_v1.tif"
+    path = fetch_map(manifest, bbox=BOX).folder / "map_N00E006_v1.tif"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(InputError, match="N00E006_v1.tif has changed since it was fetched"):
-        fetch(manifest, bbox=BOX)
+        fetch_map(manifest, bbox=BOX)
     assert path.exists()
 
 
@@ -224,7 +225,7 @@ def test_a_tile_that_was_put_there_by_hand_is_taken_and_its_hash_noted(tmp_path,
     folder.mkdir(parents=True)
     (web_server.folder / path[1:]).rename(folder / path.rpartition("/")[2])
     serve_tile(web_server, "N00E009")
-    assert fetch(tiled(tmp_path, web_server), bbox=BOX).fetched == 1
+    assert fetch_map(tiled(tmp_path, web_server), bbox=BOX).fetched == 1
     assert len(list(folder.glob("*.sha256"))) == 2
 
 
@@ -233,14 +234,14 @@ def test_an_area_without_any_tile_is_an_error_and_nothing_is_remembered(tmp_path
     with pytest.raises(
         InputError, match="none of the 2 tiles of the area, the first being N00E006"
     ):
-        fetch(manifest, bbox=BOX)
+        fetch_map(manifest, bbox=BOX)
     assert absent_tiles(manifest) == frozenset()
 
 
 def test_without_an_area_the_error_says_how_much_it_would_be():
     manifest = named_manifest("worldcover-2021")[1]
     with pytest.raises(InputError, match="2,651 tiles, some 120 GB.*; give --region or --bbox"):
-        fetch(manifest)
+        fetch_map(manifest)
 
 
 def test_all_of_the_lattice_is_the_globe(tmp_path, web_server):
@@ -292,5 +293,5 @@ def test_an_interrupt_does_not_wait_for_a_server_that_is_silent(tmp_path, web_se
 def test_progress_counts_tiles(tmp_path, web_server):
     serve_tile(web_server, "N00E006")
     told = []
-    fetch(tiled(tmp_path, web_server), bbox=BOX, on_progress=lambda *done: told.append(done))
+    fetch_map(tiled(tmp_path, web_server), bbox=BOX, on_progress=lambda *done: told.append(done))
     assert told == [(1, 2), (2, 2)]

@@ -3,7 +3,7 @@ import pytest
 from map_maker import write_map
 from map_server import map_bytes, serve_tile, serve_zip, write_manifest
 
-from minortom.downloads.fetch import fetch
+from minortom.downloads.fetch import fetch_map
 from minortom.downloads.find_map import find_map
 from minortom.downloads.open_map import MapChoice, open_map
 from minortom.errors import InputError
@@ -45,7 +45,7 @@ def test_tiles_are_taken_from_the_cache_and_known_sea_is_not_asked_for(tmp_path,
     url = f"{web_server.url}/tiles/map_{{TILE}}_v1.tif"
     path = write_manifest(tmp_path / "my.yaml", url, lattice_deg=3)
     serve_tile(web_server, "N00E006")
-    fetch(load_manifest(path), bbox=BBox.parse("6.1,0.1,11.9,2.9"))
+    fetch_map(load_manifest(path), bbox=BBox.parse("6.1,0.1,11.9,2.9"))
     web_server.requests.clear()
     tiles = find_map(str(path)).source.existing([TileName(0, 6), TileName(0, 9)])
     assert [tile.place for tile in tiles] == [
@@ -67,7 +67,7 @@ def test_a_tile_that_changed_in_the_cache_is_an_error(tmp_path, web_server):
     url = f"{web_server.url}/tiles/map_{{TILE}}_v1.tif"
     path = write_manifest(tmp_path / "my.yaml", url, lattice_deg=3)
     serve_tile(web_server, "N00E006")
-    folder = fetch(load_manifest(path), bbox=BBox.parse("6,0,9,3")).folder
+    folder = fetch_map(load_manifest(path), bbox=BBox.parse("6,0,9,3")).folder
     (folder / "map_N00E006_v1.tif").write_bytes(b"other")
     with pytest.raises(InputError, match="has changed since it was fetched"):
         find_map(str(path))

@@ -1,0 +1,147 @@
+"""Tiles of a data set: which ones an area overlaps, and their download into the cache."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from minortom.downloads.cache import (
+    absent_urls,
+    claim,
+    folder_of,
+    keep,
+    remember_absent,
+    scratch_in,
+    verify,
+)
+from minortom.downloads.single_file import require_map
+from minortom.engine.daemon_threads import NetworkThreads
+from minortom.engine.executors import as_done
+from minortom.errors import InputError, RemoteMissingError
+from minortom.grid.bbox import BBox
+from minortom.grid.regions import Region, touched
+from minortom.maps.manifests import TILE, Manifest
+from minortom.maps.tile_lattice import TileName
+from minortom.progress import OnProgress
+from minortom.remote.http import download, mirrored, shown
+
+_Outcome = Literal["kept", "fetched", "absent"]
+
+
+def tiles_of_area(
+    manifest: Manifest, *, region: Region | None, bbox: BBox | None, everything: bool
+) -> list[TileName]:
+    """Name the places on a tiled data set's lattice that overlap an area, from south to north.
+
+    Raises:
+        InputError: If neither an area nor everything is wanted, or the area has no place.
+    """
+    step = manifest.lattice_deg
+    assert step is not None
+    if region is None and bbox is None and not everything:
+        raise InputError(
+            f"{manifest.name} is in tiles of {step} degrees ({manifest.size or 'of the globe'}); "
+            "give --region or --bbox, or --all for all of them"
+        )
+    rows = -(-90 // step)
+    south, west = (a.ravel() * step for a in np.mgrid[-rows:rows, -180 // step : 180 // step])
+    edges = (west * 1.0, south * 1.0, west + step * 1.0, south + step * 1.0)
+    here = touched(edges, region=region, bbox=bbox)
+    if not here.any():
+        raise InputError("the region and the box have nothing in common; give one of them")
+    return [TileName(int(s), int(w)) for s, w in zip(south[here], west[here], strict=True)]
+
+
+def absent_tiles(manifest: Manifest) -> frozenset[TileName]:
+    """Give the tiles that an earlier ``fetch`` found not to exist."""
+    urls = absent_urls(folder_of(manifest))
+    if not urls:
+        return frozenset()
+    tiles = tiles_of_area(manifest, region=None, bbox=None, everything=True)
+    return frozenset(tile for tile in tiles if _noted_url(manifest, tile) in urls)
+
+
+def fetch_tiles(
+    manifest: Manifest, tiles: Sequence[TileName], workers: int, on_progress: OnProgress
+) -> tuple[list[Path], int]:
+    """Download tiles of a data set; tiles in the cache are verified and kept.
+
+    Args:
+        manifest: The data set.
+        tiles: The wanted tiles, some of which may not exist at the source.
+        workers: Number of simultaneous downloads.
+        on_progress: Called with (tiles done, tiles in all).
+
+    Returns:
+        The files of the existing tiles, and how many of them were downloaded now.
+
+    Raises:
+        RemoteError: If a tile cannot be downloaded.
+        InputError: If none of the tiles exists, or a tile has changed since its download.
+    """
+    folder = folder_of(manifest)
+    outcomes: dict[TileName, _Outcome] = {}
+    stop = threading.Event()
+    with scratch_in(folder) as scratch, NetworkThreads(workers) as executor:
+        get = _getter(manifest, folder, scratch, stop)
+        try:
+            for position, outcome in as_done(executor, get, tiles):
+                outcomes[tiles[position]] = outcome
+                on_progress(len(outcomes), len(tiles))
+        finally:
+            stop.set()  # an error or an interrupt: the other downloads stop at their next block
+            _note(manifest, folder, outcomes)
+    paths = [folder / manifest.file_name(str(t)) for t, how in outcomes.items() if how != "absent"]
+    if not paths:
+        raise InputError(
+            f"{manifest.name} has none of the {len(tiles):,} tiles of the area, the first being "
+            f"{tiles[0]}: it is all sea, or the url in the manifest is wrong: {shown(manifest.url)}"
+        )
+    return paths, list(outcomes.values()).count("fetched")
+
+
+def _getter(
+    manifest: Manifest, folder: Path, scratch: Path, stop: threading.Event
+) -> Callable[[TileName], _Outcome]:
+    """Make the function that brings one tile."""
+    absent = absent_urls(folder)
+
+    def go_on(done: int, total: int) -> None:
+        del done, total
+        if stop.is_set():
+            raise InterruptedError
+
+    def get(tile: TileName) -> _Outcome:
+        go_on(0, 0)
+        name, url = manifest.file_name(str(tile)), manifest.url.replace(TILE, str(tile))
+        if (folder / name).exists():
+            verify(folder / name, thoroughly=True)
+            return "kept"
+        if _noted_url(manifest, tile) in absent:
+            return "absent"
+        try:
+            download(url, scratch / name, on_progress=go_on)
+        except RemoteMissingError:
+            return "absent"
+        require_map(scratch / name, manifest, url)
+        keep(scratch / name, folder / name)
+        return "fetched"
+
+    return get
+
+
+def _note(manifest: Manifest, folder: Path, outcomes: Mapping[TileName, _Outcome]) -> None:
+    """Remember what does not exist; not where nothing does, which hardly is what was meant."""
+    if all(outcome == "absent" for outcome in outcomes.values()):
+        return
+    claim(folder, manifest)
+    known = absent_urls(folder)
+    urls = [_noted_url(manifest, tile) for tile, how in outcomes.items() if how == "absent"]
+    remember_absent(folder, [url for url in urls if url not in known])
+
+
+def _noted_url(manifest: Manifest, tile: TileName) -> str:
+    """Give the URL as asked: what a mirror lacks, its original may have."""
+    return shown(mirrored(manifest.url.replace(TILE, str(tile))))
