@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from minortom.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from csmoe_model.analysis import plot as plot
     from csmoe_model.analysis.inspect import inspect as inspect
     from csmoe_model.config import recipe as recipe
     from csmoe_model.csmoe import CSMoE as CSMoE
@@ -33,6 +34,7 @@ __all__ = [
     "export",
     "info",
     "inspect",
+    "plot",
     "probe",
     "recipe",
     "retrieve",
@@ -51,6 +53,7 @@ __getattr__, __dir__ = lazy_names(
         "export": "csmoe_model.inference.export_encoder",
         "info": "csmoe_model.nn.cost_table",
         "inspect": "csmoe_model.analysis.inspect",
+        "plot": "csmoe_model.analysis.plot",
         "probe": "csmoe_model.probing.probe",
         "recipe": "csmoe_model.config",
         "retrieve": "csmoe_model.retrieval.retrieve",

@@ -1,4 +1,4 @@
-"""Score over epoch, as a picture: a line a run, and what needs no training across."""
+"""Picture of scores over epochs: one line for each run, and horizontal lines for baselines."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ _STYLES = {"band statistics": ":", "random convolutions": "-.", UNTRAINED: "--"}
 
 
 def epoch_picture(points: Sequence[Point]) -> Figure:
-    """Draw the points of `csmoe plot epochs`: of every epoch, and of every baseline."""
+    """Draw the points of `csmoe plot epochs`: of every epoch and every baseline."""
     figure = Figure(figsize=(7.5, 4.6), layout="constrained")
     axes = figure.subplots()
     runs = list(dict.fromkeys(point["from"] for point in points if point["features"] == MODEL))
@@ -36,7 +36,7 @@ def epoch_picture(points: Sequence[Point]) -> Figure:
 
 
 def _draw_run(axes: Axes, run: str, points: Sequence[Point], *, colour: str) -> None:
-    """Draw a run's line with its interval."""
+    """Draw the line of a run with its interval."""
     line = [point for point in points if (point["from"], point["features"]) == (run, MODEL)]
     epochs = [point["epochs"] for point in line]
     low, high = ([point[name] for point in line] for name in ("low", "high"))
@@ -45,7 +45,11 @@ def _draw_run(axes: Axes, run: str, points: Sequence[Point], *, colour: str) -> 
 
 
 def _draw_baselines(axes: Axes, points: Sequence[Point], colours: Mapping[str, str]) -> None:
-    """Draw lines across; where architectures differ, each one's untrained model in its colour."""
+    """Draw horizontal lines for the baselines.
+
+    Where runs differ in their architecture, each has an untrained model of its own, which is
+    drawn in the colour of the run.
+    """
     others = [point for point in points if point["features"] != MODEL]
     several = sum(point["features"] == UNTRAINED for point in others) > 1
     for point in others:

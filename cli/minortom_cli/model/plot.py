@@ -1,4 +1,4 @@
-"""``csmoe plot``: the paper's pictures, with our points in them."""
+"""The commands of `csmoe plot`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,40 +18,41 @@ from minortom_cli.model.labelled_data import (
 )
 from minortom_cli.model.probe_options import ProtocolOption, Rate, Seeds, SensorOption
 
-plot = typer.Typer(no_args_is_help=True, help="Draw the paper's pictures from results of probes.")
+plot = typer.Typer(
+    no_args_is_help=True,
+    help="Draw the pictures of the paper from results of `csmoe probe` and of runs.",
+)
 
-Out = Annotated[Path, typer.Option(help="PNG to write; its numbers go beside it as .json.")]
+Out = Annotated[
+    Path, typer.Option(help="PNG to write; its numbers go to the same name with .json.")
+]
+Results = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="Folders of `csmoe probe`.", show_default="none: only the points of the paper"
+    ),
+]
 
 
 @plot.command(name="quality-cost")
 def quality_cost(
-    out: Out,
-    results: Annotated[
-        list[Path] | None, typer.Argument(help="Folders of probes; none for the paper's alone.")
-    ] = None,
-    overwrite: Overwrite = False,
-    as_json: Json = False,
+    results: Results = None, *, out: Out, overwrite: Overwrite = False, as_json: Json = False
 ) -> None:
-    """Draw scores against multiply-adds: Figs. 6 and 7 of the paper."""
-    # Imported here so that `csmoe --help` does not load matplotlib.
-    from csmoe_model.analysis.quality_cost import draw_quality_cost
+    """Draw scores against multiply-adds, as Figs. 6 and 7 of the paper."""
+    # Imported here, as below, so that `csmoe --help` does not load torch.
+    from csmoe_model.analysis.plot import quality_cost as run
 
-    emit(draw_quality_cost(results or [], out, overwrite=overwrite), as_json=as_json)
+    emit(run(results, out=out, overwrite=overwrite), as_json=as_json)
 
 
 @plot.command(name="tokens")
 def tokens(
-    out: Out,
-    results: Annotated[
-        list[Path] | None, typer.Argument(help="Folders of probes; none for the paper's alone.")
-    ] = None,
-    overwrite: Overwrite = False,
-    as_json: Json = False,
+    results: Results = None, *, out: Out, overwrite: Overwrite = False, as_json: Json = False
 ) -> None:
-    """Draw what [CLS], the mean of the tokens, and both are worth: Table V of the paper."""
-    from csmoe_model.analysis.quality_cost import draw_tokens
+    """Draw scores of [CLS], of the mean token and of both, as Table V of the paper."""
+    from csmoe_model.analysis.plot import tokens as run
 
-    emit(draw_tokens(results or [], out, overwrite=overwrite), as_json=as_json)
+    emit(run(results, out=out, overwrite=overwrite), as_json=as_json)
 
 
 @plot.command(name="epochs")
@@ -59,11 +60,12 @@ def epochs(
     runs: Annotated[
         list[Path], typer.Argument(help="Folders of runs of `csmoe train --keep-every`.")
     ],
+    *,
     data: Data,
     root: Root,
     out: Out,
     ema: Annotated[
-        bool, typer.Option("--ema", help="Take the averaged weights, of --ema-decay.")
+        bool, typer.Option("--ema", help="Take the averaged weights of `--ema-decay`.")
     ] = False,
     label: Label = None,
     split_by: SplitByOption = None,
@@ -79,20 +81,14 @@ def epochs(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Probe the weights that runs kept on the way and draw them over epochs: Fig. 5."""
-    from csmoe_model.analysis.epochs import draw_epochs
-    from csmoe_model.datasets.open_set import open_set
-    from csmoe_model.probing.options import ProbeOptions
+    """Probe the weights that runs kept; draw the scores over the epochs, as Fig. 5 of the paper."""
+    from csmoe_model.analysis.plot import epochs as run
 
-    options = ProbeOptions(
-        protocol=protocol, pooling=pooling, sensor=sensor, seed=seed, seeds=seeds, lr=lr
-    )
-    labelled = open_set(
-        data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands, seed=seed
-    )
     with progress("images") as on_progress:
-        summary = draw_epochs(
-            runs, labelled, out, options=options, averaged=ema, inputs=(root,), cache=cache,
-            overwrite=overwrite, on_progress=on_progress,
+        result = run(
+            runs, data=data, root=root, out=out, ema=ema, label=label, split_by=split_by,
+            s2_bands=s2_bands, s1_bands=s1_bands, protocol=protocol, pooling=pooling,
+            sensor=sensor, seeds=seeds, lr=lr, cache=cache, seed=seed, overwrite=overwrite,
+            on_progress=on_progress,
         )  # fmt: skip
-    emit(summary, as_json=as_json)
+    emit(result, as_json=as_json)

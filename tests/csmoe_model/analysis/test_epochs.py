@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr("csmoe_model.probing.probe.NUM_DRAWS", 20)
-    monkeypatch.setattr("csmoe_model.analysis.epochs.NUM_DRAWS", 20)
+    monkeypatch.setattr("csmoe_model.analysis.epoch_points.NUM_DRAWS", 20)
     monkeypatch.setattr("csmoe_model.probing.heads.STRENGTHS", (1e-2, 1.0))
     monkeypatch.setattr("csmoe_model.probing.heads.EPOCHS", 2)
     former = signal.getsignal(signal.SIGTERM)  # `run_command` takes it over for good

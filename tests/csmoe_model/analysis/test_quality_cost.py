@@ -8,9 +8,11 @@ from minortom_cli.console import run
 from minortom_cli.model.app import app
 from PIL import Image
 
+import csmoe_model
 from csmoe_model.analysis.quality_cost import PAPER_MACS
 from csmoe_model.config import recipe
 from csmoe_model.nn.cost import encoder_cost
+from minortom.errors import InputError
 
 
 def result(folder, *, pooling="cls", percent=60.0, data="shards"):
@@ -52,6 +54,21 @@ def test_a_probe_s_score_lies_at_the_cost_of_its_model_and_statistics_cost_nothi
         assert picture.width > 300
 
 
+def test_the_command_is_the_python_function(tmp_path, capsys):
+    result(tmp_path / "probe")
+    drawn = csmoe_model.plot.quality_cost(str(tmp_path / "probe"), out=str(tmp_path / "a.png"))
+    assert drawn.as_dict() == {
+        "status": "drawn", "out": str(tmp_path / "a.png"), "data": str(tmp_path / "a.json"),
+        "points": 2,
+    }  # fmt: skip
+    plot("tokens", tmp_path / "probe", "--out", tmp_path / "b.png")
+    printed = capsys.readouterr().out
+    again = csmoe_model.plot.tokens([tmp_path / "probe"], out=tmp_path / "b.png", overwrite=True)
+    assert str(again) == printed.rstrip("\n")
+    with pytest.raises(InputError, match=r"results must be a path \(str or Path\), found 3"):
+        csmoe_model.plot.tokens([3], out=tmp_path / "c.png")
+
+
 def test_a_set_of_the_paper_has_its_four_points_beside_ours(tmp_path):
     probed = result(tmp_path / "probe", data="m-eurosat")
 
@@ -91,7 +108,7 @@ def test_results_of_few_labels_are_refused_beside_those_of_all(tmp_path, capsys)
     told["settings"]["shots"] = {"a_class": 10, "draws": 5}
     (folder / "result.json").write_text(json.dumps(told))
     assert plot("quality-cost", folder, "--out", tmp_path / "a.png") == 1
-    assert "is of few labels (--shots)" in one_line(capsys.readouterr().err)
+    assert "found one with few labels (--shots)" in one_line(capsys.readouterr().err)
     assert not (tmp_path / "a.png").exists()
 
 

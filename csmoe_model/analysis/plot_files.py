@@ -1,0 +1,68 @@
+"""Files of `csmoe plot`: a PNG, and its numbers as JSON beside it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from minortom.errors import InputError, OutputExistsError
+from minortom.io.atomic_write import check_parents, whole_file, write_json
+from minortom.results import Result
+
+Points = list[dict[str, Any]]
+"""Points of a picture, as the JSON file holds them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlotResult(Result):
+    """Result of the commands of `csmoe plot`."""
+
+    status: str
+    """`drawn`; of `epochs` `written`, or `up to date`."""
+    out: Path
+    """The picture."""
+    data: Path
+    """JSON file with the numbers of the picture."""
+    points: int
+    """Number of points."""
+
+
+def numbers_path(out: Path) -> Path:
+    """Return the path of the file with the numbers of a picture.
+
+    Raises:
+        InputError: If the picture cannot be written there, or its name does not end in `.png`.
+    """
+    check_parents(out)
+    if out.suffix != ".png" or out.is_dir():
+        raise InputError(f"--out must be a file whose name ends in .png, found {out}")
+    return out.with_suffix(".json")
+
+
+def check_not_existing(out: Path, *, overwrite: bool) -> Path:
+    """Check that neither a picture nor its numbers exist; return the path of the numbers.
+
+    Raises:
+        InputError: As `numbers_path`.
+        OutputExistsError: If one of the two exists and `overwrite` is false.
+    """
+    numbers = numbers_path(out)
+    for path in (out, numbers):
+        if path.exists() and not overwrite:
+            raise OutputExistsError(f"{path} exists; give --overwrite or another --out")
+    return numbers
+
+
+def save_plot(figure: Figure, points: Points, out: Path, numbers: Path) -> PlotResult:
+    """Write a picture and its numbers."""
+    write_json(numbers, {"points": points})
+    save_png(figure, out)
+    return PlotResult(status="drawn", out=out, data=numbers, points=len(points))
+
+
+def save_png(figure: Figure, out: Path) -> None:
+    """Write a picture; the file appears whole or not at all."""
+    with whole_file(out) as temporary:
+        # Without the name of the library, so that the same numbers give the same bytes.
+        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
