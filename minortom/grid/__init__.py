@@ -1,4 +1,4 @@
-"""The Major TOM grid, and areas and points on the ground.
+"""The Major TOM grid, areas and points on the ground.
 
 Layer: with `shards` and `remote`, above `io`.
 """

@@ -1,11 +1,12 @@
 """Cells of the Major TOM grid, 10 km: name <-> row, column <-> degrees.
 
 A sphere is cut into 2004 rows of equal height, each row into cells of equal width. Row ``k``
-(-1002 to 1001) has its southern edge at ``k * 180 / 2004`` degrees and is called ``kU`` from the
-equator up and ``|k|D`` below it. A row has ``M = ceil(circumference of its southern edge / 10 km)``
-columns; column ``j`` (``-floor(M/2)`` to ``ceil(M/2) - 1``) has its western edge at ``j * 360 / M``
-degrees and is called ``jR`` or ``|j|L``. A cell is named after its south-west corner, as in
-``922D_249L``, and owns its southern and western edges.
+(-1002 to 1001) has its southern edge at ``k * 180 / 2004`` degrees. Its name is ``kU`` from the
+equator northwards and ``|k|D`` south of it. A row has ``M`` columns: the circumference at its
+southern edge, divided by 10 km and rounded up. Column ``j`` (``-floor(M/2)`` to
+``ceil(M/2) - 1``) has its western edge at ``j * 360 / M`` degrees and is named ``jR`` or
+``|j|L``. The name of a cell is that of its south-west corner, as in ``922D_249L``. A cell owns its
+southern and western edges.
 
 Source: Francis and Czerkawski, "Major TOM: Expandable Datasets for Earth Observation" (2024).
 """
@@ -21,7 +22,7 @@ from minortom.errors import InputError
 N_ROWS = 2004
 """Rows from pole to pole: ceil(pi * R / 10 km)."""
 DEFAULT_EXTENT_DEG = 85.0
-"""Southern edges of the rows of the published grid lie between plus and minus this latitude."""
+"""Maximum absolute latitude of the southern edges of the rows of the published grid."""
 
 _CELL_KM = 10.0
 _RADIUS_KM = 6378.137
@@ -34,11 +35,11 @@ _HALF_COLUMNS = int(_N_COLUMNS.max()) // 2
 _KEY_STEP = 4096  # a power of two above the number of columns: keys sort by row, then column
 
 # In these rows the official code rounds the western edge of the cell at the antimeridian to
-# the other side, and publishes it as the easternmost column: (M/2)R instead of (M/2)L.
+# the other side. The published name has the easternmost column: (M/2)R instead of (M/2)L.
 _ALIAS_ROWS = np.array([502, 518, 521, 581, 794, 800])
 
 _ROW_NAMES = np.array([f"{k}U" if k >= 0 else f"{-k}D" for k in range(_SOUTHERNMOST, N_ROWS // 2)])
-_COLUMN_NAMES = np.array(  # one more to the east than there are columns: the alias
+_COLUMN_NAMES = np.array(  # one more in the east than the grid has columns: the alias
     [f"{j}R" if j >= 0 else f"{-j}L" for j in range(-_HALF_COLUMNS, _HALF_COLUMNS + 1)]
 )
 _LONGEST_NAME = len("1002D_2004L")
@@ -50,7 +51,7 @@ Edges = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDA
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cells:
-    """Some cells of the grid, in any order.
+    """Cells of the grid, in any order.
 
     Raises:
         InputError: If a row, or a column of its row, does not exist.
@@ -65,12 +66,13 @@ class Cells:
         row = np.asarray(self.row, dtype=np.int64)
         col = np.asarray(self.col, dtype=np.int64)
         if row.ndim != 1 or row.shape != col.shape:
-            raise InputError(f"wanted as many rows as columns, found {row.shape} and {col.shape}")
+            raise InputError(f"expected as many rows as columns, found {row.shape} and {col.shape}")
         bad = np.flatnonzero(~_exist(row, col))
         if len(bad):
             raise InputError(
-                f"the grid has no cell at row {row[bad[0]]}, column {col[bad[0]]}; rows go from "
-                f"{_SOUTHERNMOST} to {-_SOUTHERNMOST - 1}, columns from -floor(M/2) to ceil(M/2)-1"
+                f"expected rows from {_SOUTHERNMOST} to {-_SOUTHERNMOST - 1} and columns from "
+                f"-floor(M/2) to ceil(M/2)-1, found no cell at row {row[bad[0]]}, column "
+                f"{col[bad[0]]}"
             )
         object.__setattr__(self, "row", row)
         object.__setattr__(self, "col", col)
@@ -79,23 +81,23 @@ class Cells:
         return len(self.row)
 
     def take(self, which: NDArray[np.intp] | NDArray[np.bool_]) -> "Cells":
-        """Give the cells at these indices, or where a mask is true."""
+        """Return the cells at these indices, or where a mask is true."""
         return Cells(row=self.row[which], col=self.col[which])
 
     def keys(self) -> NDArray[np.int64]:
-        """Number the cells: [n] whole numbers that grow by row, then by column."""
+        """Return [n] whole numbers that sort the cells by row, then by column."""
         return (self.row - _SOUTHERNMOST) * _KEY_STEP + self.col + _HALF_COLUMNS
 
     def names(self) -> NDArray[np.str_]:
-        """Give [n] names such as ``922D_249L``."""
+        """Return [n] names such as ``922D_249L``."""
         row_names = np.strings.add(_ROW_NAMES, "_")[self.row - _SOUTHERNMOST]
         return np.strings.add(row_names, _COLUMN_NAMES[self.col + _HALF_COLUMNS])
 
     def bounds_deg(self) -> Edges:
-        """Give the edges: west, south, east, north, [n] each.
+        """Return the edges in degrees: west, south, east, north, [n] each.
 
-        West is at least -180. In a row with an odd number of columns the easternmost cell
-        reaches over the antimeridian; there, and only there, east is more than 180.
+        West is at least -180. East is above 180 only for the easternmost cell of a row with an
+        odd number of columns, which crosses the antimeridian.
         """
         n_columns = self._row_columns()
         south = _SOUTH_DEG[self.row - _SOUTHERNMOST]
@@ -103,19 +105,19 @@ class Cells:
         return _west_deg(self.col, n_columns), south, _west_deg(self.col + 1, n_columns), north
 
     def centres(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Give the middles of the bounds: longitude and latitude, [n] each, degrees.
+        """Return the centres of the bounds: longitude and latitude, [n] each, in degrees.
 
-        The cell that reaches over the antimeridian in a row with an odd number of columns has
-        its middle right on it, at 180; nothing lies at -180.
+        The centre of the cell that crosses the antimeridian, in a row with an odd number of
+        columns, is at 180. No centre is at -180.
         """
         lon_deg = _west_deg(self.col + 0.5, self._row_columns())
         return lon_deg, (self.row + 0.5) * 180 / N_ROWS
 
     def utm_epsg(self) -> NDArray[np.int32]:
-        """Give the EPSG code [n] of the UTM zone that holds each south-west corner.
+        """Return the EPSG code [n] of the UTM zone that contains each south-west corner.
 
-        With the exceptions for south-west Norway and Svalbard. A published tile may lie in
-        another zone: its product's CRS decides, as its GeoTIFFs and its metadata say.
+        The exceptions for south-west Norway and Svalbard are included. A published tile may be in
+        another zone: the CRS of its product decides, which its GeoTIFFs and metadata state.
         """
         west, south, _, _ = self.bounds_deg()
         zone = np.floor((west + 180) / 6).astype(np.int32) + 1
@@ -130,15 +132,15 @@ class Cells:
 
 
 def columns_of_rows(row: ArrayLike) -> NDArray[np.int64]:
-    """Give the number of columns M of rows -1002 to 1001."""
+    """Return the number of columns M of rows -1002 to 1001."""
     n_columns: NDArray[np.int64] = _N_COLUMNS[np.asarray(row) - _SOUTHERNMOST]
     return n_columns
 
 
 def whole_grid(*, extent_deg: float = DEFAULT_EXTENT_DEG) -> Cells:
-    """Give all cells whose southern edge lies within plus or minus ``extent_deg``.
+    """Return all cells whose southern edge is between ``-extent_deg`` and ``extent_deg``.
 
-    5,094,350 cells for the default, 5,113,745 for 90, ordered by row, then by column.
+    The default gives 5,094,350 cells, 90 gives 5,113,745. They are ordered by row, then by column.
     """
     rows = np.flatnonzero(np.abs(_SOUTH_DEG[:-1]) <= extent_deg) + _SOUTHERNMOST
     n_columns = columns_of_rows(rows)
@@ -151,7 +153,7 @@ def whole_grid(*, extent_deg: float = DEFAULT_EXTENT_DEG) -> Cells:
 
 
 def merged(several: Sequence[Cells]) -> Cells:
-    """Give every cell of these once, ordered by row, then by column."""
+    """Return the union of several sets of cells, ordered by row, then by column."""
     found = np.zeros(N_ROWS * _KEY_STEP, dtype=bool)
     for cells in several:
         found[cells.keys()] = True
@@ -160,13 +162,13 @@ def merged(several: Sequence[Cells]) -> Cells:
 
 
 def cells_from_names(names: Sequence[str] | NDArray[np.str_]) -> Cells:
-    """Read [n] names such as ``922D_249L``.
+    """Parse [n] names such as ``922D_249L``.
 
-    In the few rows where published data call the cell at the antimeridian ``(M/2)R``, that
-    name is accepted for ``(M/2)L``.
+    In a few rows, published data name the cell at the antimeridian ``(M/2)R``. That name is
+    accepted for ``(M/2)L``.
 
     Raises:
-        InputError: If a name is none of a cell; the message holds the first such names.
+        InputError: If a name is not the name of a cell; the message has the first such names.
     """
     if not len(names):
         return Cells(row=np.empty(0, np.int64), col=np.empty(0, np.int64))
@@ -181,18 +183,19 @@ def cells_from_names(names: Sequence[str] | NDArray[np.str_]) -> Cells:
     if len(bad):
         shown = ", ".join(repr(str(names[i])[:40]) for i in bad[:3])
         raise InputError(
-            f"{len(bad):,} of {len(text):,} names are no cell of the Major TOM 10 km grid, first "
-            f"{shown}; wanted names such as 922D_249L (row U or D, column R or L, no 0D, no 0L)"
+            f"expected names of cells of the Major TOM 10 km grid, such as 922D_249L (row U or D, "
+            f"column R or L, no 0D, no 0L), found {len(bad):,} of {len(text):,} names that are "
+            f"not, first {shown}"
         )
     return Cells(row=row, col=col)
 
 
 def cells_at(lon_deg: ArrayLike, lat_deg: ArrayLike) -> Cells:
-    """Find the cells that hold [n] points; southern and western edges belong to a cell.
+    """Return the cells that contain [n] points; a cell owns its southern and western edges.
 
     Args:
-        lon_deg: -180 to 180; 180 is -180.
-        lat_deg: -90 to 90; the north pole lies in the northernmost row.
+        lon_deg: Longitudes, -180 to 180; 180 is the same as -180.
+        lat_deg: Latitudes, -90 to 90; the north pole is in the northernmost row.
 
     Raises:
         InputError: If a coordinate is out of range or not a number.
@@ -203,11 +206,11 @@ def cells_at(lon_deg: ArrayLike, lat_deg: ArrayLike) -> Cells:
         bad = np.flatnonzero(~(np.abs(values) <= limit))
         if len(bad):
             raise InputError(
-                f"{name} {values[bad[0]]} (point {bad[0]}) is out of range; wanted degrees from "
-                f"-{limit} to {limit}"
+                f"expected degrees from -{limit} to {limit}, found the {name} {values[bad[0]]} "
+                f"(point {bad[0]})"
             )
     lon = np.where(lon == 180, -180.0, lon)
-    # Compared with the edges themselves: a point on an edge must not round across it.
+    # Compared with the edges themselves: a point on an edge must not be rounded across it.
     row = np.minimum(np.searchsorted(_SOUTH_DEG, lat, side="right") - 1, N_ROWS - 1)
     n_columns = _N_COLUMNS[row]
     col = np.floor(lon * n_columns / 360)
@@ -220,8 +223,8 @@ def cells_at(lon_deg: ArrayLike, lat_deg: ArrayLike) -> Cells:
 def _west_deg(
     col: NDArray[np.int64] | NDArray[np.floating], n_columns: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    # The product is exact, so that the quotient is the nearest float to the true edge, and
-    # the westernmost edge of an even row is -180 and not a hair beyond it.
+    # The product is exact, so the quotient is the float nearest to the true edge: the westernmost
+    # edge of a row with an even number of columns is exactly -180.
     edge: NDArray[np.float64] = col * 360.0 / n_columns
     return edge
 
@@ -234,7 +237,7 @@ def _exist(row: NDArray[np.int64], col: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def _short_strings(names: Sequence[str] | NDArray[np.str_]) -> NDArray[np.str_]:
-    """Make an array of strings; what is too long for a name becomes "", which is none either."""
+    """Return names as an array; a text too long for a name becomes "", which is not a name."""
     if isinstance(names, np.ndarray) and names.dtype.kind == "U":
         return names
     return np.array([s if len(s) <= _LONGEST_NAME else "" for s in names], dtype=np.str_)
@@ -243,7 +246,7 @@ def _short_strings(names: Sequence[str] | NDArray[np.str_]) -> NDArray[np.str_]:
 def _positions(
     names: NDArray[np.str_], table: NDArray[np.str_]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Find names in a table: positions [n] (0 where unknown), and whether they are there."""
+    """Return the positions [n] of names in a table (0 where unknown), and a mask of known names."""
     order = np.argsort(table)
     found = order[np.minimum(np.searchsorted(table[order], names), len(table) - 1)]
     known = table[found] == names

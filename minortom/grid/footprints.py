@@ -1,7 +1,8 @@
-"""Outlines on the ground: of a cell of the grid, and of the tile that is cut around it.
+"""Outlines of the cells of the grid, and of the tiles around them.
 
-A cell is a rectangle in degrees. A tile is a square in a UTM zone: the cell's south-west
-corner, projected, then 340 m further left and down, 10,680 m a side. Neighbours overlap.
+A cell is a rectangle in degrees. A tile is a square of 10,680 m in a UTM zone. Its lower left
+corner is 340 m left of and 340 m below the projected south-west corner of the cell. Neighbouring
+tiles overlap.
 """
 
 from typing import Any
@@ -13,9 +14,9 @@ from minortom.errors import InputError
 from minortom.grid.cells import Cells
 
 TILE_M = 10_680.0
-"""Side of a full tile."""
+"""Side of a full tile, in metres."""
 TILE_MARGIN_M = 340.0
-"""What a tile reaches beyond its cell's south-west corner, to the left and down."""
+"""Distance from the south-west corner of a cell to the tile's left and lower edge, in metres."""
 
 _LONLAT = 4326
 
@@ -24,7 +25,7 @@ Polygons = NDArray[np.object_]
 
 
 def cell_polygons(cells: Cells) -> Polygons:
-    """Outline cells: a rectangle each, in two parts where it crosses the antimeridian."""
+    """Return the outline of each cell: a rectangle, cut into two parts at the antimeridian."""
     import shapely
 
     west, south, east, north = cells.bounds_deg()
@@ -32,18 +33,18 @@ def cell_polygons(cells: Cells) -> Polygons:
 
 
 def tile_bounds_m(cells: Cells, epsg: ArrayLike | None = None) -> NDArray[np.float64]:
-    """Bound the tiles of cells in a UTM zone.
+    """Return the bounds of the tiles of cells in a UTM zone.
 
     Args:
         cells: n cells.
-        epsg: EPSG code of the zone, one for all or [n]; the grid's own zones when None. A
-            published tile lies in the zone of its product: give its ``crs``.
+        epsg: EPSG code of the zone, one for all cells or [n]; the zones of ``Cells.utm_epsg``
+            when None. A published tile is in the zone of its product: give its ``crs``.
 
     Returns:
-        [n, 4] left, bottom, right, top, metres in that zone.
+        [n, 4] left, bottom, right, top, in metres of that zone.
 
     Raises:
-        InputError: If a code is not that of a coordinate system in metres.
+        InputError: If a code is not the code of a coordinate system in metres.
     """
     zones = _zones(cells, epsg)
     west, south, _, _ = cells.bounds_deg()
@@ -58,9 +59,9 @@ def tile_bounds_m(cells: Cells, epsg: ArrayLike | None = None) -> NDArray[np.flo
 
 
 def tile_polygons(cells: Cells, epsg: ArrayLike | None = None) -> Polygons:
-    """Outline the tiles of cells in degrees, with straight edges between their corners.
+    """Return the outlines of tiles in degrees, with straight edges between the corners.
 
-    An edge so drawn lies within some 25 m of the tile's own, up to 85 degrees of latitude.
+    Up to 85 degrees of latitude such an edge is within 25 m of the true edge of the tile.
 
     Args:
         cells: n cells.
@@ -80,7 +81,7 @@ def tile_polygons(cells: Cells, epsg: ArrayLike | None = None) -> Polygons:
         here = zones == zone
         to_lonlat = _transformer(int(zone), _LONLAT)
         ring_deg[here] = np.stack(to_lonlat.transform(x_m[here], y_m[here]), axis=-1)
-    # Corners beyond the antimeridian come back from the other side: put them beside the first.
+    # The longitude of a corner beyond the antimeridian wraps around: unwrap it to the first corner.
     turns = np.round((ring_deg[:, :, 0] - ring_deg[:, :1, 0]) / 360)
     ring_deg[:, :, 0] -= 360 * turns
     return _cut_at_antimeridian(shapely.polygons(ring_deg))
@@ -104,15 +105,18 @@ def _check_zone(epsg: int) -> None:
     try:
         crs = CRS.from_epsg(epsg)
     except CRSError:
-        raise InputError(f"EPSG:{epsg} is unknown; wanted a UTM zone such as 32633") from None
+        raise InputError(
+            f"expected the EPSG code of a UTM zone such as 32633, found {epsg}, which is unknown"
+        ) from None
     if not crs.is_projected or crs.axis_info[0].unit_name != "metre":
         raise InputError(
-            f"EPSG:{epsg} ({crs.name}) is not in metres; wanted a UTM zone such as 32633"
+            f"expected the EPSG code of a UTM zone such as 32633, found {epsg} ({crs.name}), "
+            "which is not in metres"
         )
 
 
 def _cut_at_antimeridian(polygons: Polygons) -> Polygons:
-    """Cut what reaches beyond 180 or -180 degrees and move it to where it belongs (RFC 7946)."""
+    """Cut polygons at 180 and -180 degrees, and shift the outer part by 360 degrees (RFC 7946)."""
     import shapely
 
     left, _, right, _ = shapely.bounds(polygons).T

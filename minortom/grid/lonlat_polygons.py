@@ -1,4 +1,4 @@
-"""Polygons of any coordinate system as one area in degrees, cut at the antimeridian."""
+"""Polygons in any coordinate system as one area in degrees, cut at the antimeridian."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from minortom.errors import InputError
 
 _STEP_M = 10_000.0
-"""Straight edges of a projected polygon are curves in degrees: followed in such steps."""
-_HAIR_DEG = 1e-6
-"""So far beyond 180 or 90 is rounding."""
+"""Longest segment of a projected edge, in metres. A straight edge is a curve in degrees."""
+_TOLERANCE_DEG = 1e-6
+"""Largest rounding error of a coordinate beyond 180 or 90 degrees."""
 _TURNS = (-360.0, 0.0, 360.0)
 
 Shapes = NDArray[np.object_]
@@ -18,14 +18,18 @@ Shapes = NDArray[np.object_]
 
 
 def to_lonlat(polygons: Shapes, crs: Any, *, name: str) -> Any:  # noqa: ANN401 - pyproj and shapely have no types
-    """Join [n] polygons into one area: longitudes from -180 to 180, latitudes from -90 to 90.
+    """Return the union of [n] polygons: longitudes from -180 to 180, latitudes from -90 to 90.
 
-    Degrees are taken as they are, but for the datum. A polygon in a projected system is
-    followed over the antimeridian and round a pole.
+    Of polygons in degrees only the datum is changed. Projected polygons may cross the
+    antimeridian or contain a pole.
+
+    Args:
+        polygons: [n] polygons.
+        crs: Their coordinate system.
+        name: What error messages call the polygons.
 
     Raises:
-        InputError: If a coordinate is out of range, or has no place on the globe; ``name`` is
-            what the message calls the polygons.
+        InputError: If a coordinate is out of range, or cannot be transformed to degrees.
     """
     import shapely
 
@@ -35,15 +39,15 @@ def to_lonlat(polygons: Shapes, crs: Any, *, name: str) -> Any:  # noqa: ANN401 
     else:
         step = _STEP_M / crs.axis_info[0].unit_conversion_factor
         parts = shapely.get_parts(shapely.make_valid(polygons))
-        parts = parts[shapely.get_dimensions(parts) == 2]  # make_valid may leave lines behind
+        parts = parts[shapely.get_dimensions(parts) == 2]  # make_valid may return lines too
         parts = shapely.get_parts(parts)
-        followed = _transformed(shapely.segmentize(parts, step), crs, name)
-        area = shapely.union_all([_unwound(polygon) for polygon in followed])
+        curves = _transformed(shapely.segmentize(parts, step), crs, name)
+        area = shapely.union_all([_unwrapped(polygon) for polygon in curves])
     return _polygons_of(shapely.intersection(area, shapely.box(-180, -90, 180, 90)))
 
 
 def _polygons_of(shape: Any) -> Any:  # noqa: ANN401 - shapely has no types
-    """Drop the points and lines that mending and cutting leave behind."""
+    """Remove the points and lines that repairing and cutting have left."""
     import shapely
 
     parts = shapely.get_parts([shape])
@@ -55,11 +59,11 @@ def _require_degrees(polygons: Shapes, name: str) -> None:
 
     degrees = shapely.get_coordinates(polygons)
     for axis, (word, limit) in enumerate((("longitude", 180), ("latitude", 90))):
-        bad = degrees[~(np.abs(degrees[:, axis]) <= limit + _HAIR_DEG), axis]
+        bad = degrees[~(np.abs(degrees[:, axis]) <= limit + _TOLERANCE_DEG), axis]
         if len(bad):
             raise InputError(
-                f"{name} has the {word} {bad[0]:g}; wanted degrees from -{limit} to {limit}"
-                + (", cut in two at the antimeridian" if axis == 0 else "")
+                f"expected degrees from -{limit} to {limit} in {name}, found the {word} "
+                f"{bad[0]:g}{'; cut polygons in two at the antimeridian' if axis == 0 else ''}"
             )
 
 
@@ -75,14 +79,14 @@ def _transformed(polygons: Shapes, crs: Any, name: str) -> Shapes:  # noqa: ANN4
     )
     if not np.isfinite(shapely.get_coordinates(moved)).all():
         raise InputError(
-            f"{name} has coordinates that {crs.name} gives no place on the globe; correct its "
-            "coordinate system"
+            f"expected coordinates of {crs.name} in {name}, found some that have no place on the "
+            "globe; correct the coordinate system"
         )
     return moved
 
 
-def _unwound(polygon: Any) -> Any:  # noqa: ANN401 - shapely has no types
-    """Put each vertex beside the one before it, then each part where it belongs."""
+def _unwrapped(polygon: Any) -> Any:  # noqa: ANN401 - shapely has no types
+    """Unwrap the longitudes of each ring, and return the polygon cut at the antimeridian."""
     import shapely
 
     rings = [
@@ -92,12 +96,12 @@ def _unwound(polygon: Any) -> Any:  # noqa: ANN401 - shapely has no types
 
 
 def _ring_area(lonlat_deg: NDArray[np.float64]) -> Any:  # noqa: ANN401 - shapely has no types
-    """Give what a closed ring [m, 2] of short edges encloses, cut at the antimeridian."""
+    """Return the area inside a closed ring [m, 2] of short edges, cut at the antimeridian."""
     import shapely
 
     lon_deg = np.unwrap(lonlat_deg[:, 0], period=360)
     ring = np.stack([lon_deg, lonlat_deg[:, 1]], axis=-1)
-    if abs(lon_deg[-1] - lon_deg[0]) > 180:  # once round: it encloses the pole
+    if abs(lon_deg[-1] - lon_deg[0]) > 180:  # once around: the pole is inside
         pole_deg = np.copysign(90, lonlat_deg[:, 1].mean())
         ring = np.concatenate([ring, [[lon_deg[-1], pole_deg], [lon_deg[0], pole_deg]]])
     area = shapely.make_valid(shapely.polygons(ring))

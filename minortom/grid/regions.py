@@ -1,6 +1,6 @@
-"""An area of interest: polygons from any vector file, and which boxes of degrees they overlap.
+"""Areas of interest: polygons of a vector file, and the boxes in degrees that they overlap.
 
-Two areas overlap where they share more than an edge or a corner.
+Two areas overlap if they share more than an edge or a corner.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 
 BoolArray = NDArray[np.bool_]
 
-_WANTED = "wanted polygons in a vector file such as GeoJSON, GeoPackage or a shapefile"
+_EXPECTED = "expected polygons in a vector file such as GeoJSON, GeoPackage or a shapefile"
 _AREAS = ("Polygon", "MultiPolygon")
 _INSIDE, _OUTSIDE, _MIXED = 1, 0, -1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Region:
-    """An area on the globe."""
+    """Area of interest on the globe."""
 
     name: str
-    """What messages call it: the file."""
+    """The path of the file, for error messages."""
     area: Any
-    """A shapely polygon or multipolygon, degrees, longitudes from -180 to 180."""
+    """Polygon or multipolygon of shapely in degrees, longitudes from -180 to 180."""
     sha256: str
-    """Of the file, for a provenance record; of a shapefile, with its coordinate system."""
+    """SHA-256 of the file, for provenance; of a shapefile with its ``.prj`` file."""
     _blocks: NDArray[np.int8] = field(init=False, repr=False)
-    """[180, 360] of each square degree, from -90 and -180: inside, outside, or mixed."""
+    """[180, 360] state of each square degree, from -90 and -180: inside, outside or mixed."""
 
     def __post_init__(self) -> None:
         import shapely
@@ -51,39 +51,39 @@ class Region:
 
     @classmethod
     def read(cls, path: Path) -> Region:
-        """Join all polygons of a file, in any coordinate system; GeoJSON is in WGS 84.
+        """Read the union of all polygons in a file, in any coordinate system.
 
-        Longitudes are taken as they are: what crosses the antimeridian is in two parts, as RFC
-        7946 has it. Only polygons in a projected system are cut there.
+        Polygons in degrees that cross the antimeridian must be cut there into two parts, as
+        GeoJSON requires (RFC 7946). Projected polygons are cut here.
 
         Raises:
-            InputError: If the file is missing, unreadable, empty, without a coordinate system,
-                or holds other things than polygons, or degrees out of range.
+            InputError: If the file is missing, unreadable, empty or without a coordinate system,
+                has other geometries than polygons, or has degrees out of range.
         """
         import shapely
 
         frame = _read(path)
-        if not hasattr(frame, "geometry"):  # a table, which GDAL reads as well
-            raise InputError(f"{path} holds no geometry; {_WANTED}")
+        if not hasattr(frame, "geometry"):  # a table, which GDAL reads too
+            raise InputError(f"{path} has no geometry; {_EXPECTED}")
         shapes = frame.geometry.values
         shapes = shapes[~(shapes.is_empty | shapes.isna())]
         if not len(shapes):
-            raise InputError(f"{path} holds no geometry; {_WANTED}")
+            raise InputError(f"{path} has no geometry; {_EXPECTED}")
         others = sorted(set(shapes.geom_type) - set(_AREAS))
         if others:
             raise InputError(
-                f"{path} holds {', '.join(others)}; {_WANTED} (buffer lines; cells of points are "
-                "found by `minortom locate --points`)"
+                f"{_EXPECTED}, found {', '.join(others)} in {path}; buffer lines, and use "
+                "`minortom locate --points` for points"
             )
         if frame.crs is None:
-            raise InputError(f"{path} has no coordinate system; give it one (a .prj file, say)")
+            raise InputError(f"{path} has no coordinate system; add one, such as a .prj file")
         area = to_lonlat(shapely.force_2d(shapes.to_numpy()), frame.crs, name=str(path))
         if not area.area > 0:
-            raise InputError(f"{path} holds polygons without area; {_WANTED}")
+            raise InputError(f"{path} has polygons without area; {_EXPECTED}")
         return cls(name=str(path), area=area, sha256=_hash(path))
 
     def touches(self, cells: Cells) -> BoolArray:
-        """Say of [n] cells whether their boxes of degrees overlap the area."""
+        """Return a mask [n] of the cells whose bounds in degrees overlap the area."""
         return self.touches_boxes(*cells.bounds_deg())
 
     def touches_boxes(
@@ -93,9 +93,9 @@ class Region:
         east: NDArray[np.float64],
         north: NDArray[np.float64],
     ) -> BoolArray:
-        """Say of [n] boxes, degrees, west from -180, whether they overlap the area.
+        """Return a mask [n] of the boxes (degrees, west at least -180) that overlap the area.
 
-        East may lie beyond 180: over the antimeridian.
+        An ``east`` above 180 means a box across the antimeridian.
         """
         found = self._touches(west, south, np.minimum(east, 180), north)
         beyond = np.flatnonzero((east > 180) & ~found)
@@ -104,11 +104,11 @@ class Region:
         return found
 
     def _touches(self, *edges: NDArray[np.float64]) -> BoolArray:
-        """Look the boxes' corners up in the blocks; what is left undecided is compared itself."""
+        """Look up the corners of boxes in the blocks; compare only the undecided boxes exactly."""
         west, south, east, north = edges
         rows = [np.clip(np.floor(lat + 90).astype(np.intp), 0, 179) for lat in (south, north)]
         columns = [np.clip(np.floor(lon + 180).astype(np.intp), 0, 359) for lon in (west, east)]
-        # A box of up to a degree lies in the blocks of its four corners.
+        # A box of at most one degree lies in the blocks of its four corners.
         small = (east - west <= 1) & (north - south <= 1)
         corners = [self._blocks[row, column] for row in rows for column in columns]
         inside: BoolArray = small & np.logical_and.reduce([c == _INSIDE for c in corners])
@@ -119,7 +119,7 @@ class Region:
 
 
 def touched(edges: Edges, *, region: Region | None, bbox: BBox | None) -> BoolArray:
-    """Say of [n] boxes (west, south, east, north) whether they overlap the region and the box."""
+    """Return a mask [n] of the boxes (west, south, east, north) that overlap region and box."""
     found = np.ones(len(edges[0]), dtype=bool) if bbox is None else bbox.touches_boxes(*edges)
     if region is not None:
         here = np.flatnonzero(found)
@@ -145,7 +145,7 @@ def _overlap(
     east: NDArray[np.float64],
     north: NDArray[np.float64],
 ) -> BoolArray:
-    """Compare [n] boxes with a prepared area."""
+    """Return a mask [n] of the boxes that overlap a prepared area."""
     import shapely
 
     left, bottom, right, top = shapely.bounds(area)
@@ -163,7 +163,7 @@ def _read(path: Path) -> GeoDataFrame:
     import pyarrow as pa
 
     if not path.exists():
-        raise InputError(f"the region {path} does not exist; {_WANTED}")
+        raise InputError(f"the region {path} does not exist; {_EXPECTED}")
     try:
         if path.suffix.lower() in (".parquet", ".geoparquet"):
             return geopandas.read_parquet(path)
@@ -171,13 +171,13 @@ def _read(path: Path) -> GeoDataFrame:
         if len(layers) > 1:
             shown = ", ".join(layers[:5]) + (", …" if len(layers) > 5 else "")
             raise InputError(
-                f"{path} holds {len(layers)} layers ({shown}); wanted one: save it alone"
+                f"expected one layer in {path}, found {len(layers)} ({shown}); save one alone"
             )
-        with np.errstate(invalid="ignore"):  # of coordinates that are none, refused later
+        with np.errstate(invalid="ignore"):  # NaN coordinates are refused later
             return geopandas.read_file(path, columns=[])
     except (RuntimeError, ValueError, OSError, pa.ArrowException) as error:
         found = str(error).partition("; It might help")[0].strip().partition("\n")[0]
-        raise InputError(f"cannot read the region {path} ({found}); {_WANTED}") from None
+        raise InputError(f"cannot read the region {path} ({found}); {_EXPECTED}") from None
 
 
 def _hash(path: Path) -> str:

@@ -93,7 +93,7 @@ def test_what_csv_cannot_hold_is_one_line(tmp_path, capsys):
     [
         (
             ["--lat", "9", "--lon", "181"],
-            "longitude 181.0 (point 0) is out of range; wanted degrees",
+            "expected degrees from -180 to 180, found the longitude 181.0 (point 0)",
         ),
         (["--lat", "91", "--lon", "0"], "latitude 91.0"),
         (["--lat", "nan", "--lon", "0"], "latitude nan"),

@@ -180,7 +180,7 @@ def test_a_time_budget_ends_the_search_and_the_file_says_so(annotated, capsys):
     [
         (("--min-distance-km", 0), "--min-distance-km must be above 0"),
         (("--reserves", 10**6), "--reserves must be from 0"),
-        (("--split", "0.9,0.2"), "wanted three shares"),
+        (("--split", "0.9,0.2"), "with three shares"),
         (("--split", "0.9,0.2,0.2"), "add up to 1.3"),
         (("--split-block-km", 50), "give --split with it"),
         (("--split", "0.8,0.1,0.1", "--split-block-km", 5), "--split-block-km"),

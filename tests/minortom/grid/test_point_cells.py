@@ -57,7 +57,10 @@ def test_a_geodataframe_is_a_table_of_points(tmp_path):
         ({"points": 3}, r"points must be a path \(str or Path\), found 3"),
         ({"points": POINTS, "lat": 1.0}, "expected --lat and --lon, or --points"),
         ({"points": POINTS.drop_columns(["lat"])}, "expected one column lat in the table, found"),
-        ({"points": pa.table({"lat": [91.0], "lon": [0.0]})}, "the table: latitude 91.0"),
+        (
+            {"points": pa.table({"lat": [91.0], "lon": [0.0]})},
+            "the table: .* the latitude 91.0",
+        ),
     ],
 )
 def test_an_unusable_argument_is_an_error_that_says_what_was_expected(arguments, message):

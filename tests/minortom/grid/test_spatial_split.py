@@ -243,16 +243,19 @@ def test_shares_are_read_as_they_are_typed():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0.9,0.1", "--split '0.9,0.1': wanted three shares, of train, val and test"),
-        ("a,b,c", "wanted three shares"),
-        ("", "wanted three shares"),
-        ("0.9,0.05,0.1", "the shares add up to 1.05; wanted 1"),
-        ("1.1,-0.05,-0.05", "a share must be between 0 and 1"),
-        ("nan,0.5,0.5", "a share must be between 0 and 1"),
-        ("90,5,5", "a share must be between 0 and 1"),
+        (
+            "0.9,0.1",
+            "expected --split with three shares, .* found '0.9,0.1'",
+        ),
+        ("a,b,c", "with three shares"),
+        ("", "with three shares"),
+        ("0.9,0.05,0.1", "that add up to 1, .* found 0.9,0.05,0.1, which add up to 1.05"),
+        ("1.1,-0.05,-0.05", "shares between 0 and 1, found 1.1,-0.05,-0.05"),
+        ("nan,0.5,0.5", "expected --split shares between 0 and 1"),
+        ("90,5,5", "expected --split shares between 0 and 1"),
     ],
 )
-def test_shares_that_are_none_are_one_line(text, message):
+def test_unusable_shares_are_one_line(text, message):
     with pytest.raises(InputError, match=message) as caught:
         SplitOptions.parse(text)
     assert "\n" not in str(caught.value)
@@ -262,5 +265,5 @@ def test_shares_that_are_none_are_one_line(text, message):
     ("block_km", "buffer_km"), [(0, 0), (-1, 0), (10, 20), (30_000, 20), (float("nan"), 20)]
 )
 def test_a_block_of_no_size_is_one_line(block_km, buffer_km):
-    with pytest.raises(InputError, match=r"wanted 0 ≤ buffer ≤ block ≤ 20,015 km; give another"):
+    with pytest.raises(InputError, match="expected 0 ≤ buffer ≤ block ≤ 20,015 km, found"):
         SplitOptions(block_km=block_km, buffer_km=buffer_km)
