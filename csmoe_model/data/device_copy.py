@@ -1,4 +1,4 @@
-"""Batches on their way to a device: copies that overlap the steps before."""
+"""Copies of batches to a device that overlap with the computation of earlier steps."""
 
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -9,29 +9,29 @@ from torch import Tensor
 Tensors = Mapping[str, Tensor]
 
 
-class Upload(Protocol):
-    """A batch on its way."""
+class Transfer(Protocol):
+    """A copy of a batch to a device, started and perhaps not finished."""
 
     def tensors(self) -> Tensors:
-        """Give the tensors on the device, for work that is asked of it from now on."""
+        """Return the tensors on the device, for operations that are queued from now on."""
         ...
 
     def finish(self) -> None:
-        """Wait until the memory that is copied from may be filled anew."""
+        """Wait until the source memory may be overwritten."""
         ...
 
 
-Send = Callable[[Tensors], Upload]
-"""Lets tensors in main memory set off to a device, without waiting for anything."""
+StartTransfer = Callable[[Tensors], Transfer]
+"""Starts to copy tensors from main memory to a device and returns at once."""
 
 
-def sender(device: torch.device) -> Send:
-    """Choose how tensors get to a device; those for the CPU stay where they are."""
-    return _SideStream(device) if device.type == "cuda" else _Staying
+def transfer_to(device: torch.device) -> StartTransfer:
+    """Return the function that copies tensors to a device; on a CPU it copies nothing."""
+    return _SideStream(device) if device.type == "cuda" else _InPlace
 
 
-class _Staying:
-    """Tensors that are used where they are, before the next batch is asked for."""
+class _InPlace:
+    """Tensors that are used where they are, before the next batch is requested."""
 
     def __init__(self, tensors: Tensors) -> None:
         self._tensors = tensors
@@ -40,27 +40,27 @@ class _Staying:
         return self._tensors
 
     def finish(self) -> None:
-        """Whoever asks for the next batch is done with this one."""
+        """Return at once: the batch is no longer in use when the next one is requested."""
 
 
 class _SideStream:
-    """Copies beside the stream that computes: only the step that reads them waits for them."""
+    """Copies on a CUDA stream beside the computing one; only the step that reads them waits."""
 
     def __init__(self, device: torch.device) -> None:
         self._device, self._stream = device, torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
-    def __call__(self, tensors: Tensors) -> Upload:
+    def __call__(self, tensors: Tensors) -> Transfer:
         copied = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         with torch.cuda.stream(self._stream):
-            # From page-locked memory only: any other is copied while the caller waits.
+            # Asynchronous from page-locked memory only.
             copies = {
                 c: tensor.to(self._device, non_blocking=True) for c, tensor in tensors.items()
             }
             copied.record(self._stream)
-        return _Copying(copies, copied, self._device)
+        return _SideStreamTransfer(copies, copied, self._device)
 
 
-class _Copying:
+class _SideStreamTransfer:
     """Tensors that a side stream is copying."""
 
     def __init__(self, copies: Tensors, copied: torch.cuda.Event, device: torch.device) -> None:
@@ -70,8 +70,8 @@ class _Copying:
         computing = torch.cuda.current_stream(self._device)
         computing.wait_event(self._copied)  # the GPU waits, not the CPU
         for copy in self._copies.values():
-            # Made on the side stream, the memory would go to its next copy as soon as nobody
-            # here holds it, though a step that was asked for may not have read it yet.
+            # The memory belongs to the side stream. Without this note the allocator would give it
+            # to the next copy as soon as Python drops the tensor, before a queued step read it.
             copy.record_stream(computing)
         return self._copies
 

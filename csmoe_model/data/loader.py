@@ -1,4 +1,4 @@
-"""Shards to batches on the device: threads read single samples by offset into reused buffers."""
+"""Loader of batches: threads read samples by byte offset into reused buffers."""
 
 import os
 import time
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from csmoe_model.data.device_copy import Send, Upload, sender
+from csmoe_model.data.device_copy import StartTransfer, Transfer, transfer_to
 from csmoe_model.data.sampler import Batches, Samples, rank_share
 from minortom.errors import InputError
 from minortom.shards.layout import ALL_BANDS
@@ -21,33 +21,33 @@ from minortom.shards.shard_set import ShardSet
 
 _CPU = torch.device("cpu")
 _BATCHES_AHEAD = 3
-"""Batches being read while one is used: hides a slow read, costs 55 MB each at 256 pairs."""
+"""Number of batches read ahead: covers slow reads; each takes 55 MB at 256 pairs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """One process's part of a global batch.
+    """The part of a global batch that belongs to one process.
 
-    On the CPU the tensors are views of buffers that the loader fills again: they hold until the
-    next batch is asked for.
+    On the CPU the tensors are views of buffers that the loader reuses: they are valid until the
+    next batch is requested.
     """
 
     epoch: int
     samples: Samples
-    """Numbers of the samples in the shards."""
+    """Numbers of the samples in the data set."""
     tensors: Mapping[str, Tensor]
     """Stored values [sample, band, row, column], by tensor column."""
 
 
 def reader_threads(wanted: int | None) -> int:
-    """Give the number of threads that read: as wanted, or all cores but no more than 8."""
+    """Return the number of reading threads: `wanted`, or one per core and at most 8 when None."""
     return wanted or min(8, os.cpu_count() or 1)
 
 
 class Loader:
-    """Reads batches ahead of their use; a `Stateful` iterable, as Lightning understands it.
+    """Iterable over batches, read ahead of their use; `Stateful` in the sense of Lightning.
 
-    Its state is the number of batches given out, so that going on is arithmetic.
+    Its state is the number of batches returned so far, so that resuming reads no earlier batch.
     """
 
     def __init__(
@@ -60,24 +60,24 @@ class Loader:
         world_size: int = 1,
         device: torch.device = _CPU,
     ) -> None:
-        """Prepare to read.
+        """Prepare a loader; reading starts with the iteration.
 
         Args:
-            shards: Where the samples lie.
-            batches: Which samples come when, over all processes.
-            workers: Threads that read.
-            rank: Number of this process.
+            shards: Data set to read.
+            batches: Samples of each global batch.
+            workers: Number of reading threads.
+            rank: Rank of this process.
             world_size: Number of processes.
-            device: Where batches are wanted. To a GPU they are copied from page-locked memory,
+            device: Device of the batches. Copies to a GPU start from page-locked memory and run
                 beside its steps.
 
         Raises:
-            InputError: If the shards lack bands that the model sees.
+            InputError: If the shards do not have all bands of the model.
         """
         check_bands(shards)
         self.step = 0
         self.waited_s = 0.0
-        """Time that was spent on waiting for batches, in all."""
+        """Total time spent waiting for batches, in seconds."""
         self._shards = shards
         self._batches = batches
         self._workers = workers
@@ -88,16 +88,16 @@ class Loader:
         return len(self._batches)
 
     def state_dict(self) -> dict[str, int]:
-        """Say how many batches were given out."""
+        """Return the number of batches returned so far."""
         return {"step": self.step}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Let the next iteration begin where a former one stopped."""
+        """Start the next iteration at the batch of a saved state."""
         self.step = state["step"]
 
     def __iter__(self) -> Iterator[Batch]:
-        """Give the batches from the current step on; the first buffer goes with the second."""
-        send = sender(self._device)
+        """Iterate over the batches from the current step on."""
+        start_transfer = transfer_to(self._device)
         free: list[_Buffers] = []
         pending: deque[_Reading] = deque()
         upcoming = iter(range(self.step, len(self._batches)))
@@ -113,11 +113,11 @@ class Loader:
                     return
                 reading = pending.popleft()
                 asked = time.monotonic()
-                batch = reading.batch(send)
+                batch = reading.batch(start_transfer)
                 self.waited_s += time.monotonic() - asked
                 self.step += 1
                 if pending and pending[0].is_read():
-                    pending[0].set_off(send)
+                    pending[0].transfer_once(start_transfer)
                 yield batch
                 reading.finish()
                 free.append(reading.buffers)
@@ -125,7 +125,7 @@ class Loader:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _start(self, step: int, free: "list[_Buffers]", pool: ThreadPoolExecutor) -> "_Reading":
-        """Hand the reads of one batch to the threads."""
+        """Start to read one batch in the threads."""
         epoch, whole_batch = self._batches.at(step)
         samples = rank_share(whole_batch, rank=self._rank, world_size=self._world_size)
         buffers = free.pop() if free else None
@@ -145,7 +145,7 @@ class Loader:
 
 
 class _Buffers:
-    """Memory for one batch: the same bytes as tensors and as arrays."""
+    """Memory of one batch: the same bytes as tensors and as arrays."""
 
     def __init__(self, shards: ShardSet, num_rows: int, *, pin: bool) -> None:
         self.num_rows = num_rows
@@ -173,31 +173,33 @@ def check_bands(shards: ShardSet) -> None:
 
 @dataclass(kw_only=True)
 class _Reading:
-    """A batch that threads are filling, and that sets off to the device when they have."""
+    """A batch that threads are reading, and its transfer to the device."""
 
     epoch: int
     samples: Samples
     buffers: _Buffers
     parts: list[Future[None]]
-    upload: Upload | None = None
+    transfer: Transfer | None = None
 
     def is_read(self) -> bool:
         return all(part.done() for part in self.parts)
 
-    def set_off(self, send: Send) -> Upload:
-        """Wait for the threads, and let the batch set off; once."""
-        if self.upload is None:
+    def transfer_once(self, start_transfer: StartTransfer) -> Transfer:
+        """Wait for the threads and start the transfer, unless it was started before."""
+        if self.transfer is None:
             for part in self.parts:
                 part.result()
             count = len(self.samples)
-            self.upload = send({c: tensor[:count] for c, tensor in self.buffers.tensors.items()})
-        return self.upload
+            self.transfer = start_transfer(
+                {c: tensor[:count] for c, tensor in self.buffers.tensors.items()}
+            )
+        return self.transfer
 
-    def batch(self, send: Send) -> Batch:
-        tensors = self.set_off(send).tensors()
+    def batch(self, start_transfer: StartTransfer) -> Batch:
+        tensors = self.transfer_once(start_transfer).tensors()
         return Batch(epoch=self.epoch, samples=self.samples, tensors=tensors)
 
     def finish(self) -> None:
-        """Wait until the buffers may be filled anew."""
-        assert self.upload is not None
-        self.upload.finish()
+        """Wait until the buffers may be overwritten."""
+        assert self.transfer is not None
+        self.transfer.finish()

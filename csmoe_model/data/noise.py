@@ -1,7 +1,7 @@
-"""Random numbers that are a function of (seed, epoch, sample, use), of nothing else.
+"""Counter-based random numbers: a function of (seed, epoch, sample, stream) only.
 
-A counter-based generator gives every sample its own numbers, so they do not depend on the rank,
-the worker, the batch or the order in which samples come.
+Every sample has its own numbers. They do not depend on the rank, the worker, the batch or the
+order of the samples.
 """
 
 import hashlib
@@ -16,14 +16,17 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 def uniform_noise(
     samples: Sequence[int] | NDArray[np.int64], count: int, *, seed: int, epoch: int, stream: str
 ) -> NDArray[np.float64]:
-    """Draw `count` numbers in [0, 1) for each sample, shape [B, count].
+    """Draw `count` uniform numbers in [0, 1) for each sample.
 
     Args:
-        samples: Index of each sample in its dataset.
-        count: Numbers for each sample.
-        seed: Of the run.
-        epoch: Every epoch draws anew.
-        stream: What the numbers are for; different uses get unrelated numbers.
+        samples: Number of each sample in its data set.
+        count: Numbers per sample.
+        seed: Seed of the run.
+        epoch: Number of the epoch; each has its own numbers.
+        stream: Name of the use, such as `flips`; each has its own numbers.
+
+    Returns:
+        Numbers [B, count].
     """
     use = int.from_bytes(hashlib.blake2b(stream.encode(), digest_size=8).digest())
     key = np.zeros(1, np.uint64)
@@ -36,7 +39,7 @@ def uniform_noise(
 
 
 def _mix(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Scramble 64 bits: the output function of SplitMix64 (Steele et al. 2014)."""
+    """Hash 64 bits with the output function of SplitMix64 (Steele et al. 2014)."""
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return bits ^ (bits >> np.uint64(31))

@@ -1,6 +1,6 @@
-"""Stored values to what the model sees: bands in order at 10 m, z-scored, flipped, resized.
+"""Normalisation of stored values: bands in order at 10 m, z-scored, flipped, resized.
 
-Whole batches, on the device that the batch lies on.
+It works on whole batches, on the device of the batch.
 
 Axes, as name suffixes:
     B  images in a batch    C  bands    H W  pixel rows and columns
@@ -19,21 +19,25 @@ from minortom.errors import InputError
 from minortom.sensors import BASE_RESOLUTION_M, GROUPS, MODEL_BANDS, BandGroup, SensorName
 
 Statistics = Mapping[str, Mapping[str, Sequence[float] | Sequence[str]]]
-"""By tensor column: ``bands``, ``mean`` and ``std``, in stored units."""
+"""``bands``, ``mean`` and ``std`` of each tensor column, in stored units."""
 
 
 class Normalise(nn.Module):
-    """Turns a batch of stored tensors into images of both sensors, [B, C, H, W] float32.
+    """Images of both sensors, [B, C, H, W] float32, from a batch of stored tensors.
 
-    Bands of 20 m come to 10 m by nearest neighbour; bands stand in the order of
-    ``sensors.MODEL_BANDS``; each is z-scored.
+    Bands of 20 m are upsampled to 10 m by nearest neighbour. Bands are in the order of
+    ``sensors.MODEL_BANDS``, and each is z-scored.
     """
 
     def __init__(self, statistics: Statistics, *, image_size: int) -> None:
-        """Take the statistics of the data that the model is trained on.
+        """Store the statistics of the training data.
+
+        Args:
+            statistics: Statistics of the training data.
+            image_size: Side of the images in pixels; patches of another size are resized.
 
         Raises:
-            InputError: If they lack a band, or a deviation is not above 0.
+            InputError: If a band is missing, or a standard deviation is not above 0.
         """
         super().__init__()
         self.image_size = image_size
@@ -53,22 +57,22 @@ class Normalise(nn.Module):
     def forward(
         self, tensors: Mapping[str, Tensor], flips_B2: Tensor | None = None
     ) -> dict[SensorName, Tensor]:
-        """Make the images.
+        """Return the normalised images of each sensor.
 
         Args:
-            tensors: Stored values [B, band, row, column], by tensor column.
-            flips_B2: Whether to mirror each image west-east, and north-south.
+            tensors: Stored values [B, band, row, column] of each tensor column.
+            flips_B2: Whether to mirror each image west-east, and north-south; none when None.
         """
         return self.images(signed(tensors), flips_B2)
 
     def images(
         self, stored: Mapping[str, Tensor], flips_B2: Tensor | None
     ) -> dict[SensorName, Tensor]:
-        """Do the work of `forward` on values as `signed` gives them; made to be compiled."""
+        """Do the work of `forward` on the output of `signed`; a separate method to be compiled."""
         return {sensor: self._image(sensor, stored, flips_B2) for sensor in MODEL_BANDS}
 
     def stored_values(self, sensor: SensorName, image_BCHW: Tensor) -> Tensor:
-        """Undo the z-score: the channels of a sensor in stored units, in the same order."""
+        """Invert the z-score: return the channels of a sensor in stored units."""
         columns = [group.column for group in GROUPS if group.sensor == sensor]
         order = getattr(self, f"{sensor}_order")
         mean, std = (
@@ -83,14 +87,14 @@ class Normalise(nn.Module):
         bands: dict[str, Tensor] = {}
         for group in GROUPS:
             if group.sensor == sensor:
-                # Flipped as they are stored, where they are a tenth of the bytes.
+                # Flipped before the conversion, on a tenth of the bytes.
                 part_BCHW = self._scores(group, flipped(stored[group.column], flips_B2))
                 bands |= dict(zip(group.bands, torch.split(part_BCHW, 1, dim=1), strict=True))
         ordered_BCHW = torch.cat([bands[name] for name in MODEL_BANDS[sensor]], dim=1)
         return resized(ordered_BCHW, self.image_size)
 
     def _scores(self, group: BandGroup, stored_BCHW: Tensor) -> Tensor:
-        """Z-score the bands of a group and bring them to 10 m."""
+        """Z-score the bands of a group and upsample them to 10 m."""
         value_BCHW = stored_BCHW.to(torch.float32)
         if group.dtype == "uint16" and stored_BCHW.dtype == torch.int16:
             value_BCHW = torch.where(value_BCHW < 0, value_BCHW + 2**16, value_BCHW)
@@ -105,7 +109,7 @@ class Normalise(nn.Module):
 
 
 def signed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Show uint16 as int16, of the same bits: torch computes little with the former."""
+    """View uint16 tensors as int16 with the same bits: torch has few operations for uint16."""
     return {
         column: tensor.view(torch.int16) if tensor.dtype == torch.uint16 else tensor
         for column, tensor in tensors.items()
@@ -113,16 +117,16 @@ def signed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def draw_flips(samples: NDArray[np.int64], *, seed: int, epoch: int) -> Tensor:
-    """Toss two coins a sample, [B, 2]: mirror west-east, mirror north-south.
+    """Draw whether to mirror each sample west-east, and north-south: booleans [B, 2].
 
-    A function of (seed, epoch, sample), as the masks are.
+    The result is a function of (seed, epoch, sample), like the masks.
     """
     noise = uniform_noise(samples, 2, seed=seed, epoch=epoch, stream="flips")
     return torch.from_numpy(noise < 0.5)
 
 
 def flipped(image_BCHW: Tensor, flips_B2: Tensor | None) -> Tensor:
-    """Mirror those images that are to be mirrored; all as they are when None."""
+    """Mirror the images that `flips_B2` selects; none when None."""
     if flips_B2 is None:
         return image_BCHW
     for axis, number in ((3, 0), (2, 1)):
@@ -132,7 +136,7 @@ def flipped(image_BCHW: Tensor, flips_B2: Tensor | None) -> Tensor:
 
 
 def resized(image_BCHW: Tensor, image_size: int) -> Tensor:
-    """Resize bilinearly, averaging where pixels get larger; the same tensor if it fits."""
+    """Resize bilinearly, with antialiasing when shrinking; return the same tensor if it fits."""
     height, width = image_BCHW.shape[2:]
     if (height, width) == (image_size, image_size):
         return image_BCHW
@@ -143,18 +147,19 @@ def resized(image_BCHW: Tensor, image_size: int) -> Tensor:
 
 
 def _checked(statistics: Statistics, column: str, name: str) -> Tensor:
-    """Get one statistic of a column as [C, 1, 1]."""
+    """Return one statistic of a column as [C, 1, 1]."""
     group = next(group for group in GROUPS if group.column == column)
     found = statistics.get(column, {})
     if tuple(found.get("bands", ())) != group.bands or len(found.get(name, ())) != len(group.bands):
         raise InputError(
-            f"the statistics of {column} are for the bands {list(found.get('bands', ()))}, wanted "
-            f"{list(group.bands)}; export the shards again"
+            f"the statistics of {column} must be for the bands {list(group.bands)}, found "
+            f"{list(found.get('bands', ()))}; export the shards again"
         )
     values = torch.tensor([float(value) for value in found[name]], dtype=torch.float32)
     if not values.isfinite().all() or (name == "std" and (values <= 0).any()):
         raise InputError(
-            f"{column} has the {name} {values.tolist()}: a band without contrast cannot be "
-            "normalised; export more tiles"
+            f"the {name} of each band of {column} must be finite{' and above 0' * (name == 'std')}"
+            f", found {values.tolist()}: a band without contrast cannot be normalised; export more "
+            "tiles"
         )
     return values[:, None, None]

@@ -1,8 +1,8 @@
-"""What the processes of a distributed run do together; in a single one nothing happens.
+"""Collective operations of the processes of a distributed run; without effect in a single process.
 
-Every process computes the same loss from the gathered values. Its gradient for what one
-process gave is the sum over all processes' losses, and DDP then divides by their number: the
-weights get exactly the gradient of that one loss over the global batch.
+Every process computes the same loss from the gathered values. The gradient with respect to the
+values of one process is the sum over the losses of all processes. DDP then divides by their
+number, so the weights get exactly the gradient of the one loss over the global batch.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,39 +16,39 @@ from minortom.errors import MinorTomError
 
 T = TypeVar("T")
 
-_alone = False
-"""Whether this process computes something by itself at the moment."""
+_single = False
+"""Whether this process acts as a single process at the moment; see `single_process`."""
 
 
 class OtherProcessError(MinorTomError):
-    """What went wrong in the first process, which tells of it; the others only end."""
+    """An error of another process, which reports it; this process only ends."""
 
 
 def num_processes() -> int:
-    """Count the processes that train together."""
-    if not _alone and distributed.is_available() and distributed.is_initialized():
+    """Return the number of processes in the run."""
+    if not _single and distributed.is_available() and distributed.is_initialized():
         return distributed.get_world_size()
     return 1
 
 
 def process_rank() -> int:
-    """Tell which of them this is, from 0."""
+    """Return the rank of this process, from 0."""
     return distributed.get_rank() if num_processes() > 1 else 0
 
 
 @contextmanager
 def single_process() -> Iterator[None]:
-    """Let this process compute as if there were no others."""
-    global _alone  # noqa: PLW0603  # one flag a process, as torch's group of processes is
-    former, _alone = _alone, True
+    """Switch the collective operations of this process off, as if it were the only one."""
+    global _single  # noqa: PLW0603  # one flag per process, like torch's process group
+    former, _single = _single, True
     try:
         yield
     finally:
-        _alone = former
+        _single = former
 
 
 def gather_rows(x: Tensor) -> Tensor:
-    """Stack a tensor of all processes, equally long in each, along its first axis."""
+    """Concatenate a tensor of all processes, of equal length in each, along its first axis."""
     if num_processes() == 1:
         return x
     gathered: Tensor = _Gather.apply(x)  # type: ignore[no-untyped-call]  # torch's own signature
@@ -56,14 +56,14 @@ def gather_rows(x: Tensor) -> Tensor:
 
 
 def mean_over_processes(x: Tensor) -> Tensor:
-    """Average a tensor over all processes."""
+    """Return the mean of a tensor over all processes."""
     if num_processes() == 1:
         return x
     return gather_rows(x[None]).mean(0)
 
 
 def max_over_processes(number: int) -> int:
-    """Give the largest of all processes' numbers."""
+    """Return the maximum of a number over all processes."""
     if num_processes() == 1:
         return number
     found = torch.tensor(number)
@@ -72,10 +72,10 @@ def max_over_processes(number: int) -> int:
 
 
 def from_first_process(function: Callable[[], T]) -> T:
-    """Call something in the first process alone, and give all what it returns.
+    """Call a function in the first process only and return its result in all processes.
 
     Raises:
-        OtherProcessError: In the other processes, if it fails in the first.
+        OtherProcessError: In the other processes, if the call fails in the first.
     """
     if num_processes() == 1:
         return function()
@@ -84,7 +84,7 @@ def from_first_process(function: Callable[[], T]) -> T:
     if process_rank() == 0:
         try:
             outcome[0] = function()
-        except BaseException as raised:  # noqa: BLE001  # raised again once the others know
+        except BaseException as raised:  # noqa: BLE001  # raised again after the others were informed
             error, outcome[1] = raised, str(raised) or type(raised).__name__
     distributed.broadcast_object_list(outcome)
     if error is not None:
@@ -96,7 +96,7 @@ def from_first_process(function: Callable[[], T]) -> T:
 
 
 def gather_objects(value: T) -> list[T]:
-    """Collect a plain value of every process, by number."""
+    """Return a picklable value of every process, by rank."""
     if num_processes() == 1:
         return [value]
     found: list[Any] = [None] * num_processes()
@@ -105,11 +105,11 @@ def gather_objects(value: T) -> list[T]:
 
 
 def on_all_processes(function: Callable[[], T]) -> T:
-    """Call something in every process; if it fails in one, it fails in all.
+    """Call a function in every process; if it fails in one, raise an error in all.
 
     Raises:
-        MinorTomError: In the first process that it fails in.
-        OtherProcessError: In all others.
+        MinorTomError: The error of the call, in the process of the lowest rank that failed.
+        OtherProcessError: In all other processes.
     """
     result: T | None = None
     error: MinorTomError | None = None
@@ -127,11 +127,11 @@ def on_all_processes(function: Callable[[], T]) -> T:
 
 
 class _Gather(torch.autograd.Function):
-    """All-gather whose gradient is the sum of all processes' gradients."""
+    """All-gather; its gradient is the sum of the gradients of all processes."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: ANN401  # torch's context has no type
-        """Stack the tensors of all processes, by rank."""
+        """Concatenate the tensors of all processes, by rank."""
         ctx.rows = len(x)
         parts = [torch.empty_like(x) for _ in range(num_processes())]
         distributed.all_gather(parts, x.contiguous())
@@ -139,7 +139,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ANN401
-        """Sum the gradients and keep this process's rows."""
+        """Sum the gradients and return the rows of this process."""
         total = gradients[0].contiguous().clone()
         distributed.all_reduce(total)
         start = distributed.get_rank() * ctx.rows

@@ -1,4 +1,4 @@
-"""Who trains together: the processes that torchrun or SLURM has started, or this one alone."""
+"""The processes of a training run: started by torchrun or SLURM, or this process only."""
 
 import os
 from collections.abc import Iterator
@@ -15,42 +15,42 @@ from minortom.errors import InputError, MinorTomError
 
 
 class LostProcessError(MinorTomError):
-    """A process that the others wait for and that is no more."""
+    """Another process of the run ended unexpectedly."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """The place of this process among those that train together."""
+    """Rank and environment of this process in a training run."""
 
     environment: ClusterEnvironment | None = None
-    """How they were started; None for a single process."""
+    """What started the processes; None for a single process."""
     rank: int = 0
     world_size: int = 1
     local_rank: int = 0
-    """Number on this machine."""
+    """Rank of the process on this machine."""
     local_size: int = 1
-    """Processes of this machine; as many on each."""
+    """Number of processes on this machine; the same on every machine."""
 
     @property
     def device(self) -> torch.device:
-        """The GPU of this process where there is CUDA, else the CPU."""
+        """The GPU of this process if CUDA is available, else the CPU."""
         if torch.cuda.is_available():
             return torch.device("cuda", self.local_rank)
         return torch.device("cpu")
 
     @property
     def num_nodes(self) -> int:
-        """Machines."""
+        """Number of machines."""
         return self.world_size // self.local_size
 
 
 @contextmanager
 def process_group() -> Iterator[Launch]:
-    """Join the other processes, as torchrun or SLURM says; part from them at the end.
+    """Initialise the process group that torchrun or SLURM describes; destroy it at the end.
 
     Raises:
-        InputError: If there are more processes on this machine than GPUs that they see.
-        LostProcessError: If one of the others ends before its time.
+        InputError: If this machine has more processes than visible GPUs.
+        LostProcessError: If another process ends unexpectedly.
     """
     launch = _found()
     if launch.environment is None or distributed.is_initialized():
@@ -60,11 +60,12 @@ def process_group() -> Iterator[Launch]:
     if torch.cuda.is_available():
         if launch.local_rank >= torch.cuda.device_count():
             raise InputError(
-                f"process {launch.local_rank} of this machine sees {torch.cuda.device_count()} "
-                "GPUs; start one process a GPU, and let each see all (under SLURM --gpus-per-node)"
+                f"each process needs a GPU of its own, and process {launch.local_rank} of this "
+                f"machine sees {torch.cuda.device_count()} GPUs; start one process per GPU, each "
+                "with all GPUs visible (SLURM: --gpus-per-node)"
             )
         torch.cuda.set_device(launch.device)
-        # Gloo beside NCCL: whether to stop is agreed on without waiting for the GPU.
+        # Gloo beside NCCL: the processes agree on stopping without waiting for the GPU.
         backend = "cpu:gloo,cuda:nccl"
     os.environ["MASTER_ADDR"] = launch.environment.main_address
     os.environ["MASTER_PORT"] = str(launch.environment.main_port)
@@ -74,8 +75,8 @@ def process_group() -> Iterator[Launch]:
     except RuntimeError as error:
         if isinstance(error, distributed.DistError) or "gloo" in str(error):
             raise LostProcessError(
-                "another of the processes that train together has ended; see what it says, then "
-                "go on from the last checkpoint with --resume"
+                "another process of the run ended unexpectedly; see its error message, then "
+                "continue from the last checkpoint with --resume"
             ) from error
         raise
     finally:
@@ -83,13 +84,13 @@ def process_group() -> Iterator[Launch]:
 
 
 def _found() -> Launch:
-    """Ask the environment; in Lightning's own order, torchrun under SLURM being torchrun."""
+    """Read the environment in the order of Lightning: torchrun under SLURM counts as torchrun."""
     environment: ClusterEnvironment
     if TorchElasticEnvironment.detect():
         environment = TorchElasticEnvironment()
         local_size = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     elif SLURMEnvironment.detect():
-        # The script asks SLURM to queue the job again: a signal is obeyed by us alone.
+        # The job script requeues the job, so Lightning must not handle the signal.
         environment = SLURMEnvironment(auto_requeue=False)
         local_size = environment.world_size() // int(os.environ.get("SLURM_NNODES", "1"))
     else:

@@ -1,4 +1,4 @@
-"""Batches on their way to a device: what is read next never spoils what is being copied."""
+"""Transfers of batches to a device: later reads never overwrite a batch that is being copied."""
 
 import contextlib
 
@@ -16,7 +16,7 @@ from minortom.shards.shard_set import ShardSet
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("uploads") / "shards"
+    folder = tmp_path_factory.mktemp("transfers") / "shards"
     write_made_up_shards(folder, num_patches=50, num_val=10)
     return ShardSet.open(folder)
 
@@ -27,8 +27,8 @@ def shuffled(shards, num_steps=20):
     )
 
 
-class SlowUpload:
-    """Copies as late as it may: when its buffers are asked back."""
+class SlowTransfer:
+    """Copies as late as possible: when its buffers are needed again."""
 
     def __init__(self, tensors):
         self.source = tensors
@@ -43,7 +43,7 @@ class SlowUpload:
 
 
 def test_a_buffer_is_not_filled_again_before_its_copy_has_finished(shards, monkeypatch):
-    monkeypatch.setattr(data, "sender", lambda _: SlowUpload)
+    monkeypatch.setattr(data, "transfer_to", lambda _: SlowTransfer)
     batches = list(Loader(shards, shuffled(shards), workers=2))
     tensors = made_up_tensors(50, 8)
     assert len(batches) == 20
@@ -52,9 +52,9 @@ def test_a_buffer_is_not_filled_again_before_its_copy_has_finished(shards, monke
             np.testing.assert_array_equal(found.numpy(), tensors[column][batch.samples])
 
 
-def test_a_batch_sets_off_before_the_one_before_it_is_used_up(shards, monkeypatch):
+def test_a_transfer_starts_before_the_previous_batch_is_released(shards, monkeypatch):
     sent = []
-    monkeypatch.setattr(data, "sender", lambda _: lambda t: sent.append(1) or SlowUpload(t))
+    monkeypatch.setattr(data, "transfer_to", lambda _: lambda t: sent.append(1) or SlowTransfer(t))
     monkeypatch.setattr(data._Reading, "is_read", lambda _: True)
     loader = iter(Loader(shards, shuffled(shards)))
     next(loader)
@@ -102,9 +102,9 @@ def test_the_gpu_waits_for_a_copy_and_the_cpu_only_for_its_buffer(monkeypatch):
     monkeypatch.setattr(
         torch.Tensor, "record_stream", lambda _, stream: log.append(f"{stream.name} uses it")
     )
-    upload = device_copy._SideStream(cpu)({"s1": torch.ones(2)})
+    transfer = device_copy._SideStream(cpu)({"s1": torch.ones(2)})
     assert log == ["copied is put on side"]
-    assert upload.tensors()["s1"].tolist() == [1, 1]
+    assert transfer.tensors()["s1"].tolist() == [1, 1]
     assert log[1:] == ["computing waits for copied", "computing uses it"]
-    upload.finish()
+    transfer.finish()
     assert log[3:] == ["the CPU waits for copied"]

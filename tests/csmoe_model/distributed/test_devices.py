@@ -1,7 +1,7 @@
-"""The objective on another device than the CPU's.
+"""The objective on a device other than the CPU.
 
-The device `meta` computes shapes alone, so it is on every machine; like a GPU it refuses to mix
-its tensors with those of the CPU.
+The device `meta` computes shapes only, so every machine has it. Like a GPU it refuses to mix its
+tensors with those of the CPU.
 """
 
 import numpy as np
@@ -27,9 +27,9 @@ STATISTICS = {
 PRINTED = {"mi_form": "eq10", "rep_form": "printed", "bal_form": "printed"}
 
 
-@pytest.mark.parametrize("readings", [{}, PRINTED, {"slots": "fixed"}, {"num_experts": 0}])
-def test_a_step_makes_nothing_on_another_device_than_its_model_s(readings):
-    config = recipe_with("tiny", readings)
+@pytest.mark.parametrize("forms", [{}, PRINTED, {"slots": "fixed"}, {"num_experts": 0}])
+def test_a_step_creates_tensors_on_the_device_of_its_model_only(forms):
+    config = recipe_with("tiny", forms)
     model, normalise = CSMoE(config), Normalise(STATISTICS, image_size=config.image_size)
     stored = {column: torch.from_numpy(x) for column, x in made_up_tensors(4, 120).items()}
     samples = np.arange(4)

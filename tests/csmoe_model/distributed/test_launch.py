@@ -1,4 +1,4 @@
-"""Which process this is, as torchrun or SLURM tells it."""
+"""The rank of this process, from the variables of torchrun or SLURM."""
 
 import pytest
 from processes import slurm, torchrun
@@ -7,19 +7,19 @@ from csmoe_model.distributed.launch import Launch, LostProcessError, process_gro
 
 
 @pytest.fixture
-def told(monkeypatch):
-    """Set what a launcher tells."""
+def environment(monkeypatch):
+    """Set the environment variables of a launcher."""
 
-    def tell(variables):
+    def set_variables(variables):
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
 
-    return tell
+    return set_variables
 
 
 @pytest.fixture(autouse=True)
 def group_calls(monkeypatch):
-    """Let nobody wait for processes that do not exist."""
+    """Record the calls to torch, and wait for no other process."""
     calls = []
     module = "csmoe_model.distributed.launch.distributed"
     monkeypatch.setattr(f"{module}.init_process_group", lambda *a, **k: calls.append((a, k)))
@@ -35,39 +35,39 @@ def found():
         return *place, launch.num_nodes
 
 
-def test_a_program_started_by_hand_is_alone(group_calls):
+def test_a_program_started_by_hand_is_a_single_process(group_calls):
     with process_group() as launch:
         assert launch == Launch()
     assert group_calls == []
 
 
-def test_torchrun_tells_the_place(told, group_calls):
-    told({**torchrun(3, 8), "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "1"})
+def test_torchrun_sets_the_rank(environment, group_calls):
+    environment({**torchrun(3, 8), "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "1"})
     assert found() == (3, 8, 1, 2, 4)
     assert group_calls == [(("gloo",), {"rank": 3, "world_size": 8}), "destroyed"]
 
 
-def test_slurm_tells_the_place(told):
-    told({**slurm(5, 8), "SLURM_LOCALID": "1", "SLURM_NNODES": "2", "SLURM_NODEID": "1"})
-    told({"SLURM_NTASKS_PER_NODE": "4"})
+def test_slurm_sets_the_rank(environment):
+    environment({**slurm(5, 8), "SLURM_LOCALID": "1", "SLURM_NNODES": "2", "SLURM_NODEID": "1"})
+    environment({"SLURM_NTASKS_PER_NODE": "4"})
     assert found() == (5, 8, 1, 4, 2)
 
 
-def test_an_interactive_slurm_session_is_one_process(told):
-    told({**slurm(0, 4), "SLURM_JOB_NAME": "interactive"})
+def test_an_interactive_slurm_session_is_one_process(environment):
+    environment({**slurm(0, 4), "SLURM_JOB_NAME": "interactive"})
     assert found() == (0, 1, 0, 1, 1)
 
 
-def test_one_process_of_torchrun_needsgroup_calls(told, group_calls):
-    told(torchrun(0, 1))
+def test_one_process_of_torchrun_needs_no_group(environment, group_calls):
+    environment(torchrun(0, 1))
     assert found() == (0, 1, 0, 1, 1)
     assert group_calls == []
 
 
-def test_a_process_that_is_no_more_is_told_in_one_line_and_a_bug_stays_one(told):
-    told(torchrun(0, 2))
+def test_a_lost_process_is_reported_in_one_line_and_other_errors_stay(environment):
+    environment(torchrun(0, 2))
     with (
-        pytest.raises(LostProcessError, match="another of the processes .* --resume"),
+        pytest.raises(LostProcessError, match="another process of the run ended .* --resume"),
         process_group(),
     ):
         raise RuntimeError("[/gloo/transport/tcp/pair.cc:537] Connection reset by peer")
