@@ -129,11 +129,11 @@ def test_patches_of_the_same_twelve_kilometres_are_one_group(bigearthnet):
 @pytest.mark.parametrize(
     ("opened", "says"),
     [
-        (open_eurosat, r"EuroSAT is not in .*eurosat-train\.txt; get it by `python -c"),
-        (open_so2sat, r"So2Sat is not in .*training\.h5; get training\.h5.*tum\.de"),
+        (open_eurosat, r"EuroSAT needs eurosat-train\.txt in .*; download it with `python -c"),
+        (open_so2sat, r"So2Sat needs training\.h5 in .*; download training\.h5.*tum\.de"),
         (
             lambda root: open_bigearthnet(root, "benv2-14k", read_band),
-            r"BigEarthNet v2 is not in .*BigEarthNet-S2; get it by .*bigearth\.net",
+            r"BigEarthNet v2 needs BigEarthNet-S2 in .*; download it with .*bigearth\.net",
         ),
     ],
 )
@@ -152,7 +152,9 @@ def test_a_damaged_file_is_a_line(tmp_path):
     for name in ("BigEarthNet-S2", "BigEarthNet-S1"):
         (tmp_path / name).mkdir()
     (tmp_path / "metadata.parquet").write_bytes(b"not Parquet")
-    with pytest.raises(InputError, match=r"cannot read .*metadata\.parquet.*wanted columns"):
+    with pytest.raises(
+        InputError, match=r"metadata\.parquet must be a Parquet file with the columns"
+    ):
         open_bigearthnet(tmp_path, "bigearthnet-v2", read_band)
 
 
@@ -160,7 +162,7 @@ def test_a_class_of_eurosat_without_images_is_a_line(tmp_path):
     root = write_eurosat(tmp_path)
     listed = root / "eurosat-val.txt"
     listed.write_text("\n".join(listed.read_text().splitlines()[1:]))
-    with pytest.raises(InputError, match=r"EuroSAT in .* is not whole: .*AnnualCrop"):
+    with pytest.raises(InputError, match=r"EuroSAT in .* is not complete: .*AnnualCrop"):
         open_eurosat(root)
 
 

@@ -1,4 +1,4 @@
-"""Labelled data sets for evaluation.
+"""Labelled sets for evaluation.
 
 Layer: with `nn`, above `data`.
 """

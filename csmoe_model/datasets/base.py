@@ -1,4 +1,4 @@
-"""THE CONTRACT of evaluation: what a labelled set is, whoever keeps its files.
+"""THE CONTRACT of evaluation: labelled sets, independent of how their files are stored.
 
 Axes, as name suffixes:
     n  samples    C  bands    H W  pixel rows and columns    K  classes
@@ -18,36 +18,37 @@ Task = Literal["multiclass", "multilabel", "segmentation"]
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 
-_COUNTED_AT_ONCE = 2**24
-"""Pixels, whose numbers take 8 bytes each while they are counted."""
+_COUNT_CHUNK = 2**24
+"""Pixels counted at once; each takes 8 bytes during the count."""
 
 Images = dict[SensorName, NDArray[np.float32]]
-"""By sensor [n, C, H, W], all bands on one grid, in the units of `CSMoE.prepare`:
-Sentinel-2 as reflectance × 10,000 without offset, Sentinel-1 as gamma0 in dB."""
+"""Images of each sensor [n, C, H, W], all bands on one grid, in the units of
+`ImageEncoder.prepare`: Sentinel-2 as reflectance × 10,000 without offset, Sentinel-1 as gamma0 in
+dB."""
 ReadImages = Callable[[NDArray[np.int64]], Images]
-"""Reads the images of some samples of a split, numbered from 0."""
+"""Reads the images of some samples of a split, by their numbers from 0."""
 Labels = NDArray[Any]
 """[n] int64 (multiclass), [n, K] bool (multilabel) or [n, H, W] uint8 or int64 (segmentation)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LabelledSplit:
-    """Samples of one split: images are read when asked for, labels are here.
+    """Samples of one split: labels in memory, images read on demand.
 
     Raises:
-        InputError: If labels and groups are not of the same samples.
+        InputError: If the numbers of labels and groups differ.
     """
 
     images: ReadImages
     labels: Labels
     groups: NDArray[np.str_] | None = None
-    """[n] what samples share that makes them alike, such as a cell; None where nothing is known."""
+    """[n] names of groups of similar samples, such as grid cells; None where they are unknown."""
 
     def __post_init__(self) -> None:
         if self.groups is not None and len(self.groups) != len(self.labels):
             raise InputError(
-                f"{len(self.labels)} labels with {len(self.groups)} groups; wanted one of each a "
-                "sample"
+                "a split needs one label and one group for each sample, found "
+                f"{len(self.labels)} labels and {len(self.groups)} groups"
             )
 
     def __len__(self) -> int:
@@ -56,87 +57,92 @@ class LabelledSplit:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LabelledSet:
-    """Images of one sensor or both with labels, split into `train`, `val` and `test`."""
+    """Labelled images of one or both sensors, split into `train`, `val` and `test`."""
 
     name: str
-    """As in `eurosat`; of a set of the paper its name there, as in `m-eurosat`;
-    of a user's folder that with a slash, so that it passes for no published set."""
+    """Name of a published set, as the paper writes it, such as `m-eurosat`. The name of a user's
+    folder ends in a slash, so that it never equals that of a published set."""
     task: Task
     classes: tuple[str, ...]
     bands: Mapping[SensorName, tuple[str, ...]]
-    """Names of the channels of each sensor that the set has; `bands.channels` reads them."""
+    """Band names of each sensor that the set has, in channel order; see `bands.channels`."""
     splits: Mapping[SplitName, LabelledSplit]
     sha256: str
-    """Of all that the images and labels depend on."""
+    """Hash of everything that the images and labels depend on."""
     settings: Mapping[str, object] = field(default_factory=dict)
-    """What was chosen about the set, for the record of a result."""
+    """Options that the set was opened with, for the record of a result."""
     licences: tuple[str, ...] = ()
 
     @property
     def sensors(self) -> tuple[SensorName, ...]:
-        """Sensors that the set has images of."""
+        """Return the sensors that the set has."""
         return tuple(self.bands)
 
     @property
     def record(self) -> dict[str, object]:
-        """What was chosen, and the bands: what else images depend on than the files."""
+        """Return the options and the bands, which the images depend on besides the files."""
         bands = {f"{sensor}_bands": list(names) for sensor, names in self.bands.items()}
         return {**self.settings, **bands}
 
     def split(self, name: SplitName) -> LabelledSplit:
-        """Give a split.
+        """Return a split.
 
         Raises:
-            InputError: If the set has none of that name, or it is empty.
+            InputError: If the split is missing or empty.
         """
         found = self.splits.get(name)
         if found is None or not len(found):
-            there = ", ".join(f"{key} ({len(value):,})" for key, value in self.splits.items())
+            existing = ", ".join(f"{key} ({len(value):,})" for key, value in self.splits.items())
             raise InputError(
-                f"the set {self.name} has no samples in its {name} split; it has {there or 'none'}"
+                f"the set {self.name} needs samples in its {name} split, found "
+                f"{existing or 'no split'}; add samples to {name}"
             )
         return found
 
 
 def check_for_probe(data: LabelledSet) -> None:
-    """Make sure that a probe can be trained, tuned and tested on a set.
+    """Check that a probe can be trained, tuned and tested on a set.
 
     Raises:
-        InputError: If a split is missing or of one class, or a class has one training sample.
+        InputError: If a split is missing or has one class only, a class has one training sample,
+            or a class of the test split has none.
     """
     for name in SPLITS:
         counts = class_counts(data, name)
         if data.task == "multiclass" and np.count_nonzero(counts) < 2:
             only = data.classes[int(np.argmax(counts))]
             raise InputError(
-                f"all {len(data.split(name)):,} samples of {data.name}'s {name} split are of one "
-                f"class, {only}; a probe needs two or more"
+                f"a probe needs at least two classes, found only {only} in all "
+                f"{len(data.split(name)):,} samples of {data.name}'s {name} split; add samples of "
+                "other classes"
             )
         if data.task == "multilabel" and not counts.any():
-            raise InputError(f"no sample of {data.name}'s {name} split has a label")
+            raise InputError(
+                f"a probe needs labels, found none in {data.name}'s {name} split; add labels"
+            )
     counts = class_counts(data, "train")
     single = [data.classes[k] for k in np.flatnonzero(counts == 1)]
     if single:
         raise InputError(
-            f"the class {', '.join(single)} has one training sample in {data.name}; give it more, "
-            "or leave it out"
+            f"each class needs at least two training samples, found one for {', '.join(single)} in "
+            f"{data.name}; add samples or remove the class"
         )
-    untaught = (counts == 0) & (class_counts(data, "test") > 0)
-    if data.task == "multiclass" and untaught.any():
-        missing = ", ".join(data.classes[k] for k in np.flatnonzero(untaught))
+    untrained = (counts == 0) & (class_counts(data, "test") > 0)
+    if data.task == "multiclass" and untrained.any():
+        missing = ", ".join(data.classes[k] for k in np.flatnonzero(untrained))
         raise InputError(
-            f"the class {missing} of {data.name} is tested but has no training sample; split the "
-            "set otherwise, or leave it out"
+            f"each class of the test split needs training samples, found none for {missing} in "
+            f"{data.name}; change the split or remove the class"
         )
 
 
 def class_counts(data: LabelledSet, name: SplitName) -> NDArray[np.int64]:
-    """Count the samples [K] (for segmentation the pixels) of each class in a split."""
+    """Count the samples of each class in a split [K]; for segmentation, the pixels."""
     labels = data.split(name).labels
     if data.task == "multilabel":
         return np.asarray(labels.sum(0), np.int64)
     found = np.zeros(len(data.classes), np.int64)
-    for some in np.array_split(labels, max(1, labels.size // _COUNTED_AT_ONCE)):
+    for some in np.array_split(labels, max(1, labels.size // _COUNT_CHUNK)):
         known = some[(some >= 0) & (some < len(found))]
         found += np.bincount(known.ravel(), minlength=len(found))
     return found

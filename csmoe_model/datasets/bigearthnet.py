@@ -1,9 +1,9 @@
-"""BigEarthNet v2 (reBEN): pairs of both sensors with 19 classes, as torchgeo lays it out.
+"""BigEarthNet v2 (reBEN) in the folder layout of torchgeo: pairs of both sensors, 19 classes.
 
-Clasen et al. 2025, https://arxiv.org/abs/2407.03653. Images are 120 × 120 pixels, Sentinel-2 as
-reflectance × 10,000 without offset and Sentinel-1 in dB. Class names, folders and splits are
-torchgeo's; files are read band by band here, for torchgeo rounds decibels to whole numbers and
-resamples bands of 20 m bilinearly, where the paper takes the nearest.
+Clasen et al. 2025, https://arxiv.org/abs/2407.03653. Images are 120 × 120 pixels: Sentinel-2 as
+reflectance × 10,000 without offset, Sentinel-1 in dB. Class names, folders and splits come from
+torchgeo. The files are read here, band by band, because torchgeo rounds decibels to whole numbers
+and resamples the 20 m bands bilinearly, whereas the paper takes the nearest pixel.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -24,22 +24,22 @@ from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName
 
 ReadBand = Callable[[Path], NDArray[np.float32]]
-"""Reads a GeoTIFF of one band, [H, W], which needs a library of its own."""
+"""Reads a GeoTIFF of one band, [H, W]."""
 
 SIDE_PX = 120
 _BLOCK_PATCHES = 10
-"""Side of a group: patches of 12 km of ground are alike."""
+"""Side of a group in patches, 12 km: patches so close are similar."""
 _METADATA = "metadata.parquet"
 _COLUMNS = ("patch_id", "labels", "split", "country", "s1_name")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Part:
-    """Which patches of the whole; the paper's sets are some."""
+    """Filter that selects a part of the patches, such as a data set of the paper."""
 
     countries: Collection[str] | None = None
     months: Collection[int] | None = None
-    """Of the Sentinel-2 image."""
+    """Months of acquisition of the Sentinel-2 image, 1 to 12."""
 
     def settings(self) -> dict[str, object]:
         return {
@@ -53,40 +53,40 @@ _PARTS: Mapping[BigEarthNetName, _Part] = {
     "benv2-14k": _Part(countries=("Serbia",), months=(6, 7, 8)),
     "benv2-243k": _Part(months=(6, 7, 8, 9, 10, 11)),
 }
-"""The paper's: Serbia in the summer months, and ten countries in summer and autumn."""
+"""The paper's parts: Serbia in summer (14k), and all countries in summer and autumn (243k)."""
 
 
 def open_bigearthnet(root: Path, name: BigEarthNetName, read_band: ReadBand) -> LabelledSet:
-    """Open BigEarthNet v2, or a part of it, in its official split.
+    """Open BigEarthNet v2, or a part of it, with its official split.
 
     Args:
         root: Folder with `BigEarthNet-S2`, `BigEarthNet-S1` and `metadata.parquet`.
-        name: All of it; or the paper's `benv2-14k` (Serbia, June to August) or `benv2-243k`
-            (June to November).
+        name: `bigearthnet-v2` for the whole set; `benv2-14k` (Serbia, June to August) or
+            `benv2-243k` (June to November) for a part that the paper uses.
         read_band: Reads one file.
 
     Raises:
-        InputError: If torchgeo or the set is missing, or the metadata cannot be used.
+        InputError: If torchgeo or the set is missing, or the metadata are not valid.
     """
-    kept = load_package("torchgeo.datasets", extra="terratorch").BigEarthNetV2
+    dataset_class = load_package("torchgeo.datasets", extra="terratorch").BigEarthNetV2
     folders: dict[SensorName, Path] = {
-        sensor: root / kept.dir_file_names[sensor] for sensor in ("s2", "s1")
+        sensor: root / dataset_class.dir_file_names[sensor] for sensor in ("s2", "s1")
     }
     needed = [*(folder.name for folder in folders.values()), _METADATA]
     check_files_exist("BigEarthNet v2", root, needed, _how(root))
-    rows = _chosen(_read_metadata(root), _PARTS[name])
-    classes = tuple(kept.class_set)
+    rows = _filter(_read_metadata(root), _PARTS[name])
+    classes = tuple(dataset_class.class_set)
     splits: dict[SplitName, LabelledSplit] = {}
     for split in ("train", "val", "test"):
-        mine = [row for row in rows if row["split"] == kept.split_map[split]]
+        members = [row for row in rows if row["split"] == dataset_class.split_map[split]]
         splits[split] = LabelledSplit(
             images=_Reader(
-                s2=[_folder(folders["s2"], row["patch_id"], 2) for row in mine],
-                s1=[_folder(folders["s1"], row["s1_name"], 3) for row in mine],
+                s2=[_folder(folders["s2"], row["patch_id"], 2) for row in members],
+                s1=[_folder(folders["s1"], row["s1_name"], 3) for row in members],
                 read_band=read_band,
             ),
-            labels=_labels(mine, classes, root),
-            groups=np.array([_block(row["patch_id"]) for row in mine], np.str_),
+            labels=_labels(members, classes, root),
+            groups=np.array([_block(row["patch_id"]) for row in members], np.str_),
         )  # fmt: skip
     return LabelledSet(
         name=name, task="multilabel", classes=classes, bands=MODEL_BANDS, splits=splits,
@@ -106,12 +106,13 @@ def _read_metadata(root: Path) -> list[dict[str, Any]]:
     except (OSError, pa.ArrowException) as error:
         found = str(error).splitlines()[0]
         raise InputError(
-            f"cannot read {path} ({found}); wanted columns {', '.join(_COLUMNS)}; {_how(root)}"
+            f"{path} must be a Parquet file with the columns {', '.join(_COLUMNS)}, "
+            f"found: {found}; {_how(root)}"
         ) from None
     return rows
 
 
-def _chosen(rows: Sequence[dict[str, Any]], part: _Part) -> list[dict[str, Any]]:
+def _filter(rows: Sequence[dict[str, Any]], part: _Part) -> list[dict[str, Any]]:
     return [
         row
         for row in rows
@@ -121,19 +122,22 @@ def _chosen(rows: Sequence[dict[str, Any]], part: _Part) -> list[dict[str, Any]]
 
 
 def _month(patch_id: str) -> int:
-    """Read the month out of `S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57`."""
+    """Return the month in a name such as `S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57`."""
     return int(patch_id.split("_")[2][4:6])
 
 
 def _block(patch_id: str) -> str:
-    """Name the block of ground that a patch lies in: tile, column and row of the block."""
+    """Return the name of a patch's block: tile, and column and row of the block in the tile."""
     *_, tile, column, row = patch_id.split("_")
     return f"{tile}_{int(column) // _BLOCK_PATCHES}_{int(row) // _BLOCK_PATCHES}"
 
 
-def _folder(parent: Path, patch: str, num_place: int) -> Path:
-    """Find a patch's folder: in that of its product, whose name lacks the last few parts."""
-    return parent / patch.rsplit("_", num_place)[0] / patch
+def _folder(parent: Path, patch: str, num_parts: int) -> Path:
+    """Return the folder of a patch, `<product>/<patch>`.
+
+    The name of the product is that of the patch without its last `num_parts` parts.
+    """
+    return parent / patch.rsplit("_", num_parts)[0] / patch
 
 
 def _labels(
@@ -145,8 +149,8 @@ def _labels(
         unknown = [label for label in row["labels"] if label not in number]
         if unknown:
             raise InputError(
-                f"{root / _METADATA}: {row['patch_id']} has the label {unknown[0]!r}, which is "
-                f"none of the {len(classes)} classes; {_how(root)}"
+                f"{root / _METADATA}: each label must be one of the {len(classes)} classes, found "
+                f"{unknown[0]!r} for {row['patch_id']}; {_how(root)}"
             )
         one_K[[number[label] for label in row["labels"]]] = True
     return labels_nK
@@ -154,7 +158,7 @@ def _labels(
 
 @dataclass(frozen=True, kw_only=True)
 class _Reader:
-    """Reads pairs, a file a band."""
+    """Reader of image pairs, with one file for each band."""
 
     s2: Sequence[Path]
     s1: Sequence[Path]
@@ -176,14 +180,14 @@ class _Reader:
         times, rest = divmod(SIDE_PX, len(pixels))
         if rest or pixels.shape[0] != pixels.shape[1]:
             raise InputError(
-                f"{path} has {pixels.shape[0]} × {pixels.shape[1]} pixels; wanted {SIDE_PX} × "
-                f"{SIDE_PX}, or half of it; get the set again"
+                f"{path} must have {SIDE_PX} × {SIDE_PX} pixels, or a whole fraction of them, "
+                f"found {pixels.shape[0]} × {pixels.shape[1]}; download the set again"
             )
         return pixels.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def _how(root: Path) -> str:
     return (
-        'get it by `python -c "from torchgeo.datasets import BigEarthNetV2; '
+        'download it with `python -c "from torchgeo.datasets import BigEarthNetV2; '
         f"BigEarthNetV2('{root}', download=True)\"` or from https://bigearth.net"
     )

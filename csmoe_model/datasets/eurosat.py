@@ -1,6 +1,6 @@
-"""EuroSAT through torchgeo: 27,000 Sentinel-2 images of ten kinds of land.
+"""EuroSAT, read with torchgeo: 27,000 Sentinel-2 images of ten land cover classes.
 
-Helber et al. 2019, https://doi.org/10.1109/JSTARS.2019.2918242; the split is that of
+Helber et al. 2019, https://doi.org/10.1109/JSTARS.2019.2918242; split of
 https://arxiv.org/abs/1911.06721. Images are 64 × 64 pixels, top of atmosphere (level 1C), in
 reflectance × 10,000 without offset.
 """
@@ -20,15 +20,15 @@ from minortom.sensors import MODEL_BANDS
 
 
 def open_eurosat(root: Path) -> LabelledSet:
-    """Open EuroSAT as torchgeo lays it out.
+    """Open EuroSAT in the folder layout of torchgeo.
 
     Raises:
         InputError: If torchgeo or a part of the set is missing.
     """
-    kept = load_package("torchgeo.datasets", extra="terratorch").EuroSAT
-    lists = [kept.split_filenames[name] for name in SPLITS]
-    check_files_exist("EuroSAT", root, [*lists, kept.base_dir], _how(root))
-    found = {name: _opened(kept, root, name) for name in SPLITS}
+    dataset_class = load_package("torchgeo.datasets", extra="terratorch").EuroSAT
+    lists = [dataset_class.split_filenames[name] for name in SPLITS]
+    check_files_exist("EuroSAT", root, [*lists, dataset_class.base_dir], _how(root))
+    found = {name: _open_split(dataset_class, root, name) for name in SPLITS}
     splits: dict[SplitName, LabelledSplit] = {
         name: LabelledSplit(
             images=partial(_read, one),
@@ -46,12 +46,12 @@ def open_eurosat(root: Path) -> LabelledSet:
     )  # fmt: skip
 
 
-def _opened(kept: Any, root: Path, name: SplitName) -> Any:  # noqa: ANN401
+def _open_split(dataset_class: Any, root: Path, name: SplitName) -> Any:  # noqa: ANN401
     try:
-        return kept(root=str(root), split=name, bands=MODEL_BANDS["s2"], download=False)
-    except FileNotFoundError as error:  # of a class without images, too
+        return dataset_class(root=str(root), split=name, bands=MODEL_BANDS["s2"], download=False)
+    except FileNotFoundError as error:  # also for a class without images
         found = str(error).splitlines()[0]
-        raise InputError(f"EuroSAT in {root} is not whole: {found}; {_how(root)}") from None
+        raise InputError(f"EuroSAT in {root} is not complete: {found}; {_how(root)}") from None
 
 
 def _read(samples: Any, indices: NDArray[np.int64]) -> Images:  # noqa: ANN401
@@ -60,6 +60,6 @@ def _read(samples: Any, indices: NDArray[np.int64]) -> Images:  # noqa: ANN401
 
 def _how(root: Path) -> str:
     return (
-        'get it by `python -c "from torchgeo.datasets import EuroSAT; '
+        'download it with `python -c "from torchgeo.datasets import EuroSAT; '
         f"[EuroSAT('{root}', split, download=True) for split in ('train', 'val', 'test')]\"`"
     )

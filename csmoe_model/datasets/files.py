@@ -1,4 +1,4 @@
-"""The files of labelled sets that others keep: whether they are there, and which they are."""
+"""Files of published sets: check that they exist, and hash them."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -9,27 +9,26 @@ from minortom.io.provenance import sha256_of
 
 
 def check_files_exist(name: str, root: Path, needed: Sequence[str], how: str) -> None:
-    """Make sure that a set lies in a folder. Nothing is ever downloaded here.
+    """Check that a folder contains a published set. Nothing is downloaded.
 
     Args:
-        name: Of the set.
+        name: Name of the set.
         root: The folder.
-        needed: Files and folders that must be in it.
-        how: Says how to get the set.
+        needed: Files and folders that it must contain.
+        how: Instructions for downloading the set, for the error message.
 
     Raises:
-        InputError: If one is missing; it says how to get the set.
+        InputError: If a file or folder is missing.
     """
     missing = [part for part in needed if not (root / part).exists()]
     if missing:
-        raise InputError(f"{name} is not in {root}: there is no {missing[0]}; {how}")
+        raise InputError(f"{name} needs {missing[0]} in {root}, which does not exist; {how}")
 
 
 def sha256_of_set(index: Iterable[Path], images: Iterable[Path] = ()) -> str:
-    """Hash what a set is: its small files by content, its images by name and size.
+    """Hash a set: its index files by content, its images by name and size.
 
-    Images of gigabytes are what their keeper published; to read them twice, the first time to
-    hash them, would take hours.
+    The images are as published and take gigabytes. Reading them only for the hash would take hours.
 
     Raises:
         InputError: If a file is missing.
@@ -42,7 +41,7 @@ def sha256_of_set(index: Iterable[Path], images: Iterable[Path] = ()) -> str:
             size = path.stat().st_size
         except OSError:
             raise InputError(
-                f"there is no {path}, which the set's index names; get the set again"
+                f"{path} is in the index of the set but does not exist; download the set again"
             ) from None
         digest.update(f"{path.name}:{size}\n".encode())
     return digest.hexdigest()

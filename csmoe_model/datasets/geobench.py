@@ -1,9 +1,9 @@
-"""The six sets of GEO-Bench v1 that the paper probes, through TerraTorch's data sets.
+"""The six sets of GEO-Bench v1 that the paper probes, read with the data sets of TerraTorch.
 
-Lacoste et al. 2023, https://arxiv.org/abs/2306.03831. TerraTorch knows which files and labels are
-in which split. Bands are found here by their names in a file, not by their places; and where a
-label lies in a pickle it is read without unpickling, which would run whatever the file says, and
-would need GEO-Bench's own package.
+Lacoste et al. 2023, https://arxiv.org/abs/2306.03831. TerraTorch lists the files and labels of each
+split. Bands are read here by their names in a file, not by their positions. A label inside a pickle
+is read without unpickling: unpickling would run any code in the file, and would need the package of
+GEO-Bench.
 """
 
 import ast
@@ -30,23 +30,22 @@ _PARTITION = "default"
 
 
 def open_geobench(root: Path, name: GeoBenchName) -> LabelledSet:
-    """Open a set of GEO-Bench in its own split.
+    """Open a set of GEO-Bench with its own split.
 
     Args:
-        root: Folder that holds the set's, which is called as the set is.
-        name: Of the set.
+        root: Folder that contains the folder of the set, which has the name of the set.
+        name: Name of the set.
 
     Raises:
         InputError: If TerraTorch, the set or a file of it is missing, or a file is damaged.
     """
     metadata = METADATA[name]
-    dataset = getattr(
-        load_package("terratorch.datasets", extra="terratorch"), metadata.dataset_class
-    )
-    label_file = getattr(dataset, "label_map_file", None)
+    package = load_package("terratorch.datasets", extra="terratorch")
+    dataset_class = getattr(package, metadata.dataset_class)
+    label_file = getattr(dataset_class, "label_map_file", None)
     index = [f"{_PARTITION}_partition.json", *([label_file] if label_file else [])]
     check_files_exist(name, root, [f"{name}/{file}" for file in index], _how(name, metadata))
-    found = {split: _opened(dataset, root, split, name, metadata) for split in SPLITS}
+    found = {split: _open_split(dataset_class, root, split, name, metadata) for split in SPLITS}
     files = {split: [Path(path) for path in one.image_files] for split, one in found.items()}
     every = [path for split in SPLITS for path in files[split]]
     sha256 = sha256_of_set([root / name / file for file in index], every)
@@ -69,16 +68,16 @@ def open_geobench(root: Path, name: GeoBenchName) -> LabelledSet:
     )  # fmt: skip
 
 
-def _opened(
-    dataset: Any,  # noqa: ANN401
+def _open_split(
+    dataset_class: Any,  # noqa: ANN401
     root: Path,
     split: SplitName,
     name: GeoBenchName,
     metadata: SetMetadata,
 ) -> Any:  # noqa: ANN401
     try:
-        return dataset(data_root=str(root), split=split, partition=_PARTITION)
-    except (OSError, ValueError) as error:  # such as a partition without the split
+        return dataset_class(data_root=str(root), split=split, partition=_PARTITION)
+    except (OSError, ValueError) as error:  # ValueError: a partition without the split
         found = str(error).splitlines()[0]
         raise InputError(f"cannot open {root / name}: {found}; {_how(name, metadata)}") from None
 
@@ -99,7 +98,7 @@ def _labels(
     dataset: Any,  # noqa: ANN401
     files: Sequence[Path],
 ) -> Labels:
-    """Read the labels of a split; of segmentation as bytes, for they are many."""
+    """Read the labels of a split. Labels of segmentation are bytes, to save memory."""
     try:
         if metadata.task == "segmentation":
             return np.stack([_mask(path) for path in files])
@@ -112,7 +111,7 @@ def _labels(
             classes = [_label(path) for path in files]
     except KeyError as error:
         raise InputError(
-            f"{name} has no label of {error.args[0]}; {_how(name, metadata)}"
+            f"{name} needs a label for {error.args[0]}, found none; {_how(name, metadata)}"
         ) from None
     return np.array(classes, np.int64)
 
@@ -123,25 +122,29 @@ def _label(path: Path) -> int:
 
 
 def pickled_label(text: str, path: Path) -> int:
-    """Read the whole number under the key `label` of a pickled dictionary.
+    """Return the whole number under the key `label` of a pickled dictionary.
 
     Args:
-        text: The pickle as GEO-Bench keeps it in an HDF5 file: a Python literal of bytes.
-        path: Where it is from.
+        text: The pickle as GEO-Bench stores it in an HDF5 file: a Python literal of bytes.
+        path: The HDF5 file, for the error message.
 
     Raises:
-        InputError: If there is not one such number.
+        InputError: If there is not exactly one such number.
     """
     try:
         pickled = ast.literal_eval(text)
-        words = [(code.name, value) for code, value, _ in pickletools.genops(pickled)]
+        opcodes = [(code.name, value) for code, value, _ in pickletools.genops(pickled)]
     except (ValueError, SyntaxError, TypeError, AttributeError):
-        words = []
-    # Memos stand between a key and its value, and mean nothing here.
-    words = [word for word in words if word[0] not in ("MEMOIZE", "BINPUT", "LONG_BINPUT", "PUT")]
-    found = [value for (_, key), (_, value) in pairwise(words) if key == "label"]
+        opcodes = []
+    # Memo opcodes stand between a key and its value and can be ignored.
+    memo = ("MEMOIZE", "BINPUT", "LONG_BINPUT", "PUT")
+    opcodes = [opcode for opcode in opcodes if opcode[0] not in memo]
+    found = [value for (_, key), (_, value) in pairwise(opcodes) if key == "label"]
     if len(found) != 1 or not isinstance(found[0], int):
-        raise InputError(f"{path} tells no label; wanted a file of GEO-Bench v1; get the set again")
+        raise InputError(
+            f"{path} must contain one label, a whole number, as in GEO-Bench v1, found another "
+            "content; download the set again"
+        )
     return found[0]
 
 
@@ -152,7 +155,7 @@ def _mask(path: Path) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Reader:
-    """Reads images, a file each, in the units that a model takes."""
+    """Reader of images, with one file for each, in the units of the model."""
 
     files: Sequence[Path]
     sensors: tuple[SensorName, ...]
@@ -172,14 +175,14 @@ class _Reader:
 
 
 def _bands(file: Any, sensor: SensorName, path: Path) -> NDArray[np.float32]:  # noqa: ANN401
-    """Read the bands of a sensor, [C, H, W], as they are stored."""
+    """Read the bands of a sensor, [C, H, W], as stored."""
     images = []
     for band in MODEL_BANDS[sensor]:
         keys = [key for key in file if key.startswith(BAND_NAMES[sensor][band])]
         if len(keys) != 1:
             raise InputError(
-                f"{path} has {len(keys)} images called {BAND_NAMES[sensor][band]!r}, for {band}; "
-                "wanted one; get the set again"
+                f"{path} must have one image named {BAND_NAMES[sensor][band]!r} for {band}, found "
+                f"{len(keys)}; download the set again"
             )
         images.append(np.asarray(file[keys[0]], np.float32))
     return np.stack(images)
@@ -191,13 +194,13 @@ def _hdf5(path: Path) -> Any:  # noqa: ANN401
         return h5py.File(path, "r")
     except OSError as error:
         raise InputError(
-            f"cannot read {path} ({str(error).splitlines()[0]}); get the set again"
+            f"cannot read {path} ({str(error).splitlines()[0]}); download the set again"
         ) from None
 
 
 def _how(name: GeoBenchName, metadata: SetMetadata) -> str:
     return (
-        f"get {metadata.benchmark}_v1.0/{name}.zip from "
-        "https://huggingface.co/datasets/recursix/geo-bench-1.0 and give --root the folder that "
-        f"holds {name}"
+        f"download {metadata.benchmark}_v1.0/{name}.zip from "
+        "https://huggingface.co/datasets/recursix/geo-bench-1.0 and give as --root the folder that "
+        f"contains {name}"
     )

@@ -1,6 +1,6 @@
-"""What the files of GEO-Bench v1 do not say of themselves: units, classes, licences.
+"""Metadata that the files of GEO-Bench v1 do not contain: units, classes, licences.
 
-Classes are those of GEO-Bench's converters (https://github.com/ServiceNow/geo-bench).
+The classes come from the converters of GEO-Bench (https://github.com/ServiceNow/geo-bench).
 """
 
 from collections.abc import Mapping
@@ -16,22 +16,22 @@ Benchmark = Literal["classification", "segmentation"]
 
 @dataclass(frozen=True, kw_only=True)
 class SetMetadata:
-    """What there is to know of a set."""
+    """Metadata of one set."""
 
     dataset_class: str
-    """Class of `terratorch.datasets`."""
+    """Name of the class in `terratorch.datasets`."""
     task: Task
     s2_scale: float
-    """Reflectance × 10,000 = stored value × this."""
+    """Factor from stored values to reflectance × 10,000."""
     s2_unit: str
     licence: str
     classes: tuple[str, ...] | None = None
-    """In the order of the labels' numbers; None where others know them."""
+    """Names in the order of the label numbers; None where they come from TerraTorch or torchgeo."""
     has_s1: bool = False
 
     @property
     def benchmark(self) -> Benchmark:
-        """Folder of GEO-Bench that the set is published in."""
+        """Return the folder of GEO-Bench that contains the set."""
         return "segmentation" if self.task == "segmentation" else "classification"
 
 
@@ -61,8 +61,8 @@ METADATA: Mapping[GeoBenchName, SetMetadata] = {
             "residential", "background", "uncertain",
         ),
     ),
-    # Bytes without a documented unit. Read as reflectance × 255 their means by band, 0.06 in blue
-    # to 0.33 in the short-wave infrared, are those of dry farmland.
+    # Bytes without a documented unit. As reflectance × 255 their band means, from 0.06 in blue to
+    # 0.33 in the short-wave infrared, are typical of dry farmland.
     "m-SA-crop-type": SetMetadata(
         dataset_class="MSACropTypeNonGeo", task="segmentation", s2_scale=10_000 / 255,
         s2_unit="bytes, taken as reflectance × 255", licence="CC-BY-4.0",
@@ -82,5 +82,5 @@ BAND_NAMES: Mapping[SensorName, Mapping[str, str]] = {
     },
     "s1": {"vv": "06 - VV.LEE Filtered", "vh": "05 - VH.LEE Filtered"},
 }  # fmt: skip
-"""Band by band what its name in a file begins with; a date may follow. Those of Sentinel-1 are
-power after a refined Lee filter."""
+"""Start of the name of each band in a file; a date may follow. Sentinel-1 bands are power after a
+refined Lee filter."""

@@ -1,14 +1,14 @@
-"""A user's own images with a CSV of labels, as a labelled set.
+"""Labelled set from a user's folder of images with `labels.csv`.
 
-The folder holds `labels.csv`, one line an image:
+`labels.csv` has one line for each image:
 
-    file,label,split            one file with every band; or columns s2 and s1, a file each
-    a/1.tif,forest;water,train  several labels: the set is multilabel
+    file,label,split            one file with all bands; or columns s2 and s1, one file each
+    a/1.tif,forest;water,train  several labels make the set multilabel
     b/2.tif,water,test
 
-`split` is `train`, `val` or `test`; without the column images are split at random, each class
-alike. A column `group` names what makes images alike, such as their scene: it stays in one split,
-and the bootstrap draws whole groups.
+`split` is `train`, `val` or `test`. Without this column the images are split at random, with the
+same shares of each class. An optional column `group` names the group of similar images, such as
+those of one scene. A group stays in one split, and the bootstrap draws whole groups.
 """
 
 import hashlib
@@ -27,25 +27,24 @@ from minortom.io.provenance import sha256_of
 from minortom.sensors import SensorName
 
 SHARES = (0.6, 0.15, 0.25)
-"""Of `train`, `val` and `test` where the file does not say."""
+"""Shares of `train`, `val` and `test` where the file has no splits."""
 
 ImageBands = dict[SensorName, tuple[tuple[str, ...], NDArray[np.float32]]]
-"""By sensor the names of the bands, and their pixels [C, H, W] in the units of `prepare`."""
+"""Band names of each sensor, and their pixels [C, H, W] in the units of `prepare`."""
 ReadBands = Callable[[Mapping[Role, Path]], ImageBands]
-"""Reads the files of one image, by the column that names them."""
+"""Reads the files of one image, keyed by the column that names them."""
 
 
 def open_image_folder(root: Path, read_bands: ReadBands, *, seed: int = 0) -> LabelledSet:
     """Open a folder of images with `labels.csv`.
 
     Args:
-        root: The folder; the file's paths are relative to it.
-        read_bands: Reads one image, such as GeoTIFFs, which need a library of their own.
-        seed: Draws the split where the file has none.
+        root: The folder. Paths in the file are relative to it.
+        read_bands: Reads the GeoTIFFs of one image.
+        seed: Random seed of the split, where the file has none.
 
     Raises:
-        InputError: If the file is missing or a line of it cannot be used, or the first image
-            cannot be read.
+        InputError: If the file is missing, a line is not valid, or the first image cannot be read.
     """
     lines = read_labels(root)
     check_splits(lines, root / LABELS_FILE)
@@ -58,15 +57,15 @@ def open_image_folder(root: Path, read_bands: ReadBands, *, seed: int = 0) -> La
     labels = labels_nK if several else labels_nK.argmax(1).astype(np.int64)
     first = read_bands(lines[0].files)
     bands = {sensor: names for sensor, (names, _) in first.items()}
-    side = {sensor: pixels.shape for sensor, (_, pixels) in first.items()}
-    told = lines[0].split is not None
-    names = [line.split for line in lines] if told else _drawn_splits(lines, seed)
+    shapes = {sensor: pixels.shape for sensor, (_, pixels) in first.items()}
+    has_splits = lines[0].split is not None
+    names = [line.split for line in lines] if has_splits else _random_splits(lines, seed)
     splits: dict[SplitName, LabelledSplit] = {}
     for name in SPLITS:
         members = [row for row, of in enumerate(names) if of == name]
         groups = [lines[row].group for row in members]
         splits[name] = LabelledSplit(
-            images=_Reader([lines[row] for row in members], read_bands, bands, side),
+            images=_Reader([lines[row] for row in members], read_bands, bands, shapes),
             labels=labels[members],
             groups=None if None in groups or not groups else np.array(groups),
         )
@@ -74,14 +73,14 @@ def open_image_folder(root: Path, read_bands: ReadBands, *, seed: int = 0) -> La
         name=f"{root.resolve().name}/",
         task="multilabel" if several else "multiclass",
         classes=tuple(classes), bands=bands, splits=splits, sha256=_sha256(root, lines),
-        settings={"split_by": "labels.csv"} if told else {
+        settings={"split_by": "labels.csv"} if has_splits else {
             "split_by": "drawn, each class alike", "shares": list(SHARES), "split_seed": seed,
         },
     )  # fmt: skip
 
 
-def _drawn_splits(lines: Sequence[ImageLine], seed: int) -> list[SplitName]:
-    """Draw each image's split: groups stay whole, each class is cut into the same shares."""
+def _random_splits(lines: Sequence[ImageLine], seed: int) -> list[SplitName]:
+    """Draw the split of each image, with the same shares of each class; groups stay whole."""
     groups: dict[str, list[int]] = {}
     for row, line in enumerate(lines):
         groups.setdefault(line.group or str(row), []).append(row)
@@ -109,7 +108,7 @@ def _sha256(root: Path, lines: Sequence[ImageLine]) -> str:
 
 @dataclass(frozen=True)
 class _Reader:
-    """Reads images file by file, and makes sure that they are alike."""
+    """Reader of image files that checks that all have the same bands and size."""
 
     lines: Sequence[ImageLine]
     read_bands: ReadBands
@@ -127,13 +126,14 @@ class _Reader:
                 names, pixels = found.get(sensor, ((), np.empty((0, 0, 0), np.float32)))
                 if names != self.bands[sensor] or pixels.shape != self.shape[sensor]:
                     raise InputError(
-                        f"{path} has {_said(sensor, names, pixels.shape)}, "
-                        "the first image "
-                        f"{_said(sensor, self.bands[sensor], self.shape[sensor])}; make them alike"
+                        "all images must have the same bands and size, found "
+                        f"{_described(sensor, names, pixels.shape)} in {path} and "
+                        f"{_described(sensor, self.bands[sensor], self.shape[sensor])} in the "
+                        "first image; change one of them"
                     )
                 images.append(pixels)
         return {sensor: np.stack(images) for sensor, images in stacked.items()}
 
 
-def _said(sensor: SensorName, names: Sequence[str], shape: Sequence[int]) -> str:
+def _described(sensor: SensorName, names: Sequence[str], shape: Sequence[int]) -> str:
     return f"the {sensor} bands {' '.join(names) or 'none'} in {shape[1]} × {shape[2]} pixels"

@@ -1,4 +1,4 @@
-"""The file `labels.csv` of a user's folder: one line an image."""
+"""The file `labels.csv` in a user's folder, with one line for each image."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -11,13 +11,13 @@ from minortom.errors import InputError
 
 LABELS_FILE = "labels.csv"
 Role = Literal["file", "s2", "s1"]
-"""Column that names a file: one with every band, or one of a sensor."""
+"""Column with a path: of a file with all bands, or of a file of one sensor."""
 _FILES: tuple[Role, ...] = get_args(Role)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageLine:
-    """One image of the file."""
+    """One line of the file."""
 
     number: int
     files: dict[Role, Path]
@@ -30,30 +30,33 @@ def read_labels(root: Path) -> list[ImageLine]:
     """Read the lines of `labels.csv` in a folder.
 
     Raises:
-        InputError: If the file is missing, or a line of it cannot be used.
+        InputError: If the file is missing, or a line is not valid.
     """
     path = root / LABELS_FILE
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
-            # Spreadsheets and people put spaces behind the commas.
+            # Spreadsheets and people write spaces after commas.
             columns = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
             rows = [(reader.line_num, row) for row in reader]
     except FileNotFoundError:
         raise InputError(
-            f"{root} has no {LABELS_FILE}; wanted one with the columns file (or s2, s1) and label"
+            f"{root} must contain {LABELS_FILE}, with the columns file (or s2, s1) and label, "
+            "found no such file; write it or give another folder"
         ) from None
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; wanted a CSV file") from None
+        raise InputError(f"{path} must be a CSV file, found: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read {path} as CSV in UTF-8: {error}") from None
+        raise InputError(
+            f"{path} must be a CSV file in UTF-8, found: {error}; save it as such"
+        ) from None
     if "label" not in columns or not set(_FILES) & set(columns):
         raise InputError(
-            f"{path} has the columns {', '.join(columns) or 'none'}; wanted file (or s2, s1) and "
-            "label, and maybe split and group"
+            f"{path} must have the columns file (or s2, s1) and label, and may have split and "
+            f"group, found {', '.join(columns) or 'no columns'}; add the missing ones"
         )
     if not rows:
-        raise InputError(f"{path} has no images; give a line for each")
+        raise InputError(f"{path} must have a line for each image, found no lines; add them")
     return [_line(root, path, number, row, columns) for number, row in rows]
 
 
@@ -64,18 +67,21 @@ def _line(
     where = f"line {number} of {path}"
     files: dict[Role, Path] = {name: root / cells[name] for name in _FILES if cells.get(name)}
     if not files:
-        raise InputError(f"{where} names no file; give one, or take the line out")
+        raise InputError(f"{where} must name a file, found none; add it or remove the line")
     missing = [file for file in files.values() if not file.is_file()]
     if missing:
-        raise InputError(f"{where}: there is no file {missing[0]}; check the path")
+        raise InputError(f"{where}: the file {missing[0]} does not exist; correct the path")
     named = next(iter(files.values())).name
     parts = (part.strip() for part in cells["label"].split(";"))
     labels = tuple(dict.fromkeys(part for part in parts if part))
     if not labels:
-        raise InputError(f"{where}: {named} has no label; give one, or take the line out")
+        raise InputError(
+            f"{where} must have a label for {named}, found none; add it or remove the line"
+        )
     if "split" in columns and cells["split"] not in SPLITS:
         raise InputError(
-            f"{where}: split is {cells['split']!r}; wanted {', '.join(SPLITS)}, or no such column"
+            f"{where}: split must be one of {', '.join(SPLITS)}, found {cells['split']!r}; correct "
+            "it, or remove the column"
         )
     return ImageLine(
         number=number, files=files, labels=labels,
@@ -85,33 +91,34 @@ def _line(
 
 
 def check_splits(lines: Sequence[ImageLine], path: Path) -> None:
-    """Make sure that nothing stands in two splits: no file, and no group.
+    """Check that no file and no group is in two splits.
 
     Raises:
-        InputError: If an image is listed twice, or a group is in more than one split.
+        InputError: If an image is listed twice, or a file or group is in two splits.
     """
-    of_file: dict[Path, ImageLine] = {}
-    of_group: dict[str, ImageLine] = {}
+    line_of_file: dict[Path, ImageLine] = {}
+    line_of_group: dict[str, ImageLine] = {}
     for line in lines:
         for file in line.files.values():
-            former = of_file.setdefault(file, line)
-            if former is not line and not _may_share(former, line):
+            other = line_of_file.setdefault(file, line)
+            if other is not line and not _may_share(other, line):
                 raise InputError(
-                    f"line {line.number} of {path}: {file.name} stands in line {former.number}, "
-                    "too; give each image once, its labels separated by ;, and what shares a file "
-                    "one group and split"
+                    f"line {line.number} of {path}: each image must have one line, found "
+                    f"{file.name} in line {other.number} too; write several labels in one line, "
+                    "separated by ;, and give images that share a file the same group and split"
                 )
         if line.group is not None:
-            former = of_group.setdefault(line.group, line)
-            if former.split != line.split:
+            other = line_of_group.setdefault(line.group, line)
+            if other.split != line.split:
                 raise InputError(
-                    f"line {line.number} of {path}: group {line.group} is in {line.split}, and in "
-                    f"{former.split} in line {former.number}; keep a group in one split"
+                    f"line {line.number} of {path}: a group must be in one split, found group "
+                    f"{line.group} in {line.split} and, in line {other.number}, in {other.split}; "
+                    "change one of them"
                 )
 
 
 def _may_share(one: ImageLine, other: ImageLine) -> bool:
-    """Say whether two images may have a file in common: where they land in the same split."""
+    """Return whether two images may share a file: only if they end up in the same split."""
     if one.files == other.files:
         return False
     if one.split is None:

@@ -75,7 +75,9 @@ def _check_kind(found: str, kind: SetName, given: Mapping[str, object]) -> None:
     """Check that options which apply to one kind of set are given for no other."""
     wrong = [name for name, value in given.items() if value is not None]
     if wrong and found != kind:
-        raise InputError(f"{wrong[0]} is for --data {kind}, not for {found}; leave it out")
+        raise InputError(
+            f"{wrong[0]} applies to --data {kind} only, found {found}; leave {wrong[0]} out"
+        )
 
 
 def _open_shards(

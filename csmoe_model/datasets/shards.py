@@ -1,7 +1,7 @@
-"""Shards as a labelled set: their own climate and land cover, split by ground.
+"""Shards as a labelled set: climate or land cover of each patch, with spatially separate splits.
 
-Cells of different splits are at least 100 km apart, so that no probe is tested next door to
-where it was trained.
+Cells of different splits are more than 100 km apart, so that test cells are not neighbours of
+training cells.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,25 +23,26 @@ from minortom.shards.layout import DATASET_FILE
 from minortom.shards.shard_set import ShardSet
 
 APART_KM = 100.0
-"""Cells of different splits are further apart than this."""
+"""Minimum distance between cells of different splits (exclusive)."""
 BLOCK_KM = 400.0
-"""Least side of a block where the split is by blocks: most of it is far from its rim."""
+"""Minimum side of a block of a split by blocks. Most of such a block is far from its edge."""
 BLOCK_SHARES = (0.6, 0.15, 0.25)
-"""Of `train`, `val` and `test` where the split is by blocks."""
+"""Shares of `train`, `val` and `test` of a split by blocks."""
 _NO_SPLIT = -1
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardLabels:
-    """What to take from shards as labels, and how to split them."""
+    """Options for opening shards as a labelled set."""
 
     label: LabelColumn = "landcover"
     split_by: SplitBy = "shards"
-    """`shards`: their own splits, less the held-out cells within 100 km of `train`; so a model
-    that was trained on them is tested 100 km from all that it saw. `blocks`: blocks of ground of
-    at least 400 km, whatever the shards' own splits."""
+    """`shards`: the splits in the shards, without the held-out cells within 100 km of `train`. A
+    model that was trained on these shards is then tested more than 100 km from its training data.
+    `blocks`: a split by blocks of ground of at least 400 km that ignores the splits in the
+    shards."""
     seed: int = 0
-    """Draws which block goes where."""
+    """Random seed of the split by blocks."""
 
 
 def open_shards(folder: Path, options: ShardLabels) -> LabelledSet:
@@ -58,8 +59,9 @@ def open_shards(folder: Path, options: ShardLabels) -> LabelledSet:
     if len(unlabelled):
         cell = rows["grid_cell"][int(unlabelled[0])].as_py()
         raise InputError(
-            f"{len(unlabelled):,} patches of {folder} have no {options.label}, the first in cell "
-            f"{cell}; annotate with it before the export"
+            f"all patches of {folder} need a label in the column {options.label}, found "
+            f"{len(unlabelled):,} without one, the first in cell {cell}; annotate the tiles "
+            "with it before the export"
         )
     cells = rows["grid_cell"].to_numpy(zero_copy_only=False).astype(str)
     classes, labels = np.unique(names, return_inverse=True)
@@ -94,9 +96,9 @@ def _split_codes(
     own: NDArray[np.str_],
     options: ShardLabels,
 ) -> NDArray[np.int8]:
-    """Give each patch its split, as a position in `SPLITS`, or `_NO_SPLIT`."""
+    """Return the split of each patch, as an index into `SPLITS` or `_NO_SPLIT`."""
     _, first, of_cell = np.unique(cells, return_index=True, return_inverse=True)
-    # A cell lies where its patches lie on average.
+    # The position of a cell is the mean of its patches.
     patches = unit_vectors(lonlat_deg[:, 0], lonlat_deg[:, 1])
     sums = [np.bincount(of_cell, patches[:, axis]).astype(np.float64) for axis in range(3)]
     points = np.stack(sums, axis=1)
@@ -106,13 +108,13 @@ def _split_codes(
         found = split_tiles(points, labels[first].astype(np.int64), blocks, seed=options.seed)
         return found[of_cell]
     split = np.array([SPLITS.index(name) if name in SPLITS else _NO_SPLIT for name in own[first]])
-    # A cell near `train` was seen, or looks like what was; `test` wins over `val`.
-    for losing, winning in ((2, 0), (1, 0), (1, 2)):
-        held = np.flatnonzero(split == losing)
-        others = points[split == winning]
-        if len(held) and len(others):
-            distance, _ = cKDTree(others).query(points[held])
-            split[held[distance <= chord_of_km(APART_KM)]] = _NO_SPLIT
+    # Held-out cells near `train` are dropped, and cells of `val` near `test`.
+    for dropped, kept in ((2, 0), (1, 0), (1, 2)):
+        members = np.flatnonzero(split == dropped)
+        others = points[split == kept]
+        if len(members) and len(others):
+            distance, _ = cKDTree(others).query(points[members])
+            split[members[distance <= chord_of_km(APART_KM)]] = _NO_SPLIT
     return split.astype(np.int8)[of_cell]
 
 
@@ -125,8 +127,8 @@ def _check_splits(codes: NDArray[np.int8], folder: Path, options: ShardLabels) -
             else "give shards of a larger region"
         )
         raise InputError(
-            f"{folder} has no patches for {', '.join(empty)} that lie more than {APART_KM:g} km "
-            f"from the other splits' cells; {advice}"
+            f"{folder} needs patches for each split more than {APART_KM:g} km from the cells of "
+            f"the other splits, found none for {', '.join(empty)}; {advice}"
         )
 
 
@@ -141,11 +143,11 @@ def _bands(data: ShardSet) -> dict[SensorName, tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class _Reader:
-    """Reads patches as images: every band at 10 m, in physical units."""
+    """Reader of patches as images, with all bands at 10 m and in physical units."""
 
     data: ShardSet
     members: NDArray[np.int64]
-    """Numbers in the shards of a split's samples."""
+    """Index in the shards of each sample of the split."""
 
     def __call__(self, indices: NDArray[np.int64]) -> Images:
         buffers = self.data.buffers(len(indices))

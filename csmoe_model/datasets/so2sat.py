@@ -1,7 +1,7 @@
-"""So2Sat LCZ42, version 2, through torchgeo: pairs of both sensors in 17 local climate zones.
+"""So2Sat LCZ42 version 2, read with torchgeo: pairs of both sensors in 17 local climate zones.
 
-Zhu et al. 2020, https://doi.org/10.1109/MGRS.2020.2964708. Images are 32 × 32 pixels, Sentinel-2
-as reflectance and Sentinel-1 as power after a refined Lee filter.
+Zhu et al. 2020, https://doi.org/10.1109/MGRS.2020.2964708. Images are 32 × 32 pixels: Sentinel-2 as
+reflectance, Sentinel-1 as power after a refined Lee filter.
 """
 
 from functools import partial
@@ -18,41 +18,42 @@ from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS
 
 _VERSION = "2"
-"""The one with a split to tune on."""
+"""The version with a validation split."""
 _SPLITS: dict[SplitName, str] = {"train": "train", "val": "validation", "test": "test"}
+"""Names of the splits in torchgeo."""
 _S1_BANDS = ("S1_B6", "S1_B5")
-"""Power of VV and VH after the filter. Of the others some are single looks, some phases."""
-_LEAST_POWER = 1e-5
-"""-50 dB, which is below what the sensor can tell from noise; where the filter gives 0."""
+"""Power of VV and VH after the filter. The other bands are single looks and phases."""
+_MIN_POWER = 1e-5
+"""-50 dB, below the noise floor of the sensor; replaces 0, which the filter returns in places."""
 _HOW = (
-    "get training.h5, validation.h5 and testing.h5 of version 2 from "
+    "download training.h5, validation.h5 and testing.h5 of version 2 from "
     "https://dataserv.ub.tum.de/index.php/s/m1483140"
 )
 
 
 def open_so2sat(root: Path) -> LabelledSet:
-    """Open So2Sat's three HDF5 files.
+    """Open the three HDF5 files of So2Sat.
 
     Raises:
         InputError: If torchgeo, h5py or a file is missing, or a file is damaged.
     """
-    kept = load_package("torchgeo.datasets", extra="terratorch").So2Sat
-    names = kept.filenames_by_version[_VERSION]
-    files = {split: root / names[theirs] for split, theirs in _SPLITS.items()}
+    dataset_class = load_package("torchgeo.datasets", extra="terratorch").So2Sat
+    names = dataset_class.filenames_by_version[_VERSION]
+    files = {split: root / names[name] for split, name in _SPLITS.items()}
     check_files_exist("So2Sat", root, [path.name for path in files.values()], _HOW)
     labels = {split: _labels(path) for split, path in files.items()}
     bands = (*_S1_BANDS, *(f"S2_{band}" for band in MODEL_BANDS["s2"]))
     splits: dict[SplitName, LabelledSplit] = {
         split: LabelledSplit(
             images=partial(
-                _read, kept(root=str(root), version=_VERSION, split=theirs, bands=bands)
+                _read, dataset_class(root=str(root), version=_VERSION, split=name, bands=bands)
             ),
             labels=labels[split],
         )
-        for split, theirs in _SPLITS.items()
+        for split, name in _SPLITS.items()
     }
     return LabelledSet(
-        name="so2sat", task="multiclass", classes=tuple(kept.classes), bands=MODEL_BANDS,
+        name="so2sat", task="multiclass", classes=tuple(dataset_class.classes), bands=MODEL_BANDS,
         splits=splits, sha256=sha256_of_set([], files.values()),
         settings={
             "split_by": "So2Sat version 2", "s2_unit": "reflectance, times 10,000",
@@ -63,8 +64,8 @@ def open_so2sat(root: Path) -> LabelledSet:
 
 
 def decibels(power: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Turn power into dB, -50 dB at least."""
-    return np.asarray(10 * np.log10(np.maximum(power, _LEAST_POWER)), np.float32)
+    """Convert power to dB, with a minimum of -50 dB."""
+    return np.asarray(10 * np.log10(np.maximum(power, _MIN_POWER)), np.float32)
 
 
 def _labels(path: Path) -> NDArray[np.int64]:
@@ -77,7 +78,7 @@ def _labels(path: Path) -> NDArray[np.int64]:
 
 
 def _read(samples: Any, indices: NDArray[np.int64]) -> Images:  # noqa: ANN401
-    """Read pairs, in the units that a model takes."""
+    """Read image pairs in the units of the model."""
     stacked = np.stack([samples[index]["image"].numpy() for index in indices.tolist()])
     return {
         "s2": stacked[:, len(_S1_BANDS) :] * np.float32(10_000),

@@ -77,8 +77,8 @@ def test_every_choice_is_in_the_record(folder, tmp_path, capsys):
         "--seeds", 2, "--seed", 3, "--lr", 0.5, "--json",
     )  # fmt: skip
     assert probe(folder, tmp_path / "out", *words) == 1
-    # Every made-up patch is of one stratum.
-    assert "train split are of one class, Af/tree_cover" in one_line(capsys.readouterr().err)
+    # All patches of these shards have one stratum.
+    assert "found only Af/tree_cover in all 16 samples" in one_line(capsys.readouterr().err)
     assert probe(folder, tmp_path / "out", *words[2:]) == 0
     found = told(capsys)
     settings = found["settings"]
@@ -173,7 +173,7 @@ def test_an_option_of_another_kind_of_set_is_one_line(
     folder, tmp_path, capsys, data, option, value
 ):
     assert probe(folder, tmp_path / "out", option, value, data=data) == 1
-    assert f"{option} is for --data" in one_line(capsys.readouterr().err)
+    assert f"{option} applies to --data" in one_line(capsys.readouterr().err)
 
 
 def test_a_folder_named_like_a_published_set_is_not_that_set(folder, images, tmp_path, capsys):

@@ -25,5 +25,5 @@ def test_it_is_what_unpickling_would_give_and_nothing_runs(protocol, label):
     "text", ["", "b'oh'", "7", "__import__('os')", str(pickle.dumps({"label": [1]}))]
 )
 def test_a_text_without_a_label_is_a_line_that_names_the_file(text):
-    with pytest.raises(InputError, match=r"s\.hdf5 tells no label"):
+    with pytest.raises(InputError, match=r"s\.hdf5 must contain one label"):
         pickled_label(text, Path("s.hdf5"))

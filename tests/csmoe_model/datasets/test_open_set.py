@@ -18,9 +18,11 @@ def test_a_set_of_ones_own_is_returned_unchanged():
 
 def test_an_option_for_another_kind_of_set_is_one_line():
     own = bright_and_dark({"train": 4, "val": 4, "test": 4})
-    with pytest.raises(InputError, match=r"--label is for --data shards, not for a LabelledSet"):
+    with pytest.raises(
+        InputError, match=r"--label applies to --data shards only, found a LabelledSet"
+    ):
         open_set(own, None, label="climate")
-    with pytest.raises(InputError, match=r"--s2-bands is for --data folder, not for shards"):
+    with pytest.raises(InputError, match=r"--s2-bands applies to --data folder only, found shards"):
         open_set("shards", "shards", s2_bands=["B02"])
 
 
