@@ -17,7 +17,7 @@ from minortom.downloads.cache import (
     verify,
 )
 from minortom.downloads.single_file import require_map
-from minortom.engine.daemon_threads import NetworkThreads
+from minortom.engine.daemon_threads import DaemonThreads
 from minortom.engine.executors import as_done
 from minortom.errors import InputError, RemoteMissingError
 from minortom.grid.bbox import BBox
@@ -84,7 +84,7 @@ def fetch_tiles(
     folder = folder_of(manifest)
     outcomes: dict[TileName, _Outcome] = {}
     stop = threading.Event()
-    with scratch_in(folder) as scratch, NetworkThreads(workers) as executor:
+    with scratch_in(folder) as scratch, DaemonThreads(workers) as executor:
         get = _getter(manifest, folder, scratch, stop)
         try:
             for position, outcome in as_done(executor, get, tiles):

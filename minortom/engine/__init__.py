@@ -1,6 +1,6 @@
-"""Run work in processes, on a Dask cluster, in threads; compile kernels.
+"""Executors for parallel work: processes, a Dask cluster, threads; numba compilation.
 
-Layer: with `io`, above the root modules.
+Layer: beside `io`, above the modules of the root.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Threads that wait for the network, and hold up no exit."""
+"""Executor of daemon threads, for calls that wait for the network."""
 
 import threading
 from collections.abc import Callable
@@ -8,22 +8,22 @@ from types import TracebackType
 from typing import Any
 
 
-class NetworkThreads(Executor):
-    """An executor of daemon threads.
+class DaemonThreads(Executor):
+    """Executor of daemon threads.
 
-    A ``ThreadPoolExecutor`` waits at its end for the calls that run, after an interrupt too, and
-    so does Python when it exits: for minutes, where a server does not answer.
+    A ``ThreadPoolExecutor`` waits for its running calls when it closes, and Python waits for them
+    when it exits, after an interrupt too. That takes minutes if a server does not answer.
     """
 
     def __init__(self, count: int) -> None:
-        """Start so many threads."""
+        """Start ``count`` threads."""
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
         for thread in self._threads:
             thread.start()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401  (the signature of Executor)
-        """Have a thread run the call."""
+        """Run the call in a thread."""
         future: Future[Any] = Future()
 
         def call() -> None:
@@ -31,14 +31,14 @@ class NetworkThreads(Executor):
                 return
             try:
                 future.set_result(fn(*args, **kwargs))
-            except BaseException as error:  # noqa: BLE001  (an executor hands on whatever was raised)
+            except BaseException as error:  # noqa: BLE001  (an executor passes every exception on)
                 future.set_exception(error)
 
         self._calls.put(call)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Let the threads end when they have nothing to do; calls are cancelled by their owner."""
+        """Stop the threads when all submitted calls are done; ``cancel_futures`` has no effect."""
         del cancel_futures
         for _ in self._threads:
             self._calls.put(None)
@@ -51,7 +51,7 @@ class NetworkThreads(Executor):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Wait for the calls, unless something went wrong."""
+        """Wait for the running calls, except after an exception."""
         self.shutdown(wait=kind is None)
 
     def _work(self) -> None:

@@ -1,7 +1,7 @@
-"""A Dask cluster as an executor: worker processes behind a scheduler, or some of this machine.
+"""Executor on a Dask cluster: the workers of a scheduler, or processes of this machine.
 
-Dask runs a call again when the worker that held it, or its result, is lost. So a call must be
-idempotent and return little; then a dead worker changes nothing in the outcome.
+Dask runs a call again when the worker that ran it, or its result, is lost. A call must therefore
+be idempotent and return little. A dead worker then does not change the result.
 """
 
 import logging
@@ -19,46 +19,47 @@ from minortom.errors import InputError, MinorTomError
 _ADDRESS = re.compile(r"((tcp|tls|ws|wss|ucx)://)?[^/\s]+:\d{1,5}")
 _CONNECT_S = 5
 _FIRST_WORKER_S = 60
-"""How long to wait for workers: a batch system may start them after the scheduler."""
-_ASK_AGAIN_S = 5
+"""Time to wait for workers. A batch system may start them after the scheduler."""
+_RECOUNT_S = 5
 _SILENT = logging.CRITICAL + 1
 
 
 class ClusterPool(Executor):
-    """The workers of a Dask client; tells how many there are, and whether they still are."""
+    """Executor on the workers of a Dask client, which counts their threads and explains errors."""
 
     def __init__(self, client: Any, name: str) -> None:  # noqa: ANN401 - distributed has no types
-        """Wrap a connected client; ``name`` is what errors call the cluster."""
+        """Wrap a connected client; error messages call the cluster ``name``."""
         self._client = client
         self._name = name
-        # Not pure: Dask would hash the arguments of each call to find equal ones.
+        # Of pure functions Dask would hash the arguments of each call, to find equal calls.
         self._calls = client.get_executor(pure=False)
         self._threads = 0
-        self._asked_at = -float("inf")
+        self._counted_at = -float("inf")
         self._worked_at = time.monotonic()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401 - the signature of Executor
-        """Have a worker run the call."""
+        """Run the call on a worker."""
         try:
             future: Future[Any] = self._calls.submit(fn, *args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - raised again, in our words or its own
+        except Exception as error:  # noqa: BLE001 - raised again below
             raise self.explained(error) or error from None
         return future
 
     def count_threads(self) -> int:
-        """Count the threads of all workers, as of a few seconds ago.
+        """Return the number of threads of all workers, at most a few seconds old.
 
         Raises:
-            MinorTomError: If the cluster is gone, or had no worker for a minute.
+            MinorTomError: If the scheduler does not answer, or the cluster has had no worker for
+                a minute.
         """
         now = time.monotonic()
-        if now - self._asked_at < _ASK_AGAIN_S:
+        if now - self._counted_at < _RECOUNT_S:
             return self._threads
         try:
             self._threads = sum(self._client.nthreads().values())
-        except Exception as error:  # noqa: BLE001 - raised again, in our words or its own
+        except Exception as error:  # noqa: BLE001 - raised again below
             raise self.explained(error) or error from None
-        self._asked_at = now
+        self._counted_at = now
         if self._threads:
             self._worked_at = now
         elif now - self._worked_at > _FIRST_WORKER_S:
@@ -69,19 +70,19 @@ class ClusterPool(Executor):
         return self._threads
 
     def explained(self, error: BaseException) -> MinorTomError | None:
-        """Say in one line what happened to the cluster; None if the error is another's."""
+        """Return an error of one line about the cluster; None if another component failed."""
         from distributed import KilledWorker
         from distributed.comm.core import CommClosedError
 
         if isinstance(error, KilledWorker):
             return MinorTomError(
-                f"workers of {self._name} died again and again on the same work: killed or out of "
-                "memory; give them more memory or fewer threads each"
+                f"workers of {self._name} died repeatedly on the same call (killed or out of "
+                "memory); give each worker more memory or fewer threads"
             )
         lost = isinstance(error, CommClosedError | CancelledError)
         if lost or self._client.status not in ("running", "connecting"):
             return MinorTomError(
-                f"{self._name} has gone (its scheduler no longer answers); start it again, then "
+                f"the scheduler of {self._name} no longer answers; start the cluster again, then "
                 "run the same command again"
             )
         return None
@@ -89,15 +90,17 @@ class ClusterPool(Executor):
 
 @contextmanager
 def opened_cluster(scheduler: str | None, workers: int | None) -> Iterator[ClusterPool]:
-    """Connect to a scheduler, or start a cluster on this machine; it ends with the block.
+    """Connect to a scheduler, or start a cluster on this machine until the end of the block.
 
     Args:
-        scheduler: Address such as ``tcp://10.0.0.1:8786``; None for a cluster of this machine.
-        workers: Processes to start; or, with a scheduler, workers to wait for (one when None).
+        scheduler: Address such as ``tcp://10.0.0.1:8786``; None for a cluster on this machine.
+        workers: Number of processes to start. With a scheduler, the number of workers to wait
+            for; one when None.
 
     Raises:
-        InputError: If Dask is missing, the address is none, or workers lack this minortom.
-        MinorTomError: If the scheduler does not answer, or has no workers after a minute.
+        InputError: If Dask is not installed, ``scheduler`` is not an address, or a worker does
+            not have this version of minortom.
+        MinorTomError: If the scheduler does not answer, or has too few workers after a minute.
     """
     distributed = _distributed()
     with _quiet(), _large_arguments():
@@ -123,37 +126,37 @@ def opened_cluster(scheduler: str | None, workers: int | None) -> Iterator[Clust
 
 
 def dask_setup(worker: object) -> None:
-    """Leave Ctrl-C, and what there is to say of a call that fails, to the parent.
+    """Leave Ctrl-C and the report of a failed call to the parent process.
 
-    Dask calls this in each worker of this machine's cluster.
+    Dask calls this function in each worker of a cluster on this machine.
     """
     del worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger("distributed.worker").setLevel(_SILENT)
 
 
-def _distributed() -> Any:  # noqa: ANN401 - half of it has no types
+def _distributed() -> Any:  # noqa: ANN401 - distributed has no types
     try:
         import distributed
     except ImportError:
         raise InputError(
-            "--engine dask needs the package distributed; install it by "
+            "--engine dask needs the package distributed, which is not installed; run "
             "`pip install 'minortom[dask]'`"
         ) from None
     return distributed
 
 
 def _connected(scheduler: str) -> Any:  # noqa: ANN401 - a distributed.Client
-    # Checked here: for what is no address Dask leaves half a client behind, which complains later.
+    # Checked first: for other text Dask leaves half a client behind, which logs errors later.
     if not _ADDRESS.fullmatch(scheduler):
         raise InputError(
-            f"--scheduler {scheduler} is no address; wanted one such as tcp://10.0.0.1:8786"
+            f"--scheduler must be an address such as tcp://10.0.0.1:8786, found {scheduler}"
         )
     try:
         return _distributed().Client(scheduler, timeout=_CONNECT_S, set_as_default=False)
     except OSError:
         raise MinorTomError(
-            f"no Dask scheduler answers at {scheduler} within {_CONNECT_S} seconds; start it by "
+            f"no Dask scheduler answers at {scheduler} within {_CONNECT_S} seconds; start one with "
             "`dask scheduler`, which prints its address"
         ) from None
 
@@ -165,28 +168,29 @@ def _wait_for_workers(client: Any, scheduler: str, wanted: int) -> None:  # noqa
         client.wait_for_workers(wanted, timeout=_FIRST_WORKER_S)
     except TimedOut:
         raise MinorTomError(
-            f"the Dask cluster at {scheduler} has {len(client.nthreads())} workers after "
-            f"{_FIRST_WORKER_S} seconds, wanted {wanted}; start more by `dask worker {scheduler}`"
+            f"the Dask cluster at {scheduler} must have {wanted} workers, found "
+            f"{len(client.nthreads())} after {_FIRST_WORKER_S} seconds; start more with "
+            f"`dask worker {scheduler}`"
         ) from None
 
 
 def _check_versions(client: Any, scheduler: str) -> None:  # noqa: ANN401
-    """Complain about workers whose minortom is missing or another than this one."""
+    """Check that all workers have the version of minortom of this process."""
     here = version("minortom")
-    # A function of the standard library: one of ours could not even be loaded where ours lacks.
+    # A function of the standard library: a worker without minortom could not load one of ours.
     found = client.run(version, "minortom", on_error="return")
     for worker, there in found.items():
         if there != here:
             has = "no minortom" if isinstance(there, ImportError) else f"minortom {there}"
             raise InputError(
-                f"worker {worker} of {scheduler} has {has}, here is {here}; install the same "
-                "version on all workers"
+                f"worker {worker} of {scheduler} must have minortom {here}, found {has}; install "
+                "the same version on all workers"
             )
 
 
 @contextmanager
 def _large_arguments() -> Iterator[None]:
-    """Let a call carry some MB of its own: Dask warns, since it takes them for a mistake."""
+    """Turn off the warning of Dask about calls with arguments of more than some MB."""
     import dask
 
     with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}):
@@ -195,7 +199,7 @@ def _large_arguments() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Dask from logging to stderr what comes as one line from here."""
+    """Turn off the log of Dask on stderr; its errors are raised as one line."""
     loggers = [
         logging.getLogger(name)
         for name in list(logging.Logger.manager.loggerDict)

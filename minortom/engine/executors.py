@@ -1,7 +1,7 @@
-"""Map a function over items: in this process, on all cores, on a Dask cluster.
+"""Map a function over items in this process, on all cores, or on a Dask cluster.
 
-Everything here speaks ``concurrent.futures.Executor``. Results do not depend on the executor:
-the function gets nothing but its item, and items keep their order.
+All classes and functions work with ``concurrent.futures.Executor``. Results do not depend on the
+executor: the function gets its item as its only argument, and results keep the order of the items.
 """
 
 import ctypes
@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Literal, TypeVar
 
+from minortom.arguments import whole_number
 from minortom.engine.dask_cluster import ClusterPool, opened_cluster
 from minortom.errors import InputError, MinorTomError
 from minortom.progress import OnProgress, ignore_progress
@@ -31,69 +32,72 @@ from minortom.progress import OnProgress, ignore_progress
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_QUEUED_PER_WORKER = 2  # one that runs and one that waits: an interrupt leaves little behind
-_LOOK_S = 1.0
+_QUEUED_PER_WORKER = 2  # one that runs and one that waits: an interrupt cancels few calls
+_CHECK_S = 1.0
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:
-    """Where the work is done.
+    """Options of parallel work: on this machine, or on a Dask cluster.
 
     Raises:
-        InputError: If a scheduler is given for another engine than Dask.
+        InputError: If the engine is unknown, the number of workers is below 1, or a scheduler is
+            given without the Dask engine.
     """
 
     engine: Literal["local", "dask"] = "local"
     scheduler: str | None = None
-    """Address of a running Dask scheduler; None for a cluster of this machine."""
+    """Address of a running Dask scheduler; None starts a cluster on this machine."""
     workers: int | None = None
-    """Processes on this machine, all cores when None; workers to wait for at a scheduler."""
+    """Processes on this machine (all cores when None); with a scheduler, workers to wait for."""
 
     def __post_init__(self) -> None:
         if self.engine not in ("local", "dask"):
-            raise InputError(f"there is no engine {self.engine!r}; wanted local or dask")
+            raise InputError(f"engine must be local or dask, found {self.engine!r}")
         if self.scheduler is not None and self.engine != "dask":
-            raise InputError("--scheduler is for the Dask engine; add --engine dask")
-        if self.workers is not None and self.workers < 1:
-            raise InputError(f"wanted at least one worker, found {self.workers}")
+            raise InputError("--scheduler needs the Dask engine; add --engine dask")
+        if self.workers is not None:
+            whole_number("workers", self.workers, minimum=1)
 
 
-class InThisProcess(Executor):
-    """An executor that runs each call at once, in the calling thread."""
+class SerialExecutor(Executor):
+    """Executor that runs each call at once, in the calling thread."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401  (the signature of Executor)
-        """Run the call; the future is done when this returns.
+        """Run the call and return its future, which is done.
 
-        An interrupt is not kept in the future: it ends the caller.
+        An interrupt is raised here instead of stored in the future.
         """
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001  (an executor hands on whatever was raised)
+        except Exception as error:  # noqa: BLE001  (an executor passes every exception on)
             future.set_exception(error)
         return future
 
 
 class ProcessPool(ProcessPoolExecutor):
-    """A process pool that tells how many workers it has."""
+    """Process pool with a public number of workers."""
 
     workers: int
 
 
 def available_cores() -> int:
-    """Count the cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
 def opened_executor(options: EngineOptions) -> Iterator[Executor]:
-    """Give the executor that the options name; it ends with the block, at once on an exception.
+    """Yield the executor that the options name; it closes with the block.
+
+    After an exception it closes without waiting for running calls.
 
     Raises:
-        InputError: If Dask is missing, the scheduler's address is none, or its workers have
-            no minortom of this version.
-        MinorTomError: If no scheduler answers, or it has no workers.
+        InputError: If Dask is not installed, the scheduler's address is invalid, or a worker does
+            not have this version of minortom.
+        MinorTomError: If no scheduler answers, or it has too few workers.
     """
     if options.engine == "local":
         with local_executor(options.workers) as executor:
@@ -106,14 +110,16 @@ def opened_executor(options: EngineOptions) -> Iterator[Executor]:
 
 @contextmanager
 def local_executor(workers: int | None = None) -> Iterator[Executor]:
-    """Give an executor for this machine; it ends with the block, at once on an exception.
+    """Yield an executor on this machine; it closes with the block.
+
+    After an exception it closes without waiting for running calls.
 
     Args:
-        workers: Processes to use; all cores when None. With one, all runs in this process.
+        workers: Number of processes; all cores when None. One means this process.
     """
     count = workers or available_cores()
     if count == 1:
-        yield InThisProcess()
+        yield SerialExecutor()
         return
     # Spawned, not forked: this process has threads (Arrow's, the progress bar's), and a fork
     # may copy a lock that one of them holds.
@@ -125,8 +131,8 @@ def local_executor(workers: int | None = None) -> Iterator[Executor]:
         yield executor
         executor.shutdown()
     except BaseException:
-        stop.close()  # the workers end, whatever they are doing
-        # Waited for: one that is still starting would find gone what it needs, and say so.
+        stop.close()  # ends the workers, even in the middle of a call
+        # Waited for: a worker that is still starting would print an error about missing resources.
         executor.shutdown(cancel_futures=True)
         raise
     finally:
@@ -135,7 +141,7 @@ def local_executor(workers: int | None = None) -> Iterator[Executor]:
 
 
 def _start_worker(alive: Connection) -> None:
-    """Leave Ctrl-C to the parent, and end when the parent closes its end of the pipe or dies."""
+    """Ignore Ctrl-C; exit when the parent process closes its end of the pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _keep_memory()
 
@@ -149,12 +155,12 @@ def _start_worker(alive: Connection) -> None:
 
 
 def _keep_memory() -> None:
-    """Have glibc keep large blocks for the next array: fresh pages cost more than most arithmetic.
+    """Make glibc keep up to 256 MB of freed memory for the next large array.
 
-    A worker may keep 256 MB that way. Elsewhere nothing is changed.
+    Fresh pages cost more time than most arithmetic. With another C library this has no effect.
     """
     if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
-        mallopt(_M_MMAP_THRESHOLD, 2**25)  # the most that it takes
+        mallopt(_M_MMAP_THRESHOLD, 2**25)  # its maximum
         mallopt(_M_TRIM_THRESHOLD, 2**28)
 
 
@@ -165,34 +171,34 @@ def as_done(
     *,
     ahead: int | None = None,
 ) -> Iterator[tuple[int, Result]]:
-    """Yield (position, result) as the calls end, in no fixed order.
+    """Yield (position, result) as the calls finish, in no fixed order.
 
-    Items are handed out in order, a few at a time, so that little is lost on an interrupt. The
-    first exception of a call is raised; what waits is cancelled.
+    Items are submitted in order, a few at a time, so that an interrupt loses little work. The
+    first exception of a call is raised, and waiting calls are cancelled.
 
     Args:
-        executor: Makes the calls.
-        function: What to call.
-        items: What to call it with, one each.
-        ahead: How far the calls may get ahead of the first that has not ended, for who keeps
-            results until it has; as far as they come when None.
+        executor: Executor of the calls.
+        function: Function to call.
+        items: Arguments, one for each call.
+        ahead: Maximum number of submitted items after the first unfinished one. It bounds the
+            results that a caller holds who needs them in order. No limit when None.
 
     Raises:
-        MinorTomError: If a worker process died, or the cluster is gone.
+        MinorTomError: If a worker process died, or the cluster no longer answers.
     """
-    todo, handed_out = iter(enumerate(items)), 0
+    todo, submitted = iter(enumerate(items)), 0
     running: dict[Future[Result], int] = {}
     try:
         while True:
             room = _room(executor, len(items))  # a cluster may grow
             while len(running) < room:
-                slowest = min(running.values(), default=handed_out)
-                if ahead is not None and handed_out - slowest >= ahead:
+                slowest = min(running.values(), default=submitted)
+                if ahead is not None and submitted - slowest >= ahead:
                     break
                 if (entry := next(todo, None)) is None:
                     break
                 running[executor.submit(function, entry[1])] = entry[0]
-                handed_out += 1
+                submitted += 1
             if not running:
                 return
             finished = _first_done(executor, running)
@@ -200,8 +206,8 @@ def as_done(
                 yield running.pop(future), future.result()
     except BrokenProcessPool:
         raise MinorTomError(
-            "a worker process died: killed or out of memory (run again with fewer --workers), or "
-            'started by a script without an `if __name__ == "__main__":` guard (add it)'
+            "a worker process died: it was killed or ran out of memory (run again with fewer "
+            '--workers), or the script has no `if __name__ == "__main__":` guard (add one)'
         ) from None
     except (Exception, CancelledError) as error:
         explained = executor.explained(error) if isinstance(executor, ClusterPool) else None
@@ -209,8 +215,8 @@ def as_done(
             raise
         raise explained from None
     finally:
-        # A pool of processes does so itself; where its workers have just ended, its thread would
-        # fail over calls that somebody else has cancelled.
+        # A process pool cancels its calls itself: after the death of its workers its own thread
+        # would fail on calls that were cancelled here.
         for future in running if not isinstance(executor, ProcessPool) else ():
             future.cancel()
 
@@ -222,7 +228,7 @@ def map_items(
     *,
     on_progress: OnProgress = ignore_progress,
 ) -> list[Result]:
-    """Give the results in the order of the items; see :func:`as_done`."""
+    """Return the results in the order of the items; see :func:`as_done`."""
     results: dict[int, Result] = {}
     for position, result in as_done(executor, function, items):
         results[position] = result
@@ -231,16 +237,16 @@ def map_items(
 
 
 def _first_done(executor: Executor, running: Collection[Future[Result]]) -> set[Future[Result]]:
-    """Wait until a call has ended; ask a cluster now and then whether it still lives."""
-    timeout = _LOOK_S if isinstance(executor, ClusterPool) else None
+    """Wait until a call has finished; check once a second that a cluster still answers."""
+    timeout = _CHECK_S if isinstance(executor, ClusterPool) else None
     while not (finished := wait(running, timeout, FIRST_COMPLETED).done):
         _room(executor, len(running))
     return finished
 
 
 def _room(executor: Executor, num_items: int) -> int:
-    """Give how many calls to have under way: all of them, where the executor does not tell."""
-    if isinstance(executor, InThisProcess):
+    """Return how many calls to submit at a time; all of them for an unknown executor."""
+    if isinstance(executor, SerialExecutor):
         return 1
     if isinstance(executor, ProcessPool):
         return _QUEUED_PER_WORKER * executor.workers

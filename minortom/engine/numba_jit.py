@@ -1,4 +1,4 @@
-"""Compile a kernel with numba, keeping the machine code for the next run where possible."""
+"""Compilation of kernels with numba, with a cache of the machine code on disk."""
 
 from collections.abc import Callable
 from typing import TypeVar, cast
@@ -9,11 +9,12 @@ Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
 
 def compiled(function: Kernel) -> Kernel:
-    """Compile on first use; the machine code goes to a cache beside the module or of the user.
+    """Return a function that numba compiles on its first call.
 
-    Kernels release the GIL. No fast-math: compiled and interpreted kernels give the same bits.
+    The machine code is cached beside the module, or in the user's cache folder. Kernels release
+    the GIL. Fast-math is off, so that compiled and interpreted kernels give the same bits.
     """
     try:
         return cast("Kernel", njit(cache=True, nogil=True)(function))
-    except RuntimeError:  # neither the package's folder nor a user cache can be written
+    except RuntimeError:  # neither cache folder is writable
         return cast("Kernel", njit(nogil=True)(function))

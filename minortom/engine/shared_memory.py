@@ -1,9 +1,9 @@
-"""Arrays from a worker process to this one through memory that both see, not through a pipe.
+"""Transfer of arrays from a worker process to this one through shared memory.
 
-This process makes the memory, anonymous, so that it ends with this process however that ends; the
-worker finds it by ``/proc``. Where it cannot, arrays come back as results do, by pickle. Memory is
-used again once the last array in it is gone: fresh pages cost more than what is written to them.
-Beyond as many slots as a process may have descriptors for, arrays come by pickle, too.
+This process creates anonymous memory, which the system frees when the process ends. The worker
+opens it through ``/proc``. If the worker cannot, or if the process has too few file descriptors
+for another slot, arrays return by pickle, as other results do. Memory is reused when the last
+array in it is deleted, because fresh pages cost more time than the copy into them.
 """
 
 import itertools
@@ -23,22 +23,23 @@ Item = TypeVar("Item")
 Arrays = Mapping[str, NDArray[np.generic]]
 
 _NOWHERE = -1
-"""In place of a descriptor: no memory."""
+"""File descriptor of a slot without memory."""
 
 Layout = tuple[tuple[str, str, tuple[int, ...]], ...]
-"""Name, dtype and shape of each array, one after the other."""
+"""Name, dtype and shape of each array, in the order of their bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Slot:
-    """Memory for the arrays of one result: as a worker finds it."""
+    """Shared memory for the arrays of one result, as a worker opens it."""
 
     process: int
+    """Number of the process that created the memory."""
     number: int
     """File descriptor in that process."""
 
     def fill(self, arrays: Arrays) -> Layout | None:
-        """Write arrays, in a worker; None where it cannot: no such memory, or too little."""
+        """Write arrays in a worker and return their layout; None if the memory is not writable."""
         try:
             handle = os.open(f"/proc/{self.process}/fd/{self.number}", os.O_WRONLY)
         except OSError:
@@ -56,10 +57,10 @@ class Slot:
 
 
 class WithSlots(Sequence[tuple[Item, Slot]], Generic[Item]):
-    """Items, each with a slot, given when the item is taken: as many as are in use at once."""
+    """Sequence of items, each with a slot, created or reused when the item is read."""
 
     def __init__(self, items: Sequence[Item]) -> None:
-        """Use as a context manager, which closes the slots; arrays that were taken stay."""
+        """Wrap items; the context manager closes the slots, but their arrays stay valid."""
         self._items = items
         self._made: list[int] = []
         self._free: list[int] = []
@@ -76,17 +77,17 @@ class WithSlots(Sequence[tuple[Item, Slot]], Generic[Item]):
 
     def __getitem__(self, index: int) -> tuple[Item, Slot]:  # type: ignore[override]  # no slices
         item = self._items[index]
-        if not self._free and len(self._made) < _most_slots():
+        if not self._free and len(self._made) < _max_slots():
             self._made.append(os.memfd_create("minortom-handover"))
             self._free.append(self._made[-1])
         number = self._free.pop() if self._free else _NOWHERE
         return item, Slot(process=os.getpid(), number=number)
 
     def take(self, slot: Slot, layout: Layout | None) -> dict[str, NDArray[np.generic]] | None:
-        """Map what a worker wrote; the slot is for another item when the last array is gone.
+        """Return the arrays that a worker wrote; the slot is reused when the last is deleted.
 
         Returns:
-            The arrays, not to be written to; None where the worker wrote none.
+            Read-only arrays by name; None if the worker has not written to the slot.
         """
         sizes = [math.prod(shape) * np.dtype(kind).itemsize for _, kind, shape in layout or ()]
         memory: mmap.mmap | bytes = b""
@@ -98,8 +99,8 @@ class WithSlots(Sequence[tuple[Item, Slot]], Generic[Item]):
         return None if layout is None else _arrays_in(memory, layout, sizes)
 
 
-def _most_slots() -> int:
-    """Give how many may be open: each has two descriptors, its own and that of its mapping."""
+def _max_slots() -> int:
+    """Return the maximum number of slots: each needs two descriptors, one for its mapping."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 2**14 if soft == resource.RLIM_INFINITY else soft // 4
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from minortom.engine.executors import InThisProcess
+from minortom.engine.executors import SerialExecutor
 from minortom.errors import InputError
 from minortom.grid.cells import Cells
 from minortom.io.provenance import sha256_of
@@ -130,7 +130,7 @@ class Descriptor:
         """
         if isinstance(self.source, TileMap):
             return codes_in_tiles(
-                self.source, self.classes, lon_deg, lat_deg, executor=executor or InThisProcess(),
+                self.source, self.classes, lon_deg, lat_deg, executor=executor or SerialExecutor(),
                 on_progress=on_progress,
             )  # fmt: skip
         return codes_in_map(self.source, self.classes, lon_deg, lat_deg, on_progress=on_progress)
@@ -160,7 +160,7 @@ class Descriptor:
                 coarse (see :mod:`minortom.maps.overviews`).
             RemoteError: If a tile behind a URL cannot be read.
         """
-        where = executor or InThisProcess()
+        where = executor or SerialExecutor()
         if isinstance(self.source, TileMap):
             return count_in_tiles(
                 self.source, self.classes, cells, resolution_m=resolution_m, executor=where,

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minortom.engine.daemon_threads import NetworkThreads
-from minortom.engine.executors import InThisProcess, map_items
+from minortom.engine.daemon_threads import DaemonThreads
+from minortom.engine.executors import SerialExecutor, map_items
 from minortom.errors import InputError
 from minortom.io.provenance import sha256_of
 from minortom.maps.manifests import TILE, Manifest
@@ -168,7 +168,7 @@ class TileMap:
     def _ask(self, names: Sequence[TileName], on_progress: OnProgress) -> None:
         if self.url is None or not names:
             return
-        with open_session() as session, NetworkThreads(_ASKED_AT_ONCE) as threads:
+        with open_session() as session, DaemonThreads(_ASKED_AT_ONCE) as threads:
             # The first alone: a server that refuses or is not there is asked no further.
             for some in (names[:1], names[1:]):
                 for name, tile in zip(some, threads.map(self._asker(session), some), strict=True):
@@ -204,7 +204,7 @@ class TileMap:
         nothing but what is needed of it is read.
         """
         tiles = self.existing(names)
-        found = map_items(executor or InThisProcess(), _hash, tiles, on_progress=on_progress)
+        found = map_items(executor or SerialExecutor(), _hash, tiles, on_progress=on_progress)
         lines = "".join(f"{tile.name} {value}\n" for tile, value in zip(tiles, found, strict=True))
         return hashlib.sha256(lines.encode()).hexdigest()
 

@@ -37,9 +37,9 @@ def test_the_local_engine_takes_the_workers_that_it_is_given():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"engine": "ray"}, "no engine 'ray'; wanted local or dask"),
-        ({"scheduler": "tcp://a:1"}, "--scheduler is for the Dask engine; add --engine dask"),
-        ({"workers": 0}, "at least one worker, found 0"),
+        ({"engine": "ray"}, "engine must be local or dask, found 'ray'"),
+        ({"scheduler": "tcp://a:1"}, "--scheduler needs the Dask engine; add --engine dask"),
+        ({"workers": 0}, "workers must be a whole number of at least 1, found 0"),
     ],
 )
 def test_options_that_contradict_each_other_are_an_error(options, message):

@@ -144,4 +144,4 @@ def test_a_rate_without_dry_run_is_wrong_usage(typed, tmp_path):
 
 def test_a_dry_run_of_options_that_the_export_would_refuse_is_refused(typed, capsys):
     assert typed("--patch-size", 12, "--dry-run", "--scheduler", "tcp://a:1") == 1
-    assert "--scheduler is for the Dask engine" in capsys.readouterr().err
+    assert "--scheduler needs the Dask engine" in capsys.readouterr().err
