@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from csmoe_model.probing.probe import probe as probe
     from csmoe_model.retrieval.retrieve import retrieve as retrieve
     from csmoe_model.retrieval.search import search as search
+    from csmoe_model.training.train import train as train
 
 __all__ = [
     "CSMoE",
@@ -39,6 +40,7 @@ __all__ = [
     "recipe",
     "retrieve",
     "search",
+    "train",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -58,5 +60,6 @@ __getattr__, __dir__ = lazy_names(
         "recipe": "csmoe_model.config",
         "retrieve": "csmoe_model.retrieval.retrieve",
         "search": "csmoe_model.retrieval.search",
+        "train": "csmoe_model.training.train",
     },
 )

@@ -52,7 +52,7 @@ def process_group() -> Iterator[Launch]:
         InputError: If this machine has more processes than visible GPUs.
         LostProcessError: If another process ends unexpectedly.
     """
-    launch = _found()
+    launch = find_launch()
     if launch.environment is None or distributed.is_initialized():
         yield launch
         return
@@ -83,8 +83,11 @@ def process_group() -> Iterator[Launch]:
         distributed.destroy_process_group()
 
 
-def _found() -> Launch:
-    """Read the environment in the order of Lightning: torchrun under SLURM counts as torchrun."""
+def find_launch() -> Launch:
+    """Return the launch that the environment describes.
+
+    The order is that of Lightning: torchrun inside a SLURM job counts as torchrun.
+    """
     environment: ClusterEnvironment
     if TorchElasticEnvironment.detect():
         environment = TorchElasticEnvironment()

@@ -68,6 +68,8 @@ def configure(
         InputError: If there is no such recipe or field, a value is not allowed, or the file
             is not as it must be.
     """
+    if not (name is None or isinstance(name, str)):
+        raise InputError(f"recipe must be a name, found {name!r}; csmoe info lists the recipes")
     named, values = read_configuration(file) if file else (None, {})
     if name and named and name != named:
         raise InputError(

@@ -14,7 +14,7 @@ import pytest
 import torch
 from minortom_cli.console import run
 from minortom_cli.model.app import app, train_app
-from minortom_cli.model.training_progress import telling
+from minortom_cli.model.training_progress import step_progress
 from training_shards import learnable_shards
 
 from csmoe_model.runs.csv_log import RunLog
@@ -104,7 +104,7 @@ def test_a_line_is_told_every_half_a_minute(capsys, monkeypatch):
     speed = Speed(
         pairs_per_s=9.0, busy=1.0, tflops=2.0, memory_gb=3.0, peak_tflops=8.0
     )  # fmt: skip
-    with telling(first=True) as on_step:
+    with step_progress(is_first=True) as on_step:
         for step in range(1, 100):
             with monkeypatch.context() as patch:  # a second a step
                 patch.setattr(
@@ -118,7 +118,7 @@ def test_a_line_is_told_every_half_a_minute(capsys, monkeypatch):
 
 
 def test_only_the_first_process_tells(capsys):
-    with telling(first=False) as on_step:
+    with step_progress(is_first=False) as on_step:
         on_step(1, 1, 0.5, None)
     assert capsys.readouterr().err == ""
 

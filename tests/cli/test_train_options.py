@@ -8,13 +8,13 @@ import pytest
 import yaml
 from minortom_cli.console import run
 from minortom_cli.model.app import app
-from minortom_cli.model.config_options import field_help
 from training_shards import learnable_shards
 
 from csmoe_model.config import ModelConfig
 from csmoe_model.distributed.collectives import OtherProcessError
 from csmoe_model.training.config import TrainConfig
 from csmoe_model.training.configuration import configure
+from csmoe_model.training.field_arguments import field_help
 
 pytest_plugins = ("training_fixtures",)
 pytestmark = pytest.mark.usefixtures("small_steps")
@@ -117,7 +117,7 @@ def settings(monkeypatch):
         seen.append(settings)
         return {}
 
-    monkeypatch.setattr("csmoe_model.training.train.train", remember)
+    monkeypatch.setattr("csmoe_model.training.train.run_training", remember)
     return seen
 
 
@@ -138,6 +138,6 @@ def test_what_another_process_tells_is_not_told_again(shards, tmp_path, capsys, 
     def fail(*_, **__):
         raise OtherProcessError("told there")
 
-    monkeypatch.setattr("csmoe_model.training.train.train", fail)
+    monkeypatch.setattr("csmoe_model.training.train.run_training", fail)
     assert train(shards, "--out", tmp_path / "run") == 1
     assert capsys.readouterr() == ("", "")

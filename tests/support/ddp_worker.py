@@ -17,7 +17,9 @@ from pathlib import Path
 import minortom_cli.console  # noqa: F401  # sets how OpenMP waits
 import torch
 from training_runs import SHORT, run, stop_after
+from training_shards import MODEL
 
+import csmoe_model
 from csmoe_model import csmoe
 from csmoe_model.distributed.launch import process_group
 from csmoe_model.training import compile as compiling
@@ -72,6 +74,10 @@ def stop_one(number, step):
     return stop_after(step, number) if RANK == 1 else lambda *_: None
 
 
+AS_ARGUMENTS = {
+    "workers": 1, "tensorboard": False,
+    **MODEL.to_dict(), **{k: v for k, v in SHORT.to_dict().items() if v is not None},
+}  # fmt: skip
 PARTS = replace(SHORT, batch_size=8, accumulate=2, keep_every=2)
 
 
@@ -89,6 +95,8 @@ def scenarios(shards, folder):
     yield "compiled", lambda out: compiled(shards, out)
     short = replace(SHORT, steps=2, val_every=100)
     yield "not-compiled", lambda out: run(shards, out, short)
+    yield "function", lambda out: csmoe_model.train(shards, out=out, **AS_ARGUMENTS)
+    yield "refused", lambda out: csmoe_model.train(shards, out=out, batch_size="4")
 
 
 def main(shards, folder):
@@ -99,7 +107,7 @@ def main(shards, folder):
     with process_group():
         for name, scenario in scenarios(shards, folder):
             try:
-                end = str(scenario(folder / name)["status"])
+                end = scenario(folder / name).status
             except SystemExit as stopped:
                 end = f"exit {stopped.code}"
             except Exception as error:  # noqa: BLE001  # told to the test

@@ -14,7 +14,7 @@ def small_steps():
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("csmoe_model.training.train.draw_curve", lambda *_: None)
+        patch.setattr("csmoe_model.training.run.draw_curve", lambda *_: None)
         yield
     torch.set_num_threads(threads)
 

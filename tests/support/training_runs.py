@@ -11,7 +11,7 @@ from csmoe_model.runs.folder import RunFolder
 from csmoe_model.runs.trackers import Tracking
 from csmoe_model.training.config import TrainConfig
 from csmoe_model.training.configuration import Configuration
-from csmoe_model.training.train import Settings, train
+from csmoe_model.training.run import Settings, run_training
 
 SHORT = TrainConfig(
     epochs=None, steps=8, batch_size=6, lr=2e-3, log_every=3, val_every=4, warmup=0.25
@@ -26,7 +26,7 @@ def run(shards, out, config=SHORT, *, model=MODEL, **options):
     configuration = Configuration(recipe="test", model=model, train=config)
     given = {name: options.pop(name) for name in OF_SETTINGS & set(options)}
     settings = Settings(**{"workers": 1, "tracking": QUIET, **given})
-    return train(shards, out, configuration, settings=settings, **options)
+    return run_training(shards, out, configuration, settings=settings, **options)
 
 
 def rows(out, split=None):

@@ -9,75 +9,86 @@ import typer
 from csmoe_model.config import ModelConfig
 from csmoe_model.training.config import TrainConfig
 from minortom_cli.console import EXIT_USER_ERROR, Json, Overwrite, Version, emit
-from minortom_cli.model.config_options import with_fields
-from minortom_cli.model.training_progress import telling
+from minortom_cli.model.config_options import with_field_options
+from minortom_cli.model.training_progress import step_progress
 
 
 def _train(
     shards: Annotated[Path, typer.Argument(help="Folder of shards, from `minortom export`.")],
+    *,
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
-    fields: Mapping[str, object],
     recipe: Annotated[
-        str | None, typer.Option(help="Model to train; csmoe-b16 by default. See `csmoe info`.")
+        str | None,
+        typer.Option(
+            help="Name of the model to train; `csmoe info` lists them.", show_default="csmoe-b16"
+        ),
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(help="YAML file with any of the options below, as a run's own config.yaml."),
+        typer.Option(
+            help="YAML file with any of the fields below, such as the config.yaml of a run.",
+            show_default="none",
+        ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")
+        bool, typer.Option("--resume", help="Resume the run in --out from its last checkpoint.")
     ] = False,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 500,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads that read shards.")] = None,
-    compiled: Annotated[
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Threads that read shards, in each process.",
+            show_default="all cores, at most 8",
+        ),
+    ] = None,
+    compile: Annotated[  # noqa: A002  # named as the option
         bool | None,
         typer.Option(
-            "--compile/--no-compile", help="Use torch.compile; by default on a GPU alone."
+            "--compile/--no-compile", help="Use torch.compile.", show_default="on a GPU only"
         ),
     ] = None,
     tensorboard: Annotated[
-        bool, typer.Option(help="Write curves and pictures for TensorBoard into the run, too.")
+        bool, typer.Option(help="Write curves and pictures for TensorBoard into the run.")
     ] = True,
     wandb_project: Annotated[
         str | None,
-        typer.Option(help="Send them to this project on Weights & Biases, too.", metavar="NAME"),
+        typer.Option(
+            help="Send curves and pictures to this project on Weights & Biases.",
+            metavar="NAME",
+            show_default="none",
+        ),
     ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
     version: Version = False,
+    fields: Mapping[str, object],
 ) -> None:
-    """Pretrain CSMoE on shards; what is not given comes from the recipe, or the run resumed."""
-    del version  # its own callback has acted
+    """Pretrain CSMoE on shards; values that are not given come from the recipe or the run."""
+    del version  # handled by its callback
     # Imported here so that `csmoe --help` does not load torch.
-    from csmoe_model.distributed.collectives import OtherProcessError, on_all_processes
-    from csmoe_model.distributed.launch import process_group
-    from csmoe_model.runs.trackers import Tracking
-    from csmoe_model.training import train as training
-    from csmoe_model.training.configuration import configure
+    from csmoe_model.distributed.collectives import OtherProcessError
+    from csmoe_model.distributed.launch import find_launch
+    from csmoe_model.training.train import train as pretrain
 
-    settings = training.Settings(
-        workers=workers, save_every=save_every, compile=compiled,
-        tracking=Tracking(tensorboard=tensorboard, wandb_project=wandb_project),
-    )  # fmt: skip
+    is_first = find_launch().rank == 0
     try:
-        with process_group() as launch, telling(first=launch.rank == 0) as on_step:
-            configuration = on_all_processes(
-                lambda: configure(recipe, fields, file=config, resume=out if resume else None)
-            )
-            summary = training.train(
-                shards, out, configuration, resume=resume, overwrite=overwrite,
-                settings=settings, on_step=on_step,
+        with step_progress(is_first=is_first) as on_step:
+            result = pretrain(
+                shards, out=out, recipe=recipe, config=config, resume=resume,
+                save_every=save_every, workers=workers, compile=compile, tensorboard=tensorboard,
+                wandb_project=wandb_project, overwrite=overwrite, on_step=on_step, **fields,
             )  # fmt: skip
-    except OtherProcessError:  # told by the process that it happened in
+    except OtherProcessError:  # the process in which the error occurred prints it
         raise typer.Exit(EXIT_USER_ERROR) from None
-    if launch.rank == 0:
-        emit(summary, as_json=as_json)
+    if is_first:
+        emit(result, as_json=as_json)
 
 
-train = with_fields(
+train = with_field_options(
     _train,
     {
-        "Model (shown: what csmoe-b16 has)": ModelConfig,
-        "Training (shown: what csmoe-b16 has)": TrainConfig,
+        "Model (defaults: those of csmoe-b16)": ModelConfig,
+        "Training (defaults: those of csmoe-b16)": TrainConfig,
     },
 )

@@ -1,4 +1,4 @@
-"""How a training run tells of its steps: a bar for who watches, a line now and then for a log."""
+"""Progress of a training run: a progress bar on a terminal, log lines elsewhere."""
 
 import sys
 import time
@@ -9,6 +9,7 @@ from typing import Protocol
 from minortom_cli.console import progress, say
 
 _EVERY_S = 30.0
+"""Seconds between two log lines."""
 
 
 class _Speed(Protocol):
@@ -21,43 +22,43 @@ OnStep = Callable[[int, int, float, _Speed], None]
 
 
 @contextmanager
-def telling(*, first: bool) -> Iterator[OnStep]:
-    """Yield what to call after each step with (done, total, its loss, its speed).
+def step_progress(*, is_first: bool) -> Iterator[OnStep]:
+    """Show the progress of the steps; yield the callback (done, total, loss, speed).
 
-    Where stderr is no terminal, as under SLURM, a line says that the run lives: after the
-    first and the last step, and every half a minute. Only the ``first`` of the processes
-    that train together tells.
+    Where stderr is not a terminal, as under SLURM, log lines show that the run is alive: after
+    the first and the last step, and every 30 seconds. Of the processes that train together, only
+    the first one shows progress.
     """
-    if not first:
+    if not is_first:
         yield lambda *_: None
         return
     with progress("steps") as move:
-        told = _Lines() if not _is_watched() else None
+        log_lines = _LogLines() if not _is_terminal() else None
 
         def on_step(done: int, total: int, loss: float, speed: _Speed) -> None:
-            if told is not None:
-                told.step(done, total, f"loss {loss:.3f}, {speed.note()}")
+            if log_lines is not None:
+                log_lines.step(done, total, f"loss {loss:.3f}, {speed.note()}")
             else:
                 move(done, total, f"loss {loss:.3f}, {speed.brief()}")
 
         yield on_step
 
 
-class _Lines:
-    """A line on stderr for the first step of this process, the last, and some between."""
+class _LogLines:
+    """Lines on stderr after the first step of this process, the last, and some in between."""
 
     def __init__(self) -> None:
         self._next = time.monotonic()
 
     def step(self, done: int, total: int, note: str) -> None:
-        """Tell of a step if it is time to."""
+        """Print a line if enough time has passed since the previous one."""
         now = time.monotonic()
         if now >= self._next or done == total:
             self._next = now + _EVERY_S
             say(f"step {done} of {total}: {note}")
 
 
-def _is_watched() -> bool:
+def _is_terminal() -> bool:
     from rich.console import Console
 
     return Console(file=sys.stderr).is_terminal

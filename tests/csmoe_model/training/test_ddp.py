@@ -42,6 +42,7 @@ def ends(folder):
     names = (
         "whole", "parts", "terminated", "interrupted", "resumed", "of-one", "diverged", "uneven",
         "missing", "other", "compiled", "not-compiled",
+        "function", "refused",
     )  # fmt: skip
     outcomes = [json.loads((folder / f"outcome-{rank}.json").read_text()) for rank in (0, 1)]
     return dict(zip(names, zip(*outcomes, strict=True), strict=True))
@@ -111,15 +112,28 @@ def test_a_loss_that_is_not_finite_in_one_stops_all_and_its_term_and_cells_are_n
 
 
 def test_a_mistake_is_told_by_one_process(ends):
-    assert ends["uneven"][0].startswith("InputError: a batch of 5 pairs cannot be shared out")
+    assert ends["uneven"][0].startswith(
+        "InputError: batch_size must be a multiple of 2 processes times"
+    )
     assert ends["other"][0].startswith("OutputExistsError")
     assert ends["missing"][1].startswith("ShardError")
     for name, silent in (("uneven", 1), ("other", 1), ("missing", 0)):
         assert ends[name][silent].startswith("OtherProcessError")
 
 
+def test_the_public_function_trains_as_a_complete_configuration_does(folder, ends):
+    assert ends["function"] == ("trained", "trained")
+    assert rows(folder / "function") == rows(folder / "whole")
+
+
+def test_a_wrong_argument_is_reported_by_the_first_process(ends):
+    first, second = ends["refused"]
+    assert first.startswith("InputError: batch_size must be")
+    assert second.startswith("OtherProcessError")
+
+
 def test_a_batch_that_its_parts_do_not_divide_is_refused(shards, tmp_path):
-    with pytest.raises(InputError, match="batch of 6 .* 1 processes in 4 parts"):
+    with pytest.raises(InputError, match="multiple of 1 processes times 4 parts .*found 6"):
         run(shards, tmp_path / "run", replace(SHORT, accumulate=4))
 
 

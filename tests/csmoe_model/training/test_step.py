@@ -21,8 +21,8 @@ from csmoe_model.runs.csv_log import TERMS, RunLog
 from csmoe_model.training.compile import compiled
 from csmoe_model.training.config import TrainConfig
 from csmoe_model.training.module import DivergedError
+from csmoe_model.training.run import TrainingRun
 from csmoe_model.training.step import Objective, adamw, numbers_of, pretrain_batch
-from csmoe_model.training.train import _Run
 from minortom.sensors import GROUPS
 
 TINY = recipe("tiny")
@@ -164,14 +164,14 @@ def test_narrow_matrices_change_no_bit_of_what_autocast_encodes(changes):
 @pytest.fixture
 def one_unread(monkeypatch):
     """Let the numbers of a step be read after the next, as on a GPU."""
-    real = _Run._prepare
+    real = TrainingRun._prepare
 
     def prepare(self, settings):
         module = real(self, settings)
         module.steps_unread = 1
         return module
 
-    monkeypatch.setattr(_Run, "_prepare", prepare)
+    monkeypatch.setattr(TrainingRun, "_prepare", prepare)
 
 
 @pytest.mark.usefixtures("one_unread")

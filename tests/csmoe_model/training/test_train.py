@@ -112,7 +112,7 @@ def test_the_split_test_is_never_read_and_val_only_validated_on(tmp_path, monkey
 def test_without_a_validation_split_it_trains_and_says_so(tmp_path, caplog):
     shards = learnable_shards(tmp_path / "shards", val=0)
     summary = run(shards, tmp_path / "run", replace(SHORT, steps=2))
-    assert summary["val_loss"] is None
+    assert summary.val_loss is None
     assert rows(tmp_path / "run", "val") == []
     assert "no split `val`" in caplog.text
 

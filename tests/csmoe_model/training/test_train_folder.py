@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("small_steps")
 def test_a_finished_run_is_up_to_date(shards, finished):
     before = {p: p.stat().st_mtime_ns for p in finished.rglob("*")}
     for options in ({}, {"resume": True}, {"overwrite": True}):
-        assert run(shards, finished, **options)["status"] == "up to date"
+        assert run(shards, finished, **options).status == "up to date"
     assert {p: p.stat().st_mtime_ns for p in finished.rglob("*")} == before
 
 
@@ -36,7 +36,7 @@ def test_another_configuration_is_refused_by_name_and_replaced_when_allowed(
     with pytest.raises(InputError, match=r"--resume.*train.lr is 0.002 there and 0.001 here"):
         run(shards, out, other, resume=True)
     assert rows(out) == rows(finished)
-    assert run(shards, out, other, overwrite=True)["status"] == "trained"
+    assert run(shards, out, other, overwrite=True).status == "trained"
     assert RunFolder(out).stored()["train"]["lr"] == 1e-3
 
 
@@ -52,7 +52,7 @@ def test_an_unfinished_run_says_to_resume(shards, tmp_path):
         run(shards, tmp_path / "run", on_step=stop_after(2, signal.SIGINT))
     with pytest.raises(OutputExistsError, match="unfinished run.*--resume"):
         run(shards, tmp_path / "run")
-    assert run(shards, tmp_path / "run", overwrite=True)["status"] == "trained"
+    assert run(shards, tmp_path / "run", overwrite=True).status == "trained"
 
 
 def test_there_must_be_something_to_resume(shards, tmp_path):
@@ -79,7 +79,7 @@ def test_a_damaged_checkpoint_is_an_error_that_says_so(shards, tmp_path):
     flipped[len(whole) // 2] ^= 1
     for damaged in (b"no checkpoint", b"", whole[:-1000], bytes(flipped)):
         checkpoint.write_bytes(damaged)
-        with pytest.raises(InputError, match="last.ckpt is no checkpoint"):
+        with pytest.raises(InputError, match="last.ckpt is not a checkpoint"):
             run(shards, out, resume=True)
         assert checkpoint.read_bytes() == damaged
 
@@ -96,7 +96,7 @@ def test_a_checkpoint_of_something_else_is_an_error_that_says_so(shards, tmp_pat
     else:
         found.pop("pytorch-lightning_version")
     torch.save(found, checkpoint)
-    with pytest.raises(InputError, match="last.ckpt is no checkpoint of this run"):
+    with pytest.raises(InputError, match="last.ckpt is not a checkpoint of this run"):
         run(shards, out, resume=True)
 
 

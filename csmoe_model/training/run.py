@@ -1,0 +1,193 @@
+"""A pretraining run: from shards to weights, in a folder from which it can resume."""
+
+import pickle
+import zipfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.data.loader import Loader, reader_threads
+from csmoe_model.data.normalise import Normalise
+from csmoe_model.data.sampler import MicroBatches, ShuffledBatches
+from csmoe_model.distributed.collectives import from_first_process, on_all_processes
+from csmoe_model.distributed.device import tensor_cores
+from csmoe_model.distributed.launch import Launch, process_group
+from csmoe_model.runs.curves import draw_curve
+from csmoe_model.runs.folder import RunFolder
+from csmoe_model.runs.trackers import Tracking
+from csmoe_model.training.compile import compiled
+from csmoe_model.training.configuration import Configuration
+from csmoe_model.training.loop import TrainingLoop
+from csmoe_model.training.module import Pretraining
+from csmoe_model.training.result import TrainResult, read_result
+from csmoe_model.training.save_weights import RunWeights
+from csmoe_model.training.signals import StopRequest
+from csmoe_model.training.step_log import OnStep, ignore_steps
+from minortom.arguments import whole_number
+from minortom.errors import InputError
+from minortom.io.atomic_write import sole_writer
+from minortom.io.provenance import Provenance, licences_in, sha256_of
+from minortom.io.up_to_date import now, write_run_record
+from minortom.shards.layout import DATASET_FILE
+from minortom.shards.shard_set import ShardSet
+
+_VERSION = "pytorch-lightning_version"
+"""Key of a checkpoint that Lightning needs to resume."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Settings that do not change the result of a run.
+
+    Raises:
+        InputError: If a value is out of range.
+    """
+
+    workers: int | None = None
+    """Threads that read shards, in each process; all cores, at most 8, when None."""
+    save_every: int = 500
+    """Steps between checkpoints."""
+    compile: bool | None = None
+    """Whether to use `torch.compile`; on a GPU only when None."""
+    tracking: Tracking = Tracking()  # noqa: RUF009  # frozen
+
+    def __post_init__(self) -> None:
+        whole_number("save_every", self.save_every, minimum=1)
+        if self.workers is not None:
+            whole_number("workers", self.workers, minimum=1)
+
+
+def run_training(
+    shards: Path,
+    out: Path,
+    configuration: Configuration,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    settings: Settings = Settings(),
+    on_step: OnStep = ignore_steps,
+) -> TrainResult:
+    """Train a model with a complete configuration; the arguments are those of `train`.
+
+    Raises:
+        MinorTomError: As `train`.
+    """
+    with process_group() as launch, ExitStack() as held:
+        data = on_all_processes(lambda: ShardSet.open(shards))
+        from_first_process(
+            lambda: held.enter_context(sole_writer(out))
+        )  # returns None
+        run = TrainingRun(
+            data=data, folder=RunFolder(out), configuration=configuration, launch=launch
+        )
+        return run.train(resume=resume, overwrite=overwrite, settings=settings, on_step=on_step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun:
+    """A run in a folder that is locked for other processes."""
+
+    data: ShardSet
+    folder: RunFolder
+    configuration: Configuration
+    launch: Launch
+
+    def train(
+        self, *, resume: bool, overwrite: bool, settings: Settings, on_step: OnStep
+    ) -> TrainResult:
+        """Take the steps that are left and write the weights."""
+        started, provenance, folder = now(), self._provenance(), self.folder
+        state = from_first_process(
+            lambda: folder.state(provenance, resume=resume, overwrite=overwrite)
+        )
+        if state == "finished":
+            return from_first_process(lambda: read_result(folder, "up to date"))
+        module = on_all_processes(lambda: self._prepare(settings))
+        if state == "new":
+            from_first_process(lambda: folder.start(provenance))
+        step = from_first_process(lambda: _last_step(folder, module))
+        weights = RunWeights(
+            run=module, recipe=self.configuration.recipe, provenance=provenance
+        )  # fmt: skip
+        with StopRequest() as stop, tensor_cores(self.launch.device):
+            loop = TrainingLoop(
+                run=module, folder=folder, launch=self.launch, stop=stop,
+                workers=reader_threads(settings.workers), save_every=settings.save_every,
+                weights=weights,
+            )  # fmt: skip
+            loop.take_steps(after=step, tracking=settings.tracking, on_step=on_step)
+        stop.obey()
+        from_first_process(lambda: draw_curve(folder.log, folder.curve))
+        from_first_process(lambda: weights.save(folder))
+        from_first_process(lambda: write_run_record(folder.path, started))
+        return from_first_process(lambda: read_result(folder, "trained"))
+
+    def _provenance(self) -> Provenance:
+        configuration = self.configuration
+        return Provenance(
+            command="train",
+            options={
+                "recipe": configuration.recipe,
+                "model": configuration.model.to_dict(),
+                "train": configuration.train.to_dict(),
+            },
+            inputs={"shards": sha256_of(self.data.folder / DATASET_FILE)},
+            seed=configuration.train.seed,
+            licences=licences_in(self.data.provenance),
+        )
+
+    def _prepare(self, settings: Settings) -> Pretraining:
+        """Initialise the weights from the seed and set up the batches."""
+        config, samples, launch = self.configuration.train, self.data.indices("train"), self.launch
+        if config.batch_size % (config.accumulate * launch.world_size):
+            raise InputError(
+                f"batch_size must be a multiple of {launch.world_size} processes times "
+                f"{config.accumulate} parts (--accumulate), found {config.batch_size}; give "
+                "another --batch-size"
+            )
+        batches = ShuffledBatches(
+            samples=samples, batch_size=config.batch_size,
+            num_steps=config.num_steps(len(samples)), seed=config.seed,
+        )  # fmt: skip
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            model = CSMoE(self.configuration.model)
+        loader = Loader(
+            self.data, MicroBatches(batches=batches, parts=config.accumulate),
+            workers=reader_threads(settings.workers), rank=launch.rank,
+            world_size=launch.world_size, device=launch.device,
+        )  # fmt: skip
+        size = self.configuration.model.image_size
+        run = Pretraining(
+            model=model, normalise=Normalise(self.data.statistics, image_size=size),
+            config=config, loader=loader, shards=self.data,
+        )  # fmt: skip
+        run.forward_pass = compiled(run.objective, wanted=settings.compile, device=launch.device)
+        run.steps_unread = int(launch.device.type == "cuda")
+        return run
+
+
+def _last_step(folder: RunFolder, module: Pretraining) -> int:
+    """Read the step of the checkpoint; 0 if the run stopped before its first checkpoint."""
+    if not folder.checkpoint.is_file():
+        return 0
+    try:
+        with zipfile.ZipFile(folder.checkpoint) as parts:
+            damaged = parts.testzip()  # torch itself does not check the checksums
+        found = torch.load(folder.checkpoint, weights_only=True, mmap=True, map_location="cpu")
+        stored, wanted = found["state_dict"], module.state_dict()
+        fits = {key: stored[key].shape == wanted[key].shape for key in (*stored, *wanted)}
+        whole = damaged is None and all(fits.values()) and _VERSION in found
+        step = int(found["global_step"])
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError,
+            EOFError, zipfile.BadZipFile, pickle.UnpicklingError):  # fmt: skip
+        whole, step = False, 0
+    if not whole:
+        raise InputError(
+            f"{folder.checkpoint} is not a checkpoint of this run, or it is damaged; start again "
+            "with --overwrite"
+        )
+    return step
