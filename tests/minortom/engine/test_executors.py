@@ -124,7 +124,7 @@ def test_a_script_without_a_guard_is_told_to_add_it(tmp_path):
 
     assert done.returncode == 1
     # Not the last line always: the tracker of shared resources may complain after it.
-    assert 'without an `if __name__ == "__main__":` guard' in done.stderr
+    assert 'the script has no `if __name__ == "__main__":` guard' in done.stderr
 
 
 _SLEEPERS = """
