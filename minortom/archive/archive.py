@@ -1,7 +1,7 @@
-"""Major TOM products: where their metadata lie, and how a row of their images is read.
+"""Archives of Major TOM products: their metadata, and the images of a row.
 
-A product holds ``metadata.parquet`` and ``images/part_*.parquet`` with one row a row group; a
-row's part is found by the file name in ``parquet_url``. It is a local folder, a folder behind
+An archive has ``metadata.parquet`` and ``images/part_*.parquet`` with one row per row group. The
+file name in ``parquet_url`` names the part of a row. An archive is a local folder, a folder behind
 ``http(s)://``, or a data set of the hub, ``hf://datasets/OWNER/NAME`` or ``…@REVISION``.
 """
 
@@ -26,37 +26,37 @@ from minortom.sensors import MODEL_BANDS, SensorName
 _TEXT = ("grid_cell", "product_id", "timestamp", "crs", "parquet_url")
 _NUMBERS = ("nodata", "parquet_row")
 _PAGE_OF_HUB = re.compile(r"https?://huggingface\.co/(datasets/[^/]+/[^/]+)(?:/tree/main)?")
-_LAYOUT = "wanted an archive in Major TOM's layout: metadata.parquet, images/part_*.parquet"
+_LAYOUT = "expected an archive in Major TOM's layout: metadata.parquet, images/part_*.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """One product, such as Core-S2L2A."""
+    """Archive of one product, such as Core-S2L2A."""
 
     place: str
-    """Where it is, as it may be shown."""
+    """Its path or address, without secrets."""
     sensor: SensorName
     metadata_path: Path
-    """The table of all rows: a local file, of a remote archive a copy."""
+    """Table of all rows: a local file, for a remote archive a copy."""
     parts: Parts
-    """Where its images are."""
+    """Access to its images."""
 
     @classmethod
     def open(
         cls, place: str | Path, sensor: SensorName, *, on_fetch: OnProgress = ignore_progress
     ) -> "Archive":
-        """Find an archive and check its metadata; of a remote one they are fetched or refreshed.
+        """Open an archive and check its metadata, downloading them from a remote archive.
 
         Args:
-            place: A local folder, ``http://…``, ``https://…`` or ``hf://datasets/OWNER/NAME``.
-            sensor: Whose product it should be.
-            on_fetch: Called with (bytes had, bytes in all) while metadata come over HTTP; the
-                hub's library shows its own bar.
+            place: Local folder, ``http://…``, ``https://…`` or ``hf://datasets/OWNER/NAME``.
+            sensor: Sensor of the expected product.
+            on_fetch: Called with (bytes done, bytes in all) while metadata are downloaded over
+                HTTP. The library of the hub shows its own progress bar.
 
         Raises:
-            ArchiveError: If it is not there, or its metadata are missing, lack a column or hold
-                another kind of value in one.
-            RemoteError: If the network does not give the metadata.
+            ArchiveError: If the archive or its metadata do not exist, or a column is missing or
+                has another type of value.
+            RemoteError: If the download fails.
         """
         text = str(place)
         if isinstance(place, Path) or not is_url(text):
@@ -77,7 +77,9 @@ class Archive:
             raise ArchiveError(f"{folder} has no metadata.parquet; {_LAYOUT}")
         if not (folder / "images").is_dir():
             raise ArchiveError(f"{folder} has no folder images; {_LAYOUT}")
-        parts = LocalParts(folder=folder.absolute() / "images")  # workers stand elsewhere
+        parts = LocalParts(
+            folder=folder.absolute() / "images"
+        )  # workers may have another working directory
         return cls(place=str(folder), sensor=sensor, metadata_path=path, parts=parts)
 
     @classmethod
@@ -86,7 +88,9 @@ class Archive:
         folder = head.rstrip("/")
         page = _PAGE_OF_HUB.fullmatch(folder)
         if page:
-            raise ArchiveError(f"{shown(folder)} is a page to look at; give hf://{page[1]}")
+            raise ArchiveError(
+                f"{shown(folder)} is a web page, not an archive; give hf://{page[1]}"
+            )
         metadata = cached_copy(f"{folder}/metadata.parquet{mark}{query}", on_progress=on_fetch)
         parts = RemoteParts(folder=f"{folder}/images", query=mark + query)
         return cls(place=shown(folder), sensor=sensor, metadata_path=metadata, parts=parts)
@@ -94,22 +98,22 @@ class Archive:
     @classmethod
     def _of_hub(cls, data_set: DataSet, sensor: SensorName) -> "Archive":
         path, commit = data_set.fetch("metadata.parquet")
-        # Of the commit that the metadata come from: they say where a row lies in its part.
+        # From the same commit as the metadata, which say where a row is in its part.
         parts = RemoteParts(folder=data_set.url("images", commit), on_hub=True)
         return cls(place=str(data_set), sensor=sensor, metadata_path=path, parts=parts)
 
     @property
     def metadata_columns(self) -> dict[str, str]:
-        """The columns of the metadata that are read, and what they hold: text or numbers."""
+        """Columns of the metadata that are read, and their type of value: text or numbers."""
         numbers = (*_NUMBERS, "cloud_cover") if self.sensor == "s2" else _NUMBERS
         return dict.fromkeys(_TEXT, "text") | dict.fromkeys(numbers, "numbers")
 
     def check_metadata(self) -> None:
-        """Make sure that the metadata have the columns that are read.
+        """Check that the metadata have the columns that are read.
 
         Raises:
-            ArchiveError: If they cannot be read, lack one, have it twice or hold another kind of
-                value in it.
+            ArchiveError: If the metadata cannot be read, or a column is missing, repeated or of
+                another type of value.
         """
         try:
             found = pq.read_schema(self.metadata_path)
@@ -118,8 +122,8 @@ class Archive:
         missing = [name for name in self.metadata_columns if name not in found.names]
         if missing:
             raise ArchiveError(
-                f"the metadata of {self.place} lack the column {', '.join(missing)}; "
-                f"they have {', '.join(found.names)}; is this the archive of {self.sensor}?"
+                f"expected the column {', '.join(missing)} in the metadata of {self.place}, found "
+                f"{', '.join(found.names)}; is this the archive of {self.sensor}?"
             )
         for name, wanted in self.metadata_columns.items():
             if found.names.count(name) > 1:
@@ -129,30 +133,30 @@ class Archive:
             kind = found.field(name).type
             if not _holds(kind, wanted):
                 raise ArchiveError(
-                    f"the metadata of {self.place} hold {kind} in the column {name}; "
-                    f"wanted {wanted}"
+                    f"expected {wanted} in the column {name} of the metadata of {self.place}, "
+                    f"found {kind}"
                 )
 
     def unreadable(self, error: Exception) -> ArchiveError:
-        """Say that the metadata cannot be read, and why."""
+        """Return the error for metadata that cannot be read, with the reason."""
         found = str(error).splitlines()[0]
         return ArchiveError(f"the metadata of {self.place} cannot be read ({found}); {_LAYOUT}")
 
     def read_tile(
         self, part: str, row: int, *, cell: str, product_id: str, bands: Sequence[str] | None = None
     ) -> dict[str, bytes]:
-        """Read the GeoTIFF bytes of a tile's bands, by name; only its row group is touched.
+        """Read the GeoTIFF bytes of a tile's bands, by name; only its row group is read.
 
         Args:
             part: File name of the part.
-            row: Row, and row group, within it.
-            cell: The cell that must be there.
-            product_id: The product that it must come from.
-            bands: Columns to read; those of the sensor when None.
+            row: Row, and row group, within the part.
+            cell: Expected cell of the row.
+            product_id: Expected product of the row.
+            bands: Columns to read; the bands of the sensor when None.
 
         Raises:
-            ArchiveError: If the part is missing or damaged, or that row holds something else.
-            RemoteError: If the network does not give it.
+            ArchiveError: If the part is missing or damaged, or the row is of another tile.
+            RemoteError: If the download fails.
         """
         bands = MODEL_BANDS[self.sensor] if bands is None else bands
         where = f"{self.sensor} {part} row {row}"
@@ -164,17 +168,20 @@ class Archive:
         except (OSError, pa.ArrowException) as error:
             raise ArchiveError(f"{where}: {str(error).splitlines()[0]}") from None
         if len(table) != 1:
-            raise ArchiveError(f"{where}: {len(table)} rows in one row group, wanted 1")
+            raise ArchiveError(f"{where}: expected 1 row in a row group, found {len(table)}")
         found_cell, found_id = (table[name][0].as_py() for name in ("grid_cell", "product_id"))
         if found_id != product_id or found_cell not in published_names(cell):
-            raise ArchiveError(f"{where}: holds {found_cell} of {found_id}, not what metadata say")
+            raise ArchiveError(
+                f"{where}: expected {cell} of {product_id} as in the metadata, found {found_cell} "
+                f"of {found_id}"
+            )
         return {name: image[0].as_py() or b"" for name, image in images.items()}
 
 
 def _holds(kind: pa.DataType, wanted: str) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if pa.types.is_null(kind):  # nothing is known of any row
+    if pa.types.is_null(kind):  # no row has a value
         return True
     is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
@@ -182,10 +189,10 @@ def _holds(kind: pa.DataType, wanted: str) -> bool:
 
 
 def published_names(cell: str) -> tuple[str, ...]:
-    """Give the names that an archive may use for a cell.
+    """Return the names that an archive may use for a cell.
 
-    In a few rows the archive calls the westernmost cell, at the antimeridian, as if it were
-    the easternmost: ``(M/2)R`` for ``(M/2)L``.
+    In a few rows the archive names the westernmost cell, at the antimeridian, as the easternmost:
+    ``(M/2)R`` instead of ``(M/2)L``.
     """
     at_antimeridian = np.any(cells_from_names([cell]).bounds_deg()[0] == -180)
     return (cell, f"{cell[:-1]}R") if at_antimeridian else (cell,)

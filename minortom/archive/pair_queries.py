@@ -1,18 +1,18 @@
-"""What DuckDB is asked to pair two archives: their rows, the rules, and who comes first.
+"""SQL queries that pair two archives: their rows, the rules, and the order of preference.
 
-Where a cell has several rows that keep the rules, a total order decides, unknown values last.
-Sentinel-2: least nodata, least cloud, latest, first product id; Sentinel-1: least nodata, closest
-in time to that, first product id; then the row's place in the archive, since some rows are there
-twice, word for word.
+If several rows of a cell pass the rules, a total order decides; missing values come last.
+Sentinel-2: lowest nodata, lowest cloud cover, latest time, first product id. Sentinel-1: lowest
+nodata, closest in time to the Sentinel-2 row, first product id. Last comes the row's place in the
+archive, since some rows are exact duplicates.
 """
 
 from datetime import datetime
 
 from minortom.archive.pair_rules import PairRules
 
-# A name that is not written as the grid writes it has no row and no column. The published
-# name (M/2)R of a cell at the antimeridian is (M/2)L here. A timestamp of another form, a
-# NaN and an empty CRS are unknown.
+# A name of another form than the grid's has no row and no column. The published name (M/2)R of a
+# cell at the antimeridian becomes (M/2)L. A timestamp of another form, a NaN and an empty CRS are
+# missing values.
 READ_ROWS = r"""
 CREATE TEMP TABLE {sensor} AS
 WITH found AS (
@@ -41,8 +41,9 @@ SELECT
 FROM found LEFT JOIN grid_rows g ON g.grid_row = row_number AND abs(col_number) <= n_columns // 2
 """
 
-# In both choices a row that keeps the rules comes before all that do not, and of those the
-# one that got furthest first: what is chosen tells why a cell falls, or how it is paired.
+# In both queries a row that passes the rules comes before all others. Among the others the row that
+# breaks the last rule comes first. The selected row therefore tells how a cell is paired, or which
+# rule removed it.
 CHOOSE_S2 = """
 CREATE TEMP TABLE s2_best AS
 SELECT a.* EXCLUDE odd_name, {broken} AS s2_broken
@@ -75,7 +76,7 @@ QUALIFY 1 = row_number() OVER (PARTITION BY a.grid_row, a.grid_col ORDER BY
 
 
 def broken_by_s2(rules: PairRules) -> dict[str, str]:
-    """Give rule -> SQL that is true where a row ``a`` of Sentinel-2 breaks it, in order."""
+    """Return the SQL condition by which a row ``a`` of Sentinel-2 breaks each rule, in order."""
     (since, until), found = rules.between(), {}
     if since is not None:
         found["since"] = f"a.second < TIMESTAMP '{_utc(since)}'"
@@ -85,11 +86,11 @@ def broken_by_s2(rules: PairRules) -> dict[str, str]:
         found["max_cloud"] = f"a.cloud_cover > {float(rules.max_cloud)!r}"
     if rules.max_nodata is not None:
         found["max_nodata_s2"] = f"a.nodata > {float(rules.max_nodata)!r}"
-    return found | _unknown_to("require_known_s2", rules, found)
+    return found | _unknown_in("require_known_s2", rules, found)
 
 
 def broken_by_s1(rules: PairRules) -> dict[str, str]:
-    """Do the same for a row ``b`` of Sentinel-1 beside the chosen row ``a``."""
+    """Return the conditions for a row ``b`` of Sentinel-1 beside the selected row ``a``."""
     found = {}
     if rules.max_nodata is not None:
         found["max_nodata_s1"] = f"b.nodata > {float(rules.max_nodata)!r}"
@@ -97,17 +98,17 @@ def broken_by_s1(rules: PairRules) -> dict[str, str]:
         found["max_dt"] = f"abs(dt_days) > {float(rules.max_dt_days)!r}"
     if rules.same_crs:
         found["same_crs"] = "a.crs <> b.crs"
-    unknown = _unknown_to("require_known_s1", rules, found)
+    unknown = _unknown_in("require_known_s1", rules, found)
     return {"without_s1": "b.grid_row IS NULL"} | found | unknown
 
 
-def _unknown_to(name: str, rules: PairRules, conditions: dict[str, str]) -> dict[str, str]:
-    """Give the rule that every condition before it can be told: one with NULL cannot."""
+def _unknown_in(name: str, rules: PairRules, conditions: dict[str, str]) -> dict[str, str]:
+    """Return the rule that no earlier condition is NULL, if missing values break rules."""
     if not (rules.require_known and conditions):
         return {}
     return {name: " OR ".join(f"({sql}) IS NULL" for sql in conditions.values())}
 
 
 def _utc(moment: datetime) -> str:
-    """Write a moment in UTC as DuckDB reads one without a time zone."""
+    """Format a UTC time for DuckDB, without a time zone."""
     return moment.replace(tzinfo=None).isoformat(sep=" ")

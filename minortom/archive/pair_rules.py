@@ -1,4 +1,4 @@
-"""Rules that pairs of Sentinel-2 and Sentinel-1 tiles have to keep."""
+"""Rules for pairs of Sentinel-2 and Sentinel-1 products."""
 
 import sys
 from dataclasses import dataclass
@@ -7,63 +7,65 @@ from datetime import UTC, date, datetime, time
 from minortom.errors import InputError
 
 Time = date | datetime
-"""A day, or a moment; a moment without a time zone is in UTC."""
+"""A day or a time; a time without a time zone is in UTC."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairRules:
-    """Which rows of the archives may be chosen; None and False mean "any".
+    """Which rows of the archives may be selected; None and False mean "any".
 
-    A value that is not known breaks no rule, unless ``require_known`` is set.
+    A missing value passes every rule, unless ``require_known`` is set.
 
     Raises:
-        InputError: If a limit is out of its range, ``until`` lies before ``since``, or
-            ``require_known`` has no rule to act on.
+        InputError: If a limit is out of range, ``until`` is before ``since``, or
+            ``require_known`` is given without another rule.
     """
 
     since: Time | None = None
-    """Sentinel-2's time is this or later."""
+    """Earliest time of Sentinel-2."""
     until: Time | None = None
-    """Sentinel-2's time is this or earlier; of a day, its end."""
+    """Latest time of Sentinel-2; for a day, its end."""
     max_cloud: float | None = None
-    """Sentinel-2's cloud cover, percent, is this or less."""
+    """Maximum cloud cover of Sentinel-2, in percent."""
     max_nodata: float | None = None
-    """The share of pixels without data, 0 to 1, is this or less, for both sensors."""
+    """Maximum share of nodata pixels of either sensor, 0 to 1."""
     max_dt_days: float | None = None
-    """Both tiles were taken within so many days."""
+    """Maximum number of days between the two products."""
     same_crs: bool = False
-    """Both tiles have the same CRS."""
+    """Whether both products must have the same CRS."""
     require_known: bool = False
-    """A row breaks a rule, too, if the value that the rule looks at is not known."""
+    """Whether a row without a value that a rule needs breaks the rule."""
 
     def __post_init__(self) -> None:
         limits = (
-            ("--max-cloud", self.max_cloud, 100.0, "percent, 0 to 100"),
-            ("--max-nodata", self.max_nodata, 1.0, "a share, 0 to 1"),
-            ("--max-dt", self.max_dt_days, sys.float_info.max, "days, 0 or more"),
+            ("--max-cloud", self.max_cloud, 100.0, "0 to 100 percent"),
+            ("--max-nodata", self.max_nodata, 1.0, "a share from 0 to 1"),
+            ("--max-dt", self.max_dt_days, sys.float_info.max, "0 or more days"),
         )
-        for option, value, largest, wanted in limits:
+        for option, value, largest, expected in limits:
             if value is not None and not 0 <= value <= largest:
-                raise InputError(f"{option} {value:g} is out of range; wanted {wanted}")
+                raise InputError(f"expected {option} of {expected}, found {value:g}")
         since, until = self.between()
         if since and until and since > until:
-            raise InputError(f"--since {self.since} is later than --until {self.until}; swap them")
+            raise InputError(
+                f"expected --since before --until, found {self.since} and {self.until}; swap them"
+            )
         others = (self.since, self.until, self.max_cloud, self.max_nodata, self.max_dt_days)
         if self.require_known and not self.same_crs and others == (None,) * len(others):
             raise InputError(
-                "--require-known needs a rule that looks at a value: --since, --until, "
+                "expected a rule with --require-known, found none; give --since, --until, "
                 "--max-cloud, --max-nodata, --max-dt or --same-crs"
             )
 
     def between(self) -> tuple[datetime | None, datetime | None]:
-        """Give the first and the last moment that Sentinel-2's time may be, in UTC."""
+        """Return the earliest and the latest time of Sentinel-2, in UTC."""
         return (
-            None if self.since is None else _moment(self.since, time.min),
-            None if self.until is None else _moment(self.until, time.max),
+            None if self.since is None else _utc_time(self.since, time.min),
+            None if self.until is None else _utc_time(self.until, time.max),
         )
 
     def as_options(self) -> dict[str, object]:
-        """Give all rules for a provenance record; times as text, in UTC."""
+        """Return all rules for a provenance record; times are text in UTC."""
         since, until = (None if at is None else at.isoformat() for at in self.between())
         limits = {"max_cloud": self.max_cloud, "max_nodata": self.max_nodata,
                   "max_dt_days": self.max_dt_days}  # fmt: skip
@@ -75,14 +77,14 @@ class PairRules:
 
 
 def parse_time(option: str, text: str) -> Time:
-    """Read a day (2020-12-31) or a moment (2020-12-31T10:00, in UTC if it does not say).
+    """Parse a day (2020-12-31) or a time (2020-12-31T10:00, in UTC unless it has a time zone).
 
     Args:
-        option: Which option's value it is, for the message.
-        text: As the user typed it, in ISO 8601.
+        option: Name of the option, for the error message.
+        text: Day or time in ISO 8601.
 
     Raises:
-        InputError: If it is neither.
+        InputError: If the text is neither.
     """
     for read in (date.fromisoformat, datetime.fromisoformat):
         try:
@@ -90,11 +92,12 @@ def parse_time(option: str, text: str) -> Time:
         except ValueError:
             continue
     raise InputError(
-        f"{option} {text} is no time; wanted a day such as 2020-12-31, or 2020-12-31T10:00 (UTC)"
+        f"expected {option} as a day such as 2020-12-31 or a time such as 2020-12-31T10:00 (UTC), "
+        f"found {text!r}"
     )
 
 
-def _moment(when: Time, of_day: time) -> datetime:
+def _utc_time(when: Time, of_day: time) -> datetime:
     if not isinstance(when, datetime):
         when = datetime.combine(when, of_day)
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)

@@ -1,7 +1,7 @@
-"""One row of Sentinel-2 and one of Sentinel-1 for each cell: in SQL, out of core.
+"""Pairing of archives: one row of Sentinel-2 and one of Sentinel-1 for each cell.
 
-The metadata of both archives are read by DuckDB, which keeps to a fixed amount of memory and
-goes on in a temporary folder beyond it.
+DuckDB reads the metadata of both archives with a fixed amount of memory, and spills to a temporary
+folder.
 """
 
 import re
@@ -33,73 +33,73 @@ if TYPE_CHECKING:
     import duckdb
 
 MEMORY_LIMIT = "600MB"
-"""What DuckDB may hold; the table that comes out is not in it."""
-MOST_THREADS = 4
-"""More would need more memory each to work in than they save time."""
+"""Memory limit of DuckDB, without the resulting table."""
+MAX_THREADS = 4
+"""Maximum number of threads: more threads need much memory and save little time."""
 
 Place = tuple[str, Callable[[Cells], NDArray[np.bool_]]]
-"""A rule about where cells lie: its name, and which cells keep it."""
+"""Rule about the location of cells: its name, and a function that masks the cells to keep."""
 
-_UNKNOWABLE = ("s2_timestamp", "s1_timestamp", "s2_cloud_cover", "s2_nodata", "s1_nodata",
+_NULLABLE = ("s2_timestamp", "s1_timestamp", "s2_cloud_cover", "s2_nodata", "s1_nodata",
                "s2_crs", "s1_crs")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairedArchive:
-    """Every cell of two archives that keeps the rules, and what became of the others."""
+    """Cells of two archives with a pair that passes the rules, and counts of the others."""
 
     cells: Cells
-    """Those that have a pair, by grid row, then column."""
+    """Cells with a pair, by grid row, then by column."""
     table: pa.Table
-    """Their rows: ``grid_cell``, and for ``s2`` and ``s1`` each
-    ``_product_id``, ``_timestamp`` (UTC, nullable), ``_nodata``, ``_crs``, ``_part``, ``_row``;
+    """One row per cell: ``grid_cell``; with the prefixes ``s2`` and ``s1`` the columns
+    ``_product_id``, ``_timestamp`` (UTC, nullable), ``_nodata``, ``_crs``, ``_part`` and ``_row``;
     ``dt_days`` (S1 minus S2, nullable) and ``s2_cloud_cover``."""
     cells_in: int
-    """Cells of Sentinel-2's archive: those of ``table`` and of ``removed``."""
+    """Number of cells in the Sentinel-2 archive: those of ``table`` and of ``removed``."""
     removed: dict[str, int]
-    """Rule -> cells without a row left after it, in the order in which the rules act: those of
+    """Number of cells that each rule left without a row. The rules apply in this order: those of
     places, ``since``, ``until``, ``max_cloud``, ``max_nodata_s2``, ``require_known_s2``,
     ``without_s1``, ``max_nodata_s1``, ``max_dt``, ``same_crs``, ``require_known_s1``."""
     unknown: dict[str, int]
-    """Column of ``table`` -> cells in which its value is not known."""
+    """Number of cells without a value, by column of ``table``."""
     repeated: dict[str, int]
-    """``s2`` and ``s1`` -> rows beyond the first of a cell, in the whole archive."""
+    """Number of rows beyond the first of a cell in the whole archive, for ``s2`` and ``s1``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pairs:
-    """Cells with a tile of both sensors, and those without."""
+    """Cells with tiles of both sensors, and cells without."""
 
     table: pa.Table
-    """As that of :class:`PairedArchive`."""
+    """As in :class:`PairedArchive`."""
     without_s2: tuple[str, ...]
-    """Cells that Sentinel-2's archive lacks."""
+    """Cells that are not in the Sentinel-2 archive."""
     without_s1: tuple[str, ...]
-    """Cells that Sentinel-2's archive has and Sentinel-1's lacks."""
+    """Cells in the Sentinel-2 archive that are not in the Sentinel-1 archive."""
 
 
 def pair_archives(
     s2: Archive, s1: Archive, rules: PairRules, *, places: Sequence[Place] = ()
 ) -> PairedArchive:
-    """Choose a row of each archive for each cell, among the rows that keep the rules.
+    """Select one row of each archive for each cell, among the rows that pass the rules.
 
-    The rules act on rows before one is chosen: those about Sentinel-2 on its rows, the others
-    on the rows of Sentinel-1 beside the chosen one. A cell counts as removed by the rule at
-    which its last row falls. A row that does not say where its images lie is as good as none.
+    Rules are applied before rows are selected: rules about Sentinel-2 to its rows, the other rules
+    to the rows of Sentinel-1 beside the selected row. A cell counts as removed by the rule that
+    its last row breaks. Rows that do not say where their images are stored are ignored.
 
     Args:
-        s2: Sentinel-2's archive.
-        s1: Sentinel-1's archive.
-        rules: What the rows have to keep.
-        places: Rules about where cells lie, which act first, in this order. Their names must
-            not be those of other rules.
+        s2: Archive of Sentinel-2.
+        s1: Archive of Sentinel-1.
+        rules: Rules for the rows.
+        places: Rules about the location of cells. They apply first, in this order. Their names
+            must differ from the names of the other rules.
 
     Raises:
-        ArchiveError: If metadata cannot be read, or name something that is no cell.
+        ArchiveError: If metadata cannot be read, or have a name that is not a cell.
     """
     with _opened(s2, s1) as database:
         for archive in (s2, s1):
-            _refuse_odd_names(database, archive)
+            _check_names(database, archive)
         cells = _cells_of(database, "SELECT DISTINCT grid_row, grid_col FROM s2")
         cells_in, removed = len(cells), dict[str, int]()
         for name, keeps in places:
@@ -112,17 +112,17 @@ def pair_archives(
             table=table,
             cells_in=cells_in,
             removed=removed | broken,
-            unknown={name: table[name].null_count for name in _UNKNOWABLE},
+            unknown={name: table[name].null_count for name in _NULLABLE},
             repeated={"s2": _repeated(database, "s2"), "s1": _repeated(database, "s1")},
         )
 
 
 def find_pairs(s2: Archive, s1: Archive, cells: Sequence[str]) -> Pairs:
-    """Choose a row of each archive for each of some cells, as :func:`pair_archives` does.
+    """Select one row of each archive for each of some cells, as :func:`pair_archives` does.
 
     Raises:
         ArchiveError: If metadata cannot be read, or none of the cells is in both archives.
-        InputError: If a name is no cell.
+        InputError: If a name is not a cell.
     """
     wanted = cells_from_names(list(cells))
     with _opened(s2, s1) as database:
@@ -132,8 +132,8 @@ def find_pairs(s2: Archive, s1: Archive, cells: Sequence[str]) -> Pairs:
         )
     if not len(table):
         raise ArchiveError(
-            f"none of the {len(cells):,} selected cells is in both {s2.place} and {s1.place}; "
-            f"{s2.place} has {len(lone):,} of them; give the archives of these cells"
+            f"expected selected cells in both {s2.place} and {s1.place}, found none of "
+            f"{len(cells):,} ({len(lone):,} in {s2.place}); give the archives of these cells"
         )
     without_s1 = lone.names().tolist()
     found = {*without_s1, *table["grid_cell"].to_pylist()}
@@ -146,13 +146,13 @@ def find_pairs(s2: Archive, s1: Archive, cells: Sequence[str]) -> Pairs:
 
 @contextmanager
 def _opened(s2: Archive, s1: Archive) -> Iterator["duckdb.DuckDBPyConnection"]:
-    """Give a database with the rows of both archives in its tables ``s2`` and ``s1``."""
+    """Open a database with the rows of both archives in its tables ``s2`` and ``s1``."""
     import duckdb
 
     with tempfile.TemporaryDirectory(prefix="minortom-") as folder:
         limits: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": MEMORY_LIMIT, "temp_directory": folder,
-            "threads": min(available_cores(), MOST_THREADS), "preserve_insertion_order": False,
+            "threads": min(available_cores(), MAX_THREADS), "preserve_insertion_order": False,
         }  # fmt: skip
         with duckdb.connect(config=limits) as database:
             grid_row = np.arange(N_ROWS) - N_ROWS // 2
@@ -169,15 +169,15 @@ def _opened(s2: Archive, s1: Archive) -> Iterator["duckdb.DuckDBPyConnection"]:
             except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
                 found = str(error).splitlines()[0]
                 raise ArchiveError(
-                    f"no room to pair {s2.place} and {s1.place} ({found}); set TMPDIR to a folder "
-                    "with room for twice their metadata"
+                    f"no space to pair {s2.place} and {s1.place} ({found}); set TMPDIR to a folder "
+                    "with space for twice their metadata"
                 ) from None
 
 
 def _read_rows(database: "duckdb.DuckDBPyConnection", archive: Archive) -> None:
     import duckdb
 
-    # What stands for other characters in a pattern of files stands for itself in brackets.
+    # Wildcards of a file pattern are literal inside brackets.
     path = re.sub(r"([*?\[])", r"[\1]", str(archive.metadata_path.absolute())).replace("'", "''")
     cloud_cover = "known(cloud_cover) AS cloud_cover," if archive.sensor == "s2" else ""
     try:
@@ -190,20 +190,20 @@ def _read_rows(database: "duckdb.DuckDBPyConnection", archive: Archive) -> None:
         raise archive.unreadable(error) from None
 
 
-def _refuse_odd_names(database: "duckdb.DuckDBPyConnection", archive: Archive) -> None:
+def _check_names(database: "duckdb.DuckDBPyConnection", archive: Archive) -> None:
     query = f"SELECT count(odd_name), min(odd_name) FROM {archive.sensor}"  # noqa: S608
     count, first = database.execute(query).fetchall()[0]
     if count:
         raise ArchiveError(
-            f"{archive.place}: {count:,} rows of the metadata name no cell of the 10 km grid, "
-            f"such as {first!r}; wanted an archive of that grid"
+            f"expected cells of the 10 km grid in the metadata of {archive.place}, found {count:,} "
+            f"rows with other names, such as {first!r}; give an archive of that grid"
         )
 
 
 def _choose(
     database: "duckdb.DuckDBPyConnection", rules: PairRules, cells: Cells | None
 ) -> tuple[Cells, pa.Table, dict[str, int]]:
-    """Fill ``s2_best`` and ``pairs``; give cells, their pairs, and how many a rule removed."""
+    """Fill ``s2_best`` and ``pairs``; return cells, their pairs, and counts by removing rule."""
     wanted = ""
     if cells is not None:
         database.register("wanted", pa.table({"grid_row": cells.row, "grid_col": cells.col}))

@@ -1,7 +1,7 @@
-"""Rows of an archive's parts: of local files, or over HTTP by the bytes of one row.
+"""Rows of an archive's parts, read from local files or by byte ranges over HTTP.
 
-A part holds one row a row group, some 10 MB each, and a footer of about 1 MB that tells where
-they lie. Over HTTP a footer is asked for once in each process, and then one range a row.
+A part has one row per row group, about 10 MB each, and a footer of about 1 MB with the offsets.
+Over HTTP each process requests a footer once, and then one range per row.
 """
 
 import functools
@@ -23,23 +23,23 @@ from minortom.remote.hub_datasets import headers_of_hub
 if TYPE_CHECKING:
     import requests
 
-_FOOTERS_KEPT = 16  # of 500 rows each takes some 10 MB
+_FOOTERS_KEPT = 16  # a footer of 500 rows needs about 10 MB
 _TAIL_BYTES = 3 << 19
-"""Asked for at the end of a part: the footers of the hub's parts have 1.0 to 1.4 MB."""
+"""Bytes requested from the end of a part: the footers of the hub's parts have 1.0 to 1.4 MB."""
 _END_BYTES = 8
-"""A Parquet file ends in the length of its footer (4 bytes, little-endian) and ``PAR1``."""
+"""A Parquet file ends with the length of its footer (4 bytes, little-endian) and ``PAR1``."""
 
 
 class Parts(Protocol):
-    """The images of an archive."""
+    """Access to the images of an archive."""
 
     def read_row(self, part: str, row: int, columns: Sequence[str]) -> pa.Table:
         """Read some columns of a row group.
 
         Raises:
-            ArchiveError: If there is no such part, column or row group.
-            RemoteError: If the network does not give it.
-            OSError: If the part cannot be read; ``pyarrow.ArrowException`` too.
+            ArchiveError: If the part, a column or the row group does not exist.
+            RemoteError: If the download fails.
+            OSError: If the part cannot be read; ``pyarrow.ArrowException`` likewise.
         """
 
 
@@ -52,32 +52,32 @@ class LocalParts:
     def read_row(self, part: str, row: int, columns: Sequence[str]) -> pa.Table:
         """Read some columns of a row group."""
         try:
-            # Not mapped into memory: a part that is cut short would then end the process.
+            # Not memory-mapped: a truncated part would then kill the process.
             with pq.ParquetFile(self.folder / part, pre_buffer=False) as file:
                 _check(file.metadata, row, columns)
                 return file.read_row_group(row, columns=list(columns))
         except FileNotFoundError:
-            raise ArchiveError("there is no such part") from None
+            raise ArchiveError("the part does not exist") from None
 
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteParts:
-    """Parts behind HTTP. Holds nothing that is open or secret but ``query``."""
+    """Parts behind HTTP. No open connection and, except ``query``, no secret is stored here."""
 
     folder: str
-    """URL that a slash and the name of a part are added to."""
+    """URL of the folder, without a slash at the end."""
     query: str = ""
-    """What comes after that: empty, or from ``?`` on."""
+    """Query of the URL: empty, or ``?`` and the rest."""
     on_hub: bool = False
-    """Whether the user's token for the hub is shown."""
+    """Whether the user's token for the hub is sent."""
 
     def read_row(self, part: str, row: int, columns: Sequence[str]) -> pa.Table:
-        """Read some columns of a row group: one request, and one for the footer before."""
+        """Read some columns of a row group by one request, after one for the footer."""
         url = f"{self.folder}/{quote(part)}{self.query}"
         try:
             footer, size = _footer(url, self.on_hub)
         except RemoteMissingError:
-            raise ArchiveError("there is no such part") from None
+            raise ArchiveError("the part does not exist") from None
         _check(footer, row, columns)
         start, end = _span(footer.row_group(row), columns)
         data, _ = _read(url, self.on_hub, start, end)
@@ -90,13 +90,13 @@ def _check(metadata: pq.FileMetaData, row: int, columns: Sequence[str]) -> None:
     present = metadata.schema.to_arrow_schema().names
     missing = [name for name in columns if name not in present]
     if missing:
-        raise ArchiveError(f"lacks the column {', '.join(missing)}")
+        raise ArchiveError(f"the column {', '.join(missing)} is missing")
     if not 0 <= row < metadata.num_row_groups:
         raise ArchiveError(f"has only {metadata.num_row_groups} row groups")
 
 
 def _span(group: pq.RowGroupMetaData, columns: Sequence[str]) -> tuple[int, int]:
-    """Give the first byte of a row group's columns, and the one after the last."""
+    """Return the offset of the first byte of a row group's columns, and of the end."""
     starts, ends = [], []
     for chunk in (group.column(number) for number in range(group.num_columns)):
         if chunk.path_in_schema.split(".")[0] in columns:
@@ -108,19 +108,19 @@ def _span(group: pq.RowGroupMetaData, columns: Sequence[str]) -> tuple[int, int]
 
 @functools.cache
 def _session() -> "requests.Session":
-    """Give this process's session: it keeps connections open from row to row."""
+    """Return the session of this process, which keeps connections open between rows."""
     return open_session()
 
 
 def _read(url: str, on_hub: bool, start: int, end: int | None = None) -> tuple[bytes, int]:
-    # HF_ENDPOINT already says where the hub is; a mirror of other hosts is none of it.
+    # HF_ENDPOINT names the hub already; the mirror of other hosts does not apply to it.
     headers = headers_of_hub() if on_hub else None
     return read_range(_session(), url, start, end, headers=headers, by_mirror=not on_hub)
 
 
 @functools.lru_cache(maxsize=_FOOTERS_KEPT)
 def _footer(url: str, on_hub: bool) -> tuple[pq.FileMetaData, int]:
-    """Fetch a part's footer; gives it and the part's size in bytes."""
+    """Return the footer of a part, and the size of the part in bytes."""
     tail, size = _read(url, on_hub, -_TAIL_BYTES)
     wanted = int.from_bytes(tail[-_END_BYTES:-4], "little") + _END_BYTES
     if len(tail) < wanted <= size:
@@ -129,7 +129,7 @@ def _footer(url: str, on_hub: bool) -> tuple[pq.FileMetaData, int]:
 
 
 class _Window(RawIOBase):
-    """Some bytes of a file, at their place in it, for Arrow to read."""
+    """Read-only file of which only a range of bytes is in memory, for Arrow."""
 
     def __init__(self, data: bytes, *, start: int, size: int) -> None:
         self._data, self._start, self._size, self._at = data, start, size, 0
@@ -151,6 +151,6 @@ class _Window(RawIOBase):
         first = self._at - self._start
         last = len(self._data) if size < 0 else first + size
         if not 0 <= first <= last <= len(self._data):
-            raise OSError(f"bytes {self._at} and on are not among those that were fetched")
+            raise OSError(f"the bytes from {self._at} on were not downloaded")
         self._at += last - first
         return self._data[first:last]

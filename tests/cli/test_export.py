@@ -116,7 +116,7 @@ def test_missing_cells_are_an_error_unless_skipped(export, tmp_path, capsys):
     [
         (
             {"s2": "Core-S2L2A"},
-            "Core-S2L2A does not exist; wanted an archive in Major TOM's layout",
+            "Core-S2L2A does not exist; expected an archive in Major TOM's layout",
         ),
         ({"s1": "hf://Major-TOM"}, "hf://datasets/"),
         ({"selection": "none.parquet"}, "none.parquet does not exist; make it with `minortom"),
@@ -131,7 +131,7 @@ def test_bad_input_is_one_line_and_exit_1(export, tmp_path, capsys, options, mes
 
 def test_archives_given_the_wrong_way_round_are_found_out(export, inputs, capsys):
     assert export(s2=inputs[2], s1=inputs[1]) == 1
-    assert "lack the column cloud_cover" in error_line(capsys)
+    assert "expected the column cloud_cover in the metadata" in error_line(capsys)
 
 
 def test_a_patch_of_an_odd_side_is_an_error(export, capsys):

@@ -198,15 +198,15 @@ def test_one_archive_alone_or_nothing_at_all_is_one_line(arguments, capsys, chan
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--max-nodata", "7"], "--max-nodata 7 is out of range"),
-        (["--since", "yesterday"], "--since yesterday is no time"),
-        (["--until", ""], "--until is no time"),
-        (["--require-known"], "--require-known needs a rule"),
+        (["--max-nodata", "7"], "expected --max-nodata of a share from 0 to 1, found 7"),
+        (["--since", "yesterday"], "(UTC), found 'yesterday'"),
+        (["--until", ""], "(UTC), found ''"),
+        (["--require-known"], "expected a rule with --require-known, found none"),
         (["--bbox", "50,50,51,51"], "found none of 5 (removed by bbox 5)"),
         (["--region", "nowhere.geojson"], "nowhere.geojson"),
     ],
 )
-def test_a_rule_that_is_none_is_one_line(arguments, capsys, more, message):
+def test_an_unusable_rule_is_one_line(arguments, capsys, more, message):
     assert run(app, [*arguments, *more]) == 1
     printed = capsys.readouterr().err
     assert printed.startswith("error: ")

@@ -116,7 +116,7 @@ def test_trouble_that_lasts_ends_the_work_and_names_row_and_url(served, fault, m
 def test_a_part_that_is_not_there_is_the_trouble_of_its_tiles_alone(served):
     archive = opened(served)
     (served.folder / S2[1:] / "images" / PART).unlink()
-    with pytest.raises(ArchiveError, match="s2 part_00001.parquet row 0: there is no such part"):
+    with pytest.raises(ArchiveError, match="s2 part_00001.parquet row 0: the part does not exist"):
         tile(archive)
 
 
@@ -179,7 +179,9 @@ def test_an_address_that_is_no_archive_is_one_line(served):
     (served.folder / "page" / "metadata.parquet").write_text("<html>")
     with pytest.raises(ArchiveError, match="the metadata of http.*/page cannot be read"):
         Archive.open(f"{served.url}/page", "s2")
-    with pytest.raises(ArchiveError, match="a page to look at; give hf://datasets/Major-TOM/Core"):
+    with pytest.raises(
+        ArchiveError, match="is a web page, not an archive; give hf://datasets/Major-TOM/Core"
+    ):
         Archive.open("https://huggingface.co/datasets/Major-TOM/Core-S2L2A", "s2")
 
 

@@ -108,7 +108,7 @@ def test_a_cell_at_the_antimeridian_is_found_under_its_published_name(tmp_path):
 
 def test_an_archive_without_any_of_the_cells_is_an_error(tmp_path):
     pair = open_pair(tmp_path, [product("a")], [product("b", grid_cell="2U_2R")])
-    with pytest.raises(ArchiveError, match="none of the 2 selected cells .* has 1 of them"):
+    with pytest.raises(ArchiveError, match=r"found none of 2 \(1 in .*s2\)"):
         find_pairs(*pair, ["1U_1R", "2U_2R"])
 
 

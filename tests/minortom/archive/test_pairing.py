@@ -184,9 +184,9 @@ def test_no_cell_left_is_an_empty_table_of_the_same_columns(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["0D_1R", "01U_1R", "1U_1R ", "1U", "2004U_0R", "1U_2005R", ""])
-def test_a_name_that_is_no_cell_is_one_line(tmp_path, name):
+def test_another_name_than_of_a_cell_is_one_line(tmp_path, name):
     rows = [{"grid_cell": "1U_1R"}, {"grid_cell": name}]
-    with pytest.raises(ArchiveError, match=f"/s2: 1 rows of the metadata name no .*'{name}'"):
+    with pytest.raises(ArchiveError, match=f"expected cells .*/s2, found 1 rows .*'{name}'"):
         both(tmp_path, rows, [{}])
 
 
@@ -235,5 +235,5 @@ def test_the_real_archive_is_seven_cells_of_which_five_are_paired(real_data):
 def test_too_little_room_is_one_line_that_tells_where(tmp_path, monkeypatch):
     monkeypatch.setattr("minortom.archive.pairing.MEMORY_LIMIT", "1MB")
     rows = [{"grid_cell": f"{n}U_0R"} for n in range(1000)]
-    with pytest.raises(ArchiveError, match=r"no room to pair .*/s2 and .*/s1 .*TMPDIR"):
+    with pytest.raises(ArchiveError, match=r"no space to pair .*/s2 and .*/s1 .*TMPDIR"):
         both(tmp_path, rows, rows[:1])
