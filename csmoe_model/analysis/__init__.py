@@ -1,4 +1,4 @@
-"""`csmoe inspect` and `csmoe plot`: what experts attend to; quality against cost and epochs.
+"""Analysis of trained models: `csmoe inspect` (use of the experts) and `csmoe plot` (pictures).
 
 Layer: the top of `csmoe_model`.
 """

@@ -1,4 +1,4 @@
-"""Encode patches, scenes and data sets: `csmoe embed`, `csmoe export`.
+"""Inference with trained encoders: shards, scenes and labelled sets; `csmoe embed` and `export`.
 
 Layer: with `runs`, above `csmoe`.
 """

@@ -1,4 +1,4 @@
-"""Frozen features: a vector for each image of a labelled split.
+"""Frozen features: one vector for each image of a labelled split.
 
 Axes, as name suffixes:
     n  samples    D  width    B  images in a batch    C  bands    H W  pixel rows and columns
@@ -21,10 +21,10 @@ from minortom.progress import OnProgress, ignore_progress
 from minortom.sensors import SensorName
 
 VectorsOf = Callable[[Mapping[SensorName, Tensor]], Tensor]
-"""Images of a batch [B, C, H, W] by sensor -> vectors [B, D]."""
+"""Function from the images of a batch, [B, C, H, W] by sensor, to vectors [B, D]."""
 
 Pooling = Literal["cls", "mean", "both"]
-"""The raw [CLS]; the mean of the patches' tokens; or the two beside each other (Table V)."""
+"""`cls`: the [CLS] vector; `mean`: the mean of the patch tokens; `both`: the two concatenated."""
 
 BATCH_SIZE = 64
 
@@ -42,25 +42,26 @@ def encode_set(
 ) -> NDArray[np.float32]:
     """Encode every image of a split, on the device of the model.
 
-    Images are normalised with the statistics that the model was trained with and resized to
-    the size that it was trained at.
+    Images are normalised with the statistics of the model's training data, and resized to its
+    image size.
 
     Args:
-        model: A backbone that knows its statistics, in whatever mode; put into eval mode.
-        split: Its images and their number.
-        sensors: Whose vectors; of several they stand beside each other.
+        model: Encoder with its statistics; it is put into eval mode.
+        split: The images.
+        sensors: Sensors to encode; the vectors of several sensors are concatenated.
         pooling: See `Pooling`.
-        bands: Names of the set's channels; those of the model when None.
-        image_size: Another size to resize to.
-        batch_size: Images held in memory at once.
+        bands: Names of the set's channels by sensor; the bands of the model when None.
+        image_size: Side to resize the images to (pixels); the image size of the model when None.
+        batch_size: Images that memory holds at once.
         on_progress: Called with (images done, images in all).
 
     Returns:
-        [n, D], with D the model's width, times 2 where `pooling` is `both`, times the sensors.
+        Vectors [n, D]. D is the width of the model, twice that where `pooling` is `both`, times
+        the number of sensors.
 
     Raises:
-        InputError: If the set lacks a sensor or a band of the model, or an image is smaller
-            than a patch of the model.
+        InputError: If a sensor or a band of the model is missing in the set, or an image is
+            smaller than a patch of the model.
     """
     names = dict(bands or {})
     model.eval()
@@ -96,7 +97,11 @@ def map_images(
     batch_size: int = BATCH_SIZE,
     on_progress: OnProgress = ignore_progress,
 ) -> NDArray[np.float32]:
-    """Turn every image of a split into a vector, a batch at a time; [n, D] float32."""
+    """Compute a vector for each image of a split, batch by batch.
+
+    Returns:
+        Vectors [n, D], float32.
+    """
     out = np.empty((len(split), 0), np.float32)
     with torch.inference_mode():
         for start in range(0, len(split), batch_size):
@@ -111,7 +116,7 @@ def map_images(
 
 
 def untrained(model: ImageEncoder, *, seed: int) -> CSMoE:
-    """Make the same architecture with weights drawn from a seed, and the same normalisation."""
+    """Return a randomly initialised model of the same architecture and normalisation."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = CSMoE(model.config, encoder_of=model.sensors)
@@ -122,41 +127,41 @@ def untrained(model: ImageEncoder, *, seed: int) -> CSMoE:
 def choose_sensors(
     model: ImageEncoder, data: LabelledSet, wanted: Literal["s2", "s1", "both"] | None
 ) -> tuple[SensorName, ...]:
-    """Choose whose vectors to take: those wanted, or all that the model and the set have.
+    """Return the sensors to encode: those given, or all that the model and the set have in common.
 
     Raises:
-        InputError: If the model or the set lacks one.
+        InputError: If the model or the set does not have a sensor.
     """
     if wanted is None:
         shared = tuple(sensor for sensor in model.sensors if sensor in data.sensors)
         if shared:
             return shared
         raise InputError(
-            f"the model sees {', '.join(model.sensors)}, the set {data.name} has "
-            f"{', '.join(data.sensors)}; take another model or set"
+            f"expected a sensor of the model ({', '.join(model.sensors)}), found "
+            f"{', '.join(data.sensors)} in the set {data.name}; give another model or set"
         )
     sensors: tuple[SensorName, ...] = ("s2", "s1") if wanted == "both" else (wanted,)
-    for there, what in ((model.sensors, "the model"), (data.sensors, f"the set {data.name}")):
-        missing = [sensor for sensor in sensors if sensor not in there]
+    for existing, what in ((model.sensors, "the model"), (data.sensors, f"the set {data.name}")):
+        missing = [sensor for sensor in sensors if sensor not in existing]
         if missing:
             raise InputError(
-                f"{what} has no {', '.join(missing)}, only {', '.join(there)}; give --sensor "
-                f"{there[0]}"
+                f"expected {', '.join(missing)} in {what}, found only {', '.join(existing)}; give "
+                f"--sensor {existing[0]}"
             )
     return sensors
 
 
 def check_size(images: Mapping[SensorName, Tensor], sensor: SensorName, patch_size: int) -> None:
-    """Make sure that a batch has images of a sensor, of a patch of the model at least.
+    """Check that a batch has images of a sensor, at least as large as a patch of the model.
 
     Raises:
-        InputError: If it has not.
+        InputError: If it has none, or smaller ones.
     """
     if sensor not in images:
-        raise InputError(f"the set has no {sensor} images; it has {', '.join(images)}")
+        raise InputError(f"expected {sensor} images in the set, found {', '.join(images)}")
     height, width = images[sensor].shape[2:]
     if min(height, width) < patch_size:
         raise InputError(
-            f"an image of {height} × {width} pixels is smaller than a patch of the model, "
-            f"{patch_size} × {patch_size}; give larger images, or a model of smaller patches"
+            f"expected images of at least one patch of the model, {patch_size} × {patch_size} px, "
+            f"found {height} × {width} px; give larger images, or a model with smaller patches"
         )

@@ -1,4 +1,4 @@
-"""A run's weights, read by what works on shards."""
+"""Trained models, loaded from checkpoints for inference."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,32 +13,34 @@ from csmoe_model.distributed.device import best_device, weights_to_bfloat16
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedModel:
-    """A model with its weights, ready to encode."""
+    """Model with its weights, ready to encode."""
 
     model: CSMoE
     normalise: Normalise
+    """Normalisation of shards, with the statistics of the training data."""
     recipe: str
     weights_sha256: str
     licences: tuple[str, ...]
-    """Of the data that it was trained on."""
+    """Licences of the training data."""
     folder: Path
-    """Where the weights lie."""
+    """Folder of the weights."""
 
 
 def load_model(checkpoint: str | Path, *, device: torch.device) -> LoadedModel:
-    """Read a model's weights.
+    """Load a model from its checkpoint.
 
     Args:
         checkpoint: As `CSMoE.from_pretrained` takes it.
-        device: Where the model goes.
+        device: Device for the model.
 
     Raises:
-        InputError: If there is no checkpoint, its run is not finished, or a file is damaged.
+        InputError: If the checkpoint does not exist, its run is not finished, or a file is
+            damaged.
     """
     folder = find_checkpoint(checkpoint)
     model = CSMoE.from_pretrained(folder).to(device)
     origin = model.origin
-    assert origin is not None  # of what from_pretrained gives
+    assert origin is not None  # from_pretrained sets it
     return LoadedModel(
         model=model,
         normalise=Normalise(origin.statistics, image_size=model.config.image_size).to(device),
@@ -48,7 +50,9 @@ def load_model(checkpoint: str | Path, *, device: torch.device) -> LoadedModel:
 
 
 def load_encoder(checkpoint: str | Path) -> LoadedModel:
-    """Read a model that will only encode: on the best device, as small as that computes with it.
+    """Load a model for inference, on the best device.
+
+    On a GPU the large matrices are stored in bfloat16, in which it multiplies them.
 
     Args:
         checkpoint: As `CSMoE.from_pretrained` takes it.

@@ -1,4 +1,4 @@
-"""Which patches are alike to the model: a sheet of patches with their nearest neighbours."""
+"""Picture of some patches with their nearest neighbours, `csmoe embed --neighbours`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,24 +18,24 @@ _NUM_NEIGHBOURS = 5
 _DPI = 100
 _PICTURE_INCHES = 1.0
 _PLACE_WIDTH, _LINE_HEIGHT = 2.2, 1.6
-"""Room for a patch, in sides of a picture: two pictures and the caption above."""
+"""Space for a patch, in sides of a picture: two pictures and the caption above them."""
 
 
 def nearest(
     vectors: NDArray[np.float32], queries: NDArray[np.int64], count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Find each query's nearest other vectors by cosine, nearest first.
+    """Return the nearest other vectors of each query by cosine, nearest first.
 
-    Vectors are compared after their common mean is taken away, which all [CLS] vectors share
-    and which would make everything alike.
+    The mean vector is subtracted first: all [CLS] vectors have it in common, so that all cosines
+    would be near 1.
 
     Args:
         vectors: [sample, width].
-        queries: Numbers of samples.
-        count: Neighbours of each; fewer if there are fewer samples.
+        queries: Numbers of the samples to compare.
+        count: Neighbours of each query; fewer where there are fewer samples.
 
     Returns:
-        Numbers and cosines, [query, neighbour].
+        Numbers and cosines of the neighbours, [query, neighbour].
     """
     centred = vectors - vectors.mean(0)
     unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
@@ -46,7 +46,7 @@ def nearest(
 
 
 def choose_queries(groups: list[str], count: int) -> NDArray[np.int64]:
-    """Choose samples by turns from each group, so that every group is shown before any twice."""
+    """Return numbers of samples, taken from each group in turn until `count` are chosen."""
     turns: dict[str, int] = {}
     keys = []
     for number, group in enumerate(groups):
@@ -57,14 +57,14 @@ def choose_queries(groups: list[str], count: int) -> NDArray[np.int64]:
 
 
 def draw_neighbours(data: ShardSet, vectors: NDArray[np.float32], out: Path) -> None:
-    """Draw some patches, one a row, and their nearest neighbours, as a PNG.
+    """Draw some patches, one in each row, with their nearest neighbours, as a PNG.
 
-    Each patch is shown in true colour and, to its right, as radar (red VV, green VH, blue their
-    difference), under its cell, its place in the cell, its climate and its land cover.
+    Each patch has a picture in true colour and, to its right, one of radar (red VV, green VH, blue
+    their difference). The caption names its cell, its row and column, climate and land cover.
 
     Args:
-        data: The shards that the vectors are of.
-        vectors: [sample, width], in order of the shards.
+        data: Shards that the vectors were made from.
+        vectors: [sample, width], in the order of the shards.
         out: PNG to write.
     """
     columns = ("grid_cell", "patch_row", "patch_col", "landcover", "climate", "stratum")
@@ -75,17 +75,17 @@ def draw_neighbours(data: ShardSet, vectors: NDArray[np.float32], out: Path) -> 
     for line, query in enumerate(queries):
         sheet.show(line, 0, patch_pictures(data, int(query)), "query", rows[query])
         for place, sample in enumerate(found[line]):
-            likeness = f"cosine {cosine[line, place]:.2f}"
-            sheet.show(line, place + 1, patch_pictures(data, int(sample)), likeness, rows[sample])
+            text = f"cosine {cosine[line, place]:.2f}"
+            sheet.show(line, place + 1, patch_pictures(data, int(sample)), text, rows[sample])
     with whole_file(out) as temporary:
         sheet.figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
 
 
 class _Sheet:
-    """Pictures in lines and places on one pair of axes: a hundred axes would take seconds."""
+    """Grid of pictures on one pair of axes, since a hundred pairs would take seconds to draw."""
 
     def __init__(self, num_lines: int, num_places: int) -> None:
-        """Make an empty sheet; its unit is the side of a picture."""
+        """Create an empty sheet; its unit of length is the side of a picture."""
         width, height = num_places * _PLACE_WIDTH, num_lines * _LINE_HEIGHT
         inches = _PICTURE_INCHES
         self.figure = Figure(figsize=(width * inches, height * inches))
@@ -96,7 +96,7 @@ class _Sheet:
     def show(
         self, line: int, place: int, pictures: tuple[Pixels, Pixels], text: str, row: Metadata
     ) -> None:
-        """Put a patch's two pictures side by side, under its caption."""
+        """Draw the two pictures of a patch side by side, under its caption."""
         left, top = place * _PLACE_WIDTH + 0.1, (line + 1) * _LINE_HEIGHT - 1.05
         for number, pixels in enumerate(pictures):
             side = left + number * 1.02
@@ -105,6 +105,6 @@ class _Sheet:
         where = f"{row['grid_cell']}, row {row['patch_row']}, column {row['patch_col']}"
         caption = f"{text}\n{where}\n{row['climate']}, {row['landcover']}"
         self._axes.text(left, top - 0.04, caption, fontsize=7, va="bottom")
-        # Every picture moves the limits.
+        # imshow changes the limits.
         self._axes.set_xlim(*self._limits[0])
         self._axes.set_ylim(*self._limits[1])

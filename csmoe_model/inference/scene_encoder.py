@@ -1,4 +1,4 @@
-"""A model as what encodes the tiles of a scene.
+"""Encoder of the tiles of a scene.
 
 Axes, as name suffixes:
     B  tiles of a batch    C  bands    H W  pixel rows and columns
@@ -21,10 +21,10 @@ from minortom.sensors import SensorName
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SceneEncoder:
-    """Encodes tiles: their patch tokens, of several sensors the mean.
+    """Encoder of tiles to patch tokens; for several sensors, to the mean of their tokens.
 
-    Tiles are normalised and resized as the model's images were in training. Where the edge of
-    a tile lies between two pixels, its image is made of the pixels whose centres it holds.
+    Tiles are normalised and resized as the images of the training were. Where the edge of a tile
+    lies inside a pixel, the tile takes the pixels whose centres it covers.
     """
 
     model: ImageEncoder
@@ -36,7 +36,7 @@ class SceneEncoder:
         row_phase_px: float,
         col_phases_px: Sequence[float],
     ) -> FloatArray:
-        """See `scene_features.EncodeTiles`."""
+        """Encode the tiles of one row; see `scene_features.EncodeTiles`."""
         given = {sensor: torch.from_numpy(image_BCHW) for sensor, image_BCHW in images.items()}
         device = next(self.model.parameters()).device
         with fast_inference(device):
@@ -65,13 +65,13 @@ class SceneEncoder:
 def resampled(
     image_BCHW: Tensor, image_size: int, *, row_phase_px: float, col_phase_px: float
 ) -> Tensor:
-    """Resize as `images.resized` does, images whose edges do not lie on those of their pixels.
+    """Resize images whose edges lie inside pixels, otherwise as `normalise.resized` does.
 
     Args:
         image_BCHW: Square images.
-        image_size: Pixels of a side of the result.
-        row_phase_px: How far below the upper edge of the first pixels the images begin.
-        col_phase_px: How far right of the left edge of the first pixels.
+        image_size: Side of the result (pixels).
+        row_phase_px: Distance from the upper edge of the first pixels down to that of the images.
+        col_phase_px: Distance from the left edge of the first pixels right to that of the images.
     """
     if row_phase_px == col_phase_px == 0:
         return resized(image_BCHW, image_size)
@@ -84,13 +84,14 @@ def resampled(
 
 @lru_cache(maxsize=256)
 def _weights(side_px: int, image_size: int, phase_px: float) -> Tensor:
-    """Weigh the pixels of a line for each of another: the triangle of bilinear resizing.
+    """Return the weight of each input pixel in each output pixel, for bilinear resizing.
 
-    It is as wide as the larger of the two kinds of pixels, so that pixels which get larger are
-    averaged; at the ends, where it lies over nothing in part, the rest counts for more.
+    The weights form a triangle around the output pixel. It is as wide as the larger of the input
+    and the output pixels, so that input pixels are averaged where the image shrinks. Where a part
+    of the triangle lies outside the image, the other weights grow, so that the sum stays 1.
 
     Returns:
-        [image_size, side_px], of which each row sums to 1.
+        [image_size, side_px]; each row sums to 1.
     """
     scale = side_px / image_size
     given = torch.arange(side_px, dtype=torch.float64) + 0.5 - phase_px

@@ -1,4 +1,4 @@
-"""A scene to a map of features: tiles encoded in batches, their tokens blended.
+"""Feature map of a scene: encode tiles in batches, and blend the tokens where tiles overlap.
 
 Axes, as name suffixes:
     B  tiles of a batch    C  bands    H W  pixel rows and columns
@@ -21,7 +21,7 @@ BATCH_SIZE = 64
 
 
 class EncodeTiles(Protocol):
-    """Turns tiles into tokens."""
+    """Encoder of tiles to tokens."""
 
     def __call__(
         self,
@@ -33,12 +33,14 @@ class EncodeTiles(Protocol):
         """Encode tiles of one row.
 
         Args:
-            images: [B, C, tile_px, tile_px], all measured or filled, by sensor.
-            row_phase_px: How far below the upper edge of their first pixels the tiles begin.
-            col_phases_px: How far right of the left edge of its first pixel each begins, [B].
+            images: [B, C, tile_px, tile_px] by sensor, with values in all pixels.
+            row_phase_px: Distance from the upper edge of the first pixels down to that of the
+                tiles.
+            col_phases_px: Distance from the left edge of the first pixel right to that of the
+                tile, for each tile [B].
 
         Returns:
-            [B, T * T, D], in raster order.
+            Tokens [B, T * T, D], row by row.
         """
         ...
 
@@ -52,26 +54,26 @@ def feature_rows(
     width: int,
     on_progress: OnProgress = ignore_progress,
 ) -> Iterator[FloatArray]:
-    """Encode a scene; memory holds one row of tiles and of their tokens.
+    """Encode a scene; memory holds one row of tiles and their tokens.
 
-    Where tiles overlap, their tokens are averaged, each weighed by how far it is from the edge
-    of its tile; see `tile_grid.blend_weights`. A token is no number where less than half of its
-    pixels were measured; other pixels that were not measured are given the mean of their band
-    in the tile. Tiles without a token to give are not encoded.
+    Where tiles overlap, the map has the weighted mean of their tokens: the weight falls towards
+    the edge of a tile, see `tile_grid.blend_weights`. A token is NaN if less than half of its
+    pixels were measured. Other pixels that were not measured get the mean of their band in the
+    tile. Tiles without a valid token are not encoded.
 
     Args:
-        scene: What to encode.
-        grid: Its tiles.
-        encode: The model.
+        scene: The scene.
+        grid: Tiles of the scene.
+        encode: Encoder of the tiles.
         channels: Numbers of the scene's bands that `encode` takes, by sensor.
-        width: Of a token.
+        width: Width of a token.
         on_progress: Called with (tiles done, tiles in all).
 
     Yields:
-        [R, K, D], the next rows of the map from the top, all its columns.
+        [R, K, D], the next rows of the map from the top, with all columns.
 
     Raises:
-        InputError: If there is no token to give, or the scene cannot be read.
+        InputError: If no token is valid, or the scene cannot be read.
     """
     tops, lefts = grid.tops, grid.lefts
     down_T, across_T = (blend_weights(starts, grid.tile_tokens) for starts in (tops, lefts))
@@ -82,7 +84,7 @@ def feature_rows(
             weights_BTT = down_T[number][:, None] * across_T[chosen][:, None, :]
             _add(sums_TKD, [lefts[n] for n in chosen], weights_BTT, tokens_BTTD)
             on_progress(number * len(lefts) + chosen[-1] + 1, len(tops) * len(lefts))
-        # The next row of tiles begins below these.
+        # Rows above the next row of tiles are complete.
         done = tops[number + 1] - top if number + 1 < len(tops) else grid.tile_tokens
         rows_RKD = sums_TKD[:done].copy()
         rows_RKD[~whole_TK[:done]] = np.nan
@@ -92,7 +94,8 @@ def feature_rows(
         sums_TKD[-done:] = 0
     if not found:
         raise InputError(
-            "nothing of the scene was measured in all bands that the model sees; give another"
+            "expected a scene with measured pixels in all bands of the model, found none; give "
+            "another scene"
         )
     on_progress(len(tops) * len(lefts), len(tops) * len(lefts))
 
@@ -100,7 +103,7 @@ def feature_rows(
 def _add(
     sums_TKD: FloatArray, lefts: Sequence[int], weights_BTT: FloatArray, tokens_BTTD: FloatArray
 ) -> None:
-    """Add the weighted tokens of some tiles of a row to what will be their average."""
+    """Add the weighted tokens of some tiles of a row to the sums."""
     side = tokens_BTTD.shape[1]
     for left, weight_TT, tokens_TTD in zip(lefts, weights_BTT, tokens_BTTD, strict=True):
         sums_TKD[:, left : left + side] += weight_TT[:, :, None] * tokens_TTD
@@ -109,7 +112,11 @@ def _add(
 def _encoded(
     strip: Strip, grid: TileGrid, encode: EncodeTiles, whole_TK: NDArray[np.bool_], top: int
 ) -> Iterator[tuple[list[int], FloatArray]]:
-    """Encode those tiles of a row that have a token to give: their numbers, [B, T, T, D]."""
+    """Encode the tiles of a row that have a valid token.
+
+    Yields:
+        Numbers of the tiles of a batch, and their tokens [B, T, T, D].
+    """
     side, lefts = grid.tile_tokens, grid.lefts
     useful = [n for n, left in enumerate(lefts) if whole_TK[:, left : left + side].any()]
     for start in range(0, len(useful), BATCH_SIZE):
@@ -124,7 +131,7 @@ def _encoded(
 
 
 def _tile(strip: Strip, col_px: int, tile_px: int) -> dict[SensorName, FloatArray]:
-    """Cut a tile out, [C, H, W] by sensor, and fill what was not measured."""
+    """Return the pixels of a tile, [C, H, W] by sensor, with the mean where not measured."""
     columns = slice(col_px, col_px + tile_px)
     measured = strip.measured[:, columns]
     tile = {sensor: values[:, :, columns] for sensor, values in strip.values.items()}

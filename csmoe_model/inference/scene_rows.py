@@ -1,4 +1,4 @@
-"""The pixels of a scene, a row of tiles at a time; each pixel is read once.
+"""Pixels of a scene, read by rows of tiles; each pixel is read once.
 
 Axes, as name suffixes:
     C  bands    H W  pixel rows and columns
@@ -17,31 +17,31 @@ from minortom.sensors import SensorName
 
 
 class Scene(Protocol):
-    """Pixels of one sensor or both on one grid, of which rows are read."""
+    """Scene of one sensor or both on one pixel grid, read by rows."""
 
     @property
     def bands(self) -> Mapping[SensorName, tuple[str, ...]]:
-        """Name its bands, by sensor."""
+        """Names of the bands, by sensor."""
         ...
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Name the files that it lies in."""
+        """Files of the scene."""
         ...
 
     @property
     def height_px(self) -> int:
-        """Count its rows."""
+        """Number of pixel rows."""
         ...
 
     @property
     def width_px(self) -> int:
-        """Count its columns."""
+        """Number of pixel columns."""
         ...
 
     @property
     def pixel_m(self) -> float | None:
-        """Give the side of a pixel in metres; None where its projection is in another unit."""
+        """Side of a pixel in metres; None where pixels are not square or not in metres."""
         ...
 
     def read(
@@ -50,18 +50,18 @@ class Scene(Protocol):
         """Read rows of some bands of a sensor.
 
         Returns:
-            Values [C, H, W], Sentinel-2 as reflectance × 10,000 and Sentinel-1 in dB, and where
-            they were measured, [C, H, W].
+            Values [C, H, W], Sentinel-2 as reflectance × 10,000 and Sentinel-1 in dB; and a mask
+            [C, H, W], True where they were measured.
         """
         ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Strip:
-    """Rows of a scene, as wide as the scene."""
+    """Rows of a scene, over its whole width."""
 
     values: Mapping[SensorName, FloatArray]
-    """[C, H, W] by sensor; of any value where not measured."""
+    """[C, H, W] by sensor; arbitrary values where not measured."""
     measured: NDArray[np.bool_]
     """[H, W], True where every band of every sensor was measured."""
 
@@ -69,26 +69,26 @@ class Strip:
 def strips(
     scene: Scene, channels: Mapping[SensorName, Sequence[int]], grid: TileGrid
 ) -> Iterator[tuple[int, Strip]]:
-    """Read the pixels of each row of tiles, from the top; rows that overlap are kept.
+    """Read the pixels of each row of tiles, from the top; overlapping rows are not read again.
 
     Args:
-        scene: Where from.
-        channels: Numbers of the bands wanted, by sensor.
-        grid: The tiles.
+        scene: The scene.
+        channels: Numbers of the bands to read, by sensor.
+        grid: Tiles of the scene.
 
     Yields:
         The token row at which the tiles begin, and their pixels, `tile_px` rows.
     """
-    former, begin = None, 0
+    previous, begin = None, 0
     for top in grid.tops:
         first, last = grid.first_px(top), grid.first_px(top) + grid.tile_px
-        if former is None:
-            former = _read(scene, channels, first, last)
+        if previous is None:
+            previous = _read(scene, channels, first, last)
         else:
             end = begin + grid.tile_px
-            former = _joined(former, first - begin, _read(scene, channels, end, last))
+            previous = _joined(previous, first - begin, _read(scene, channels, end, last))
         begin = first
-        yield top, former
+        yield top, previous
 
 
 def _read(
@@ -101,12 +101,12 @@ def _read(
     return Strip(values=values, measured=measured)
 
 
-def _joined(former: Strip, drop: int, below: Strip) -> Strip:
-    """Put rows below others, of which the first `drop` are left away."""
+def _joined(previous: Strip, drop: int, below: Strip) -> Strip:
+    """Return strips joined one below the other, without the first `drop` rows of the upper one."""
     return Strip(
         values={
-            sensor: np.concatenate([former.values[sensor][:, drop:], new], axis=1)
+            sensor: np.concatenate([previous.values[sensor][:, drop:], new], axis=1)
             for sensor, new in below.values.items()
         },
-        measured=np.concatenate([former.measured[drop:], below.measured]),
+        measured=np.concatenate([previous.measured[drop:], below.measured]),
     )

@@ -1,8 +1,8 @@
-"""How a scene is cut into overlapping tiles whose tokens lie on one grid. Arithmetic only.
+"""Grid of overlapping tiles over a scene, whose tokens lie on one common grid.
 
-A tile is as many pixels of the scene as the model was given as one image. A token covers
-`token_px` of them a side, which need not be a whole number: 120 px in 14 tokens are 60 / 7 px
-each. Tiles begin where tokens begin, so that tokens of overlapping tiles cover the same ground.
+A tile covers as many pixels of the scene as one image of the model. A token covers `token_px`
+of them along a side, which need not be a whole number: 120 px in 14 tokens are 60 / 7 px each.
+Tiles begin where tokens begin, so that the tokens of overlapping tiles cover the same ground.
 """
 
 import math
@@ -21,16 +21,17 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class TileGrid:
-    """The tiles of a scene. Pixels right of or below the last whole token are in none.
+    """Tiles of a scene. Pixels right of or below the last whole token are in no tile.
 
     Raises:
-        InputError: If the scene is smaller than a tile, tokens are smaller than its pixels, or
-            the overlap is none.
+        InputError: If the scene is smaller than a tile, a token is smaller than a pixel, or the
+            overlap is out of range.
     """
 
     height_px: int
-    """Of the scene."""
+    """Height of the scene."""
     width_px: int
+    """Width of the scene."""
     tile_px: int
     """Side of a tile, in pixels of the scene."""
     tile_tokens: int
@@ -40,31 +41,32 @@ class TileGrid:
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < 1:
-            raise InputError(f"the overlap must be from 0 to below 1; it is {self.overlap:g}")
+            raise InputError(f"--overlap must be from 0 to below 1, found {self.overlap:g}")
         if self.tile_px < self.tile_tokens:
             raise InputError(
-                f"a tile of {self.tile_px} px has {self.tile_tokens} tokens a side, less than a "
-                "pixel each; give a larger --tile-px"
+                f"--tile-px must be at least {self.tile_tokens}, one pixel for each token along a "
+                f"side of a tile, found {self.tile_px}; give a larger --tile-px"
             )
         if min(self.height_px, self.width_px) < self.tile_px:
             raise InputError(
-                f"the scene, {self.height_px} × {self.width_px} px, is smaller than a tile, "
-                f"{self.tile_px} × {self.tile_px} px; give a larger scene, or a smaller --tile-px"
+                f"expected a scene of at least one tile, {self.tile_px} × {self.tile_px} px, found "
+                f"{self.height_px} × {self.width_px} px; give a larger scene, or a smaller "
+                "--tile-px"
             )
 
     @property
     def token_px(self) -> Fraction:
-        """Pixels of the scene along a side of a token."""
+        """Side of a token, in pixels of the scene."""
         return Fraction(self.tile_px, self.tile_tokens)
 
     @property
     def rows(self) -> int:
-        """Whole tokens down the scene."""
+        """Number of whole tokens from the top to the bottom of the scene."""
         return math.floor(self.height_px / self.token_px)
 
     @property
     def cols(self) -> int:
-        """Whole tokens across the scene."""
+        """Number of whole tokens from the left to the right of the scene."""
         return math.floor(self.width_px / self.token_px)
 
     @property
@@ -78,30 +80,30 @@ class TileGrid:
         return self._starts(self.cols)
 
     def _starts(self, count: int) -> tuple[int, ...]:
-        """Step through the tokens of an axis; the last tile is moved in so that it fits."""
+        """Return the first tokens of the tiles along an axis; the last tile ends with the scene."""
         # 10 * (1 - 0.9) is 0.9999999999999998.
         stride = max(1, math.floor(self.tile_tokens * (1 - self.overlap) + 1e-9))
         last = count - self.tile_tokens
         return (*range(0, last, stride), last)
 
     def first_px(self, token: int) -> int:
-        """Give the first pixel whose centre lies in a token; a tile has `tile_px` from there."""
+        """Return the first pixel whose centre lies in a token; a tile has `tile_px` from there."""
         return math.ceil(token * self.token_px - Fraction(1, 2))
 
     def phase_px(self, token: int) -> float:
-        """Tell how far after the edge of its first pixel a token begins: above -1/2, to 1/2."""
+        """Return the distance from the edge of the first pixel to the token: above -1/2, to 1/2."""
         return float(token * self.token_px - self.first_px(token))
 
 
 def blend_weights(starts: Sequence[int], tile_tokens: int) -> FloatArray:
-    """Weigh the tokens of each tile along an axis, [tile, tile_tokens].
+    """Return the weights of the tokens of each tile along an axis, [tile, tile_tokens].
 
-    Weights fall in a straight line from the tile's middle to its edge; over a token those of
-    all tiles add up to 1. In two dimensions they are multiplied.
+    The weights fall linearly from the middle of a tile to its edge. At each token the weights of
+    all tiles sum to 1. In two dimensions the weights of the two axes are multiplied.
 
     Args:
-        starts: First token of each tile, ascending; without gaps between the tiles.
-        tile_tokens: Tokens of a tile.
+        starts: First token of each tile, ascending, without gaps between the tiles.
+        tile_tokens: Tokens along a side of a tile.
     """
     assert all(0 < b - a <= tile_tokens for a, b in pairwise(starts))
     place = np.arange(tile_tokens) + 0.5
@@ -113,15 +115,16 @@ def blend_weights(starts: Sequence[int], tile_tokens: int) -> FloatArray:
 
 
 def measured_tokens(measured: NDArray[np.bool_], grid: TileGrid, top: int) -> NDArray[np.bool_]:
-    """Tell which tokens of a row of tiles were measured, in at least half of their pixels.
+    """Return the tokens of a row of tiles of which at least half of the pixels were measured.
 
     Args:
-        measured: [tile_px, width_px] pixels, from the first of token row `top`.
-        grid: The tiles.
-        top: Token row at which these tiles begin.
+        measured: [tile_px, width_px], True where a pixel was measured, from the first pixel row
+            of token row `top`.
+        grid: Tiles of the scene.
+        top: Token row at which the tiles begin.
 
     Returns:
-        [tile_tokens, cols].
+        [tile_tokens, cols], True where a token is valid.
     """
     edge_row = [grid.first_px(top + n) - grid.first_px(top) for n in range(grid.tile_tokens)]
     edge_col = [grid.first_px(n) for n in range(grid.cols + 1)]

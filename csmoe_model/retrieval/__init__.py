@@ -1,4 +1,4 @@
-"""`csmoe retrieve` and `csmoe search`: nearest vectors and their scores.
+"""Retrieval by nearest vectors: `csmoe retrieve` and `csmoe search`.
 
 Layer: above `probing`.
 """

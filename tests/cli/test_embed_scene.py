@@ -177,7 +177,7 @@ def test_a_scene_of_other_pixels_says_how_many_make_an_image(folder, tmp_path, c
     ("scene", "words", "message"),
     [
         ("s2.tif", ("--overlap", "1"), "overlap must be from 0 to below 1"),
-        ("s2.tif", ("--tile-px", "160"), "150 × 190 px, is smaller than a tile, 160 × 160 px"),
+        ("s2.tif", ("--tile-px", "160"), "at least one tile, 160 × 160 px, found 150 × 190 px"),
         ("missing.tif", (), "cannot read .*missing.tif"),
         ("s2.tif", ("--s1", "missing.tif"), "cannot read missing.tif"),
         ("s2.tif", ("--s2-bands", "B02,B03"), "has 10 bands, 2 names were given"),

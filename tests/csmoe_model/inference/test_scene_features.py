@@ -103,7 +103,9 @@ def test_tiles_without_a_measured_token_are_not_encoded():
 
 
 def test_a_scene_that_was_not_measured_is_one_line():
-    with pytest.raises(InputError, match="nothing of the scene was measured"):
+    with pytest.raises(
+        InputError, match="with measured pixels in all bands of the model, found none"
+    ):
         features(scene_of(20, 40, np.zeros((20, 40), bool)))
 
 

@@ -87,11 +87,11 @@ def test_pixels_are_counted_in_the_token_that_holds_their_centres():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"height_px": 39}, "the scene, 39 × 130 px, is smaller than a tile, 40 × 40 px"),
-        ({"overlap": 1.0}, "overlap must be from 0 to below 1; it is 1"),
+        ({"height_px": 39}, "at least one tile, 40 × 40 px, found 39 × 130 px"),
+        ({"overlap": 1.0}, "overlap must be from 0 to below 1, found 1"),
         ({"overlap": -0.1}, "overlap must be"),
         ({"overlap": float("nan")}, "overlap must be"),
-        ({"tile_px": 3}, "a tile of 3 px has 4 tokens a side, less than a pixel each"),
+        ({"tile_px": 3}, "--tile-px must be at least 4, one pixel for each token .*, found 3"),
     ],
 )
 def test_what_cannot_be_cut_is_one_line(changes, message):

@@ -202,7 +202,7 @@ def test_what_does_not_fit_is_one_line(folder, image, tmp_path, capsys):
             ["--image", image, "--checkpoint", tmp_path / "other"],
             "expected the checkpoint that",
         ),
-        (["--image", small, "--checkpoint", model], "smaller than"),
+        (["--image", small, "--checkpoint", model], "at least one patch of the model"),
         (["--image", few, "--checkpoint", model], "B05"),
         (
             ["--image", radar, "--checkpoint", model],
