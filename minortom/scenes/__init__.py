@@ -1,4 +1,4 @@
-"""Read a user's own GeoTIFFs; write feature maps.
+"""GeoTIFFs of a user as scenes and images, and feature maps written as GeoTIFFs.
 
 Layer: with `maps` and `plotting`, above `grid`.
 """

@@ -1,6 +1,6 @@
-"""A user's GeoTIFFs as named bands: whole, or a window at a time.
+"""Bands of a user's GeoTIFF by name: the whole file, or windows of it.
 
-Values come as they are stored; what the rest of this package takes is Sentinel-2 as reflectance
+Values are returned as stored. Other files of this package expect Sentinel-2 as reflectance
 × 10,000 without offset, and Sentinel-1 in dB.
 """
 
@@ -31,21 +31,22 @@ class BandStack:
     values: NDArray[np.float32]
     """[band, row, column]."""
     valid: NDArray[np.bool_]
-    """[band, row, column], True where measured: finite and not the file's nodata."""
+    """[band, row, column], True where measured: finite and not the nodata value of the file."""
     epsg: int | None
-    """Of the projection; None where the file has none, or one without a code."""
+    """EPSG code of the projection; None where the file has no projection, or one without code."""
     transform: tuple[float, ...]
     """(a, b, c, d, e, f): x = a · column + b · row + c, y = d · column + e · row + f."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenBands:
-    """An open file, of which windows are read."""
+    """Open raster file, read by windows."""
 
     path: Path
     files: tuple[Path, ...]
-    """This one, and those that it is made of if it is a virtual raster."""
+    """This file; for a virtual raster also its source files."""
     names: tuple[str, ...]
+    """Names of the bands, in the order of the file."""
     height_px: int
     width_px: int
     epsg: int | None
@@ -57,10 +58,17 @@ class OpenBands:
         self, *, row_px: int = 0, col_px: int = 0, height_px: int | None = None,
         width_px: int | None = None, channels: Sequence[int] | None = None,
     ) -> BandStack:  # fmt: skip
-        """Read a window of some bands, by their numbers from 0; the whole file by default.
+        """Read a window of some bands; the whole file by default.
+
+        Args:
+            row_px: First row.
+            col_px: First column.
+            height_px: Rows to read; all below the first when None.
+            width_px: Columns to read; all right of the first when None.
+            channels: Numbers of the bands to read, from 0; all when None.
 
         Raises:
-            InputError: If the file is damaged there.
+            InputError: If the window cannot be read.
         """
         height = self.height_px - row_px if height_px is None else height_px
         width = self.width_px - col_px if width_px is None else width_px
@@ -86,18 +94,19 @@ class OpenBands:
 
 @contextmanager
 def open_bands(path: Path, names: Sequence[str] | None = None) -> Iterator[OpenBands]:
-    """Open a file.
+    """Open a raster file.
 
     Args:
-        path: A GeoTIFF, or any raster that GDAL reads.
-        names: Of its bands, in order; their descriptions in the file when None.
+        path: A GeoTIFF, or another raster that GDAL reads.
+        names: Names of its bands, in order; the band descriptions in the file when None.
 
     Raises:
-        InputError: If it cannot be read, names do not match its bands, or it has none.
+        InputError: If the file cannot be read, the number of names is not that of the bands, or
+            bands have no name.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # a picture needs no place
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # an image needs none
             source = rasterio.open(path)
     except RasterioError as error:
         raise _unreadable(path, error) from None
@@ -112,18 +121,18 @@ def open_bands(path: Path, names: Sequence[str] | None = None) -> Iterator[OpenB
 
 
 def read_bands(path: Path, names: Sequence[str] | None = None) -> BandStack:
-    """Read a file whole; see :func:`open_bands`."""
+    """Read all bands of a file; see :func:`open_bands`."""
     with open_bands(path, names) as opened:
         return opened.read()
 
 
 def sensor_of(name: str) -> SensorName:
-    """Tell by a band's name whose it is: a polarisation is Sentinel-1's."""
+    """Return the sensor of a band: `s1` if its name is a polarisation, otherwise `s2`."""
     return "s1" if name.upper() in _S1_NAMES else "s2"
 
 
 def _files(path: Path, found: Sequence[str]) -> tuple[Path, ...]:
-    """Leave out what programs put beside a raster when they look at it."""
+    """Return the files of a raster, without statistics and overviews that programs add later."""
     parts = [Path(name) for name in found if not name.endswith((".aux.xml", ".ovr"))]
     return tuple(dict.fromkeys((path, *sorted(parts))))
 
@@ -132,19 +141,20 @@ def _names(path: Path, source: Any, given: Sequence[str] | None) -> tuple[str, .
     if given is not None:
         if len(given) != source.count:
             raise InputError(
-                f"{path} has {source.count} bands, {len(given)} names were given: "
-                f"{', '.join(given)}; name each band once, in order"
+                f"expected {source.count} names, one for each band of {path} in order, found "
+                f"{len(given)}: {', '.join(given)}; give --s2-bands and --s1-bands again"
             )
         return tuple(given)
     found = tuple((name or "").strip() for name in source.descriptions)
     if not all(found):
         raise InputError(
-            f"{found.count('')} of the {len(found)} bands of {path} have no name; name them with "
-            "--s2-bands or --s1-bands, or write descriptions such as B02 or VV into the file"
+            f"expected a name for each of the {len(found)} bands of {path}, found "
+            f"{found.count('')} without a name; give --s2-bands or --s1-bands, or write band "
+            "descriptions such as B02 or VV into the file"
         )
     return found
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:
     found = str(error.__cause__ or error).splitlines()[0]
-    return InputError(f"cannot read {path} ({found}); wanted a raster file such as a GeoTIFF")
+    return InputError(f"cannot read {path} ({found}); give a raster file such as a GeoTIFF")

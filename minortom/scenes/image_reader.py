@@ -1,4 +1,4 @@
-"""One image out of one GeoTIFF or two: the bands of each sensor, filled and in known units."""
+"""Images from one GeoTIFF or two: bands by sensor, without gaps and in known units."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,29 +13,30 @@ from minortom.scenes.geotiffs import BandStack, read_bands, sensor_of
 from minortom.sensors import SensorName
 
 Role = Literal["file", "s2", "s1"]
-"""What a file holds: bands of either sensor, or of one."""
-_LARGEST_RATIO = 2.0
-"""Reflectance from 0 to 1 is not above this; times 10,000 some pixel always is."""
+"""Content of a file: bands of any sensor (`file`), or of one sensor."""
+_MAX_REFLECTANCE = 2.0
+"""Reflectance is never above this value; times 10,000, some pixel always is."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageReader:
-    """Reads images; called with the files of one, by role."""
+    """Reader of images; it is called with the files of one image, by role."""
 
     s2_bands: tuple[str, ...] | None = None
-    """Names of the Sentinel-2 bands in the files; those that the files tell when None."""
+    """Names of the Sentinel-2 bands in the files, in order; the names in the files when None."""
     s1_bands: tuple[str, ...] | None = None
+    """Names of the Sentinel-1 bands, likewise."""
 
     def __call__(
         self, files: Mapping[Role, Path]
     ) -> dict[SensorName, tuple[tuple[str, ...], NDArray[np.float32]]]:
-        """Give each sensor's band names, and its pixels [band, row, column].
+        """Return the band names of each sensor, and its pixels [band, row, column].
 
-        Pixels that were not measured are given the mean of the band's others.
+        Pixels that were not measured get the mean of their band.
 
         Raises:
-            InputError: If a file cannot be read or its bands cannot be told, a band was not
-                measured at all, or its unit is none that is known.
+            InputError: If a file cannot be read or its bands have no names, a band has no measured
+                pixel, or the values have another unit.
         """
         found: dict[SensorName, tuple[tuple[str, ...], NDArray[np.float32]]] = {}
         for role, path in files.items():
@@ -66,16 +67,20 @@ def _filled(path: Path, stack: BandStack) -> NDArray[np.float32]:
     values = stack.values.copy()
     for name, band, valid in zip(stack.names, values, stack.valid, strict=True):
         if not valid.any():
-            raise InputError(f"{path}: no pixel of {name} was measured; leave this image out")
+            raise InputError(
+                f"expected measured pixels in {name}, found none in {path}; leave this image out"
+            )
         band[~valid] = band[valid].mean(dtype=np.float64)
     return values
 
 
 def read_band(path: Path) -> NDArray[np.float32]:
-    """Read a file of one band, [row, column]; what was not measured is the mean of the rest.
+    """Read a file of one band, [row, column].
+
+    Pixels that were not measured get the mean of the others.
 
     Raises:
-        InputError: If it cannot be read, has several bands, or nothing was measured.
+        InputError: If the file cannot be read, has several bands, or no measured pixel.
     """
     name = path.stem.rpartition("_")[2]  # as in `…_B02.tif`
     (pixels,) = _filled(path, read_bands(path, (name,)))
@@ -83,19 +88,24 @@ def read_band(path: Path) -> NDArray[np.float32]:
 
 
 def check_unit(path: Path, sensor: SensorName, values: NDArray[np.float32]) -> None:
-    """Tell reflectance from 0 to 1, and power, from what is wanted.
+    """Check that Sentinel-2 is reflectance × 10,000 and Sentinel-1 is in dB.
+
+    Args:
+        path: File of the values, for the error message.
+        sensor: The sensor.
+        values: Values of all bands of the sensor.
 
     Raises:
-        InputError: If the values, of all bands of a sensor, are such.
+        InputError: If the values look like reflectance from 0 to 1, or like power.
     """
-    largest, least = float(values.max()), float(values.min())
-    if sensor == "s2" and 0 < largest <= _LARGEST_RATIO:
+    largest, smallest = float(values.max()), float(values.min())
+    if sensor == "s2" and 0 < largest <= _MAX_REFLECTANCE:
         raise InputError(
-            f"{path}: no Sentinel-2 value is above {largest:g}; wanted reflectance × 10,000, this "
-            "looks like reflectance; multiply it"
+            "expected reflectance × 10,000 for Sentinel-2, found no value above "
+            f"{largest:g} in {path}, which looks like reflectance; multiply it by 10,000"
         )
-    if sensor == "s1" and least >= 0 and largest > 0:
+    if sensor == "s1" and smallest >= 0 and largest > 0:
         raise InputError(
-            f"{path}: no Sentinel-1 value is below 0; wanted gamma0 in dB, this looks like power; "
-            "take 10 · log10 of it"
+            f"expected gamma0 in dB for Sentinel-1, found no value below 0 in {path}, which looks "
+            "like power; convert it with 10 · log10"
         )

@@ -1,4 +1,4 @@
-"""A scene in one GeoTIFF or two: rows of its bands by sensor, and where it lies."""
+"""Scenes in one GeoTIFF or two: rows of bands by sensor, with the georeference."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,20 +15,20 @@ from minortom.scenes.geotiffs import OpenBands, open_bands, sensor_of
 from minortom.scenes.image_reader import check_unit
 from minortom.sensors import SensorName
 
-_ENOUGH_VALUES = 1000
-"""So many tell the unit; a few pixels at the edge of a swath could be of any value."""
+_MIN_VALUES = 1000
+"""Minimum number of values to check the unit: a few pixels at a swath's edge can have any value."""
 _GRID_TOLERANCE_PX = 1e-3
 _CACHE_BYTES = 512 * 1024 * 1024
-"""Of GDAL, which would take 5 % of memory: a row of blocks of 512 px, 12 bands in float32 of a
-scene of 10,980 px, is 270 MB, and is read in strips."""
+"""Size of GDAL's cache, which is 5 % of memory by default. A scene is read in strips, and a row of
+blocks (512 px high, 10,980 px wide, 12 bands in float32) has 270 MB."""
 
 _Part = tuple[OpenBands, tuple[int, ...]]
-"""Where a sensor's bands are: a file, and their numbers in it."""
+"""Bands of a sensor: a file, and the numbers of the bands in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenScene:
-    """Open files, of which rows are read; both on one grid."""
+    """Open scene in one file, or in two files on one pixel grid; read by rows."""
 
     bands: Mapping[SensorName, tuple[str, ...]]
     """Names of the bands, by sensor."""
@@ -38,28 +38,28 @@ class OpenScene:
     transform: tuple[float, ...]
     """(a, b, c, d, e, f): x = a · column + b · row + c, y = d · column + e · row + f."""
     pixel_m: float | None
-    """Side of a pixel; None where the projection is not in metres, or pixels are no squares."""
+    """Side of a pixel in metres; None where pixels are not square or not in metres."""
     files: tuple[Path, ...]
-    """What the scene lies in, also what a virtual raster is made of."""
+    """Files of the scene; for a virtual raster also its source files."""
     _parts: Mapping[SensorName, _Part]
 
     def read(
         self, sensor: SensorName, channels: Sequence[int], *, row_px: int, height_px: int
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Read rows of some bands, as wide as the scene.
+        """Read rows of some bands, over the whole width of the scene.
 
         Args:
-            sensor: Whose bands.
-            channels: Their numbers in `bands`.
-            row_px: The first row.
-            height_px: How many.
+            sensor: Sensor of the bands.
+            channels: Numbers of the bands in `bands`.
+            row_px: First row.
+            height_px: Rows to read.
 
         Returns:
-            Values, and where they were measured, [band, row, column]. Where all of these bands
-            of Sentinel-2 are 0, they were not.
+            Values, and a mask that is True where they were measured, [band, row, column]. Pixels
+            where all these bands of Sentinel-2 are 0 were not measured.
 
         Raises:
-            InputError: If the file is damaged there, or values are of another unit.
+            InputError: If the rows cannot be read, or the values have another unit.
         """
         opened, numbers = self._parts[sensor]
         stack = opened.read(
@@ -69,7 +69,7 @@ class OpenScene:
         if sensor == "s2":
             valid = valid & stack.values.any(axis=0)
         values = stack.values[valid]
-        if len(values) >= _ENOUGH_VALUES:
+        if len(values) >= _MIN_VALUES:
             check_unit(opened.path, sensor, values)
         return stack.values, valid
 
@@ -86,16 +86,17 @@ def open_scene(
     """Open a scene.
 
     Args:
-        path: A raster file with bands of either sensor or both; of Sentinel-2 where there is
-            another of Sentinel-1.
-        s1: One of Sentinel-1, of the same size and place.
-        s2_bands: Names of the Sentinel-2 bands, in order; those that the file tells when None.
-        s1_bands: The same of Sentinel-1; in one file with the others, they stand after these.
+        path: Raster file with bands of either sensor or both; with bands of Sentinel-2 if `s1`
+            is given.
+        s1: Raster file of Sentinel-1 on the same pixel grid.
+        s2_bands: Names of the Sentinel-2 bands, in order; the names in the file when None.
+        s1_bands: Names of the Sentinel-1 bands, likewise; in one file they follow those of
+            Sentinel-2.
         workers: Threads that decode; all cores when None.
 
     Raises:
-        InputError: If a file cannot be read, its bands cannot be told, it does not say where it
-            lies, or the two do not lie on one grid.
+        InputError: If a file cannot be read, its bands have no names, it is not georeferenced, or
+            the two files have different pixel grids.
     """
     with ExitStack() as stack:
         stack.enter_context(
@@ -123,8 +124,8 @@ def _parts(first: OpenBands, second: OpenBands | None) -> dict[SensorName, _Part
 def _scene(first: OpenBands, parts: Mapping[SensorName, _Part]) -> OpenScene:
     if first.crs_wkt is None or first.transform == (1.0, 0.0, 0.0, 0.0, 1.0, 0.0):
         raise InputError(
-            f"{first.path} does not say where it lies (no coordinate system or geotransform); "
-            "set it, for example with gdal_edit.py, or with gdalwarp where it has control points"
+            f"expected a georeferenced file, found no coordinate system or geotransform in "
+            f"{first.path}; set it with gdal_edit.py, or with gdalwarp if it has control points"
         )
     files = dict.fromkeys(file for opened, _ in parts.values() for file in opened.files)
     return OpenScene(
@@ -158,10 +159,10 @@ def _check_same_grid(s2: OpenBands, s1: OpenBands) -> None:
     elif crs[0] != crs[1]:
         what = f"EPSG {s2.epsg} and {s1.epsg}"
     elif apart > _GRID_TOLERANCE_PX * pixel:
-        what = f"their corners or pixels are {apart / pixel:g} pixels apart"
+        what = f"corners or pixels that are {apart / pixel:g} pixels apart"
     else:
         return
     raise InputError(
-        f"{s1.path} does not lie on the grid of {s2.path} ({what}); warp it onto that, with "
-        "gdalwarp -t_srs, -te and -ts"
+        f"expected {s1.path} on the pixel grid of {s2.path}, found {what}; warp it to that grid "
+        "with gdalwarp -t_srs, -te and -ts"
     )

@@ -155,7 +155,7 @@ def test_other_names_of_bands_are_another_result_and_other_features(
 
 def test_a_folder_without_names_or_with_other_bands_is_one_line(folder, images, tmp_path, capsys):
     assert probe(folder, tmp_path / "out", data="folder", root=images) == 1
-    assert "have no name; name them with --s2-bands" in one_line(capsys.readouterr().err)
+    assert "without a name; give --s2-bands" in one_line(capsys.readouterr().err)
     words = ("--s1-bands", "vv,hh")
     assert probe(folder, tmp_path / "out", *words, data="folder", root=images) == 1
     assert "needs the s1 bands vv vh, found vv hh; add vh" in one_line(capsys.readouterr().err)

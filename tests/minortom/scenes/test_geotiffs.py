@@ -47,15 +47,17 @@ def test_nodata_and_what_is_no_number_were_not_measured(tmp_path, values):
 
 def test_bands_without_names_are_one_line(tmp_path, values):
     path = tiff(tmp_path / "a.tif", values)
-    with pytest.raises(InputError, match="3 of the 3 bands of .*a.tif have no name.*--s2-bands"):
+    with pytest.raises(
+        InputError, match="each of the 3 bands of .*a.tif, found 3 without a name; give --s2-bands"
+    ):
         read_bands(path)
-    with pytest.raises(InputError, match="has 3 bands, 2 names were given: B02, B03"):
+    with pytest.raises(InputError, match="expected 3 names, .* in order, found 2: B02, B03"):
         read_bands(path, ["B02", "B03"])
 
 
 def test_what_is_no_raster_is_one_line(tmp_path):
     (tmp_path / "a.tif").write_text("no picture")
-    with pytest.raises(InputError, match=r"cannot read .*a.tif \(.*\); wanted a raster"):
+    with pytest.raises(InputError, match=r"cannot read .*a.tif \(.*\); give a raster"):
         read_bands(tmp_path / "a.tif")
     with pytest.raises(InputError, match="cannot read .*b.tif"):
         read_bands(tmp_path / "b.tif")
@@ -87,14 +89,14 @@ def test_gaps_are_given_the_mean_of_the_band(tmp_path, values):
     np.testing.assert_array_equal(filled[:2], values[:2])
     values[1] = 0
     tiff(path, values, names=("B02", "B03", "B04"), nodata=0)
-    with pytest.raises(InputError, match="no pixel of B03 was measured"):
+    with pytest.raises(InputError, match="expected measured pixels in B03, found none"):
         ImageReader()({"file": path})
 
 
 def test_other_units_are_one_line(tmp_path, values):
     path = tiff(tmp_path / "a.tif", values / 10_000, names=("B02", "B03", "B04"))
-    with pytest.raises(InputError, match=r"wanted reflectance × 10,000, this looks like refl"):
+    with pytest.raises(InputError, match=r"expected reflectance × 10,000 .* which looks like refl"):
         ImageReader()({"file": path})
     path = tiff(tmp_path / "b.tif", values[:2] / 10_000, names=("VV", "VH"))
-    with pytest.raises(InputError, match="wanted gamma0 in dB, this looks like power"):
+    with pytest.raises(InputError, match="expected gamma0 in dB .* which looks like power"):
         ImageReader()({"file": path})
