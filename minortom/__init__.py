@@ -11,18 +11,16 @@ from minortom.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from minortom.annotation.annotate import annotate as annotate
+    from minortom.dataset.gallery import show as show
+    from minortom.dataset.publish import publish as publish
+    from minortom.dataset.verify import verify as verify
     from minortom.downloads.fetch import fetch as fetch
+    from minortom.extraction.export import export as export
     from minortom.grid.area_cells import cells as cells
     from minortom.grid.point_cells import locate as locate
     from minortom.synthetic.planet import demo as demo
 
-__all__ = [
-    "annotate",
-    "cells",
-    "demo",
-    "fetch",
-    "locate",
-]
+__all__ = ["annotate", "cells", "demo", "export", "fetch", "locate", "publish", "show", "verify"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -30,7 +28,11 @@ __getattr__, __dir__ = lazy_names(
         "annotate": "minortom.annotation.annotate",
         "cells": "minortom.grid.area_cells",
         "demo": "minortom.synthetic.planet",
+        "export": "minortom.extraction.export",
         "fetch": "minortom.downloads.fetch",
         "locate": "minortom.grid.point_cells",
+        "publish": "minortom.dataset.publish",
+        "show": "minortom.dataset.gallery",
+        "verify": "minortom.dataset.verify",
     },
 )

@@ -11,12 +11,14 @@ import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
-from minortom.io.atomic_write import write_text
+from minortom.arguments import path_of, whole_number
+from minortom.io.artefact import artefact
 from minortom.io.provenance import Provenance, licences_in, sha256_of
-from minortom.io.up_to_date import check_page, is_up_to_date, now, status, write_run_record
+from minortom.io.up_to_date import check_page, now
 from minortom.plotting import patch_pictures as pictures
 from minortom.plotting.patch_pictures import data_uri, patch_pictures
 from minortom.progress import OnProgress, ignore_progress
+from minortom.results import Result
 from minortom.shards.layout import DATASET_FILE
 from minortom.shards.shard_set import ShardSet
 
@@ -37,48 +39,61 @@ class Place:
     s1: str
 
 
-def show_shards(
-    shards: Path,
-    out: Path,
+@dataclass(frozen=True, kw_only=True)
+class ShowResult(Result):
+    """Outcome of `show`."""
+
+    out: Path
+    status: str
+    """``written`` or ``up to date``."""
+    patches: int
+    """Patches on the page."""
+    of: int
+    """Patches in the data set."""
+
+
+def show(
+    shards: str | Path,
     *,
+    out: str | Path,
     patches: int = 24,
     seed: int = 0,
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,
-) -> dict[str, object]:
-    """Write one HTML page, which needs no network, with patches and a tile.
+) -> ShowResult:
+    """Write an HTML page with random patches of both sensors and one tile with its dropped patches.
+
+    The page needs no network.
 
     Args:
-        shards: Folder of shards.
+        shards: Folder that ``minortom.export`` made.
         out: HTML file to write.
-        patches: How many to draw; all where there are fewer.
-        seed: Draws them, and the tile: one with dropped patches where there is one.
-        overwrite: Whether another page in ``out`` may be replaced.
-        on_progress: Called with (patches drawn, patches in all).
-
-    Returns:
-        What there is to tell, for people.
+        patches: Number of random patches; all patches where there are fewer.
+        seed: Seed of the choice of patches and of the tile, which is one with dropped patches
+            where such a tile exists.
+        overwrite: Replace a page of other shards or options.
+        on_progress: Called with (patches drawn, patches in total).
 
     Raises:
-        InputError: If ``out`` does not end in ``.html``.
-        ShardError: If the shards are missing, damaged or of another version.
-        OutputExistsError: If ``out`` is something else.
+        InputError: If an argument is invalid, or ``out`` does not end in ``.html``.
+        ShardError: If the shards are missing, damaged or of another schema version.
+        OutputExistsError: If ``out`` exists and has other shards or options.
     """
-    check_page(out)
-    started, data = now(), ShardSet.open(shards)
+    folder, page = path_of("shards", shards), path_of("out", out)
+    patches = whole_number("patches", patches, minimum=1)
+    seed = whole_number("seed", seed, minimum=0)
+    check_page(page)
+    started, data = now(), ShardSet.open(folder)
+    record = folder / DATASET_FILE
     provenance = Provenance(
         command="show", options={"patches": patches}, seed=seed,
-        inputs={"shards": sha256_of(shards / DATASET_FILE)}, licences=licences_in(data.provenance),
+        inputs={"shards": sha256_of(record)}, licences=licences_in(data.provenance),
     )  # fmt: skip
-    inputs = [shards / DATASET_FILE]
-    done = is_up_to_date(out, provenance, inputs=inputs, overwrite=overwrite)
-    if not done:
-        write_text(out, _page(data, provenance, patches, seed, on_progress))
-        write_run_record(out, started)
-    return {
-        "out": str(out), "status": status(done), "patches": min(patches, len(data)),
-        "of": len(data),
-    }  # fmt: skip
+    with artefact(page, provenance, inputs=[record], overwrite=overwrite, started=started) as made:
+        if not made.up_to_date:
+            html = _page(data, provenance, patches, seed, on_progress)
+            made.path.write_text(html, encoding="utf-8")
+    return ShowResult(out=page, status=made.status, patches=min(patches, len(data)), of=len(data))
 
 
 def _page(

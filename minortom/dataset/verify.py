@@ -1,4 +1,4 @@
-"""A folder of shards, checked: against its record, and with ``deep`` down to each byte."""
+"""``minortom.verify``: a folder of shards checked against its record."""
 
 import math
 from collections import Counter
@@ -7,70 +7,86 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minortom.arguments import path_of, whole_number
 from minortom.dataset.checks import CheckedShard, check_shard
 from minortom.engine.executors import available_cores, map_items
 from minortom.progress import OnProgress, ignore_progress
+from minortom.results import Result, Shown
 from minortom.shards.formats import Format
 from minortom.shards.layout import DATASET_FILE, spec_of
 from minortom.shards.record import read_record
 from minortom.shards.statistics import BandSums
 
 _TOLERANCE = 1e-6
-"""Of a mean or standard deviation, relative: they are sums of whole numbers, printed in full."""
+"""Relative tolerance of a mean or standard deviation."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerifySummary:
-    """What was looked at, and what is wrong."""
+class VerifyResult(Result):
+    """The findings of `verify`."""
 
     folder: Path
-    deep: bool
+    status: Literal["whole", "damaged"]
+    checked: str
+    """What was read: ``every byte``, or ``sizes, footers and counts``."""
     shards: int
     patches: int
     """As ``dataset.json`` counts them."""
     megabytes: float
-    """Of the shards that are there."""
+    """Size of the shards that exist."""
     problems: tuple[str, ...]
-    """A line a shard, ``NAME: what is wrong``, in their order; then those of the whole set."""
+    """One line for each damaged shard, ``NAME: what is wrong``, then those of the whole set."""
 
-    def as_dict(self) -> dict[str, object]:
-        """Give all of it, for printing."""
-        return {
-            "folder": str(self.folder), "status": "damaged" if self.problems else "whole",
-            "checked": "every byte" if self.deep else "sizes, footers and counts",
-            "shards": self.shards, "patches": self.patches, "megabytes": self.megabytes,
-            "problems": list(self.problems),
-        }  # fmt: skip
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def shown(self) -> Shown:
+        """Return the values for people: the number of problems instead of their lines."""
+        return {**self.as_dict(), "problems": len(self.problems)}
 
 
-def verify_shards(
-    folder: Path,
+def verify(
+    shards: str | Path,
     *,
     deep: bool = False,
     workers: int | None = None,
     on_progress: OnProgress = ignore_progress,
-) -> VerifySummary:
-    """Check a folder of shards.
+) -> VerifyResult:
+    """Check a folder of shards against its record.
 
-    Quick: all shards are there, with their sizes, rows, columns, provenance and values at their
-    offsets; the patches of each split are as many as the record says, and no shard is there
-    that it does not name.
+    The quick check finds missing shards and shards of another size; wrong rows, columns, provenance
+    or byte offsets; wrong numbers of patches by split; and shards that the record does not name.
+
+    Example:
+        >>> result = minortom.verify("shards")
+        >>> result.ok, result.problems
+        (True, ())
 
     Args:
-        folder: What ``minortom export`` made.
-        deep: Also the SHA-256 of each shard, the checksum of each page, the length of each value;
-            statistics against all pixels, to 1e-6; no patch twice; no cell in two splits.
+        shards: Folder that ``minortom.export`` made.
+        deep: Read every byte, too: the SHA-256 of each shard, the checksum of each page, the
+            length of each value; the statistics, to a relative 1e-6; patches that occur twice; and
+            cells in two splits.
         workers: Threads; all cores when None.
-        on_progress: Told of (shards done, shards in all).
+        on_progress: Called with (shards done, shards in total).
+
+    Returns:
+        The findings. ``ok`` is false where something is wrong, and ``problems`` says what.
 
     Raises:
-        ShardError: If there is no ``dataset.json`` of this version to check against.
+        InputError: If an argument is invalid.
+        ShardError: If the folder has no ``dataset.json`` of this schema version to check against.
     """
+    folder = path_of("shards", shards)
+    if workers is not None:
+        workers = whole_number("workers", workers, minimum=1)
     record = read_record(folder)
     entries = record["shards"]
     task = partial(check_shard, folder, record=record, deep=deep)
@@ -91,8 +107,9 @@ def verify_shards(
         problems += _wrong_places(names, checked)
         problems += _wrong_statistics(record, checked)
     present = [folder / name for name in names if (folder / name).is_file()]
-    return VerifySummary(
-        folder=folder, deep=deep, shards=len(entries),
+    return VerifyResult(
+        folder=folder, status="damaged" if problems else "whole",
+        checked="every byte" if deep else "sizes, footers and counts", shards=len(entries),
         patches=sum(int(entry["rows"]) for entry in entries),
         megabytes=round(sum(path.stat().st_size for path in present) / 1e6, 1),
         problems=tuple(problems),

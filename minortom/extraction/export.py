@@ -1,172 +1,276 @@
-"""A selection and an archive to shards."""
+"""``minortom.export``: a selection and two archives to shards of patches."""
 
 import json
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
-from minortom.archive.archive import Archive
+from minortom.arguments import number, one_of, path_of, whole_number
 from minortom.engine.executors import EngineOptions, opened_executor
-from minortom.errors import InputError
+from minortom.errors import InputError, UsageError
+from minortom.extraction.forecast import ExportForecast, forecast
+from minortom.extraction.inputs import ExportInputs
 from minortom.extraction.job import ExportJob
-from minortom.extraction.options import ExportOptions, Missing
+from minortom.extraction.options import (
+    DEFAULT_RATE_MB_S,
+    ExportOptions,
+    Missing,
+    Origin,
+    Resampling,
+)
 from minortom.extraction.plan import tiles_per_shard
-from minortom.extraction.products import pairs_of
-from minortom.extraction.reserves import ExportPlan
-from minortom.extraction.selection import read_selection
-from minortom.extraction.tile import Tally
-from minortom.io.atomic_write import sole_writer
-from minortom.io.provenance import Provenance, sha256_of
-from minortom.io.up_to_date import is_up_to_date, now, status, stored_licences, write_run_record
+from minortom.io.artefact import artefact
+from minortom.io.up_to_date import status
 from minortom.io.work_folder import is_left_by, work_folder
 from minortom.progress import OnProgress, ignore_progress
-from minortom.remote.http import is_url
-from minortom.shards.layout import ATTRIBUTION, DATASET_FILE, LICENCE
+from minortom.results import Result
+from minortom.shards.formats import Codec, Format
+from minortom.shards.layout import DATASET_FILE
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportSummary:
-    """What an export made, and what it left out."""
+class ExportResult(Result):
+    """Counts of an export: what it wrote and what it left out."""
 
     out: Path
-    up_to_date: bool
-    """Whether it was there already."""
+    status: str
+    """``written`` or ``up to date``."""
+    patches: int
+    splits: dict[str, int]
+    """Patches by split."""
     shards: int
     megabytes: float
-    splits: dict[str, int]
-    """Patches a split."""
+    """Size of all shards."""
+    tiles: int
+    """Tiles with at least one valid patch."""
     cells_missing: int
-    """Selected cells that an archive lacks."""
+    """Selected cells for which an archive has no tile."""
     tiles_replaced: dict[str, int]
-    """Tiles that a reserve stands in for, by reason: ``missing``, ``unreadable`` or ``no valid
-    patch``. A reserve that is itself replaced counts too."""
-    tally: Tally
-
-    @property
-    def tiles_not_replaced(self) -> int:
-        """Selected tiles that gave no patch and have no reserve, or none that is usable."""
-        unusable = self.tally.tiles_without_valid_patch + len(self.tally.tiles_unreadable)
-        return self.cells_missing + unusable - sum(self.tiles_replaced.values())
-
-    def as_dict(self) -> dict[str, object]:
-        """Give all of it, for printing."""
-        tally = asdict(self.tally)
-        return {
-            "out": str(self.out), "status": status(self.up_to_date),
-            "patches": tally.pop("patches"),
-            "splits": self.splits, "shards": self.shards, "megabytes": self.megabytes,
-            "tiles": tally.pop("tiles"), "cells_missing": self.cells_missing,
-            "tiles_replaced": self.tiles_replaced, "tiles_not_replaced": self.tiles_not_replaced,
-            **tally,
-        }  # fmt: skip
+    """Tiles that a reserve replaced, by reason: ``missing``, ``unreadable`` or ``no valid patch``.
+    A reserve that is itself replaced counts too."""
+    tiles_not_replaced: int
+    """Selected tiles that gave no patch and were not replaced."""
+    tiles_without_valid_patch: int
+    patches_dropped: int
+    """Patches of readable tiles with more invalid pixels than allowed."""
+    patches_cloudy: int
+    """Other patches with more cloud than allowed."""
+    patches_filled: int
+    """Patches with invalid pixels that were filled."""
+    tiles_warped: int
+    """Tiles whose Sentinel-1 was on another grid and has been resampled."""
+    tiles_of_unknown_baseline: int
+    """Tiles whose product name has no processing baseline; nothing was subtracted from them."""
+    tiles_of_doubtful_offset: list[str]
+    """Cells whose values contradict the offset that was subtracted."""
+    tiles_unreadable: dict[str, str]
+    """Cells whose tile could not be read, and why."""
 
 
-def export_selection(
-    selection: Path,
+def export(
+    selection: str | Path,
+    *,
     s2: str | Path,
     s1: str | Path,
-    out: Path,
-    *,
-    options: ExportOptions | None = None,
-    engine: EngineOptions | None = None,
+    out: str | Path,
+    missing: Literal["error", "skip"] = "error",
+    patch_size: int = ExportOptions.patch_px,
+    stride: int | None = None,
+    origin: Literal["center", "topleft"] = "center",
+    bands: str | Sequence[str] | None = None,
+    max_invalid: float = ExportOptions.max_invalid,
+    max_cloud: float | None = None,
+    resampling: Literal["nearest", "bilinear"] = "nearest",
+    strict_grid: bool = False,
+    codec: Literal["none", "blosc2"] = "none",
+    format: Literal["parquet", "webdataset"] = "parquet",  # noqa: A002  (the option's name)
+    dry_run: bool = False,
+    rate_mb_s: float | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    engine: Literal["local", "dask"] = "local",
+    scheduler: str | None = None,
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,
-) -> ExportSummary:
-    """Cut the selected tiles of an archive into shards of patches.
+) -> ExportResult | ExportForecast:
+    """Cut the selected tiles of two archives into shards of Sentinel-2 and Sentinel-1 patches.
 
-    Reserves stand in for tiles that turn out unusable: missing, unreadable, or without a valid
-    patch. Products that the selection names are used; else tiles are paired here.
+    Reserves in the selection replace tiles that are missing, unreadable or without a valid patch.
+    Where the selection names products, those are used; otherwise the tiles of both sensors are
+    paired here. An interrupted export resumes from ``<out>.partial`` when it is called again with
+    the same arguments.
+
+    Example:
+        >>> result = minortom.export("sel.parquet", s2="Core-S2L2A", s1="Core-S1RTC", out="shards")
+        >>> result.patches, result.splits
+        (12288, {'train': 11072, 'val': 1216})
 
     Args:
-        selection: The output of ``minortom sample``.
-        s2: Sentinel-2's product, such as Core-S2L2A, in Major TOM's layout: a folder or an address,
-            see ``Archive.open``.
-        s1: The same for Sentinel-1, such as Core-S1RTC.
-        out: Folder to make; ``<out>.run.json`` beside it tells how it came about.
-        options: What is made of the tiles; the defaults when None.
-        engine: Where the work is done; the result does not depend on it. Workers of a cluster
-            write into ``<out>.partial``, which all must see.
-        overwrite: Replace shards, or unfinished work, that was made from something else.
-        on_progress: Told of (tiles done, tiles in all).
+        selection: Output of ``minortom.sample``.
+        s2: Sentinel-2 archive, such as Core-S2L2A, in Major TOM's layout: a folder, an ``http(s)``
+            address, or ``hf://datasets/OWNER/NAME``.
+        s1: Sentinel-1 archive, such as Core-S1RTC, likewise.
+        out: Folder to write; ``<out>.run.json`` beside it is the run record.
+        missing: What to do about selected cells for which an archive has no tile and no reserve is
+            left: fail (``error``) or leave them out (``skip``).
+        patch_size: Side of a patch in 10 m pixels; even.
+        stride: Distance from one patch to the next in 10 m pixels; even. ``patch_size`` when None;
+            smaller values overlap, larger ones leave gaps.
+        origin: Where patches lie in a tile: in the middle, or from its north-west corner.
+        bands: Bands to store, some of each sensor, as a list or as text (``"B02,B03,vv"``); all
+            twelve when None.
+        max_invalid: Maximum share of a sensor's values in a patch, 0 to 1, that were not measured;
+            they are filled.
+        max_cloud: Maximum cloud cover of a patch by the archive's ``cloud_mask``, in percent; no
+            limit when None.
+        resampling: Resampling of Sentinel-1 that lies on another grid than Sentinel-2.
+        strict_grid: Do not resample Sentinel-1; tiles on another grid count as unreadable.
+        codec: Compression of each tensor. ``blosc2`` is smaller and slower to read.
+        format: File format of the shards. ``webdataset`` writes tars, which this package does not
+            read.
+        dry_run: Write nothing; return a forecast of what would be read and written.
+        rate_mb_s: Reading speed that the forecast assumes, in MB/s (1e6 bytes); 100 when None. Only
+            with ``dry_run``.
+        seed: Seed of the order of the patches, and of the split where the selection has none.
+        workers: Processes; all cores when None. With a scheduler, the number of workers to wait
+            for.
+        engine: Where the work is done; the shards do not depend on it. Workers of a Dask cluster
+            must see the folder above ``out``.
+        scheduler: Address of a running Dask scheduler; only with the engine ``dask``.
+        overwrite: Replace shards, or unfinished work, of other inputs or options.
+        on_progress: Called with (tiles done, tiles in total).
+
+    Returns:
+        Counts of patches and tiles; with ``dry_run`` the forecast.
 
     Raises:
-        InputError: If the selection or an option is none, or no patch is for training.
-        ArchiveError: If an archive is none, lacks cells, or gives no valid patch.
-        RemoteError: If the network fails; the same call goes on from there.
-        OutputExistsError: If ``out`` or ``<out>.partial`` was made from something else.
+        UsageError: If ``rate_mb_s`` is given without ``dry_run``.
+        InputError: If an argument is invalid, the file is not a selection, or no patch is in the
+            split ``train``.
+        ArchiveError: If an archive is not in Major TOM's layout, has no tile for a selected cell,
+            or gives no valid patch.
+        RemoteError: If a download fails. The same call resumes.
+        OutputExistsError: If ``out`` or ``<out>.partial`` has other inputs or options.
     """
-    started, options, engine = now(), options or ExportOptions(), engine or EngineOptions()
-    archives = (Archive.open(s2, "s2"), Archive.open(s1, "s1"))
-    chosen = read_selection(selection)
-    provenance = Provenance(
-        command="export",
-        options=options.recorded(),
-        inputs={
-            "selection": sha256_of(selection),
-            "s2_metadata": sha256_of(archives[0].metadata_path),
-            "s1_metadata": sha256_of(archives[1].metadata_path),
-        },
-        seed=options.seed,
-        licences=licences_of(selection),
+    options = ExportOptions(
+        missing=Missing(one_of("missing", missing, list(Missing))),
+        patch_px=whole_number("patch_size", patch_size, minimum=2),
+        stride_px=None if stride is None else whole_number("stride", stride, minimum=2),
+        origin=Origin(one_of("origin", origin, list(Origin))),
+        bands=_bands(bands),
+        max_invalid=number("max_invalid", max_invalid),
+        max_cloud=None if max_cloud is None else number("max_cloud", max_cloud),
+        resampling=Resampling(one_of("resampling", resampling, list(Resampling))),
+        strict_grid=strict_grid,
+        codec=Codec(one_of("codec", codec, list(Codec))),
+        format=Format(one_of("format", format, list(Format))),
+        seed=whole_number("seed", seed, minimum=0),
     )
-    inputs = [selection, *(Path(place) for place in (s2, s1) if not is_url(str(place)))]
-    there = is_up_to_date(out, provenance, inputs=inputs, overwrite=overwrite, record=DATASET_FILE)
-    work = work_folder(out.absolute())  # workers of a cluster stand elsewhere
-    if there and (found := _finished(out)):
-        if is_left_by(work, provenance):  # stopped when all but tidying was done
-            shutil.rmtree(work)
-        return found
-    plan = ExportPlan(
-        chosen, pairs_of(chosen, archives), seed=options.seed,
-        skip_missing=options.missing == Missing.SKIP,
-    )  # fmt: skip
-    job = ExportJob(work=work, archives=archives, options=options, provenance=provenance, plan=plan)
-    tiles_per_shard(options)  # complains of a stride before anything is written
-    with sole_writer(out):
-        job.take_up(overwrite=overwrite)
-        try:
-            with opened_executor(engine) as executor:
-                job.write_shards(executor, on_progress)
-        except OSError as error:
-            raise InputError(
-                f"cannot write to {work}: {error.strerror or error}; "
-                "the same command goes on from there once that is mended"
-            ) from None
-        job.finish(out)
-    places = {archive.sensor: archive.place for archive in archives}  # without what is secret
-    write_run_record(out, started, **asdict(engine), **places)
-    return _summary(out, up_to_date=False)
+    if workers is not None:
+        workers = whole_number("workers", workers, minimum=1)
+    where = EngineOptions(engine=engine, scheduler=scheduler, workers=workers)
+    target = path_of("out", out)
+    if rate_mb_s is not None and not dry_run:
+        raise UsageError("rate_mb_s (--rate-mb-s) needs dry_run (--dry-run)")
+    path_of("s2", s2), path_of("s1", s1)  # addresses stay text
+    inputs = ExportInputs.open(path_of("selection", selection), s2, s1)
+    if dry_run:
+        rate = DEFAULT_RATE_MB_S if rate_mb_s is None else number("rate_mb_s", rate_mb_s)
+        return forecast(inputs, target, options=options, rate_mb_s=rate, on_progress=on_progress)
+    return write_export(
+        inputs, target, options=options, engine=where, overwrite=overwrite, on_progress=on_progress
+    )
 
 
-def licences_of(selection: Path) -> tuple[str, ...]:
-    """Give what shards inherit: the archive's licence, and those of the selection's maps."""
-    return (f"Major TOM Core: {LICENCE}, {ATTRIBUTION}", *stored_licences(selection))
+def write_export(
+    inputs: ExportInputs,
+    out: Path,
+    *,
+    options: ExportOptions,
+    engine: EngineOptions,
+    overwrite: bool = False,
+    on_progress: OnProgress = ignore_progress,
+) -> ExportResult:
+    """Write the shards of opened inputs; see `export`.
+
+    Finished shards are collected in ``<out>.partial``, which becomes ``out`` at the end.
+    """
+    provenance = inputs.provenance(options)
+    work = work_folder(out.absolute())  # workers of a cluster have another working directory
+    with artefact(
+        out, provenance, inputs=inputs.local_paths, overwrite=overwrite, record=DATASET_FILE,
+        is_whole=lambda: _is_whole(out), in_place=True,
+    ) as made:  # fmt: skip
+        if made.up_to_date:
+            if is_left_by(work, provenance):  # interrupted after the shards were in place
+                shutil.rmtree(work)
+        else:
+            job = ExportJob(
+                work=work, archives=inputs.archives, options=options, provenance=provenance,
+                plan=inputs.plan(options),
+            )  # fmt: skip
+            _run(job, out, engine, overwrite=overwrite, on_progress=on_progress)
+            places = {archive.sensor: archive.place for archive in inputs.archives}  # no secrets
+            made.run_details.update(asdict(engine) | places)
+    return _result(out, up_to_date=made.up_to_date)
 
 
-def _summary(out: Path, *, up_to_date: bool) -> ExportSummary:
-    """Tell what the record of a finished export says."""
+def _run(
+    job: ExportJob, out: Path, engine: EngineOptions, *, overwrite: bool, on_progress: OnProgress
+) -> None:
+    tiles_per_shard(job.options)  # fails for too many patches a tile before anything is written
+    job.take_up(overwrite=overwrite)
+    try:
+        with opened_executor(engine) as executor:
+            job.write_shards(executor, on_progress)
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {job.work}: {error.strerror or error}; solve this, then run the "
+            "same command again to resume"
+        ) from None
+    job.finish(out)
+
+
+def _bands(bands: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return bands as a tuple of names; None stands for all bands."""
+    if bands is None:
+        return None
+    names = bands.split(",") if isinstance(bands, str) else bands
+    if not all(isinstance(name, str) for name in names):
+        raise InputError(f"bands must be names of bands, found {list(names)}")
+    return tuple(name.strip() for name in names)
+
+
+def _result(out: Path, *, up_to_date: bool) -> ExportResult:
+    """Return the counts that the record of a finished export holds."""
     record = json.loads((out / DATASET_FILE).read_text(encoding="utf-8"))
-    return ExportSummary(
+    tally, entries = record["export"], record["shards"]
+    replaced = dict(Counter(entry["reason"] for entry in record.get("replaced", [])))
+    unusable = tally["tiles_without_valid_patch"] + len(tally["tiles_unreadable"])
+    return ExportResult(
         out=out,
-        up_to_date=up_to_date,
-        shards=len(record["shards"]),
-        megabytes=round(sum(entry["bytes"] for entry in record["shards"]) / 1e6, 1),
+        status=status(up_to_date),
         splits=record["splits"],
+        shards=len(entries),
+        megabytes=round(sum(entry["bytes"] for entry in entries) / 1e6, 1),
         cells_missing=record["cells_missing"],
-        tiles_replaced=dict(Counter(entry["reason"] for entry in record.get("replaced", []))),
-        tally=Tally(**record["export"]),
+        tiles_replaced=replaced,
+        tiles_not_replaced=record["cells_missing"] + unusable - sum(replaced.values()),
+        **tally,
     )
 
 
-def _finished(out: Path) -> ExportSummary | None:
-    """Tell of an export that is whole; None where a shard or the record is not as it was made.
+def _is_whole(out: Path) -> bool:
+    """Check that the record of an export can be read and that all its shards exist.
 
-    To make it again cannot hurt then.
+    Otherwise the export is made again, which replaces nothing of value.
     """
     try:
-        found = _summary(out, up_to_date=True)
+        _result(out, up_to_date=True)
         shards = json.loads((out / DATASET_FILE).read_text(encoding="utf-8"))["shards"]
-        return found if all((out / entry["file"]).is_file() for entry in shards) else None
+        return all((out / entry["file"]).is_file() for entry in shards)
     except (ValueError, LookupError, TypeError, AttributeError):
-        return None
+        return False

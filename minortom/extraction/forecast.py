@@ -1,8 +1,8 @@
-"""What an export would read, write and take, before it is begun."""
+"""Forecast of an export: what it would read and write, and how long reading would take."""
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,108 +11,93 @@ import pyarrow.parquet as pq
 from minortom.archive.archive import Archive
 from minortom.archive.parts import LocalParts
 from minortom.errors import InputError
-from minortom.extraction.export import licences_of
-from minortom.extraction.options import DEFAULT_RATE_MB_S, ExportOptions, Missing
+from minortom.extraction.inputs import ExportInputs
+from minortom.extraction.options import DEFAULT_RATE_MB_S, ExportOptions
 from minortom.extraction.patch_grid import patches_per_tile
 from minortom.extraction.plan import PlannedTile, shards_of, tiles_per_shard
-from minortom.extraction.products import pairs_of
-from minortom.extraction.reserves import ExportPlan
-from minortom.extraction.selection import read_selection
 from minortom.io.atomic_write import check_parents
 from minortom.progress import OnProgress, ignore_progress
+from minortom.results import Result
 
 _REMOTE_ROW_BYTES = 10_000_000
-"""A row of either product of the hub, about; behind HTTP only its part's footer would tell."""
+"""Typical size of a row of either product on the hub. Over HTTP only a part's footer would say."""
 _REMOTE_FOOTER_BYTES = 3 << 19
 _METADATA_BYTES = 500
-"""Columns beside a patch's tensors and its share of the footer, more than they take."""
+"""Upper limit of a patch's metadata columns and its share of the footer."""
 _FOOTER_BYTES = 1 << 15
-"""Record and schema in a shard's footer, more than they take."""
+"""Upper limit of the record and the schema in a shard's footer."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forecast:
+class ExportForecast(Result):
     """What an export would do if each tile can be read and all patches are valid."""
 
+    status: str = "dry run: nothing written"
     tiles: int
     cells_missing: int
-    """Selected cells that an archive lacks; reserves in their place are among ``tiles``."""
+    """Selected cells for which an archive has no tile; the reserves that replace them count among
+    ``tiles``."""
     tiles_without_part: int
-    """Tiles whose part is not in the local archive, or cannot be read."""
+    """Tiles whose part is missing from the local archive, or cannot be read."""
     shards: int
     patches_at_most: int
     gigabytes_to_write_at_most: float
     gigabytes_free: float
-    """On the disk that the shards would go to."""
+    """Free space on the disk of ``out``."""
     fits: bool
     """Whether the free space is enough."""
     gigabytes_to_read: float
     reading_is: str
-    """``counted`` in the footers of local parts, or ``estimated`` where one is remote."""
+    """``counted`` from the footers of local parts, or ``estimated`` where an archive is remote."""
     requests_at_most: int
-    """Over the network: one a row, and one for the footer of its part."""
+    """Requests over the network: one a row, and one for the footer of its part."""
     rate_mb_s: float
     hours_to_read: float
-    """At that rate."""
+    """Time to read at that rate."""
     licences: tuple[str, ...]
-    """What the shards would inherit."""
-
-    def as_dict(self) -> dict[str, object]:
-        """Give all of it, for printing."""
-        return {"status": "dry run: nothing written", **asdict(self)}
+    """Licences that the shards would inherit."""
 
 
-def forecast_export(
-    selection: Path,
-    s2: str | Path,
-    s1: str | Path,
+def forecast(
+    inputs: ExportInputs,
     out: Path,
     *,
-    options: ExportOptions | None = None,
+    options: ExportOptions,
     rate_mb_s: float = DEFAULT_RATE_MB_S,
     on_progress: OnProgress = ignore_progress,
-) -> Forecast:
-    """Say what :func:`export_selection` would do. Writes nothing but the cache of metadata.
+) -> ExportForecast:
+    """Compute what an export would read and write; nothing is written.
 
     Args:
-        selection: As for the export; so are ``s2``, ``s1`` and ``options``.
-        s2: Sentinel-2's product.
-        s1: Sentinel-1's.
-        out: Where the shards would go: their disk is asked for its free space.
-        options: As for the export.
-        rate_mb_s: How fast the archives are read, megabytes a second.
-        on_progress: Told of (local parts looked into, local parts in all).
+        inputs: Selection and archives.
+        out: Folder that the export would write; its disk is asked for its free space.
+        options: Options of the export.
+        rate_mb_s: Assumed reading speed in MB/s (1e6 bytes).
+        on_progress: Called with (footers of local parts read, footers in total).
 
     Raises:
-        InputError: As the export, and if the rate is not positive.
-        ArchiveError: As the export, as far as metadata tell.
-        RemoteError: If the network does not give the metadata.
+        InputError: If the rate is not positive, or as the export.
+        ArchiveError: As the export, as far as the metadata show it.
     """
     if not rate_mb_s > 0:
-        raise InputError(f"--rate-mb-s is {rate_mb_s:g}; wanted a number above 0")
+        raise InputError(f"rate_mb_s must be above 0 MB/s, found {rate_mb_s:g}")
     check_parents(out)
-    options = options or ExportOptions()
-    archives = (Archive.open(s2, "s2"), Archive.open(s1, "s1"))
-    chosen = read_selection(selection)
-    plan = ExportPlan(
-        chosen, pairs_of(chosen, archives), seed=options.seed,
-        skip_missing=options.missing == Missing.SKIP,
-    )  # fmt: skip
+    plan = inputs.plan(options)
     tiles = plan.first_round
-    reading = _reading(archives, tiles, options, on_progress)
+    reading = _reading(inputs.archives, tiles, options, on_progress)
     patches = len(tiles) * patches_per_tile(options)
     shards = len(shards_of(tiles, tiles_per_shard(options)))
     write_bytes = patches * (options.spec.sample_bytes + _METADATA_BYTES) + shards * _FOOTER_BYTES
     free = shutil.disk_usage(next(p for p in out.absolute().parents if p.exists())).free
-    return Forecast(
+    return ExportForecast(
         tiles=len(tiles), cells_missing=plan.cells_missing,
-        tiles_without_part=len(reading.lacking), shards=shards, patches_at_most=patches,
+        tiles_without_part=len(reading.without_part), shards=shards, patches_at_most=patches,
         gigabytes_to_write_at_most=write_bytes / 1e9, gigabytes_free=free / 1e9,
         fits=write_bytes < free, gigabytes_to_read=reading.num_bytes / 1e9,
         reading_is="counted" if reading.counted else "estimated",
         requests_at_most=reading.requests, rate_mb_s=rate_mb_s,
         hours_to_read=reading.num_bytes / 1e6 / rate_mb_s / 3600,
-        licences=licences_of(selection),
+        licences=inputs.licences,
     )  # fmt: skip
 
 
@@ -121,15 +106,15 @@ class _Reading:
     num_bytes: int = 0
     requests: int = 0
     counted: bool = True
-    lacking: set[int] = field(default_factory=set)
-    """Positions of the tiles without a part."""
+    without_part: set[int] = field(default_factory=set)
+    """Positions of the tiles whose part is missing."""
 
 
 def _reading(
     archives: Sequence[Archive], tiles: Sequence[PlannedTile], options: ExportOptions,
     on_progress: OnProgress,
 ) -> _Reading:  # fmt: skip
-    """Count what is read of local parts, by their footers; estimate it of remote ones."""
+    """Count the bytes to read from local parts, by their footers; estimate them for remote ones."""
     found, places = _Reading(), []
     for archive in archives:
         if not isinstance(archive.parts, LocalParts):
@@ -144,16 +129,16 @@ def _reading(
             by_part.setdefault(part, []).append((number, row))
         bands = options.bands_read(archive.sensor)
         places += [(archive.parts.folder / p, rows, bands) for p, rows in sorted(by_part.items())]
-    for looked, (path, rows, bands) in enumerate(places, start=1):
+    for done, (path, rows, bands) in enumerate(places, start=1):
         sizes = _sizes(path, [row for _, row in rows], bands)
         found.num_bytes += sum(size or 0 for size in sizes)
-        found.lacking |= {n for (n, _), size in zip(rows, sizes, strict=True) if size is None}
-        on_progress(looked, len(places))
+        found.without_part |= {n for (n, _), size in zip(rows, sizes, strict=True) if size is None}
+        on_progress(done, len(places))
     return found
 
 
 def _sizes(path: Path, rows: Sequence[int], bands: Sequence[str]) -> list[int | None]:
-    """Give the bytes of the bands in rows of a part; None for a row that is not there."""
+    """Return the size of the bands in rows of a part, in bytes; None for a missing row."""
     try:
         footer = pq.read_metadata(path)
     except (OSError, pa.ArrowException):

@@ -19,7 +19,7 @@ from archive_maker import (
 from minortom_cli.console import run
 from minortom_cli.curate.app import app
 
-from minortom.dataset.verify import verify_shards
+from minortom.dataset.verify import verify
 from minortom.shards.shard_set import ShardSet
 
 PRODUCT = "S2A_MSIL2A_20200101T000000_N0213_R001"
@@ -59,7 +59,7 @@ def export(inputs, tmp_path, capsys):
                      "--out", tmp_path / "shards", "--patch-size", 12, "--workers", 1, "--json",
                      *options]  # fmt: skip
         assert run(app, ["export", *map(str, arguments)]) == 0
-        assert verify_shards(tmp_path / "shards", deep=True).problems == ()
+        assert verify(tmp_path / "shards", deep=True).problems == ()
         return json.loads(capsys.readouterr().out), ShardSet.open(tmp_path / "shards")
 
     return call

@@ -4,7 +4,8 @@ import pytest
 from archive_maker import CELLS, write_pair_of_archives, write_selection
 from export_maker import apart
 
-from minortom.extraction.export import export_selection
+from minortom.extraction.export import write_export
+from minortom.extraction.inputs import ExportInputs
 
 
 @pytest.fixture(scope="module")
@@ -15,13 +16,14 @@ def archives(tmp_path_factory):
 
 @pytest.fixture
 def export(archives, tmp_path):
-    """Export cells to ``tmp_path/name``; returns the summary."""
+    """Export cells to ``tmp_path/name``; returns the result."""
 
     def call(name="shards", cells=CELLS, *, folders=archives, columns=None, **options):
         selection = tmp_path / f"{name}.selection.parquet"
         if not selection.exists():
             write_selection(selection, cells, **columns or {})
-        return export_selection(selection, *folders, tmp_path / name, **apart(options))
+        inputs = ExportInputs.open(selection, *folders)
+        return write_export(inputs, tmp_path / name, **apart(options))
 
     return call
 

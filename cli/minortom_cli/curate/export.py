@@ -1,18 +1,11 @@
-"""`minortom export`: chosen tiles to shards of patches."""
+"""``minortom export``: selected tiles to shards of patches."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from minortom.extraction.options import (
-    DEFAULT_RATE_MB_S,
-    ExportOptions,
-    Missing,
-    Origin,
-    Resampling,
-)
-from minortom.shards.formats import Codec, Format
+from minortom.extraction.options import ExportOptions
 from minortom_cli.console import (
     Engine,
     Json,
@@ -26,70 +19,99 @@ from minortom_cli.console import (
 
 
 def export(
-    selection: Annotated[Path, typer.Argument(help="Chosen tiles, from `minortom sample`.")],
+    selection: Annotated[Path, typer.Argument(help="Selected tiles, from `minortom sample`.")],
+    *,
     s2: Annotated[
-        str, typer.Option(help="Sentinel-2, as Core-S2L2A: a folder, http(s):// or hf://datasets/…")
+        str,
+        typer.Option(
+            help="Sentinel-2 archive, such as Core-S2L2A: folder, http(s):// or hf://datasets/…"
+        ),
     ],
-    s1: Annotated[str, typer.Option(help="Sentinel-1, as Core-S1RTC: the same.")],
-    out: Annotated[Path, typer.Option(help="Folder of shards to make.")],
+    s1: Annotated[
+        str,
+        typer.Option(
+            help="Sentinel-1 archive, such as Core-S1RTC: folder, http(s):// or hf://datasets/…"
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Output folder for the shards.")],
     missing: Annotated[
-        Missing,
-        typer.Option(help="Of selected cells that an archive lacks and no reserve replaces."),
-    ] = ExportOptions.missing,
+        Literal["error", "skip"],
+        typer.Option(
+            help="What to do about selected cells without a tile in an archive and without a "
+            "reserve: fail, or leave them out."
+        ),
+    ] = "error",
     patch_size: Annotated[
-        int, typer.Option(min=2, help="Side of a patch in 10 m pixels, even.")
+        int, typer.Option(min=2, help="Side of a patch in 10 m pixels; even.")
     ] = ExportOptions.patch_px,
     stride: Annotated[
         int | None,
         typer.Option(
             metavar="PX",
-            help="From a patch to the next in 10 m pixels, even: less than --patch-size overlaps, "
-            "more leaves gaps. Default: --patch-size.",
+            help="Distance from one patch to the next in 10 m pixels; even. Smaller than "
+            "--patch-size: patches overlap. Larger: gaps between patches.",
+            show_default="--patch-size",
         ),
     ] = None,
     origin: Annotated[
-        Origin, typer.Option(help="Patches in the middle of a tile, or from its north-west corner.")
-    ] = ExportOptions.origin,
+        Literal["center", "topleft"],
+        typer.Option(
+            help="Position of the patches: in the middle of a tile, or from its north-west corner."
+        ),
+    ] = "center",
     bands: Annotated[
         str | None,
-        typer.Option(metavar="B02,…,vv", help="Store these bands alone, some of each sensor."),
+        typer.Option(
+            metavar="B02,…,vv",
+            help="Bands to store, separated by commas; at least one of each sensor.",
+            show_default="all twelve",
+        ),
     ] = None,
     max_invalid: Annotated[
         float,
         typer.Option(
             metavar="SHARE",
-            help="Of a sensor's values in a patch, that may not have been measured; they are "
-            "filled, and s2_invalid and s1_invalid tell their share.",
+            help="Maximum share of a sensor's values in a patch, from 0 to below 1, that were not "
+            "measured. They are filled; s2_invalid and s1_invalid store their share.",
         ),
     ] = ExportOptions.max_invalid,
     max_cloud: Annotated[
         float | None,
-        typer.Option(metavar="PERCENT", help="Of a patch, by the archive's cloud_mask."),
+        typer.Option(
+            metavar="PERCENT",
+            help="Maximum cloud cover of a patch, in percent, by the archive's cloud_mask.",
+            show_default="no limit",
+        ),
     ] = None,
     resampling: Annotated[
-        Resampling, typer.Option(help="Of Sentinel-1 that lies on another grid.")
-    ] = ExportOptions.resampling,
+        Literal["nearest", "bilinear"],
+        typer.Option(help="Resampling of Sentinel-1 that lies on another grid than Sentinel-2."),
+    ] = "nearest",
     strict_grid: Annotated[
-        bool, typer.Option("--strict-grid", help="Refuse tiles whose Sentinel-1 lies on another.")
+        bool,
+        typer.Option("--strict-grid", help="Skip tiles whose Sentinel-1 lies on another grid."),
     ] = False,
     codec: Annotated[
-        Codec,
-        typer.Option(help="Packs each tensor: `blosc2` is smaller to publish, slower to read."),
-    ] = ExportOptions.codec,
-    format_: Annotated[
-        Format,
+        Literal["none", "blosc2"],
+        typer.Option(help="Compression of each tensor; `blosc2` is smaller and slower to read."),
+    ] = "none",
+    format: Annotated[  # noqa: A002  (the option's name)
+        Literal["parquet", "webdataset"],
         typer.Option(
-            "--format",
-            help="Of the shards: `webdataset` makes tars, which csmoe-train cannot read.",
+            help="File format of the shards; `webdataset` writes tars, which csmoe-train cannot "
+            "read."
         ),
-    ] = ExportOptions.format,
+    ] = "parquet",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what it would read, write and take.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Write nothing; print what the export would read and write."
+        ),
     ] = False,
     rate_mb_s: Annotated[
         float | None,
         typer.Option(
-            "--rate-mb-s", help="Speed of reading that --dry-run reckons with; 100 MB/s by default."
+            "--rate-mb-s", help="Reading speed that --dry-run assumes, in MB/s.", show_default="100"
         ),
     ] = None,
     seed: Seed = 0,
@@ -99,39 +121,20 @@ def export(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Cut the chosen tiles into pairs of Sentinel-2 and Sentinel-1 patches, ready to train on.
+    """Cut the selected tiles into pairs of Sentinel-2 and Sentinel-1 patches for training.
 
-    Reserves in the selection stand in for tiles that turn out unusable. An export that was
-    interrupted goes on where it stopped.
+    Reserves in the selection replace tiles that turn out unusable. An interrupted export resumes
+    when the same command is run again.
     """
-    options = ExportOptions(
-        missing=missing, patch_px=patch_size, stride_px=stride, origin=origin,
-        bands=None if bands is None else tuple(band.strip() for band in bands.split(",")),
-        max_invalid=max_invalid, max_cloud=max_cloud, resampling=resampling,
-        strict_grid=strict_grid, codec=codec, format=format_, seed=seed,
-    )  # fmt: skip
-    from minortom.engine.executors import EngineOptions
-
-    where = EngineOptions(engine=engine, scheduler=scheduler, workers=workers)
-    if dry_run:
-        from minortom.extraction.forecast import forecast_export
-
-        with progress("parts") as advance:
-            forecast = forecast_export(
-                selection, s2, s1, out, options=options,
-                rate_mb_s=DEFAULT_RATE_MB_S if rate_mb_s is None else rate_mb_s,
-                on_progress=advance,
-            )  # fmt: skip
-        emit(forecast.as_dict(), as_json=as_json)
-        return
-    if rate_mb_s is not None:
-        raise typer.BadParameter("--rate-mb-s goes with --dry-run")
     # Imported here so that `minortom --help` does not load rasterio.
-    from minortom.extraction.export import export_selection
+    from minortom.extraction.export import export as run
 
-    with progress("tiles") as advance:
-        summary = export_selection(
-            selection, s2, s1, out, options=options, overwrite=overwrite, on_progress=advance,
-            engine=where,
+    with progress("parts" if dry_run else "tiles") as advance:
+        result = run(
+            selection, s2=s2, s1=s1, out=out, missing=missing, patch_size=patch_size,
+            stride=stride, origin=origin, bands=bands, max_invalid=max_invalid,
+            max_cloud=max_cloud, resampling=resampling, strict_grid=strict_grid, codec=codec,
+            format=format, dry_run=dry_run, rate_mb_s=rate_mb_s, seed=seed, workers=workers,
+            engine=engine, scheduler=scheduler, overwrite=overwrite, on_progress=advance,
         )  # fmt: skip
-    emit(summary.as_dict(), as_json=as_json)
+    emit(result, as_json=as_json)

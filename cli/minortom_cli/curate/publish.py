@@ -1,4 +1,4 @@
-"""`minortom publish`: shards to the Hugging Face hub."""
+"""``minortom publish``: shards to the Hugging Face hub."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,35 +10,48 @@ from minortom_cli.console import Json, Overwrite, emit, progress
 
 def publish(
     shards: Annotated[Path, typer.Argument(help="Folder of shards, from `minortom export`.")],
-    repo: Annotated[str, typer.Option(metavar="USER/NAME", help="Data set of the hub to make.")],
+    *,
+    repo: Annotated[
+        str,
+        typer.Option(
+            metavar="USER/NAME", help="Data set of the hub; created if it does not exist."
+        ),
+    ],
     report: Annotated[
         Path | None,
-        typer.Option(help="Folder of `minortom report`; its table goes into the card."),
+        typer.Option(
+            help="Folder of `minortom report`, whose table goes into the card.",
+            show_default="no table",
+        ),
     ] = None,
     private: Annotated[
         bool, typer.Option("--private", help="Make a new data set private.")
     ] = False,
     revision: Annotated[
         str | None,
-        typer.Option(help="Branch to commit to, which is there; the main one by default."),
+        typer.Option(help="Existing branch to commit to.", show_default="the main branch"),
     ] = None,
     preview: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Only write card, map and description into a folder."),
+        typer.Option(
+            metavar="DIR",
+            help="Write card, map and description into this folder and send nothing.",
+            show_default="none",
+        ),
     ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Check shards and put them on the Hugging Face hub, with a card; needs `hf auth login`."""
-    # Imported here so that `minortom --help` does not load pyarrow.
-    from minortom.dataset.publish import preview_card, publish_shards
+    """Check shards and publish them on the Hugging Face hub, with a card.
 
-    if preview is not None:
-        emit(preview_card(shards, repo, preview, report=report), as_json=as_json)
-        return
+    Log in with `hf auth login` first.
+    """
+    # Imported here so that `minortom --help` does not load pyarrow.
+    from minortom.dataset.publish import publish as run
+
     with progress("files") as advance:
-        published = publish_shards(
-            shards, repo, report=report, private=private or None, revision=revision,
+        result = run(
+            shards, repo=repo, report=report, private=private, revision=revision, preview=preview,
             overwrite=overwrite, on_progress=advance,
         )  # fmt: skip
-    emit(published.as_dict(), as_json=as_json)
+    emit(result, as_json=as_json)

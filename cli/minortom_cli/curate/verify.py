@@ -1,4 +1,4 @@
-"""`minortom verify`: whether shards are whole."""
+"""``minortom verify``: whether shards are complete and undamaged."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,21 +10,21 @@ from minortom_cli.console import EXIT_USER_ERROR, Json, Workers, emit, progress
 
 def verify(
     shards: Annotated[Path, typer.Argument(help="Folder of shards, from `minortom export`.")],
+    *,
     deep: Annotated[
         bool, typer.Option("--deep", help="Read every byte: hashes, checksums, statistics.")
     ] = False,
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
-    """Check shards against their record; ends with 1 where something is wrong, a line for each."""
+    """Check shards against their record; print each problem and exit with 1 if there are any."""
     # Imported here so that `minortom --help` does not load pyarrow.
-    from minortom.dataset.verify import verify_shards
+    from minortom.dataset.verify import verify as run
 
     with progress("shards") as advance:
-        found = verify_shards(shards, deep=deep, workers=workers, on_progress=advance)
-    shown = found.as_dict()
-    emit(shown if as_json else shown | {"problems": len(found.problems)}, as_json=as_json)
-    for problem in found.problems:
+        result = run(shards, deep=deep, workers=workers, on_progress=advance)
+    emit(result, as_json=as_json)
+    for problem in result.problems:
         typer.secho(f"error: {problem}", fg="red", err=True)
-    if found.problems:
+    if not result.ok:
         raise typer.Exit(EXIT_USER_ERROR)

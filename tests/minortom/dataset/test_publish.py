@@ -7,7 +7,8 @@ from hub_server import HubHandler
 from shard_maker import write_made_up_shards
 from web_server import COMMIT, serving
 
-from minortom.dataset.publish import preview_card, publish_shards
+from minortom.dataset.publish import write_preview
+from minortom.dataset.upload import upload
 from minortom.errors import InputError, OutputExistsError, ShardError
 from minortom.io.atomic_write import write_json
 from minortom.remote.hub_upload import told_in_one_line
@@ -41,7 +42,7 @@ def hub(tmp_path, monkeypatch):
 
 
 def publish(folder, **options):
-    return publish_shards(folder, REPO, **{"token": TOKEN} | options)
+    return upload(folder, REPO, **{"token": TOKEN} | options)
 
 
 def there(hub):
@@ -250,16 +251,22 @@ def test_a_report_of_another_selection_is_refused(folder, tmp_path):
         tmp_path / "report" / "metrics.json",
         {"rows": rows, "minortom": {"inputs": {"selection": "0" * 64}}},
     )
-    refused(InputError, lambda: publish(folder, report=tmp_path / "report"), "of another selection")
-    refused(InputError, lambda: publish(folder, report=tmp_path), "is no report with a metrics")
+    refused(InputError, lambda: publish(folder, report=tmp_path / "report"), "on another selection")
+    refused(
+        InputError,
+        lambda: publish(folder, report=tmp_path),
+        "expected a folder of .* with a metrics.json, found",
+    )
 
 
 def test_a_preview_is_what_would_be_published_and_asks_nobody(folder, hub, tmp_path):
-    preview_card(folder, REPO, tmp_path / "preview")
+    write_preview(folder, REPO, tmp_path / "preview")
     assert hub.requests == []
     publish(folder)
     for name in BESIDE:
         assert (tmp_path / "preview" / name).read_bytes() == (there(hub) / name).read_bytes()
     refused(
-        OutputExistsError, lambda: preview_card(folder, REPO, tmp_path / "preview"), "is new or"
+        OutputExistsError,
+        lambda: write_preview(folder, REPO, tmp_path / "preview"),
+        "a new or empty folder",
     )

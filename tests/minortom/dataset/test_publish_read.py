@@ -13,7 +13,8 @@ from hub_server import HubHandler
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 from web_server import serving
 
-from minortom.dataset.publish import preview_card, publish_shards
+from minortom.dataset.publish import write_preview
+from minortom.dataset.upload import upload
 from minortom.sensors import GROUPS
 from minortom.shards.formats import Codec
 from minortom.shards.layout import SampleSpec
@@ -89,14 +90,14 @@ def test_datasets_streams_a_published_set_by_split_and_zeros_at_the_end_survive(
     with serving(tmp_path / "web", handler=HubHandler) as hub:
         hub.stand_for_the_hub(monkeypatch, tmp_path / "mine")
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-        publish_shards(tmp_path / "shards", REPO, token="-")
+        upload(tmp_path / "shards", REPO, token="-")
         assert streamed(REPO, tmp_path, HF_ENDPOINT=hub.url) == expected(tensors)
 
 
 def test_datasets_streams_a_folder_with_its_card_the_same(tmp_path):
     pytest.importorskip("datasets")
     tensors = write(tmp_path / "shards")
-    preview_card(tmp_path / "shards", REPO, tmp_path / "card")
+    write_preview(tmp_path / "shards", REPO, tmp_path / "card")
     (tmp_path / "card" / "README.md").rename(tmp_path / "shards" / "README.md")
     found = streamed(tmp_path / "shards", tmp_path, HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
     assert found == expected(tensors)
@@ -116,7 +117,7 @@ def test_the_card_s_first_lines_read_a_sample_without_minortom(tmp_path, monkeyp
     if codec == Codec.BLOSC2:
         pytest.importorskip("blosc2")
     tensors = write(tmp_path / "shards", codec=codec, bands=("B02", "B04", "B11", "vv"))
-    preview_card(tmp_path / "shards", REPO, tmp_path / "card")
+    write_preview(tmp_path / "shards", REPO, tmp_path / "card")
     card = (tmp_path / "card" / "README.md").read_text()
     names = read_by_the_card(tmp_path / "shards", card, monkeypatch)
     for column, array in tensors.items():
@@ -129,7 +130,7 @@ def test_the_card_s_first_lines_read_a_sample_without_minortom(tmp_path, monkeyp
 
 def test_the_card_s_header_names_licence_size_and_the_files_of_each_split(tmp_path):
     write(tmp_path / "shards")
-    preview_card(tmp_path / "shards", REPO, tmp_path / "card")
+    write_preview(tmp_path / "shards", REPO, tmp_path / "card")
     card = (tmp_path / "card" / "README.md").read_text()
     header = yaml.safe_load(card.split("---\n")[1])
     assert (header["license"], header["size_categories"]) == ("cc-by-sa-4.0", ["n<1K"])
@@ -145,7 +146,7 @@ def test_the_card_s_header_names_licence_size_and_the_files_of_each_split(tmp_pa
 def test_croissant_validates_and_yields_the_records_of_a_folder(tmp_path):
     mlcroissant = pytest.importorskip("mlcroissant")
     tensors = write(tmp_path / "shards")
-    preview_card(tmp_path / "shards", REPO, tmp_path / "card")
+    write_preview(tmp_path / "shards", REPO, tmp_path / "card")
     described = mlcroissant.Dataset(
         jsonld=tmp_path / "card" / "croissant.json",
         mapping={"repository": str(tmp_path / "shards")},
@@ -161,7 +162,7 @@ def test_croissant_validates_and_yields_the_records_of_a_folder(tmp_path):
 
 def test_croissant_tells_the_hash_of_each_shard(tmp_path):
     write(tmp_path / "shards")
-    preview_card(tmp_path / "shards", REPO, tmp_path / "card")
+    write_preview(tmp_path / "shards", REPO, tmp_path / "card")
     told = json.loads((tmp_path / "card" / "croissant.json").read_text())["distribution"]
     record = json.loads((tmp_path / "shards" / "dataset.json").read_text())
     for entry in record["shards"]:

@@ -1,4 +1,4 @@
-"""`verify_shards` finds what is wrong, names the shard, and finds nothing where nothing is."""
+"""`verify` finds what is wrong, names the shard, and finds nothing where nothing is."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors, write_made_up_shards
 
-from minortom.dataset.verify import verify_shards
+from minortom.dataset.verify import verify
 from minortom.errors import ShardError
 from minortom.io.provenance import sha256_of
 from minortom.shards.layout import SampleSpec, shard_schema
@@ -26,7 +26,7 @@ def folder(tmp_path):
 
 
 def problems(folder, *, deep=False, workers=2):
-    return list(verify_shards(folder, deep=deep, workers=workers).problems)
+    return list(verify(folder, deep=deep, workers=workers).problems)
 
 
 def record_of(folder):
@@ -60,7 +60,7 @@ def write_with(tmp_path, metadata):
 
 @pytest.mark.parametrize("deep", [False, True])
 def test_whole_shards_have_no_problems(folder, deep):
-    found = verify_shards(folder, deep=deep)
+    found = verify(folder, deep=deep)
     assert found.problems == ()
     assert (found.shards, found.patches) == (2, 150)
     total = sum(path.stat().st_size for path in folder.glob("*.parquet"))
@@ -80,7 +80,7 @@ def test_a_shard_without_patches_has_no_problem(folder):
 
 def test_progress_ends_with_all_shards(folder):
     told = []
-    verify_shards(folder, on_progress=lambda *counts: told.append(counts))
+    verify(folder, on_progress=lambda *counts: told.append(counts))
     assert told[-1] == (2, 2)
 
 
@@ -243,7 +243,7 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(folder):
 def test_without_a_record_there_is_nothing_to_check_against(folder):
     (folder / "dataset.json").unlink()
     with pytest.raises(ShardError, match="has no dataset.json"):
-        verify_shards(folder)
+        verify(folder)
 
 
 def test_one_thread_and_four_find_the_same(folder):

@@ -13,7 +13,7 @@ from archive_maker import CELLS, geotiff, write_selection
 from export_maker import files_of, places_of, record_of, replace_row
 from rasterio.io import MemoryFile
 
-from minortom.dataset.verify import verify_shards
+from minortom.dataset.verify import verify
 from minortom.extraction.options import Missing
 from minortom.extraction.plan import patch_key, split_of
 from minortom.shards.shard_set import ShardSet
@@ -25,9 +25,9 @@ def test_every_patch_of_every_tile_is_there_once(export, tmp_path):
     summary = export()
     wanted = {(cell, row, col) for cell in CELLS for row in range(4) for col in range(4)}
     found = places_of(tmp_path / "shards")
-    assert len(found) == len(wanted) == summary.tally.patches == 112
+    assert len(found) == len(wanted) == summary.patches == 112
     assert set(found) == wanted
-    assert (summary.tally.tiles, summary.shards) == (7, 4)
+    assert (summary.tiles, summary.shards) == (7, 4)
     assert sum(summary.splits.values()) == 112
 
 
@@ -90,7 +90,7 @@ def test_two_exports_with_an_unreadable_tile_are_the_same_bytes(
     export, own_archives, damaged, tmp_path
 ):
     replace_row(own_archives[0], 3, B04=damaged)
-    assert list(export("one", folders=own_archives).tally.tiles_unreadable) == [CELLS[3]]
+    assert list(export("one", folders=own_archives).tiles_unreadable) == [CELLS[3]]
     export("two", folders=own_archives)
     assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
 
@@ -99,9 +99,9 @@ def test_an_unreadable_tile_moves_no_patch_of_another_shard(export, own_archives
     export("whole", folders=own_archives)
     replace_row(own_archives[0], 3, B04=b"garbled")
     summary = export("damaged", folders=own_archives)
-    assert list(summary.tally.tiles_unreadable) == [CELLS[3]]
-    assert "B04 is not a readable GeoTIFF" in summary.tally.tiles_unreadable[CELLS[3]]
-    assert (summary.tally.tiles, summary.tally.patches) == (6, 96)
+    assert list(summary.tiles_unreadable) == [CELLS[3]]
+    assert "B04 is not a readable GeoTIFF" in summary.tiles_unreadable[CELLS[3]]
+    assert (summary.tiles, summary.patches) == (6, 96)
     whole, damaged = (places_of(tmp_path / name) for name in ("whole", "damaged"))
     assert damaged == [place for place in whole if place[0] != CELLS[3]]
 
@@ -115,15 +115,15 @@ def test_a_split_whose_tiles_all_fail_leaves_no_shard_behind(export, own_archive
     assert sorted(path.name for path in shards.glob("*.parquet")) == names
     told = [(entry["file"], entry["rows"]) for entry in record_of(shards)["shards"]]
     assert told == [(name, 32) for name in names]
-    assert verify_shards(shards, deep=True).problems == ()
+    assert verify(shards, deep=True).problems == ()
 
 
 def test_a_truncated_part_costs_its_tiles_and_no_more(export, own_archives):
     part = own_archives[1] / "images" / "part_00002.parquet"
     part.write_bytes(part.read_bytes()[:-100])
     summary = export(folders=own_archives)
-    assert sorted(summary.tally.tiles_unreadable) == sorted(CELLS[2:4])
-    assert summary.tally.tiles == 5
+    assert sorted(summary.tiles_unreadable) == sorted(CELLS[2:4])
+    assert summary.tiles == 5
 
 
 def test_tiles_without_a_valid_patch_and_dropped_patches_are_counted(export, own_archives):
@@ -132,7 +132,7 @@ def test_tiles_without_a_valid_patch_and_dropped_patches_are_counted(export, own
     stripe[:, :12] = 0
     replace_row(own_archives[0], 0, B02=black)
     replace_row(own_archives[0], 1, B02=geotiff(stripe))
-    tally = export(folders=own_archives).tally
+    tally = export(folders=own_archives)
     assert (tally.tiles, tally.tiles_without_valid_patch, tally.patches_dropped) == (6, 1, 20)
     assert tally.patches == 5 * 16 + 12
 
@@ -144,7 +144,7 @@ def test_warped_and_unknown_tiles_are_counted(export, own_archives):
     metadata[1]["product_id"] = "TerraMesh:1"
     pq.write_table(pa.Table.from_pylist(metadata), own_archives[0] / "metadata.parquet")
     replace_row(own_archives[0], 1, product_id="TerraMesh:1")
-    tally = export(folders=own_archives).tally
+    tally = export(folders=own_archives)
     assert (tally.tiles_warped, tally.tiles_of_unknown_baseline) == (1, 1)
     assert tally.tiles_of_doubtful_offset == [CELLS[1]]  # made of values from 1200 on
 
@@ -223,8 +223,8 @@ def test_every_patch_of_the_real_archive_is_what_rasterio_reads(export, real_dat
     folders = (sample / "Core-S2L2A", sample / "Core-S1RTC")
     cells = [*REAL_CELLS, "0U_199R", "199U_1099R"]
     summary = export(cells=cells, folders=folders, patch_px=56, missing=Missing.SKIP)
-    assert (summary.tally.patches, summary.cells_missing) == (80, 2)
-    assert summary.tally.tiles_of_doubtful_offset == ["433D_629L"]
+    assert (summary.patches, summary.cells_missing) == (80, 2)
+    assert summary.tiles_of_doubtful_offset == ["433D_629L"]
     rows = {
         folder.name: {
             row["grid_cell"]: row

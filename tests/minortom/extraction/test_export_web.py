@@ -83,6 +83,6 @@ def test_tiles_whose_bytes_are_garbled_are_named_and_the_others_are_as_before(
     shutil.rmtree(served)
     shutil.copytree(own_archives[0], served)
     summary = export("shards", folders=HUB)
-    assert list(summary.tally.tiles_unreadable) == [CELLS[1]]
-    assert "B08 is not a readable GeoTIFF" in summary.tally.tiles_unreadable[CELLS[1]]
-    assert summary.tally.patches == 6 * 16
+    assert list(summary.tiles_unreadable) == [CELLS[1]]
+    assert "B08 is not a readable GeoTIFF" in summary.tiles_unreadable[CELLS[1]]
+    assert summary.patches == 6 * 16

@@ -12,7 +12,8 @@ from minortom_cli.console import run
 from minortom_cli.curate.app import app
 
 from minortom.errors import ArchiveError, InputError
-from minortom.extraction.forecast import forecast_export
+from minortom.extraction.forecast import forecast as forecast_export
+from minortom.extraction.inputs import ExportInputs
 from minortom.extraction.options import Missing
 from minortom.sensors import MODEL_BANDS
 
@@ -29,7 +30,8 @@ def forecast(archives, selection, tmp_path):
     def call(folders=archives, **options):
         words = apart(options)
         del words["engine"]
-        return forecast_export(selection, *folders, tmp_path / "shards", **words)
+        inputs = ExportInputs.open(selection, *folders)
+        return forecast_export(inputs, tmp_path / "shards", **words)
 
     return call
 
@@ -44,7 +46,7 @@ def test_the_export_writes_no_more_than_foretold(forecast, export, tmp_path):
     told = forecast()
     made = export()
     size = sum(path.stat().st_size for path in (tmp_path / "shards").glob("*.parquet"))
-    assert told.patches_at_most >= made.tally.patches
+    assert told.patches_at_most >= made.patches
     assert told.gigabytes_to_write_at_most * 1e9 >= size
 
 
@@ -108,7 +110,7 @@ def test_a_remote_archive_is_an_estimate_of_10_megabytes_a_row(forecast, archive
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])
 def test_a_rate_that_is_none_is_refused(forecast, rate):
-    with pytest.raises(InputError, match="--rate-mb-s"):
+    with pytest.raises(InputError, match="rate_mb_s must be above 0 MB/s, found"):
         forecast(rate_mb_s=rate)
 
 

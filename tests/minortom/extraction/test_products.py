@@ -93,7 +93,7 @@ def test_times_are_those_that_the_selection_tells(export, tmp_path):
 def test_products_are_found_in_a_copy_that_is_cut_into_other_parts(export, tmp_path):
     copy = write_pair_of_archives(tmp_path, CELLS[::-1])
     summary = export(folders=copy, columns=products())
-    assert (summary.tally.tiles, summary.tally.tiles_unreadable) == (7, {})
+    assert (summary.tiles, summary.tiles_unreadable) == (7, {})
 
 
 def test_a_product_that_an_archive_lacks_is_a_missing_tile(export):
@@ -101,7 +101,7 @@ def test_a_product_that_an_archive_lacks_is_a_missing_tile(export):
     with pytest.raises(ArchiveError, match=rf"lack 1 of 7 .* first {CELLS[6]} \(Sentinel-2\)"):
         export(columns=columns)
     summary = export(missing=Missing.SKIP)
-    assert (summary.tally.tiles, summary.cells_missing) == (6, 1)
+    assert (summary.tiles, summary.cells_missing) == (6, 1)
 
 
 def test_a_reserve_stands_in_for_a_missing_product(export, tmp_path):
@@ -189,7 +189,7 @@ def test_archives_behind_http_give_the_same_bytes(export, served, tmp_path):
 
 def test_a_part_that_the_server_lacks_costs_its_tiles(export, served):
     (served[0].folder / "Core-S1RTC" / "images" / "part_00002.parquet").unlink()
-    assert sorted(export(folders=served[1]).tally.tiles_unreadable) == sorted(CELLS[2:4])
+    assert sorted(export(folders=served[1]).tiles_unreadable) == sorted(CELLS[2:4])
 
 
 def test_a_server_that_fails_ends_the_export_which_goes_on_later(export, served, tmp_path):
@@ -201,4 +201,4 @@ def test_a_server_that_fails_ends_the_export_which_goes_on_later(export, served,
         export("remote", folders=places)
     assert not (tmp_path / "remote").exists()
     server.faults.clear()
-    assert export("remote", folders=places).tally.tiles == 7
+    assert export("remote", folders=places).tiles == 7

@@ -11,7 +11,7 @@ from archive_maker import CELLS, geotiff
 from export_maker import replace_row
 
 from minortom.errors import ArchiveError, InputError
-from minortom.extraction.export import export_selection
+from minortom.extraction.export import export as export_selection
 from minortom.extraction.options import Missing
 from minortom.shards.shard_set import ShardSet
 
@@ -26,7 +26,7 @@ def test_cells_that_an_archive_lacks_are_named(export, tmp_path):
 
 def test_cells_that_an_archive_lacks_are_skipped_when_asked(export):
     summary = export(cells=[*CELLS[:2], "90U_1R"], missing=Missing.SKIP)
-    assert (summary.cells_missing, summary.tally.tiles) == (1, 2)
+    assert (summary.cells_missing, summary.tiles) == (1, 2)
 
 
 def test_an_archive_without_any_selected_cell_is_an_error_even_then(export):
@@ -66,13 +66,15 @@ def test_a_selection_that_cannot_be_exported_says_why(export, cells, columns, me
 
 def test_a_file_that_is_no_selection_says_what_makes_one(archives, tmp_path):
     with pytest.raises(InputError, match="minortom sample"):
-        export_selection(tmp_path / "none.parquet", *archives, tmp_path / "out")
+        s2, s1 = archives
+        export_selection(tmp_path / "none.parquet", s2=s2, s1=s1, out=tmp_path / "out")
 
 
 def test_an_output_without_a_name_says_so(export, archives, tmp_path):
     export()
     with pytest.raises(InputError, match="has no name to write to"):
-        export_selection(tmp_path / "shards.selection.parquet", *archives, Path())
+        s2, s1 = archives
+        export_selection(tmp_path / "shards.selection.parquet", s2=s2, s1=s1, out="", patch_size=12)
 
 
 def test_a_patch_of_an_odd_side_is_an_error(export):

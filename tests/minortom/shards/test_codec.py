@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 
-from minortom.dataset.verify import verify_shards
+from minortom.dataset.verify import verify
 from minortom.errors import InputError, ShardError
 from minortom.shards.codec import _blosc2
 from minortom.shards.formats import Codec
@@ -93,7 +93,7 @@ def test_packed_shards_that_another_tool_rewrote_are_still_read(folder, options)
 
 def test_verify_reads_packed_values(folder):
     for deep in (False, True):
-        assert verify_shards(folder, deep=deep).problems == ()
+        assert verify(folder, deep=deep).problems == ()
 
 
 def test_verify_finds_a_flipped_bit_in_a_packed_value(folder):
@@ -101,7 +101,7 @@ def test_verify_finds_a_flipped_bit_in_a_packed_value(folder):
     data = bytearray(path.read_bytes())
     data[1000] ^= 1
     path.write_bytes(data)
-    problems = verify_shards(folder, deep=True).problems
+    problems = verify(folder, deep=True).problems
     assert any(problem.startswith(FIRST) and "SHA-256" in problem for problem in problems)
 
 

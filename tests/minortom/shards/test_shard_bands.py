@@ -6,7 +6,7 @@ import pytest
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 
 from csmoe_model.data.loader import Loader
-from minortom.dataset.verify import verify_shards
+from minortom.dataset.verify import verify
 from minortom.errors import InputError
 from minortom.shards.layout import SampleSpec
 from minortom.shards.rows import decode
@@ -40,7 +40,7 @@ def test_a_set_may_have_some_bands_alone(tmp_path):
     assert shards.statistics["s2_10m"]["bands"] == ("B02", "B04")
     red = tensors["s2_10m"][4:, 1]
     assert shards.statistics["s2_10m"]["mean"][1] == pytest.approx(red.mean(), rel=1e-12)
-    assert verify_shards(tmp_path / "few", deep=True).problems == ()
+    assert verify(tmp_path / "few", deep=True).problems == ()
 
 
 def test_rows_are_decoded_when_told_the_bands(tmp_path):

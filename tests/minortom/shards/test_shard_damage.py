@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from shard_maker import write_made_up_shards
 
-from minortom.dataset.verify import verify_shards
+from minortom.dataset.verify import verify
 from minortom.errors import ShardError
 from minortom.shards.shard_set import ShardSet
 
@@ -71,7 +71,7 @@ def test_a_record_with_values_of_another_kind_is_refused(folder, changes):
     with pytest.raises(ShardError, match=r"dataset\.json is damaged"):
         ShardSet.open(folder)
     with pytest.raises(ShardError, match=r"dataset\.json is damaged"):
-        verify_shards(folder)
+        verify(folder)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"schema_version": 2}'])

@@ -12,7 +12,7 @@ from minortom_cli.model.app import app
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 
 from minortom.dataset.card import data_card
-from minortom.dataset.verify import verify_shards
+from minortom.dataset.verify import verify
 from minortom.errors import InputError, ShardError
 from minortom.shards.formats import Codec, Format
 from minortom.shards.layout import SampleSpec
@@ -89,13 +89,13 @@ def test_the_record_is_that_of_parquet_shards_but_for_the_files(folder, tmp_path
 
 @pytest.mark.parametrize("deep", [False, True])
 def test_verify_finds_whole_tars_whole(folder, deep):
-    assert verify_shards(folder, deep=deep).problems == ()
+    assert verify(folder, deep=deep).problems == ()
 
 
 def test_tars_may_have_a_few_bands(tmp_path):
     spec = SampleSpec(patch_px=8, bands=("B02", "vv"), format=Format.WEBDATASET)
     write_tars(tmp_path / "few", spec)
-    assert verify_shards(tmp_path / "few", deep=True).problems == ()
+    assert verify(tmp_path / "few", deep=True).problems == ()
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_tars_may_have_a_few_bands(tmp_path):
 )
 def test_verify_finds_what_is_missing_or_wrong(folder, change, wanted):
     rewrite(folder / FIRST, change)
-    assert any(wanted in problem for problem in verify_shards(folder).problems)
+    assert any(wanted in problem for problem in verify(folder).problems)
 
 
 def test_verify_finds_a_flipped_bit_and_a_cut_and_a_stray_tar(folder):
@@ -117,21 +117,21 @@ def test_verify_finds_a_flipped_bit_and_a_cut_and_a_stray_tar(folder):
     data = bytearray(path.read_bytes())
     data[700] ^= 1  # a pixel of the first sample
     path.write_bytes(data)
-    assert verify_shards(folder).problems == ()
-    deep = verify_shards(folder, deep=True).problems
+    assert verify(folder).problems == ()
+    deep = verify(folder, deep=True).problems
     assert any("SHA-256" in problem for problem in deep)
 
     path.write_bytes(data[: len(data) // 2 + 100])
-    assert any(FIRST in problem for problem in verify_shards(folder).problems)
+    assert any(FIRST in problem for problem in verify(folder).problems)
     (folder / "other.tar").write_bytes(b"")
-    assert "other.tar: dataset.json does not name it" in verify_shards(folder).problems
+    assert "other.tar: dataset.json does not name it" in verify(folder).problems
 
 
 def test_a_pickle_in_place_of_an_array_is_not_loaded(folder):
     stream = io.BytesIO()
     np.save(stream, np.array([{}], object), allow_pickle=True)
     rewrite(folder / FIRST, lambda n, d: stream.getvalue() if n.endswith("s1.npy") else d)
-    problems = verify_shards(folder, deep=True).problems
+    problems = verify(folder, deep=True).problems
     assert any("s1 of 0U_0R_0_0 is no .npy file of int16" in problem for problem in problems)
 
 
@@ -142,7 +142,7 @@ def test_a_header_of_an_array_that_is_damaged_is_found(folder, old, new):
     data = (folder / FIRST).read_bytes()
     assert old in data
     (folder / FIRST).write_bytes(data.replace(old, new, 1))
-    problems = verify_shards(folder, deep=True).problems
+    problems = verify(folder, deep=True).problems
     assert any("of 0U_0R_0_0 is no .npy file" in problem for problem in problems)
 
 
