@@ -18,9 +18,21 @@ if TYPE_CHECKING:
     from minortom.extraction.export import export as export
     from minortom.grid.area_cells import cells as cells
     from minortom.grid.point_cells import locate as locate
+    from minortom.sampling.sample_tiles import sample as sample
     from minortom.synthetic.planet import demo as demo
 
-__all__ = ["annotate", "cells", "demo", "export", "fetch", "locate", "publish", "show", "verify"]
+__all__ = [
+    "annotate",
+    "cells",
+    "demo",
+    "export",
+    "fetch",
+    "locate",
+    "publish",
+    "sample",
+    "show",
+    "verify",
+]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -32,6 +44,7 @@ __getattr__, __dir__ = lazy_names(
         "fetch": "minortom.downloads.fetch",
         "locate": "minortom.grid.point_cells",
         "publish": "minortom.dataset.publish",
+        "sample": "minortom.sampling.sample_tiles",
         "show": "minortom.dataset.gallery",
         "verify": "minortom.dataset.verify",
     },

@@ -87,11 +87,16 @@ def to_geopandas(table: pa.Table) -> Any:  # noqa: ANN401 - geopandas has no typ
     return frame
 
 
-def table_sha256(table: pa.Table) -> str:
-    """Return the SHA-256 of the Parquet file that writing a table gives."""
+def table_bytes(table: pa.Table) -> pa.Buffer:
+    """Return the bytes of the Parquet file that writing a table gives."""
     stream = pa.BufferOutputStream()
     write_table(table, stream)
-    return hashlib.sha256(stream.getvalue()).hexdigest()
+    return stream.getvalue()
+
+
+def table_sha256(table: pa.Table) -> str:
+    """Return the SHA-256 of the Parquet file that writing a table gives."""
+    return hashlib.sha256(table_bytes(table)).hexdigest()
 
 
 def table_provenance(table: pa.Table) -> dict[str, object] | None:

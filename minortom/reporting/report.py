@@ -17,7 +17,7 @@ from minortom.reporting.comparison import Compared, compare
 from minortom.reporting.inputs import Convergence, hash_of_convergence, read_convergence, read_input
 from minortom.reporting.map import split_counts
 from minortom.reporting.page import Told, page, pictures
-from minortom.sampling.quotas import stored_wishes
+from minortom.sampling.quotas import stored_requested_sizes
 
 RECORD = "metrics.json"
 PAGE = "report.html"
@@ -64,7 +64,7 @@ def report_folder(
             source.annotated,
             source.tiles,
             source.chosen,
-            wanted=stored_wishes(source.options, source.tiles.strata),
+            wanted=stored_requested_sizes(source.options, source.tiles.strata),
             draws=draws,
             seed=seed,
             on_progress=on_progress,

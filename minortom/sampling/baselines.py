@@ -1,4 +1,4 @@
-"""Selections without a search: random, farthest point, GRTS. For comparison, and to start from."""
+"""Baseline selections without a search: random, farthest point and GRTS."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,23 +10,23 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-_STAGE = 0  # first word of the seeds drawn here; the search has others
+_STAGE = 0  # first word of the seeds of this file; the search uses 1 and 2
 _GRTS_STAGE = 3
-_MOST_LEVELS = 24  # 40,000 km / 2^24 is 2 m
+_MAX_LEVELS = 24  # 40,000 km / 2^24 is 2 m
 
 
 def stratum_seed(seed: int, stage: int, *words: int) -> np.random.SeedSequence:
-    """Give the seed of one stratum's part in one stage, whoever works on it and when."""
+    """Return the seed of one stratum in one stage; it does not depend on the order of the work."""
     return np.random.SeedSequence(seed, spawn_key=(stage, *words))
 
 
-def wanted_sizes(strata: Strata, wanted: int | IntArray) -> IntArray:
-    """Give the tiles to choose in each stratum [S]: min(N_s, n), N_s one number or [S]."""
-    return np.minimum(strata.sizes, wanted)
+def feasible_sizes(strata: Strata, requested: int | IntArray) -> IntArray:
+    """Return the tiles to choose in each stratum [S]: min(N_s, n), N_s one number or [S]."""
+    return np.minimum(strata.sizes, requested)
 
 
 def kept_first(rows: IntArray, kept: BoolArray) -> tuple[IntArray, int]:
-    """Put the rows that must be in before the others; tell how many they are."""
+    """Return the rows with the kept ones first, and the number of kept ones."""
     is_kept = kept[rows]
     return np.concatenate([rows[is_kept], rows[~is_kept]]), int(is_kept.sum())
 
@@ -34,13 +34,13 @@ def kept_first(rows: IntArray, kept: BoolArray) -> tuple[IntArray, int]:
 def random_selection(
     tiles: Tiles, sizes: IntArray, *, seed: int, kept: BoolArray | None = None
 ) -> IntArray:
-    """Draw so many tiles of each stratum, each subset equally likely (the paper's MTom_r).
+    """Draw tiles of each stratum, all subsets equally likely (the paper's MTom_r).
 
     Args:
         tiles: Tiles and strata.
         sizes: [S] tiles to choose in each stratum.
         seed: Same seed, same tiles.
-        kept: [n] tiles that must be in; they count towards ``sizes``.
+        kept: [n] mask of the tiles that must be selected; they count towards ``sizes``.
 
     Returns:
         Chosen rows, ascending.
@@ -58,10 +58,10 @@ def random_selection(
 def farthest_point_selection(
     tiles: Tiles, sizes: IntArray, *, seed: int, kept: BoolArray | None = None
 ) -> IntArray:
-    """Choose in each stratum, again and again, the tile farthest from those chosen.
+    """Choose in each stratum the tile farthest from all chosen tiles, and repeat.
 
-    The greedy answer to the k-centre problem (Gonzalez 1985). It starts from the kept tiles, or
-    from one drawn tile. Arguments and result as in :func:`random_selection`.
+    This is the greedy solution of the k-centre problem (Gonzalez 1985). It starts from the kept
+    tiles, or from one random tile. Arguments and result as in :func:`random_selection`.
     """
     kept = np.zeros(len(tiles), np.bool_) if kept is None else kept
     chosen = []
@@ -83,38 +83,37 @@ def farthest_point_selection(
 def grts_selection(
     tiles: Tiles, sizes: IntArray, *, seed: int, kept: BoolArray | None = None
 ) -> IntArray:
-    """Draw tiles of each stratum that are spread and yet equally likely.
+    """Draw spatially balanced tiles of each stratum, all tiles equally likely.
 
-    Generalised random tessellation stratified sampling, the survey statisticians' spread draw:
-    quadrants of an equal-area map are divided again and again, in random order each, until no
-    two tiles share one; along the line through all of them every (n/k)-th tile is taken, from a
-    random start. Stevens and Olsen (2004), doi 10.1198/016214504000000250. Kept tiles are
-    taken beforehand. The map is cut at the antimeridian. Arguments and result as in
-    :func:`random_selection`.
+    Generalised random tessellation stratified sampling (GRTS; Stevens and Olsen 2004, doi
+    10.1198/016214504000000250). Quadrants of an equal-area map are subdivided, each in random
+    order, until no two tiles share one. This orders the tiles along a line. Every (n/k)-th tile
+    on the line is taken, from a random start. Kept tiles are taken first. The map is cut at the
+    antimeridian. Arguments and result as in :func:`random_selection`.
     """
     kept = np.zeros(len(tiles), np.bool_) if kept is None else kept
     chosen = []
     for s, size in enumerate(sizes):
         rows, num_kept = kept_first(tiles.strata.rows(s), kept)
-        free, wanted = rows[num_kept:], int(size) - num_kept
+        free, count = rows[num_kept:], int(size) - num_kept
         chosen += [rows[:num_kept]]
-        if wanted:
+        if count:
             generator = np.random.default_rng(stratum_seed(seed, _GRTS_STAGE, s))
             line = free[random_quadrant_order(tiles.points[free], generator)]
-            step = len(free) / wanted
-            places = (generator.random() + np.arange(wanted)) * step
+            step = len(free) / count
+            places = (generator.random() + np.arange(count)) * step
             chosen += [line[places.astype(np.int64)]]
     return np.sort(np.concatenate(chosen))
 
 
 def random_quadrant_order(points: FloatArray, generator: np.random.Generator) -> IntArray:
-    """Order points [n, 3] along a line that leaves a quadrant only when it has seen all of it."""
+    """Return an order of points [n, 3] that visits all points of a quadrant one after another."""
     longitude = np.arctan2(points[:, 1], points[:, 0])
     plane = np.stack([longitude, points[:, 2]], axis=1)  # Lambert's cylindrical equal-area map
     low, high = plane.min(axis=0), plane.max(axis=0)
     cells = (plane - low) / np.where(high > low, high - low, 1)  # 0 to 1
-    address = np.zeros(len(points), np.int64)  # the quadrant, numbered along the line so far
-    for _ in range(_MOST_LEVELS):
+    address = np.zeros(len(points), np.int64)  # number of the quadrant along the line
+    for _ in range(_MAX_LEVELS):
         cells = np.minimum(cells, np.nextafter(1, 0)) * 2
         halves = cells.astype(np.int64)
         cells -= halves

@@ -1,16 +1,18 @@
-"""The search over all strata: each spreads its tiles, and sees what the others chose.
+"""The search over all strata: each stratum takes the selected tiles of the others into account.
 
 The score of a stratum's set S of k tiles, in nats::
 
     J(S) = H(S) + spread * C(S; others) - density * C(S; stratum)
 
-H is the Kozachenko-Leonenko entropy of the tiles' location (``kernels.entropy``); C(S; T) the
-cross-entropy of S relative to T by the same nearest-neighbour estimate, but for a constant:
+H is the Kozachenko-Leonenko entropy of the tiles' location (``kernels.entropy``). C(S; T) is the
+cross-entropy of S relative to T by the same nearest-neighbour estimate, up to a constant:
 1/k sum_i log(A_i) with A_i the area of the cap up to the nearest tile of T (Wang, Kulkarni and
-Verdú 2009, doi 10.1109/TIT.2009.2016060). The first C keeps the set away from what other strata
-chose. The second draws it to where the stratum has its tiles: with weight 1 and without coupling
-J is the negative Kullback-Leibler divergence of S from the stratum; a little of it mends the
-estimator's bias towards the rim, where half of each cap is empty.
+Verdú 2009, doi 10.1109/TIT.2009.2016060).
+
+The first C keeps the set away from the selected tiles of other strata. The second C attracts it
+to where the stratum has its tiles: with density 1 and spread 0, J is the negative
+Kullback-Leibler divergence of S from the stratum. A small density reduces the bias of H towards
+the edge of a stratum, where half of each cap is empty.
 """
 
 import time
@@ -39,65 +41,65 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 NUM_BATCHES = 16
-"""Strata of a batch are searched at once, each seeing the others as before the batch. A fixed
-number, so that the result does not depend on the number of workers."""
-_REFERENCE_PER_MEMBER = 8  # tiles of the stratum that stand for it in C(S; stratum), for each of S
+"""The strata of a batch are searched in parallel, with the selection from before the batch. The
+number is fixed, so that the result does not depend on the number of workers."""
+_REFERENCE_PER_MEMBER = 8  # reference tiles of the stratum in C(S; stratum), for each tile of S
 _SEARCH_STAGE, _REFERENCE_STAGE = 1, 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class CouplingOptions:
-    """How strata see each other.
+    """How the strata are coupled.
 
     Raises:
         InputError: If a value is out of its range.
     """
 
     spread: float = 0.5
-    """Weight of the distance to what other strata chose; 0 leaves the strata independent."""
+    """Weight of the distance to the selected tiles of other strata; 0 makes strata independent."""
     density: float = 0.1
-    """0 spreads evenly over the stratum's area, 1 in proportion to its tiles."""
+    """0 spreads tiles evenly over the stratum's area, 1 in proportion to its tiles."""
     passes: int = 3
-    """How often each stratum is searched; once is enough where they are independent."""
+    """Searches of each stratum; independent strata are searched once."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.spread < np.inf:
-            raise InputError(f"--spread must be 0 or more, not {self.spread}")
+            raise InputError(f"--spread must be 0 or more, found {self.spread}")
         if not 0 <= self.density <= 1:
-            raise InputError(f"--density must be from 0 to 1, not {self.density}")
+            raise InputError(f"--density must be from 0 to 1, found {self.density}")
         if self.passes < 1:
-            raise InputError(f"--passes must be at least 1, not {self.passes}")
+            raise InputError(f"the number of passes must be at least 1, found {self.passes}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Job:
-    """One stratum's search, as it is sent to a worker."""
+    """The search of one stratum, as it is sent to a worker."""
 
     points: FloatArray
     num_fixed: int
     size: int
     others: FloatArray | None
-    """[m, 3] what other strata chose, where that counts."""
+    """[m, 3] selected tiles of other strata; None without coupling."""
     start: IntArray | None
-    """Members to start from, as rows of ``points``."""
+    """Members to start from, as rows of ``points``; None in the first pass."""
     seeds: tuple[np.random.SeedSequence, np.random.SeedSequence]
-    """Of the search, and of the tiles that stand for the stratum."""
+    """Seeds of the search and of the reference tiles."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Spread:
-    """The tiles that the search chose, and how far it came."""
+class SearchResult:
+    """The tiles chosen by the search, and its progress."""
 
     rows: IntArray
     """Chosen rows, ascending."""
     convergence: Mapping[str, list[float]]
-    """By stratum, the best score after each generation of its last search (nats)."""
+    """Stratum -> best score after each generation of its last search, in nats."""
     searches: int
-    """Searches that were to be made: passes times strata that leave a choice."""
+    """Planned searches: passes times the number of strata with more tiles than requested."""
     finished: int
-    """Those that ran to their end."""
+    """Searches that were completed."""
     generations: int
-    """Generations of all searches together."""
+    """Total number of generations of all searches."""
 
 
 def spread_selection(
@@ -112,21 +114,21 @@ def spread_selection(
     log: SearchLog | None = None,
     deadline_s: float = np.inf,
     on_progress: OnProgress = ignore_progress,
-) -> Spread:
-    """Choose so many tiles of each stratum by the genetic algorithm.
+) -> SearchResult:
+    """Choose tiles of each stratum by the genetic algorithm.
 
     Args:
         tiles: Tiles and strata.
         sizes: [S] tiles to choose in each stratum.
         genetic: How each stratum is searched.
-        coupling: How strata see each other.
-        seed: Same seed, same tiles, whatever the executor.
-        executor: Where to search; see ``minortom.engine.executors``.
-        kept: [n] tiles that must be in; they count towards ``sizes``.
-        log: Searches that ended in a former run, and where to keep those of this one.
-        deadline_s: When to stop, in seconds since 1970. A stratum that was not searched by then
-            keeps a random draw.
-        on_progress: Told how many searches are done.
+        coupling: How the strata are coupled.
+        seed: Same seed, same tiles, with any executor.
+        executor: Runs the searches; see ``minortom.engine.executors``.
+        kept: [n] mask of the tiles that must be selected; they count towards ``sizes``.
+        log: Completed searches of an interrupted run; stores those of this run.
+        deadline_s: Time to stop, in seconds since 1970. A stratum without a completed search
+            keeps its best or its random selection.
+        on_progress: Called with (searches done, all searches).
     """
     kept = np.zeros(len(tiles), np.bool_) if kept is None else kept
     log = SearchLog() if log is None else log
@@ -140,14 +142,14 @@ def spread_selection(
     done: list[Evolution] = []
     for number, batch in product(range(passes), range(min(num_batches, len(searched)))):
         strata = searched[batch::num_batches]
-        found = {s: ended for s in strata if (ended := log.found((number, s)))}
+        found = {s: stored for s in strata if (stored := log.stored((number, s)))}
         todo = [s for s in strata if s not in found] if time.time() < deadline_s else []
         jobs = {
             s: _job(tiles, chosen, s, int(sizes[s]), kept, coupling, (seed, number)) for s in todo
         }
-        for s, evolution in _as_found(executor, search, jobs):
+        for s, evolution in _as_completed(executor, search, jobs):
             if not evolution.cut_short:
-                log.keep((number, s), evolution)
+                log.store((number, s), evolution)
             found[s] = evolution
             on_progress(len(done) + len(found), total)
         for s, evolution in found.items():
@@ -157,7 +159,7 @@ def spread_selection(
         done += found.values()
         on_progress(len(done), total)
     names = {tiles.strata.names[s]: s for s in last}
-    return Spread(
+    return SearchResult(
         rows=np.sort(np.concatenate(chosen)),
         convergence={name: last[names[name]].best_by_generation.tolist() for name in sorted(names)},
         searches=total,
@@ -166,12 +168,12 @@ def spread_selection(
     )
 
 
-def _as_found(
+def _as_completed(
     executor: Executor,
     search: Callable[[_Job], Evolution | None],
     jobs: Mapping[int, _Job],
 ) -> Iterator[tuple[int, Evolution]]:
-    """Yield strata and what was found in them, as searches end."""
+    """Yield each stratum and the outcome of its search, in the order of completion."""
     strata = list(jobs)
     for position, evolution in executors.as_done(executor, search, list(jobs.values())):
         if evolution is not None:
@@ -179,11 +181,11 @@ def _as_found(
 
 
 def _to_search(tiles: Tiles, sizes: IntArray, kept: BoolArray) -> list[int]:
-    """List the strata that leave a choice, largest first: the longest work is handed out first."""
+    """Return the strata to search, largest first, so that the longest searches start first."""
     num_kept = np.bincount(tiles.strata.codes[kept], minlength=len(sizes))
-    open_ones = np.flatnonzero((sizes < tiles.strata.sizes) & (sizes > num_kept))
-    largest_first = np.argsort(-tiles.strata.sizes[open_ones], kind="stable")
-    return [int(s) for s in open_ones[largest_first]]
+    with_choice = np.flatnonzero((sizes < tiles.strata.sizes) & (sizes > num_kept))
+    largest_first = np.argsort(-tiles.strata.sizes[with_choice], kind="stable")
+    return [int(s) for s in with_choice[largest_first]]
 
 
 def _by_stratum(tiles: Tiles, rows: IntArray) -> list[IntArray]:
@@ -207,7 +209,7 @@ def _job(
     return _Job(
         points=tiles.points[rows],
         num_fixed=num_fixed,
-        size=size,  # not what a former pass chose: a tolerance counts from what is wanted
+        size=size,  # not the size that an earlier pass chose: the tolerance refers to N_s
         others=tiles.points[np.concatenate(others)] if coupling.spread and others else None,
         start=start,
         seeds=(
@@ -220,7 +222,7 @@ def _job(
 def _search(
     job: _Job, *, genetic: GeneticOptions, coupling: CouplingOptions, deadline_s: float
 ) -> Evolution | None:
-    """Search one stratum; None if time was up before. Runs in a worker."""
+    """Search one stratum in a worker and return the outcome; None after the deadline."""
     if time.time() >= deadline_s:
         return None
     weight = np.zeros(len(job.points))
@@ -234,9 +236,9 @@ def _search(
 
 
 def _log_chord2_to_stratum(job: _Job) -> FloatArray:
-    """Give log of the squared chord within which the stratum has 1/k of its tiles, about.
+    """Return the log of the squared chord within which the stratum has about 1/k of its tiles.
 
-    A sample of the stratum's tiles stands for all, and the same share of neighbours is counted.
+    A random sample of the stratum's tiles is used, with the same share of neighbours.
     """
     num_reference = min(_REFERENCE_PER_MEMBER * job.size, len(job.points))
     generator = np.random.default_rng(job.seeds[1])
@@ -246,6 +248,6 @@ def _log_chord2_to_stratum(job: _Job) -> FloatArray:
 
 
 def _log_chord2(targets: FloatArray, points: FloatArray, neighbour: int) -> FloatArray:
-    """Give log of each point's squared chord to its n-th nearest target."""
+    """Return the log of each point's squared chord to its n-th nearest target."""
     chords, _ = cKDTree(targets).query(points, k=[neighbour])
     return np.asarray(np.log(np.maximum(chords[:, 0] ** 2, FLOOR_CHORD2)))

@@ -1,13 +1,12 @@
-"""From the few options that a user gives to all that the sampler needs.
+"""The presets of ``sample`` and the function that changes single options of a preset."""
 
-``options_for`` is long since it names each option that a user may give, and says what it is.
-"""
-
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
+from minortom.arguments import number, one_of, whole_number
 from minortom.errors import InputError
-from minortom.genetic.objectives import CODES, Objective
+from minortom.genetic.objectives import Objective
 from minortom.genetic.options import GeneticOptions
 from minortom.grid.spatial_split import SplitOptions
 from minortom.sampling.coupled_search import CouplingOptions
@@ -22,23 +21,21 @@ _INDEPENDENT = CouplingOptions(spread=0, density=0, passes=1)
 
 
 def paper() -> tuple[GeneticOptions, CouplingOptions]:
-    """Give Algorithm 2 as published: independent strata, 90 to 110 % of N_s tiles in each."""
+    """Return Algorithm 2 as published: independent strata with 90 to 110 % of N_s tiles each."""
     return replace(_PLAIN, tolerance=0.1), _INDEPENDENT
 
 
-def options_for(
+def sample_options(
     *,
+    method: Method = "genetic",
     per_stratum: int | None = None,
     tiles: int | None = None,
     allocation: Rule | None = None,
-    stratify_by: str | None = None,
+    stratify_by: str | Sequence[str] | None = None,
     min_distance_km: float | None = None,
     reserves: int = 0,
-    split: str | None = None,
+    split: str | Sequence[float] | None = None,
     split_block_km: float | None = None,
-    time_budget_s: float | None = None,
-    method: Method = "genetic",
-    seed: int = 0,
     preset: Preset = "default",
     objective: Objective = "entropy",
     spread: float | None = None,
@@ -46,73 +43,78 @@ def options_for(
     generations: int | None = None,
     population: int | None = None,
     crossover_rate: float | None = None,
-    mutation_rate: str | None = None,
+    mutation_rate: str | float | None = None,
     tolerance: float | None = None,
+    time_budget: float | None = None,
+    seed: int = 0,
 ) -> SampleOptions:
-    """Start from a preset and change what was given.
+    """Return the options of a preset, changed by the arguments that are given.
+
+    The arguments are those of ``minortom.sample``. ``SampleOptions``, ``GeneticOptions`` and
+    ``CouplingOptions`` document the values.
 
     Args:
-        per_stratum: Tiles to choose in each stratum; see ``SampleOptions``, here and below.
-        tiles: Tiles to choose in all.
-        allocation: How strata share ``tiles``; None is ``equal``.
-        stratify_by: Names of columns, with commas between.
-        min_distance_km: Least distance between any two tiles.
-        reserves: Ranked further tiles of each stratum.
-        split: Shares of training, validation and test, as ``0.9,0.05,0.05``.
-        split_block_km: Least side of a block of ground that goes to one split; None is 100.
-        time_budget_s: Seconds after which the search ends.
-        method: How to choose.
-        seed: Same seed, same tiles.
-        preset: ``default`` is memetic and coupled for the objective ``entropy``, and the plain
-            genetic algorithm, exact in number, for the others; ``paper`` is Algorithm 2.
-        objective: What the search makes highest.
-        spread: See ``CouplingOptions``; None leaves the preset's value, here and below.
-        density: See ``CouplingOptions``.
-        generations: See ``GeneticOptions``.
-        population: See ``GeneticOptions``.
-        crossover_rate: See ``GeneticOptions``.
-        mutation_rate: A number, or ``auto`` for 1/N_s.
-        tolerance: See ``GeneticOptions``.
+        method: Method of selection.
+        per_stratum: Tiles to choose in each stratum.
+        tiles: Tiles to choose in total.
+        allocation: How the strata share ``tiles``; None means ``equal``.
+        stratify_by: Names of columns, as a sequence or separated by commas.
+        min_distance_km: Minimum distance between any two tiles.
+        reserves: Ranked reserve tiles in each stratum.
+        split: Shares of training, validation and test, as numbers or as ``0.9,0.05,0.05``.
+        split_block_km: Minimum side of a block of ground that goes to one split; None means 100.
+        preset: ``default`` is memetic and coupled for the objective ``entropy``; for the other
+            objectives it is the plain genetic algorithm with the exact number of tiles.
+            ``paper`` is Algorithm 2.
+        objective: What the search maximises in each stratum.
+        spread: Weight of the distance to other strata; None keeps the preset's value, here and
+            below.
+        density: Weight of the density of the stratum's tiles.
+        generations: Generations in each stratum.
+        population: Sets of tiles that compete.
+        crossover_rate: Share of couples that exchange tiles.
+        mutation_rate: Probability that a tile is replaced; ``auto`` means 1/N_s.
+        tolerance: Allowed deviation from N_s, as a share of it.
+        time_budget: Seconds after which the search stops.
+        seed: Seed of all random numbers.
 
     Raises:
-        InputError: If a value is out of range, or does not go with the others.
+        InputError: If a value has the wrong type or is out of range, or two options contradict
+            each other.
     """
-    genetic, coupling = _start(preset, objective)
-    of_coupling = _given({"spread": spread, "density": density})
-    of_genetic = _given(
-        {
-            "generations": generations, "population": population, "tolerance": tolerance,
-            "crossover_rate": crossover_rate,
-        }
+    preset, objective = _word("preset", preset, Preset), _word("objective", objective, Objective)
+    of_coupling = _numbers({"spread": spread, "density": density})
+    of_genetic = (
+        _whole_numbers({"generations": (generations, 1), "population": (population, 2)})
+        | _numbers({"crossover_rate": crossover_rate, "tolerance": tolerance})
     )  # fmt: skip
-    named = [*of_coupling, *of_genetic, *_given({"mutation_rate": mutation_rate})]
+    if mutation_rate is not None:
+        of_genetic["mutation_rate"] = _rate(mutation_rate)
+    named = [*of_coupling, *of_genetic]
     named += ["preset"] if preset != "default" else []
     named += ["objective"] if objective != "entropy" else []
     if method != "genetic" and named:
         shown = ", ".join(f"--{name.replace('_', '-')}" for name in named)
-        raise InputError(f"{shown}: for --method genetic alone, not {method}")
-    rate = _rate(mutation_rate) if mutation_rate else genetic.mutation_rate
+        raise InputError(f"{shown}: works with --method genetic only, found {method}")
+    genetic, coupling = _start(preset, objective)
     return SampleOptions(
-        per_stratum=per_stratum,
+        **_whole_numbers({"per_stratum": (per_stratum, 1), "reserves": (reserves, 0)}),
+        **_numbers(
+            {"min_distance_km": min_distance_km, "time_budget_s": time_budget},
+            names={"time_budget_s": "time_budget"},
+        ),
+        method=_word("method", method, Method),
+        seed=whole_number("seed", seed, minimum=0),
         allocation=_allocation(tiles, allocation),
         stratify_by=_names(stratify_by),
-        min_distance_km=min_distance_km,
-        reserves=reserves,
         split=_split(split, split_block_km),
-        time_budget_s=time_budget_s,
-        method=method,
-        seed=seed,
-        genetic=replace(genetic, objective=objective, mutation_rate=rate, **of_genetic),
+        genetic=replace(genetic, objective=objective, **of_genetic),
         coupling=replace(coupling, **of_coupling),
     )
 
 
 def _start(preset: Preset, objective: Objective) -> tuple[GeneticOptions, CouplingOptions]:
-    """Give what a preset begins with."""
-    if preset not in get_args(Preset):
-        raise InputError(f"--preset {preset}: wanted {' or '.join(get_args(Preset))}")
-    if objective not in CODES:
-        raise InputError(f"--objective {objective}: wanted {', '.join(CODES)}")
+    """Return the values of a preset."""
     if preset == "paper":
         return paper()
     if objective == "entropy":
@@ -122,37 +124,73 @@ def _start(preset: Preset, objective: Objective) -> tuple[GeneticOptions, Coupli
 
 def _allocation(tiles: int | None, rule: Rule | None) -> Allocation | None:
     if tiles is not None:
-        return Allocation(tiles=tiles, rule=rule or "equal")
+        total = whole_number("tiles", tiles, minimum=1)
+        return Allocation(tiles=total, rule=_word("allocation", rule or "equal", Rule))
     if rule is not None:
-        raise InputError(f"--allocation {rule} shares out a total; give --tiles with it")
+        raise InputError(f"--allocation {rule} needs a total; give --tiles with it")
     return None
 
 
-def _names(text: str | None) -> tuple[str, ...]:
-    if text is None:
+def _names(columns: str | Sequence[str] | None) -> tuple[str, ...]:
+    if columns is None:
         return ()
-    names = tuple(name.strip() for name in text.split(","))
-    if not all(names):
-        raise InputError(f"--stratify-by {text!r}: wanted names of columns, with commas between")
-    return names
+    split = columns.split(",") if isinstance(columns, str) else columns
+    names = list(split) if isinstance(split, Sequence) else []
+    if not names or not all(isinstance(name, str) and name.strip() for name in names):
+        raise InputError(
+            f"--stratify-by must be names of columns, separated by commas, found {columns!r}"
+        )
+    return tuple(name.strip() for name in names)
 
 
-def _split(shares: str | None, block_km: float | None) -> SplitOptions | None:
-    if shares is not None:
-        return SplitOptions.parse(shares, **_given({"block_km": block_km}))
-    if block_km is not None:
-        raise InputError("--split-block-km is the blocks' of --split; give --split with it")
-    return None
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _rate(text: str) -> float | None:
-    if text == "auto":
+def _split(shares: str | Sequence[float] | None, block_km: float | None) -> SplitOptions | None:
+    more = _numbers({"block_km": block_km}, names={"block_km": "split_block_km"})
+    if shares is None:
+        if block_km is not None:
+            raise InputError("--split-block-km needs --split; give the shares of the splits too")
         return None
+    if isinstance(shares, str):
+        return SplitOptions.parse(shares, **more)
+    if not isinstance(shares, Sequence) or len(shares) != 3:
+        raise InputError(
+            f"split must be three shares, of train, val and test, found {shares!r}; give such as "
+            "(0.9, 0.05, 0.05)"
+        )
+    train, val, test = (number("split", share) for share in shares)
+    return SplitOptions(shares=(train, val, test), **more)
+
+
+def _rate(rate: str | float) -> float | None:
+    """Return a mutation rate; None stands for 1/N_s."""
+    if rate == "auto":
+        return None
+    if not isinstance(rate, str):
+        return number("mutation_rate", rate)
     try:
-        return float(text)
+        return float(rate)
     except ValueError:
-        raise InputError(f"--mutation-rate {text}: wanted a number or auto") from None
+        raise InputError(f"--mutation-rate must be a number or auto, found {rate}") from None
+
+
+def _word(name: str, value: Any, choices: Any) -> Any:  # noqa: ANN401  (any Literal)
+    """Return an option that must be one of the words of a ``Literal`` type."""
+    return one_of(name, value, get_args(choices))
+
+
+def _numbers(
+    values: Mapping[str, float | None], *, names: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return the numbers that are given; ``names`` has their names in error messages."""
+    names = names or {}
+    return {
+        name: number(names.get(name, name), value)
+        for name, value in values.items() if value is not None
+    }  # fmt: skip
+
+
+def _whole_numbers(values: Mapping[str, tuple[int | None, int]]) -> dict[str, Any]:
+    """Return the whole numbers that are given; each comes with its minimum."""
+    return {
+        name: whole_number(name, value, minimum=minimum)
+        for name, (value, minimum) in values.items() if value is not None
+    }  # fmt: skip

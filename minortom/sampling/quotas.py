@@ -1,6 +1,6 @@
-"""How many tiles are wanted of each stratum: one number, a quota, or shares of a total.
+"""Numbers of tiles to choose in each stratum: one number, a quota, or shares of a total.
 
-A file of quotas is CSV or Parquet with the columns ``stratum`` and ``tiles``.
+A quota file is CSV or Parquet with the columns ``stratum`` and ``tiles``.
 """
 
 from collections.abc import Mapping
@@ -20,39 +20,42 @@ from minortom.errors import InputError
 from minortom.sampling.strata import Strata
 
 Rule = Literal["equal", "proportional", "sqrt"]
-"""What a stratum's share of a total goes by: nothing, its tiles, or the square root of those."""
+"""A stratum's weight in a total: 1, the number of its tiles, or the square root of that number."""
 
-MOST_TILES = 10**8
+MAX_TILES = 10**8
 _SQRT_BITS = 20  # binary places of a square root; times any total it stays below 2^63
-_SHOWN = 3
-_WANTED = "wanted a CSV or Parquet file with the columns stratum and tiles"
+_NAMES_SHOWN = 3
+_EXPECTED = "expected a CSV or Parquet file with the columns stratum and tiles"
 
 IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Allocation:
-    """A total that is shared out among the strata.
+    """A total number of tiles and the rule that shares it among the strata.
 
     Raises:
-        InputError: If the total or the rule cannot be.
+        InputError: If the total is out of range or the rule is unknown.
     """
 
     tiles: int
     rule: Rule = "equal"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.tiles <= MOST_TILES:
-            raise InputError(f"--tiles must be from 1 to {MOST_TILES:,}, not {self.tiles:,}")
+        if not 1 <= self.tiles <= MAX_TILES:
+            raise InputError(f"--tiles must be from 1 to {MAX_TILES:,}, found {self.tiles:,}")
         if self.rule not in get_args(Rule):
-            raise InputError(f"--allocation {self.rule}: wanted {', '.join(get_args(Rule))}")
+            raise InputError(
+                f"--allocation must be one of {', '.join(get_args(Rule))}, found {self.rule}"
+            )
 
     def shares(self, sizes: IntArray) -> IntArray:
-        """Give the tiles of each stratum [S], never more than it has.
+        """Return the tiles to choose in each stratum [S], at most as many as it has.
 
-        They add up to ``tiles`` wherever there are so many. What a small stratum cannot give is
-        shared out again among the others; fractions go by the largest remainder, of equal ones
-        first to the stratum that comes first. All in whole numbers, hence exact.
+        The shares add up to ``tiles``, or to all tiles if there are fewer. When a stratum is too
+        small for its share, the others share the remainder. Fractions are rounded by the largest
+        remainder; of equal remainders the first stratum is rounded up. The arithmetic is exact
+        because it uses whole numbers only.
 
         Args:
             sizes: [S] tiles of each stratum, at least one.
@@ -80,23 +83,23 @@ class Allocation:
         return np.array([isqrt(int(size) << 2 * _SQRT_BITS) for size in sizes], np.int64)
 
 
-def wishes(
+def requested_sizes(
     strata: Strata,
     *,
     per_stratum: int,
     quota: Mapping[str, int] | None = None,
     allocation: Allocation | None = None,
 ) -> IntArray:
-    """Give the tiles wanted of each stratum [S], be it more than the stratum has.
+    """Return the tiles requested of each stratum [S]; a stratum may have fewer.
 
     Args:
         strata: The strata.
-        per_stratum: Of each stratum that the quota does not name.
-        quota: By stratum.
-        allocation: A total; takes the place of both.
+        per_stratum: Tiles requested of each stratum that the quota does not name.
+        quota: Name of a stratum -> tiles requested.
+        allocation: A total; replaces ``per_stratum`` and ``quota``.
 
     Raises:
-        InputError: If the quota names a stratum that is not there, or no tile is wanted.
+        InputError: If the quota names an unknown stratum, or requests no tile at all.
     """
     if allocation is not None:
         return allocation.shares(strata.sizes)
@@ -105,36 +108,36 @@ def wishes(
     unknown = [name for name in quota if name not in known]
     if unknown:
         raise InputError(
-            f"--quota names {len(unknown)} strata that have no tile ({_some(unknown)}); there are "
-            f"{len(strata)}, such as {_some(list(strata.names))}; take them out of the file"
+            f"--quota names {len(unknown)} strata without any tile ({_some(unknown)}); there are "
+            f"{len(strata)} strata, such as {_some(list(strata.names))}; remove the others"
         )
-    wanted = np.array([quota.get(name, per_stratum) for name in strata.names], np.int64)
-    if not wanted.any():
-        raise InputError("--quota wants no tile of any stratum; give one stratum more than 0")
-    return wanted
+    requested = np.array([quota.get(name, per_stratum) for name in strata.names], np.int64)
+    if not requested.any():
+        raise InputError("--quota requests no tile at all; request at least one of one stratum")
+    return requested
 
 
-def stored_wishes(options: Mapping[str, object], strata: Strata) -> IntArray | None:
-    """Give the tiles wanted of each stratum [S] as the options in a selection's provenance say.
+def stored_requested_sizes(options: Mapping[str, object], strata: Strata) -> IntArray | None:
+    """Return the tiles requested of each stratum [S] by the options in a selection's provenance.
 
-    None where they do not.
+    None if the options do not contain the numbers.
 
     Raises:
-        InputError: If the strata are not those that the options are about.
+        InputError: If the options belong to other strata.
     """
     match options:
         case {"tiles": int(total), "allocation": "equal" | "proportional" | "sqrt" as rule}:
             allocation = Allocation(tiles=total, rule=rule)
-            return wishes(strata, per_stratum=0, allocation=allocation)
+            return requested_sizes(strata, per_stratum=0, allocation=allocation)
         case {"per_stratum": int(per_stratum), "quota": dict(quota)}:
-            return wishes(strata, per_stratum=per_stratum, quota=quota)
+            return requested_sizes(strata, per_stratum=per_stratum, quota=quota)
         case {"per_stratum": int(per_stratum)}:
-            return wishes(strata, per_stratum=per_stratum)
+            return requested_sizes(strata, per_stratum=per_stratum)
     return None
 
 
 def _rounded(whole: IntArray, remainder: IntArray, total: int) -> IntArray:
-    """Round shares up by the largest remainder until they add up."""
+    """Round shares up by the largest remainder until they add up to the total."""
     rounded = whole.copy()
     largest_first = np.argsort(-remainder, kind="stable")
     rounded[largest_first[: total - int(whole.sum())]] += 1
@@ -142,50 +145,66 @@ def _rounded(whole: IntArray, remainder: IntArray, total: int) -> IntArray:
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    return ", ".join(names[:_NAMES_SHOWN]) + (", …" if len(names) > _NAMES_SHOWN else "")
 
 
 def read_quota(path: Path) -> dict[str, int]:
-    """Read the tiles wanted of each stratum: Parquet where it is called so, else CSV.
+    """Read a quota file: Parquet by its suffix, otherwise CSV.
 
     Raises:
-        InputError: If the file cannot be read, lacks a column, names a stratum twice, or has a
-            number that is missing, negative or not whole.
+        InputError: If the file cannot be read, has no such columns, names a stratum twice, or
+            has a number that is missing, negative or not whole.
     """
     is_parquet = path.suffix.lower() in (".parquet", ".geoparquet")
     try:
         table = pq.read_table(path) if is_parquet else _read_csv(path)
     except (OSError, pa.ArrowException) as error:
-        raise InputError(f"cannot read {path} ({str(error).splitlines()[0]}); {_WANTED}") from None
-    missing = [name for name in ("stratum", "tiles") if table.column_names.count(name) != 1]
+        found = str(error).splitlines()[0]
+        raise InputError(f"cannot read {path} ({found}); {_EXPECTED}") from None
+    return quota_of_table(table, str(path))
+
+
+def quota_of_table(table: pa.Table, name: str) -> dict[str, int]:
+    """Return the tiles requested of each stratum by a table with ``stratum`` and ``tiles``.
+
+    Args:
+        table: One row a stratum.
+        name: Name of the table in error messages.
+
+    Raises:
+        InputError: As :func:`read_quota` does.
+    """
+    missing = [column for column in ("stratum", "tiles") if table.column_names.count(column) != 1]
     if missing:
         raise InputError(
-            f"{path} has not one column {', '.join(missing)} but the columns "
-            f"{', '.join(table.column_names)}; {_WANTED}"
+            f"{name} must have exactly one column {' and one column '.join(missing)}, found the "
+            f"columns {', '.join(table.column_names)}; {_EXPECTED}"
         )
     try:
         names = table["stratum"].cast(pa.string()).to_pylist()
         numbers = table["tiles"].cast(pa.int64()).to_pylist()
     except pa.ArrowException as error:
         found = str(error).splitlines()[0]
-        raise InputError(f"{path}: {found}; wanted whole numbers as tiles") from None
-    return _checked(path, names, numbers)
+        raise InputError(f"{name}: tiles must be whole numbers ({found})") from None
+    return _checked(name, names, numbers)
 
 
-def _checked(path: Path, names: list[str | None], numbers: list[int | None]) -> dict[str, int]:
+def _checked(source: str, names: list[str | None], numbers: list[int | None]) -> dict[str, int]:
     quota: dict[str, int] = {}
     for row, (name, number) in enumerate(zip(names, numbers, strict=True), start=1):
         if name is None or number is None:
-            raise InputError(f"{path}, row {row}: stratum or tiles is empty; fill or drop the row")
-        if not 0 <= number <= MOST_TILES:
             raise InputError(
-                f"{path}: {number} tiles of {name}; wanted a number from 0 to {MOST_TILES:,}"
+                f"{source}, row {row}: stratum or tiles is empty; fill or remove the row"
+            )
+        if not 0 <= number <= MAX_TILES:
+            raise InputError(
+                f"{source}: tiles must be from 0 to {MAX_TILES:,}, found {number} for {name}"
             )
         if name in quota:
-            raise InputError(f"{path} names the stratum {name} twice; wanted one row a stratum")
+            raise InputError(f"{source} names the stratum {name} twice; give one row a stratum")
         quota[name] = number
     if not quota:
-        raise InputError(f"{path} has no rows; {_WANTED}")
+        raise InputError(f"{source} has no rows; {_EXPECTED}")
     return dict(sorted(quota.items()))
 
 
@@ -196,7 +215,7 @@ def _read_csv(path: Path) -> pa.Table:
         strings_can_be_null=True,
     )  # fmt: skip
     table = pa_csv.read_csv(path, convert_options=as_text)
-    # People put spaces after commas.
+    # People write spaces after commas.
     columns = [
         pc.utf8_trim_whitespace(column) if pa.types.is_string(column.type) else column
         for column in table.columns

@@ -1,10 +1,10 @@
-"""Reserves: further tiles of each stratum, ranked, for chosen ones that turn out unusable.
+"""Reserves: ranked additional tiles of each stratum that replace unusable selected tiles.
 
-Nobody knows beforehand which tile will fail, and one that fails leaves a hole where its
-neighbours are now the nearest. So the reserve to use first is the one that helps the stratum most
-wherever the hole is: the tile that shortens the mean way from the stratum's tiles to their
-nearest chosen one the most. The next is the best after that one, and so on: the greedy answer to
-the k-median problem. The farthest tile, which is easier to find, lies at a rim more often than not.
+It is not known in advance which selected tile is unusable. The first reserve is therefore the
+tile that reduces the mean distance from the stratum's tiles to their nearest chosen tile the most,
+the second the best tile after that, and so on: the greedy solution of the k-median problem.
+The tile farthest from all chosen tiles would be easier to find, but usually lies at the edge of
+the stratum.
 """
 
 import numpy as np
@@ -15,40 +15,40 @@ from minortom.engine.numba_jit import compiled
 from minortom.errors import InputError
 from minortom.sampling.strata import Tiles
 
-MOST_RESERVES = 10_000
+MAX_RESERVES = 10_000
 _REFERENCES, _CANDIDATES = 2000, 1000
-"""So many of a stratum's tiles, at even steps in the order of the file, stand for all of them."""
+"""Maximum numbers of a stratum's tiles that are used, at even steps in the order of the file."""
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
 def check_count(count: int) -> None:
-    """Make sure that so many reserves a stratum can be asked for.
+    """Check the number of reserves a stratum.
 
     Raises:
-        InputError: If not.
+        InputError: If it is out of range.
     """
-    if not 0 <= count <= MOST_RESERVES:
-        raise InputError(f"--reserves must be from 0 to {MOST_RESERVES:,}, not {count}")
+    if not 0 <= count <= MAX_RESERVES:
+        raise InputError(f"--reserves must be from 0 to {MAX_RESERVES:,}, found {count}")
 
 
 def ranked_reserves(
     tiles: Tiles, chosen: IntArray, count: int, *, min_chord2: float = 0.0
 ) -> tuple[IntArray, IntArray]:
-    """Choose reserves in each stratum that has a chosen tile.
+    """Choose the reserves of each stratum that has a chosen tile.
 
     Args:
         tiles: Tiles and strata.
         chosen: Chosen rows.
-        count: Reserves of each stratum; fewer where no more tiles are left.
-        min_chord2: Squared chord that each keeps from all chosen tiles and all other reserves.
+        count: Reserves in each stratum; a stratum with fewer free tiles has fewer.
+        min_chord2: Minimum squared chord from a reserve to all chosen tiles and other reserves.
 
     Returns:
-        Rows of the reserves, and their ranks from 1, by stratum and then by rank.
+        Rows of the reserves and their ranks from 1, sorted by stratum and then by rank.
     """
     taken, found = chosen, {}
-    for s in np.argsort(tiles.strata.sizes, kind="stable"):  # where tiles are scarce, first
+    for s in np.argsort(tiles.strata.sizes, kind="stable"):  # smallest stratum first
         rows = tiles.strata.rows(int(s))
         is_chosen = np.isin(rows, chosen, assume_unique=True)
         free = rows[~is_chosen]
@@ -69,11 +69,11 @@ def ranked_reserves(
     return np.concatenate(none + by_stratum), np.concatenate(none + ranks)
 
 
-def _some(rows: IntArray, most: int) -> IntArray:
-    """Take rows at even steps, all of them where they are few."""
-    if len(rows) <= most:
+def _some(rows: IntArray, maximum: int) -> IntArray:
+    """Return at most ``maximum`` of the rows, at even steps."""
+    if len(rows) <= maximum:
         return rows
-    return rows[np.arange(most) * len(rows) // most]
+    return rows[np.arange(maximum) * len(rows) // maximum]
 
 
 @compiled
@@ -84,27 +84,28 @@ def cover_greedily(
     count: int,
     min_chord2: float,
 ) -> IntArray:
-    """Take, again and again, the candidate that shortens the references' ways the most.
+    """Take the candidate that reduces the references' distances the most, and repeat.
 
-    A candidate's gain never grows as others are taken, so that only the one that seems best is
-    reckoned anew (Minoux 1978, doi 10.1007/BFb0006528). Chords stand for distances.
+    A candidate's gain never grows when others are taken. It is therefore enough to recompute the
+    gain of the best candidate (lazy greedy; Minoux 1978, doi 10.1007/BFb0006528). Chords are used
+    in place of distances.
 
     Args:
         references: [m, 3] unit vectors.
-        nearest: [m] chord from each to the nearest chosen tile; brought up to date in place.
+        nearest: [m] chord from each reference to its nearest chosen tile; updated in place.
         candidates: [c, 3] unit vectors.
-        count: Candidates to take, fewer where none is left.
-        min_chord2: Squared chord between any two that are taken.
+        count: Maximum number of candidates to take.
+        min_chord2: Minimum squared chord between any two taken candidates.
 
     Returns:
-        Positions of those taken, in this order.
+        Positions of the taken candidates, in this order.
     """
     gains = np.full(len(candidates), np.inf)
     taken = np.empty(min(count, len(candidates)), np.int64)
     num_taken = 0
     while num_taken < len(taken):
         best = int(np.argmax(gains))
-        if gains[best] < 0:  # all are taken or too near
+        if gains[best] < 0:  # all are taken or too close
             break
         gain = 0.0
         for r in range(len(references)):

@@ -1,8 +1,8 @@
-"""Finished searches on disk, one a line, so that a stopped `sample` goes on where it was.
+"""The log of completed searches on disk, from which an interrupted ``sample`` resumes.
 
-A line is written when a search has ended, and only ever appended: whatever stops the process
-leaves whole lines, and at most one torn one at the end. Each line begins with its checksum: from
-the first one that does not hold on, the file is cut off, and those searches are made again.
+A line is appended when a search is complete. If the process is killed, the file has complete
+lines and at most one incomplete line at its end. Each line begins with its checksum. The file is
+truncated at the first line with a wrong checksum, and those searches are repeated.
 """
 
 import json
@@ -26,10 +26,10 @@ _FILE = "searches.txt"
 
 
 class SearchLog:
-    """The searches that ended in this run or in former ones of the same command."""
+    """The completed searches of this run and of interrupted runs with the same provenance."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Read what is in the folder; without one, nothing is kept.
+        """Read the log in a folder; without a folder, nothing is written to disk.
 
         Raises:
             InputError: If the file cannot be read or written.
@@ -57,15 +57,15 @@ class SearchLog:
     def __len__(self) -> int:
         return len(self._found)
 
-    def found(self, search: Search) -> Evolution | None:
-        """Give what a search found, if it has ended."""
+    def stored(self, search: Search) -> Evolution | None:
+        """Return the outcome of a completed search; None if it is not in the log."""
         return self._found.get(search)
 
-    def keep(self, search: Search, evolution: Evolution) -> None:
-        """Write down what a search found.
+    def store(self, search: Search, evolution: Evolution) -> None:
+        """Append the outcome of a completed search.
 
         Raises:
-            InputError: If that cannot be written.
+            InputError: If the file cannot be written.
         """
         self._found[search] = evolution
         if self._path is None:
@@ -78,18 +78,18 @@ class SearchLog:
 
 
 @contextmanager
-def kept_searches(work: Path, provenance: Provenance, *, overwrite: bool) -> Iterator[SearchLog]:
-    """Keep the searches of the block in a folder, and find those that a former run kept there.
+def search_log_in(work: Path, provenance: Provenance, *, overwrite: bool) -> Iterator[SearchLog]:
+    """Open the search log in a folder of unfinished work.
 
-    The folder stays after the block, but for one without a finished search.
+    The folder stays after the block, unless it has no completed search.
 
     Raises:
-        OutputExistsError: If the folder holds searches of another command, and ``overwrite`` is
-            false; or something that is none of ours.
+        OutputExistsError: If the folder has searches of another command and ``overwrite`` is
+            false, or files that this program did not write.
     """
     path = work / _FILE
-    nothing_lost = not (path.is_file() and path.stat().st_size)
-    take_up(work, provenance, overwrite=overwrite or nothing_lost)
+    has_searches = path.is_file() and path.stat().st_size > 0
+    take_up(work, provenance, overwrite=overwrite or not has_searches)
     log = SearchLog(work)
     try:
         yield log
@@ -99,7 +99,7 @@ def kept_searches(work: Path, provenance: Provenance, *, overwrite: bool) -> Ite
 
 
 def _as_line(search: Search, evolution: Evolution) -> bytes:
-    """Write a search as its checksum, a space and JSON."""
+    """Return the line of a search: its checksum, a space and JSON."""
     record = {
         "pass": search[0], "stratum": search[1], "members": evolution.members.tolist(),
         "best": evolution.best_by_generation.tolist(),
@@ -109,7 +109,7 @@ def _as_line(search: Search, evolution: Evolution) -> bytes:
 
 
 def _parsed(line: bytes) -> tuple[Search, Evolution] | None:
-    """Read a line; None if it is torn, or not as it was written."""
+    """Return the search in a line; None if the line is incomplete or its checksum is wrong."""
     checksum, _, text = line.removesuffix(b"\n").partition(b" ")
     if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(text):
         return None
@@ -123,6 +123,6 @@ def _parsed(line: bytes) -> tuple[Search, Evolution] | None:
 
 def _unusable(path: Path, error: OSError) -> InputError:
     return InputError(
-        f"cannot use {path}, where finished searches are kept: {error.strerror or error}; mend "
-        "that, and the same command goes on from there"
+        f"cannot read or write the log of completed searches {path}: {error.strerror or error}; "
+        "solve this, then run the same command again to resume"
     )

@@ -1,7 +1,7 @@
-"""The table of a selection: which annotated rows it has, and what it says of each."""
+"""The table of a selection: the chosen annotated rows and their additional columns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -9,15 +9,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from minortom.errors import InputError
-from minortom.grid.cell_lists import read_cells
 from minortom.grid.spatial_split import IN_BUFFER, SPLITS, SplitOptions, split_tiles
 from minortom.io.geoparquet import GEOMETRY
 from minortom.sampling.strata import COLUMNS, Tiles, mask_of
 
 MADE_BY = "minortom annotate"
-"""What makes the files that tiles are chosen from."""
+"""The command that makes annotated files."""
 ROLE_COLUMNS = ("role", "kept", "reserve_rank")
-"""What a selection has that an annotated file has not."""
+"""The columns that every selection has in addition to those of the annotated file."""
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -29,32 +28,33 @@ def _none() -> IntArray:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Chosen:
-    """Rows of an annotated table, and what they were chosen as."""
+    """The selected rows and the reserves of an annotated table."""
 
     rows: IntArray
     """Selected rows, ascending."""
     reserves: IntArray = field(default_factory=_none)
-    """Rows of the reserves, by stratum and then by rank."""
+    """Rows of the reserves, sorted by stratum and then by rank."""
     ranks: IntArray = field(default_factory=_none)
     """Rank of each reserve in its stratum, from 1."""
     splits: NDArray[np.int8] | None = None
-    """Positions in ``spatial_split.SPLITS`` of the selected rows and then of the reserves."""
+    """Split of each selected row and then of each reserve, as position in
+    ``spatial_split.SPLITS``."""
 
     @property
     def all_rows(self) -> IntArray:
-        """The selected rows and then the reserves."""
+        """Return the selected rows and then the reserves."""
         return np.concatenate([self.rows, self.reserves])
 
 
 def split_chosen(
     tiles: Tiles, chosen: Chosen, kept: BoolArray, options: SplitOptions, *, seed: int
 ) -> Chosen:
-    """Give each chosen tile its split; leave out those that can have none.
+    """Assign a split to each chosen tile, and remove the tiles in the buffer between two splits.
 
-    These lie between two splits in a crowd of tiles that no gap divides.
+    The buffer contains tiles only where tiles are so dense that no gap separates two splits.
 
     Raises:
-        InputError: If one of them is a kept tile.
+        InputError: If a kept tile lies in the buffer.
     """
     rows = chosen.all_rows
     codes = split_tiles(tiles.points[rows], tiles.strata.codes[rows], options, seed=seed)
@@ -62,8 +62,8 @@ def split_chosen(
     lost = int((kept[rows] & ~has_split).sum())
     if lost:
         raise InputError(
-            f"{lost} of the cells to be kept lie between two splits, within {options.buffer_km:g} "
-            "km of both; choose fewer tiles around them, keep fewer, or do without --split"
+            f"every kept cell must belong to a split, found {lost} within {options.buffer_km:g} km "
+            "of two splits; choose fewer tiles around them, keep fewer cells, or omit --split"
         )
     selected, reserve = np.split(has_split, [len(chosen.rows)])
     reserves = chosen.reserves[reserve]
@@ -71,16 +71,16 @@ def split_chosen(
     return Chosen(
         rows=chosen.rows[selected],
         reserves=reserves,
-        # Counted anew: by stratum they are, and in the order of their ranks.
+        # New ranks: the remaining reserves are sorted by stratum and rank.
         ranks=np.arange(len(reserves)) - np.searchsorted(of_stratum, of_stratum) + 1,
         splits=codes[has_split],
     )
 
 
 def selected_table(annotated: pa.Table, chosen: Chosen, kept: BoolArray) -> pa.Table:
-    """Take the chosen rows, the reserves last; add ``role``, ``kept`` and ``reserve_rank``.
+    """Return the chosen rows, reserves last, with ``role``, ``kept`` and ``reserve_rank``.
 
-    And ``split``, where the tiles are split.
+    If the tiles are split, the table also has the column ``split``.
     """
     table = annotated.drop_columns([GEOMETRY]) if GEOMETRY in annotated.column_names else annotated
     table = table.take(pa.array(chosen.all_rows))
@@ -96,54 +96,58 @@ def selected_table(annotated: pa.Table, chosen: Chosen, kept: BoolArray) -> pa.T
     return table.append_column("split", splits)
 
 
-def kept_mask(annotated: pa.Table, keep: Path) -> BoolArray:
-    """Mark the tiles that a list of cells names.
+def kept_mask(annotated: pa.Table, names: Sequence[str], *, source: str) -> BoolArray:
+    """Return a mask of the annotated tiles that a list of cells names.
+
+    Args:
+        annotated: One row a tile.
+        names: Names of the cells.
+        source: Name of the list in error messages.
 
     Raises:
-        InputError: If the list cannot be read, or names a cell that is not annotated.
+        InputError: If the list names a cell that is not annotated.
     """
-    # A file called `grid` is meant, never the word that stands for the whole grid.
-    names = pa.array(read_cells([str(keep) if keep.parts != ("grid",) else "./grid"]).names())
     present = set(annotated["grid_cell"].to_pylist())
-    missing = [name for name in names.to_pylist() if name not in present]
+    missing = [name for name in names if name not in present]
     if missing:
         raise InputError(
-            f"{keep} names {len(missing)} cells that are not in the annotated file "
-            f"({', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}): not annotated, or "
-            "without a class there; take them out of the list or annotate them"
+            f"all cells of {source} must be in the annotated file, found {len(missing)} that are "
+            f"not ({', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}): they are not "
+            "annotated or have no class; remove them from the list or annotate them"
         )
-    return mask_of(annotated, names)
+    return mask_of(annotated, pa.array(names, pa.string()))
 
 
-def check_annotated(table: pa.Table, path: Path, *, to_split: bool) -> None:
-    """Make sure that a table is what tiles can be chosen from.
+def check_annotated(table: pa.Table, name: str, *, to_split: bool) -> None:
+    """Check that tiles can be chosen from a table.
 
     Args:
         table: One row a tile.
-        path: Where it is from, for messages.
-        to_split: Whether a column ``split`` will be made.
+        name: Name of the table in error messages.
+        to_split: Whether a column ``split`` will be added.
 
     Raises:
-        InputError: If it lacks a column, is a selection already, or has a cell twice.
+        InputError: If a column is missing, the table is a selection, or has a cell twice.
     """
-    missing = [name for name in COLUMNS if name not in table.column_names]
+    missing = [column for column in COLUMNS if column not in table.column_names]
     if missing:
         raise InputError(
-            f"{path} lacks the column {', '.join(missing)}; it has "
-            f"{', '.join(table.column_names)}; wanted the output of `{MADE_BY}`"
+            f"{name} must have the columns {', '.join(COLUMNS)}, found "
+            f"{', '.join(table.column_names)} without {', '.join(missing)}; give the output of "
+            f"`{MADE_BY}`"
         )
-    taken = [name for name in ROLE_COLUMNS if name in table.column_names]
+    taken = [column for column in ROLE_COLUMNS if column in table.column_names]
     if taken:
         raise InputError(
-            f"{path} has the column {', '.join(taken)} already: it is a selection; wanted the "
-            f"output of `{MADE_BY}`"
+            f"{name} must be the output of `{MADE_BY}`, found a selection (it has the column "
+            f"{', '.join(taken)}); give the annotated file"
         )
     if to_split and "split" in table.column_names:
-        raise InputError(f"{path} has a column split already; rename it, or do without --split")
+        raise InputError(f"{name} already has a column split; rename it, or omit --split")
     counts = table["grid_cell"].combine_chunks().value_counts()
-    twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
-    if len(twice):
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+    if len(repeated):
         raise InputError(
-            f"{path} has {len(twice):,} grid cells more than once, first {twice[0]}; "
-            "wanted each once"
+            f"{name} must have each grid cell once, found {len(repeated):,} more than once, first "
+            f"{repeated[0]}; remove the repeated rows"
         )

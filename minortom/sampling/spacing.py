@@ -1,4 +1,4 @@
-"""A least distance between chosen tiles, over all strata: what is too near goes, others come."""
+"""The minimum distance between chosen tiles of all strata: check it, and replace close tiles."""
 
 from collections.abc import Iterable
 
@@ -11,23 +11,24 @@ from minortom.grid.sphere import EARTH_RADIUS_KM, chord_of_km, km_of_chord
 from minortom.sampling.strata import Tiles
 
 HALF_CIRCUMFERENCE_KM = np.pi * EARTH_RADIUS_KM
-_SLACK = 1 + 1e-9  # two tiles at just the least distance, within rounding, count as too near
+_SLACK = 1 + 1e-9  # two tiles at the minimum distance, within rounding, count as too close
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 
-def least_chord2(min_distance_km: float) -> float:
-    """Turn a least distance into the squared chord that two chosen tiles keep at least.
+def min_chord2_of(min_distance_km: float) -> float:
+    """Return the minimum squared chord for a minimum distance between chosen tiles.
 
     Raises:
-        InputError: If no two points on Earth could be so far apart, or it is not above zero.
+        InputError: If the distance is not above zero, or longer than half the Earth's
+            circumference.
     """
     if not 0 < min_distance_km <= HALF_CIRCUMFERENCE_KM:
         raise InputError(
             f"--min-distance-km must be above 0 and at most {HALF_CIRCUMFERENCE_KM:,.0f}, half "
-            f"round the Earth, not {min_distance_km:g}"
+            f"the Earth's circumference, found {min_distance_km:g}"
         )
     return (chord_of_km(min_distance_km) * _SLACK) ** 2
 
@@ -35,51 +36,51 @@ def least_chord2(min_distance_km: float) -> float:
 def check_kept_apart(
     tiles: Tiles, kept: BoolArray, min_distance_km: float, names: Iterable[str]
 ) -> None:
-    """Make sure that the tiles that must be in are far enough from each other.
+    """Check that the kept tiles are far enough from each other.
 
     Args:
         tiles: Tiles and strata.
-        kept: [n] tiles that must be in.
-        min_distance_km: The least distance.
-        names: The tiles' names, for the message.
+        kept: [n] mask of the tiles that must be selected.
+        min_distance_km: Minimum distance.
+        names: Names of the tiles, for the error message.
 
     Raises:
-        InputError: If two of them are too near; it names the nearest two.
+        InputError: If two kept tiles are too close; it names the closest two.
     """
     rows = np.flatnonzero(kept)
     if len(rows) < 2:
         return
     chords, neighbours = cKDTree(tiles.points[rows]).query(tiles.points[rows], k=2)
     nearest = int(np.argmin(chords[:, 1]))
-    if chords[nearest, 1] ** 2 < least_chord2(min_distance_km):
-        # Of two in one place, either may be found as the nearest to itself.
+    if chords[nearest, 1] ** 2 < min_chord2_of(min_distance_km):
+        # For two tiles at one point, the tree may return a tile as its own neighbour.
         partner = next(i for i in neighbours[nearest].tolist() if i != nearest)
         one, other = np.array(list(names))[rows[sorted((nearest, partner))]].tolist()
         raise InputError(
-            f"the cells {one} and {other} are to be kept but only "
-            f"{float(km_of_chord(chords[nearest, 1])):,.1f} km apart; --min-distance-km is "
-            f"{min_distance_km:g}: keep one of them, or ask for less"
+            f"kept cells must be at least {min_distance_km:g} km apart (--min-distance-km), found "
+            f"{one} and {other} at {float(km_of_chord(chords[nearest, 1])):,.1f} km; remove one of "
+            "them from --keep, or lower --min-distance-km"
         )
 
 
 def keep_apart(tiles: Tiles, rows: IntArray, kept: BoolArray, min_chord2: float) -> IntArray:
-    """Exchange chosen tiles until no two, of whatever strata, are nearer than that.
+    """Replace chosen tiles until any two, of all strata, have the minimum distance.
 
-    Kept tiles stay. The others stay in turn, those of the smallest stratum first, as long as
-    they are far enough from all before. In the same order each stratum then takes in, for each
-    tile that went, the tile that is farthest from all chosen ones, as long as one is far enough:
-    else it stays short.
+    Kept tiles stay. The other chosen tiles are examined from the smallest stratum to the largest;
+    a tile stays if it is far enough from all tiles that stay before it. Then each stratum, in
+    the same order, replaces its removed tiles one by one with the tile that is farthest from all
+    chosen tiles. If no tile is far enough, the stratum has fewer tiles than requested.
 
     Args:
         tiles: Tiles and strata.
         rows: Chosen rows, ascending.
-        kept: [n] tiles that must be in, far enough from each other.
-        min_chord2: Least squared chord, from :func:`least_chord2`.
+        kept: [n] mask of the tiles that must be selected; they are far enough from each other.
+        min_chord2: Minimum squared chord, from :func:`min_chord2_of`.
 
     Returns:
         Chosen rows, ascending.
     """
-    stay = _those_that_stay(tiles, rows, kept, min_chord2)
+    stay = _staying_mask(tiles, rows, kept, min_chord2)
     if stay.all():
         return rows
     codes, chosen = tiles.strata.codes, rows[stay]
@@ -95,17 +96,17 @@ def keep_apart(tiles: Tiles, rows: IntArray, kept: BoolArray, min_chord2: float)
 def farthest_rows(
     tiles: Tiles, free: IntArray, chosen: IntArray, count: int, min_chord2: float
 ) -> IntArray:
-    """Take, again and again, the free tile farthest from those chosen and taken before.
+    """Take the free tile farthest from all chosen and taken tiles, and repeat.
 
     Args:
         tiles: Tiles and strata.
         free: Rows to take from.
-        chosen: Rows to be far from.
-        count: Rows to take at most.
-        min_chord2: Rows nearer than that, as a squared chord above zero, are not taken.
+        chosen: Rows that are chosen already.
+        count: Maximum number of rows to take.
+        min_chord2: Minimum squared chord (above zero) from a taken row to all others.
 
     Returns:
-        The rows in the order in which they were taken.
+        The taken rows, in this order.
     """
     points, taken = tiles.points[free], np.empty(min(count, len(free)), np.int64)
     nearest = np.full(len(free), 4.0)
@@ -120,8 +121,11 @@ def farthest_rows(
     return free[taken]
 
 
-def _those_that_stay(tiles: Tiles, rows: IntArray, kept: BoolArray, min_chord2: float) -> BoolArray:
-    """Mark the chosen rows that stay; of tiles of one stratum those with fewer near ones first."""
+def _staying_mask(tiles: Tiles, rows: IntArray, kept: BoolArray, min_chord2: float) -> BoolArray:
+    """Return a mask of the chosen rows that stay.
+
+    Within a stratum, tiles with fewer close neighbours are examined first.
+    """
     pairs = cKDTree(tiles.points[rows]).query_pairs(np.sqrt(min_chord2), output_type="ndarray")
     conflicts = np.bincount(pairs.ravel(), minlength=len(rows))
     starts = np.concatenate([[0], np.cumsum(conflicts)])

@@ -1,4 +1,4 @@
-"""Strata: the tiles of an annotated file, grouped by climate and land cover, or otherwise."""
+"""Strata: groups of annotated tiles, by climate and land cover or by other columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,27 +20,28 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Strata:
-    """Rows of a table by stratum, strata in the order of their names."""
+    """The rows of a table, grouped by stratum; the strata are sorted by name."""
 
     names: tuple[str, ...]
     """[S] names, sorted."""
     codes: IntArray
-    """[n] for each row, the position of its stratum in ``names``."""
+    """[n] position of each row's stratum in ``names``."""
     order: IntArray
-    """[n] rows by stratum, ascending within each."""
+    """[n] rows sorted by stratum, ascending within each stratum."""
     starts: IntArray
-    """[S + 1] where each stratum begins in ``order``."""
+    """[S + 1] start of each stratum in ``order``."""
 
     @classmethod
     def of_column(cls, column: pa.ChunkedArray) -> "Strata":
-        """Group the rows of a column of names.
+        """Return the strata of a column of names.
 
         Raises:
             InputError: If a row has no name.
         """
         if column.null_count:
             raise InputError(
-                f"{column.null_count} tiles have no stratum; run `minortom annotate` again"
+                f"every tile must have a stratum, found {column.null_count} without; run "
+                "`minortom annotate` again"
             )
         values = column.cast(pa.string()).combine_chunks().dictionary_encode()
         found = np.array(values.dictionary.to_pylist(), dtype=str)
@@ -61,28 +62,28 @@ class Strata:
 
     @property
     def sizes(self) -> IntArray:
-        """[S] tiles of each stratum."""
+        """Return the number of tiles of each stratum [S]."""
         return np.diff(self.starts)
 
     def rows(self, stratum: int) -> IntArray:
-        """Give the rows of a stratum, ascending."""
+        """Return the rows of a stratum, ascending."""
         return self.order[self.starts[stratum] : self.starts[stratum + 1]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tiles:
-    """Where the tiles of a table are and which stratum each belongs to."""
+    """The positions and the strata of the tiles of a table."""
 
     points: NDArray[np.float64]
-    """[n, 3] unit vectors of the centres."""
+    """[n, 3] unit vectors of the tile centres."""
     strata: Strata
 
     @classmethod
     def of_table(cls, table: pa.Table) -> "Tiles":
-        """Read ``lat``, ``lon`` (degrees) and ``stratum`` of an annotated table.
+        """Return the tiles of an annotated table with ``lat``, ``lon`` (degrees) and ``stratum``.
 
         Raises:
-            InputError: If a coordinate is missing or off the globe.
+            InputError: If a coordinate is missing or out of range.
         """
         lat_deg, lon_deg = (
             table[name].to_numpy().astype(np.float64, copy=False) for name in ("lat", "lon")
@@ -91,8 +92,9 @@ class Tiles:
         if not good.all():
             first = int(np.argmin(good))
             raise InputError(
-                f"row {first} of the annotated tiles lies at lat {lat_deg[first]}, lon "
-                f"{lon_deg[first]}; wanted degrees; run `minortom annotate` again"
+                "lat must be from -90 to 90 and lon from -360 to 360 degrees, found lat "
+                f"{lat_deg[first]}, lon {lon_deg[first]} in row {first} of the annotated tiles; "
+                "run `minortom annotate` again"
             )
         return cls(points=unit_vectors(lon_deg, lat_deg), strata=Strata.of_column(table["stratum"]))
 
@@ -101,15 +103,15 @@ class Tiles:
 
 
 def restratified(annotated: pa.Table, columns: Sequence[str]) -> pa.Table:
-    """Make the column ``stratum`` anew: the values of some columns, joined by a slash.
+    """Return the table with a new column ``stratum``: the values of columns, joined by a slash.
 
     Args:
         annotated: One row a tile.
-        columns: Names of columns of text, whole numbers or truth values; with none of them the
-            table stays as it is.
+        columns: Names of columns with text, whole numbers or booleans; if empty, the table is
+            returned unchanged.
 
     Raises:
-        InputError: If a column is not there, holds something else, or is empty in a row.
+        InputError: If a column is missing, has another type, or has an empty value.
     """
     if not columns:
         return annotated
@@ -117,19 +119,19 @@ def restratified(annotated: pa.Table, columns: Sequence[str]) -> pa.Table:
     for name in columns:
         if name not in annotated.column_names:
             raise InputError(
-                f"--stratify-by {name}: no such column; there are "
+                f"--stratify-by {name}: column not found; the columns are "
                 f"{', '.join(annotated.column_names)}"
             )
         column = annotated[name]
-        if not _names_classes(column.type):
+        if not _is_categorical(column.type):
             raise InputError(
-                f"--stratify-by {name}: the column holds {column.type}; wanted text or whole "
-                "numbers"
+                f"--stratify-by {name}: expected a column of text or whole numbers, found "
+                f"{column.type}; choose another column"
             )
         if column.null_count:
             raise InputError(
-                f"--stratify-by {name}: {column.null_count:,} tiles have no {name}; choose another "
-                "column, or leave these tiles out"
+                f"--stratify-by {name}: every tile must have a value, found {column.null_count:,} "
+                "without; choose another column, or remove these tiles"
             )
         parts.append(column.cast(pa.string()))
     joined = pc.binary_join_element_wise(*parts, "/").dictionary_encode()
@@ -138,13 +140,13 @@ def restratified(annotated: pa.Table, columns: Sequence[str]) -> pa.Table:
     return annotated.set_column(annotated.column_names.index("stratum"), "stratum", joined)
 
 
-def _names_classes(kind: pa.DataType) -> bool:
+def _is_categorical(kind: pa.DataType) -> bool:
     value = kind.value_type if pa.types.is_dictionary(kind) else kind
     return is_text(kind) or pa.types.is_integer(value) or pa.types.is_boolean(value)
 
 
 def mask_of(annotated: pa.Table, cells: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
-    """Mark the rows of an annotated table whose ``grid_cell`` is among some cells."""
-    wanted = cells.combine_chunks() if isinstance(cells, pa.ChunkedArray) else cells
-    found = pc.is_in(annotated["grid_cell"], value_set=wanted.cast(pa.string()))
+    """Return a mask of the annotated rows whose ``grid_cell`` is one of the cells."""
+    whole = cells.combine_chunks() if isinstance(cells, pa.ChunkedArray) else cells
+    found = pc.is_in(annotated["grid_cell"], value_set=whole.cast(pa.string()))
     return np.asarray(found.to_numpy(), dtype=np.bool_)

@@ -1,7 +1,10 @@
-"""What a selection's file tells of itself, beside the annotated file that it was made from."""
+"""The result of ``sample``: numbers of tiles and strata, and the table of the selection."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,68 +12,90 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from minortom.grid.spatial_split import SPLITS
-from minortom.io.geoparquet import read_table
-from minortom.io.up_to_date import status
+from minortom.io.table_result import TableResult
 from minortom.sampling.options import SampleOptions
-from minortom.sampling.selection_table import MADE_BY
-from minortom.sampling.strata import Strata, restratified
+from minortom.sampling.strata import Strata
 
 SEARCH_KEY = "minortom_search"
-"""Key in the file's metadata of how far the search came, where a time budget was given."""
+"""Key of the search's progress in the schema metadata; only selections with a time budget have
+it."""
 
 
-def summarised(
-    out: Path, annotated: Path, options: SampleOptions, *, there: bool
-) -> dict[str, object]:
-    """Count what a selection holds.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SampleResult(TableResult):
+    """The selection of ``sample`` as a table, and its numbers."""
+
+    method: str
+    """Method of selection."""
+    seed: int
+    """Seed of the random numbers."""
+    tiles: int
+    """Selected tiles, without reserves."""
+    strata: int
+    """Strata with a selected tile."""
+    underfull: int
+    """Strata with fewer selected tiles than requested."""
+    short: int
+    """Tiles that could not be selected although their stratum has enough tiles."""
+    kept: int
+    """Selected tiles from the list of kept cells."""
+    reserves: int
+    """Reserve tiles."""
+    split: Mapping[str, int] | None = None
+    """Split (``train``, ``val``, ``test``) -> selected tiles; None without splits."""
+    search: Mapping[str, Any] | None = None
+    """Progress of a search with a time budget (``complete``, ``searches``, ``finished``,
+    ``generations``); None without a budget."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the values that ``--json`` prints, without ``split`` or ``search`` if None."""
+        values: dict[str, Any] = super().as_dict()
+        absent = [name for name in ("split", "search") if values[name] is None]
+        return {name: value for name, value in values.items() if name not in absent}
+
+
+def summarise(
+    table: pa.Table, strata: Strata, options: SampleOptions, *, out: Path | None, status: str
+) -> SampleResult:
+    """Count the tiles of a selection.
 
     Args:
-        out: The selection's file.
-        annotated: The file that it was made from.
-        options: How it was made.
-        there: Whether it was there already.
-
-    Returns:
-        Numbers of selected tiles, strata, and so on. ``underfull`` counts the strata with fewer
-        tiles than wanted, and ``short`` the tiles that they have less than they could.
+        table: The selection, as in its file.
+        strata: The strata of all annotated tiles.
+        options: Options of the selection.
+        out: The file; None if nothing was written.
+        status: Status of the file.
     """
-    columns = options.stratify_by or ("stratum",)
-    everything = read_table(annotated, columns, made_by=MADE_BY)
-    strata = Strata.of_column(restratified(everything, options.stratify_by)["stratum"])
-    names = ["stratum", "kept", "role", *(["split"] if options.split else [])]
-    table = read_table(out, names, made_by="minortom sample")
     selected = table.filter(pc.equal(table["role"].cast(pa.string()), "selected"))
-    of_name = _counts(selected["stratum"])
-    held = np.array([of_name.get(name, 0) for name in strata.names])
-    wishes = options.wishes(strata)
-    summary: dict[str, object] = {
-        "out": str(out),
-        "status": status(there),
-        "method": options.method,
-        "seed": options.seed,
-        "tiles": len(selected),
-        "strata": len(of_name),
-        "underfull": int((held < wishes).sum()),
-        "short": int(np.maximum(np.minimum(wishes, strata.sizes) - held, 0).sum()),
-        "kept": int(table["kept"].to_numpy().sum()),
-        "reserves": len(table) - len(selected),
-    }
-    if options.split:
-        of_split = _counts(selected["split"])
-        summary["split"] = {name: of_split.get(name, 0) for name in SPLITS}
-    if search := _stored_search(out):
-        summary["search"] = search
-    return summary
+    of_stratum = _counts(selected["stratum"])
+    held = np.array([of_stratum.get(name, 0) for name in strata.names])
+    requested = options.requested_sizes(strata)
+    of_split = _counts(selected["split"]) if options.split else {}
+    return SampleResult(
+        out=out,
+        status=status,
+        made=table,
+        method=options.method,
+        seed=options.seed,
+        tiles=len(selected),
+        strata=len(of_stratum),
+        underfull=int((held < requested).sum()),
+        short=int(np.maximum(np.minimum(requested, strata.sizes) - held, 0).sum()),
+        kept=int(table["kept"].to_numpy().sum()),
+        reserves=len(table) - len(selected),
+        split={name: of_split.get(name, 0) for name in SPLITS} if options.split else None,
+        search=_stored_search(table.schema) or None,
+    )
 
 
-def was_cut_short(selection: Path) -> bool:
-    """Say whether a time budget ended the search for a selection before it was complete."""
-    return not _stored_search(selection).get("complete", True)
+def is_search_complete(selection: Path) -> bool:
+    """Return whether the search of a selection ended before its time budget."""
+    return bool(_stored_search(pq.read_schema(selection)).get("complete", True))
 
 
-def _stored_search(selection: Path) -> dict[str, object]:
-    """Read how far the search came; empty where it had no time budget."""
-    found = (pq.read_schema(selection).metadata or {}).get(SEARCH_KEY.encode())
+def _stored_search(schema: pa.Schema) -> dict[str, object]:
+    """Return the progress of the search; empty without a time budget."""
+    found = (schema.metadata or {}).get(SEARCH_KEY.encode())
     search: dict[str, object] = json.loads(found) if found else {}
     return search
 

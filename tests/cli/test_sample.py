@@ -110,9 +110,9 @@ def test_every_option_of_the_search_reaches_it(annotated, capsys):
     [
         (("--spread", -1), "--spread must be 0 or more"),
         (("--density", 2), "--density must be from 0 to 1"),
-        (("--mutation-rate", "much"), "--mutation-rate much: wanted a number or auto"),
-        (("--method", "random", "--spread", 1), "--spread: for --method genetic alone"),
-        (("--objective", "mean-distance", "--spread", 1), "--objective entropy alone"),
+        (("--mutation-rate", "much"), "--mutation-rate must be a number or auto, found much"),
+        (("--method", "random", "--spread", 1), "--spread: works with --method genetic only"),
+        (("--objective", "mean-distance", "--spread", 1), "--objective entropy only"),
     ],
 )
 def test_a_value_that_cannot_be_is_one_line_and_exit_1(annotated, capsys, wrong, said):
@@ -144,4 +144,4 @@ def test_a_cell_that_is_there_twice_is_an_error_that_names_it(annotated, capsys)
 
     assert sampled(annotated) == 1
     name = table["grid_cell"][7].as_py()
-    assert f"has 1 grid cells more than once, first {name};" in capsys.readouterr().err
+    assert f"found 1 more than once, first {name};" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from points import annotated_table, random_lonlat
 
 from minortom.io.geoparquet import write_points
 from minortom.io.provenance import Provenance
-from minortom.sampling.quotas import stored_wishes
+from minortom.sampling.quotas import stored_requested_sizes
 from minortom.sampling.strata import Strata, restratified
 
 SIZES = {"A/x": 60, "A/y": 30, "B/y": 10}
@@ -76,7 +76,7 @@ def test_the_file_tells_its_quota_to_who_counts_full_strata(annotated, capsys):
     assert sampled(annotated, "--quota", quota) == 0
     strata = Strata.of_column(pq.read_table(annotated)["stratum"])
 
-    assert stored_wishes(record(annotated)["options"], strata).tolist() == [7, 3, 0]
+    assert stored_requested_sizes(record(annotated)["options"], strata).tolist() == [7, 3, 0]
     assert set(record(annotated)["inputs"]) == {"annotated", "quota"}
     capsys.readouterr()
 
@@ -113,7 +113,8 @@ def test_a_total_is_shared_out(annotated, capsys, rule, numbers):
     assert held(annotated) == numbers
     assert json.loads(capsys.readouterr().out)["tiles"] == 40
     strata = Strata.of_column(pq.read_table(annotated)["stratum"])
-    assert stored_wishes(record(annotated)["options"], strata).tolist() == list(numbers.values())
+    requested = stored_requested_sizes(record(annotated)["options"], strata)
+    assert requested.tolist() == list(numbers.values())
 
 
 def test_strata_of_other_columns(annotated, capsys):
@@ -144,14 +145,17 @@ def test_without_the_option_the_file_does_not_speak_of_it(annotated, capsys):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (("--tiles", 5, "--per-stratum", 5), "goes without --per-stratum"),
-        (("--tiles", 5, "--quota", "QUOTA"), "goes without --quota"),
+        (("--tiles", 5, "--per-stratum", 5), "excludes --per-stratum"),
+        (("--tiles", 5, "--quota", "QUOTA"), "excludes --quota"),
         (("--allocation", "sqrt"), "give --tiles with it"),
         (("--tiles", 10**9), "--tiles must be from 1"),
         (("--quota", "no.csv"), "cannot read no.csv"),
-        (("--stratify-by", "ecozone"), "--stratify-by ecozone: no such column; there are"),
-        (("--stratify-by", "lat"), "--stratify-by lat: the column holds double"),
-        (("--stratify-by", "climate,"), "wanted names of columns"),
+        (("--stratify-by", "ecozone"), "--stratify-by ecozone: column not found; the columns are"),
+        (
+            ("--stratify-by", "lat"),
+            "--stratify-by lat: expected a column of text or whole numbers, found double",
+        ),
+        (("--stratify-by", "climate,"), "must be names of columns"),
         (("--stratify-by", "climate,climate"), "names climate more than once"),
     ],
 )
@@ -168,7 +172,7 @@ def test_what_does_not_go_together_is_one_line(annotated, capsys, wrong, said):
 
 def test_a_quota_for_a_stratum_that_is_not_there_is_one_line(annotated, capsys):
     assert sampled(annotated, "--quota", quota_of(annotated, "A/z,7\n")) == 1
-    assert "names 1 strata that have no tile (A/z)" in capsys.readouterr().err
+    assert "names 1 strata without any tile (A/z)" in capsys.readouterr().err
 
 
 def test_a_tile_without_a_value_is_one_line(annotated, capsys):
@@ -178,4 +182,7 @@ def test_a_tile_without_a_value_is_one_line(annotated, capsys):
     write_points(table, annotated, Provenance(command="annotate", options={}))
 
     assert sampled(annotated, "--stratify-by", "climate,ecoregion") == 1
-    assert "1 tiles have no ecoregion" in capsys.readouterr().err
+    assert (
+        "--stratify-by ecoregion: every tile must have a value, found 1 without"
+        in capsys.readouterr().err
+    )

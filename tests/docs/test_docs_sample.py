@@ -14,7 +14,7 @@ from repository import DOCS
 
 from minortom.io.geoparquet import write_points
 from minortom.io.provenance import Provenance
-from minortom.sampling.presets import options_for
+from minortom.sampling.presets import sample_options
 
 DOC = (DOCS / "sample.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^minortom sample (.+)$", DOC, flags=re.MULTILINE)
@@ -68,7 +68,7 @@ def test_each_option_is_documented_and_each_documented_option_exists():
 
 @pytest.mark.parametrize(("preset", "column"), [("default", 0), ("paper", 1)])
 def test_documented_values_are_those_of_the_presets(preset, column):
-    options = options_for(preset=preset)
+    options = sample_options(preset=preset)
     values = {
         "spread": options.coupling.spread,
         "density": options.coupling.density,

@@ -5,7 +5,8 @@ import pyarrow as pa
 
 from minortom.io.geoparquet import write_points
 from minortom.io.provenance import Provenance
-from minortom.sampling.selection import SampleOptions, sample_file
+from minortom.sampling.options import SampleOptions
+from minortom.sampling.selection_file import make_selection
 
 CLIMATES = {4: "BWh", 14: "Cfa", 27: "Dfc"}
 LANDCOVERS = {10: "tree_cover", 60: "bare_sparse_vegetation"}
@@ -34,5 +35,5 @@ def written(folder, table, *, per_stratum=30, licences=("Map of © Someone (CC-B
     provenance = Provenance(command="annotate", options={}, licences=licences)
     write_points(table, annotated, provenance)
     options = SampleOptions(per_stratum=per_stratum, method="random", seed=7)
-    sample_file(annotated, selection, options=options)
+    make_selection(annotated, selection, options=options)
     return selection, annotated

@@ -14,8 +14,8 @@ from minortom.engine.executors import EngineOptions
 from minortom.io.geoparquet import write_points
 from minortom.io.provenance import Provenance
 from minortom.reporting.report import report_folder
-from minortom.sampling.presets import options_for
-from minortom.sampling.selection import sample_file
+from minortom.sampling.presets import sample_options
+from minortom.sampling.selection_file import make_selection
 from minortom.sampling.summary import SEARCH_KEY
 
 HERE = EngineOptions(workers=1)
@@ -30,9 +30,9 @@ def annotated(tmp_path_factory):
 
 def reported(annotated, folder, **options):
     """Sample and report; gives the page, the record and the selection's file."""
-    chosen = options_for(**{"method": "random", **options})
+    chosen = sample_options(**{"method": "random", **options})
     selection = folder / "selection.parquet"
-    sample_file(annotated, selection, options=chosen, engine=HERE)
+    make_selection(annotated, selection, options=chosen, engine=HERE)
     return *read(annotated, selection, folder / "report"), selection
 
 
@@ -57,9 +57,9 @@ def test_each_stratum_is_held_to_its_own_wish(annotated, tmp_path):
     table = pq.read_table(annotated)
     names, sizes = np.unique(table["stratum"].to_pylist(), return_counts=True)
     quota = {name: int(size) + 5 for name, size in zip(names[:2], sizes[:2], strict=True)}
-    options = replace(options_for(method="random", per_stratum=8), quota=quota)
+    options = replace(sample_options(method="random", per_stratum=8), quota=quota)
     selection = tmp_path / "selection.parquet"
-    sample_file(annotated, selection, options=options, engine=HERE)
+    make_selection(annotated, selection, options=options, engine=HERE)
     page, record = read(annotated, selection, tmp_path / "report")
 
     short = [n for n in names[2:] if sizes[names.tolist().index(n)] < 8]
@@ -135,8 +135,8 @@ def test_the_search_s_convergence_is_drawn_and_an_input(annotated, tmp_path):
 @pytest.mark.parametrize("damage", ["gone", "no JSON", "of another file", "of no search"])
 def test_without_a_record_of_this_selection_the_chart_is_left_out(annotated, tmp_path, damage):
     selection = tmp_path / "selection.parquet"
-    options = options_for(method="genetic", per_stratum=12, generations=2)
-    sample_file(annotated, selection, options=options, engine=HERE)
+    options = sample_options(method="genetic", per_stratum=12, generations=2)
+    make_selection(annotated, selection, options=options, engine=HERE)
     run = selection.with_name("selection.parquet.run.json")
     record = json.loads(run.read_text())
     record |= {"sha256": "0" * 64} if damage == "of another file" else {}

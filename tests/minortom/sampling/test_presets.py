@@ -1,20 +1,20 @@
 import pytest
 
 from minortom.errors import InputError
-from minortom.sampling.presets import options_for
+from minortom.sampling.presets import sample_options
 
 
 def test_the_papers_preset_is_algorithm_2():
-    options = options_for(preset="paper")
+    options = sample_options(preset="paper")
     genetic = options.genetic
 
     assert (genetic.generations, genetic.population, genetic.crossover_rate) == (2500, 10, 0.5)
     assert (genetic.tolerance, genetic.tries, genetic.objective) == (0.1, 0, "entropy")
-    assert (options.coupling.spread, options.coupling.density, options.of_each) == (0, 0, 100)
+    assert (options.coupling.spread, options.coupling.density, options.default_size) == (0, 0, 100)
 
 
 def test_the_default_is_coupled_memetic_and_exact():
-    options = options_for()
+    options = sample_options()
 
     assert options.genetic.tolerance == 0
     assert options.genetic.tries > 0
@@ -22,21 +22,21 @@ def test_the_default_is_coupled_memetic_and_exact():
 
 
 def test_another_objective_is_searched_plainly_and_exactly():
-    options = options_for(objective="min-distance")
+    options = sample_options(objective="min-distance")
 
     assert (options.genetic.tries, options.genetic.tolerance) == (0, 0)
     assert options.coupling.spread == options.coupling.density == 0
 
 
 def test_what_is_given_changes_the_preset():
-    options = options_for(preset="paper", tolerance=0, spread=1, mutation_rate="0.25")
+    options = sample_options(preset="paper", tolerance=0, spread=1, mutation_rate="0.25")
 
     assert (options.genetic.tolerance, options.genetic.mutation_rate) == (0, 0.25)
     assert options.coupling.spread == 1
-    assert options_for(mutation_rate="auto").genetic.mutation_rate is None
+    assert sample_options(mutation_rate="auto").genetic.mutation_rate is None
 
 
 @pytest.mark.parametrize("wrong", [{"preset": "best"}, {"objective": "best"}])
 def test_an_unknown_name_is_refused(wrong):
-    with pytest.raises(InputError, match="best: wanted"):
-        options_for(**wrong)
+    with pytest.raises(InputError, match="must be one of .*, found 'best'"):
+        sample_options(**wrong)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minortom.errors import InputError
-from minortom.sampling.quotas import Allocation, read_quota, stored_wishes, wishes
+from minortom.sampling.quotas import Allocation, read_quota, requested_sizes, stored_requested_sizes
 from minortom.sampling.strata import Strata
 
 
@@ -87,19 +87,19 @@ def test_a_whole_archive_is_shared_out_without_overflow():
 def test_a_quota_goes_before_the_number_for_all():
     strata = strata_of({"Af/x": 5, "Cfa/y": 9, "ET/z": 2})
 
-    wanted = wishes(strata, per_stratum=4, quota={"Cfa/y": 7, "ET/z": 0})
+    wanted = requested_sizes(strata, per_stratum=4, quota={"Cfa/y": 7, "ET/z": 0})
 
     assert wanted.tolist() == [4, 7, 0]
 
 
 def test_a_stratum_that_is_not_there_is_an_error_that_names_it():
-    with pytest.raises(InputError, match=r"names 1 strata that have no tile \(Af/q\)"):
-        wishes(strata_of({"Af/x": 5}), per_stratum=4, quota={"Af/q": 7})
+    with pytest.raises(InputError, match=r"names 1 strata without any tile \(Af/q\)"):
+        requested_sizes(strata_of({"Af/x": 5}), per_stratum=4, quota={"Af/q": 7})
 
 
 def test_a_quota_of_nothing_is_an_error():
-    with pytest.raises(InputError, match="wants no tile"):
-        wishes(strata_of({"Af/x": 5}), per_stratum=0, quota={"Af/x": 0})
+    with pytest.raises(InputError, match="requests no tile"):
+        requested_sizes(strata_of({"Af/x": 5}), per_stratum=0, quota={"Af/x": 0})
 
 
 @pytest.mark.parametrize(
@@ -110,12 +110,12 @@ def test_a_quota_of_nothing_is_an_error():
         ({"tiles": 4, "allocation": "proportional"}, [1, 3]),
     ],
 )
-def test_the_wishes_follow_from_what_the_provenance_holds(options, wanted):
-    assert stored_wishes(options, strata_of({"A/x": 5, "B/y": 15})).tolist() == wanted
+def test_the_requested_sizes_follow_from_what_the_provenance_holds(options, wanted):
+    assert stored_requested_sizes(options, strata_of({"A/x": 5, "B/y": 15})).tolist() == wanted
 
 
-def test_options_that_say_nothing_of_numbers_give_no_wishes():
-    assert stored_wishes({"method": "random"}, strata_of({"A/x": 5})) is None
+def test_options_without_numbers_give_no_requested_sizes():
+    assert stored_requested_sizes({"method": "random"}, strata_of({"A/x": 5})) is None
 
 
 @pytest.mark.parametrize("wrong", [{"tiles": 0}, {"tiles": 5, "rule": "best"}])
@@ -145,11 +145,11 @@ def test_csv_and_parquet_hold_the_same_quota(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("stratum,number\nA,1\n", "has not one column tiles"),
-        ("stratum,tiles,tiles\nA,1,1\n", "has not one column tiles"),
-        ("stratum,tiles\nA,1.5\n", "wanted whole numbers as tiles"),
-        ("stratum,tiles\nA,many\n", "wanted whole numbers as tiles"),
-        ("stratum,tiles\nA,-1\n", "-1 tiles of A"),
+        ("stratum,number\nA,1\n", "must have exactly one column tiles"),
+        ("stratum,tiles,tiles\nA,1,1\n", "must have exactly one column tiles"),
+        ("stratum,tiles\nA,1.5\n", "tiles must be whole numbers"),
+        ("stratum,tiles\nA,many\n", "tiles must be whole numbers"),
+        ("stratum,tiles\nA,-1\n", "found -1 for A"),
         ("stratum,tiles\nA,1\nA,2\n", "names the stratum A twice"),
         ("stratum,tiles\nA,1\n,2\n", "row 2: stratum or tiles is empty"),
         ("stratum,tiles\n", "has no rows"),

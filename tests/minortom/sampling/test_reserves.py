@@ -5,7 +5,7 @@ from points import annotated_table, distances_km, random_lonlat
 from minortom.errors import InputError
 from minortom.grid.sphere import unit_vectors
 from minortom.sampling.reserves import check_count, cover_greedily, ranked_reserves
-from minortom.sampling.spacing import least_chord2
+from minortom.sampling.spacing import min_chord2_of
 from minortom.sampling.strata import Tiles
 
 
@@ -82,7 +82,7 @@ def test_the_least_distance_holds_among_chosen_tiles_and_reserves_of_all_strata(
     tiles, distance = planet({"A/x": 400, "B/y": 300}, seed=4)
     chosen = np.array([0, 399, 699])
     together = np.concatenate([chosen, ranked_reserves(
-        tiles, chosen, 50, min_chord2=least_chord2(3000))[0]])  # fmt: skip
+        tiles, chosen, 50, min_chord2=min_chord2_of(3000))[0]])  # fmt: skip
     among = distance[np.ix_(together, together)] + np.diag(np.full(len(together), np.inf))
 
     assert 20 < len(together) < 103
@@ -93,7 +93,7 @@ def test_the_scarce_stratum_has_its_reserve_first():
     # The one free tile of B/y and the best one of A/x lie too near each other for both.
     lon = [0.0, 20, 21, 22, 40, 90, 22.1]
     tiles = Tiles.of_table(annotated_table(lon, [0.0] * 7, ["A/x"] * 5 + ["B/y"] * 2))
-    reserves, _ = ranked_reserves(tiles, np.array([0, 5]), 1, min_chord2=least_chord2(300))
+    reserves, _ = ranked_reserves(tiles, np.array([0, 5]), 1, min_chord2=min_chord2_of(300))
 
     assert 6 in reserves
     assert tiles.strata.codes[reserves].tolist() == [0, 1]

@@ -7,9 +7,10 @@ from minortom.engine.executors import EngineOptions, local_executor
 from minortom.errors import InputError
 from minortom.genetic.options import GeneticOptions
 from minortom.reporting.metrics import measure
-from minortom.sampling.baselines import farthest_point_selection, random_selection, wanted_sizes
+from minortom.sampling.baselines import farthest_point_selection, feasible_sizes, random_selection
 from minortom.sampling.coupled_search import CouplingOptions, spread_selection
-from minortom.sampling.selection import SampleOptions, select
+from minortom.sampling.options import SampleOptions
+from minortom.sampling.selection import select
 from minortom.sampling.strata import Tiles
 
 pytest_plugins = ["sample_fixtures"]
@@ -75,7 +76,7 @@ def test_a_stratum_of_kept_tiles_alone_needs_no_search(table):
 def test_more_kept_than_wanted_is_an_error_that_names_the_stratum(table):
     kept = np.array(table["stratum"].to_pylist()) == "ET/snow"
 
-    with pytest.raises(InputError, match=r"25 tiles of the stratum ET/snow .* only 20"):
+    with pytest.raises(InputError, match=r"stratum ET/snow may have 20 tiles, found 25 to keep"):
         select(table, SampleOptions(per_stratum=20), kept=kept, engine=ONE)
 
 
@@ -136,7 +137,7 @@ def test_a_tolerance_counts_from_what_is_wanted_however_often_a_stratum_is_searc
 
 def test_farthest_point_is_less_random_than_chance(table):
     tiles = Tiles.of_table(table)
-    sizes = wanted_sizes(tiles.strata, 30)
+    sizes = feasible_sizes(tiles.strata, 30)
     chosen = [
         measure(table, as_mask(table, draw(tiles, sizes, seed=0)), per_stratum=30)
         for draw in (farthest_point_selection, random_selection)
@@ -167,7 +168,7 @@ def test_half_a_turn_of_the_globe_changes_no_choice():
     # Half a turn about the axis changes signs alone, so that not a bit of a distance changes.
     here = Tiles.of_table(annotated_table(*_PATCH, ["A/x"] * 200 + ["B/y"] * 100))
     there = Tiles(points=here.points * [-1, -1, 1], strata=here.strata)
-    sizes = wanted_sizes(here.strata, 25)
+    sizes = feasible_sizes(here.strata, 25)
     search = {"genetic": GeneticOptions(), "coupling": CouplingOptions(), "seed": 0}
 
     with local_executor(1) as executor:

@@ -17,7 +17,7 @@ from minortom.sampling import coupled_search
 from minortom.sampling.coupled_search import CouplingOptions
 from minortom.sampling.options import SampleOptions
 from minortom.sampling.search_log import SearchLog
-from minortom.sampling.selection import sample_file
+from minortom.sampling.selection_file import make_selection
 from minortom.sampling.strata import Tiles
 
 pytest_plugins = ["sample_stop_fixtures"]
@@ -31,31 +31,31 @@ def test_a_time_budget_that_is_over_gives_as_many_tiles_and_says_so(tiles_file):
     out = tiles_file.with_name("out.parquet")
     options = SampleOptions(per_stratum=20, time_budget_s=5)
 
-    summary = sample_file(
+    summary = make_selection(
         tiles_file, out, options=options, engine=ONE, started=now() - timedelta(seconds=6)
     )
 
-    assert summary["tiles"] == 100
+    assert summary.tiles == 100
     report = {"complete": False, "searches": 15, "finished": 0, "generations": 0}
-    assert summary["search"] == report
+    assert summary.search == report
     assert json.loads(pq.read_schema(out).metadata[b"minortom_search"]) == report
     assert not out.with_name("out.parquet.partial").exists()
-    again = sample_file(tiles_file, out, options=options)
-    assert (again["status"], again["search"]) == ("up to date", report)
+    again = make_selection(tiles_file, out, options=options)
+    assert (again.status, again.search) == ("up to date", report)
 
 
 def test_overwriting_searches_anew_what_had_too_little_time_and_nothing_else(tiles_file):
     out = tiles_file.with_name("out.parquet")
     options = SampleOptions(per_stratum=20, time_budget_s=1000)
     long_ago = now() - timedelta(seconds=1001)
-    sample_file(tiles_file, out, options=options, engine=ONE, started=long_ago)
+    make_selection(tiles_file, out, options=options, engine=ONE, started=long_ago)
 
-    anew = sample_file(tiles_file, out, options=options, engine=ONE, overwrite=True)
-    again = sample_file(tiles_file, out, options=options, engine=ONE, overwrite=True)
+    anew = make_selection(tiles_file, out, options=options, engine=ONE, overwrite=True)
+    again = make_selection(tiles_file, out, options=options, engine=ONE, overwrite=True)
 
-    assert anew["status"] == "written"
-    assert anew["search"]["complete"]
-    assert again["status"] == "up to date"
+    assert anew.status == "written"
+    assert anew.search["complete"]
+    assert again.status == "up to date"
 
 
 def test_a_search_is_cut_within_a_stratum_and_is_better_than_chance(tiles_file):
@@ -65,10 +65,10 @@ def test_a_search_is_cut_within_a_stratum_and_is_better_than_chance(tiles_file):
         genetic=GeneticOptions(generations=10**6, population=10, tries=0),
     )  # fmt: skip
     before = time.monotonic()
-    summary = sample_file(tiles_file, out, options=options, engine=ONE)
+    summary = make_selection(tiles_file, out, options=options, engine=ONE)
 
     assert time.monotonic() - before < 5
-    search = summary["search"]
+    search = summary.search
     assert (search["finished"], search["searches"]) == (0, 5)
     assert search["generations"] > 10
     convergence = json.loads(out.with_name("out.parquet.run.json").read_text())["convergence"]
@@ -91,11 +91,11 @@ def test_a_search_that_was_cut_short_is_not_kept_as_finished(tiles_file, tmp_pat
 
 def test_a_budget_that_is_not_used_up_changes_no_tile(tiles_file):
     out, unbroken = tiles_file.with_name("out.parquet"), tiles_file.with_name("unbroken.parquet")
-    sample_file(tiles_file, unbroken, options=COUPLED, engine=ONE)
+    make_selection(tiles_file, unbroken, options=COUPLED, engine=ONE)
     options = SampleOptions(per_stratum=20, time_budget_s=1000)
-    summary = sample_file(tiles_file, out, options=options, engine=ONE)
+    summary = make_selection(tiles_file, out, options=options, engine=ONE)
 
-    assert summary["search"]["complete"]
+    assert summary.search["complete"]
     assert pq.read_table(out).equals(pq.read_table(unbroken))
     with pytest.raises(OutputExistsError):  # another budget is another option
-        sample_file(tiles_file, out, options=replace(options, time_budget_s=999), engine=ONE)
+        make_selection(tiles_file, out, options=replace(options, time_budget_s=999), engine=ONE)

@@ -9,7 +9,9 @@ from points import annotated_table
 from minortom.engine.executors import EngineOptions
 from minortom.errors import InputError, OutputExistsError
 from minortom.genetic.options import GeneticOptions
-from minortom.sampling.selection import SampleOptions, sample_file, select
+from minortom.sampling.options import SampleOptions
+from minortom.sampling.selection import select
+from minortom.sampling.selection_file import make_selection
 
 pytest_plugins = ["sample_fixtures"]
 
@@ -18,7 +20,7 @@ ONE = EngineOptions(workers=1)
 
 def test_the_file_holds_the_annotated_columns_and_the_role(tmp_path, annotated, table):
     out = tmp_path / "selection.parquet"
-    sample_file(annotated, out, options=SampleOptions(per_stratum=30), engine=ONE)
+    make_selection(annotated, out, options=SampleOptions(per_stratum=30), engine=ONE)
     written = pq.read_table(out)
 
     more = ["role", "kept", "reserve_rank", "geometry"]
@@ -36,7 +38,7 @@ def test_the_file_holds_the_annotated_columns_and_the_role(tmp_path, annotated, 
 
 def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path, annotated):
     for workers in (1, 3):
-        sample_file(
+        make_selection(
             annotated, tmp_path / f"{workers}.parquet", options=SampleOptions(per_stratum=20),
             engine=EngineOptions(workers=workers),
         )  # fmt: skip
@@ -48,12 +50,12 @@ def test_a_list_of_cells_is_kept(tmp_path, annotated, table):
     keep, out = tmp_path / "keep.txt", tmp_path / "selection.parquet"
     cells = table["grid_cell"].to_pylist()[10:14]
     keep.write_text("\n".join(cells))
-    summary = sample_file(
+    summary = make_selection(
         annotated, out, options=SampleOptions(per_stratum=30), keep=keep, engine=ONE
     )
     written = pq.read_table(out)
 
-    assert summary["kept"] == 4
+    assert summary.kept == 4
     assert written.filter(written["kept"])["grid_cell"].to_pylist() == cells
 
 
@@ -62,31 +64,31 @@ def test_a_kept_cell_that_is_not_annotated_is_an_error_that_names_it(tmp_path, a
     keep.write_text("3U_3R\n900U_5R\n")
 
     with pytest.raises(InputError, match="900U_5R"):
-        sample_file(annotated, tmp_path / "out.parquet", options=SampleOptions(), keep=keep)
+        make_selection(annotated, tmp_path / "out.parquet", options=SampleOptions(), keep=keep)
     assert not (tmp_path / "out.parquet").exists()
 
 
 def test_a_selection_is_no_annotated_file(tmp_path, annotated):
     out = tmp_path / "selection.parquet"
-    sample_file(annotated, out, options=SampleOptions(per_stratum=5, method="random"))
+    make_selection(annotated, out, options=SampleOptions(per_stratum=5, method="random"))
 
-    with pytest.raises(InputError, match="it is a selection"):
-        sample_file(out, tmp_path / "again.parquet", options=SampleOptions())
+    with pytest.raises(InputError, match="found a selection"):
+        make_selection(out, tmp_path / "again.parquet", options=SampleOptions())
 
 
 def test_a_missing_column_is_an_error(tmp_path, table):
     path = tmp_path / "annotated.parquet"
     pq.write_table(table.drop_columns(["stratum"]), path)
 
-    with pytest.raises(InputError, match="lacks the column stratum"):
-        sample_file(path, tmp_path / "out.parquet", options=SampleOptions())
+    with pytest.raises(InputError, match="without stratum"):
+        make_selection(path, tmp_path / "out.parquet", options=SampleOptions())
 
 
 @pytest.mark.parametrize("lat", [91.0, np.nan])
 def test_a_tile_off_the_globe_is_an_error(lat):
     table = annotated_table([0, 1], [0, lat], ["A/x"] * 2)
 
-    with pytest.raises(InputError, match="row 1 of the annotated tiles"):
+    with pytest.raises(InputError, match="found lat .* in row 1 of the annotated tiles"):
         select(table, SampleOptions())
 
 
@@ -94,7 +96,7 @@ def test_a_tile_without_a_stratum_is_an_error():
     table = annotated_table([0, 1], [0, 0], ["A/x"] * 2)
     table = table.set_column(7, "stratum", pa.array(["A/x", None]))
 
-    with pytest.raises(InputError, match="1 tiles have no stratum"):
+    with pytest.raises(InputError, match="must have a stratum, found 1 without"):
         select(table, SampleOptions())
 
 
@@ -113,10 +115,10 @@ def test_a_wrong_option_is_refused(wrong):
 def test_the_same_again_is_up_to_date_and_other_options_need_leave(tmp_path, annotated):
     out = tmp_path / "selection.parquet"
     options = SampleOptions(per_stratum=5, method="random")
-    assert sample_file(annotated, out, options=options)["status"] == "written"
-    assert sample_file(annotated, out, options=options)["status"] == "up to date"
+    assert make_selection(annotated, out, options=options).status == "written"
+    assert make_selection(annotated, out, options=options).status == "up to date"
 
     other = SampleOptions(per_stratum=6, method="random")
     with pytest.raises(OutputExistsError):
-        sample_file(annotated, out, options=other)
-    assert sample_file(annotated, out, options=other, overwrite=True)["tiles"] == 25
+        make_selection(annotated, out, options=other)
+    assert make_selection(annotated, out, options=other, overwrite=True).tiles == 25

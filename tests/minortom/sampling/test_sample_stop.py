@@ -18,7 +18,7 @@ from minortom.genetic.options import GeneticOptions
 from minortom.sampling import coupled_search
 from minortom.sampling.coupled_search import CouplingOptions
 from minortom.sampling.options import SampleOptions
-from minortom.sampling.selection import sample_file
+from minortom.sampling.selection_file import make_selection
 
 pytest_plugins = ["sample_stop_fixtures"]
 
@@ -41,7 +41,9 @@ def stopped(tiles_file, options, searches, out="out.parquet"):
     """Stop a run by Ctrl-C after so many searches; give where its work lies."""
     path = tiles_file.with_name(out)
     with pytest.raises(KeyboardInterrupt):
-        sample_file(tiles_file, path, options=options, engine=ONE, on_progress=stop_after(searches))
+        make_selection(
+            tiles_file, path, options=options, engine=ONE, on_progress=stop_after(searches)
+        )
     assert not path.exists()
     return path.with_name(f"{out}.partial")
 
@@ -51,7 +53,7 @@ def test_a_coupled_search_that_was_stopped_goes_on_to_the_same_bytes(
     tiles_file, searches, monkeypatch
 ):
     unbroken, out = tiles_file.with_name("unbroken.parquet"), tiles_file.with_name("out.parquet")
-    sample_file(tiles_file, unbroken, options=COUPLED, engine=ONE)
+    make_selection(tiles_file, unbroken, options=COUPLED, engine=ONE)
     work = stopped(tiles_file, COUPLED, searches)
     anew = []
 
@@ -60,7 +62,7 @@ def test_a_coupled_search_that_was_stopped_goes_on_to_the_same_bytes(
         return evolve(*arguments, **more)
 
     monkeypatch.setattr(coupled_search, "evolve", counted)
-    sample_file(tiles_file, out, options=COUPLED, engine=ONE)
+    make_selection(tiles_file, out, options=COUPLED, engine=ONE)
 
     assert len(anew) == 15 - searches  # five strata, three times
     assert out.read_bytes() == unbroken.read_bytes()
@@ -74,8 +76,8 @@ def test_independent_strata_are_each_kept(tiles_file, searches):
     assert len(lines) == searches
 
     out, unbroken = tiles_file.with_name("out.parquet"), tiles_file.with_name("unbroken.parquet")
-    sample_file(tiles_file, out, options=UNCOUPLED, engine=ONE)
-    sample_file(tiles_file, unbroken, options=UNCOUPLED, engine=ONE)
+    make_selection(tiles_file, out, options=UNCOUPLED, engine=ONE)
+    make_selection(tiles_file, unbroken, options=UNCOUPLED, engine=ONE)
     assert out.read_bytes() == unbroken.read_bytes()
 
 
@@ -88,7 +90,7 @@ def test_finished_searches_are_taken_as_they_are_written(tiles_file):
     path.write_text("\n".join([f"{zlib.crc32(text.encode()):08x} {text}", *others, ""]))
     out = tiles_file.with_name("out.parquet")
 
-    sample_file(tiles_file, out, options=UNCOUPLED, engine=ONE)
+    make_selection(tiles_file, out, options=UNCOUPLED, engine=ONE)
 
     of_stratum = [f"{i}U_{i}R" for i in range(90)][:20]
     chosen = pq.read_table(out)
@@ -99,7 +101,7 @@ def test_finished_searches_are_taken_as_they_are_written(tiles_file):
 @pytest.mark.parametrize("torn", ['{"pass": 0, "stra', "null\n", '{"pass": 0}\n', "\0\0\0\n"])
 def test_a_torn_last_line_is_searched_again(tiles_file, torn):
     unbroken, out = tiles_file.with_name("unbroken.parquet"), tiles_file.with_name("out.parquet")
-    sample_file(tiles_file, unbroken, options=UNCOUPLED, engine=ONE)
+    make_selection(tiles_file, unbroken, options=UNCOUPLED, engine=ONE)
     path = stopped(tiles_file, UNCOUPLED, 3) / "searches.txt"
     whole = path.read_text()
     path.write_text(whole + torn)
@@ -107,19 +109,19 @@ def test_a_torn_last_line_is_searched_again(tiles_file, torn):
     assert stopped(tiles_file, UNCOUPLED, 4) == path.parent
     assert path.read_text().startswith(whole)
     assert len(path.read_text().splitlines()) == 4
-    sample_file(tiles_file, out, options=UNCOUPLED, engine=ONE)
+    make_selection(tiles_file, out, options=UNCOUPLED, engine=ONE)
     assert out.read_bytes() == unbroken.read_bytes()
 
 
 def test_a_search_whose_line_was_altered_is_made_again(tiles_file):
     unbroken, out = tiles_file.with_name("unbroken.parquet"), tiles_file.with_name("out.parquet")
-    sample_file(tiles_file, unbroken, options=UNCOUPLED, engine=ONE)
+    make_selection(tiles_file, unbroken, options=UNCOUPLED, engine=ONE)
     path = stopped(tiles_file, UNCOUPLED, 3) / "searches.txt"
     text = path.read_text()
     digit = text.index('"members": [') + len('"members": [')
     path.write_text(f"{text[:digit]}9{text[digit:]}")  # such as a row that is not there
 
-    sample_file(tiles_file, out, options=UNCOUPLED, engine=ONE)
+    make_selection(tiles_file, out, options=UNCOUPLED, engine=ONE)
     assert out.read_bytes() == unbroken.read_bytes()
 
 
@@ -129,9 +131,9 @@ def test_work_of_other_options_is_left_unless_overwritten(tiles_file):
     out, other = tiles_file.with_name("out.parquet"), SampleOptions(per_stratum=7)
 
     with pytest.raises(OutputExistsError, match="holds unfinished work made with other"):
-        sample_file(tiles_file, out, options=other, engine=ONE)
+        make_selection(tiles_file, out, options=other, engine=ONE)
     assert (work / "searches.txt").read_bytes() == kept
-    assert sample_file(tiles_file, out, options=other, engine=ONE, overwrite=True)["tiles"] == 35
+    assert make_selection(tiles_file, out, options=other, engine=ONE, overwrite=True).tiles == 35
     assert not work.exists()
 
 
@@ -141,7 +143,7 @@ def test_a_folder_of_somebody_else_stays(tiles_file):
     (work / "dear.txt").write_text("mine")
 
     with pytest.raises(OutputExistsError, match="is not ours"):
-        sample_file(
+        make_selection(
             tiles_file, tiles_file.with_name("out.parquet"), options=COUPLED, overwrite=True
         )  # fmt: skip
     assert (work / "dear.txt").read_text() == "mine"
@@ -153,7 +155,7 @@ def test_a_run_without_a_finished_search_leaves_nothing(tiles_file, monkeypatch)
 
     monkeypatch.setattr(coupled_search, "evolve", stop)
     with pytest.raises(KeyboardInterrupt):
-        sample_file(tiles_file, tiles_file.with_name("out.parquet"), options=COUPLED, engine=ONE)
+        make_selection(tiles_file, tiles_file.with_name("out.parquet"), options=COUPLED, engine=ONE)
 
     assert list(tiles_file.parent.iterdir()) == [tiles_file]
 
@@ -191,7 +193,7 @@ def test_a_real_process_that_is_stopped_goes_on_to_the_same_bytes(tiles_file, nu
     options = SampleOptions(
         per_stratum=20, genetic=GeneticOptions(generations=60), coupling=CouplingOptions()
     )
-    sample_file(tiles_file, unbroken, options=options)
+    make_selection(tiles_file, unbroken, options=options)
     assert out.read_bytes() == unbroken.read_bytes()
     assert not out.with_name("out.parquet.partial").exists()
     assert list(tiles_file.parent.glob(".*")) == []  # no lock and no temporary file

@@ -3,7 +3,7 @@ import pytest
 from points import annotated_table, distances_km, random_lonlat
 
 from minortom.errors import InputError
-from minortom.sampling.spacing import check_kept_apart, farthest_rows, keep_apart, least_chord2
+from minortom.sampling.spacing import check_kept_apart, farthest_rows, keep_apart, min_chord2_of
 from minortom.sampling.strata import Tiles
 
 SIZES = {"A/x": 200, "B/y": 120, "C/z": 30}
@@ -25,7 +25,7 @@ def some(tiles, count, seed):
 def test_no_two_are_nearer_and_no_tile_is_left_that_could_still_come(seed):
     tiles, distance = planet(seed)
     rows, kept = some(tiles, 90, seed), np.zeros(len(tiles), bool)
-    apart = keep_apart(tiles, rows, kept, least_chord2(350))
+    apart = keep_apart(tiles, rows, kept, min_chord2_of(350))
 
     among = distance[np.ix_(apart, apart)] + np.diag(np.full(len(apart), np.inf))
     assert among.min() >= 350
@@ -45,7 +45,7 @@ def test_kept_tiles_stay_and_others_give_way():
     near = np.flatnonzero((distance[rows[0]] < 350) & (distance[rows[0]] > 0))
     kept[near[0]] = True
     rows = np.union1d(rows, near[:1])
-    apart = keep_apart(tiles, rows, kept, least_chord2(350))
+    apart = keep_apart(tiles, rows, kept, min_chord2_of(350))
 
     assert near[0] in apart
     assert rows[0] not in apart
@@ -54,14 +54,14 @@ def test_kept_tiles_stay_and_others_give_way():
 def test_the_scarce_stratum_goes_first():
     lon = np.array([0.0, 0.1, 50, 60, 70])
     tiles = Tiles.of_table(annotated_table(lon, np.zeros(5), ["A/x", "B/y", "A/x", "A/x", "A/x"]))
-    apart = keep_apart(tiles, np.array([0, 1]), np.zeros(5, bool), least_chord2(100))
+    apart = keep_apart(tiles, np.array([0, 1]), np.zeros(5, bool), min_chord2_of(100))
 
     assert apart.tolist() == [1, 4]  # of A/x, the farthest from B/y in place of its neighbour
 
 
 def test_of_tiles_of_one_stratum_the_one_with_more_near_ones_goes():
     tiles = Tiles.of_table(annotated_table([1.0, 0, 2], [0.0] * 3, ["A/x"] * 3))  # a chain, 0-1-2
-    apart = keep_apart(tiles, np.arange(3), np.zeros(3, bool), least_chord2(150))
+    apart = keep_apart(tiles, np.arange(3), np.zeros(3, bool), min_chord2_of(150))
 
     assert apart.tolist() == [1, 2]
 
@@ -71,7 +71,7 @@ def test_tiles_at_just_the_least_distance_are_too_near():
     one_degree_km = np.pi * RADIUS_KM / 180
 
     for least_km, left in ((one_degree_km, 1), (one_degree_km * (1 - 1e-6), 2)):
-        apart = keep_apart(tiles, np.arange(2), np.zeros(2, bool), least_chord2(least_km))
+        apart = keep_apart(tiles, np.arange(2), np.zeros(2, bool), min_chord2_of(least_km))
         assert len(apart) == left
 
 
@@ -79,12 +79,12 @@ def test_what_is_far_enough_is_left_as_it_is():
     tiles, _ = planet(1)
     rows = some(tiles, 40, 1)
 
-    assert keep_apart(tiles, rows, np.zeros(len(tiles), bool), least_chord2(0.01)) is rows
+    assert keep_apart(tiles, rows, np.zeros(len(tiles), bool), min_chord2_of(0.01)) is rows
 
 
 def test_tiles_in_one_place_leave_one():
     tiles = Tiles.of_table(annotated_table([7.0] * 9, [3.0] * 9, ["A/x"] * 4 + ["B/y"] * 5))
-    apart = keep_apart(tiles, np.arange(9), np.zeros(9, bool), least_chord2(1))
+    apart = keep_apart(tiles, np.arange(9), np.zeros(9, bool), min_chord2_of(1))
 
     assert apart.tolist() == [0]
 
@@ -98,7 +98,7 @@ def test_farthest_rows_equal_those_found_step_by_step():
         wanted.append(best)
         taken.append(best)
 
-    assert farthest_rows(tiles, free, chosen, 15, least_chord2(1)).tolist() == wanted
+    assert farthest_rows(tiles, free, chosen, 15, min_chord2_of(1)).tolist() == wanted
 
 
 def test_two_kept_tiles_that_are_too_near_are_named_with_their_distance():
@@ -107,18 +107,18 @@ def test_two_kept_tiles_that_are_too_near_are_named_with_their_distance():
     names, kept = ["1U_1R", "1U_2R", "1U_3R"], np.ones(3, bool)
 
     check_kept_apart(tiles, kept, one_degree_km - 0.001, names)
-    with pytest.raises(InputError, match=r"cells 1U_2R and 1U_3R .* only 111\.2 km apart"):
+    with pytest.raises(InputError, match=r"found 1U_2R and 1U_3R at 111\.2 km"):
         check_kept_apart(tiles, kept, one_degree_km + 0.001, names)
 
 
 def test_two_kept_tiles_in_one_place_are_named():
     tiles = Tiles.of_table(annotated_table([5.0, 5, 5], [0.0, 0, 0], ["A/x"] * 3))
 
-    with pytest.raises(InputError, match=r"cells a and c .* only 0\.0 km apart"):
+    with pytest.raises(InputError, match=r"found a and c at 0\.0 km"):
         check_kept_apart(tiles, np.array([True, False, True]), 1, ["a", "b", "c"])
 
 
 @pytest.mark.parametrize("wrong", [0, -1, np.nan, 20_016, np.inf])
 def test_a_distance_that_cannot_be_is_refused(wrong):
     with pytest.raises(InputError, match="--min-distance-km must be above 0"):
-        least_chord2(wrong)
+        min_chord2_of(wrong)

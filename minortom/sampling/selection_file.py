@@ -1,0 +1,160 @@
+"""The steps of ``sample``: read the inputs, choose tiles, write the selection, count its tiles."""
+
+import json
+import shutil
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from minortom.engine.executors import EngineOptions
+from minortom.io.artefact import artefact
+from minortom.io.atomic_write import whole_file
+from minortom.io.geoparquet import points_table
+from minortom.io.memory_tables import table_bytes
+from minortom.io.provenance import Provenance
+from minortom.io.table_result import IN_MEMORY
+from minortom.io.up_to_date import now
+from minortom.io.work_folder import is_left_by, work_folder
+from minortom.progress import OnProgress, ignore_progress
+from minortom.sampling.coupled_search import SearchResult
+from minortom.sampling.inputs import SampleInputs, read_inputs
+from minortom.sampling.options import SampleOptions
+from minortom.sampling.search_log import SearchLog, search_log_in
+from minortom.sampling.selection import Selection, select
+from minortom.sampling.selection_table import check_annotated, kept_mask, selected_table
+from minortom.sampling.strata import Strata, restratified
+from minortom.sampling.summary import SEARCH_KEY, SampleResult, is_search_complete, summarise
+
+
+def make_selection(
+    annotated: object,
+    out: Path | None,
+    *,
+    options: SampleOptions,
+    keep: object = None,
+    quota: object = None,
+    engine: EngineOptions | None = None,
+    started: datetime | None = None,
+    overwrite: bool = False,
+    on_progress: OnProgress = ignore_progress,
+) -> SampleResult:
+    """Choose annotated tiles, with checked options; see ``minortom.sample``.
+
+    Completed searches are stored in ``<out>.partial``, from which an interrupted run resumes.
+
+    Args:
+        annotated: Output of ``annotate``: a path or a table.
+        out: File to write; None to write nothing.
+        options: How to choose, without the quota.
+        keep: Cells that must be selected: a path, a table or names.
+        quota: Tiles of single strata: a path, a table or a mapping.
+        engine: Where the strata are searched; all cores of this machine when None. The result
+            does not depend on it.
+        started: Start of the time budget; now when None.
+        overwrite: Whether to replace a file with another provenance.
+        on_progress: Called with (searches done, all searches).
+
+    Raises:
+        InputError: If an input cannot be used.
+        OutputExistsError: If ``out`` exists with another provenance.
+    """
+    started = started or now()
+    inputs = read_inputs(annotated, keep=keep, quota=quota)
+    if inputs.quota is not None:
+        options = replace(options, quota=inputs.quota)
+    provenance = Provenance(
+        command="sample",
+        options=options.for_provenance(),
+        inputs=inputs.hashes,
+        seed=options.seed,
+        licences=inputs.licences,
+    )
+
+    def choose(log: SearchLog | None) -> tuple[bytes, Selection]:
+        return _choose(
+            inputs, options, provenance, engine=engine, started=started, log=log,
+            on_progress=on_progress,
+        )  # fmt: skip
+
+    if out is None:
+        content, selection = choose(None)
+        return summarise(
+            _table_in(content), selection.tiles.strata, options, out=None, status=IN_MEMORY
+        )
+    work = work_folder(out)
+    with artefact(
+        out, provenance, inputs=inputs.paths, overwrite=overwrite, started=started, in_place=True,
+        # With --overwrite, a search that its time budget ended is repeated.
+        is_whole=lambda: not overwrite or is_search_complete(out),
+    ) as made:  # fmt: skip
+        if made.up_to_date:
+            with pq.ParquetFile(out) as file:
+                table = file.read()
+            strata = _strata(inputs, options)
+        else:
+            # A method without a search takes seconds: there is nothing to resume.
+            searches = options.method == "genetic"
+            with (
+                search_log_in(work, provenance, overwrite=overwrite)
+                if searches
+                else nullcontext() as log
+            ):
+                content, selection = choose(log)
+            with whole_file(out) as path:
+                path.write_bytes(content)
+            made.run_details["convergence"] = selection.convergence
+            table, strata = _table_in(content), selection.tiles.strata
+    if is_left_by(work, provenance):
+        shutil.rmtree(work)
+    return summarise(table, strata, options, out=out, status=made.status)
+
+
+def _choose(
+    inputs: SampleInputs,
+    options: SampleOptions,
+    provenance: Provenance,
+    *,
+    engine: EngineOptions | None,
+    started: datetime,
+    log: SearchLog | None,
+    on_progress: OnProgress,
+) -> tuple[bytes, Selection]:
+    """Return the Parquet file of a selection as bytes, and the selection."""
+    table = restratified(inputs.annotated_table(), options.stratify_by)
+    check_annotated(table, inputs.name, to_split=options.split is not None)
+    names = inputs.kept_cells()
+    kept = np.zeros(len(table), np.bool_)
+    if names is not None:
+        kept = kept_mask(table, names, source=inputs.keep_name)
+    selection = select(
+        table, options, kept=kept, engine=engine, started=started, log=log,
+        on_progress=on_progress,
+    )  # fmt: skip
+    more = {}
+    if selection.search and options.time_budget_s is not None:
+        more[SEARCH_KEY] = json.dumps(_progress_of(selection.search))
+    chosen = points_table(selected_table(table, selection.chosen, kept), provenance, more=more)
+    return table_bytes(chosen).to_pybytes(), selection
+
+
+def _progress_of(search: SearchResult) -> dict[str, object]:
+    return {
+        "complete": search.finished == search.searches, "searches": search.searches,
+        "finished": search.finished, "generations": search.generations,
+    }  # fmt: skip
+
+
+def _table_in(content: bytes) -> pa.Table:
+    """Return the table of a Parquet file in memory, with the types that its reader returns."""
+    return pq.ParquetFile(pa.BufferReader(content)).read()
+
+
+def _strata(inputs: SampleInputs, options: SampleOptions) -> Strata:
+    """Return the strata of the annotated tiles."""
+    table = inputs.annotated_table(options.stratify_by or ("stratum",))
+    return Strata.of_column(restratified(table, options.stratify_by)["stratum"])
