@@ -12,7 +12,7 @@ import numpy as np
 
 from minortom.genetic.options import GeneticOptions
 from minortom.io.geoparquet import read_table
-from minortom.reporting.metrics import measure_tiles
+from minortom.reporting.measures import measure_tiles
 from minortom.sampling.coupled_search import CouplingOptions, spread_selection
 from minortom.sampling.strata import COLUMNS, Tiles
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from minortom.extraction.export import export as export
     from minortom.grid.area_cells import cells as cells
     from minortom.grid.point_cells import locate as locate
+    from minortom.reporting.metrics import metrics as metrics
+    from minortom.reporting.report import report as report
     from minortom.sampling.sample_tiles import sample as sample
     from minortom.synthetic.planet import demo as demo
 
@@ -28,7 +30,9 @@ __all__ = [
     "export",
     "fetch",
     "locate",
+    "metrics",
     "publish",
+    "report",
     "sample",
     "show",
     "verify",
@@ -43,7 +47,9 @@ __getattr__, __dir__ = lazy_names(
         "export": "minortom.extraction.export",
         "fetch": "minortom.downloads.fetch",
         "locate": "minortom.grid.point_cells",
+        "metrics": "minortom.reporting.metrics",
         "publish": "minortom.dataset.publish",
+        "report": "minortom.reporting.report",
         "sample": "minortom.sampling.sample_tiles",
         "show": "minortom.dataset.gallery",
         "verify": "minortom.dataset.verify",

@@ -1,8 +1,9 @@
-"""A selection beside the full set and selections that cost nothing, each measured."""
+"""The comparison of a selection with the full set, random draws and farthest point."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,51 +12,58 @@ from numpy.typing import NDArray
 from minortom.engine.executors import available_cores
 from minortom.errors import InputError
 from minortom.progress import OnProgress, ignore_progress
-from minortom.reporting.metrics import (
+from minortom.reporting.measures import (
     BoolArray,
     Counts,
     IntArray,
     Metrics,
     count_tiles,
     measure_tiles,
+    without_nan,
 )
+from minortom.results import Result
 from minortom.sampling.baselines import farthest_point_selection, random_selection
 from minortom.sampling.strata import Tiles
 
 SETS = ("full", "random", "farthest-point", "selection")
 SPREADS = ("nn_km", "within_km", "cover_km", "pairwise_km", "balance")
-"""The measures that differ between draws; the counts are the same by construction."""
+"""The measures that differ between random draws; the counts are the same by construction."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Draws:
-    """What some random draws have in common."""
+class RandomDraws(Result):
+    """The measures of several random draws."""
 
     number: int
     mean: Metrics
-    """Mean over the draws of each measure."""
-    sd: dict[str, float]
+    """Mean of each measure over the draws."""
+    sd: Mapping[str, float]
     """Measure of ``SPREADS`` -> standard deviation (n - 1) over the draws; NaN for one draw."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the means, the number of draws and the deviations, as in ``metrics.json``."""
+        spread = without_nan({f"{name}_sd": value for name, value in self.sd.items()})
+        return {**self.mean.as_dict(), "draws": self.number, **spread}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Compared:
-    """A selection, and what it is held against."""
+class Comparison:
+    """A selection and the sets that it is compared with."""
 
     tiles: Tiles
     wanted: IntArray
-    """[S] tiles wanted of each stratum."""
+    """[S] tiles requested of each stratum."""
     masks: Mapping[str, BoolArray]
     """Set -> [n] mask over the annotated tiles, in the order of ``SETS``; ``random`` is the first
-    of the draws."""
+    random draw."""
     metrics: Mapping[str, Metrics]
-    """Set -> its measures; of ``random`` the mean over the draws."""
+    """Set -> its measures; for ``random`` the mean over the draws."""
     counts: Mapping[str, Counts]
-    draws: Draws
+    draws: RandomDraws
 
     @property
     def held(self) -> IntArray:
-        """[S] tiles that the selection has of each stratum."""
+        """Return the number of selected tiles of each stratum [S]."""
         codes = self.tiles.strata.codes[self.masks["selection"]]
         return np.bincount(codes, minlength=len(self.tiles.strata))
 
@@ -69,18 +77,18 @@ def compare(
     draws: int = 20,
     seed: int = 0,
     on_progress: OnProgress = ignore_progress,
-) -> Compared:
-    """Measure a selection, the full set, and draws with as many tiles of each stratum.
+) -> Comparison:
+    """Measure a selection, the full set, and selections with as many tiles of each stratum.
 
     Args:
         annotated: All tiles, with the columns of ``annotated.parquet``.
-        tiles: The same, by stratum.
+        tiles: The same tiles and their strata.
         chosen: [n] mask of the selection.
-        wanted: [S] tiles wanted of each stratum, strata by name; of each the most that the
-            selection has of any, when None.
+        wanted: [S] tiles requested of each stratum, sorted by name of the stratum. None means
+            the maximum number of tiles that the selection has in a stratum.
         draws: Random draws to measure.
-        seed: Of the first random draw, and of the farthest-point selection.
-        on_progress: Told how many sets are measured.
+        seed: Seed of the first random draw and of the farthest-point selection.
+        on_progress: Called with (sets measured, all sets).
 
     Raises:
         InputError: If ``draws`` is below 1.
@@ -107,7 +115,7 @@ def compare(
         done += 1
         on_progress(done, total)
     counts = {name: count_tiles(annotated, tiles, masks[name], wanted) for name in SETS}
-    return Compared(
+    return Comparison(
         tiles=tiles, wanted=wanted, masks=masks, metrics=metrics, counts=counts, draws=found
     )
 
@@ -120,23 +128,23 @@ def measure_draws(
     number: int,
     seed: int,
     on_progress: OnProgress = ignore_progress,
-) -> Draws:
+) -> RandomDraws:
     """Measure random draws, on all cores.
 
     Args:
         tiles: All tiles and their strata.
         sizes: [S] tiles to draw of each stratum.
-        wanted: [S] tiles wanted of each stratum, for the measures.
-        number: How many draws.
-        seed: Of the first draw; the others have the seeds after it. Each is what ``minortom
-            sample --method random`` draws with that seed.
-        on_progress: Told how many draws are measured.
+        wanted: [S] tiles requested of each stratum, for the measures.
+        number: Number of draws.
+        seed: Seed of the first draw; the next draws use the next seeds. A draw equals ``minortom
+            sample --method random`` with its seed.
+        on_progress: Called with (draws measured, all draws).
 
     Raises:
         InputError: If ``number`` is below 1.
     """
     if number < 1:
-        raise InputError(f"--draws must be at least 1, not {number}")
+        raise InputError(f"--draws must be at least 1, found {number}")
 
     def measured(offset: int) -> Metrics:
         mask = np.zeros(len(tiles), np.bool_)
@@ -149,9 +157,9 @@ def measure_draws(
             found.append(metrics)
             on_progress(len(found), number)
     values = {name: np.array([getattr(m, name) for m in found]) for name in SPREADS}
-    mean = asdict(found[0]) | {name: float(v.mean()) for name, v in values.items()}
+    means: dict[str, Any] = {name: float(v.mean()) for name, v in values.items()}
     sd = {name: float(v.std(ddof=1)) if number > 1 else np.nan for name, v in values.items()}
-    return Draws(number=number, mean=Metrics(**mean), sd=sd)
+    return RandomDraws(number=number, mean=replace(found[0], **means), sd=sd)
 
 
 def _mask(rows: NDArray[np.int64], length: int) -> BoolArray:

@@ -1,4 +1,4 @@
-"""What a report is made from: a selection, its annotated tiles, and how its search went."""
+"""The inputs of a report: a selection, its annotated tiles, and the convergence of its search."""
 
 import hashlib
 import json
@@ -13,21 +13,23 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from minortom.errors import InputError
-from minortom.io.geoparquet import read_table
+from minortom.io.geoparquet import checked, read_table
+from minortom.io.memory_tables import in_memory, table_provenance
 from minortom.io.provenance import sha256_of
 from minortom.io.up_to_date import stored_provenance
-from minortom.reporting.metrics import BoolArray, IntArray
-from minortom.sampling.strata import Tiles, restratified
+from minortom.reporting.measures import BoolArray, IntArray
+from minortom.sampling.strata import COLUMNS, Tiles, restratified
 from minortom.sampling.summary import SEARCH_KEY
 
-_ANNOTATED = (
+REPORT_COLUMNS = (
     "grid_cell", "lat", "lon", "climate", "landcover", "climate_code", "landcover_code", "stratum",
 )  # fmt: skip
+"""The columns of the annotated tiles that a report shows; its measures need ``COLUMNS`` only."""
 _SELECTION = ("grid_cell", "role", "stratum")
 _ROLES = ("selected", "reserve")
 
 Convergence = Mapping[str, Sequence[float]]
-"""Stratum -> best score after each generation, nats."""
+"""Stratum -> best score after each generation, in nats (km for an objective in km)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,103 +37,154 @@ class ReportInput:
     """A selection as rows of its annotated tiles."""
 
     annotated: pa.Table
-    """All tiles; ``stratum`` is what the selection was made by."""
+    """All tiles; ``stratum`` has the strata of the selection."""
     tiles: Tiles
-    """The same, by stratum."""
+    """The same tiles and their strata."""
     rows: IntArray
-    """[m] row of each selected tile and each reserve."""
+    """[m] annotated row of each selected tile and each reserve."""
     is_selected: BoolArray
-    """[m] false for a reserve."""
+    """[m] true for a selected tile, false for a reserve."""
     split: pa.Array | None
-    """[m] where the selection has splits: text, null for a tile that is in none."""
+    """[m] name of the split, null for a tile without a split; None if the selection is not
+    split."""
     options: Mapping[str, object]
-    """What the selection's provenance says; empty where it says nothing."""
+    """Options in the selection's provenance; empty without a provenance."""
     search: Mapping[str, object] | None
-    """How far the search came, where it had a time budget: ``complete``, ``searches`` and
-    ``finished``."""
+    """Progress of a search with a time budget: ``complete``, ``searches`` and ``finished``."""
 
     @property
     def chosen(self) -> BoolArray:
-        """[n] mask of the selected tiles over the annotated ones."""
+        """Return the mask [n] of the selected tiles over the annotated tiles."""
         mask = np.zeros(len(self.annotated), np.bool_)
         mask[self.rows[self.is_selected]] = True
         return mask
 
 
-def read_input(selection: Path, annotated: Path) -> ReportInput:
-    """Read both files and make sure that they belong together.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Source:
+    """A table that is a file or in memory."""
+
+    found: Path | pa.Table
+    name: str
+    """Name in error messages."""
+    made_by: str
+    """Command that makes such a table."""
+
+    @classmethod
+    def of(cls, given: object, role: str, made_by: str) -> "_Source":
+        if isinstance(given, str | Path):
+            return cls(found=Path(given), name=str(given), made_by=made_by)
+        table = in_memory(given)
+        if table is None:
+            raise InputError(
+                f"{role} must be a path, a pyarrow.Table or a GeoDataFrame, found "
+                f"{type(given).__name__}; give the output of `{made_by}`"
+            )
+        return cls(found=table, name=f"the table {role}", made_by=made_by)
+
+    def columns(self, names: Sequence[str]) -> pa.Table:
+        if isinstance(self.found, Path):
+            return read_table(self.found, names, made_by=self.made_by)
+        return checked(self.found, names, name=self.name, made_by=self.made_by)
+
+    @property
+    def schema(self) -> pa.Schema:
+        return pq.read_schema(self.found) if isinstance(self.found, Path) else self.found.schema
+
+    @property
+    def provenance(self) -> Mapping[str, object]:
+        if isinstance(self.found, Path):
+            return stored_provenance(self.found) or {}
+        return table_provenance(self.found) or {}
+
+
+def read_input(
+    selection: object, annotated: object, *, columns: Sequence[str] = COLUMNS
+) -> ReportInput:
+    """Read a selection and its annotated tiles, and check that they belong together.
+
+    Args:
+        selection: Output of ``sample``: a path, a ``pyarrow.Table`` or a ``GeoDataFrame``.
+        annotated: The tiles that the selection was made from, in one of these forms.
+        columns: Columns of the annotated tiles to read.
 
     Raises:
-        InputError: If one cannot be used, or the selection is not of these tiles.
+        InputError: If an input cannot be used, or the selection has other tiles or strata.
     """
-    options = (stored_provenance(selection) or {}).get("options")
+    picks = _Source.of(selection, "selection", "minortom sample")
+    source = _Source.of(annotated, "annotated", "minortom annotate")
+    options = picks.provenance.get("options")
     options = options if isinstance(options, dict) else {}
     by = options.get("stratify_by") or []
     by = [name for name in by if isinstance(name, str)] if isinstance(by, list | tuple) else []
-    table = _read_annotated(annotated, by)
-    picked = _read_selection(selection)
-    for path, some in ((annotated, table), (selection, picked)):
-        twice = len(some) - pc.count_distinct(some["grid_cell"]).as_py()
-        if twice:
-            raise InputError(f"{path} has {twice} cells more than once; wanted one row a cell")
+    table = _annotated_table(source, columns, by)
+    picked = _selection_table(picks)
+    for name, some in ((source.name, table), (picks.name, picked)):
+        repeated = len(some) - pc.count_distinct(some["grid_cell"]).as_py()
+        if repeated:
+            raise InputError(
+                f"{name} must have one row a cell, found {repeated} cells more than once; remove "
+                "the repeated rows"
+            )
     return ReportInput(
         annotated=table,
         tiles=Tiles.of_table(table),
-        rows=_rows_of(picked, table, annotated),
+        rows=_rows_of(picked, table, source.name),
         is_selected=_equal_to(picked["role"], "selected"),
         split=_text(picked["split"]) if "split" in picked.column_names else None,
         options=options,
-        search=_stored_search(selection),
+        search=_stored_search(picks.schema),
     )
 
 
-def _read_annotated(path: Path, by: Sequence[str]) -> pa.Table:
-    """Read the annotated tiles, with the strata that these columns make."""
-    needed = tuple(dict.fromkeys((*_ANNOTATED, *by)))
-    table = read_table(path, needed, made_by="minortom annotate")
-    empty = [name for name in _ANNOTATED if table[name].null_count]
+def _annotated_table(source: _Source, columns: Sequence[str], by: Sequence[str]) -> pa.Table:
+    """Return the annotated tiles with the strata that the columns ``by`` form."""
+    table = source.columns(tuple(dict.fromkeys((*columns, *by))))
+    empty = [name for name in columns if table[name].null_count]
     if empty:
         raise InputError(
-            f"{path} has tiles without {', '.join(empty)}; run `minortom annotate` again"
+            f"{source.name} must have a value in every row, found tiles without "
+            f"{', '.join(empty)}; run `minortom annotate` again"
         )
     return restratified(table, by)
 
 
-def _read_selection(path: Path) -> pa.Table:
-    """Read selected tiles and reserves."""
-    read_table(path, _SELECTION, made_by="minortom sample")  # says what is wrong with the file
-    more = [name for name in ("split",) if name in pq.read_schema(path).names]
-    picked = read_table(path, (*_SELECTION, *more), made_by="minortom sample")
+def _selection_table(source: _Source) -> pa.Table:
+    """Return the selected tiles and the reserves."""
+    source.columns(_SELECTION)  # checks the file before its schema is read
+    more = [name for name in ("split",) if name in source.schema.names]
+    picked = source.columns((*_SELECTION, *more))
     roles = _text(picked["role"])
     picked = picked.filter(pc.is_in(roles, value_set=pa.array(_ROLES)))
     if not _equal_to(picked["role"], "selected").any():
         raise InputError(
-            f"{path} has no row with the role selected; make it with `minortom sample`"
+            f"{source.name} must have a row with the role selected, found none; make it with "
+            "`minortom sample`"
         )
     return picked
 
 
-def _rows_of(picked: pa.Table, annotated: pa.Table, path: Path) -> IntArray:
-    """Find each picked tile among the annotated ones, in the same stratum."""
+def _rows_of(picked: pa.Table, annotated: pa.Table, name: str) -> IntArray:
+    """Return the annotated row of each picked tile, and check that its stratum is the same."""
     found = pc.index_in(picked["grid_cell"], value_set=annotated["grid_cell"].combine_chunks())
     if found.null_count:
         raise InputError(
-            f"{found.null_count} of {len(picked)} selected tiles are not among the annotated ones "
-            f"in {path}; give the file that the selection was made from"
+            f"all selected tiles must be in {name}, found {found.null_count} of {len(picked)} "
+            "that are not; give the file that the selection was made from"
         )
     rows: IntArray = found.to_numpy().astype(np.int64)
     there = _text(annotated["stratum"].take(pa.array(rows)))
     differ = pc.sum(pc.not_equal(there, _text(picked["stratum"]))).as_py()
     if differ:
         raise InputError(
-            f"{differ} of {len(picked)} selected tiles have another stratum in {path}; "
-            "give the file that the selection was made from"
+            f"all selected tiles must have the stratum that they have in {name}, found {differ} of "
+            f"{len(picked)} with another stratum; give the file that the selection was made from"
         )
     return rows
 
 
-def _stored_search(selection: Path) -> Mapping[str, object] | None:
-    text = (pq.read_schema(selection).metadata or {}).get(SEARCH_KEY.encode())
+def _stored_search(schema: pa.Schema) -> Mapping[str, object] | None:
+    text = (schema.metadata or {}).get(SEARCH_KEY.encode())
     try:
         found = json.loads(text or "null")
         return {name: int(found[name]) for name in ("complete", "searches", "finished")}
@@ -149,10 +202,10 @@ def _equal_to(column: pa.ChunkedArray, value: str) -> NDArray[np.bool_]:
 
 
 def read_convergence(selection: Path) -> Convergence | None:
-    """Read how the search of a selection went, from the record of its run beside it.
+    """Read the convergence of a selection's search from the run record beside the file.
 
-    None where there is no record, the record is of another file than this, or nothing was
-    searched: the chart of it is then left out.
+    Returns None, and the report has no chart of it, if the record is missing, belongs to another
+    file, or the selection was made without a search.
     """
     try:
         text = selection.with_name(f"{selection.name}.run.json").read_text(encoding="utf-8")
@@ -170,6 +223,6 @@ def read_convergence(selection: Path) -> Convergence | None:
 
 
 def hash_of_convergence(convergence: Convergence) -> str:
-    """Hash the scores alone: the record's times and hosts are not what the report shows."""
+    """Return the SHA-256 of the scores; the record's times and hosts are not in the report."""
     text = json.dumps(convergence, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -10,7 +10,7 @@ from minortom.grid.sphere import km_of_chord
 from minortom.plotting import density_map
 from minortom.plotting.interactive_map import Classes, MapPoints, controls, map_item, scripts
 from minortom.reporting.inputs import ReportInput
-from minortom.reporting.metrics import FloatArray, IntArray, nearest_km
+from minortom.reporting.measures import FloatArray, IntArray, nearest_km
 from minortom.reporting.tables import classes_of
 
 _NO_SPLIT = "none"  # of tiles too near to another split

@@ -1,6 +1,7 @@
 """The page of a report: tables, pictures and the map in one HTML file.
 
-It needs no network and holds no path, host or time: the same inputs give the same bytes.
+The page needs no network. It has no path, host or time, so that the same inputs give the same
+bytes.
 """
 
 import base64
@@ -12,26 +13,26 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from minortom.io.provenance import Provenance
 from minortom.plotting import charts, density_map
-from minortom.reporting.comparison import Compared
+from minortom.reporting.comparison import Comparison
 from minortom.reporting.inputs import Convergence, ReportInput
 from minortom.reporting.map import map_part, split_counts
-from minortom.reporting.metrics import FloatArray, nearest_km
+from minortom.reporting.measures import FloatArray, nearest_km
 from minortom.reporting.tables import grid_of_strata, strata_below, table_of_sets
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Told:
-    """All that the page tells."""
+class PageContent:
+    """The content of the page."""
 
     source: ReportInput
-    compared: Compared
+    comparison: Comparison
     convergence: Convergence | None
 
 
-def pictures(told: Told) -> dict[str, bytes]:
-    """Draw the report's pictures: name -> PNG."""
-    lon, lat = _places(told)
-    compared = told.compared
+def pictures(content: PageContent) -> dict[str, bytes]:
+    """Draw the pictures of the report: name -> PNG."""
+    lon, lat = _lonlat(content)
+    compared = content.comparison
     panels = {
         f"{title}: {compared.metrics[name].tiles:,} tiles": (
             lon[compared.masks[name]], lat[compared.masks[name]],
@@ -49,27 +50,27 @@ def pictures(told: Told) -> dict[str, bytes]:
             for name, mask in compared.masks.items() if name != "full"
         }  # fmt: skip
         drawn["distances"] = charts.distance_chart(nearest)
-    if told.convergence:
-        drawn["convergence"] = charts.convergence_chart(told.convergence)
+    if content.convergence:
+        drawn["convergence"] = charts.convergence_chart(content.convergence)
     return drawn
 
 
-def page(told: Told, drawn: Mapping[str, bytes], provenance: Provenance) -> str:
-    """Write the page.
+def page(content: PageContent, drawn: Mapping[str, bytes], provenance: Provenance) -> str:
+    """Return the page as HTML.
 
     Args:
-        told: What it tells.
-        drawn: Pictures, by name.
+        content: The content of the page.
+        drawn: Name of each picture -> PNG.
         provenance: What the report depends on.
     """
     environment = Environment(
         loader=PackageLoader("minortom.reporting"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    # Bokeh defines a model where it first occurs: sorted keys would tear that apart.
+    # Bokeh defines a model at its first occurrence, so the order of the keys must not change.
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
-    compared, source = told.compared, told.source
-    lon, lat = _places(told)
+    compared, source = content.comparison, content.source
+    lon, lat = _lonlat(content)
     by = source.options.get("stratify_by")
     return environment.get_template("report.html.j2").render(
         metrics=compared.metrics,
@@ -92,6 +93,6 @@ def page(told: Told, drawn: Mapping[str, bytes], provenance: Provenance) -> str:
     )
 
 
-def _places(told: Told) -> tuple[FloatArray, FloatArray]:
-    table = told.source.annotated
+def _lonlat(content: PageContent) -> tuple[FloatArray, FloatArray]:
+    table = content.source.annotated
     return table["lon"].to_numpy(), table["lat"].to_numpy()

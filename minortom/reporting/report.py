@@ -1,105 +1,132 @@
-"""Metrics and maps of a selection -> a folder with a page, pictures and numbers.
+"""The public function ``report``: a folder with a page, pictures and the measures.
 
-What is in it holds no path, host or time, so that the same inputs give the same bytes.
+The folder has no path, host or time, so that the same inputs give the same bytes.
 """
 
 import json
-import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minortom.io.atomic_write import whole_folder, write_json
+from minortom.arguments import path_of, whole_number
+from minortom.io.artefact import artefact
+from minortom.io.atomic_write import write_json
 from minortom.io.provenance import KEY, Provenance, sha256_of
-from minortom.io.up_to_date import is_up_to_date, now, status, stored_licences, write_run_record
+from minortom.io.up_to_date import stored_licences
 from minortom.progress import OnProgress, ignore_progress
-from minortom.reporting.comparison import Compared, compare
-from minortom.reporting.inputs import Convergence, hash_of_convergence, read_convergence, read_input
+from minortom.reporting.comparison import Comparison, compare
+from minortom.reporting.inputs import (
+    REPORT_COLUMNS,
+    Convergence,
+    hash_of_convergence,
+    read_convergence,
+    read_input,
+)
 from minortom.reporting.map import split_counts
-from minortom.reporting.page import Told, page, pictures
+from minortom.reporting.page import PageContent, page, pictures
+from minortom.results import Result, Shown
 from minortom.sampling.quotas import stored_requested_sizes
 
 RECORD = "metrics.json"
 PAGE = "report.html"
-DRAWS = 20
 
 
-def report_folder(
-    selection: Path,
-    annotated: Path,
-    out: Path,
+@dataclass(frozen=True, kw_only=True)
+class ReportResult(Result):
+    """The folder of a report, and the measures of each set."""
+
+    out: Path
+    """The folder."""
+    status: str
+    """``written`` or ``up to date``."""
+    report: Path
+    """The page."""
+    rows: tuple[Mapping[str, Any], ...]
+    """Measures of each set: ``full``, ``random``, ``farthest-point`` and ``selection``."""
+
+    def shown(self) -> Shown:
+        """Return the rows, one a set."""
+        return self.rows
+
+
+def report(
+    selection: str | Path,
     *,
-    draws: int = DRAWS,
+    annotated: str | Path,
+    out: str | Path,
+    draws: int = 20,
     seed: int = 0,
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,
-) -> dict[str, Any]:
-    """Write ``report.html``, ``metrics.json`` and PNGs into a folder.
+) -> ReportResult:
+    """Measure and map a selection, beside the full set, random draws and farthest point.
+
+    ``minortom.metrics`` returns the measures without a report.
 
     Args:
-        selection: File of ``minortom sample``.
+        selection: Output of ``sample``.
         annotated: The file that the selection was made from.
-        out: The folder; it appears whole or not at all.
-        draws: Random draws that the selection is held against.
-        seed: Of the first random draw and of the farthest-point selection.
-        overwrite: Whether to replace a folder made from something else.
-        on_progress: Told how many sets are measured.
-
-    Returns:
-        The page's path, whether it was there already, and ``rows``: one a set.
+        out: Folder for ``report.html``, ``metrics.json`` and PNG files; it appears complete or
+            not at all.
+        draws: Random draws that the selection is compared with.
+        seed: Seed of the first random draw and of the farthest-point selection.
+        overwrite: Whether to replace a folder with another provenance.
+        on_progress: Called with (sets measured, all sets).
 
     Raises:
-        InputError: If an input cannot be used, or the selection is not of these tiles.
-        OutputExistsError: If ``out`` exists and was made from something else.
+        InputError: If an input cannot be used, or the selection has other tiles or strata.
+        OutputExistsError: If ``out`` exists with another provenance and ``overwrite`` is false.
     """
-    started = now()
+    selection, annotated = path_of("selection", selection), path_of("annotated", annotated)
+    out = path_of("out", out)
+    draws = whole_number("draws", draws, minimum=1)
+    seed = whole_number("seed", seed, minimum=0)
     convergence = read_convergence(selection)
     provenance = _provenance(selection, annotated, convergence, draws=draws, seed=seed)
-    there = is_up_to_date(
-        out, provenance, inputs=[selection, annotated], overwrite=overwrite, record=RECORD
-    )
-    if not there:
-        source = read_input(selection, annotated)
-        compared = compare(
-            source.annotated,
-            source.tiles,
-            source.chosen,
-            wanted=stored_requested_sizes(source.options, source.tiles.strata),
-            draws=draws,
-            seed=seed,
-            on_progress=on_progress,
-        )
-        told = Told(source=source, compared=compared, convergence=convergence)
-        with whole_folder(out) as folder:
-            drawn = pictures(told)
-            for name, picture in drawn.items():
-                (folder / f"{name}.png").write_bytes(picture)
-            (folder / PAGE).write_text(page(told, drawn, provenance), encoding="utf-8")
-            splits = split_counts(source)
-            write_json(folder / RECORD, _record(compared, splits, provenance))
-        write_run_record(out, started)
-    rows = json.loads((out / RECORD).read_text(encoding="utf-8"))["rows"]
-    return {"out": str(out), "status": status(there), "report": str(out / PAGE), "rows": rows}
+    inputs = [selection, annotated]
+    with artefact(out, provenance, inputs=inputs, overwrite=overwrite, record=RECORD) as made:
+        if made.up_to_date:
+            rows = json.loads((out / RECORD).read_text(encoding="utf-8"))["rows"]
+        else:
+            source = read_input(selection, annotated, columns=REPORT_COLUMNS)
+            comparison = compare(
+                source.annotated,
+                source.tiles,
+                source.chosen,
+                wanted=stored_requested_sizes(source.options, source.tiles.strata),
+                draws=draws,
+                seed=seed,
+                on_progress=on_progress,
+            )
+            content = PageContent(source=source, comparison=comparison, convergence=convergence)
+            rows = _rows(comparison)
+            _write(made.path, content, rows, provenance)
+    return ReportResult(out=out, status=made.status, report=out / PAGE, rows=tuple(rows))
 
 
-def _record(
-    compared: Compared, splits: Mapping[str, int], provenance: Provenance
-) -> dict[str, object]:
-    """Lay out metrics.json; what a set is too small for is null."""
-    rows = [{"set": name, **_plain(m.as_dict())} for name, m in compared.metrics.items()]
-    spread = _plain({f"{name}_sd": value for name, value in compared.draws.sd.items()})
-    for row in rows:
-        if row["set"] == "random":
-            row |= {"draws": compared.draws.number, **spread}
-    return {
+def _write(
+    folder: Path, content: PageContent, rows: list[dict[str, Any]], provenance: Provenance
+) -> None:
+    drawn = pictures(content)
+    for name, picture in drawn.items():
+        (folder / f"{name}.png").write_bytes(picture)
+    (folder / PAGE).write_text(page(content, drawn, provenance), encoding="utf-8")
+    splits = split_counts(content.source)
+    record = {
         "rows": rows,
-        **({"splits": dict(splits)} if splits else {}),
+        **({"splits": splits} if splits else {}),
         KEY: json.loads(provenance.to_json()),
     }
+    write_json(folder / RECORD, record)
 
 
-def _plain(values: Mapping[str, int | float]) -> dict[str, Any]:
-    return {name: None if math.isnan(value) else value for name, value in values.items()}
+def _rows(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return the measures of each set; a measure that the set is too small for is None."""
+    return [
+        {"set": name, **(comparison.draws if name == "random" else found).as_dict()}
+        for name, found in comparison.metrics.items()
+    ]
 
 
 def _provenance(

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from minortom.reporting.comparison import Compared
+from minortom.reporting.comparison import Comparison
 
 IntArray = NDArray[np.int64]
 
@@ -37,7 +37,7 @@ class Row:
     """The paper's full set, random draw and selection; dashes where it gives none."""
 
 
-def table_of_sets(compared: Compared) -> list[Row]:
+def table_of_sets(compared: Comparison) -> list[Row]:
     """Lay out the paper's Table II and what it leaves out, one column a set.
 
     Of random draws the mean is given, and after ± the standard deviation between them.
@@ -123,7 +123,7 @@ class Below:
     available: int
 
 
-def strata_below(compared: Compared) -> list[Below]:
+def strata_below(compared: Comparison) -> list[Below]:
     """Name the strata of which the selection has fewer tiles than wanted, fullest first."""
     strata = compared.tiles.strata
     found = [
@@ -153,7 +153,7 @@ def _number(value: float, digits: int = 0) -> str:
     return "–" if math.isnan(value) else f"{value:,.{digits}f}"
 
 
-def _measured(compared: Compared, name: str) -> list[str]:
+def _measured(compared: Comparison, name: str) -> list[str]:
     """Show a measure of each set; of random draws with its spread."""
     shown = []
     for of, metrics in compared.metrics.items():

@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
+import minortom
 from minortom.io.geoparquet import write_points
 from minortom.io.provenance import Provenance
 from minortom.sampling.options import SampleOptions
@@ -37,3 +38,8 @@ def written(folder, table, *, per_stratum=30, licences=("Map of © Someone (CC-B
     options = SampleOptions(per_stratum=per_stratum, method="random", seed=7)
     make_selection(annotated, selection, options=options)
     return selection, annotated
+
+
+def report_of(selection, annotated, out, **options):
+    """Write a report, as the command does."""
+    return minortom.report(selection, annotated=annotated, out=out, **options)

@@ -1,29 +1,31 @@
-"""``minortom report``: how good a selection is, as a page, pictures and numbers."""
+"""``minortom report``: the quality of a selection, as a page, pictures and numbers."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+import minortom
 from minortom_cli.console import Json, Overwrite, Seed, emit, progress, say
 
 
 def report(
-    selection: Annotated[Path, typer.Argument(help="Chosen tiles, from `sample`.")],
-    annotated: Annotated[Path, typer.Option(help="The tiles they were chosen from.")],
-    out: Annotated[Path, typer.Option(help="Folder for report.html, metrics.json and PNGs.")],
-    draws: Annotated[int, typer.Option(min=1, help="Random draws that it is held against.")] = 20,
+    selection: Annotated[Path, typer.Argument(help="Selected tiles, from `sample`.")],
+    *,
+    annotated: Annotated[Path, typer.Option(help="Tiles that the selection was made from.")],
+    out: Annotated[Path, typer.Option(help="Folder for report.html, metrics.json and PNG files.")],
+    draws: Annotated[
+        int, typer.Option(min=1, help="Random draws that the selection is compared with.")
+    ] = 20,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Measure and map a selection, beside the full set, a random draw and farthest point."""
-    from minortom.reporting.report import report_folder
-
+    """Measure and map a selection, beside the full set, random draws and farthest point."""
     with progress("sets") as advance:
-        found = report_folder(
-            selection, annotated, out, draws=draws, seed=seed, overwrite=overwrite,
+        result = minortom.report(
+            selection, annotated=annotated, out=out, draws=draws, seed=seed, overwrite=overwrite,
             on_progress=advance,
         )  # fmt: skip
-    say(f"{found['report']}: {found['status']}")
-    emit(found if as_json else found["rows"], as_json=as_json)
+    say(f"{result.report}: {result.status}")
+    emit(result, as_json=as_json)

@@ -7,7 +7,7 @@ from points import annotated_table, random_lonlat
 from minortom.errors import InputError
 from minortom.reporting import comparison
 from minortom.reporting.comparison import SPREADS, measure_draws
-from minortom.reporting.metrics import measure
+from minortom.reporting.measures import measure
 from minortom.sampling.baselines import random_selection
 from minortom.sampling.strata import Tiles
 

@@ -9,14 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from file_hashes import hashes
-from report_inputs import annotated_table, written
+from report_inputs import annotated_table, report_of, written
 
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.geoparquet import write_points
 from minortom.io.provenance import Provenance
 from minortom.reporting.comparison import SETS, compare
-from minortom.reporting.metrics import measure
-from minortom.reporting.report import report_folder
+from minortom.reporting.measures import measure
 from minortom.reporting.tables import PAPER
 from minortom.sampling.strata import Tiles
 
@@ -29,7 +28,7 @@ def files(tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(files, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "report"
-    report_folder(*files, out)
+    report_of(*files, out)
     return out
 
 
@@ -131,7 +130,7 @@ def test_what_comes_from_files_is_escaped(tmp_path):
     files = written(
         tmp_path / "in", annotated_table(names=evil), licences=("<img src=http://evil.example>",)
     )
-    report_folder(*files, tmp_path / "report")
+    report_of(*files, tmp_path / "report")
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
 
     assert "<script>alert" not in page
@@ -152,7 +151,7 @@ def test_coast_lines_are_credited_where_they_are_drawn(tmp_path, on_land):
     if on_land:  # somewhere in Brazil
         table = table.set_column(1, "lat", pa.array(np.linspace(-12, -5, 40)))
         table = table.set_column(2, "lon", pa.array(np.linspace(-60, -50, 40)))
-    report_folder(*written(tmp_path / "in", table), tmp_path / "report")
+    report_of(*written(tmp_path / "in", table), tmp_path / "report")
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
 
     assert ("Natural Earth" in page) == on_land
@@ -160,8 +159,8 @@ def test_coast_lines_are_credited_where_they_are_drawn(tmp_path, on_land):
 
 
 def test_the_same_inputs_give_the_same_bytes_and_another_seed_another_draw(files, report, tmp_path):
-    report_folder(*files, tmp_path / "same")
-    report_folder(*files, tmp_path / "other", seed=1)
+    report_of(*files, tmp_path / "same")
+    report_of(*files, tmp_path / "other", seed=1)
     rows, others = (
         {row["set"]: row for row in json.loads((f / "metrics.json").read_text())["rows"]}
         for f in (report, tmp_path / "other")
@@ -183,9 +182,9 @@ def test_pictures_are_pngs_wide_enough_to_read(report):
 
 def test_a_selection_of_one_tile_is_reported_without_distances(tmp_path):
     files = written(tmp_path / "in", annotated_table(1))
-    summary = report_folder(*files, tmp_path / "report")
+    summary = report_of(*files, tmp_path / "report")
 
-    assert summary["rows"][-1]["nn_km"] is None
+    assert summary.rows[-1]["nn_km"] is None
     text = (tmp_path / "report" / "metrics.json").read_text()
     assert "NaN" not in text
     assert "too few tiles to compare" in (tmp_path / "report" / "report.html").read_text()
@@ -200,7 +199,7 @@ def test_reserves_are_no_part_of_the_selection(files, tmp_path):
         selection.column_names.index("role"), "role", pa.array(roles.tolist())
     )
     write_points(selection, tmp_path / "s.parquet", Provenance(command="sample", options={}))
-    rows = report_folder(tmp_path / "s.parquet", files[1], tmp_path / "report")["rows"]
+    rows = report_of(tmp_path / "s.parquet", files[1], tmp_path / "report").rows
 
     assert rows[-1]["tiles"] == (roles == "selected").sum()
 
@@ -214,21 +213,21 @@ def test_a_selection_from_other_tiles_is_refused(files, tmp_path):
     )
     _, annotated = written(tmp_path / "in", other)
 
-    with pytest.raises(InputError, match="not among the annotated"):
-        report_folder(files[0], annotated, tmp_path / "report")
+    with pytest.raises(InputError, match="that are not; give the file"):
+        report_of(files[0], annotated, tmp_path / "report")
     assert not (tmp_path / "report").exists()
 
 
 def test_a_selection_with_other_strata_is_refused(files, tmp_path):
     _, annotated = written(tmp_path / "in", annotated_table(600, seed=1))
 
-    with pytest.raises(InputError, match="another stratum"):
-        report_folder(files[0], annotated, tmp_path / "report")
+    with pytest.raises(InputError, match="with another stratum"):
+        report_of(files[0], annotated, tmp_path / "report")
 
 
 def test_an_annotated_file_is_no_selection(files, tmp_path):
     with pytest.raises(InputError, match="lacks the column role"):
-        report_folder(files[1], files[1], tmp_path / "report")
+        report_of(files[1], files[1], tmp_path / "report")
 
 
 def test_a_selection_without_selected_rows_is_refused(files, tmp_path):
@@ -237,7 +236,7 @@ def test_a_selection_without_selected_rows_is_refused(files, tmp_path):
     write_points(selection, tmp_path / "s.parquet", Provenance(command="sample", options={}))
 
     with pytest.raises(InputError, match="role selected"):
-        report_folder(tmp_path / "s.parquet", files[1], tmp_path / "report")
+        report_of(tmp_path / "s.parquet", files[1], tmp_path / "report")
 
 
 def test_tiles_without_a_class_are_refused(files, tmp_path):
@@ -245,7 +244,7 @@ def test_tiles_without_a_class_are_refused(files, tmp_path):
     write_points(table, tmp_path / "a.parquet", Provenance(command="annotate", options={}))
 
     with pytest.raises(InputError, match="tiles without climate"):
-        report_folder(files[0], tmp_path / "a.parquet", tmp_path / "report")
+        report_of(files[0], tmp_path / "a.parquet", tmp_path / "report")
 
 
 def test_a_cell_twice_is_refused(files, tmp_path):
@@ -253,13 +252,13 @@ def test_a_cell_twice_is_refused(files, tmp_path):
     twice = pa.concat_tables([selection, selection.slice(0, 2)])
     write_points(twice, tmp_path / "s.parquet", Provenance(command="sample", options={}))
 
-    with pytest.raises(InputError, match="2 cells more than once"):
-        report_folder(tmp_path / "s.parquet", files[1], tmp_path / "report")
+    with pytest.raises(InputError, match="found 2 cells more than once"):
+        report_of(tmp_path / "s.parquet", files[1], tmp_path / "report")
 
 
 def test_another_report_in_its_place_stays_without_overwrite(files, report):
     before = hashes(report)
 
     with pytest.raises(OutputExistsError, match="--overwrite"):
-        report_folder(*files, report, seed=5)
+        report_of(*files, report, seed=5)
     assert hashes(report) == before

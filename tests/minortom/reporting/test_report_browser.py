@@ -7,11 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from chromium import find_chromium, opened_browser
-from report_inputs import CLIMATES, LANDCOVERS, annotated_table
+from report_inputs import CLIMATES, LANDCOVERS, annotated_table, report_of
 
 from minortom.io.geoparquet import write_points
 from minortom.io.provenance import Provenance
-from minortom.reporting.report import report_folder
 
 READY = "document.querySelector('#map-section[data-ready]')"
 COUNT = "document.getElementById('map-count').textContent"
@@ -36,7 +35,7 @@ def made_report(folder, table, **columns):
         selection = selection.append_column(name, pa.array(values))
     for what, some in (("annotated", table), ("selection", selection)):
         write_points(some, folder / f"{what}.parquet", Provenance(command=what, options={}))
-    report_folder(
+    report_of(
         folder / "selection.parquet", folder / "annotated.parquet", folder / "report", draws=1
     )
     return folder / "report" / "report.html"

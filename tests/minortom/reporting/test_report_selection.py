@@ -8,12 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from file_hashes import hashes
-from report_inputs import annotated_table
+from report_inputs import annotated_table, report_of
 
 from minortom.engine.executors import EngineOptions
 from minortom.io.geoparquet import write_points
 from minortom.io.provenance import Provenance
-from minortom.reporting.report import report_folder
 from minortom.sampling.presets import sample_options
 from minortom.sampling.selection_file import make_selection
 from minortom.sampling.summary import SEARCH_KEY
@@ -37,7 +36,7 @@ def reported(annotated, folder, **options):
 
 
 def read(annotated, selection, out):
-    report_folder(selection, annotated, out, draws=2)
+    report_of(selection, annotated, out, draws=2)
     record = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     return (out / "report.html").read_text(encoding="utf-8"), record
 
