@@ -1,4 +1,4 @@
-"""Shared by every evaluation: metrics, baselines, feature cache, tables, published results.
+"""Parts that all evaluations share: metrics, baselines, feature cache, tables, published results.
 
 Layer: with `training`, above `inference`.
 """

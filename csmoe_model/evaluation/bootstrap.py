@@ -17,7 +17,7 @@ NUM_DRAWS = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A score with the bounds between which 95 % of its bootstrap draws lie."""
+    """Score with its 95 % bootstrap interval."""
 
     value: float
     low: float
@@ -26,15 +26,15 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Bootstrap:
-    """Weights [R, n] of a bootstrap: whole groups are drawn, with replacement.
+    """Bootstrap that draws whole groups of samples, with replacement.
 
-    Samples of a group are alike: drawing them one by one would make an interval too narrow.
-    The same draws serve all predictions, so that their differences are paired.
+    Samples of a group are similar. Drawing them one by one would make the interval too narrow. All
+    predictions are scored on the same draws, so that their differences are paired.
     """
 
     seed: int
     groups: NDArray[np.int64]
-    """[n] number of each sample's group."""
+    """Number of the group of each sample, [n]."""
     num_draws: int = NUM_DRAWS
 
     @classmethod
@@ -42,18 +42,18 @@ class Bootstrap:
         cls, num_samples: int, groups: NDArray[np.str_] | None, *, seed: int,
         num_draws: int = NUM_DRAWS,
     ) -> "Bootstrap":  # fmt: skip
-        """Prepare draws of groups; of single samples where there are none."""
+        """Return a bootstrap over groups, or over single samples where groups is None."""
         numbers = (
             np.arange(num_samples) if groups is None else np.unique(groups, return_inverse=True)[1]
         )
         return cls(seed=seed, groups=numbers.astype(np.int64), num_draws=num_draws)
 
     def draws(self, runs: Sequence[Predictions]) -> dict[str, FloatArray]:
-        """Compute each score [R] of every draw, the mean over the runs (seeds)."""
+        """Compute each score in every draw [R], as the mean over the runs (seeds)."""
         return self.draws_of([scorer(run) for run in runs])
 
     def draws_of(self, scorers: Sequence[Scorer]) -> dict[str, FloatArray]:
-        """Compute each score [R] of every draw, the mean over what is scored."""
+        """Compute each score in every draw [R], as the mean over the scorers."""
         rng = np.random.default_rng(self.seed)
         num_groups = int(self.groups.max()) + 1
         share = np.full(num_groups, 1 / num_groups)
@@ -66,7 +66,7 @@ class Bootstrap:
 
 
 def mean_score(runs: Sequence[Predictions]) -> Scores:
-    """Give each score as the mean over runs with different seeds."""
+    """Compute each score as the mean over runs with different seeds."""
     return _mean([score(run) for run in runs])
 
 
@@ -75,6 +75,6 @@ def _mean(scores: Sequence[Scores]) -> Scores:
 
 
 def interval(value: float, draw_R: FloatArray) -> Interval:
-    """Put the percentiles 2.5 and 97.5 of the draws around a value."""
+    """Return a value with the 2.5th and 97.5th percentiles of its draws."""
     low, high = np.percentile(draw_R, (2.5, 97.5))
     return Interval(value=value, low=float(low), high=float(high))

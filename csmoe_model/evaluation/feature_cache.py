@@ -1,4 +1,4 @@
-"""Features kept on disk between probes, by all that they depend on."""
+"""Cache of features on disk, keyed by everything that the features depend on."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ Features = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """A folder of NumPy files; without a folder nothing is kept."""
+    """Folder of NumPy files; without a folder nothing is cached."""
 
     folder: Path | None = None
 
@@ -27,25 +27,27 @@ class FeatureCache:
             return
         check_parents(self.folder)
         if self.folder.exists() and not self.folder.is_dir():
-            raise InputError(f"--cache {self.folder} is a file; give the name of a folder")
+            raise InputError(
+                f"--cache must be a folder, found the file {self.folder}; give a folder"
+            )
 
     def get(
         self, depends_on: Mapping[str, object], rows: int, make: Callable[[], Features]
     ) -> Features:
-        """Give the features kept under a name; make and keep them where there are none.
+        """Return cached features; compute and cache them where they are missing.
 
         Args:
-            depends_on: All that the features depend on, but the version of this package.
-            rows: How many there must be; a file with other rows is made anew.
-            make: Computes [rows, D].
+            depends_on: Everything that the features depend on, except the version of this package.
+            rows: Expected number of rows; a file with another number is computed again.
+            make: Computes the features [rows, D].
         """
         if self.folder is None:
             return make()
         text = json.dumps({"version": __version__, **depends_on}, sort_keys=True)
         path = self.folder / f"{hashlib.sha256(text.encode()).hexdigest()}.npy"
-        kept = _read(path)
-        if kept is not None and kept.dtype == np.float32 and kept.shape[:1] == (rows,):
-            return kept
+        cached = _read(path)
+        if cached is not None and cached.dtype == np.float32 and cached.shape[:1] == (rows,):
+            return cached
         found = make()
         with whole_file(path) as temporary, temporary.open("wb") as stream:
             np.save(stream, found)
@@ -53,9 +55,9 @@ class FeatureCache:
 
 
 def _read(path: Path) -> Features | None:
-    """Read a file; None where there is none, or it is damaged."""
+    """Read a file; return None where it is missing or damaged."""
     try:
-        kept: Features = np.load(path, allow_pickle=False)
+        cached: Features = np.load(path, allow_pickle=False)
     except (FileNotFoundError, ValueError, EOFError):
         return None
-    return kept
+    return cached

@@ -1,6 +1,6 @@
-"""How good predictions are, and how sure of it one can be.
+"""Scores of predictions: multiclass, multilabel and segmentation.
 
-Every score takes weights of the samples, so that a bootstrap draws numbers, not rows.
+Every score takes sample weights, so that a bootstrap draws weights and copies no rows.
 
 Axes, as name suffixes:
     n  samples    K  classes
@@ -23,15 +23,15 @@ HEADLINE: dict[Task, str] = {
     "multilabel": "micro_map",
     "segmentation": "miou",
 }
-"""The score of each task that the paper reports, and by which a strength is chosen."""
+"""Score of each task that the paper reports, also used to choose the regularisation strength."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Predictions:
-    """What a probe says of test samples.
+    """Predictions of a probe for the samples of a split.
 
-    `output` is [n, K]: of `multilabel` and `multiclass` how likely each class is; of
-    `segmentation` each sample's confusion, [n, K, K] (row: truth, column: prediction).
+    `output` is the probability or vote of each class [n, K] (multiclass, multilabel), or the
+    confusion matrix of each sample [n, K, K] (segmentation; rows are the truth).
     """
 
     task: Task
@@ -40,16 +40,16 @@ class Predictions:
 
 
 Scorer = Callable[[FloatArray], Scores]
-"""Scores by how often each sample counts, [n]."""
+"""Computes the scores for sample weights [n]."""
 
 
 def score(predicted: Predictions) -> Scores:
-    """Compute the scores of a task, every sample once; each is between 0 and 1."""
+    """Compute the scores of a task with equal weights; each is between 0 and 1."""
     return scorer(predicted)(np.ones(len(predicted.output)))
 
 
 def scorer(predicted: Predictions) -> Scorer:
-    """Prepare to score the same predictions many times, with other weights."""
+    """Return a function that scores the predictions for any sample weights."""
     truth, output = predicted.truth, predicted.output
     if predicted.task == "multilabel":
         precision = average_precision(truth.ravel(), output.ravel())
@@ -69,7 +69,10 @@ def scorer(predicted: Predictions) -> Scorer:
 def confusion_matrices(
     truth_nHW: NDArray[np.int64], predicted_nHW: NDArray[np.int64], num_classes: int
 ) -> FloatArray:
-    """Count pixels by truth and prediction, [n, K, K]; labels outside 0…K−1 are left out."""
+    """Count the pixels of each image by truth and prediction, [n, K, K].
+
+    Labels outside 0…K−1 are ignored.
+    """
     out = np.zeros((len(truth_nHW), num_classes, num_classes))
     for one, truth, predicted in zip(out, truth_nHW, predicted_nHW, strict=True):
         known = (truth >= 0) & (truth < num_classes)
@@ -79,11 +82,11 @@ def confusion_matrices(
 
 
 def _multiclass(confusion_KK: FloatArray) -> Scores:
-    hit_K, true_K, said_K = np.diag(confusion_KK), confusion_KK.sum(1), confusion_KK.sum(0)
-    there = true_K > 0
-    recall_K = hit_K[there] / true_K[there]
-    known = (true_K + said_K) > 0
-    f1_K = 2 * hit_K[known] / (true_K + said_K)[known]
+    hit_K, true_K, predicted_K = np.diag(confusion_KK), confusion_KK.sum(1), confusion_KK.sum(0)
+    present = true_K > 0
+    recall_K = hit_K[present] / true_K[present]
+    known = (true_K + predicted_K) > 0
+    f1_K = 2 * hit_K[known] / (true_K + predicted_K)[known]
     return {
         "average_accuracy": float(recall_K.mean()),
         "overall_accuracy": float(hit_K.sum() / confusion_KK.sum()),
@@ -92,11 +95,11 @@ def _multiclass(confusion_KK: FloatArray) -> Scores:
 
 
 def _multilabel(
-    truth_nK: Labels, said_nK: Labels, precision: Callable[[FloatArray], float],
+    truth_nK: Labels, predicted_nK: Labels, precision: Callable[[FloatArray], float],
     weight_n: FloatArray,
 ) -> Scores:  # fmt: skip
-    hit_K = weight_n @ (truth_nK & said_nK)
-    both_K = weight_n @ truth_nK + weight_n @ said_nK
+    hit_K = weight_n @ (truth_nK & predicted_nK)
+    both_K = weight_n @ truth_nK + weight_n @ predicted_nK
     known = both_K > 0
     return {
         "micro_map": precision(np.repeat(weight_n, truth_nK.shape[1])),
@@ -116,19 +119,22 @@ def _segmentation(confusion_KK: FloatArray) -> Scores:
 
 
 def average_precision(
-    truth: NDArray[np.bool_], likely: FloatArray
+    truth: NDArray[np.bool_], probability: FloatArray
 ) -> Callable[[FloatArray], float]:
-    """Prepare the area under the precision-recall steps, by weights; equal scores are one step."""
-    order = np.argsort(-likely, kind="stable")
+    """Return a function that computes the average precision for any weights.
+
+    It is the area under the steps of the precision-recall curve. Equal probabilities are one step.
+    """
+    order = np.argsort(-probability, kind="stable")
     sorted_truth = truth[order]
-    ends = np.append(np.flatnonzero(np.diff(likely[order])), len(order) - 1)
+    ends = np.append(np.flatnonzero(np.diff(probability[order])), len(order) - 1)
 
     def area(weights: FloatArray) -> float:
         weight = weights[order]
-        hits, said = np.cumsum(weight * sorted_truth)[ends], np.cumsum(weight)[ends]
+        hits, positives = np.cumsum(weight * sorted_truth)[ends], np.cumsum(weight)[ends]
         if hits[-1] == 0:
             return 0.0
         gained = np.diff(hits, prepend=0.0)
-        return float((gained * hits / np.maximum(said, 1e-12)).sum() / hits[-1])
+        return float((gained * hits / np.maximum(positives, 1e-12)).sum() / hits[-1])
 
     return area

@@ -1,7 +1,7 @@
-"""What the paper and others print for its sets: to stand beside ours, never to be claimed.
+"""Published results on the data sets of the paper, to compare with, never to claim. In percent.
 
-CSMoE: the paper's Tables IV and V, frozen [CLS] and a linear layer, which saw other data for
-longer. Trivial features: torchgeo-bench v0.4.0, a tuned logistic regression. Scores in %.
+CSMoE: Tables IV and V of the paper, with frozen [CLS] and a linear layer; pretrained longer and on
+other data. Trivial features: torchgeo-bench v0.4.0, with a tuned logistic regression.
 """
 
 CSMOE: dict[str, dict[str, float]] = {
@@ -12,21 +12,23 @@ CSMOE: dict[str, dict[str, float]] = {
     "m-cashew-plant": {"32": 46.0, "28": 48.3, "16": 55.7, "14": 59.4},
     "m-SA-crop-type": {"32": 35.8, "28": 36.7, "16": 38.6, "14": 39.8},
 }
-"""By set and patch size: mAP of m-bigearthnet, average accuracy, IoU of the last two."""
+"""Score of each set by patch size in pixels (Table IV): mAP of m-bigearthnet, IoU of the last two
+sets, average accuracy of the others."""
 TOKENS: dict[str, dict[str, float]] = {
     "m-bigearthnet": {"mean": 60.2, "mean with [CLS]": 60.1, "cls": 62.6, "norm. [CLS]": 40.8},
     "m-brick-kiln": {"mean": 89.4, "mean with [CLS]": 88.9, "cls": 93.2, "norm. [CLS]": 82.4},
     "m-so2sat": {"mean": 40.1, "mean with [CLS]": 40.2, "cls": 44.1, "norm. [CLS]": 21.9},
     "m-eurosat": {"mean": 82.3, "mean with [CLS]": 82.3, "cls": 84.9, "norm. [CLS]": 69.8},
 }
-"""By set and construction of the token: Table V, patch 32. Projected after its norm, [CLS] gives
-the same as with the norm alone."""
+"""Score of each set by kind of feature (Table V), at patch size 32. Projecting the normalised [CLS]
+changes nothing."""
 TRIVIAL: dict[str, dict[str, float]] = {
     "m-bigearthnet": {"band statistics": 49.0, "random convolutions": 62.5},
     "m-brick-kiln": {"band statistics": 95.3, "random convolutions": 91.4},
     "m-so2sat": {"band statistics": 38.5, "random convolutions": 48.8},
     "m-eurosat": {"band statistics": 86.5, "random convolutions": 91.0},
 }
+"""Score of each set by kind of trivial feature."""
 
 _DIRECTIONS = ("s1_to_s1", "s2_to_s2", "s1_to_s2", "s2_to_s1")
 CBIR: dict[str, list[dict[str, object]]] = {
@@ -54,11 +56,11 @@ CBIR: dict[str, list[dict[str, object]]] = {
         },
     }.items()
 }  # fmt: skip
-"""By set: F1@10 of retrieval in %, by direction."""
+"""F1@10 of retrieval on each set, by direction."""
 
 
 def published_rows(name: str) -> list[dict[str, object]]:
-    """Give what is printed for a set; nothing for one that is not the paper's."""
+    """Return the published results of a set; empty where the paper does not use the set."""
     paper: list[dict[str, object]] = [
         {
             "features": f"CSMoE, patch {patch}", "percent": percent,

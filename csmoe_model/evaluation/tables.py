@@ -1,10 +1,10 @@
-"""A probe's result as a table for people: Markdown, and LaTeX."""
+"""Tables of a probe's result: Markdown, LaTeX and terminal."""
 
 from collections.abc import Mapping
 from typing import Any
 
-Result = Mapping[str, Any]
-"""As in `result.json`."""
+ResultRecord = Mapping[str, Any]
+"""Content of `result.json`."""
 
 TITLES = {
     "average_accuracy": "average accuracy",
@@ -19,8 +19,8 @@ _ESCAPED |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _ESCAPED |= {"−": "$-$", "–": "--", "×": r"$\times$", "\\": r"\textbackslash{}"}
 
 
-def markdown_table(result: Result) -> str:
-    """Write every row in %, with 95 % intervals, and the model minus each baseline."""
+def markdown_table(result: ResultRecord) -> str:
+    """Return a Markdown table of all scores in %, with 95 % intervals, and of the differences."""
     scores = list(result["rows"][0]["scores"])
     parts = [f"# {result['data']}: {subject(result)}\n", _caption(result) + "\n"]
     parts.append(
@@ -51,8 +51,8 @@ def markdown_table(result: Result) -> str:
     return "\n".join(parts)
 
 
-def latex_table(result: Result) -> str:
-    """Write the same rows as a `table` with booktabs."""
+def latex_table(result: ResultRecord) -> str:
+    """Return the same rows as a LaTeX `table` with booktabs."""
     scores = list(result["rows"][0]["scores"])
     lines = [
         r"\begin{table}",
@@ -81,8 +81,8 @@ def latex_table(result: Result) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
 
 
-def shown_rows(result: Result) -> list[dict[str, object]]:
-    """Lay a result out for a terminal: its rows, differences and what is published, in %."""
+def shown_rows(result: ResultRecord) -> list[dict[str, object]]:
+    """Return scores, differences and published results as rows for a terminal, in %."""
     titles = [TITLES[name] for name in result["rows"][0]["scores"]]
     headline = TITLES[result["headline"]]
     rows: list[dict[str, object]] = [
@@ -100,8 +100,8 @@ def shown_rows(result: Result) -> list[dict[str, object]]:
     return rows
 
 
-def subject(result: Result) -> str:
-    """Say in a few words what was probed, and how."""
+def subject(result: ResultRecord) -> str:
+    """Return a short description of a probe: label, sensors, protocol and labels a class."""
     settings = result["settings"]
     sensors = " and ".join(settings["sensors"])
     label = settings["set"].get("label")
@@ -110,7 +110,7 @@ def subject(result: Result) -> str:
     return f"{f'{label}, ' if label else ''}{sensors}, {settings['protocol']} protocol{shots}"
 
 
-def _caption(result: Result) -> str:
+def _caption(result: ResultRecord) -> str:
     sizes = ", ".join(f"{name} {count:,}" for name, count in result["splits"].items())
     drawn = f"{result['groups']:,} groups" if result["groups"] else "samples"
     settings = result["settings"]
@@ -124,13 +124,13 @@ def _caption(result: Result) -> str:
 
 
 def with_interval(found: Mapping[str, float]) -> str:
-    """Write a score in %, with its interval."""
+    """Return a score in %, with its interval, as text."""
     value, low, high = (100 * found[name] for name in ("value", "low", "high"))
     return f"{value:.1f} [{low:.1f}, {high:.1f}]".replace("-", "−")
 
 
 def markdown_grid(header: list[str], rows: list[list[str]]) -> str:
-    """Write a Markdown table."""
+    """Return a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 

@@ -1,4 +1,4 @@
-"""`csmoe probe` and `csmoe compare`: heads on frozen features.
+"""`csmoe probe` and `csmoe compare`: classifiers on frozen features.
 
 Layer: above `evaluation`.
 """

@@ -1,4 +1,4 @@
-"""What tells a class for each pixel from frozen maps: UPerNet, and the least that can.
+"""Segmentation heads on frozen feature maps: UPerNet and a linear layer for each pixel.
 
 Axes, as name suffixes:
     B  images in a batch    C  channels    H W  pixel rows and columns    K  classes
@@ -13,24 +13,24 @@ from csmoe_model.config import ModelConfig
 from csmoe_model.optional_packages import load_package
 
 CHANNELS = 256
-"""Of UPerNet's own layers, TerraTorch's usual number."""
+"""Channels of the layers of UPerNet, the default of TerraTorch."""
 NUM_MAPS = 4
-"""That UPerNet's pyramid is made of."""
+"""Number of feature maps that UPerNet takes."""
 
 
 class UPerNet(nn.Module):
-    """TerraTorch's UPerNet on maps of one size (Xiao et al. 2018, arXiv 1807.10221).
+    """UPerNet of TerraTorch on maps of one size (Xiao et al. 2018, arXiv 1807.10221).
 
-    A learnt neck makes a pyramid of the maps, as an encoder without one needs.
+    A trained neck turns the maps into a pyramid, because the encoder has none.
     """
 
     def __init__(self, width: int, num_classes: int, *, seed: int) -> None:
-        """Draw the weights.
+        """Initialise the weights.
 
         Args:
             width: Channels of each of the four maps.
-            num_classes: How many classes to tell.
-            seed: Draws the weights.
+            num_classes: Number of classes.
+            seed: Random seed of the weights.
 
         Raises:
             InputError: If TerraTorch is not installed.
@@ -48,32 +48,32 @@ class UPerNet(nn.Module):
             self.head: Any = heads.SegmentationHead(self.decoder.out_channels, num_classes)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        """Say how likely each class is, [B, K, H', W'] with the first map's sides times 4."""
-        said_BKHW: Tensor = self.head(self.decoder(self.neck(maps)))
-        return said_BKHW
+        """Return the logits of each class, [B, K, H', W'], at 4 times the size of the first map."""
+        logits_BKHW: Tensor = self.head(self.decoder(self.neck(maps)))
+        return logits_BKHW
 
 
 class PixelLayer(nn.Module):
-    """One linear layer, pixel by pixel: all that a class has of its own is its colour."""
+    """Linear layer applied to each pixel: it tells classes apart by their band values only."""
 
     def __init__(self, width: int, num_classes: int, *, seed: int) -> None:
-        """Draw the weights for maps of `width` channels."""
+        """Initialise the weights for maps with `width` channels."""
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.layer = nn.Conv2d(width, num_classes, 1)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        """Say how likely each class is, [B, K, H, W], from the only map."""
+        """Return the logits of each class, [B, K, H, W], for the only map."""
         (map_BCHW,) = maps
-        said_BKHW: Tensor = self.layer(map_BCHW)
-        return said_BKHW
+        logits_BKHW: Tensor = self.layer(map_BCHW)
+        return logits_BKHW
 
 
 Head = UPerNet | PixelLayer
 
 
 def spread_layers(config: ModelConfig) -> list[int]:
-    """Choose four layers, evenly spread, the last among them."""
+    """Return the indices of four evenly spaced layers, the last of which is the last layer."""
     count = config.sensor_layers + config.shared_layers
     return [max(1, round(count * quarter / NUM_MAPS)) - 1 for quarter in range(1, NUM_MAPS + 1)]

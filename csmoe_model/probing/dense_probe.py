@@ -1,4 +1,4 @@
-"""Probes of segmentation sets: frozen maps, and a head on them that is trained as the paper's is.
+"""Probe of a segmentation set: a head on frozen feature maps, trained as in the paper.
 
 Axes, as name suffixes:
     n  samples    B  images in a batch    C  bands    H W  pixel rows and columns    K  classes
@@ -24,7 +24,7 @@ from minortom.progress import OnProgress
 from minortom.sensors import MODEL_BANDS, SensorName
 
 PAPER_RATES: dict[str, float] = {"m-cashew-plant": 3e-4, "m-SA-crop-type": 1e-2}
-"""Learning rates of the paper's UPerNet (its Table III)."""
+"""Learning rates of UPerNet in the paper (Table III)."""
 _PROBE = "dense"
 _Maps = Callable[[Pretrained, Mapping[SensorName, Tensor]], list[Tensor]]
 _MakeHead = type[UPerNet] | type[PixelLayer]
@@ -32,26 +32,26 @@ _MakeHead = type[UPerNet] | type[PixelLayer]
 
 @dataclass(frozen=True, kw_only=True)
 class DenseProbe:
-    """How heads are trained on the maps of one sensor."""
+    """Training of heads on the feature maps of one sensor."""
 
     data: LabelledSet
     sensor: SensorName
     seeds: range
     lr: float | None
-    """The paper's for its sets, else 0.01, when None."""
+    """Learning rate; when None the paper's for its sets and 0.01 for others."""
     on_progress: OnProgress
 
     @property
     def rate(self) -> float:
-        """Learning rate."""
+        """Return the learning rate."""
         return self.lr or PAPER_RATES.get(self.data.name, DEFAULT_RATE)
 
     def rows(self, model: Pretrained, bootstrap: Bootstrap) -> list[Row]:
-        """Train and score a head a seed: on the model's maps and on what costs nothing.
+        """Train and score a head for each seed, on the maps of the model and of each baseline.
 
         Raises:
-            InputError: If TerraTorch is not installed, images are smaller than a patch, or a
-                head's weights are no numbers any more.
+            InputError: If TerraTorch is not installed, images are smaller than a patch, or the
+                training diverges.
         """
         device = next(model.parameters()).device
         net = (model.config.width, UPerNet, self._encoded)
@@ -75,8 +75,8 @@ class DenseProbe:
         return rows
 
     def settings(self, model: Pretrained) -> dict[str, object]:
-        """Say what is other than in probes of images."""
-        assert model.origin is not None  # of what was loaded
+        """Return the settings that differ from those of image probes."""
+        assert model.origin is not None  # because it was loaded from a checkpoint
         side = model.config.image_size
         return {
             "lr": self.rate, "epochs": EPOCHS, "batch_size": BATCH_SIZE,
@@ -103,7 +103,7 @@ class DenseProbe:
         prepared = self._prepared(model, images, model.config.image_size)
         with fast_inference(prepared.device):
             maps = model.features(**{self.sensor: prepared}, layers=spread_layers(model.config))
-        return [one.float().clone() for one in maps]  # autograd takes none of inference mode
+        return [one.float().clone() for one in maps]  # autograd refuses tensors of inference mode
 
     def _bands(self, model: Pretrained, images: Mapping[SensorName, Tensor]) -> list[Tensor]:
         return [self._prepared(model, images, None)]

@@ -1,4 +1,4 @@
-"""The features that a probe compares: of the model, and of each baseline."""
+"""Sources of the features that a probe compares: the model and each baseline."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -23,12 +23,12 @@ MODEL = "model"
 UNTRAINED = "untrained model"
 
 Splits = dict[SplitName, Features]
-"""[n, D] of each split."""
+"""Features [n, D] of each split."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureMaker:
-    """Makes features of one set for one model and its baselines."""
+    """Computation of the features of one set, for one model and its baselines."""
 
     trained: LoadedModel
     data: LabelledSet
@@ -38,20 +38,20 @@ class FeatureMaker:
     cache: FeatureCache
     on_progress: OnProgress = ignore_progress
     splits: tuple[SplitName, ...] = SPLITS
-    """Those that are asked for."""
+    """Splits to compute."""
 
     def all(self) -> Iterator[tuple[str, list[Splits]]]:
-        """Yield each kind's name and features, one a seed."""
+        """Yield the name of each kind of features, and its features for each seed."""
         for name, make in self.kinds().items():
             yield name, make()
 
     def kinds(self) -> dict[str, Callable[[], list[Splits]]]:
-        """Name the model's features, then each baseline's, with what makes them: one a seed.
+        """Return a function for each kind of features that computes them for each seed.
 
-        A model or a set of filters is made only where the cache lacks what it gives.
+        An untrained model or a set of filters is only made where its features are not cached.
         """
         of_model = {"weights": self.trained.weights_sha256}
-        assert self.trained.model.origin is not None  # of what was loaded
+        assert self.trained.model.origin is not None  # because it was loaded from a checkpoint
         architecture: dict[str, object] = {
             "config": asdict(self.trained.model.config),
             "encoder_of": list(self.trained.model.sensors),
@@ -60,9 +60,9 @@ class FeatureMaker:
         return {
             MODEL: lambda: [self._encoded(of_model, lambda: self.trained.model)],
             "band statistics": lambda: [
-                self._each({"features": "band statistics"}, self._statistics)
+                self._of_splits({"features": "band statistics"}, self._statistics)
             ],
-            "random convolutions": lambda: [self._convolved(seed) for seed in self.seeds],
+            "random convolutions": lambda: [self._convolutions(seed) for seed in self.seeds],
             UNTRAINED: lambda: [
                 self._encoded(
                     {**architecture, "seed": seed},
@@ -83,14 +83,14 @@ class FeatureMaker:
                 on_progress=self.on_progress,
             )  # fmt: skip
 
-        return self._each({"features": "encoder", "pooling": self.pooling, **weights}, encode)
+        return self._of_splits({"features": "encoder", "pooling": self.pooling, **weights}, encode)
 
     def _statistics(self, split: LabelledSplit) -> Features:
         return band_statistics(
             split, sensors=self.sensors, bands=self.data.bands, on_progress=self.on_progress
         )
 
-    def _convolved(self, seed: int) -> Splits:
+    def _convolutions(self, seed: int) -> Splits:
         fitted: list[RandomConvolutions] = []
 
         def convolve(split: LabelledSplit) -> Features:
@@ -104,12 +104,12 @@ class FeatureMaker:
             return fitted[0].features(split, bands=self.data.bands, on_progress=self.on_progress)
 
         name = {"features": "random convolutions", "filters": NUM_FILTERS, "seed": seed}
-        return self._each(name, convolve)
+        return self._of_splits(name, convolve)
 
-    def _each(
+    def _of_splits(
         self, depends_on: Mapping[str, object], make: Callable[[LabelledSplit], Features]
     ) -> Splits:
-        """Make, or take from the cache, the features of every split."""
+        """Return the features of each split, from the cache or computed."""
         common = {
             **depends_on, "data": self.data.sha256, "set": self.data.record,
             "sensors": list(self.sensors),

@@ -1,4 +1,4 @@
-"""Few labels: a probe's training samples thinned to some of each class."""
+"""Few-shot probes: a limited number of training samples of each class."""
 
 from dataclasses import replace
 
@@ -9,34 +9,34 @@ from csmoe_model.probing.heads import Table
 from minortom.errors import InputError
 
 SHOT_DRAWS = 5
-"""How often samples are drawn, for every kind of features the same: few may be lucky ones."""
+"""Number of draws of the samples. The score of a single draw would depend on chance. All kinds of
+features use the same draws."""
 
 
 def check_shots(data: LabelledSet, shots: int | None) -> None:
-    """Make sure that samples of a class can be drawn.
+    """Check that a limited number of samples of each class can be drawn.
 
     Raises:
-        InputError: If some are asked for and samples have no class of their own.
+        InputError: If `shots` is given and the set is not multiclass.
     """
     if shots is not None and data.task != "multiclass":
         raise InputError(
-            f"--shots {shots} draws training samples of each class, and those of {data.name} have "
-            "several; leave it out"
+            f"--shots needs a multiclass set, found the {data.task} set {data.name}; leave it out"
         )
 
 
 def with_shots(table: Table, shots: int, *, seed: int) -> Table:
-    """Keep so many training samples of each class, drawn; all where a class has no more.
+    """Return a table with at most `shots` random training samples of each class.
 
-    Validation and test stay as they are.
+    The validation and test splits do not change.
     """
     labels, rng = table.labels["train"], np.random.default_rng(seed)
     order = rng.permutation(len(labels))
-    kept = np.sort(
+    chosen = np.sort(
         np.concatenate([order[labels[order] == k][:shots] for k in range(table.num_classes)])
     )
     return replace(
         table,
-        features={**table.features, "train": table.features["train"][kept]},
-        labels={**table.labels, "train": labels[kept]},
+        features={**table.features, "train": table.features["train"][chosen]},
+        labels={**table.labels, "train": labels[chosen]},
     )

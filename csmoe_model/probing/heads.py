@@ -1,4 +1,4 @@
-"""Probes: the simplest heads on frozen features, so that what is measured is the features.
+"""Probes: simple classifiers on frozen features, so that their scores measure the features.
 
 Axes, as name suffixes:
     n  samples    D  width of a feature    K  classes
@@ -25,10 +25,11 @@ FloatArray = NDArray[np.float64]
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)
 """Inverse strengths C of the logistic probe's L2 penalty."""
 NEIGHBOURS = (5, 20)
+"""Values of k of the nearest-neighbour probes."""
 EPOCHS = 50
-"""Of the paper's linear probe."""
+"""Epochs of the paper's linear probe."""
 BATCH_SIZE = 64
-"""Of the paper's linear probe; the paper gives none."""
+"""Batch size of the linear probe; the paper does not state one."""
 PAPER_RATES: dict[str, float] = {
     "m-bigearthnet": 1e-2,
     "m-brick-kiln": 3e-3,
@@ -37,14 +38,16 @@ PAPER_RATES: dict[str, float] = {
 }
 """Learning rates of the paper's linear probe (its Table III)."""
 DEFAULT_RATE = 1e-2
-"""Of sets that are not the paper's: the rate of two of its four."""
+"""Learning rate on other sets: that of two of the paper's four sets."""
 SMALLEST_STD = 1e-12
-"""Of a feature that tells anything."""
+"""A feature with a smaller standard deviation is constant and is not scaled."""
 _MAX_ITERATIONS = 1000
 _ONE_THREAD_BELOW = 2**25
-"""Values of training features, such as 43,000 times 768, below which threads do not pay: they
-wait for each other at each step, on a busy machine thirty times as long as one alone takes."""
+"""Number of training values, such as 43,000 × 768, below which linear algebra uses one thread. With
+fewer values, threads mostly wait for each other, which takes up to 30 times as long on a busy
+machine."""
 _KNN_ROWS = 1024
+"""Test samples compared at once."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,7 +60,7 @@ class Table:
     labels: Mapping[SplitName, Labels]
 
     def standardised(self) -> "Table":
-        """Give every feature mean 0 and deviation 1 over the training samples."""
+        """Return features with mean 0 and standard deviation 1 over the training samples."""
         mean = self.features["train"].mean(0, dtype=np.float64)
         std = self.features["train"].std(0, dtype=np.float64)
         std[std < SMALLEST_STD] = 1
@@ -70,40 +73,42 @@ class Table:
         )
 
     def predicted(self, name: SplitName, output: FloatArray) -> Predictions:
-        """Put a probe's output beside the truth."""
+        """Return the output of a probe together with the true labels."""
         return Predictions(task=self.task, truth=self.labels[name], output=output)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainedProbe:
-    """A trained probe's word on the test split, and what was chosen for it."""
+    """Predictions of a trained probe for the test split, and the settings that it chose."""
 
     test: Predictions
     settings: dict[str, object]
 
 
 def logistic_probe(table: Table) -> TrainedProbe:
-    """Fit logistic regressions by L-BFGS; the strength that is best on `val` is taken.
+    """Fit logistic regressions with L-BFGS, with the regularisation strength chosen on `val`.
 
-    Features are standardised. Several labels are one regression each, of one strength. Of
-    equally good strengths the stronger penalty is taken.
+    Features are standardised. A multilabel set has one regression for each label, all with the same
+    strength. If strengths have equal scores, the strongest penalty is chosen.
     """
     data = table.standardised()
     regressions = _regressions(data)
     best: tuple[float, float, FloatArray] | None = None
-    for strength in STRENGTHS:  # each starts from the one before, which costs few steps more
+    for strength in STRENGTHS:  # each starts from the solution before, which takes few steps
         with warnings.catch_warnings():
-            # The weakest penalties may not converge; `val` judges what they give.
+            # The weakest penalties may not converge; their score on `val` decides.
             warnings.simplefilter("ignore")
             with _threads(data.features["train"].size):
                 for k, regression in regressions.items():
                     regression.set_params(C=strength).fit(
                         data.features["train"], _target(data, "train", k)
                     )
-        value = score(data.predicted("val", _likely(regressions, data, "val")))[HEADLINE[data.task]]
+        value = score(data.predicted("val", _probabilities(regressions, data, "val")))[
+            HEADLINE[data.task]
+        ]
         if best is None or value > best[0] + 1e-12:
-            best = (value, strength, _likely(regressions, data, "test"))
-    assert best is not None  # there are strengths
+            best = (value, strength, _probabilities(regressions, data, "test"))
+    assert best is not None  # because there are strengths
     value, strength, output = best
     return TrainedProbe(
         test=data.predicted("test", output), settings={"C": strength, "val": round(value, 6)}
@@ -111,9 +116,9 @@ def logistic_probe(table: Table) -> TrainedProbe:
 
 
 def knn_probe(table: Table, *, k: int) -> TrainedProbe:
-    """Let the k nearest training samples vote, by cosine between standardised features.
+    """Classify by the vote of the k nearest training samples (cosine of standardised features).
 
-    Equal votes go to the class whose voters are nearer.
+    If classes have equal votes, the one whose voters are more similar wins.
     """
     data = table.standardised()
     train, test = (_unit(data.features[name]) for name in ("train", "test"))
@@ -127,45 +132,47 @@ def knn_probe(table: Table, *, k: int) -> TrainedProbe:
         votes = votes_nK[near].astype(np.float64)
         output[start : start + _KNN_ROWS] = votes.mean(1)
         if data.task == "multiclass":
-            likeness = np.take_along_axis(cosine, near, axis=1)[..., None]
-            output[start : start + _KNN_ROWS] += 1e-3 * (votes * likeness).mean(1)
+            similarity = np.take_along_axis(cosine, near, axis=1)[..., None]
+            output[start : start + _KNN_ROWS] += 1e-3 * (votes * similarity).mean(1)
     return TrainedProbe(test=data.predicted("test", output), settings={"k": k})
 
 
 def paper_probe(table: Table, *, rate: float, seed: int) -> TrainedProbe:
-    """Train a linear layer on raw features as the paper does: AdamW, 50 epochs, the last one.
+    """Train a linear layer on unscaled features for 50 epochs of AdamW, as the paper does.
+
+    The predictions are those after the last epoch.
 
     Raises:
-        InputError: If the rate is so high that the layer's weights are no numbers any more.
+        InputError: If training diverges because the learning rate is too high.
     """
     generator = torch.Generator().manual_seed(seed)
     x_nD = torch.from_numpy(table.features["train"])
     truth = torch.from_numpy(table.labels["train"])
-    layer = _drawn_layer(x_nD.shape[1], table.num_classes, generator)
+    layer = _random_layer(x_nD.shape[1], table.num_classes, generator)
     optimiser = torch.optim.AdamW(layer.parameters(), lr=rate)
-    several = table.task == "multilabel"
+    is_multilabel = table.task == "multilabel"
     for _ in range(EPOCHS):
         order = torch.randperm(len(x_nD), generator=generator)
         for chosen in torch.split(order, BATCH_SIZE):
-            said_BK = layer(x_nD[chosen])
+            logits_BK = layer(x_nD[chosen])
             loss = (
-                nn.functional.binary_cross_entropy_with_logits(said_BK, truth[chosen].float())
-                if several
-                else nn.functional.cross_entropy(said_BK, truth[chosen])
+                nn.functional.binary_cross_entropy_with_logits(logits_BK, truth[chosen].float())
+                if is_multilabel
+                else nn.functional.cross_entropy(logits_BK, truth[chosen])
             )
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     with torch.no_grad():
-        said_nK = layer(torch.from_numpy(table.features["test"])).double()
-    if not said_nK.isfinite().all():
-        raise InputError(f"the linear probe diverged at --lr {rate:g}; give a smaller one")
-    likely = said_nK.sigmoid() if several else said_nK.softmax(1)
-    return TrainedProbe(test=table.predicted("test", likely.numpy()), settings={"lr": rate})
+        logits_nK = layer(torch.from_numpy(table.features["test"])).double()
+    if not logits_nK.isfinite().all():
+        raise InputError(f"the linear probe diverged at --lr {rate:g}; give a smaller --lr")
+    probability = logits_nK.sigmoid() if is_multilabel else logits_nK.softmax(1)
+    return TrainedProbe(test=table.predicted("test", probability.numpy()), settings={"lr": rate})
 
 
-def _drawn_layer(width: int, num_classes: int, generator: torch.Generator) -> nn.Linear:
-    """Make a linear layer with torch's usual weights, of a generator of its own."""
+def _random_layer(width: int, num_classes: int, generator: torch.Generator) -> nn.Linear:
+    """Return a linear layer with the default initialisation of torch, from a given generator."""
     layer = nn.Linear(width, num_classes)
     bound = width**-0.5
     with torch.no_grad():
@@ -175,15 +182,16 @@ def _drawn_layer(width: int, num_classes: int, generator: torch.Generator) -> nn
 
 
 def _regressions(data: Table) -> dict[int, Any]:
-    """Make the regressions: one, numbered 0, or one for each label that a training sample has.
+    """Return the regressions by number: one, or for a multilabel set one for each label.
 
-    A label that all training samples have needs none, either.
+    A label that all training samples or none of them have needs no regression.
     """
     try:
         from sklearn.linear_model import LogisticRegression
     except ModuleNotFoundError:
         raise InputError(
-            "the logistic probe needs scikit-learn: pip install 'minortom[evaluate]'"
+            "the logistic probe needs scikit-learn, which is not installed; run "
+            "pip install 'minortom[evaluate]'"
         ) from None
     numbers = range(data.num_classes) if data.task == "multilabel" else range(1)
     return {
@@ -194,8 +202,8 @@ def _regressions(data: Table) -> dict[int, Any]:
 
 
 def _threads(size: int) -> AbstractContextManager[object]:
-    """Keep the linear algebra to one thread where more would wait for each other."""
-    # Comes with scikit-learn, and has no types.
+    """Return a context that limits linear algebra to one thread for small problems."""
+    # A dependency of scikit-learn without type annotations.
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     limits: AbstractContextManager[object] = threadpool_limits(
@@ -205,16 +213,16 @@ def _threads(size: int) -> AbstractContextManager[object]:
 
 
 def _target(data: Table, name: SplitName, k: int) -> Labels:
-    """Give what regression `k` is to tell, [n]."""
+    """Return the labels that regression `k` predicts, [n]."""
     return data.labels[name][:, k] if data.task == "multilabel" else data.labels[name]
 
 
-def _likely(regressions: Mapping[int, Any], data: Table, name: SplitName) -> FloatArray:
-    """Give how likely each class is, [n, K]; 0 for one that was never trained on."""
+def _probabilities(regressions: Mapping[int, Any], data: Table, name: SplitName) -> FloatArray:
+    """Return the probability of each class, [n, K]; 0 for a class without training samples."""
     features = data.features[name]
     if data.task == "multilabel":
-        always = data.labels["train"].mean(0, dtype=np.float64)
-        out = np.tile(always, (len(features), 1))
+        share = data.labels["train"].mean(0, dtype=np.float64)
+        out = np.tile(share, (len(features), 1))
         for k, regression in regressions.items():
             out[:, k] = regression.predict_proba(features)[:, 1]
         return out

@@ -1,4 +1,4 @@
-"""What every probe said of every test sample, as a table: to compare results later, paired."""
+"""Predictions of every probe for every test sample, stored for paired comparisons later."""
 
 import json
 from collections.abc import Sequence
@@ -19,65 +19,69 @@ from minortom.io.provenance import KEY, Provenance
 
 PREDICTIONS = "predictions.parquet"
 _SET = "set"
-"""Key of the metadata that says of which task and classes the predictions are."""
-_BETWEEN = " / "
-"""Stands between features, probe and number of the seed in a column's name."""
+"""Key of the file metadata with the task and the classes."""
+_SEPARATOR = " / "
+"""Separates features, probe and number of the seed in a column name."""
 
 RowName = tuple[str, str]
-"""Features and probe."""
+"""Names of the features and of the probe."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PredictionTable:
-    """The test split of a set, and what each row of a result says of it."""
+    """Predictions of each row of a result for the test split of a set."""
 
     classes: tuple[str, ...]
     groups: NDArray[np.str_] | None
     truth: Labels
     of: dict[RowName, list[Predictions]]
-    """By features and probe, one a seed."""
+    """Predictions for each seed, by features and probe."""
 
 
 def write_predictions(
     out: Path, data: LabelledSet, rows: Sequence[Row], provenance: Provenance
 ) -> None:
-    """Write a row for each test sample, in the set's order, and a column for each probe's word.
+    """Write a Parquet file with a row for each test sample, in the order of the set.
 
-    Columns are `group` (null where the set knows none), `truth`, and one named
-    `features / probe / number of the seed` for each. A class is its number in `classes`, which
-    the file's metadata hold; several labels are a list, true or how likely; of segmentation
-    `truth` is null and the others are the sample's confusion matrix, row by row.
+    Columns are `group` (null where the set has no groups), `truth`, and one for the predictions of
+    each probe, named `features / probe / number of the seed`. A class is an index into `classes` in
+    the file metadata. Labels of a multilabel set are lists: booleans in `truth`, probabilities in
+    the predictions. For segmentation `truth` is null and predictions are the confusion matrix of
+    the sample, row by row.
     """
     test = data.split("test")
     groups = test.groups if test.groups is not None else [None] * len(test)
     columns = {"group": pa.array(groups, pa.string()), "truth": _truth(data.task, test.labels)}
     for row in rows:
         for number, run in enumerate(row.runs):
-            columns[_BETWEEN.join((row.features, row.probe, str(number)))] = _said(run)
-    told = json.dumps({"task": data.task, "classes": data.classes}, ensure_ascii=False)
-    table = pa.table(columns).replace_schema_metadata({KEY: provenance.to_json(), _SET: told})
+            columns[_SEPARATOR.join((row.features, row.probe, str(number)))] = _column(run)
+    metadata = json.dumps({"task": data.task, "classes": data.classes}, ensure_ascii=False)
+    table = pa.table(columns).replace_schema_metadata({KEY: provenance.to_json(), _SET: metadata})
     with whole_file(out) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
 
 def read_predictions(path: Path) -> PredictionTable:
-    """Read what `write_predictions` wrote.
+    """Read a file of `write_predictions`.
 
     Raises:
-        InputError: If the file is missing, or none of that kind.
+        InputError: If the file is missing or has another content.
     """
     try:
         table = pq.read_table(path)
-        told = json.loads(table.schema.metadata[_SET.encode()])
-        task, classes = told["task"], tuple(told["classes"])
+        metadata = json.loads(table.schema.metadata[_SET.encode()])
+        task, classes = metadata["task"], tuple(metadata["classes"])
         groups, truth = table["group"], _values(table["truth"])
     except FileNotFoundError:
-        raise InputError(f"there is no {path}; make it with `csmoe probe`") from None
+        raise InputError(f"{path} does not exist; make it with `csmoe probe`") from None
     except (OSError, ValueError, LookupError, TypeError, pa.ArrowException):
-        raise InputError(f"{path} holds no predictions; make it with `csmoe probe`") from None
+        raise InputError(
+            f"{path} must be a file of predictions, found another content; make it with `csmoe "
+            "probe`"
+        ) from None
     of: dict[RowName, list[Predictions]] = {}
     for name in table.column_names[2:]:
-        features, probe, _ = name.split(_BETWEEN)
+        features, probe, _ = name.split(_SEPARATOR)
         output = _output(task, _values(table[name]), len(classes))
         of.setdefault((features, probe), []).append(
             Predictions(task=task, truth=truth, output=output)
@@ -89,13 +93,13 @@ def read_predictions(path: Path) -> PredictionTable:
 
 
 def _truth(task: Task, labels: Labels) -> pa.Array:
-    if task == "segmentation":  # is in the confusion matrices
+    if task == "segmentation":  # the confusion matrices contain it
         return pa.nulls(len(labels), pa.int16())
     return _lists(labels) if task == "multilabel" else pa.array(labels, pa.int16())
 
 
-def _said(run: Predictions) -> pa.Array:
-    """Give what a score is computed from: of one class a sample that which is most likely."""
+def _column(run: Predictions) -> pa.Array:
+    """Return predictions as a column; for multiclass only the most probable class."""
     if run.task == "multiclass":
         return pa.array(run.output.argmax(1), pa.int16())
     return _lists(run.output.reshape(len(run.output), -1))
@@ -113,7 +117,7 @@ def _lists(value_nK: Labels) -> pa.Array:
 
 
 def _values(column: pa.ChunkedArray) -> Labels:
-    """Give a column as [n], or [n, K] of lists."""
+    """Return a column as [n], or a column of lists as [n, K]."""
     nested = pa.types.is_fixed_size_list(column.type)
     whole = column.combine_chunks()
     values: Labels = (whole.flatten() if nested else whole).to_numpy(zero_copy_only=False)

@@ -1,4 +1,4 @@
-"""The two protocols: which probes are trained on features, and with which settings."""
+"""The two protocols: the probes that are trained on features, and their settings."""
 
 from collections.abc import Iterable
 
@@ -26,7 +26,14 @@ def probe_rows(
     options: ProbeOptions,
     bootstrap: Bootstrap,
 ) -> list[Row]:
-    """Probe each kind of features, one a seed, and score the probes."""
+    """Train and score the probes on each kind of features.
+
+    Args:
+        features: Name of each kind, and its features for each seed.
+        data: The labelled set.
+        options: Protocol and shots.
+        bootstrap: Draws for the intervals.
+    """
     return [
         scored_row(name, probe_name, probed, bootstrap, width=runs[0]["train"].shape[1])
         for name, runs in features
@@ -35,14 +42,14 @@ def probe_rows(
 
 
 def learning_rate(data: LabelledSet, options: ProbeOptions) -> float:
-    """Return the learning rate of the paper's protocol: the option's, or that of the set."""
+    """Return the learning rate of the paper's protocol: the option, or the default of the set."""
     return options.lr or PAPER_RATES.get(data.name, DEFAULT_RATE)
 
 
 def _train_probes(
     data: LabelledSet, runs: list[Splits], options: ProbeOptions
 ) -> dict[str, list[TrainedProbe]]:
-    """Train each probe of the protocol on each run's features."""
+    """Train each probe of the protocol on the features of each seed."""
     labels = {name: data.split(name).labels for name in SPLITS}
     tables = [
         Table(task=data.task, num_classes=len(data.classes), features=run, labels=labels)
@@ -62,6 +69,6 @@ def _train_probes(
     rate = learning_rate(data, options)
     found = []
     for number in range(options.seeds if options.shots is None else len(tables)):
-        table = tables[number % len(tables)]  # features without a seed serve every layer
+        table = tables[number % len(tables)]  # features without a seed are used for all layers
         found.append(paper_probe(table, rate=rate, seed=options.seed + number))
     return {"linear": found}

@@ -1,4 +1,4 @@
-"""Rows of a probe's table: features and a probe, their scores, and how sure one is of them."""
+"""Rows of the table of a probe: features, probe, scores and their intervals."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,24 +13,25 @@ from csmoe_model.probing.heads import TrainedProbe
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Row:
-    """Some features under one probe."""
+    """Scores of one kind of features with one probe."""
 
     features: str
     probe: str
     width: int
-    """Of a feature."""
+    """Length of a feature vector."""
     scores: dict[str, Interval]
-    """Means over the seeds, with intervals over test samples or groups."""
+    """Mean of each score over the seeds, with its interval over test samples or groups."""
     per_seed: dict[str, list[float]]
+    """Each score for each seed."""
     chosen: list[dict[str, object]]
-    """What each seed's probe settled on."""
+    """Settings that the probe of each seed chose, such as the regularisation strength."""
     runs: list[Predictions]
-    """What is said of the test samples, one a seed."""
+    """Predictions for the test samples, for each seed."""
     draws: dict[str, FloatArray]
-    """[R] of each score, for differences."""
+    """Bootstrap draws [R] of each score, for the differences."""
 
     def record(self) -> dict[str, object]:
-        """Give what a result file holds of it."""
+        """Return the entry of the result file."""
         return {
             "features": self.features, "probe": self.probe, "width": self.width,
             "scores": {name: asdict(found) for name, found in self.scores.items()},
@@ -41,7 +42,7 @@ class Row:
 def scored_row(
     features: str, probe: str, probed: Sequence[TrainedProbe], bootstrap: Bootstrap, *, width: int
 ) -> Row:
-    """Score the probes of every seed, and draw again and again for the intervals."""
+    """Score the probes of all seeds and compute the bootstrap intervals."""
     runs = [one.test for one in probed]
     means, draws = mean_score(runs), bootstrap.draws(runs)
     singles = [score(run) for run in runs]
@@ -54,10 +55,10 @@ def scored_row(
 
 
 def differences(rows: Sequence[Row], headline: str) -> list[dict[str, object]]:
-    """Give the model's headline score minus each baseline's, probe by probe.
+    """Return the headline score of the model minus that of each baseline, for each probe.
 
-    Draws are paired: both are scored on the same drawn samples, so that what is hard about a
-    draw is hard for both.
+    The draws are paired: both are scored on the same drawn samples, so that a difficult draw is
+    difficult for both.
     """
     found: list[dict[str, object]] = []
     for model in (row for row in rows if row.features == MODEL):

@@ -112,7 +112,7 @@ def test_features_are_kept_where_asked_to(folder, tmp_path, capsys):
     assert len(list((tmp_path / "cache").iterdir())) == 12
     (tmp_path / "file").touch()
     assert probe(folder, tmp_path / "other", "--cache", tmp_path / "file") == 1
-    assert "is a file; give the name of a folder" in one_line(capsys.readouterr().err)
+    assert "--cache must be a folder, found the file" in one_line(capsys.readouterr().err)
 
 
 @pytest.fixture

@@ -102,5 +102,5 @@ def test_a_band_without_contrast_gives_finite_features():
 
 def test_an_image_smaller_than_a_filter_is_one_line():
     tiny = split_of({"s1": np.ones((2, 2, 2, 9), np.float32)}, np.zeros(2))
-    with pytest.raises(InputError, match="2 × 9 pixels is smaller than a random filter, 3 × 3"):
+    with pytest.raises(InputError, match="images of at least 3 × 3 pixels, found 2 × 9"):
         RandomConvolutions.fit(tiny, sensors=["s1"], bands={}, seed=0)

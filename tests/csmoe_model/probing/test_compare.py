@@ -197,10 +197,12 @@ def test_results_that_are_not_of_the_same_probe_are_one_line(tmp_path):
     with pytest.raises(InputError, match="is not a result of `csmoe probe`; give"):
         compare([tmp_path], out=tmp_path / "out")
     (first / PREDICTIONS).write_bytes(b"none")
-    with pytest.raises(InputError, match="holds no predictions; make it with"):
+    with pytest.raises(
+        InputError, match="must be a file of predictions, found another content; make it with"
+    ):
         compare([first], out=tmp_path / "out")
     (first / PREDICTIONS).unlink()
-    with pytest.raises(InputError, match="there is no .*; make it with"):
+    with pytest.raises(InputError, match="predictions.parquet does not exist; make it with"):
         compare([first], out=tmp_path / "out")
 
 

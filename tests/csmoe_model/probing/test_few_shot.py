@@ -100,7 +100,9 @@ def test_a_set_of_several_labels_has_no_shots_and_none_is_too_few(checkpoint, tm
     labels = np.eye(2, dtype=bool)[np.arange(8) % 2]
     splits = dict.fromkeys(SPLITS, split_of(images, labels))
     data = set_of(splits, classes=("a", "b"), task="multilabel", bands={"s1": ("vv", "vh")})
-    with pytest.raises(InputError, match="--shots 3 draws training samples of each class"):
+    with pytest.raises(
+        InputError, match="--shots needs a multiclass set, found the multilabel set own"
+    ):
         probe_set(checkpoint, data, tmp_path / "out", options=ProbeOptions(shots=3))
     assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match="--shots must be at least 1, found 0"):

@@ -97,7 +97,10 @@ def test_a_label_that_all_or_none_have_in_training_needs_no_regression():
 
 def test_without_scikit_learn_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
-    with pytest.raises(InputError, match=r"needs scikit-learn: pip install 'minortom\[evaluate\]'"):
+    with pytest.raises(
+        InputError,
+        match=r"needs scikit-learn, which is not installed; run pip install 'minortom\[evaluate\]'",
+    ):
         logistic_probe(blobs())
 
 
