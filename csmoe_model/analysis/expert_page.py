@@ -69,7 +69,7 @@ def expert_page(
     return environment.get_template("experts.html.j2").render(
         recipe=trained.recipe, config=config, sensors=trained.model.sensors, long=_LONG,
         num_samples=len(chosen), colours=colours,
-        num_tiles=len(set(tiles)), most_bits=math.log2(config.num_experts),
+        num_tiles=len(set(tiles)), max_bits=math.log2(config.num_experts),
         layers=_layer_rows(usage, groups, tiles),
         tables=_tables(usage, groups, trained.model.sensors),
         patches=[_patch(trained, data, n, rows.slice(n, 1).to_pylist()[0]) for n in shown],

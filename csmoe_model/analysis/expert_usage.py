@@ -47,7 +47,7 @@ class Usage:
     share_KLE: Array
     """Share of each expert in the combine weights of a sample; sums to 1 over E."""
     entropies: Mapping[str, Array]
-    """Means of each layer, from 0 to 1: entropies `dispatch` and `combine`; and `likeness`, the
+    """Means of each layer, from 0 to 1: entropies `dispatch` and `combine`; and `similarity`, the
     mean squared cosine between different slots."""
 
 
@@ -121,7 +121,7 @@ def measure_usage(
         done += len(batch.samples)
         on_progress(done, len(samples))
     mean_L3 = np.sum(means, axis=0) / len(samples)
-    names = ("dispatch", "combine", "likeness")
+    names = ("dispatch", "combine", "similarity")
     return Usage(
         layers=layers, share_KLE=np.concatenate(shares),
         entropies={name: mean_L3[:, number] for number, name in enumerate(names)},

@@ -77,9 +77,7 @@ def run_training(
     """
     with process_group() as launch, ExitStack() as held:
         data = on_all_processes(lambda: ShardSet.open(shards))
-        from_first_process(
-            lambda: held.enter_context(sole_writer(out))
-        )  # returns None
+        from_first_process(lambda: held.enter_context(sole_writer(out)))  # returns None
         run = TrainingRun(
             data=data, folder=RunFolder(out), configuration=configuration, launch=launch
         )

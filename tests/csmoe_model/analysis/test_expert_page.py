@@ -32,7 +32,7 @@ def page(folder):
 
 
 def test_the_page_shows_every_expert_of_every_layer_of_every_sensor(page):
-    # 2 patches, 2 sensors, 2 layers, 2 experts and who speaks.
+    # 2 patches, 2 sensors, 2 layers, 2 experts and the expert with the largest share.
     assert len(re.findall(r'<img class="map', page)) == 2 * 2 * 2 * 3
     assert len(re.findall(r'<img class="photo"', page)) == 2 * 2
     for wanted in ("own.0 of Sentinel-2", "shared.0 of Sentinel-1", "shared.0, by sensor",
@@ -113,7 +113,7 @@ def test_the_command_takes_one_sensors_encoder_and_tells_in_json(folder, tmp_pat
     assert told == {"status": "written", "out": str(out), "patches": 5, "experts": 2}
     page = out.read_text(encoding="utf-8")
     assert "Over 5 patches" in page
-    assert "Sentinel-2" not in page.split("Made from")[0]
+    assert "Sentinel-2" not in page.split("Sources")[0]
     assert (tmp_path / "s1.html.run.json").is_file()
 
 
