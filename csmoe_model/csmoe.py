@@ -1,4 +1,4 @@
-"""CSMoE: encoders, decoders and the objective, and the vectors that a user takes home.
+"""CSMoE: the pretraining model with encoders, decoders and the objective.
 
 Axes, as name suffixes:
     B  images in a batch    C  bands (C2 of Sentinel-2, C1 of Sentinel-1)
@@ -44,26 +44,26 @@ from minortom.sensors import MODEL_BANDS, SensorName
 TERMS = (
     "loss", "umr", "cmr", "mi", "rep", "bal", "rec_s2_s2", "rec_s2_s1", "rec_s1_s1", "rec_s1_s2",
 )  # fmt: skip
-"""The scalars of a batch, in the order of the log's columns."""
+"""The scalars of a batch, in the order of the columns of the log."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class LayerUse:
-    """How one layer with experts routed a batch, for the log; without gradient."""
+class LayerUsage:
+    """Usage of the experts of one layer on a batch, for the log; without gradient."""
 
     name: str
-    """`s2.0` ... for a sensor's layers, `shared.0` ... for the shared ones."""
+    """`s2.0` … for the layers of a sensor, `shared.0` … for the shared ones."""
     usage_E: Tensor
-    """Share of the combine weight of each expert, over the global batch; sums to 1."""
+    """Share of each expert in the combine weights, over the global batch; sums to 1."""
     dispatch_entropy: Tensor
-    """1 = slots average all tokens, 0 = each reads one token."""
+    """Normalised entropy: 1 if slots average all tokens, 0 if each reads a single token."""
     combine_entropy: Tensor
-    """1 = tokens average all slots, 0 = each takes one slot."""
+    """Normalised entropy: 1 if tokens average all slots, 0 if each takes a single slot."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainOutput:
-    """The loss of a batch (Eq. 20) and its terms, all scalars; `rec_TARGET_SOURCE` (Eq. 17)."""
+    """The loss of a batch (Eq. 20) and its terms as scalars; `rec_TARGET_SOURCE` as in Eq. 17."""
 
     loss: Tensor
     """umr + cmr + mi + rep_weight * rep + bal_weight * bal."""
@@ -73,34 +73,41 @@ class PretrainOutput:
     """rec_s2_s1 + rec_s1_s2 (Eq. 9)."""
     mi: Tensor
     rep: Tensor
-    """Mean over the layers; 0 without experts, as `bal`."""
+    """Mean over the layers; 0 without experts, like `bal`."""
     bal: Tensor
     rec_s2_s2: Tensor
     rec_s2_s1: Tensor
     rec_s1_s1: Tensor
     rec_s1_s2: Tensor
-    layers: tuple[LayerUse, ...]
+    layers: tuple[LayerUsage, ...]
     """Routing of each layer with experts."""
     reconstructions: dict[str, Tensor] | None
-    """Where asked for: whole images [B, C, H, W] by `TARGET_SOURCE`, without gradient."""
+    """Images [B, C, H, W] by `TARGET_SOURCE`, without gradient; None if not requested."""
 
     def terms(self) -> dict[str, Tensor]:
-        """Give the scalars by name, in the order of the log's columns, without gradient."""
+        """Return the scalars by name, in the order of `TERMS`, without gradient."""
         return {name: getattr(self, name).detach() for name in TERMS}
 
 
 class CSMoE(Pretrained):
-    """The pretraining model. `backbone` is what stays; the rest serves the objective."""
+    """The pretraining model: an encoder, `backbone`, and the parts that only pretraining needs.
+
+    `prepare`, `encode` and `features` use the encoder; `from_pretrained` loads, `save_pretrained`
+    and `push_to_hub` store a model.
+    """
 
     def __init__(
         self, config: ModelConfig, *, encoder_of: Sequence[SensorName] | None = None
     ) -> None:
-        """Build the model and draw its weights from torch's global generator.
+        """Build the model with random weights from torch's global generator.
 
         Args:
-            config: Sizes and switches.
-            encoder_of: Build the encoder of these sensors alone, which cannot be pretrained
-                any more; the whole model when None.
+            config: Sizes and options of the model.
+            encoder_of: Sensors of an encoder without decoders, which cannot be pretrained; the
+                whole model when None.
+
+        Raises:
+            InputError: If `config` is not a `ModelConfig`.
         """
         super().__init__(config, encoder_of=encoder_of)
         if encoder_of is not None:
@@ -108,7 +115,7 @@ class CSMoE(Pretrained):
         self.decoders = nn.ModuleDict(
             {target: Decoder(config, target=target, sources=SENSORS) for target in SENSORS}
         )
-        # One for both sensors, as in CSMAE: it compares what lies in the common space.
+        # One projector for both sensors, as in CSMAE, since both are in the common space.
         self.projector = nn.Sequential(
             nn.LayerNorm(config.width, eps=NORM_EPS), nn.Linear(config.width, config.width)
         )
@@ -127,16 +134,17 @@ class CSMoE(Pretrained):
         Args:
             s2_BCHW: Normalised Sentinel-2 images at `config.image_size`.
             s1_BCHW: The Sentinel-1 images of the same places.
-            masks: What each sensor's encoder does not see; from `masking.draw_masks`.
-            reconstruct: Give the four reconstructions as images, too.
+            masks: Masked patches of each sensor, from `nn.masking.draw_masks`.
+            reconstruct: Whether to return the four reconstructions as images, too.
 
         Raises:
             InputError: If an image does not have the size or the bands of the model, or the
-                model is an encoder alone.
+                model has no decoders.
         """
         if self.encoder_only is not None:
             raise InputError(
-                "an encoder alone has no decoders to pretrain with; load the run that it is from"
+                "pretraining needs decoders, and this model is an encoder only; load the folder of "
+                "the run that it was exported from"
             )
         patches = self._patches({"s2": s2_BCHW, "s1": s1_BCHW})
         layers: list[tuple[str, RoutingTerms]] = []
@@ -157,12 +165,12 @@ class CSMoE(Pretrained):
         )  # fmt: skip
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, object]]:
-        """Split the weights for AdamW: no decay on norms, biases, tokens and scales."""
+        """Return the parameter groups for AdamW: no decay on norms, biases, tokens and scales."""
         decayed: list[nn.Parameter] = []
         kept: list[nn.Parameter] = []
         for name, weight in self.named_parameters():
-            # The experts' biases are stacked, hence the name; all else that has one axis
-            # is a norm, a bias, a token or a scale.
+            # The biases of the experts are stacked, so they are found by name. All other weights
+            # with one axis are norms, biases, tokens or scales.
             plain = weight.ndim < 2 or "bias" in name.rsplit(".", 1)[-1]
             (kept if plain else decayed).append(weight)
         return [
@@ -177,8 +185,8 @@ class CSMoE(Pretrained):
             if image_BCHW.shape[2:] != (size, size):
                 found = " x ".join(str(side) for side in image_BCHW.shape[2:])
                 raise InputError(
-                    f"pretraining needs {sensor} images of {size} x {size} pixels, the model's "
-                    f"image_size; got {found}"
+                    f"pretraining needs {sensor} images of {size} x {size} pixels, the image_size "
+                    f"of the model, found {found}; resize them"
                 )
         return {
             sensor: patchify(image_BCHW, self.config.patch_size)
@@ -191,7 +199,7 @@ class CSMoE(Pretrained):
         masks: Masks,
         layers: list[tuple[str, RoutingTerms]],
     ) -> dict[SensorName, Float[Tensor, "B T D"]]:
-        """Encode the visible patches of both sensors; append each layer's routing terms."""
+        """Encode the visible patches of both sensors; append the routing terms of each layer."""
 
         def note(prefix: str, count: list[int], x_BTD: Tensor, routing: Routing | None) -> None:
             del x_BTD
@@ -210,8 +218,8 @@ class CSMoE(Pretrained):
             )
             for sensor, patches_BNP in patches.items()
         ]
-        # Both sensors as one batch: no image sees another, and the shared experts are
-        # balanced over both, so that one may specialise in a sensor.
+        # Both sensors as one batch: images do not affect each other, and the usage of the shared
+        # experts is balanced over both sensors, so that an expert may specialise in one.
         shared = self.backbone.shared(torch.cat(tokens), on_layer=partial(note, "shared", []))
         return dict(zip(patches, shared.chunk(len(tokens)), strict=True))
 
@@ -232,22 +240,22 @@ class CSMoE(Pretrained):
         *,
         reconstruct: bool,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor] | None]:
-        """Draw both sensors from both; always compare where the *source* was hidden."""
+        """Reconstruct both sensors from both; the loss is on the patches masked in the *source*."""
         visible = {name: masks.of(name).visible_BU for name in SENSORS}
         losses, images = {}, {}
         for target in SENSORS:
             decoder = self.decoders[target]
             assert isinstance(decoder, Decoder)
-            for source, drawn_BNK in decode_sources(decoder, encoded, visible).items():
+            for source, decoded_BNK in decode_sources(decoder, encoded, visible).items():
                 masked_BM = masks.of(source).masked_BM
                 losses[f"{target}_{source}"] = reconstruction_loss(
-                    decoder.draw(drawn_BNK, source, masked_BM),
+                    decoder.to_pixels(decoded_BNK, source, masked_BM),
                     take_tokens(patches[target], masked_BM),
                 )
                 if reconstruct:
                     with torch.no_grad():
                         images[f"{target}_{source}"] = self._image(
-                            target, decoder.draw(drawn_BNK, source)
+                            target, decoder.to_pixels(decoded_BNK, source)
                         )
         return losses, images if reconstruct else None
 
@@ -257,8 +265,8 @@ class CSMoE(Pretrained):
 
     def _regularisers(
         self, layers: list[tuple[str, RoutingTerms]], *, like: Tensor
-    ) -> tuple[Tensor, Tensor, tuple[LayerUse, ...]]:
-        """Average REP and BAL over the layers, usage being that of the global batch."""
+    ) -> tuple[Tensor, Tensor, tuple[LayerUsage, ...]]:
+        """Return REP and BAL averaged over the layers, with the usage of the global batch."""
         if not layers:
             return torch.zeros_like(like), torch.zeros_like(like), ()
         rep = torch.stack([terms.rep for _, terms in layers]).mean()
@@ -266,7 +274,7 @@ class CSMoE(Pretrained):
         printed = [terms.sharpness for _, terms in layers if terms.sharpness is not None]
         bal = torch.stack(printed).mean() if printed else imbalance_loss(usage_LE).mean()
         uses = tuple(
-            LayerUse(
+            LayerUsage(
                 name=name,
                 usage_E=usage_E,
                 dispatch_entropy=terms.dispatch_entropy,

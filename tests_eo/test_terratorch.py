@@ -101,7 +101,7 @@ def test_it_holds_nothing_that_its_maps_do_not_need(checkpoint):
 def test_an_exported_encoder_will_do(checkpoint, tmp_path):
     export(checkpoint, out=tmp_path / "s1", sensor="s1")
     assert build(tmp_path / "s1", sensor="s1")(torch.randn(1, 2, 16, 16))
-    with pytest.raises(InputError, match="no s2 path; it has s1"):
+    with pytest.raises(InputError, match="one that this model encodes, s1, found s2"):
         build(tmp_path / "s1")
 
 
@@ -109,7 +109,7 @@ def test_an_exported_encoder_will_do(checkpoint, tmp_path):
     ("options", "message"),
     [
         ({"sensor": "s3"}, "sensor must be s2 or s1; it is 's3'"),
-        ({"layers": [2]}, "no layer 2; layers go from 0 to 1"),
+        ({"layers": [2]}, "layers are numbered from 0 to 1, .*, found 2"),
         ({"bands": NAMES[1:]}, "the model needs the s2 bands .*; add B02"),
         ({"bands": [*NAMES, "THERMAL_INFRARED_1"]}, "unknown s2 band 'THERMAL_INFRARED_1'"),
     ],
@@ -133,7 +133,7 @@ def segmentation(checkpoint):
 
 @pytest.mark.parametrize("side", [16, 30])
 def test_a_segmentation_model_answers_for_every_pixel(checkpoint, side):
-    """30 is no multiple of the patch of 4: TerraTorch pads, and cuts off again."""
+    """30 is not a multiple of the patch size 4: TerraTorch pads, and crops the result."""
     arguments = segmentation(checkpoint) | {"backbone_layers": [0, 0, 1, 1]}
     model = EncoderDecoderFactory().build_model("segmentation", **arguments)
 

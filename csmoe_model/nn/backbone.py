@@ -1,9 +1,9 @@
-"""The encoder path of one sensor or of both: what is left after pretraining.
+"""The encoder of one sensor or of both: the part of the model that is used after pretraining.
 
 Axes, as name suffixes:
     B  images in a batch    C  bands    H W  pixel rows and columns    D  token width
     T  tokens of an image: [CLS] and its patches
-    A digit after them tells the sensors apart: the two need not be equally many or large.
+    A digit after them is the number of the sensor: batches and sizes of the two may differ.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName
 
 SENSORS: tuple[SensorName, ...] = tuple(MODEL_BANDS)
-"""The sensors of a pair, in the order in which the model lists them."""
+"""The sensors of a pair, in the order of the model."""
 
 
 class Backbone(nn.Module):
-    """Sensor encoders and the shared encoder, without anything that only pretraining needs."""
+    """Sensor encoders and the shared encoder, without the parts for pretraining only."""
 
     def __init__(self, config: ModelConfig, *, sensors: Sequence[SensorName] = SENSORS) -> None:
-        """Build the paths of `sensors`."""
+        """Build the encoders of `sensors` and the shared encoder."""
         super().__init__()
         self.config = config
         self.sensors = nn.ModuleDict({name: SensorEncoder(config, name) for name in sensors})
@@ -39,29 +39,29 @@ class Backbone(nn.Module):
         s1: Float[Tensor, "B1 C1 H1 W1"] | None = None,
         patch_tokens: bool = False,
     ) -> dict[str, Tensor]:
-        """Encode whole images of either sensor or both.
+        """Encode whole images of one sensor or of both.
 
         Args:
             s2: Normalised Sentinel-2 images, bands as in `MODEL_BANDS["s2"]`. Any height and
-                width that the patch divides; positions are stretched to the new grid.
+                width that the patch divides; positions are interpolated to the new grid.
             s1: Normalised Sentinel-1 images, bands as in `MODEL_BANDS["s1"]`.
-            patch_tokens: Give the patches' tokens too.
+            patch_tokens: Whether to return the tokens of the patches, too.
 
         Returns:
-            For each sensor given: its [CLS] vectors [B, D] under `s2` or `s1` and, where
-            asked for, its patch tokens [B, N, D] in raster order under `s2_tokens` or
+            For each sensor given: its [CLS] vectors [B, D] under `s2` or `s1` and, with
+            `patch_tokens`, its patch tokens [B, N, D] in raster order under `s2_tokens` or
             `s1_tokens`.
 
         Raises:
-            InputError: If no image is given, one of a sensor that is not here, or one whose
-                bands or size do not fit.
+            InputError: If no image is given, the model has no encoder of the sensor, or the bands
+                or the size do not fit.
         """
         given: dict[SensorName, Tensor] = {}
         for name, image in (("s2", s2), ("s1", s1)):
             if image is not None:
                 given[name] = image  # type: ignore[index]  # both names are sensors
         if not given:
-            raise InputError("encode needs an image of at least one sensor, s2 or s1; got none")
+            raise InputError("encode needs images of at least one sensor, s2 or s1, found none")
         out = {}
         for name, image_BCHW in given.items():
             token_BND = self.tokens(name, image_BCHW)
@@ -76,9 +76,9 @@ class Backbone(nn.Module):
         """Encode whole images of one sensor; the first token is [CLS].
 
         Args:
-            sensor: Whose images they are.
-            image_BCHW: As `forward` takes them.
-            on_layer: Told of each layer: the sensor's own, then the shared ones.
+            sensor: Sensor of the images.
+            image_BCHW: Normalised images, as for `forward`.
+            on_layer: Called after each layer: first those of the sensor, then the shared ones.
 
         Raises:
             InputError: As `forward`.
@@ -93,13 +93,16 @@ class Backbone(nn.Module):
         return encoded
 
     def encoder_of(self, sensor: SensorName) -> SensorEncoder:
-        """Give the layers that a sensor has to itself.
+        """Return the encoder layers of a sensor.
 
         Raises:
-            InputError: If the sensor is not here.
+            InputError: If the model has no encoder of the sensor.
         """
         if sensor not in self.sensors:
-            raise InputError(f"this model has no {sensor} path; it has {', '.join(self.sensors)}")
+            raise InputError(
+                f"the sensor must be one that this model encodes, {', '.join(self.sensors)}, found "
+                f"{sensor}; load another model"
+            )
         encoder = self.sensors[sensor]
         assert isinstance(encoder, SensorEncoder)
         return encoder

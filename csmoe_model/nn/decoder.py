@@ -18,12 +18,12 @@ from minortom.sensors import SensorName
 
 
 class Decoder(nn.Module):
-    """Draws one sensor's image from the tokens of any sensor. Thrown away after pretraining."""
+    """Reconstruction of one sensor's image from the tokens of any sensor; for pretraining only."""
 
     def __init__(
         self, config: ModelConfig, *, target: SensorName, sources: Sequence[SensorName]
     ) -> None:
-        """Build the decoder of `target`, with a head for tokens of each of `sources`."""
+        """Build the decoder of `target`, with one head for the tokens of each of `sources`."""
         super().__init__()
         width = config.decoder_width
         self.narrow = nn.Linear(config.width, width)
@@ -48,41 +48,50 @@ class Decoder(nn.Module):
         nn.init.normal_(self.mask_token_K, std=0.02)  # as MAE
 
     def compute_positions(self) -> None:
-        """Fill in the positions of the patches: what weights from disk do not bring."""
+        """Compute the positions of the patches, which are not stored with the weights."""
         self.position_NK = sincos_positions(self.grid, self.mask_token_K.shape[0])
 
     def forward(
         self, encoded_BTD: Float[Tensor, "B T D"], visible_BU: Int[Tensor, "B U"]
     ) -> Float[Tensor, "B N K"]:
-        """Fill the hidden places with the mask token and run the layers; no head yet.
+        """Insert the mask token for the masked patches and run the layers, without a head.
 
         Args:
             encoded_BTD: [CLS] and the visible patches of any sensor, from the encoder.
-            visible_BU: Which patches those are.
+            visible_BU: Indices of the visible patches.
         """
         token_BNK = self.narrow(encoded_BTD)
         index_BUK = visible_BU[:, :, None].expand(-1, -1, token_BNK.shape[2])
-        # The mask token's dtype follows autocast, or scatter would refuse to mix the two.
-        hidden_BNK = self.mask_token_K.to(token_BNK.dtype).expand(
+        # Under autocast the tokens are bfloat16, and scatter does not mix dtypes.
+        masked_BNK = self.mask_token_K.to(token_BNK.dtype).expand(
             token_BNK.shape[0], self.position_NK.shape[0], -1
         )
-        placed_BNK = hidden_BNK.scatter(1, index_BUK, token_BNK[:, 1:]) + self.position_NK
+        placed_BNK = masked_BNK.scatter(1, index_BUK, token_BNK[:, 1:]) + self.position_NK
         x_BNK = torch.cat([token_BNK[:, :1], placed_BNK.to(token_BNK.dtype)], dim=1)
         for block in self.blocks:
             x_BNK = block(x_BNK)
-        drawn: Tensor = self.norm(x_BNK)[:, 1:]
-        return drawn
+        decoded: Tensor = self.norm(x_BNK)[:, 1:]
+        return decoded
 
-    def draw(
+    def to_pixels(
         self,
-        drawn_BNK: Float[Tensor, "B N K"],
+        decoded_BNK: Float[Tensor, "B N K"],
         source: SensorName,
         masked_BM: Int[Tensor, "B M"] | None = None,
     ) -> Float[Tensor, "B M P"]:
-        """Turn what `forward` gave for tokens of `source` into pixels of some, or all, patches."""
+        """Apply the head of a source sensor to decoded tokens.
+
+        Args:
+            decoded_BNK: Result of `forward` on tokens of `source`.
+            source: Sensor that the tokens were encoded from.
+            masked_BM: Indices of the patches to return; all when None.
+
+        Returns:
+            Pixel values [B, M, P] of these patches.
+        """
         if masked_BM is not None:
-            drawn_BNK = take_tokens(drawn_BNK, masked_BM)
-        pixels: Tensor = self.heads[source](drawn_BNK)
+            decoded_BNK = take_tokens(decoded_BNK, masked_BM)
+        pixels: Tensor = self.heads[source](decoded_BNK)
         return pixels
 
 
@@ -91,6 +100,6 @@ def decode_sources(
     encoded: Mapping[SensorName, Tensor],
     visible: Mapping[SensorName, Tensor],
 ) -> dict[SensorName, Float[Tensor, "B N K"]]:
-    """Run one target's decoder over the tokens of all sources, as one batch."""
-    drawn = decoder(torch.cat(list(encoded.values())), torch.cat(list(visible.values())))
-    return dict(zip(encoded, drawn.chunk(len(encoded)), strict=True))
+    """Run the decoder of one target on the tokens of all sources, as one batch."""
+    decoded = decoder(torch.cat(list(encoded.values())), torch.cat(list(visible.values())))
+    return dict(zip(encoded, decoded.chunk(len(encoded)), strict=True))

@@ -1,8 +1,8 @@
-"""The two encoders: one per sensor, and the one that all sensors share (Eq. 14-16).
+"""The encoders: one per sensor, and one that all sensors share (Eq. 14-16).
 
 Axes, as name suffixes:
     B  images in a batch    N  tokens per image    D  token width    P  values in a patch
-    U  visible patches      T  tokens of an image: [CLS] and the patches looked at
+    U  visible patches      T  tokens of an image: [CLS] and the encoded patches
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from csmoe_model.nn.soft_moe import Routing, SoftMoE
 from minortom.sensors import SensorName
 
 OnLayer = Callable[[Tensor, Routing | None], None]
-"""Called with the tokens [B, N, D] out of each layer, and its routing where it has experts."""
+"""Called with the output tokens [B, N, D] of a layer, and its routing if it has experts."""
 
 
 class RoutedBlock(nn.Module):
@@ -47,17 +47,17 @@ class RoutedBlock(nn.Module):
         )
 
     def forward(self, x_BND: Float[Tensor, "B N D"]) -> tuple[Float[Tensor, "B N D"], Routing]:
-        """Add what attention, then what the experts make of the tokens."""
+        """Apply attention, then the experts, each with a residual connection."""
         x_BND = x_BND + self.attention(self.norm_attention(x_BND))
         added_BND, routing = self.soft_moe(self.norm_soft_moe(x_BND))
         return x_BND + added_BND, routing
 
 
 class Trunk(nn.Module):
-    """Encoder layers and a LayerNorm after them."""
+    """A stack of encoder layers with a LayerNorm at the end."""
 
     def __init__(self, config: ModelConfig, *, layers: int) -> None:
-        """Build `layers` layers, with experts or, where there are none, plain."""
+        """Build `layers` layers; with plain MLPs if `num_experts` is 0."""
         super().__init__()
         self.blocks = nn.ModuleList(_block(config) for _ in range(layers))
         self.norm = nn.LayerNorm(config.width, eps=NORM_EPS)
@@ -65,7 +65,7 @@ class Trunk(nn.Module):
     def forward(
         self, x_BND: Float[Tensor, "B N D"], *, on_layer: OnLayer | None = None
     ) -> Float[Tensor, "B N D"]:
-        """Run the layers; tell of each to `on_layer`."""
+        """Run the layers and call `on_layer` after each."""
         for block in self.blocks:
             routing = None
             if isinstance(block, RoutedBlock):
@@ -79,7 +79,7 @@ class Trunk(nn.Module):
 
 
 class SensorEncoder(nn.Module):
-    """From one sensor's patches to tokens: embedding, [CLS], positions, its own layers."""
+    """Encoder of one sensor: patch embedding, [CLS], positions and the layers of the sensor."""
 
     def __init__(self, config: ModelConfig, sensor: SensorName) -> None:
         """Build the encoder of a sensor."""
@@ -87,7 +87,7 @@ class SensorEncoder(nn.Module):
         self.trained_grid = (config.grid_size, config.grid_size)
         self.embed = nn.Linear(config.patch_values(sensor), config.width)
         self.cls_D = nn.Parameter(torch.empty(config.width))
-        # Computed from the sizes, so it is no part of the weights.
+        # Computed from the sizes, so not stored with the weights.
         self.register_buffer("position_ND", None, persistent=False)
         self.position_ND: Tensor
         self.compute_positions()
@@ -107,27 +107,27 @@ class SensorEncoder(nn.Module):
 
         Args:
             patches_BNP: All patches of each image, in raster order.
-            grid: Patches along height and width; the pretraining grid when None.
-            visible_BU: The patches to look at, ascending; all when None.
-            on_layer: Told of each layer.
+            grid: Number of patches along height and width; the pretraining grid when None.
+            visible_BU: Indices of the patches to encode, ascending; all when None.
+            on_layer: Called after each layer.
         """
         position_ND = self.positions(grid or self.trained_grid)
-        # [CLS] has no place: its position is zero, as in MAE.
+        # The position of [CLS] is zero, as in MAE.
         cls_B1D = self.cls_D.expand(patches_BNP.shape[0], 1, -1)
         if visible_BU is None:
             token_BND = self.embed(patches_BNP) + position_ND
         else:
-            # Hidden patches are dropped before the embedding, which then costs half.
+            # Masked patches are dropped before the embedding, to save its operations.
             token_BND = self.embed(take_tokens(patches_BNP, visible_BU)) + position_ND[visible_BU]
         encoded: Tensor = self.trunk(torch.cat([cls_B1D, token_BND], dim=1), on_layer=on_layer)
         return encoded
 
     def compute_positions(self) -> None:
-        """Fill in the positions of the grid trained on: what weights from disk do not bring."""
+        """Compute the positions of the pretraining grid, which are not stored with the weights."""
         self.position_ND = sincos_positions(self.trained_grid, self.cls_D.shape[0])
 
     def positions(self, grid: tuple[int, int]) -> Float[Tensor, "N D"]:
-        """Give the fixed positions of a grid of patches."""
+        """Return the fixed positions of a grid of patches."""
         if grid == self.trained_grid:
             return self.position_ND
         width = self.position_ND.shape[1]
@@ -135,7 +135,7 @@ class SensorEncoder(nn.Module):
 
 
 class SharedEncoder(nn.Module):
-    """The layers through which the tokens of every sensor go, each image by itself."""
+    """Encoder layers that all sensors share; each image is encoded by itself."""
 
     def __init__(self, config: ModelConfig) -> None:
         """Build the shared layers."""
@@ -146,7 +146,7 @@ class SharedEncoder(nn.Module):
     def forward(
         self, x_BND: Float[Tensor, "B N D"], *, on_layer: OnLayer | None = None
     ) -> Float[Tensor, "B N D"]:
-        """Encode tokens of either sensor into the common space."""
+        """Encode tokens of any sensor into the common space."""
         encoded: Tensor = self.trunk(x_BND, on_layer=on_layer)
         return encoded
 

@@ -1,6 +1,6 @@
-"""Feature maps of some layers, as dense heads take them: a list of [B, D, h, w].
+"""Feature maps of encoder layers, for dense heads: a list of [B, D, h, w].
 
-Layers are numbered through a sensor's path: its own from 0, then the shared ones.
+The layers of a sensor are numbered from 0; the shared layers follow.
 
 Axes, as name suffixes:
     B  images in a batch    D  token width    H W  pixel rows and columns
@@ -19,11 +19,11 @@ from minortom.sensors import SensorName
 
 
 def feature_info(config: ModelConfig) -> list[dict[str, object]]:
-    """Describe each layer's map, in timm's words.
+    """Describe the map of each layer with the keys of timm.
 
     Returns:
-        By layer: `num_chs`, its channels; `reduction`, pixels that one place of it stands for;
-        `module`, `sensor.0` … or `shared.0` ….
+        For each layer: `num_chs`, the channels of its map; `reduction`, the image pixels along a
+        side of one map pixel; `module`, `sensor.0` … or `shared.0` ….
     """
     names = [f"sensor.{n}" for n in range(config.sensor_layers)]
     names += [f"shared.{n}" for n in range(config.shared_layers)]
@@ -37,20 +37,20 @@ def feature_maps(
 ) -> list[Tensor]:
     """Compute the maps of some layers, [B, D, H / patch, W / patch] each.
 
-    Tokens go through the LayerNorm that closes their trunk, so that maps of all layers are of
-    one size; the map of the last layer holds the patch tokens that `encode` gives.
+    The tokens of each layer pass the LayerNorm at the end of its stack, so that the maps of all
+    layers have the same scale. The map of the last layer holds the patch tokens of `encode`.
 
     Args:
         backbone: The encoder.
-        sensor: Whose images they are.
+        sensor: Sensor of the images.
         image_BCHW: Normalised images.
         layers: Numbers of layers, from 0 or, from the end, from -1; all when None.
 
     Returns:
-        As many maps, in that order.
+        One map per layer, in the order of `layers`.
 
     Raises:
-        InputError: If there is no such layer, or the images do not fit.
+        InputError: If a layer does not exist, or the images do not fit.
     """
     config = backbone.config
     chosen = layer_numbers(config, layers)
@@ -72,17 +72,17 @@ def feature_maps(
 
 
 def layer_numbers(config: ModelConfig, layers: Sequence[int] | None) -> list[int]:
-    """Count layers from 0; all of them when None.
+    """Return layer numbers counted from 0; all of them when None.
 
     Raises:
-        InputError: If there is no such layer.
+        InputError: If a layer does not exist.
     """
     count = config.sensor_layers + config.shared_layers
     wanted = range(count) if layers is None else layers
     bad = [number for number in wanted if not -count <= number < count]
     if bad:
         raise InputError(
-            f"there is no layer {bad[0]}; layers go from 0 to {count - 1}, or from -1 back to "
-            f"{-count}"
+            f"layers are numbered from 0 to {count - 1}, or from the end from -1 to {-count}, "
+            f"found {bad[0]}"
         )
     return [number % count for number in wanted]

@@ -1,4 +1,4 @@
-"""The plain parts of a vision transformer.
+"""Standard parts of a vision transformer.
 
 Axes, as name suffixes:
     B  images in a batch    C  bands          H W  pixel rows and columns
@@ -15,7 +15,7 @@ from csmoe_model.nn.shapes import Float
 from minortom.errors import InputError
 
 NORM_EPS = 1e-6
-"""Of every LayerNorm; the value of ViT and MAE."""
+"""Epsilon of every LayerNorm; the value of ViT and MAE."""
 
 
 def patchify(image_BCHW: Float[Tensor, "B C H W"], patch_size: int) -> Float[Tensor, "B N P"]:
@@ -27,8 +27,8 @@ def patchify(image_BCHW: Float[Tensor, "B C H W"], patch_size: int) -> Float[Ten
     batch, bands, height, width = image_BCHW.shape
     if height % patch_size or width % patch_size or not (height and width):
         raise InputError(
-            f"an image of {height} x {width} pixels is no multiple of the model's patch of "
-            f"{patch_size}; crop or resize it"
+            f"height and width of an image must be multiples of the patch size {patch_size}, "
+            f"found {height} x {width} pixels; crop or resize the image"
         )
     rows, columns = height // patch_size, width // patch_size
     cut = image_BCHW.reshape(batch, bands, rows, patch_size, columns, patch_size)
@@ -38,12 +38,12 @@ def patchify(image_BCHW: Float[Tensor, "B C H W"], patch_size: int) -> Float[Ten
 def unpatchify(
     patches_BNP: Float[Tensor, "B N P"], *, bands: int, grid: tuple[int, int]
 ) -> Float[Tensor, "B C H W"]:
-    """Put patches back into images: the inverse of `patchify`.
+    """Join patches to images: the inverse of `patchify`.
 
     Args:
         patches_BNP: All patches of each image, in raster order.
-        bands: Bands of the image.
-        grid: Patches along the image's height and width.
+        bands: Number of bands of the image.
+        grid: Number of patches along the height and the width of the image.
     """
     batch, _, values = patches_BNP.shape
     rows, columns = grid
@@ -57,13 +57,13 @@ def sincos_positions(
 ) -> Float[Tensor, "N D"]:
     """Compute fixed 2-D positions as MAE does: half the width for the row, half for the column.
 
-    On another grid than the one trained on, the coordinates are stretched so that both
-    span the same extent, which is what interpolating the positions of the trained grid does.
+    The coordinates of a grid other than the pretraining grid are scaled to the extent of the
+    latter. This equals interpolating the positions of the pretraining grid.
 
     Args:
-        grid: Patches along the image's height and width.
+        grid: Number of patches along the height and the width of the image.
         width: Token width, a multiple of 4.
-        trained_grid: The grid whose extent is spanned; `grid` itself when None.
+        trained_grid: Grid of the pretraining; `grid` itself when None.
     """
     frequency = 10_000.0 ** (-torch.arange(width // 4, dtype=torch.float64) / (width // 4))
     axes = []
@@ -83,19 +83,19 @@ def sincos_positions(
 
 
 def take_tokens(x_BND: Float[Tensor, "B N D"], index_BK: Tensor) -> Float[Tensor, "B K D"]:
-    """Pick tokens of each image by their index."""
+    """Select tokens of each image by their index."""
     return x_BND.gather(1, index_BK[:, :, None].expand(-1, -1, x_BND.shape[2]))
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """Widen to float32, which sums, logarithms and logits need; float64 stays."""
+    """Convert to float32, which sums, logarithms and logits need; float64 stays."""
     return x if x.dtype == torch.float64 else x.float()
 
 
 def float32_product(left: Tensor, right: Tensor) -> Tensor:
-    """Multiply matrices in float32 at least, also under autocast."""
+    """Multiply matrices in float32 or float64, also under autocast."""
     left, right = at_least_float32(left), at_least_float32(right)
-    if not torch.amp.is_autocast_available(left.device.type):  # the meta device, for one
+    if not torch.amp.is_autocast_available(left.device.type):  # such as the meta device
         return left @ right
     with torch.autocast(left.device.type, enabled=False):
         return left @ right
@@ -112,7 +112,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x_BND: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
-        """Let every token look at every token of its image."""
+        """Mix the tokens of each image by self-attention."""
         batch, tokens, width = x_BND.shape
         heads = self.qkv(x_BND).view(batch, tokens, 3, self.num_heads, -1)
         query, key, value = heads.permute(2, 0, 3, 1, 4).unbind(0)
@@ -122,7 +122,7 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two linear layers with a GELU between, for each token by itself."""
+    """Two linear layers with a GELU in between, applied to each token."""
 
     def __init__(self, *, width: int, hidden_width: int) -> None:
         """Build the layer."""
@@ -131,7 +131,7 @@ class MLP(nn.Module):
         self.down = nn.Linear(hidden_width, width)
 
     def forward(self, x_BND: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
-        """Widen, bend, narrow."""
+        """Apply the two layers."""
         out: Tensor = self.down(F.gelu(self.up(x_BND)))
         return out
 
@@ -148,14 +148,14 @@ class Block(nn.Module):
         self.feed_forward = feed_forward
 
     def forward(self, x_BND: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
-        """Add what attention, then what the feed-forward layer makes of the tokens."""
+        """Apply attention, then the feed-forward layer, each with a residual connection."""
         x_BND = x_BND + self.attention(self.norm_attention(x_BND))
         added: Tensor = self.feed_forward(self.norm_feed_forward(x_BND))
         return x_BND + added
 
 
 def initialise(module: nn.Module) -> None:
-    """Draw the weights of plain layers as MAE does; for `nn.Module.apply`.
+    """Initialise the weights of standard layers as MAE does; for `nn.Module.apply`.
 
     Linear: Xavier uniform, zero bias. LayerNorm and RMSNorm keep ones and zeros.
     """

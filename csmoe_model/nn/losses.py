@@ -1,4 +1,4 @@
-"""The terms of the pretraining objective (Eq. 4, 9-11, 18-20), each a function of tensors.
+"""Terms of the pretraining objective (Eq. 4, 9-11, 18-20) as functions of tensors.
 
 Axes, as name suffixes:
     B  images in a batch    N  tokens per image    D  width
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from csmoe_model.config import MiForm, Reading
+from csmoe_model.config import LossForm, MiForm
 from csmoe_model.nn.layers import at_least_float32, float32_product
 from csmoe_model.nn.shapes import Float
 from csmoe_model.nn.soft_moe import Routing
@@ -21,10 +21,10 @@ from minortom.errors import InputError
 
 
 def reconstruction_loss(
-    drawn_BMP: Float[Tensor, "B M P"], wanted_BMP: Float[Tensor, "B M P"]
+    predicted_BMP: Float[Tensor, "B M P"], target_BMP: Float[Tensor, "B M P"]
 ) -> Float[Tensor, ""]:
-    """Average the squared error over masked patches of normalised pixels (RecL of Eq. 4, 9)."""
-    return F.mse_loss(at_least_float32(drawn_BMP), at_least_float32(wanted_BMP))
+    """Return the mean squared error of masked patches of normalised pixels (RecL of Eq. 4, 9)."""
+    return F.mse_loss(at_least_float32(predicted_BMP), at_least_float32(target_BMP))
 
 
 def mutual_information_loss(
@@ -34,18 +34,20 @@ def mutual_information_loss(
     temperature: float,
     form: MiForm = "csmae",
 ) -> Float[Tensor, ""]:
-    """Pull the two views of a place together, apart from all others (NT-Xent, Eq. 10-11).
+    """Return the contrastive loss between the two sensors (NT-Xent, Eq. 10-11).
+
+    The two images of a pair are positives; images of other pairs are negatives.
 
     Args:
-        s2_BD: Projected [CLS] of each pair's Sentinel-2 image, over the global batch.
-        s1_BD: The same of its Sentinel-1 image.
-        temperature: Divides the cosine similarities.
-        form: `csmae`: each of the 2B vectors against the 2B - 1 others, as published with
-            CSMAE. `eq10`: against the other sensor's B - 1 vectors of other places only;
-            the positive is not in the denominator, so it can be negative.
+        s2_BD: Projected [CLS] of the Sentinel-2 image of each pair of the global batch.
+        s1_BD: Projected [CLS] of the Sentinel-1 images.
+        temperature: Divisor of the cosine similarities.
+        form: `csmae`: each of the 2B vectors is compared with the 2B - 1 others, as published
+            with CSMAE. `eq10`: each is compared with the B - 1 vectors of the other sensor and
+            of other pairs. The positive is not in the denominator, so the loss can be negative.
 
     Raises:
-        InputError: If a batch of one is given to `eq10`, which has no negatives then.
+        InputError: If the batch of `eq10` has one pair, and so no negatives.
     """
     s2_BD, s1_BD = (F.normalize(at_least_float32(x_BD), dim=1) for x_BD in (s2_BD, s1_BD))
     batch = len(s2_BD)
@@ -56,7 +58,9 @@ def mutual_information_loss(
         partner = torch.arange(2 * batch, device=both.device).roll(batch)
         return F.cross_entropy(similarity.masked_fill(itself, -torch.inf), partner)
     if batch == 1:
-        raise InputError("mi_form eq10 needs a batch of two pairs or more; there is one")
+        raise InputError(
+            "mi_form eq10 needs batches of at least 2 pairs, found 1; give a larger batch size"
+        )
     similarity = float32_product(s2_BD, s1_BD.T) / temperature
     positive_B = similarity.diagonal()
     same_place = torch.eye(batch, dtype=torch.bool, device=similarity.device)
@@ -67,17 +71,17 @@ def mutual_information_loss(
 
 
 def repulsion_loss(
-    slots_BESD: Float[Tensor, "B E S D"], *, form: Reading = "text"
+    slots_BESD: Float[Tensor, "B E S D"], *, form: LossForm = "text"
 ) -> Float[Tensor, ""]:
-    """Keep the slots of an image apart (Eq. 18); a mean over images.
+    """Return the similarity of the slots of an image (Eq. 18), averaged over images.
 
-    `text`: mean squared cosine between different slots, 0 where all are orthogonal.
-    `printed`: minus the mean squared cosine over all pairs, a slot with itself included:
-    taken literally, Eq. 18 rewards equal slots.
+    `text`: the mean squared cosine between different slots; 0 if all are orthogonal.
+    `printed`: minus the mean squared cosine over all pairs of slots, each with itself included.
+    This is Eq. 18 to the letter, which rewards equal slots.
     """
-    # Any order of the slots will do; this one is how they lie in memory.
+    # The order of the slots does not matter; this is their order in memory.
     slots_BMD = F.normalize(at_least_float32(slots_BESD).transpose(1, 2).flatten(1, 2), dim=2)
-    # Cosines may be bfloat16, unlike their squares: the rounding of 10,000 pairs averages out.
+    # Cosines may be bfloat16, since the rounding of 10,000 pairs averages out; squares may not.
     square_BMM = at_least_float32(slots_BMD @ slots_BMD.transpose(1, 2)).square()
     if form == "printed":
         return -square_BMM.mean()
@@ -88,37 +92,37 @@ def repulsion_loss(
 
 
 def imbalance_loss(usage_E: Float[Tensor, "... E"]) -> Float[Tensor, "..."]:
-    """Measure how unevenly the experts are used, as Eq. 19's text wants: log E - H(usage).
+    """Return the imbalance of the experts' usage, log E - H(usage), as in the text of Eq. 19.
 
-    0 where all are used alike, log E where one does everything.
+    0 if all experts are used equally, log E if one expert is used alone.
     """
     return math.log(usage_E.shape[-1]) - _entropy(at_least_float32(usage_E))
 
 
 def dispatch_sharpness_loss(dispatch_BNES: Float[Tensor, "B N E S"]) -> Float[Tensor, ""]:
-    """Compute Eq. 19 as printed: mean entropy of the slots' dispatch weights, over N."""
+    """Return Eq. 19 as printed: mean entropy of the slots' dispatch weights, divided by N."""
     entropy_BES = _entropy(at_least_float32(dispatch_BNES), dim=1)
     return entropy_BES.mean() / dispatch_BNES.shape[1]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RoutingTerms:
-    """What one layer's routing adds to the loss and to the log: small, unlike the routing."""
+    """Contribution of the routing of one layer to the loss and to the log."""
 
     rep: Tensor
     """Slot repulsion (Eq. 18), a scalar."""
     sharpness: Tensor | None
-    """Eq. 19 as printed, where it is wanted; a scalar."""
+    """Eq. 19 as printed, a scalar; None if `bal_form` is another."""
     usage_E: Tensor
-    """Share of the tokens' combine weight that each expert gets; sums to 1. With gradient."""
+    """Share of each expert in the combine weights; sums to 1. With gradient."""
     dispatch_entropy: Tensor
-    """Mean entropy of a slot's weights over tokens: 1 = all alike, 0 = one token."""
+    """Mean entropy of a slot's weights over tokens: 1 if all are equal, 0 for a single token."""
     combine_entropy: Tensor
-    """Mean entropy of a token's weights over slots: 1 = all alike, 0 = one slot."""
+    """Mean entropy of a token's weights over slots: 1 if all are equal, 0 for a single slot."""
 
 
-def routing_terms(routing: Routing, *, rep_form: Reading, bal_form: Reading) -> RoutingTerms:
-    """Boil one layer's routing down to its terms."""
+def routing_terms(routing: Routing, *, rep_form: LossForm, bal_form: LossForm) -> RoutingTerms:
+    """Compute the terms of the routing of one layer."""
     dispatch_BNES, combine_BNES = (
         at_least_float32(weights) for weights in (routing.dispatch_BNES, routing.combine_BNES)
     )
@@ -137,6 +141,6 @@ def routing_terms(routing: Routing, *, rep_form: Reading, bal_form: Reading) -> 
 
 
 def _entropy(weight: Tensor, dim: int | tuple[int, ...] = -1) -> Tensor:
-    """Shannon entropy in nats; a weight of 0 adds 0, and its gradient stays finite."""
+    """Return the Shannon entropy (nats); a weight of 0 adds 0 and has a finite gradient."""
     tiny = torch.finfo(weight.dtype).tiny
     return -(weight * weight.clamp_min(tiny).log()).sum(dim)

@@ -1,9 +1,10 @@
-"""Which patches are hidden: a function of (seed, epoch, sample), of nothing else.
+"""Masks of patches: a function of (seed, epoch, sample) only.
 
-Every sample has its own numbers (`noise`), so masks do not depend on the rank, the worker, the
-batch or the order in which samples come.
+Every sample has its own random numbers (`data.noise`), so masks do not depend on the rank, the
+worker, the batch or the order of the samples.
 
-Axes, as name suffixes: B samples, N patches of an image, U visible ones, M masked ones.
+Axes, as name suffixes:
+    B  samples    N  patches of an image    U  visible patches    M  masked patches
 """
 
 from collections.abc import Sequence
@@ -23,15 +24,15 @@ from minortom.sensors import SensorName
 
 @dataclass(frozen=True, kw_only=True)
 class Mask:
-    """The patches of one sensor's images that are seen and hidden; every image as many."""
+    """Visible and masked patches of one sensor; their number is the same in every image."""
 
     visible_BU: Int[Tensor, "B U"]
-    """Patches that the encoder sees, ascending: raster order, which the router relies on."""
+    """Patches that the encoder sees, ascending: the router needs raster order."""
     masked_BM: Int[Tensor, "B M"]
     """The other patches, ascending."""
 
     def to(self, device: torch.device | str) -> "Mask":
-        """Give the same mask on another device, without waiting for it."""
+        """Return the mask on another device; the copy is asynchronous."""
         return Mask(
             visible_BU=copied_to(self.visible_BU, device),
             masked_BM=copied_to(self.masked_BM, device),
@@ -46,11 +47,11 @@ class Masks:
     s1: Mask
 
     def to(self, device: torch.device | str) -> "Masks":
-        """Give the same masks on another device, without waiting for it."""
+        """Return the masks on another device; the copy is asynchronous."""
         return Masks(s2=self.s2.to(device), s1=self.s1.to(device))
 
     def of(self, sensor: SensorName) -> Mask:
-        """Give one sensor's mask."""
+        """Return the mask of a sensor."""
         return self.s2 if sensor == "s2" else self.s1
 
 
@@ -63,22 +64,22 @@ def draw_masks(
     seed: int,
     epoch: int,
 ) -> Masks:
-    """Draw the masks of some samples.
+    """Draw the random masks of some samples.
 
     Args:
-        samples: Index of each sample in its dataset.
-        num_patches: Patches of an image.
-        mask_ratio: Part of them to hide; 0 hides none.
-        mode: How the two sensors' masks relate (`ModelConfig.mask_mode`).
-        seed: Of the run.
-        epoch: Every epoch draws anew.
+        samples: Number of each sample in its data set.
+        num_patches: Number of patches of an image.
+        mask_ratio: Share of the patches to mask, from 0 to below 1.
+        mode: Relation of the masks of the two sensors (`ModelConfig.mask_mode`).
+        seed: Seed of the run.
+        epoch: Number of the epoch; each has its own masks.
     """
     visible = visible_count(num_patches, mask_ratio)
     first = _order(samples, num_patches, seed=seed, epoch=epoch, stream="mask s2")
     if mode == "independent":
         second = _order(samples, num_patches, seed=seed, epoch=epoch, stream="mask s1")
     else:
-        # The other end of the same order shares no patch while at most half are visible.
+        # Reversed, the order shares no visible patch if at most half of the patches are visible.
         second = first if mode == "identical" else first[:, ::-1]
     return Masks(s2=_split(first, visible), s1=_split(second, visible))
 

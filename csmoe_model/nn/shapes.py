@@ -1,6 +1,6 @@
-"""Shapes in signatures, by jaxtyping; without it, as on a bare PyTorch image, they say nothing.
+"""Shapes in signatures, by jaxtyping; without that package they are plain types.
 
-The tests check them; nothing else reads them.
+Only the tests check the shapes. The package may be missing, as on a plain PyTorch image.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,10 @@ else:
     except ImportError:
 
         class _Unchecked:
-            """Takes the place of a shape."""
+            """Replacement for a shape of jaxtyping."""
 
             def __class_getitem__(cls, shape: Any) -> Any:  # noqa: ANN401  # as jaxtyping's
-                """Give the type of the array alone."""
+                """Return the type of the array."""
                 return shape[0]
 
         Float = Int = _Unchecked

@@ -6,10 +6,10 @@ Axes, as name suffixes:
     M  all slots of a layer, S * E: the first slot of each expert, then the second of each
     X  slots of one expert, over all images
 
-Slots lie in memory as [B, S, E, D] from the router to the experts: that is the order in which
-the router's linear map makes them, an image's slots are then one matrix for the products with
-its tokens, and an expert's slots, over all images, one with evenly spaced rows, which a batched
-product reads where they lie. What `Routing` shows as [.., E, S] are views.
+From the router to the experts, slots are stored as [B, S, E, D]. This is the order in which the
+linear map of the router computes them. The slots of an image then form one matrix for the products
+with its tokens. The slots of an expert, over all images, form a matrix with evenly spaced rows,
+which a batched product reads without a copy. The tensors [.., E, S] of `Routing` are views.
 """
 
 import math
@@ -24,41 +24,42 @@ from csmoe_model.nn.layers import at_least_float32, float32_product
 from csmoe_model.nn.shapes import Float
 
 _EPS = 1e-12
-"""Of the router's RMSNorms, which only keeps 0 / 0 away: means of tokens are short, and a
-usual 1e-6 would shift logits of size 100 in the third decimal."""
+"""Epsilon of the RMSNorms of the router. It only prevents 0 / 0. Means of tokens are short vectors,
+and the usual 1e-6 would change logits of size 100 in the third decimal."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Routing:
-    """How one layer blended tokens into slots and slots into tokens."""
+    """Weights with which one layer mixed tokens into slots and slots into tokens."""
 
     dispatch_BNES: Tensor
     """Weight of each token in each slot; sums to 1 over N (α of Eq. 12)."""
     combine_BNES: Tensor
     """Weight of each slot in each token; sums to 1 over E and S (α̂ of Eq. 12)."""
     slots_BESD: Tensor
-    """What the experts read: blends of tokens (Eq. 13)."""
+    """Input of the experts: mixtures of tokens (Eq. 13)."""
 
 
 class RMSNorm(nn.Module):
-    """Divides each token by its root mean square, in float32 at least."""
+    """Division of each token by its root mean square, in float32 or float64."""
 
     def __init__(self, width: int) -> None:
-        """Start with weights of one."""
+        """Build the layer with weights of one."""
         super().__init__()
         self.weight_D = nn.Parameter(torch.ones(width))
 
     def forward(self, x_BND: Float[Tensor, "... D"]) -> Float[Tensor, "... D"]:
-        """Norm each token."""
+        """Normalise each token."""
         x_BND = at_least_float32(x_BND)
         return F.rms_norm(x_BND, x_BND.shape[-1:], self.weight_D.to(x_BND.dtype), _EPS)
 
 
 class DynamicRouter(nn.Module):
-    """Makes a slot for each expert from each run of E consecutive tokens.
+    """Router with one slot per expert for each segment of E consecutive tokens.
 
-    Tokens are RMS-normalised and cut into ceil(N / E) segments; one linear map makes E slot
-    embeddings from each segment's mean, RMS-normalised too. The last segment may be short.
+    Tokens are RMS-normalised and split into ceil(N / E) segments. One linear map computes E slot
+    embeddings from the mean of each segment; they are RMS-normalised too. The last segment may be
+    shorter.
     """
 
     def __init__(self, *, width: int, num_experts: int, logit_scale: float) -> None:
@@ -73,18 +74,18 @@ class DynamicRouter(nn.Module):
     def forward(
         self, x_BND: Float[Tensor, "B N D"]
     ) -> tuple[Float[Tensor, "B N D"], Float[Tensor, "B N M"]]:
-        """Give the tokens to blend and the logit of each token and slot."""
+        """Return the tokens to mix, and the logit of each token and slot."""
         x_BND = self.norm(x_BND)
         mean_BSD = self.segment_means(x_BND)
         embedding_BMD = self.to_slots(mean_BSD).view(x_BND.shape[0], -1, x_BND.shape[2])
         embedding_BMD = self.norm_slots(embedding_BMD)
         if self.logit_scale != 1.0:
             embedding_BMD = embedding_BMD * self.logit_scale
-        # Logits reach 100, where bfloat16 has steps of a half: softmax would choose at random.
+        # Logits reach 100, where bfloat16 has steps of 0.5: too coarse for the softmax.
         return x_BND, float32_product(x_BND, embedding_BMD.transpose(1, 2))
 
     def segment_means(self, x_BND: Float[Tensor, "B N D"]) -> Float[Tensor, "B S D"]:
-        """Average each run of E consecutive tokens; the last over those that are there."""
+        """Return the mean of each segment of E consecutive tokens, without padding."""
         batch, tokens, width = x_BND.shape
         size = self.num_experts
         missing = -tokens % size
@@ -93,14 +94,14 @@ class DynamicRouter(nn.Module):
         padded_BND = F.pad(x_BND, (0, 0, 0, missing))
         mean_BSD = padded_BND.view(batch, -1, size, width).mean(2)
         correction_S1 = mean_BSD.new_ones(mean_BSD.shape[1], 1)
-        correction_S1[-1] = size / (size - missing)  # padding is no token
+        correction_S1[-1] = size / (size - missing)  # padding does not count
         return mean_BSD * correction_S1
 
 
 class FixedRouter(nn.Module):
-    """Learned slot embeddings, the same for every image (Puigcerver et al., Algorithm 1).
+    """Router with learned slot embeddings, equal for every image (Puigcerver et al., Algorithm 1).
 
-    Tokens and embeddings are unit vectors, so the logits stay within the learned scale.
+    Tokens and embeddings are unit vectors, so the logits are at most the learned scale.
     """
 
     def __init__(
@@ -117,17 +118,17 @@ class FixedRouter(nn.Module):
     def forward(
         self, x_BND: Float[Tensor, "B N D"]
     ) -> tuple[Float[Tensor, "B N D"], Float[Tensor, "B N M"]]:
-        """Give the tokens to blend and the logit of each token and slot."""
+        """Return the tokens to mix, and the logit of each token and slot."""
         slot_ESD = F.normalize(at_least_float32(self.slot_ESD), dim=-1) * self.scale
         slot_MD = slot_ESD.transpose(0, 1).flatten(0, 1)
         return x_BND, float32_product(F.normalize(at_least_float32(x_BND), dim=-1), slot_MD.T)
 
 
 class ExpertMLPs(nn.Module):
-    """E perceptrons with one hidden layer, run as two batched products."""
+    """E perceptrons with one hidden layer, computed as two batched products."""
 
     def __init__(self, *, num_experts: int, width: int, hidden_width: int) -> None:
-        """Draw each expert's weights as a linear layer of its own would (Xavier uniform)."""
+        """Initialise each expert like a linear layer of its own (Xavier uniform)."""
         super().__init__()
         bound = math.sqrt(6 / (width + hidden_width))
         self.up_EDH = nn.Parameter(torch.empty(num_experts, width, hidden_width))
@@ -138,8 +139,8 @@ class ExpertMLPs(nn.Module):
             nn.init.uniform_(weight, -bound, bound)
 
     def forward(self, slots_BSED: Float[Tensor, "B S E D"]) -> Float[Tensor, "B S E D"]:
-        """Give the slots of expert `e` to expert `e` alone."""
-        # One product an expert over the slots of all images; a view where they lie as said.
+        """Apply each expert to its own slots."""
+        # One product per expert over the slots of all images; a view, see the top of the file.
         x_EXD = slots_BSED.flatten(0, 1).transpose(0, 1)
         hidden_EXH = F.gelu(_affine(x_EXD, self.up_EDH, self.up_bias_EH))
         out_EXD = _affine(hidden_EXH, self.down_EHD, self.down_bias_ED)
@@ -153,7 +154,7 @@ def _affine(x_EXI: Tensor, weight_EIO: Tensor, bias_EO: Tensor) -> Tensor:
 
 
 class SoftMoE(nn.Module):
-    """Feed-forward layer in which each expert reads a few blends ("slots") of all tokens.
+    """Feed-forward layer in which each expert reads a few mixtures ("slots") of all tokens.
 
     No token is dropped. The cost grows with the number of slots, E * S, not with the number
     of experts.
@@ -175,9 +176,10 @@ class SoftMoE(nn.Module):
             width: Token width.
             hidden_width: Hidden width of each expert.
             num_experts: Number of experts.
-            slots: `dynamic`, made from the tokens, or `fixed`, learned.
-            slots_per_expert: Of fixed slots; dynamic ones follow from the number of tokens.
-            logit_scale: Factor on the routing logits; where the learned one of `fixed` starts.
+            slots: `dynamic`, computed from the tokens, or `fixed`, learned.
+            slots_per_expert: Number of fixed slots of each expert; that of dynamic slots follows
+                from the number of tokens.
+            logit_scale: Factor on the routing logits; initial value of the learned one of `fixed`.
         """
         super().__init__()
         self.num_experts = num_experts
@@ -196,14 +198,14 @@ class SoftMoE(nn.Module):
         self.experts = ExpertMLPs(num_experts=num_experts, width=width, hidden_width=hidden_width)
 
     def forward(self, x_BND: Float[Tensor, "B N D"]) -> tuple[Float[Tensor, "B N D"], Routing]:
-        """Blend tokens into slots, run the experts, blend the slots back into tokens."""
+        """Mix tokens into slots, apply the experts, mix the slots back into tokens."""
         routing = self.route(x_BND)
         out_BSED = self.experts(routing.slots_BESD.transpose(1, 2))
         combine_BNM = routing.combine_BNES.transpose(2, 3).flatten(2)
         return combine_BNM @ out_BSED.flatten(1, 2), routing
 
     def route(self, x_BND: Float[Tensor, "B N D"]) -> Routing:
-        """Weigh the tokens for each slot and the slots for each token; fill the slots."""
+        """Compute the dispatch and combine weights and the slots."""
         token_BND, logit_BNM = self.router(x_BND)
         dispatch_BNM, combine_BNM = logit_BNM.softmax(dim=1), logit_BNM.softmax(dim=2)
         slots_BMD = dispatch_BNM.transpose(1, 2) @ token_BND

@@ -68,8 +68,8 @@ def test_the_slots_of_the_papers_text_can_be_priced(app, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--recipe", "csmoe-b17"], "no recipe 'csmoe-b17'; there are csmoe-b32"),
-        (["--slots", "static"], "slots must be one of dynamic, fixed; it is 'static'"),
+        (["--recipe", "csmoe-b17"], "tiny, found 'csmoe-b17'"),
+        (["--slots", "static"], "slots must be one of dynamic, fixed, found 'static'"),
         (["--slots-per-expert", "2"], "slots_per_expert 2 needs slots = fixed"),
     ],
 )

@@ -141,9 +141,12 @@ def test_another_run_in_the_folder_is_replaced_only_when_allowed(shards, tmp_pat
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--recipe", "huge"), "no recipe 'huge'; there are csmoe-b32"),
-        (("--recipe", "tiny", "--batch-size", "11"), "batch of 11 pairs is larger"),
-        (("--recipe", "tiny", "--image-size", "60"), "60 is no multiple of patch_size 8"),
+        (("--recipe", "huge"), "recipe must be one of csmoe-b32"),
+        (
+            ("--recipe", "tiny", "--batch-size", "11"),
+            "batch_size must be at most the number of pairs",
+        ),
+        (("--recipe", "tiny", "--image-size", "60"), "multiple of patch_size 8, found 60"),
         (("--recipe", "tiny", "--steps", "2", "--epochs", "2"), "epochs or steps"),
         (("--recipe", "tiny", "--lr", "0"), "lr must be above 0"),
         (("--recipe", "tiny", "--steps", "0"), "steps must be 1 or more; it is 0"),

@@ -105,7 +105,7 @@ def test_an_unknown_key_is_refused_by_name(shards, tmp_path, capsys):
     assert train(shards, "--out", tmp_path / "run", "--config", file) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: unknown ")
-    assert "learning_rate; known are recipe" in line
+    assert "learning_rate; known options are recipe" in line
 
 
 @pytest.fixture

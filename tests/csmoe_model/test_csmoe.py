@@ -89,7 +89,7 @@ def test_drawing_the_target_itself_gives_the_image_back_and_costs_nothing(model,
             )
         return truth if masked_BM is None else take_tokens(truth, masked_BM)
 
-    monkeypatch.setattr(model.decoders[target], "draw", draw_the_truth)
+    monkeypatch.setattr(model.decoders[target], "to_pixels", draw_the_truth)
     output = model(given["s2"], given["s1"], masks_of(), reconstruct=True)
     assert torch.equal(output.reconstructions[pair], given[target])
     assert output.terms()[f"rec_{pair}"] == 0
@@ -197,7 +197,7 @@ def test_twenty_steps_of_tiny_lose_what_they_lost_before():
 
 
 def test_pretraining_images_of_another_size_are_refused(model):
-    with pytest.raises(InputError, match="s2 images of 56 x 56 pixels.*got 64 x 64"):
+    with pytest.raises(InputError, match="s2 images of 56 x 56 pixels.*found 64 x 64"):
         model(*images(side=64), masks_of())
 
 

@@ -103,7 +103,7 @@ def test_the_positions_tell_patches_apart(model):
         ({}, "at least one sensor, s2 or s1"),
         ({"s2": torch.zeros(1, 12, 56, 56)}, r"s2 images must be \[batch, 10, height, width\]"),
         ({"s1": torch.zeros(2, 56, 56)}, r"with the bands vv vh, found \[2, 56, 56\]; add an axis"),
-        ({"s2": torch.zeros(1, 10, 56, 60)}, "56 x 60 pixels is no multiple of the model's patch"),
+        ({"s2": torch.zeros(1, 10, 56, 60)}, "multiples of the patch size 8, found 56 x 60 pixels"),
     ],
 )
 def test_images_that_do_not_fit_are_refused(model, given, message):
@@ -118,7 +118,7 @@ def test_one_sensors_path_alone_gives_the_same_vectors(model):
     alone.load_state_dict(kept)  # strict: nothing missing, nothing left over
     s2, s1 = images()
     assert torch.equal(alone(s2=s2)["s2"], model.encode(s2=s2)["s2"])
-    with pytest.raises(InputError, match="no s1 path; it has s2"):
+    with pytest.raises(InputError, match="one that this model encodes, s2, found s1"):
         alone(s1=s1)
 
 

@@ -41,10 +41,10 @@ def test_the_result_has_the_configurations():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"recipe": 16}, "no recipe 16; there are csmoe-b32, "),
-        ({"recipe": ["tiny"]}, r"no recipe \['tiny'\]; there are csmoe-b32, "),
-        ({"slots_per_expert": "3"}, "slots_per_expert must be a whole number; it is '3'"),
-        ({"slots": 3}, "slots must be one of dynamic, fixed; it is 3"),
+        ({"recipe": 16}, "recipe must be one of csmoe-b32, .*, found 16"),
+        ({"recipe": ["tiny"]}, r"recipe must be one of csmoe-b32, .*, found \['tiny'\]"),
+        ({"slots_per_expert": "3"}, "slots_per_expert must be a whole number, found '3'"),
+        ({"slots": 3}, "slots must be one of dynamic, fixed, found 3"),
     ],
 )
 def test_wrong_types_are_refused_in_one_line(options, message):

@@ -41,13 +41,13 @@ def test_tokens_go_back_to_their_places_and_the_mask_token_to_the_others(decoder
             torch.testing.assert_close(placed[image, patch], content + decoder.position_NK[patch])
 
 
-def test_cls_is_heard_but_not_drawn(decoder, visible):
+def test_cls_is_heard_but_not_decoded(decoder, visible):
     tokens = encoded()
     other = tokens.clone()
     other[:, 0] += 1.0
-    drawn = decoder(tokens, visible["s2"])
-    assert drawn.shape[1] == 49
-    assert not torch.allclose(drawn, decoder(other, visible["s2"]), atol=1e-3)
+    decoded = decoder(tokens, visible["s2"])
+    assert decoded.shape[1] == 49
+    assert not torch.allclose(decoded, decoder(other, visible["s2"]), atol=1e-3)
 
 
 def test_sources_decoded_together_are_as_each_alone(decoder, visible):
@@ -58,15 +58,16 @@ def test_sources_decoded_together_are_as_each_alone(decoder, visible):
 
 
 def test_each_source_has_a_head_of_its_own(decoder, visible):
-    drawn = decoder(encoded(), visible["s2"])
-    assert decoder.draw(drawn, "s2").shape == (2, 49, 2 * 8 * 8)
-    assert not torch.allclose(decoder.draw(drawn, "s2"), decoder.draw(drawn, "s1"), atol=1e-2)
+    decoded = decoder(encoded(), visible["s2"])
+    assert decoder.to_pixels(decoded, "s2").shape == (2, 49, 2 * 8 * 8)
+    s2, s1 = decoder.to_pixels(decoded, "s2"), decoder.to_pixels(decoded, "s1")
+    assert not torch.allclose(s2, s1, atol=1e-2)
 
 
 def test_drawing_some_patches_is_drawing_all_and_picking(decoder, visible):
-    drawn = decoder(encoded(), visible["s2"])
+    decoded = decoder(encoded(), visible["s2"])
     some = torch.tensor([[3, 40], [0, 48]])
-    picked = decoder.draw(drawn, "s2", some)
-    everything = decoder.draw(drawn, "s2")
+    picked = decoder.to_pixels(decoded, "s2", some)
+    everything = decoder.to_pixels(decoded, "s2")
     for image in range(2):
         torch.testing.assert_close(picked[image], everything[image, some[image]])

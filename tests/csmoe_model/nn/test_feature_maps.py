@@ -89,10 +89,10 @@ def test_a_model_without_experts_has_maps_too():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, "images of one sensor, s2 or s1; got 0"),
-        ({"s2": 10, "s1": 2}, "images of one sensor, s2 or s1; got 2"),
-        ({"s2": 10, "layers": (3,)}, "no layer 3; layers go from 0 to 2, or from -1 back to -3"),
-        ({"s2": 10, "layers": (-4,)}, "no layer -4"),
+        ({}, "images of one sensor, s2 or s1; found 0"),
+        ({"s2": 10, "s1": 2}, "images of one sensor, s2 or s1; found 2"),
+        ({"s2": 10, "layers": (3,)}, "layers are numbered from 0 to 2, .* from -1 to -3, found 3"),
+        ({"s2": 10, "layers": (-4,)}, "numbered from 0 to 2, .*, found -4"),
         ({"s2": 12}, "s2 images must be"),
     ],
 )

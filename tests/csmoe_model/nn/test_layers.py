@@ -47,7 +47,7 @@ def test_a_linear_layer_on_patches_is_the_convolution_of_a_vision_transformer(im
 
 @pytest.mark.parametrize("side", [(8, 10), (10, 8), (0, 8)])
 def test_an_image_that_the_patch_does_not_divide_is_refused(side):
-    with pytest.raises(InputError, match=f"{side[0]} x {side[1]} pixels is no multiple.* of 4"):
+    with pytest.raises(InputError, match=f"multiples of .* 4, found {side[0]} x {side[1]} pixels"):
         patchify(torch.zeros(1, 2, *side), 4)
 
 

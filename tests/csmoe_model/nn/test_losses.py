@@ -84,7 +84,7 @@ def test_the_literal_eq_10_can_be_negative_for_its_positive_is_in_no_denominator
 def test_a_single_pair_has_nothing_to_be_told_apart_from():
     x = torch.randn(1, 6)
     assert mutual_information_loss(x, x, temperature=0.5).item() == pytest.approx(0, abs=1e-6)
-    with pytest.raises(InputError, match="eq10 needs a batch of two"):
+    with pytest.raises(InputError, match="eq10 needs batches of at least 2 pairs, found 1"):
         mutual_information_loss(x, x, temperature=0.5, form="eq10")
 
 

@@ -45,7 +45,7 @@ def test_epochs_count_whole_batches():
         ({"flips": 1}, "flips must be bool"),
         ({"seed": 2**63}, "seed must be below 2"),
         ({"seed": True}, "seed must be int"),
-        ({"learning_rate": 1.0}, "unknown training option learning_rate; known are seed"),
+        ({"learning_rate": 1.0}, "unknown training option learning_rate; known options are seed"),
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(values, message):
@@ -80,7 +80,7 @@ def test_what_is_not_given_on_resume_is_the_runs_own(finished):
 
 
 def test_an_unknown_recipe_is_an_error_that_lists_them():
-    with pytest.raises(InputError, match=r"'huge'.*csmoe-b16.*tiny"):
+    with pytest.raises(InputError, match=r"csmoe-b16.*tiny, found 'huge'"):
         configure("huge", {})
 
 
