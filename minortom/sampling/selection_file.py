@@ -3,8 +3,9 @@
 import json
 import shutil
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -63,83 +64,92 @@ def make_selection(
         InputError: If an input cannot be used.
         OutputExistsError: If ``out`` exists with another provenance.
     """
-    started = started or now()
     inputs = read_inputs(annotated, keep=keep, quota=quota)
     if inputs.quota is not None:
         options = replace(options, quota=inputs.quota)
-    provenance = Provenance(
-        command="sample",
-        options=options.for_provenance(),
-        inputs=inputs.hashes,
-        seed=options.seed,
-        licences=inputs.licences,
-    )
-
-    def choose(log: SearchLog | None) -> tuple[bytes, Selection]:
-        return _choose(
-            inputs, options, provenance, engine=engine, started=started, log=log,
-            on_progress=on_progress,
-        )  # fmt: skip
-
+    job = _Job(
+        inputs=inputs, options=options, engine=engine, started=started or now(),
+        on_progress=on_progress,
+    )  # fmt: skip
     if out is None:
-        content, selection = choose(None)
-        return summarise(
-            _table_in(content), selection.tiles.strata, options, out=None, status=IN_MEMORY
+        content, selection = job.run()
+        strata = selection.tiles.strata
+        return summarise(_table_in(content), strata, options, out=None, status=IN_MEMORY)
+    return _write_selection(job, out, overwrite=overwrite)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Job:
+    """One selection to make."""
+
+    inputs: SampleInputs
+    options: SampleOptions
+    engine: EngineOptions | None
+    started: datetime
+    on_progress: OnProgress
+
+    @property
+    def provenance(self) -> Provenance:
+        return Provenance(
+            command="sample",
+            options=self.options.for_provenance(),
+            inputs=self.inputs.hashes,
+            seed=self.options.seed,
+            licences=self.inputs.licences,
         )
-    work = work_folder(out)
+
+    def run(self, log: SearchLog | None = None) -> tuple[bytes, Selection]:
+        """Return the Parquet file of the selection as bytes, and the selection."""
+        options, inputs = self.options, self.inputs
+        table = restratified(inputs.annotated_table(), options.stratify_by)
+        check_annotated(table, inputs.name, to_split=options.split is not None)
+        names = inputs.kept_cells()
+        kept = np.zeros(len(table), np.bool_)
+        if names is not None:
+            kept = kept_mask(table, names, source=inputs.keep_name)
+        selection = select(
+            table, options, kept=kept, engine=self.engine, started=self.started, log=log,
+            on_progress=self.on_progress,
+        )  # fmt: skip
+        more = {}
+        if selection.search and options.time_budget_s is not None:
+            more[SEARCH_KEY] = json.dumps(_progress_of(selection.search))
+        chosen = selected_table(table, selection.chosen, kept)
+        content = table_bytes(points_table(chosen, self.provenance, more=more))
+        return content.to_pybytes(), selection
+
+    def strata(self) -> Strata:
+        """Return the strata of the annotated tiles."""
+        columns = self.options.stratify_by
+        table = self.inputs.annotated_table(columns or ("stratum",))
+        return Strata.of_column(restratified(table, columns)["stratum"])
+
+
+def _write_selection(job: _Job, out: Path, *, overwrite: bool) -> SampleResult:
+    """Write the selection, or read it if it is up to date."""
+    work, provenance = work_folder(out), job.provenance
     with artefact(
-        out, provenance, inputs=inputs.paths, overwrite=overwrite, started=started, in_place=True,
+        out, provenance, inputs=job.inputs.paths, overwrite=overwrite, started=job.started,
         # With --overwrite, a search that its time budget ended is repeated.
-        is_whole=lambda: not overwrite or is_search_complete(out),
+        is_whole=lambda: not overwrite or is_search_complete(out), in_place=True,
     ) as made:  # fmt: skip
         if made.up_to_date:
             with pq.ParquetFile(out) as file:
                 table = file.read()
-            strata = _strata(inputs, options)
+            strata = job.strata()
         else:
             # A method without a search takes seconds: there is nothing to resume.
-            searches = options.method == "genetic"
-            with (
-                search_log_in(work, provenance, overwrite=overwrite)
-                if searches
-                else nullcontext() as log
-            ):
-                content, selection = choose(log)
+            resumable = job.options.method == "genetic"
+            log_in = partial(search_log_in, work, provenance, overwrite=overwrite)
+            with log_in() if resumable else nullcontext() as log:
+                content, selection = job.run(log)
             with whole_file(out) as path:
                 path.write_bytes(content)
             made.run_details["convergence"] = selection.convergence
             table, strata = _table_in(content), selection.tiles.strata
     if is_left_by(work, provenance):
         shutil.rmtree(work)
-    return summarise(table, strata, options, out=out, status=made.status)
-
-
-def _choose(
-    inputs: SampleInputs,
-    options: SampleOptions,
-    provenance: Provenance,
-    *,
-    engine: EngineOptions | None,
-    started: datetime,
-    log: SearchLog | None,
-    on_progress: OnProgress,
-) -> tuple[bytes, Selection]:
-    """Return the Parquet file of a selection as bytes, and the selection."""
-    table = restratified(inputs.annotated_table(), options.stratify_by)
-    check_annotated(table, inputs.name, to_split=options.split is not None)
-    names = inputs.kept_cells()
-    kept = np.zeros(len(table), np.bool_)
-    if names is not None:
-        kept = kept_mask(table, names, source=inputs.keep_name)
-    selection = select(
-        table, options, kept=kept, engine=engine, started=started, log=log,
-        on_progress=on_progress,
-    )  # fmt: skip
-    more = {}
-    if selection.search and options.time_budget_s is not None:
-        more[SEARCH_KEY] = json.dumps(_progress_of(selection.search))
-    chosen = points_table(selected_table(table, selection.chosen, kept), provenance, more=more)
-    return table_bytes(chosen).to_pybytes(), selection
+    return summarise(table, strata, job.options, out=out, status=made.status)
 
 
 def _progress_of(search: SearchResult) -> dict[str, object]:
@@ -152,9 +162,3 @@ def _progress_of(search: SearchResult) -> dict[str, object]:
 def _table_in(content: bytes) -> pa.Table:
     """Return the table of a Parquet file in memory, with the types that its reader returns."""
     return pq.ParquetFile(pa.BufferReader(content)).read()
-
-
-def _strata(inputs: SampleInputs, options: SampleOptions) -> Strata:
-    """Return the strata of the annotated tiles."""
-    table = inputs.annotated_table(options.stratify_by or ("stratum",))
-    return Strata.of_column(restratified(table, options.stratify_by)["stratum"])

@@ -121,7 +121,7 @@ def test_numpy_numbers_leave_no_trace(annotated):
         ({"keep": 3}, "keep must be a path, a table with grid_cell, or names of cells, found 3"),
         ({"keep": [1]}, "keep must be a path, a table with grid_cell, or names of cells"),
         ({"keep": []}, "keep must name at least one cell"),
-        ({"keep": ["3U_9999R"]}, "no cell of the Major TOM 10 km grid"),
+        ({"keep": ["3U_9999R"]}, "of the Major TOM 10 km grid"),
         ({"out": 5}, "out must be a path (str or Path), found 5"),
         ({"annotated": 5},
          "annotated must be a path, a pyarrow.Table or a GeoDataFrame, found int"),
