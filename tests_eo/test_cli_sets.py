@@ -34,7 +34,7 @@ def model(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr("csmoe_model.probing.probe.NUM_DRAWS", 20)
-    monkeypatch.setattr("csmoe_model.retrieval.retrieve.NUM_DRAWS", 20)
+    monkeypatch.setattr("csmoe_model.retrieval.directions.NUM_DRAWS", 20)
     monkeypatch.setattr("csmoe_model.probing.heads.STRENGTHS", (1e-2, 1.0))
     monkeypatch.setitem(RandomConvolutions.fit.__func__.__kwdefaults__, "num_filters", 4)
     former = signal.getsignal(signal.SIGTERM)  # `run` takes it over for good
@@ -100,4 +100,4 @@ def test_a_set_that_is_not_there_ends_with_one_line(model, tmp_path, capsys):
     for data in ("eurosat", "so2sat", "bigearthnet-v2", "benv2-243k", "m-so2sat"):
         assert called("probe", model, data, tmp_path, tmp_path / "out") == 1
         (line,) = capsys.readouterr().err.strip().splitlines()
-        assert "is not in" in line and "get " in line
+        assert "which does not exist; download " in line
