@@ -35,7 +35,7 @@ def repository() -> Path:
 @pytest.fixture
 def web_server(tmp_path, monkeypatch) -> Iterator[WebServer]:
     """A web server over ``tmp_path / "web"`` whose faults are got over without long waits."""
-    monkeypatch.setattr(http, "PATIENCE", replace(http.PATIENCE, backoff_s=0.001))
+    monkeypatch.setattr(http, "RETRY_POLICY", replace(http.RETRY_POLICY, backoff_s=0.001))
     monkeypatch.setenv("MINORTOM_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MINORTOM_MIRROR", raising=False)
     (tmp_path / "web").mkdir()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from minortom.errors import InputError
-from minortom.remote.hub_upload import is_repository, told_in_one_line
+from minortom.remote.hub_upload import is_repository, readable_hub_errors
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -57,7 +57,7 @@ def find_checkpoint(
             )
         )  # fmt: skip
 
-    with told_in_one_line(checkpoint, revision), _told_of_a_checkpoint(checkpoint):
+    with readable_hub_errors(checkpoint, revision), _told_of_a_checkpoint(checkpoint):
         config = fetch(CONFIG, revision)
         # Of the same commit, should the repository change between the two.
         fetch(WEIGHTS, config.parent.name)

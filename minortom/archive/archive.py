@@ -18,9 +18,9 @@ from minortom.archive.parts import LocalParts, Parts, RemoteParts
 from minortom.errors import ArchiveError, RemoteError
 from minortom.grid.cells import cells_from_names
 from minortom.progress import OnProgress, ignore_progress
-from minortom.remote.http import is_url, shown
+from minortom.remote.http import is_url, public_url
 from minortom.remote.http_cache import cached_copy
-from minortom.remote.hub_datasets import DataSet
+from minortom.remote.hub_datasets import HubDataset
 from minortom.sensors import MODEL_BANDS, SensorName
 
 _TEXT = ("grid_cell", "product_id", "timestamp", "crs", "parquet_url")
@@ -62,7 +62,7 @@ class Archive:
         if isinstance(place, Path) or not is_url(text):
             archive = cls._of_folder(Path(place), sensor)
         elif text.lower().startswith("hf://"):
-            archive = cls._of_hub(DataSet.parse(text), sensor)
+            archive = cls._of_hub(HubDataset.parse(text), sensor)
         else:
             archive = cls._of_web(text, sensor, on_fetch)
         archive.check_metadata()
@@ -89,14 +89,14 @@ class Archive:
         page = _PAGE_OF_HUB.fullmatch(folder)
         if page:
             raise ArchiveError(
-                f"{shown(folder)} is a web page, not an archive; give hf://{page[1]}"
+                f"{public_url(folder)} is a web page, not an archive; give hf://{page[1]}"
             )
         metadata = cached_copy(f"{folder}/metadata.parquet{mark}{query}", on_progress=on_fetch)
         parts = RemoteParts(folder=f"{folder}/images", query=mark + query)
-        return cls(place=shown(folder), sensor=sensor, metadata_path=metadata, parts=parts)
+        return cls(place=public_url(folder), sensor=sensor, metadata_path=metadata, parts=parts)
 
     @classmethod
-    def _of_hub(cls, data_set: DataSet, sensor: SensorName) -> "Archive":
+    def _of_hub(cls, data_set: HubDataset, sensor: SensorName) -> "Archive":
         path, commit = data_set.fetch("metadata.parquet")
         # From the same commit as the metadata, which say where a row is in its part.
         parts = RemoteParts(folder=data_set.url("images", commit), on_hub=True)

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from minortom.errors import ArchiveError, RemoteMissingError
 from minortom.remote.byte_ranges import read_range
 from minortom.remote.http import open_session
-from minortom.remote.hub_datasets import headers_of_hub
+from minortom.remote.hub_datasets import hub_headers
 
 if TYPE_CHECKING:
     import requests
@@ -114,8 +114,8 @@ def _session() -> "requests.Session":
 
 def _read(url: str, on_hub: bool, start: int, end: int | None = None) -> tuple[bytes, int]:
     # HF_ENDPOINT names the hub already; the mirror of other hosts does not apply to it.
-    headers = headers_of_hub() if on_hub else None
-    return read_range(_session(), url, start, end, headers=headers, by_mirror=not on_hub)
+    headers = hub_headers() if on_hub else None
+    return read_range(_session(), url, start, end, headers=headers, use_mirror=not on_hub)
 
 
 @functools.lru_cache(maxsize=_FOOTERS_KEPT)

@@ -17,7 +17,7 @@ from minortom.errors import InputError
 from minortom.io.atomic_write import write_json, write_text
 from minortom.io.provenance import sha256_of
 from minortom.maps.manifests import Manifest
-from minortom.remote.http import cache_folder, make_cache_folder, shown
+from minortom.remote.http import cache_folder, make_cache_folder, public_url
 
 _SOURCE, _ABSENT = "source.json", "absent.txt"
 _HASH = ".sha256"
@@ -142,6 +142,6 @@ def _noted(folder: Path) -> dict[str, str | None]:
 
 def _source(manifest: Manifest) -> dict[str, str | None]:
     return {
-        "url": shown(manifest.url), "checksum": manifest.checksum, "member": manifest.member,
+        "url": public_url(manifest.url), "checksum": manifest.checksum, "member": manifest.member,
         "version": manifest.version,
     }  # fmt: skip

@@ -11,7 +11,7 @@ from minortom.errors import InputError
 from minortom.maps.manifests import Manifest
 from minortom.maps.rasters import opened_map
 from minortom.progress import OnProgress, ignore_progress
-from minortom.remote.http import download, shown
+from minortom.remote.http import download, public_url
 
 _BLOCK_BYTES = 1 << 20
 
@@ -71,8 +71,8 @@ def require_map(path: Path, manifest: Manifest, url: str) -> None:
             pass
     except InputError:
         raise InputError(
-            f"{shown(url)} gave {path.stat().st_size:,} bytes that are no map of classes; check "
-            f"the address in the manifest {manifest.name}"
+            f"expected a map of classes at {public_url(url)}, found another file of "
+            f"{path.stat().st_size:,} bytes; check the address in the manifest {manifest.name}"
         ) from None
 
 

@@ -25,7 +25,7 @@ from minortom.grid.regions import Region, touched
 from minortom.maps.manifests import TILE, Manifest
 from minortom.maps.tile_lattice import TileName
 from minortom.progress import OnProgress
-from minortom.remote.http import download, mirrored, shown
+from minortom.remote.http import download, mirrored, public_url
 
 _Outcome = Literal["kept", "fetched", "absent"]
 
@@ -96,8 +96,9 @@ def fetch_tiles(
     paths = [folder / manifest.file_name(str(t)) for t, how in outcomes.items() if how != "absent"]
     if not paths:
         raise InputError(
-            f"{manifest.name} has none of the {len(tiles):,} tiles of the area, the first being "
-            f"{tiles[0]}: it is all sea, or the url in the manifest is wrong: {shown(manifest.url)}"
+            f"{manifest.name} has none of the {len(tiles):,} tiles of the area, such as "
+            f"{tiles[0]}; check whether the area is all sea and whether the url in the manifest is right: "
+            f"{public_url(manifest.url)}"
         )
     return paths, list(outcomes.values()).count("fetched")
 
@@ -144,4 +145,4 @@ def _note(manifest: Manifest, folder: Path, outcomes: Mapping[TileName, _Outcome
 
 def _noted_url(manifest: Manifest, tile: TileName) -> str:
     """Give the URL as asked: what a mirror lacks, its original may have."""
-    return shown(mirrored(manifest.url.replace(TILE, str(tile))))
+    return public_url(mirrored(manifest.url.replace(TILE, str(tile))))

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from minortom.errors import RemoteError
 from minortom.remote import http
-from minortom.remote.http import answer, is_url, open_session, shown
+from minortom.remote.http import is_url, open_session, public_url, send_request
 
 Result = TypeVar("Result")
 
@@ -39,14 +39,14 @@ def settings_for(url: str) -> dict[str, object]:
     suffix = Path(urlsplit(url).path).suffix
     return {
         **_SETTINGS,
-        "GDAL_HTTP_RETRY_DELAY": http.PATIENCE.backoff_s,
+        "GDAL_HTTP_RETRY_DELAY": http.RETRY_POLICY.backoff_s,
         **({"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": suffix} if suffix else {}),
     }
 
 
 def title_of(place: str) -> str:
     """Give what messages call a file or a URL."""
-    return shown(place) if is_url(place) else place
+    return public_url(place) if is_url(place) else place
 
 
 def patiently(place: str, read: Callable[[], Result]) -> Result:
@@ -68,7 +68,7 @@ def patiently(place: str, read: Callable[[], Result]) -> Result:
             # raises where the server says so, and waits for one that says "later".
             with (
                 open_session() as session,
-                answer(session, place, headers={"Range": "bytes=0-0"}, accepted=(200, 206)),
+                send_request(session, place, headers={"Range": "bytes=0-0"}, accepted=(200, 206)),
             ):
-                time.sleep(http.PATIENCE.backoff_s * 2**attempt)
+                time.sleep(http.RETRY_POLICY.backoff_s * 2**attempt)
     return read()

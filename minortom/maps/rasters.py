@@ -14,7 +14,7 @@ from rasterio.windows import Window
 
 from minortom.errors import InputError, RemoteError
 from minortom.maps.gdal_http import settings_for, title_of
-from minortom.remote.http import is_url, shown
+from minortom.remote.http import is_url, public_url
 
 Raster = Any
 """An open ``rasterio.DatasetReader``; rasterio publishes no types."""
@@ -54,8 +54,8 @@ def opened_map(place: Path | str, *, overview: int | None = None) -> Iterator[Ra
         found = str(error.__cause__ or error).splitlines()[0]
         if url:
             raise RemoteError(
-                f"{shown(url)}: reading blocks of this map fails ({found.split('?')[0]}); run the "
-                "same command again, or fetch the map first"
+                f"{public_url(url)}: reading blocks of this map fails ({found.split('?')[0]}); run "
+                "the same command again, or fetch the map first"
             ) from None
         raise InputError(
             f"cannot read the map {place} ({found}); wanted a raster file such as a GeoTIFF"

@@ -18,7 +18,7 @@ from minortom.maps.manifests import TILE, Manifest
 from minortom.maps.rasters import Raster, opened_map
 from minortom.maps.tile_lattice import Lattice, TileName
 from minortom.progress import OnProgress, ignore_progress
-from minortom.remote.http import answer, mirrored, open_session, shown
+from minortom.remote.http import mirrored, open_session, public_url, send_request
 
 _ASKED_AT_ONCE = 10  # as many connections as requests keeps open
 _WITHIN_PX = 0.01
@@ -55,7 +55,7 @@ class Tile:
         ):
             edges = ", ".join(f"{edge:g}" for edge in found)
             raise InputError(
-                f"{shown(self.place)} is called {self.name}, but its edges are {edges} in "
+                f"{public_url(self.place)} is called {self.name}, but its edges are {edges} in "
                 f"{source.crs}; wanted {', '.join(map(str, wanted))} degrees: give it its own name"
             )
 
@@ -135,7 +135,7 @@ class TileMap:
             if named and path.name == f"{before}{named[0]}{after}":
                 files[named[0]] = path
         lattice = Lattice(manifest.lattice_deg)
-        tiles = cls(title=shown(manifest.url), lattice=lattice, files=files, url=manifest.url)
+        tiles = cls(title=public_url(manifest.url), lattice=lattice, files=files, url=manifest.url)
         tiles._asked.update(dict.fromkeys(absent))
         return tiles
 
@@ -181,7 +181,7 @@ class TileMap:
 
         def ask(name: TileName) -> Tile | None:
             url = pattern.replace(TILE, str(name))
-            with answer(
+            with send_request(
                 session, url, headers={"Range": "bytes=0-0"}, accepted=(200, 206, 404)
             ) as response:
                 if response.status_code == 404:

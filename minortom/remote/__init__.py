@@ -1,4 +1,4 @@
-"""Read from HTTP and from the Hugging Face hub, and upload to the hub.
+"""Downloads over HTTP and from the Hugging Face hub, and uploads to the hub.
 
-Layer: with `grid` and `shards`, above `io`.
+Layer: beside `grid` and `shards`, above `io`.
 """

@@ -1,4 +1,4 @@
-"""Some bytes of a file behind HTTP."""
+"""Byte ranges of files over HTTP."""
 
 import time
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from minortom.errors import RemoteError
 from minortom.remote import http
-from minortom.remote.http import BLOCK_BYTES, answer, broken_off, shown
+from minortom.remote.http import BLOCK_BYTES, connection_lost, public_url, send_request
 
 if TYPE_CHECKING:
     import requests
@@ -19,49 +19,50 @@ def read_range(
     end: int | None,
     *,
     headers: Mapping[str, str] | None = None,
-    by_mirror: bool = True,
+    use_mirror: bool = True,
 ) -> tuple[bytes, int]:
-    """Read some bytes of a file.
+    """Download a byte range of a file.
 
     Args:
-        session: As :func:`open_session` gives it.
-        url: Where the file is; ``http://`` or ``https://``.
-        start: The first byte; negative: so many from the end, or all where there are fewer.
-        end: The byte after the last one; None for the end of the file.
-        headers: More headers to send.
-        by_mirror: Whether ``MINORTOM_MIRROR`` is heeded.
+        session: Session from :func:`open_session`.
+        url: Address of the file, ``http://`` or ``https://``.
+        start: Position of the first byte. A negative number counts from the end of the file; a
+            number beyond its beginning reads the whole file.
+        end: Position after the last byte; None for the end of the file.
+        headers: Further headers of the request.
+        use_mirror: Whether to apply ``MINORTOM_MIRROR``.
 
     Returns:
-        The bytes, and the size of the whole file.
+        The bytes, and the size of the whole file in bytes.
 
     Raises:
-        RemoteError: If they cannot be had, or the server gives whole files only.
+        RemoteError: If the download fails, or the server does not support byte ranges.
     """
     import requests
 
     data = bytearray()
-    for attempt in range(1 + http.PATIENCE.retries):
-        time.sleep(http.PATIENCE.backoff_s * 2**attempt if attempt else 0)
+    for attempt in range(1 + http.RETRY_POLICY.retries):
+        time.sleep(http.RETRY_POLICY.backoff_s * 2**attempt if attempt else 0)
         last = "" if end is None else end - 1
         span = str(start) if start < 0 else f"{start + len(data)}-{last}"
-        with answer(
+        with send_request(
             session, url, headers={**(headers or {}), "Range": f"bytes={span}"},
-            accepted=(200, 206), by_mirror=by_mirror,
+            accepted=(200, 206), use_mirror=use_mirror,
         ) as response:  # fmt: skip
             size = response.headers.get("Content-Range", "").rpartition("/")[2]
             if response.status_code == 200 or not size.isdecimal():
                 raise RemoteError(
-                    f"{shown(url)}: the server gives whole files only, no ranges of bytes; fetch "
-                    "them all, and give the folder"
+                    f"{public_url(url)}: the server does not support byte ranges; download the "
+                    "files, then give their folder"
                 )
             wanted = int(response.headers["Content-Length"]) + len(data)
             try:
                 for block in response.iter_content(BLOCK_BYTES):
                     data += block
             except requests.RequestException:
-                pass  # cut; what came is kept
+                pass  # cut connection; the next attempt continues after these bytes
         if len(data) == wanted:
             return bytes(data), int(size)
         if start < 0:
             data.clear()
-    raise broken_off(url)
+    raise connection_lost(url)

@@ -1,7 +1,7 @@
-"""Files over HTTP: had whole or not at all, asked for again where that helps.
+"""Retry policy and atomic download of files over HTTP.
 
 ``MINORTOM_MIRROR=http://host/path`` sends every request for ``https://example.org/a/b`` to
-``http://host/path/example.org/a/b``: for compute nodes without internet.
+``http://host/path/example.org/a/b``. It serves compute nodes without internet.
 """
 
 import os
@@ -20,39 +20,39 @@ if TYPE_CHECKING:
     import requests
 
 _SCHEMES = ("http://", "https://", "hf://")
-BLOCK_BYTES = 1 << 16  # at most so much of what came before a cut is asked for again
+BLOCK_BYTES = 1 << 16  # after a cut connection at most one block is downloaded again
 _MISSING = (404, 410)
-_TRY_LATER = "wait some minutes, then run the same command again"
+_RETRY_LATER = "wait some minutes, then run the same command again"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How long to go on with a server that does not answer as it should."""
+class RetryPolicy:
+    """Retries and timeouts of HTTP requests."""
 
     retries: int = 6
-    """Further requests after the first, for what may pass: see ``retried``."""
-    silent_retries: int = 3
-    """The same where there is no connection, or no answer, at all."""
+    """Maximum number of retries after a temporary error; see ``retried_statuses``."""
+    connection_retries: int = 3
+    """Maximum number of retries after a failed connection or a missing answer."""
     backoff_s: float = 1.0
-    """The second further request waits twice this, each one after it twice as long again."""
-    longest_wait_s: float = 300.0
-    """Limit of what ``Retry-After`` may ask for; the hub counts requests over 5 minutes."""
+    """Factor of the exponential backoff: the second retry waits twice this, the third 4 times."""
+    max_wait_s: float = 300.0
+    """Maximum wait that ``Retry-After`` may set. The hub counts requests over 5 minutes."""
     timeout_s: tuple[float, float] = (15.0, 60.0)
-    """For a connection to come about, and for the next bytes to arrive."""
-    retried: tuple[int, ...] = (429, 500, 502, 503, 504)
-    """HTTP status codes that may pass."""
+    """Timeouts for the connection and for the next bytes."""
+    retried_statuses: tuple[int, ...] = (429, 500, 502, 503, 504)
+    """HTTP status codes of temporary errors."""
 
 
-PATIENCE = Patience()
+RETRY_POLICY = RetryPolicy()
 
 
 def is_url(text: str) -> bool:
-    """Say whether a place is on the network: ``http://``, ``https://`` or ``hf://``."""
+    """Return whether a text is a URL: ``http://``, ``https://`` or ``hf://``."""
     return text.lower().startswith(_SCHEMES)
 
 
 def cache_folder() -> Path:
-    """Say where fetched files are kept: ``MINORTOM_CACHE``, or the user's cache folder."""
+    """Return the folder of downloaded files: ``MINORTOM_CACHE``, or the user's cache folder."""
     named = os.environ.get("MINORTOM_CACHE")
     if named:
         return Path(named)
@@ -62,142 +62,144 @@ def cache_folder() -> Path:
 
 
 def make_cache_folder(folder: Path) -> None:
-    """Make a folder of the cache, with those above it.
+    """Create a folder of the cache and its parents.
 
     Raises:
-        InputError: If it cannot be made.
+        InputError: If it cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"cannot make the cache folder {folder} ({error.strerror}); let MINORTOM_CACHE name a "
-            "folder that you may write"
+            f"cannot create the cache folder {folder} ({error.strerror}); set MINORTOM_CACHE to a "
+            "writable folder"
         ) from None
 
 
 def mirrored(url: str) -> str:
-    """Give the URL to ask instead of this one: below ``MINORTOM_MIRROR``, where that is set.
+    """Return the URL below ``MINORTOM_MIRROR`` for a URL; the URL itself without a mirror.
 
     Raises:
-        RemoteError: If ``MINORTOM_MIRROR`` is no URL.
+        RemoteError: If ``MINORTOM_MIRROR`` is not a URL.
     """
     mirror = os.environ.get("MINORTOM_MIRROR", "").rstrip("/")
     if not mirror or url.startswith(f"{mirror}/"):
         return url
     if not mirror.lower().startswith(_SCHEMES[:2]):
-        raise RemoteError("MINORTOM_MIRROR is no URL; wanted one such as http://host/path")
+        raise RemoteError(
+            "MINORTOM_MIRROR must be a URL such as http://host/path; correct or unset it"
+        )
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit(urlsplit(f"{mirror}/{host}{parts.path}")._replace(query=parts.query))
 
 
-def shown(url: str) -> str:
-    """Give a URL as it may be shown: without credentials, query and fragment."""
+def public_url(url: str) -> str:
+    """Return a URL without credentials, query and fragment, for messages and records."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def download(url: str, to: Path, *, on_progress: OnProgress = ignore_progress) -> None:
-    """Fetch a file, whole or not at all.
+    """Download a file with an atomic write.
 
-    Where the connection is cut, the rest is asked for, if the server can tell that the file is
-    still the same, else all of it again.
+    After a cut connection the download resumes if the server confirms that the file has not
+    changed. Otherwise it starts again.
 
     Args:
-        url: Where it is; ``http://`` or ``https://``.
-        to: The file to write, with the folders above it.
-        on_progress: Called with (bytes had, bytes in all, or 0 where the server does not tell).
+        url: Address, ``http://`` or ``https://``.
+        to: File to write; missing parent folders are created.
+        on_progress: Called with (bytes downloaded, bytes in all); 0 bytes in all if unknown.
 
     Raises:
-        RemoteError: If it cannot be had; see :func:`answer`.
+        RemoteError: If the file cannot be downloaded; see :func:`send_request`.
     """
     with open_session() as session, whole_file(to) as temporary, temporary.open("wb") as file:
-        fetch_into(session, url, file, on_progress=on_progress)
+        download_into(session, url, file, on_progress=on_progress)
 
 
 def open_session() -> "requests.Session":
-    """Give a session, to be closed, that asks again where that helps, as ``PATIENCE`` says."""
+    """Return a session that retries requests by ``RETRY_POLICY``; the caller closes it."""
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
 
-    patience = PATIENCE
+    limits = RETRY_POLICY
 
     class LimitedRetry(Retry):
         def get_retry_after(self, response: Any) -> float | None:  # noqa: ANN401  (of urllib3)
             wanted_s = super().get_retry_after(response)
-            return None if wanted_s is None else min(wanted_s, patience.longest_wait_s)
+            return None if wanted_s is None else min(wanted_s, limits.max_wait_s)
 
     policy = LimitedRetry(
-        total=patience.retries,
-        connect=patience.silent_retries,
-        read=patience.silent_retries,
-        backoff_factor=patience.backoff_s,
-        status_forcelist=patience.retried,
+        total=limits.retries,
+        connect=limits.connection_retries,
+        read=limits.connection_retries,
+        backoff_factor=limits.backoff_s,
+        status_forcelist=limits.retried_statuses,
         allowed_methods=("GET", "HEAD"),
         raise_on_status=False,
     )
     session = requests.Session()
-    # What is packed on the way could not be gone on with.
+    # A download that the server compresses cannot be resumed.
     session.headers["Accept-Encoding"] = "identity"
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=policy))
     return session
 
 
-def answer(
+def send_request(
     session: "requests.Session",
     url: str,
     *,
     headers: Mapping[str, str] | None = None,
     accepted: tuple[int, ...] = (200,),
-    by_mirror: bool = True,
+    use_mirror: bool = True,
 ) -> "requests.Response":
-    """Ask for a URL, or its mirror; the body is still to be read, and the answer to be closed.
+    """Send a GET request to a URL or its mirror; the caller reads the body and closes the answer.
 
     Raises:
-        RemoteError: If there is no host or no connection, or the status is none of ``accepted``,
-            after as many tries as may help.
+        RemoteError: If the host does not answer, or the status is not in ``accepted``, after all
+            retries.
     """
     import requests
 
-    asked = mirrored(url) if by_mirror else url
+    asked = mirrored(url) if use_mirror else url
     try:
-        response = session.get(asked, headers=headers, stream=True, timeout=PATIENCE.timeout_s)
+        response = session.get(asked, headers=headers, stream=True, timeout=RETRY_POLICY.timeout_s)
     except requests.RequestException as error:
-        raise RemoteError(f"{shown(url)}: {_about(error, asked)}") from None
+        raise RemoteError(f"{public_url(url)}: {_reason(error, asked)}") from None
     status = response.status_code
     if status in accepted:
         return response
     response.close()
     kind = RemoteMissingError if status in _MISSING else RemoteError
-    raise kind(f"{shown(url)}: {_about_status(status)}")
+    raise kind(f"{public_url(url)}: {_status_reason(status)}")
 
 
-def fetch_into(
+def download_into(
     session: "requests.Session",
     url: str,
     file: BinaryIO,
     *,
     on_progress: OnProgress = ignore_progress,
 ) -> Mapping[str, str]:
-    """Write what is behind a URL into an empty file; gives the headers of the last answer.
+    """Download a URL into an empty file and return the headers of the last answer.
 
     Raises:
-        RemoteError: If it cannot be had; see :func:`answer`.
+        RemoteError: If the file cannot be downloaded; see :func:`send_request`.
     """
     headers: dict[str, str] = {}
-    for attempt in range(1 + PATIENCE.retries):
-        time.sleep(PATIENCE.backoff_s * 2**attempt if attempt else 0)
+    for attempt in range(1 + RETRY_POLICY.retries):
+        time.sleep(RETRY_POLICY.backoff_s * 2**attempt if attempt else 0)
         accepted = (200, 206, 416) if headers else (200,)
-        with answer(session, url, headers=headers, accepted=accepted) as response:
-            goes_on = response.status_code == 206 and _starts_at(response, file.tell())
-            if not goes_on:
+        with send_request(session, url, headers=headers, accepted=accepted) as response:
+            resumes = response.status_code == 206 and _starts_at(response, file.tell())
+            if not resumes:
                 _empty(file)
             if response.status_code != 416 and _write_body(response, file, on_progress):
                 return response.headers
-            # Strong tags only: the rest of a file is asked for by its bytes.
+            # A weak tag does not guarantee equal bytes, which a byte range needs.
             tag = response.headers.get("ETag", "")
             validator = tag if tag.startswith('"') else response.headers.get("Last-Modified")
         if validator and file.tell():
@@ -205,13 +207,14 @@ def fetch_into(
         else:
             headers = {}
             _empty(file)
-    raise broken_off(url)
+    raise connection_lost(url)
 
 
-def broken_off(url: str) -> RemoteError:
-    """Say that every try ended before the bytes did."""
+def connection_lost(url: str) -> RemoteError:
+    """Return the error for a download that was cut off in every attempt."""
     return RemoteError(
-        f"{shown(url)}: the connection broke off {1 + PATIENCE.retries} times; {_TRY_LATER}"
+        f"{public_url(url)}: the connection was cut {1 + RETRY_POLICY.retries} times; "
+        f"{_RETRY_LATER}"
     )
 
 
@@ -225,7 +228,7 @@ def _starts_at(response: "requests.Response", start: int) -> bool:
 
 
 def _write_body(response: "requests.Response", file: BinaryIO, on_progress: OnProgress) -> bool:
-    """Append the body; say whether all of it came."""
+    """Append the body of an answer to a file; return whether it was complete."""
     import requests
 
     length = response.headers.get("Content-Length")
@@ -234,39 +237,39 @@ def _write_body(response: "requests.Response", file: BinaryIO, on_progress: OnPr
         for block in response.iter_content(BLOCK_BYTES):
             file.write(block)
             on_progress(file.tell(), total)
-    except requests.RequestException:  # cut, or nothing came for too long
+    except requests.RequestException:  # cut connection or timeout
         return False
-    # Releases of urllib3 before 2 take a body that ends too early for whole.
+    # urllib3 before version 2 does not report a body that ends too early.
     return file.tell() == total or not length
 
 
-def _about_status(status: int) -> str:
+def _status_reason(status: int) -> str:
     if status in _MISSING:
-        return f"there is no such file (HTTP {status}); check the address"
+        return f"the file does not exist (HTTP {status}); check the address"
     if status in (401, 403):
         return f"the server refuses access (HTTP {status}); check the address and your rights"
     if status == 429:
-        return f"the server still counts too many requests (HTTP 429); {_TRY_LATER}"
+        return f"the server still reports too many requests (HTTP 429); {_RETRY_LATER}"
     if status >= 500:
-        return f"the server has trouble (HTTP {status}), again and again; {_TRY_LATER}"
-    return f"the server answers with HTTP {status}, which is not the file; check the address"
+        return f"the server fails repeatedly (HTTP {status}); {_RETRY_LATER}"
+    return f"the server answers with HTTP {status} instead of the file; check the address"
 
 
-def _about(error: "requests.RequestException", url: str) -> str:
-    """Say in words what an error of the connection was; ``url`` is the one that was asked."""
+def _reason(error: "requests.RequestException", url: str) -> str:
+    """Return the reason of a failed request in words; ``url`` is the requested address."""
     import requests
 
     host, found = urlsplit(url).netloc.rpartition("@")[2], repr(error)
     if isinstance(error, requests.Timeout) or "TimeoutError" in found:
-        return f"{host} does not answer in time; {_TRY_LATER}"
+        return f"{host} does not answer in time; {_RETRY_LATER}"
     if isinstance(error, requests.exceptions.SSLError):
         return f"the certificate of {host} is not trusted; check the address and the proxy"
     if isinstance(error, requests.exceptions.ProxyError):
-        return f"the proxy gives no way to {host}; check HTTPS_PROXY and NO_PROXY"
+        return f"the proxy does not connect to {host}; check HTTPS_PROXY and NO_PROXY"
     if "NameResolution" in found or "gaierror" in found:
-        return f"no host is called {host}; check the address and the network"
+        return f"the host {host} does not exist; check the address and the network"
     if "refused" in found:
         return f"{host} refuses the connection; check the address and the network"
     if isinstance(error, requests.ConnectionError):
-        return f"no connection to {host} lasts; check the network, then run the same command again"
-    return "cannot be asked for; wanted http://host/path or https://host/path"
+        return f"the connection to {host} fails; check the network, then run the same command again"
+    return "the address must begin with http:// or https://; correct it"

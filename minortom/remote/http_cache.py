@@ -1,4 +1,4 @@
-"""Copies of files behind HTTP, asked for again only when they have changed."""
+"""Cache of files over HTTP, which are downloaded again only after a change."""
 
 import hashlib
 import json
@@ -9,32 +9,33 @@ from minortom.io.atomic_write import whole_file, write_json
 from minortom.io.provenance import sha256_of
 from minortom.progress import OnProgress, ignore_progress
 from minortom.remote.http import (
-    answer,
     cache_folder,
-    fetch_into,
+    download_into,
     make_cache_folder,
     open_session,
-    shown,
+    public_url,
+    send_request,
 )
 
 _DIGITS = 16
-"""Of a SHA-256, in the name of a folder."""
+"""Number of digits of a SHA-256 in the name of a folder."""
 
 
 def cached_copy(url: str, *, on_progress: OnProgress = ignore_progress) -> Path:
-    """Have a file in the cache, as it is now at its server.
+    """Return the path of a cached file with the current content at its server.
 
-    The file that is returned never changes: what is new at the server gets another path.
+    A returned file never changes: new content at the server gets another path.
 
     Args:
-        url: Where it is, ``http://`` or ``https://``; what its query says is not kept.
-        on_progress: Called with (bytes had, bytes in all) while it is fetched.
+        url: Address, ``http://`` or ``https://``; its query is not stored.
+        on_progress: Called with (bytes downloaded, bytes in all) during a download.
 
     Raises:
-        RemoteError: If the server cannot be asked, even if there is a copy: it may be old.
-        InputError: If the cache folder cannot be made.
+        RemoteError: If the server does not answer, even with a copy in the cache, which may be
+            outdated.
+        InputError: If the cache folder cannot be created.
     """
-    place = shown(url)
+    place = public_url(url)
     folder = cache_folder() / "http" / _digest(place)
     record, name = folder / "current.json", place.rsplit("/", 1)[1]
     with open_session() as session:
@@ -42,14 +43,14 @@ def cached_copy(url: str, *, on_progress: OnProgress = ignore_progress) -> Path:
         copy = folder / str(known.get("folder")) / name
         if known.get("etag") and copy.is_file():
             headers = {"If-None-Match": str(known["etag"])}
-            with answer(session, url, headers=headers, accepted=(200, 304)) as response:
+            with send_request(session, url, headers=headers, accepted=(200, 304)) as response:
                 if response.status_code == 304:
                     return copy
         make_cache_folder(folder)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             new = Path(scratch) / name
             with whole_file(new) as temporary, temporary.open("wb") as file:
-                etag = fetch_into(session, url, file, on_progress=on_progress).get("ETag")
+                etag = download_into(session, url, file, on_progress=on_progress).get("ETag")
             version = sha256_of(new)[:_DIGITS]
             copy = folder / version / name
             copy.parent.mkdir(exist_ok=True)

@@ -1,8 +1,8 @@
-"""Files into a repository of the Hugging Face hub: models and data sets alike.
+"""Upload of models and data sets to a repository on the Hugging Face hub.
 
-`huggingface_hub` does the work, with its users' token and `HF_*` variables. All files come in one
-commit: a reader finds the old ones or the new ones, never some of each. Large files are sent one
-by one before it, and what the hub holds is not sent again.
+`huggingface_hub` does the work, with the user's token and `HF_*` variables. All files enter the
+repository in one commit, so that a reader never finds a mixture of old and new files. Large files
+are uploaded one by one before the commit; a file that the hub already has is not sent again.
 """
 
 import logging
@@ -24,90 +24,90 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 _STATUS_IN_WORDS = re.compile(r"status (?:client|server) error \((\d{3})\b")
 _ADDRESS = re.compile(r"https?://\S+")
-"""May be signed."""
-_LONGEST = 300
+"""A URL, which may contain a signature."""
+_MAX_CHARACTERS = 300
 
 
 def is_repository(name: str) -> bool:
-    """Tell whether a name has the form of a repository's, `user/name`."""
+    """Return whether a name has the form of a repository name, `user/name`."""
     return bool(_REPOSITORY.fullmatch(name))
 
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteFile:
-    """A file that a repository holds."""
+    """Hashes of a file in a repository."""
 
     sha256: str | None
-    """Of a large file."""
+    """SHA-256 of a large file; None for a small file."""
     git_sha1: str | None
-    """Git's hash of what git itself keeps: a small file, or the pointer to a large one."""
+    """Git's hash of a small file, or of the pointer to a large file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteState:
-    """What a repository holds at a commit."""
+    """Content of a repository at a commit."""
 
     commit: str
     files: Mapping[str, RemoteFile]
-    """By path."""
+    """Files by path."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HubRepository:
-    """A repository to write to.
+    """Repository on the hub to upload to.
 
     Raises:
-        InputError: If the name is none.
+        InputError: If the name does not have the form `user/name`.
     """
 
     name: str
-    """As `user/name`."""
+    """Name, `user/name`."""
     kind: Literal["model", "dataset"]
     revision: str | None = None
-    """Branch to commit to; the main one when None."""
+    """Branch to commit to; the main branch when None."""
     token: str | None = field(default=None, repr=False)
-    """That may write; that of `hf auth login` when None."""
+    """Access token with write permission; the token of `hf auth login` when None."""
 
     def __post_init__(self) -> None:
         if not is_repository(self.name):
-            raise InputError(f"{self.name!r} is no repository of the hub; wanted user/name")
+            raise InputError(f"the repository must have the form user/name, found {self.name!r}")
 
     def check_login(self) -> None:
-        """Make sure that there is a token.
+        """Check that an access token is set.
 
         Raises:
-            InputError: If there is none.
+            InputError: If no token is set.
         """
         from huggingface_hub import get_token
 
         if not (self.token or get_token()):
             raise InputError(
-                f"wanted to write to {self.name}, but nobody is logged in to the hub; run "
+                f"an upload to {self.name} needs an access token, but none is set; run "
                 "`hf auth login` with a token that may write, or set HF_TOKEN"
             )
 
     def make(self, *, private: bool | None = None) -> None:
-        """Make the repository where there is none.
+        """Create the repository if it does not exist.
 
         Args:
-            private: Whether a new one is private; the owner's usual when None.
+            private: Whether a new repository is private; the owner's default when None.
 
         Raises:
             InputError: If the hub refuses or does not answer.
         """
-        with told_in_one_line(self.name, self.revision):
+        with readable_hub_errors(self.name, self.revision):
             self._hub.create_repo(self.name, repo_type=self.kind, private=private, exist_ok=True)
 
     def state(self) -> RemoteState:
-        """Ask what the repository holds.
+        """Return the content of the repository.
 
         Raises:
-            InputError: If there is none, or no such branch, or the hub does not answer.
+            InputError: If the repository or the branch does not exist, or the hub does not answer.
         """
-        with told_in_one_line(self.name, self.revision):
+        with readable_hub_errors(self.name, self.revision):
             hub = self._hub
-            ask = hub.dataset_info if self.kind == "dataset" else hub.model_info
-            info = ask(self.name, revision=self.revision, files_metadata=True)
+            request = hub.dataset_info if self.kind == "dataset" else hub.model_info
+            info = request(self.name, revision=self.revision, files_metadata=True)
         files = {
             item.rfilename: RemoteFile(
                 sha256=item.lfs.sha256 if item.lfs else None, git_sha1=item.blob_id
@@ -126,20 +126,20 @@ class HubRepository:
         onto: str | None = None,
         on_progress: OnProgress = ignore_progress,
     ) -> str:
-        """Put files into the repository, and take others out, in one commit.
+        """Add files to the repository and delete others, in one commit.
 
-        A connection that breaks costs the file that was on its way: the same call goes on with it.
+        After a cut connection the same call resumes with the file that was being uploaded.
 
         Args:
-            files: By their path there.
-            message: Of the commit.
-            delete: Paths to take out.
-            hashes: SHA-256 that some of the files are said to have.
-            onto: Commit that the new one must follow; any when None.
-            on_progress: Told of (files sent, files in all).
+            files: Local files by their path in the repository.
+            message: Commit message.
+            delete: Paths in the repository to delete.
+            hashes: Expected SHA-256 of some of the files, by their path in the repository.
+            onto: Parent commit that the branch must still be at; any commit when None.
+            on_progress: Called with (files uploaded, files in all).
 
         Returns:
-            The address of the commit.
+            The URL of the commit.
 
         Raises:
             InputError: If the hub refuses or does not answer, or a file has another hash.
@@ -151,7 +151,7 @@ class HubRepository:
             for name, path in files.items()
         ]
         deletions = [CommitOperationDelete(path_in_repo=name) for name in delete]
-        with told_in_one_line(self.name, self.revision):
+        with readable_hub_errors(self.name, self.revision):
             on_progress(0, len(additions))
             for done, addition in enumerate(additions, start=1):
                 self._hub.preupload_lfs_files(
@@ -160,8 +160,8 @@ class HubRepository:
                 wanted = (hashes or {}).get(addition.path_in_repo)
                 if wanted and addition.upload_info.sha256.hex() != wanted:
                     raise InputError(
-                        f"{files[addition.path_in_repo]} is damaged: its SHA-256 is not the one "
-                        "on record; nothing was published; make or copy it again"
+                        f"{files[addition.path_in_repo]} is damaged: its SHA-256 differs from the "
+                        "recorded one; nothing was published; make or copy the file again"
                     )
                 on_progress(done, len(additions))
             made = self._hub.create_commit(
@@ -171,7 +171,7 @@ class HubRepository:
         return str(made.commit_url)
 
     def address_of(self, commit: str) -> str:
-        """Give the address of a commit."""
+        """Return the URL of a commit."""
         folder = "datasets/" if self.kind == "dataset" else ""
         return f"{self._hub.endpoint}/{folder}{self.name}/commit/{commit}"
 
@@ -183,60 +183,60 @@ class HubRepository:
 
 
 @contextmanager
-def told_in_one_line(repository: str, revision: str | None) -> Iterator[None]:
-    """Turn what the hub answers into what a user can do about it, and keep its library quiet."""
+def readable_hub_errors(repository: str, revision: str | None) -> Iterator[None]:
+    """Raise errors of the hub as one line with advice, and turn off the log of its library."""
     from huggingface_hub import errors
 
-    # httpx's or httpx2's, whichever the hub's library stands on.
-    of_network = getattr(errors, "HTTPError", OSError)
+    # The class of httpx or httpx2; the hub's library uses one of them.
+    network_error = getattr(errors, "HTTPError", OSError)
     try:
         with _quiet():
             yield
     except errors.GatedRepoError:
         raise InputError(
-            f"{repository} is gated; ask for access on its page, then `hf auth login`"
+            f"{repository} is gated; request access on its page, then run `hf auth login`"
         ) from None
     except errors.RepositoryNotFoundError:
         raise InputError(
-            f"{repository} is no repository of the hub that you may see; check the name, or "
-            "`hf auth login` if it is private"
+            f"the repository {repository} does not exist on the hub or is private; check the name, "
+            "or run `hf auth login`"
         ) from None
     except errors.RevisionNotFoundError:
         raise InputError(f"{repository} has no revision {revision}; check its page") from None
     except errors.OfflineModeIsEnabled:
         raise InputError(
-            f"{repository}: the hub was not asked, since HF_HUB_OFFLINE is set; unset it"
+            f"{repository}: no request was sent to the hub, because HF_HUB_OFFLINE is set; unset it"
         ) from None
     except errors.HFValidationError as error:
-        raise InputError(f"{repository} is no repository of the hub: {error}") from None
-    except (errors.HfHubHTTPError, of_network) as error:
+        raise InputError(f"{repository} is not a valid repository name: {error}") from None
+    except (errors.HfHubHTTPError, network_error) as error:
         raise _failed(repository, error) from None
-    except ConnectionError as error:  # of the transport in Rust, where that is installed
+    except ConnectionError as error:  # raised by the optional transport in Rust
         raise _failed(repository, error) from None
-    except OSError as error:  # of the same; a file of this machine has a number
+    except OSError as error:  # also of the transport; an error of a local file has a number
         if error.errno is not None:
             raise
         if isinstance(error, PermissionError):
             raise InputError(
-                f"the hub does not let you write to {repository}; `hf auth login` with a token "
-                "that may"
+                f"the token has no permission to write to {repository}; run `hf auth login` with a "
+                "token that may write"
             ) from None
         raise _failed(repository, error) from None
-    except (ValueError, RuntimeError) as error:  # the answer was no, or none of the hub's
-        # Of a large file the cause tells.
+    except (ValueError, RuntimeError) as error:  # a refusal, or an answer of another server
+        # For a large file the cause has the reason.
         raise _failed(repository, error.__cause__ or error) from None
 
 
 def _failed(repository: str, error: BaseException) -> InputError:
     status = getattr(getattr(error, "response", None), "status_code", None)
-    if told := _STATUS_IN_WORDS.search(str(error)):
-        status = status or int(told[1])
+    if match := _STATUS_IN_WORDS.search(str(error)):
+        status = status or int(match[1])
     found = f"HTTP {status}" if status else type(error).__name__
     advice = "try again later"
     if status in (401, 403):
-        advice = "`hf auth login` with a token that may"
+        advice = "run `hf auth login` with a token that may write"
     elif status in (409, 412):
-        advice = "somebody else changes it at this time; look at its page, then try again"
+        advice = "another process is changing it; look at its page, then try again"
     elif isinstance(error, ValueError | RuntimeError):
         found = _without_addresses(error)
         advice = "look at its page and at your account there, then try again"
@@ -244,14 +244,14 @@ def _failed(repository: str, error: BaseException) -> InputError:
 
 
 def _without_addresses(error: BaseException) -> str:
-    """Give the last line of what an error says: the hub's own words, where it has some."""
+    """Return the last line of an error message, without URLs; it has the hub's own words."""
     last = (str(error).strip() or type(error).__name__).splitlines()[-1]
-    return _ADDRESS.sub("…", last)[:_LONGEST]
+    return _ADDRESS.sub("…", last)[:_MAX_CHARACTERS]
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the hub's library from telling of each attempt, and from bars of its own."""
+    """Turn off the log and the progress bars of the hub's library."""
     from huggingface_hub.utils.tqdm import (
         are_progress_bars_disabled,
         disable_progress_bars,

@@ -66,7 +66,10 @@ def test_without_an_area_or_all_it_says_how_much_it_would_be(zones, capsys):
         (["mcd12c1-v006"], "behind a NASA Earthdata login"),
         (["worldcover-2021", "--region", "nowhere.gpkg"], "the region nowhere.gpkg does not exist"),
         (["worldcover-2021"], "2,651 tiles, some 120 GB"),
-        (["koppen-geiger-2023"], "ndownloader.figshare.com/files/61012822: there is no such file"),
+        (
+            ["koppen-geiger-2023"],
+            "ndownloader.figshare.com/files/61012822: the file does not exist",
+        ),
     ],
 )
 def test_a_users_mistake_is_one_line_and_1(web_server, monkeypatch, capsys, arguments, message):
@@ -81,7 +84,7 @@ def test_a_users_mistake_is_one_line_and_1(web_server, monkeypatch, capsys, argu
 def test_a_cache_that_cannot_be_made_is_one_line(zones, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MINORTOM_CACHE", str(tmp_path / "zones.yaml"))
     assert run(app, ["fetch", zones, "--bbox", "6,0,9,3"]) == 1
-    assert "let MINORTOM_CACHE name a folder that you may write" in capsys.readouterr().err
+    assert "set MINORTOM_CACHE to a writable folder" in capsys.readouterr().err
 
 
 def test_the_wrong_koppen_zip_is_one_line_that_names_both_hashes(web_server, monkeypatch, capsys):

@@ -139,5 +139,5 @@ def test_a_preview_lies_in_a_folder(folder, hub, tmp_path, capsys):
 def test_a_name_that_is_no_repository_is_one_line(folder, capsys):
     assert run(app, ["publish", str(folder), "--repo", "minor-tom"]) == 1
     assert capsys.readouterr().err == (
-        "error: 'minor-tom' is no repository of the hub; wanted user/name\n"
+        "error: the repository must have the form user/name, found 'minor-tom'\n"
     )

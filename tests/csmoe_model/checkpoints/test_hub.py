@@ -160,7 +160,7 @@ def test_a_gated_repository_says_to_ask(published):
     path = "/someone/tiny/resolve/main/config.json"
     published.fail(path, status=403, headers={"X-Error-Code": "GatedRepo"})
 
-    refused(lambda: CSMoE.from_pretrained("someone/tiny"), "someone/tiny is gated; ask for access")
+    refused(lambda: CSMoE.from_pretrained("someone/tiny"), "someone/tiny is gated; request access")
 
 
 def test_a_pickle_on_the_hub_is_not_even_fetched(hub):
@@ -217,7 +217,7 @@ def test_a_name_that_is_no_repository_is_refused_before_the_network(hub, folder,
 def test_a_name_that_the_hub_does_not_allow_is_one_line(folder):
     refused(
         lambda: CSMoE.from_pretrained(folder).push_to_hub("someone/ti--ny"),
-        "is no repository of the hub: .*--",
+        "is not a valid repository name: .*--",
     )
 
 

@@ -11,7 +11,7 @@ from minortom.dataset.publish import write_preview
 from minortom.dataset.upload import upload
 from minortom.errors import InputError, OutputExistsError, ShardError
 from minortom.io.atomic_write import write_json
-from minortom.remote.hub_upload import told_in_one_line
+from minortom.remote.hub_upload import readable_hub_errors
 
 REPO = "someone/minor-tom"
 SHARDS = ["shard-00000-of-00002.parquet", "shard-00001-of-00002.parquet"]
@@ -127,9 +127,9 @@ def test_a_connection_that_is_cut_once_is_tried_again(folder, hub):
 @pytest.mark.parametrize(
     ("path", "status", "message"),
     [
-        ("/api/repos/create", 401, r"\(HTTP 401\); `hf auth login` with a token that may"),
+        ("/api/repos/create", 401, r"\(HTTP 401\); run `hf auth login` with a token that may"),
         (f"/api/datasets/{REPO}/commit/main", 403, r"\(HTTP 403\); `hf auth login`"),
-        (f"/api/datasets/{REPO}/commit/main", 409, r"\(HTTP 409\); somebody else changes it"),
+        (f"/api/datasets/{REPO}/commit/main", 409, r"\(HTTP 409\); another process is changing it"),
         (f"/api/datasets/{REPO}/preupload/main", 500, r"\(HTTP 500\); try again later"),
     ],
 )
@@ -172,10 +172,14 @@ def test_a_refusal_told_by_the_other_transport_is_one_line(folder, hub, monkeypa
 
 def test_what_the_other_transport_raises_is_one_line_and_a_file_that_is_barred_is_not():
     def fail(error):
-        with told_in_one_line(REPO, None):
+        with readable_hub_errors(REPO, None):
             raise error
 
-    refused(InputError, lambda: fail(PermissionError("hf_secret")), "does not let you write")
+    refused(
+        InputError,
+        lambda: fail(PermissionError("hf_secret")),
+        "the token has no permission to write",
+    )
     refused(InputError, lambda: fail(TimeoutError("hf_secret")), r"failed \(TimeoutError\)")
     refused(InputError, lambda: fail(RuntimeError("no hash")), r"failed \(no hash\)")
     with pytest.raises(PermissionError):
@@ -183,7 +187,11 @@ def test_what_the_other_transport_raises_is_one_line_and_a_file_that_is_barred_i
 
 
 def test_without_a_login_nothing_is_asked(folder, hub):
-    refused(InputError, lambda: publish(folder, token=None), "nobody is logged in to the hub; run")
+    refused(
+        InputError,
+        lambda: publish(folder, token=None),
+        "needs an access token, but none is set; run",
+    )
     assert hub.requests == []
 
 

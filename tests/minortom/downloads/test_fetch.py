@@ -112,7 +112,7 @@ def test_a_zip_that_cannot_be_read_is_an_error(tmp_path, web_server, damage):
 
 def test_a_page_in_place_of_a_map_is_not_kept(tmp_path, web_server):
     (web_server.folder / "a.tif").write_bytes(b"<html>log in</html>")
-    with pytest.raises(InputError, match="gave 19 bytes that are no map of classes"):
+    with pytest.raises(InputError, match="expected a map of classes at .*, found another file of 19 bytes"):
         fetch_map(manifest_of(tmp_path, f"{web_server.url}/a.tif?key=SECRET"))
     assert [p for p in (tmp_path / "cache").rglob("*") if p.is_file()] == []
 
@@ -231,9 +231,7 @@ def test_a_tile_that_was_put_there_by_hand_is_taken_and_its_hash_noted(tmp_path,
 
 def test_an_area_without_any_tile_is_an_error_and_nothing_is_remembered(tmp_path, web_server):
     manifest = tiled(tmp_path, web_server)
-    with pytest.raises(
-        InputError, match="none of the 2 tiles of the area, the first being N00E006"
-    ):
+    with pytest.raises(InputError, match="none of the 2 tiles of the area, such as N00E006"):
         fetch_map(manifest, bbox=BOX)
     assert absent_tiles(manifest) == frozenset()
 

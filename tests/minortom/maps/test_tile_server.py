@@ -93,7 +93,7 @@ def test_a_bucket_without_any_of_the_tiles_is_an_error_not_the_sea():
 
 @pytest.mark.parametrize(
     ("status", "message"),
-    [(403, "refuses access .HTTP 403"), (429, "HTTP 429"), (503, "has trouble .HTTP 503")],
+    [(403, "refuses access .HTTP 403"), (429, "HTTP 429"), (503, "fails repeatedly .HTTP 503")],
 )
 def test_a_server_that_refuses_is_an_error_that_names_the_url(bucket, status, message):
     bucket.fail("*", status=status)
@@ -124,8 +124,8 @@ def test_trouble_that_passes_changes_nothing(bucket, trouble):
 @pytest.mark.parametrize(
     ("trouble", "message"),
     [
-        ({"status": 503}, "has trouble .HTTP 503., again and again"),
-        ({"status": 404}, "there is no such file .HTTP 404"),
+        ({"status": 503}, "fails repeatedly .HTTP 503."),
+        ({"status": 404}, "the file does not exist .HTTP 404"),
         ({"cut_after": 3000}, "reading blocks of this map fails"),
     ],
     ids=str,

@@ -37,10 +37,10 @@ def test_trouble_that_passes_is_waited_for(web_server, file, tmp_path, status):
 @pytest.mark.parametrize(
     ("status", "asked", "message"),
     [
-        (404, 1, "there is no such file (HTTP 404); check the address"),
+        (404, 1, "the file does not exist (HTTP 404); check the address"),
         (403, 1, "the server refuses access (HTTP 403); check the address and your rights"),
-        (429, 7, "the server still counts too many requests (HTTP 429); wait some minutes"),
-        (503, 7, "the server has trouble (HTTP 503), again and again; wait some minutes"),
+        (429, 7, "the server still reports too many requests (HTTP 429); wait some minutes"),
+        (503, 7, "the server fails repeatedly (HTTP 503); wait some minutes"),
         (204, 1, "the server answers with HTTP 204, which is not the file; check the address"),
     ],
 )
@@ -100,7 +100,7 @@ def test_where_the_server_cannot_go_on_all_is_asked_for_again(web_server, file, 
 
 def test_a_connection_that_is_always_cut_is_one_line(web_server, file, tmp_path):
     web_server.fail("/file.bin", cut_after=10)
-    with pytest.raises(RemoteError, match=r"file\.bin: the connection broke off 7 times; wait"):
+    with pytest.raises(RemoteError, match=r"file\.bin: the connection was cut 7 times; wait"):
         download(file, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -125,8 +125,8 @@ def test_a_body_that_ends_too_early_is_not_whole_where_no_one_else_notices(
 
 
 def test_a_server_that_never_answers_is_one_line(web_server, file, tmp_path, monkeypatch):
-    hasty = replace(http.PATIENCE, timeout_s=(0.2, 0.2), silent_retries=1)
-    monkeypatch.setattr(http, "PATIENCE", hasty)
+    hasty = replace(http.RETRY_POLICY, timeout_s=(0.2, 0.2), connection_retries=1)
+    monkeypatch.setattr(http, "RETRY_POLICY", hasty)
     web_server.fail("/file.bin")
     with pytest.raises(RemoteError, match=r"file\.bin: 127\.0\.0\.1:\d+ does not answer in time"):
         download(file, tmp_path / "out")
@@ -136,9 +136,9 @@ def test_a_server_that_never_answers_is_one_line(web_server, file, tmp_path, mon
 def test_a_refused_connection_and_an_unknown_host_are_one_line_each(tmp_path):
     with pytest.raises(RemoteError, match=r"^http://127\.0\.0\.1:9/a: 127\.0\.0\.1:9 refuses"):
         download("http://127.0.0.1:9/a", tmp_path / "out")
-    with pytest.raises(RemoteError, match="no host is called nowhere.invalid; check"):
+    with pytest.raises(RemoteError, match="the host nowhere.invalid does not exist; check"):
         download("http://nowhere.invalid/a", tmp_path / "out")
-    with pytest.raises(RemoteError, match="^ftp://host/a: cannot be asked for; wanted http://"):
+    with pytest.raises(RemoteError, match="^ftp://host/a: the address must begin with http://"):
         download("ftp://host/a", tmp_path / "out")
 
 
@@ -154,7 +154,7 @@ def test_no_secret_of_a_url_is_shown(web_server, tmp_path):
     secret = web_server.url.replace("//", "//me:geheim@") + "/none?X-Amz-Signature=geheim#geheim"
     with pytest.raises(RemoteError) as raised:
         download(secret, tmp_path / "out")
-    assert str(raised.value).startswith(f"{web_server.url}/none: there is no such file")
+    assert str(raised.value).startswith(f"{web_server.url}/none: the file does not exist")
     assert "geheim" not in str(raised.value)
     assert web_server.requests[0].query == "X-Amz-Signature=geheim"
 
@@ -168,10 +168,10 @@ def test_a_mirror_stands_for_every_host(web_server, tmp_path, monkeypatch):
     there = mirrored("https://example.org/a.bin")
     assert there == f"{web_server.url}/kept/example.org/a.bin"
     assert mirrored(there) == there
-    with pytest.raises(RemoteError, match=r"^https://example\.org/b: there is no such file"):
+    with pytest.raises(RemoteError, match=r"^https://example\.org/b: the file does not exist"):
         download("https://example.org/b", tmp_path / "out")
     monkeypatch.setenv("MINORTOM_MIRROR", "/a/folder")
-    with pytest.raises(RemoteError, match="MINORTOM_MIRROR is no URL; wanted one such as"):
+    with pytest.raises(RemoteError, match="MINORTOM_MIRROR must be a URL such as"):
         mirrored("https://example.org/a.bin")
 
 
