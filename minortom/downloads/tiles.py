@@ -97,8 +97,8 @@ def fetch_tiles(
     if not paths:
         raise InputError(
             f"{manifest.name} has none of the {len(tiles):,} tiles of the area, such as "
-            f"{tiles[0]}; check whether the area is all sea and whether the url in the manifest is right: "
-            f"{public_url(manifest.url)}"
+            f"{tiles[0]}; check whether the area is all sea, and whether the url in the manifest "
+            f"is right: {public_url(manifest.url)}"
         )
     return paths, list(outcomes.values()).count("fetched")
 

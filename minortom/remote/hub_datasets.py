@@ -102,7 +102,7 @@ class HubDataset:
             return ArchiveError(f"{self}: the revision {self.revision} does not exist; check it")
         if isinstance(error, errors.RemoteEntryNotFoundError):
             return ArchiveError(
-                f"expected an archive in Major TOM's layout, but {self} has no {name}; check it"
+                f"{self} must have a file {name}, as Major TOM's archives do; check the address"
             )
         if isinstance(error.__cause__, errors.OfflineModeIsEnabled):
             return RemoteError(

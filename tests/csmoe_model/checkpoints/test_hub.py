@@ -209,7 +209,7 @@ def test_a_connection_that_is_cut_again_and_again_is_one_line(published, monkeyp
 
 @pytest.mark.parametrize("name", ["tiny", "a/b/c", "some one/tiny", "datasets/x/y"])
 def test_a_name_that_is_no_repository_is_refused_before_the_network(hub, folder, name):
-    refused(lambda: CSMoE.from_pretrained(folder).push_to_hub(name), "wanted user/name")
+    refused(lambda: CSMoE.from_pretrained(folder).push_to_hub(name), "must have the form user/name")
     assert hub.requests == []
 
 
@@ -226,7 +226,7 @@ def test_a_token_that_may_not_write_is_one_line(hub, folder):
 
     refused(
         lambda: CSMoE.from_pretrained(folder).push_to_hub("someone/tiny", token="hf_secretsecret"),
-        r"the hub about someone/tiny failed \(HTTP 403\); `hf auth login`",
+        r"the hub about someone/tiny failed \(HTTP 403\); run `hf auth login`",
     )
 
 

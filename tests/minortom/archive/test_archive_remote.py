@@ -236,7 +236,7 @@ def test_what_is_in_the_cache_of_the_hub_needs_no_hub(served, monkeypatch):
         (401, "RepoNotFound", ArchiveError, "does not exist or is private; check the name"),
         (403, "GatedRepo", ArchiveError, "is gated; accept its terms at http"),
         (404, "RevisionNotFound", ArchiveError, "the revision v9 does not exist; check it"),
-        (404, "EntryNotFound", ArchiveError, "has no metadata.parquet; wanted an archive in"),
+        (404, "EntryNotFound", ArchiveError, "must have a file metadata.parquet, as Major TOM"),
         (500, "", RemoteError, "the hub answers with HTTP 500; wait some minutes"),
         (429, "", RemoteError, "the hub answers with HTTP 429; wait some minutes"),
     ],

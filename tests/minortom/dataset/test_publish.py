@@ -128,7 +128,7 @@ def test_a_connection_that_is_cut_once_is_tried_again(folder, hub):
     ("path", "status", "message"),
     [
         ("/api/repos/create", 401, r"\(HTTP 401\); run `hf auth login` with a token that may"),
-        (f"/api/datasets/{REPO}/commit/main", 403, r"\(HTTP 403\); `hf auth login`"),
+        (f"/api/datasets/{REPO}/commit/main", 403, r"\(HTTP 403\); run `hf auth login`"),
         (f"/api/datasets/{REPO}/commit/main", 409, r"\(HTTP 409\); another process is changing it"),
         (f"/api/datasets/{REPO}/preupload/main", 500, r"\(HTTP 500\); try again later"),
     ],
@@ -141,7 +141,7 @@ def test_what_the_hub_refuses_is_one_line_without_the_token(folder, hub, path, s
 def test_a_large_file_that_is_refused_is_one_line(folder, hub):
     entries = json.loads((folder / "dataset.json").read_text())["shards"]
     hub.fail(f"/lfs/{entries[0]['sha256']}", status=403)
-    refused(InputError, lambda: publish(folder), r"\(HTTP 403\); `hf auth login`")
+    refused(InputError, lambda: publish(folder), r"\(HTTP 403\); run `hf auth login`")
 
 
 def test_a_refusal_inside_a_good_answer_is_one_line_in_the_hub_s_words(folder, hub):
@@ -167,7 +167,7 @@ def test_a_refusal_told_by_the_other_transport_is_one_line(folder, hub, monkeypa
     pytest.importorskip("hf_xet")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", False)
     hub.fail(f"/api/datasets/{REPO}/xet-write-token/main", status=403)
-    refused(InputError, lambda: publish(folder), r"\(HTTP 403\); `hf auth login`")
+    refused(InputError, lambda: publish(folder), r"\(HTTP 403\); run `hf auth login`")
 
 
 def test_what_the_other_transport_raises_is_one_line_and_a_file_that_is_barred_is_not():
@@ -230,7 +230,7 @@ def test_a_branch_that_is_not_there_is_named(folder, hub):
 
 
 def test_for_a_branch_no_repository_is_made(folder, hub):
-    refused(InputError, lambda: publish(folder, revision="v2"), f"{REPO} is no repository of the")
+    refused(InputError, lambda: publish(folder, revision="v2"), f"{REPO} does not exist on the hub")
     assert not there(hub).exists()
 
 

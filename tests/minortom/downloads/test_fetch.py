@@ -112,7 +112,9 @@ def test_a_zip_that_cannot_be_read_is_an_error(tmp_path, web_server, damage):
 
 def test_a_page_in_place_of_a_map_is_not_kept(tmp_path, web_server):
     (web_server.folder / "a.tif").write_bytes(b"<html>log in</html>")
-    with pytest.raises(InputError, match="expected a map of classes at .*, found another file of 19 bytes"):
+    with pytest.raises(
+        InputError, match="expected a map of classes at .*, found another file of 19 bytes"
+    ):
         fetch_map(manifest_of(tmp_path, f"{web_server.url}/a.tif?key=SECRET"))
     assert [p for p in (tmp_path / "cache").rglob("*") if p.is_file()] == []
 

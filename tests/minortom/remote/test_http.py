@@ -41,7 +41,7 @@ def test_trouble_that_passes_is_waited_for(web_server, file, tmp_path, status):
         (403, 1, "the server refuses access (HTTP 403); check the address and your rights"),
         (429, 7, "the server still reports too many requests (HTTP 429); wait some minutes"),
         (503, 7, "the server fails repeatedly (HTTP 503); wait some minutes"),
-        (204, 1, "the server answers with HTTP 204, which is not the file; check the address"),
+        (204, 1, "the server answers with HTTP 204 instead of the file; check the address"),
     ],
 )
 def test_trouble_that_lasts_is_one_line_and_leaves_nothing(
@@ -77,14 +77,14 @@ def test_a_file_that_changes_after_a_cut_is_not_put_together_of_two(
     web_server, file, tmp_path, monkeypatch
 ):
     web_server.fail("/file.bin", cut_after=3_000_000, times=1)
-    real, new = http.answer, bytes(4_000_000)
+    real, new = http.send_request, bytes(4_000_000)
 
     def changing(*arguments, headers, **more):
         if headers:
             (web_server.folder / "file.bin").write_bytes(new)
         return real(*arguments, headers=headers, **more)
 
-    monkeypatch.setattr(http, "answer", changing)
+    monkeypatch.setattr(http, "send_request", changing)
     download(file, tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == new
 
