@@ -6,7 +6,7 @@ from points import annotated_table, random_lonlat
 from minortom.engine.executors import EngineOptions, local_executor
 from minortom.errors import InputError
 from minortom.genetic.options import GeneticOptions
-from minortom.reporting.metrics import measure
+from minortom.reporting.measures import measure
 from minortom.sampling.baselines import farthest_point_selection, feasible_sizes, random_selection
 from minortom.sampling.coupled_search import CouplingOptions, spread_selection
 from minortom.sampling.options import SampleOptions
