@@ -1,4 +1,4 @@
-"""Categorical maps: manifests, rasters, classes at points and counted in cells.
+"""Categorical maps: manifests, rasters, classes at points and class counts of cells.
 
 Layer: with `plotting` and `scenes`, above `grid`.
 """

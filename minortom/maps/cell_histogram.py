@@ -1,4 +1,4 @@
-"""Count the classes of a map in cells: one pass over the pixels, labelled by the grid."""
+"""Class counts of a map in cells: one pass over the pixels, each labelled with its cell."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,73 +10,73 @@ from rasterio.windows import Window
 from minortom.engine.numba_jit import compiled
 from minortom.grid.cells import N_ROWS, Cells, cells_at, columns_of_rows
 from minortom.maps.class_table import ClassTable
-from minortom.maps.gdal_http import patiently, title_of
+from minortom.maps.gdal_http import read_with_retries, title_of
 from minortom.maps.overviews import CELL_DEG, Level, opened_level
 from minortom.maps.tiled_map import Tile
 
-_HAIR = 1e-9
-"""Of a cell: an edge this near to a cell's own is the cell's, whatever rounding did to it."""
+_TOLERANCE = 1e-9
+"""Rounding error of an edge, as a fraction of a cell: such an edge counts as that of the cell."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CountJob:
-    """One raster, or one window of it, and the cells that are wanted of it."""
+    """Raster, or one window of it, and the cells to count in it."""
 
     place: str
-    """A file or a URL."""
+    """Path or URL of the raster."""
     classes: ClassTable
     resolution_m: float
     keys: NDArray[np.int64]
-    """[m] cells, ascending, as ``Cells.keys`` numbers them."""
+    """[m] keys of the cells as in ``Cells.keys``, ascending."""
     tile: Tile | None = None
-    """What the raster claims to be, to be checked."""
+    """Tile that the raster should be; None without a check."""
     window: tuple[int, int, int, int] | None = None
-    """Column, row, width and height at the level that is read; None for all of it."""
+    """Column, row, width and height in pixels of the level that is read; None for all of it."""
 
     @property
     def title(self) -> str:
-        """What messages call the raster."""
+        """Name of the raster in messages."""
         return title_of(self.place)
 
 
 @dataclass(frozen=True)
 class LevelRead:
-    """The pixels that were counted."""
+    """Size of the pixels that were counted."""
 
     factor: int
-    """Pixels of the map that one of them is wide."""
+    """Width of a counted pixel, in pixels of the map."""
     pixel_deg: tuple[float, float]
-    """Width and height of one of them."""
+    """Width and height of a counted pixel, in degrees."""
 
     def __str__(self) -> str:
         return f"{self.pixel_deg[0]:.8g} degrees a pixel"
 
-    def is_like(self, other: "LevelRead") -> bool:
-        """Say whether pixels of both may be added up."""
+    def matches(self, other: "LevelRead") -> bool:
+        """Return whether both have the same pixel size, so that counts may be added."""
         return bool(np.allclose(self.pixel_deg, other.pixel_deg, rtol=1e-6, atol=0))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class JobCounts:
-    """What came of a job."""
+    """Counts of a job."""
 
     counts: NDArray[np.int64]
-    """[m, K + 1] pixels a class, ordered by code; those without a class last."""
+    """[m, K + 1] pixels by class, ordered by code; pixels without a class come last."""
     level: LevelRead
 
 
 def count(job: CountJob) -> JobCounts:
-    """Count the pixels of each class in the wanted cells.
+    """Count the pixels of each class in the cells of a job.
 
-    A pixel belongs to the cell that holds its centre, as
-    :func:`minortom.grid.cells.cells_at` defines it.
+    A pixel belongs to the cell that contains its centre, as defined by
+    :func:`minortom.grid.cells.cells_at`.
 
     Raises:
-        InputError: If the raster cannot be read or counted, lies elsewhere than its name says,
-            or has values in wanted cells that the legend does not know.
-        RemoteError: If it lies behind a URL and cannot be read.
+        InputError: If the raster cannot be read or counted, has other edges than its name says,
+            or has values in these cells that the legend does not have.
+        RemoteError: If the raster is behind a URL and cannot be read.
     """
-    return patiently(job.place, lambda: _count(job))
+    return read_with_retries(job.place, lambda: _count(job))
 
 
 def _count(job: CountJob) -> JobCounts:
@@ -92,20 +92,20 @@ def _count(job: CountJob) -> JobCounts:
 
 
 def windows_with_cells(level: Level, window: Window, keys: NDArray[np.int64]) -> Iterator[Window]:
-    """Cut a window down to what holds wanted cells, where these are few.
+    """Split a window into the parts that contain cells, if the cells are few.
 
     Yields:
-        Windows of whole blocks that do not overlap; together they hold all pixels of the cells
-        that lie in ``window``.
+        Windows of whole blocks that do not overlap. Together they contain all pixels of the
+        cells in ``window``.
     """
     here = slots_in(keys, *level.box_deg(window))
     if not len(here):
         return
     width_deg, height_deg = level.pixel_deg
-    wanted_px = len(here) * CELL_DEG**2 / (width_deg * height_deg)
+    needed_px = len(here) * CELL_DEG**2 / (width_deg * height_deg)
     down = window.height / level.block[0] >= window.width / level.block[1]
     side, block = (window.height, level.block[0]) if down else (window.width, level.block[1])
-    if side <= block or 2 * wanted_px > window.width * window.height:
+    if side <= block or 2 * needed_px > window.width * window.height:
         yield window
         return
     first = block * -(-side // (2 * block))
@@ -121,30 +121,30 @@ def windows_with_cells(level: Level, window: Window, keys: NDArray[np.int64]) ->
 def slots_in(
     keys: NDArray[np.int64], west: float, south: float, east: float, north: float
 ) -> NDArray[np.intp]:
-    """Find the cells, among [m] ascending keys, whose boxes overlap a box of degrees.
+    """Return the indices of the cells whose bounds overlap a box in degrees.
 
     Args:
-        keys: As ``Cells.keys`` numbers them.
-        west: Of the box; any turn of the globe.
-        south: Of the box.
-        east: Of the box; more than ``west``.
-        north: Of the box.
+        keys: [m] keys of cells as in ``Cells.keys``, ascending.
+        west: West edge of the box, at any multiple of 360 degrees.
+        south: South edge of the box.
+        east: East edge of the box, more than ``west``.
+        north: North edge of the box.
 
     Returns:
-        Positions in ``keys``, ascending.
+        Indices into ``keys``, ascending.
     """
     half = N_ROWS // 2
-    lowest = int(np.floor(south * N_ROWS / 180 + _HAIR))
-    highest = int(np.ceil(north * N_ROWS / 180 - _HAIR)) - 1
+    lowest = int(np.floor(south * N_ROWS / 180 + _TOLERANCE))
+    highest = int(np.ceil(north * N_ROWS / 180 - _TOLERANCE)) - 1
     row = np.arange(max(lowest, -half), min(highest, half - 1) + 1)
     columns = columns_of_rows(row)
     first_column, last_column = -(columns // 2), (columns + 1) // 2 - 1
-    left = np.floor(west * columns / 360 + _HAIR).astype(np.int64)
-    right = np.ceil(east * columns / 360 - _HAIR).astype(np.int64) - 1
+    left = np.floor(west * columns / 360 + _TOLERANCE).astype(np.int64)
+    right = np.ceil(east * columns / 360 - _TOLERANCE).astype(np.int64) - 1
     around = right - left + 1 >= columns
     left = np.where(around, first_column, (left - first_column) % columns + first_column)
     right = np.where(around, last_column, (right - first_column) % columns + first_column)
-    split = left > right  # over the antimeridian: two runs of columns
+    split = left > right  # across the antimeridian: two runs of columns
     starts = np.concatenate([left, first_column[split]])
     stops = np.concatenate([np.where(split, last_column, right), right[split]])
     rows = np.concatenate([row, row[split]])
@@ -155,9 +155,9 @@ def slots_in(
 
 
 def _count_window(level: Level, window: Window, job: CountJob, counts: NDArray[np.int64]) -> None:
-    """Add the pixels of a window to [m, K + 2] counts, those of unknown values last."""
+    """Add the pixels of a window to counts [m, K + 2]; unknown values come last."""
     lon_deg, lat_deg = level.centres_deg(window)
-    on_globe = np.flatnonzero(np.abs(lat_deg) <= 90)  # some maps begin beyond a pole
+    on_globe = np.flatnonzero(np.abs(lat_deg) <= 90)  # some maps extend beyond a pole
     if not len(on_globe):
         return
     block = level.read(window)
@@ -176,18 +176,18 @@ def _count_window(level: Level, window: Window, job: CountJob, counts: NDArray[n
 def _runs(
     lon_deg: NDArray[np.float64], lat_deg: float, keys: NDArray[np.int64]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Cut a row of pixels into runs that lie in one cell each.
+    """Split a row of pixels into runs of one cell each.
 
     Returns:
-        [r + 1] where the runs begin, and the length of the row; [r] positions of their cells in
-        ``keys``, -1 of a cell that is not wanted.
+        [r + 1] first columns of the runs, and the length of the row; [r] indices of their cells
+        in ``keys``, -1 for other cells.
     """
     found = cells_at(lon_deg, np.full(len(lon_deg), lat_deg))
     starts = np.flatnonzero(np.diff(found.col, prepend=found.col[0] - 1))
     here = found.take(starts).keys()
     slots = np.searchsorted(keys, here)
-    wanted = keys[np.minimum(slots, len(keys) - 1)] == here
-    return np.append(starts, len(lon_deg)), np.where(wanted, slots, -1)
+    is_listed = keys[np.minimum(slots, len(keys) - 1)] == here
+    return np.append(starts, len(lon_deg)), np.where(is_listed, slots, -1)
 
 
 @compiled
@@ -198,17 +198,17 @@ def count_runs(
     class_of: NDArray[np.int64],
     counts: NDArray[np.int64],
 ) -> None:
-    """Count [h, w] pixels whose columns are cut into [r] runs, one cell each.
+    """Count pixels [h, w] whose columns are split into [r] runs of one cell each.
 
     Args:
         pixels: Values from 0 to one less than the length of ``class_of``.
-        edges: [r + 1] columns where the runs begin, and w.
-        slots: [r] rows of ``counts``; a run with -1 is left out.
-        class_of: Value -> column of ``counts``.
-        counts: [m, K + 2], added to.
+        edges: [r + 1] first columns of the runs, and w.
+        slots: [r] rows of ``counts``; runs with -1 are skipped.
+        class_of: Column of ``counts`` for each value.
+        counts: [m, K + 2] counts, to which is added.
     """
-    # Four tallies side by side: neighbours mostly are of one class, and adding to one number
-    # again and again would wait for the addition before.
+    # Four tallies in parallel: neighbouring pixels often have the same class, and each addition
+    # to the same number would have to wait for the one before.
     tally = np.zeros((4, len(class_of)), np.int64)
     for run in range(len(slots)):
         slot = slots[run]

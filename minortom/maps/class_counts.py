@@ -1,4 +1,4 @@
-"""How many pixels of each class lie in each of some cells."""
+"""Class counts of cells, from a raster or from the tiles of a map."""
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -20,24 +20,24 @@ from minortom.progress import OnProgress, ignore_progress
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClassCounts:
-    """Counts of [n] cells and the legend's [K] classes, nodata left out."""
+    """Counts of [n] cells and [K] classes of a legend, without nodata."""
 
     codes: NDArray[np.int16]
     """[K] codes of the classes, ascending."""
     counts: NDArray[np.int64]
-    """[n, K] pixels whose centre lies in the cell."""
+    """[n, K] number of pixels whose centre is in the cell."""
     outside: NDArray[np.bool_]
-    """[n] true where the map holds no pixel of the cell, not even one of nodata."""
+    """[n] whether the map has no pixel in the cell, not even a nodata pixel."""
     factor: int
-    """Pixels of the map that a counted pixel is wide: 4 at the overview 1/4, 1 without."""
+    """Width of a counted pixel in pixels of the map: 4 at the overview 1/4, 1 without overview."""
     resolution_m: float
-    """Height of a counted pixel on the ground."""
+    """Height of a counted pixel on the ground, in metres."""
 
     def majority(self) -> NDArray[np.int16]:
-        """Give the most frequent class of each cell: [n] codes.
+        """Return the most frequent class of each cell: [n] codes.
 
-        Of classes with equally many pixels the one with the lowest code is taken. A cell with
-        no pixel of any class is NO_CLASS, one that the map does not reach OUTSIDE.
+        In a tie the lowest code is returned. A cell without any classified pixel is NO_CLASS, a
+        cell outside the map is OUTSIDE.
         """
         codes: NDArray[np.int16] = self.codes[self.counts.argmax(axis=1)]
         codes[~self.counts.any(axis=1)] = NO_CLASS
@@ -45,11 +45,11 @@ class ClassCounts:
         return codes
 
     def fractions(self) -> NDArray[np.float32]:
-        """Give [n, K] shares of the pixels that have a class; NaN in cells without any."""
+        """Return the shares [n, K] of the classified pixels; NaN in cells without such pixels."""
         valid = self.counts.sum(axis=1, dtype=np.float64)
         valid[valid == 0] = np.nan
         shares = np.empty(self.counts.shape, dtype=np.float32)
-        for k in range(len(self.codes)):  # column by column: no second table of doubles
+        for k in range(len(self.codes)):  # column by column, to avoid a second table of doubles
             shares[:, k] = self.counts[:, k] / valid
         return shares
 
@@ -63,7 +63,7 @@ def count_in_map(
     executor: Executor,
     on_progress: OnProgress = ignore_progress,
 ) -> ClassCounts:
-    """Count in one raster, a job for each of its windows; see ``Descriptor.counts_in``."""
+    """Count the classes in one raster, with one job per window; see ``Descriptor.counts_in``."""
     keys = merged([cells]).keys()
     jobs = []
     with opened_level(path, resolution_m=resolution_m) as level:
@@ -76,7 +76,7 @@ def count_in_map(
                         window=(window.col_off, window.row_off, window.width, window.height),
                     )
                 )  # fmt: skip
-    counts, reached, read = _added_up(jobs, keys, classes, executor, on_progress)
+    counts, reached, read = _summed(jobs, keys, classes, executor, on_progress)
     return _counts_of(cells, keys, classes, counts, ~reached, read)
 
 
@@ -89,9 +89,9 @@ def count_in_tiles(
     executor: Executor,
     on_progress: OnProgress = ignore_progress,
 ) -> ClassCounts:
-    """Count in tiles, a job for each; see ``Descriptor.counts_in``.
+    """Count the classes in tiles, with one job per tile; see ``Descriptor.counts_in``.
 
-    A tile that does not exist has no class: no cell is outside the map.
+    A tile that does not exist has no class, so no cell is outside the map.
     """
     keys = merged([cells]).keys()
     jobs = [
@@ -101,25 +101,25 @@ def count_in_tiles(
         )
         for tile in tiles.existing(tiles.lattice.touched_by(cells))
     ]  # fmt: skip
-    counts, reached, read = _added_up(jobs, keys, classes, executor, on_progress)
+    counts, reached, read = _summed(jobs, keys, classes, executor, on_progress)
     return _counts_of(cells, keys, classes, counts, np.zeros_like(reached), read)
 
 
-def _added_up(
+def _summed(
     jobs: Sequence[CountJob],
     keys: NDArray[np.int64],
     classes: ClassTable,
     executor: Executor,
     on_progress: OnProgress,
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], LevelRead | None]:
-    """Run the jobs and add what they counted; of whole numbers the order does not matter.
+    """Run jobs and add their counts. The sum of integers does not depend on the order.
 
     Returns:
-        [n, K] counts of the cells with these keys, [n] whether there was a pixel at all, and
-        the level that was read, None without jobs.
+        [n, K] counts of the cells with these keys; [n] whether the cell has any pixel; and the
+        level that was read, None without jobs.
 
     Raises:
-        InputError: If one tile has another pixel size at this level than the others.
+        InputError: If a tile has another pixel size at this level than the others.
     """
     n_classes = len(classes.codes)
     counts = np.zeros((len(keys), n_classes), dtype=np.int64)
@@ -127,10 +127,11 @@ def _added_up(
     first: tuple[CountJob, LevelRead] | None = None
     for done, (at, found) in enumerate(as_done(executor, count, jobs), start=1):
         first = first or (jobs[at], found.level)
-        if not found.level.is_like(first[1]):
+        if not found.level.matches(first[1]):
             raise InputError(
-                f"{first[0].title} is read at {first[1]} and {jobs[at].title} at {found.level}; "
-                "give all tiles the same pixels and overviews (`gdaladdo -r mode`)"
+                f"expected tiles with equal pixels, found {first[0].title} at {first[1]} and "
+                f"{jobs[at].title} at {found.level}; give all tiles the same pixels and overviews "
+                "(`gdaladdo -r mode`)"
             )
         here = np.searchsorted(keys, jobs[at].keys)
         counts[here] += found.counts[:, :n_classes]
@@ -147,7 +148,7 @@ def _counts_of(
     outside: NDArray[np.bool_],
     read: LevelRead | None,
 ) -> ClassCounts:
-    """Give each cell its row of counts; ``keys`` are the cells ascending, each once."""
+    """Return the counts in the order of the cells; ``keys`` are the cells ascending, each once."""
     given = cells.keys()
     if not np.array_equal(given, keys):
         here = np.searchsorted(keys, given)

@@ -1,4 +1,4 @@
-"""What the values of a categorical map become: codes of classes, after the legend's crosswalk."""
+"""Table from the values of a categorical map to class codes, after the crosswalk of its legend."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,30 +11,30 @@ from minortom.errors import InputError
 from minortom.maps.manifests import MAX_CODE, Legend, find_manifest
 
 OUTSIDE = -1
-"""Stands for a code where a point or a cell lies outside the map."""
+"""Code of a point or a cell outside the map."""
 NO_CLASS = -2
-"""Stands for a code where the map has nodata."""
+"""Code of a point or a cell where the map has nodata."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClassTable:
-    """Value of a pixel -> code of its class in the result."""
+    """Class codes of the pixel values of a map."""
 
     legend: str
     """Name of the legend."""
     names: Mapping[int, str]
-    """Code in the result -> name of the class."""
+    """Name of each class, by its code in the result."""
     table: NDArray[np.int16]
-    """[256] value of a pixel -> code in the result, NO_CLASS where it has none."""
+    """[256] code in the result for each pixel value; NO_CLASS for values without a class."""
     known: frozenset[int]
-    """Values of pixels that the legend speaks of."""
+    """Pixel values that are in the legend, as classes or nodata."""
 
     @classmethod
     def of(cls, legend: Legend) -> "ClassTable":
-        """Take a legend, and its crosswalk where it has one.
+        """Build the table of a legend, after its crosswalk if it has one.
 
         Raises:
-            InputError: If the crosswalk leads nowhere.
+            InputError: If the crosswalk has codes that the other legend does not have.
         """
         codes, names = _final_classes(legend)
         table = np.full(MAX_CODE + 1, NO_CLASS, dtype=np.int16)
@@ -48,11 +48,11 @@ class ClassTable:
         return np.array(sorted(self.names), dtype=np.int16)
 
     def codes_of(self, values: NDArray[Any], nodata: float | None) -> NDArray[np.int16]:
-        """Give the codes of [...] pixels, NO_CLASS where there is none.
+        """Return the codes of pixels [...]; NO_CLASS for pixels without a class.
 
         Args:
-            values: The pixels.
-            nodata: Value that the file itself calls nodata, whatever the legend says.
+            values: Pixel values.
+            nodata: Nodata value of the file, which applies in addition to that of the legend.
         """
         codable = (values >= 0) & (values <= MAX_CODE)
         codes = self.table[np.where(codable, values, 0).astype(np.intp)]
@@ -61,11 +61,11 @@ class ClassTable:
     def numbered(
         self, values: NDArray[Any], nodata: float | None
     ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Give whole numbers for [...] pixels, and the class of each such number.
+        """Return pixels [...] as small whole numbers, and the class of each such number.
 
         Returns:
-            Pixels as numbers from 0 (bytes as they are); and number -> position in ``codes``,
-            K for nodata and K + 1 for values that the legend does not know.
+            Pixels as numbers from 0 (bytes unchanged); and for each number its index in
+            ``codes``, K for nodata and K + 1 for values that are not in the legend.
         """
         number_of = np.full(MAX_CODE + 1, len(self.codes) + 1, dtype=np.int64)
         for value in self.known:
@@ -82,7 +82,7 @@ class ClassTable:
         return numbers, np.arange(len(self.codes) + 2)
 
     def unknown_in(self, values: NDArray[Any], nodata: float | None) -> set[int]:
-        """Give the values that the legend does not speak of."""
+        """Return the values that are not in the legend."""
         if values.dtype == np.uint8:
             found = np.flatnonzero(np.bincount(values.ravel(), minlength=1))
         else:
@@ -90,24 +90,24 @@ class ClassTable:
         return {int(v) for v in found if int(v) not in self.known and v != nodata}
 
     def require_known(self, unknown: set[int], place: object) -> None:
-        """Complain about values that the legend does not know.
+        """Check that no values are missing from the legend.
 
         Raises:
-            InputError: If there are some; the message names the map and the first of them.
+            InputError: If there are such values; the message names the map and the first of them.
         """
         if not unknown:
             return
         values = sorted(unknown)
         shown = ", ".join(map(str, values[:10])) + (", …" if len(values) > 10 else "")
         raise InputError(
-            f"{place} holds values that the legend {self.legend} does not know: "
-            f"{shown}; it knows {', '.join(map(str, sorted(self.known)))}; choose another legend "
-            "or correct the map"
+            f"expected values of the legend {self.legend} in {place} "
+            f"({', '.join(map(str, sorted(self.known)))}), found {shown}; choose another legend or "
+            "correct the map"
         )
 
 
 def _final_classes(legend: Legend) -> tuple[dict[int, int], dict[int, str]]:
-    """Give value -> code and code -> name, after the crosswalk where the legend has one."""
+    """Return the code of each value and the name of each code, after the crosswalk if any."""
     if legend.crosswalk is None:
         return {code: code for code in legend.classes}, dict(legend.classes)
     target = find_manifest(legend.crosswalk.to)[1].legend
@@ -116,7 +116,7 @@ def _final_classes(legend: Legend) -> tuple[dict[int, int], dict[int, str]]:
     strange = [code for code in codes.values() if code not in target.classes]
     if strange or target.crosswalk is not None:
         raise InputError(
-            f"legend {legend.name}: its crosswalk leads to {strange or 'a further crosswalk'} in "
-            f"{target.name}; wanted codes of that legend"
+            f"legend {legend.name}: expected a crosswalk to codes of {target.name}, found "
+            f"{strange or 'a further crosswalk'}; correct the manifest"
         )
     return codes, {code: target.classes[code] for code in sorted(set(codes.values()))}

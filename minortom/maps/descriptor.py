@@ -1,7 +1,7 @@
-"""Descriptors: a categorical map and its manifest; gives the classes at points and in cells.
+"""Descriptors: categorical maps with their manifests, which give classes at points and in cells.
 
-A map may have any size, resolution and coordinate system, and may lie in tiles. The points are
-projected, never the map; only the blocks that hold points are read, and each of them once.
+A map may have any size, resolution and coordinate system, and may consist of tiles. Points are
+projected, never the map. Only blocks that contain points are read, each block once.
 """
 
 import hashlib
@@ -29,26 +29,28 @@ COPYRIGHT_TAG = "TIFFTAG_COPYRIGHT"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Descriptor:
-    """A categorical map with its meaning."""
+    """Categorical map with its manifest."""
 
     source: Path | TileMap
-    """A raster file, or tiles."""
+    """Raster file, or tiles."""
     manifest: Manifest
     manifest_path: Path
     classes: ClassTable
 
     @classmethod
     def of(cls, source: Path | TileMap, *, manifest: Manifest, manifest_path: Path) -> "Descriptor":
-        """Join a map to what is known about it; the map is opened when it is looked up.
+        """Combine a map with its manifest; the map is opened at the first look-up.
 
         Raises:
-            InputError: If the path is no file, or the manifest has no legend.
+            InputError: If the path is not a file, or the manifest has no legend.
         """
         if isinstance(source, Path) and not source.is_file():
             what = "is a folder" if source.is_dir() else "does not exist"
-            raise InputError(f"the map {source} {what}; wanted a raster file such as a GeoTIFF")
+            raise InputError(f"the map {source} {what}; expected a raster file such as a GeoTIFF")
         if manifest.legend is None:
-            raise InputError(f"{manifest_path} has no legend; a map of classes needs one")
+            raise InputError(
+                f"expected a legend in {manifest_path}, found none; add the classes of the map"
+            )
         classes = ClassTable.of(manifest.legend)
         return cls(source=source, manifest=manifest, manifest_path=manifest_path, classes=classes)
 
@@ -59,14 +61,14 @@ class Descriptor:
 
     @property
     def names(self) -> dict[int, str]:
-        """Code in a result -> name of the class."""
+        """Name of each class, by its code in the result."""
         return dict(self.classes.names)
 
     def credit(self) -> str:
-        """Give the line about licence and attribution that a result inherits.
+        """Return the line about licence and attribution that a result inherits.
 
-        A map that names its own copyright in the TIFF tag of that name is taken at its word;
-        the manifest speaks for the data set that its legend comes from.
+        The copyright TIFF tag of the map comes first. Without it, the line is that of the manifest,
+        which describes the data set of the legend.
         """
         tiles = self.source.files.values() if isinstance(self.source, TileMap) else [self.source]
         for path in tiles:
@@ -81,21 +83,21 @@ class Descriptor:
         executor: Executor | None = None,
         on_progress: OnProgress = ignore_progress,
     ) -> str:
-        """Hash what a result about these cells depends on: SHA-256 in hexadecimal digits.
+        """Return the SHA-256 (hexadecimal) of the data that a result about these cells depends on.
 
-        Of a raster file its own hash; of one in several files (a virtual raster, overviews
-        beside it) that of all of them; of tiles that of the tiles which the cells touch (see
-        ``TileMap.hash``).
+        For a raster in one file this is the hash of the file. For a raster in several files, such
+        as a virtual raster or one with external overviews, it covers all files. For tiles it
+        covers the tiles that the cells touch (see ``TileMap.hash``).
 
         Raises:
-            InputError: If a file cannot be read, or there is no tile.
-            RemoteError: If a server does not say whether it has a tile.
+            InputError: If a file cannot be read, or no tile exists.
+            RemoteError: If a server does not answer whether it has a tile.
         """
         if isinstance(self.source, TileMap):
             names = self.source.lattice.touched_by(cells)
             return self.source.hash(names, executor=executor, on_progress=on_progress)
         with opened_map(self.source) as raster:
-            # Beside it lie overviews (.ovr), and statistics (.aux.xml), which change nothing.
+            # External overviews (.ovr) count, statistics (.aux.xml) change no result.
             files = [Path(name) for name in raster.files if not name.endswith(".aux.xml")]
         if len(files) == 1:
             return sha256_of(self.source)
@@ -110,12 +112,13 @@ class Descriptor:
         executor: Executor | None = None,
         on_progress: OnProgress = ignore_progress,
     ) -> NDArray[np.int16]:
-        """Look up the pixel that holds each of [n] points (WGS 84).
+        """Return the class of the pixel at each of [n] points (WGS 84).
 
         Args:
             lon_deg: [n] longitudes.
             lat_deg: [n] latitudes.
-            executor: Where tiles are read; here when None. A single file is read here.
+            executor: Where tiles are read; this process when None. A single file is always read
+                in this process.
             on_progress: Called with (points looked up, points in all).
 
         Returns:
@@ -124,8 +127,8 @@ class Descriptor:
 
         Raises:
             InputError: If the map cannot be read, has no coordinate system, more than one
-                band or other than whole numbers, or holds values that the legend lacks; if no
-                tile exists, or one lies elsewhere than its name says.
+                band or other values than whole numbers, or values that are not in the legend; if
+                no tile exists, or a tile has other edges than its name says.
             RemoteError: If a tile behind a URL cannot be read.
         """
         if isinstance(self.source, TileMap):
@@ -145,19 +148,19 @@ class Descriptor:
     ) -> ClassCounts:
         """Count the pixels of each class in each of [n] cells.
 
-        A pixel belongs to the cell that holds its centre, and to no other; the map is read
-        once, at its coarsest overview whose pixels are not larger than ``resolution_m``.
+        A pixel belongs only to the cell that contains its centre. The map is read once, at its
+        coarsest overview whose pixels are at most ``resolution_m`` wide and high.
 
         Args:
-            cells: The cells, in any order.
-            resolution_m: Size of a pixel that is fine enough, on the ground. A map that is
-                coarser is read as it is.
-            executor: Where the map is read; here when None.
+            cells: Cells in any order.
+            resolution_m: Largest pixel to count, on the ground, in metres. A coarser map is read
+                at its full resolution.
+            executor: Where the map is read; this process when None.
             on_progress: Called with (parts of the map read, parts in all).
 
         Raises:
-            InputError: As ``codes_at``; and if the map is not in degrees of WGS 84, or too
-                coarse (see :mod:`minortom.maps.overviews`).
+            InputError: As ``codes_at`` does; also if the map is not in degrees of WGS 84, or is
+                too coarse (see :mod:`minortom.maps.overviews`).
             RemoteError: If a tile behind a URL cannot be read.
         """
         where = executor or SerialExecutor()

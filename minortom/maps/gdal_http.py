@@ -1,4 +1,4 @@
-"""Maps behind URLs, read block by block through GDAL: its settings, and trying again."""
+"""Maps behind URLs: settings of GDAL for reading blocks, and retries."""
 
 import time
 from collections.abc import Callable
@@ -14,28 +14,28 @@ Result = TypeVar("Result")
 
 _ATTEMPTS = 4
 _SETTINGS = {
-    # To open a cloud-optimised GeoTIFF takes its size and the whole of its index at once: no
-    # listing of its folder, no look for files beside it.
+    # Opening a cloud-optimised GeoTIFF needs its size and, in one request, its whole index. The
+    # folder is not listed, and no sidecar files are requested.
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_INGESTED_BYTES_AT_OPEN": 64 * 1024,
-    # Blocks that lie one after the other come by one request, others side by side.
+    # Adjacent blocks are read in one request, other blocks in parallel requests.
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
     "GDAL_HTTP_MULTIPLEX": "YES",
     "GDAL_HTTP_VERSION": "2TLS",
     "VSI_CACHE": "TRUE",
-    # What was read is not read again, and what came of a cut connection must not stay.
+    # No block is read twice, and data of a broken connection must not stay in the cache.
     "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/",
-    # 429, 500, 502, 503 and 504, within a read; `patiently` waits longer.
+    # For 429, 500, 502, 503 and 504, within a read; `read_with_retries` waits longer.
     "GDAL_HTTP_MAX_RETRY": 3,
     "GDAL_HTTP_CONNECTTIMEOUT": 15,
-    # A read that stands still ends; a slow one goes on.
+    # A stalled read is aborted, a slow one is not.
     "GDAL_HTTP_LOW_SPEED_TIME": 60,
     "GDAL_HTTP_LOW_SPEED_LIMIT": 100,
 }
 
 
 def settings_for(url: str) -> dict[str, object]:
-    """Give GDAL's settings for reading a map behind this URL."""
+    """Return the settings of GDAL for reading a map behind this URL."""
     suffix = Path(urlsplit(url).path).suffix
     return {
         **_SETTINGS,
@@ -45,27 +45,27 @@ def settings_for(url: str) -> dict[str, object]:
 
 
 def title_of(place: str) -> str:
-    """Give what messages call a file or a URL."""
+    """Return the name of a file or a URL in messages, without secrets."""
     return public_url(place) if is_url(place) else place
 
 
-def patiently(place: str, read: Callable[[], Result]) -> Result:
-    """Read a map, again after a while where its server or the way to it fails.
+def read_with_retries(place: str, read: Callable[[], Result]) -> Result:
+    """Read a map, with retries after a pause if its server or the connection fails.
 
     Args:
-        place: A file, which is read once and no more; or a URL.
-        read: Reads it; raises RemoteError where that fails.
+        place: Path of a file, which is read without retries, or a URL.
+        read: Function that reads the map; raises RemoteError if that fails.
 
     Raises:
-        RemoteError: What the server says after as many tries as may help: that there is no
-            such file, that it refuses, that it has trouble; or that the file cannot be read.
+        RemoteError: If the server has no such file, refuses access or has trouble, or if the file
+            cannot be read after all retries.
     """
     for attempt in range(1, _ATTEMPTS):
         try:
             return read()
         except RemoteError:
-            # GDAL tells a missing file from a refusal no better than from a damaged one. This
-            # raises where the server says so, and waits for one that says "later".
+            # GDAL does not distinguish a missing file, a refusal and a damaged file. This request
+            # raises the error that the server reports, and waits if the server asks for it.
             with (
                 open_session() as session,
                 send_request(session, place, headers={"Range": "bytes=0-0"}, accepted=(200, 206)),

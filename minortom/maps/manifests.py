@@ -1,7 +1,7 @@
-"""External data sets: where from, under which licence, and what their values mean.
+"""Manifests of external data sets: source, licence, and the meaning of values.
 
-One YAML file a data set, in ``data_manifests/`` or of the user's own. A file with a legend
-describes a categorical map; a further map needs no more than such a file.
+Each data set has one YAML file, in ``data_manifests/`` or written by the user. A manifest with a
+legend describes a categorical map. A further map needs only such a file.
 """
 
 import re
@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from minortom.errors import InputError
 
 MAX_CODE = 255
-"""Codes are written as uint8."""
+"""Maximum code: codes are stored as uint8."""
 TILE = "{TILE}"
-"""What stands for the name of a tile in the URL of a tiled data set."""
+"""Placeholder for the name of a tile in the URL of a tiled data set."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
@@ -26,24 +26,24 @@ _MAY_BE_NULL = ("checksum", "member", "size", "by_hand")
 
 @dataclass(frozen=True, kw_only=True)
 class Crosswalk:
-    """Classes of one legend as classes of another."""
+    """Map from the classes of one legend to those of another."""
 
     to: str
     """Name of the other legend."""
     codes: Mapping[int, int]
-    """Code here -> code there; one for each class."""
+    """Code of the other legend, by code of this legend; one for each class."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Legend:
-    """What the values of a categorical map mean."""
+    """Legend of a categorical map: the meaning of its values."""
 
     name: str
-    """What ``--climate-legend`` and ``--landcover-legend`` call it."""
+    """Name for ``--climate-legend`` and ``--landcover-legend``."""
     classes: Mapping[int, str]
-    """Code -> name of the class; 0 to 255, no slash, since strata are ``climate/landcover``."""
+    """Name of each class, by code 0 to 255. No slashes, since strata are ``climate/landcover``."""
     nodata: tuple[int, ...]
-    """Values that mean "no class here"."""
+    """Values of pixels without a class."""
     crosswalk: Crosswalk | None = None
 
     def __post_init__(self) -> None:
@@ -51,51 +51,51 @@ class Legend:
         odd += [name for name in self.classes.values() if not isinstance(name, str) or "/" in name]
         if odd or not self.classes:
             raise InputError(
-                f"legend {self.name}: wanted codes 0 to {MAX_CODE} with names without a slash, "
+                f"legend {self.name}: expected codes 0 to {MAX_CODE} with names without a slash, "
                 f"found {odd[0] if odd else 'no classes'!r}"
             )
         both = [code for code in self.nodata if code in self.classes]
         if both:
-            raise InputError(f"legend {self.name}: {both[0]} is a class and nodata; drop one")
+            raise InputError(f"legend {self.name}: {both[0]} is a class and nodata; remove one")
         if self.crosswalk and set(self.crosswalk.codes) != set(self.classes):
             raise InputError(
-                f"legend {self.name}: the crosswalk to {self.crosswalk.to} must name each class "
-                "once, and nothing else"
+                f"legend {self.name}: expected each class once in the crosswalk to "
+                f"{self.crosswalk.to}, found other codes; correct the crosswalk"
             )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """One external data set.
+    """Manifest of one external data set.
 
     Raises:
-        InputError: If a value is not of its kind, or two of them contradict each other.
+        InputError: If a value has another type, or two values contradict each other.
     """
 
     name: str
-    """What ``fetch`` calls it, and its folder in the cache."""
+    """Name for ``fetch``, and name of the folder in the cache."""
     title: str
     version: str
     url: str
-    """Where to get it; with ``lattice_deg``, ``{TILE}`` stands for the name of a tile."""
+    """Address of the data. With ``lattice_deg``, ``{TILE}`` is the placeholder of a tile's name."""
     checksum: str | None
-    """``algorithm:hex`` of the file behind ``url``; None where none is published."""
+    """``algorithm:hex`` of the file behind ``url``; None if no checksum is published."""
     licence: str
-    """SPDX identifier where there is one."""
+    """SPDX identifier if one exists."""
     attribution: str
-    """The line to show wherever something made from the data is shown."""
+    """Line to show with everything that is made from the data."""
     citation: str
     crs: str
     legend: Legend | None = None
     member: str | None = None
-    """The map in the zip file behind ``url``: its path there, ``*`` for anything; one match."""
+    """Path of the map in the zip file behind ``url``; ``*`` is a wildcard with one match."""
     lattice_deg: int | None = None
-    """Of a tiled data set, the side of a tile in whole degrees; a tile is named by its
+    """Side of a tile in whole degrees; None if the data set is not tiled. A tile is named by its
     south-west corner, as in N39W075."""
     size: str | None = None
-    """How much there is, for people, as in ``2,651 tiles, 120 GB``."""
+    """Size of the data as text, such as ``2,651 tiles, 120 GB``."""
     by_hand: str | None = None
-    """Why ``fetch`` cannot get it, where a person has to."""
+    """Reason why ``fetch`` cannot download it; None if it can."""
 
     def __post_init__(self) -> None:
         for name in (field.name for field in fields(self)):
@@ -103,9 +103,9 @@ class Manifest:
             if name in ("legend", "lattice_deg") or (value is None and name in _MAY_BE_NULL):
                 continue
             if not isinstance(value, str) or not value.strip():
-                raise InputError(f"wanted text under {name}, in quotes, found {value!r}")
+                raise InputError(f"expected text under {name}, in quotes, found {value!r}")
         if not _NAME.fullmatch(self.name):
-            raise InputError(f"wanted letters, digits, . _ - as name, found {self.name!r}")
+            raise InputError(f"expected letters, digits, . _ - as name, found {self.name!r}")
         self._check_checksum()
         self._check_lattice()
 
@@ -115,39 +115,41 @@ class Manifest:
             algorithm in _DIGITS and re.fullmatch(f"[0-9a-f]{{{_DIGITS[algorithm]}}}", digits)
         ):
             raise InputError(
-                f"wanted a checksum such as sha256: with {_DIGITS['sha256']} digits 0-9 a-f (or "
-                f"{', '.join(_DIGITS)}; null where none is published), found {self.checksum!r}"
+                f"expected a checksum such as sha256: with {_DIGITS['sha256']} digits 0-9 a-f (or "
+                f"{', '.join(_DIGITS)}; null if none is published), found {self.checksum!r}"
             )
 
     def _check_lattice(self) -> None:
         if self.lattice_deg is None:
             if TILE in self.url:
-                raise InputError(f"the url holds {TILE}; the key lattice_deg is missing")
+                raise InputError(f"the url has {TILE}, but the key lattice_deg is missing; add it")
             return
         step = self.lattice_deg
         if isinstance(step, bool) or not isinstance(step, int) or step < 1 or 180 % step:
             raise InputError(
-                f"wanted whole degrees that divide 180 under lattice_deg, found {step!r}"
+                f"expected whole degrees that divide 180 under lattice_deg, found {step!r}"
             )
         if TILE not in self.url:
-            raise InputError(f"lattice_deg is given, but the url {self.url} holds no {TILE}")
+            raise InputError(f"expected {TILE} in the url with lattice_deg, found {self.url}")
         if self.checksum or self.member:
-            raise InputError("checksum and member are of one file; a tiled data set has many")
+            raise InputError(
+                "a tiled data set has many files, so it has no checksum and no member; remove them"
+            )
 
     def file_name(self, tile: str = TILE) -> str:
-        """Give the last part of the URL's path: what the file, or that of a tile, is called."""
+        """Return the file name at the end of the URL's path, of a tile if the data set is tiled."""
         return urlsplit(self.url).path.rpartition("/")[2].replace(TILE, tile) or self.name
 
     def credit(self) -> str:
-        """Give the line about licence and attribution that an artefact inherits."""
+        """Return the line about licence and attribution that an artefact inherits."""
         return f"{self.title} ({self.licence}): {self.attribution}"
 
 
 def load_manifest(path: Path) -> Manifest:
-    """Read one manifest.
+    """Read a manifest.
 
     Raises:
-        InputError: If it cannot be read, or a key is missing, unknown or of a wrong kind.
+        InputError: If it cannot be read, or a key is missing, unknown or of another type.
     """
     import yaml
 
@@ -160,28 +162,30 @@ def load_manifest(path: Path) -> Manifest:
             legend = dict(content["legend"])
             if legend.get("crosswalk") is not None:
                 legend["crosswalk"] = _strictly(Crosswalk, legend["crosswalk"])
-                _whole(dict, legend["crosswalk"].codes, "crosswalk.codes")
-            legend["nodata"] = tuple(_whole(list, legend.get("nodata"), "nodata"))
-            legend["classes"] = _whole(dict, legend.get("classes"), "classes")
+                _of_type(dict, legend["crosswalk"].codes, "crosswalk.codes")
+            legend["nodata"] = tuple(_of_type(list, legend.get("nodata"), "nodata"))
+            legend["classes"] = _of_type(dict, legend.get("classes"), "classes")
             content = {**content, "legend": _strictly(Legend, legend)}
         manifest: Manifest = _strictly(Manifest, content)
     except InputError as error:
-        raise InputError(f"{path} is no manifest: {error}; see data_manifests/ for some") from None
+        raise InputError(
+            f"{path} is not a manifest: {error}; see data_manifests/ for examples"
+        ) from None
     return manifest
 
 
 def manifest_paths() -> list[Path]:
-    """List the manifests that come with minortom, by name."""
+    """Return the paths of the manifests that come with minortom, by name."""
     installed = Path(str(files("minortom"))) / "data_manifests"
     folder = installed if installed.is_dir() else installed.parents[1] / "data_manifests"
     return sorted(folder.glob("*.yaml"))
 
 
 def find_manifest(legend: str) -> tuple[Path, Manifest]:
-    """Find the manifest whose legend has this name, and its file.
+    """Return the manifest whose legend has this name, and its path.
 
     Raises:
-        InputError: If there is none; the message holds the names that there are.
+        InputError: If no legend has this name; the message lists the existing names.
     """
     known = []
     for path in manifest_paths():
@@ -191,43 +195,45 @@ def find_manifest(legend: str) -> tuple[Path, Manifest]:
         if manifest.legend.name == legend:
             return path, manifest
         known.append(manifest.legend.name)
-    raise InputError(f"no legend is called {legend!r}; there are {', '.join(sorted(known))}")
+    raise InputError(
+        f"expected the name of a legend ({', '.join(sorted(known))}), found {legend!r}"
+    )
 
 
 def named_manifest(name: str) -> tuple[Path, Manifest]:
-    """Find the manifest of this name among those that come with minortom, and its file.
+    """Return the manifest of this name among those that come with minortom, and its path.
 
     Raises:
-        InputError: If there is none; the message holds the names that there are.
+        InputError: If no manifest has this name; the message lists the existing names.
     """
     for path in manifest_paths():
         if path.stem == name:
             return path, load_manifest(path)
     known = ", ".join(path.stem for path in manifest_paths())
     raise InputError(
-        f"no data set is called {name!r}; there are {known}; a file is anything that exists or "
-        "holds a separator, as in ./map.tif"
+        f"expected the name of a data set ({known}) or an existing file, found {name!r}; give a "
+        "file with its folder, as in ./map.tif"
     )
 
 
 def _strictly(kind: type, content: object) -> Any:  # noqa: ANN401 - an instance of `kind`
-    """Build a dataclass from a mapping, complaining about what is missing or unknown."""
+    """Build a dataclass from a mapping, with errors for missing and unknown keys."""
     if not isinstance(content, dict):
-        raise InputError(f"wanted keys and values for {kind.__name__.lower()}, found {content!r}")
+        raise InputError(f"expected keys and values for {kind.__name__.lower()}, found {content!r}")
     names = {field.name: field.default for field in fields(kind)}
     missing = [name for name, value in names.items() if value is MISSING and name not in content]
     if missing:
         raise InputError(f"the key {missing[0]} is missing")
     unknown = [str(key) for key in content if key not in names]
     if unknown:
-        raise InputError(f"unknown key {unknown[0]}; wanted {', '.join(sorted(names))}")
+        raise InputError(f"expected the keys {', '.join(sorted(names))}, found {unknown[0]}")
     return kind(**content)
 
 
-def _whole(kind: type, value: object, name: str) -> Any:  # noqa: ANN401 - an instance of `kind`
+def _of_type(kind: type, value: object, name: str) -> Any:  # noqa: ANN401 - an instance of `kind`
     if not isinstance(value, kind):
-        wanted = "a list" if kind is list else "keys and values"
-        raise InputError(f"wanted {wanted} under {name}, found {value!r}")
+        expected = "a list" if kind is list else "keys and values"
+        raise InputError(f"expected {expected} under {name}, found {value!r}")
     return value
 
 

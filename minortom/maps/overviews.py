@@ -1,4 +1,4 @@
-"""A map in degrees at the resolution that is asked for: the map itself or one of its overviews."""
+"""Resolution levels of a map in degrees: the map at full resolution, or one of its overviews."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,28 +18,28 @@ from minortom.maps.gdal_http import title_of
 from minortom.maps.rasters import Raster, opened_map
 
 CELL_DEG = 180 / N_ROWS
-"""Height of a cell; its area is that of a square of this side at the equator, or a little less."""
+"""Height of a cell, in degrees. Its area is at most that of such a square at the equator."""
 METRES_PER_DEGREE = np.pi * 6378137 / 180
-"""Of a meridian, on the sphere of the grid."""
+"""Length of a degree of a meridian on the sphere of the grid."""
 MIN_PIXELS_PER_CELL = 16
-"""With fewer pixels in a cell, shares of classes mean little."""
+"""Minimum number of pixels in a cell for meaningful shares of classes."""
 
-_WINDOW_BYTES = 48 * 1024 * 1024  # a row of blocks of a WorldCover tile, and some
+_WINDOW_BYTES = 48 * 1024 * 1024  # more than a row of blocks of a WorldCover tile
 _WITHIN_PX = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Level:
-    """A map, open at one of its levels."""
+    """Map that is open at one of its resolution levels."""
 
     source: Raster
     factor: int
-    """Pixels of the map that one of this level is wide; 1 at full resolution."""
+    """Width of a pixel of this level in pixels of the map; 1 at full resolution."""
     shrink: int
-    """Pixels of ``source`` that one of this level is wide. GDAL reads a map that is asked for
-    fewer pixels from its overviews, so that the map need not be opened again."""
+    """Width of a pixel of this level in pixels of ``source``. If fewer pixels are requested, GDAL
+    reads them from the overviews of the open map, so the map is not opened again."""
     block: tuple[int, int]
-    """Height and width of what the file reads at once, in pixels of this level."""
+    """Height and width of a stored block, in pixels of this level."""
 
     @property
     def pixel_deg(self) -> tuple[float, float]:
@@ -51,12 +51,12 @@ class Level:
 
     @property
     def nodata(self) -> float | None:
-        """The value that the file calls nodata."""
+        """Nodata value of the file."""
         value: float | None = self.source.nodata
         return value
 
     def windows(self) -> Iterator[Window]:
-        """Cut the level into windows of whole blocks, from the top left."""
+        """Yield windows of whole blocks that cover the level, from the top left."""
         block_height, block_width = self.block
         wide, high = self.source.width // self.shrink, self.source.height // self.shrink
         window_px = _WINDOW_BYTES // np.dtype(self.source.dtypes[0]).itemsize
@@ -77,10 +77,10 @@ class Level:
         return block
 
     def centres_deg(self, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Give the centres of a window's pixels.
+        """Return the centres of a window's pixels, in degrees.
 
         Returns:
-            Longitudes of its columns, -180 to 180 (180 itself excluded); latitudes of its rows.
+            Longitudes of its columns, from -180 to below 180; latitudes of its rows.
         """
         transform, k = self.source.transform, self.shrink
         lon_deg = _centres(
@@ -90,7 +90,7 @@ class Level:
         return lon_deg, lat_deg
 
     def box_deg(self, window: Window) -> tuple[float, float, float, float]:
-        """Give west, south, east and north of a window; west may be any turn of the globe."""
+        """Return west, south, east and north of a window; longitudes may be beyond 180."""
         transform, k = self.source.transform, self.shrink
         x = [transform.c + transform.a * k * (window.col_off + i) for i in (0, window.width)]
         y = [transform.f + transform.e * k * (window.row_off + i) for i in (0, window.height)]
@@ -99,15 +99,15 @@ class Level:
 
 @contextmanager
 def opened_level(place: Path | str, *, resolution_m: float) -> Iterator[Level]:
-    """Open a map at its coarsest overview whose pixels are not larger than ``resolution_m``.
+    """Open a map at its coarsest overview whose pixels are at most ``resolution_m`` in size.
 
-    The map itself is opened where it has no such overview. An overview with fewer than
-    ``MIN_PIXELS_PER_CELL`` pixels in a cell is not taken either.
+    Without such an overview the map is opened at full resolution. Overviews with fewer than
+    ``MIN_PIXELS_PER_CELL`` pixels in a cell are not used.
 
     Raises:
-        InputError: As :func:`minortom.maps.rasters.opened_map`; and if the map is not in degrees of
-            WGS 84, is turned, or is too coarse for shares of classes.
-        RemoteError: If it lies behind a URL and cannot be read.
+        InputError: As :func:`minortom.maps.rasters.opened_map` does; also if the map is not in
+            degrees of WGS 84, is rotated, or is too coarse for shares of classes.
+        RemoteError: If the map is behind a URL and cannot be read.
     """
     with opened_map(place) as source:
         _require_degrees(source, title_of(str(place)))
@@ -122,10 +122,10 @@ def opened_level(place: Path | str, *, resolution_m: float) -> Iterator[Level]:
 
 
 def _stored(source: Raster) -> tuple[list[int], tuple[int, int]]:
-    """Give the overviews of a map, and the blocks that it is stored in.
+    """Return the overview factors of a map, and the size of its stored blocks.
 
-    A virtual raster has those of the first of its files: all have the same, or reading takes
-    longer. Only overviews that divide its sides are of use there.
+    For a virtual raster these are the values of its first file. If other files differ, reading is
+    slower. Only overviews that divide its sides can be used there.
     """
     if source.driver != "VRT" or source.overviews(1) or len(source.files) < 2:
         return source.overviews(1), source.block_shapes[0]
@@ -136,7 +136,7 @@ def _stored(source: Raster) -> tuple[list[int], tuple[int, int]]:
 
 
 def _fits(source: Raster, factor: int, resolution_m: float) -> bool:
-    """Say whether a level may serve; the map itself always does."""
+    """Return whether a level is fine enough; full resolution always is."""
     if factor == 1:
         return True
     width_deg, height_deg = abs(source.transform.a) * factor, abs(source.transform.e) * factor
@@ -148,29 +148,29 @@ def _fits(source: Raster, factor: int, resolution_m: float) -> bool:
 def _require_degrees(source: Raster, title: str) -> None:
     wgs84 = (CRS.from_epsg(4326), CRS.from_string("OGC:CRS84"))
     if source.crs not in wgs84 or source.transform.b or source.transform.d:
-        found = "turned" if source.crs in wgs84 else f"in {source.crs.to_string()[:60]}"
+        found = "rotated" if source.crs in wgs84 else f"in {source.crs.to_string()[:60]}"
         raise InputError(
-            f"the map {title} is {found}; classes are "
-            "counted on a map in degrees of WGS 84: warp it with `gdalwarp -t_srs EPSG:4326 -r "
-            "near`, or give --landcover-mode center"
+            "expected a map in degrees of WGS 84 to count classes, found that the map "
+            f"{title} is {found}; warp it with `gdalwarp -t_srs EPSG:4326 -r near`, or give "
+            "--landcover-mode center"
         )
     width_deg, height_deg = abs(source.transform.a), abs(source.transform.e)
     if MIN_PIXELS_PER_CELL * width_deg * height_deg > CELL_DEG**2:
         pixels = CELL_DEG**2 / (width_deg * height_deg)
         raise InputError(
-            f"the map {title} has {pixels:.2g} pixels in a cell of 10 km; wanted at least "
-            f"{MIN_PIXELS_PER_CELL} to count classes: give a finer map or --landcover-mode center"
+            f"expected at least {MIN_PIXELS_PER_CELL} pixels in a cell of 10 km to count classes, "
+            f"found {pixels:.2g} in the map {title}; give a finer map or --landcover-mode center"
         )
 
 
 def _centres(
     origin_deg: float, step_deg: float, first: int, size: int, *, turn_deg: float | None = None
 ) -> NDArray[np.float64]:
-    """Give the centres of ``size`` pixels from pixel ``first`` on.
+    """Return the centres of ``size`` pixels from pixel ``first`` on, in degrees.
 
-    Where a degree has a whole number of pixels, the centres come from whole numbers by one
-    division: the nearest floats, the same from a tile and from a mosaic of tiles, so that a
-    centre right on a cell's edge belongs to the same cell in both.
+    If a degree has a whole number of pixels, the centres are whole numbers divided once, and
+    therefore the nearest floats. A tile and a mosaic of tiles then give the same centres, so that
+    a centre exactly on a cell's edge belongs to the same cell in both.
     """
     per_degree = round(1 / abs(step_deg))
     start = origin_deg * per_degree

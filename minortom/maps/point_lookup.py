@@ -1,4 +1,4 @@
-"""Look up the pixels that hold points: in one raster, or in the tiles of a map."""
+"""Look-up of classes at points, in one raster or in the tiles of a map."""
 
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from minortom.engine.executors import as_done
 from minortom.maps.class_table import NO_CLASS, OUTSIDE, ClassTable
-from minortom.maps.gdal_http import patiently, title_of
+from minortom.maps.gdal_http import read_with_retries, title_of
 from minortom.maps.rasters import Raster, opened_map, pixels_at, windows_with
 from minortom.maps.tiled_map import Tile, TileMap
 from minortom.progress import OnProgress, ignore_progress
@@ -19,7 +19,7 @@ Degrees = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PointJob:
-    """A tile and the points that lie on it."""
+    """Tile and the points on it."""
 
     tile: Tile
     classes: ClassTable
@@ -35,7 +35,7 @@ def codes_in_map(
     *,
     on_progress: OnProgress = ignore_progress,
 ) -> NDArray[np.int16]:
-    """Look up [n] points in one raster; see ``Descriptor.codes_at``."""
+    """Return the codes at [n] points of one raster; see ``Descriptor.codes_at``."""
     with opened_map(path) as source:
         return _codes(path, source, classes, lon_deg, lat_deg, on_progress)
 
@@ -49,9 +49,9 @@ def codes_in_tiles(
     executor: Executor,
     on_progress: OnProgress = ignore_progress,
 ) -> NDArray[np.int16]:
-    """Look up [n] points in tiles, a job for each; see ``Descriptor.codes_at``."""
+    """Return the codes at [n] points of tiles, one job per tile; see ``Descriptor.codes_at``."""
     lon_deg = np.where(np.abs(lon_deg) <= 180, lon_deg, (lon_deg + 180) % 360 - 180)
-    names, tile_of = tiles.lattice.holding(lon_deg, lat_deg)
+    names, tile_of = tiles.lattice.tiles_at(lon_deg, lat_deg)
     order = np.argsort(tile_of, kind="stable")
     ends = np.cumsum(np.bincount(tile_of, minlength=len(names)))
     points_of = dict(zip(names, np.split(order, ends)[: len(names)], strict=True))
@@ -70,14 +70,14 @@ def codes_in_tiles(
 
 
 def codes_in_tile(job: PointJob) -> NDArray[np.int16]:
-    """Look up the points of one tile.
+    """Return the codes at the points of one tile.
 
     Raises:
-        InputError: If it cannot be read, lies elsewhere than its name says, or holds values
-            that the legend does not know.
-        RemoteError: If it lies behind a URL and cannot be read.
+        InputError: If the tile cannot be read, has other edges than its name says, or has values
+            that are not in the legend.
+        RemoteError: If the tile is behind a URL and cannot be read.
     """
-    return patiently(job.tile.place, lambda: _codes_in_tile(job))
+    return read_with_retries(job.tile.place, lambda: _codes_in_tile(job))
 
 
 def _codes_in_tile(job: PointJob) -> NDArray[np.int16]:
@@ -85,7 +85,7 @@ def _codes_in_tile(job: PointJob) -> NDArray[np.int16]:
     with opened_map(tile.place) as source:
         tile.check(source)
         west, south, east, north = source.bounds
-        # Half a pixel inside: a point on the tile's edge must not round into its neighbour.
+        # Half a pixel inside: a point on the tile's edge must not be rounded into the next tile.
         half_x, half_y = abs(source.transform.a) / 2, abs(source.transform.e) / 2
         lon_deg = np.clip(job.lon_deg, west + half_x, east - half_x)
         lat_deg = np.clip(job.lat_deg, south + half_y, north - half_y)

@@ -1,4 +1,4 @@
-"""Categorical maps as rasters: open one, find the pixels of points, read what holds points."""
+"""Rasters of categorical maps: opening, pixels of points, and windows that contain points."""
 
 import warnings
 from collections.abc import Iterator
@@ -17,35 +17,35 @@ from minortom.maps.gdal_http import settings_for, title_of
 from minortom.remote.http import is_url, public_url
 
 Raster = Any
-"""An open ``rasterio.DatasetReader``; rasterio publishes no types."""
+"""Open ``rasterio.DatasetReader``; rasterio has no published types."""
 
 _LONLAT = "EPSG:4326"
-_WINDOW_PX = 1024 * 1024  # read at a time; a single block where that is larger
+_WINDOW_PX = 1024 * 1024  # read at a time; a single block if that is larger
 _WINDOW_SIDE_PX = 1024
 _CACHE_BYTES = 128 * 1024 * 1024
 
 
 @contextmanager
 def opened_map(place: Path | str, *, overview: int | None = None) -> Iterator[Raster]:
-    """Open a map of classes; whatever goes wrong in opening or reading it becomes one line.
+    """Open a map of classes; errors in opening and reading become errors of one line.
 
     Args:
-        place: A file; or the URL of one, of which only the blocks that are needed are read.
-        overview: Position of one of the file's overviews, to be opened in place of the map.
+        place: Path of a file, or its URL. Of a URL only the necessary blocks are read.
+        overview: Index of an overview of the file to open in place of the map.
 
     Raises:
-        InputError: If it cannot be read, has no coordinate system or position, more than one
-            band, or other than whole numbers.
-        RemoteError: If it lies behind a URL and cannot be read.
+        InputError: If the map cannot be read, has no coordinate system or position, more than one
+            band, or other values than whole numbers.
+        RemoteError: If the map is behind a URL and cannot be read.
     """
     url = str(place) if is_url(str(place)) else None
     settings = settings_for(url) if url else {}
     level = {} if overview is None else {"overview_level": overview}
     try:
-        # Each block is read once: GDAL's cache, 5 % of the machine's memory, would only fill up.
+        # Each block is read once, so the cache of GDAL (5 % of the memory) can be small.
         with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES, **settings):
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)  # _check says it
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)  # _check reports it
                 source = rasterio.open(f"/vsicurl/{url}" if url else place, **level)
             with source:
                 _check(title_of(str(place)), source)
@@ -54,27 +54,27 @@ def opened_map(place: Path | str, *, overview: int | None = None) -> Iterator[Ra
         found = str(error.__cause__ or error).splitlines()[0]
         if url:
             raise RemoteError(
-                f"{public_url(url)}: reading blocks of this map fails ({found.split('?')[0]}); run "
-                "the same command again, or fetch the map first"
+                f"{public_url(url)}: reading blocks of this map failed ({found.split('?')[0]}); run the "
+                "same command again, or fetch the map first"
             ) from None
         raise InputError(
-            f"cannot read the map {place} ({found}); wanted a raster file such as a GeoTIFF"
+            f"cannot read the map {place} ({found}); expected a raster file such as a GeoTIFF"
         ) from None
 
 
 def pixels_at(
     source: Raster, lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Find the points (WGS 84) that lie on a map.
+    """Return the points (WGS 84) that lie on a map, and their pixels.
 
-    On a map in degrees longitudes are taken round the globe to where the map has them, so that
-    maps from 0 to 360 and maps over the antimeridian work too.
+    On a map in degrees, longitudes are shifted by multiples of 360 degrees onto the map. Maps from
+    0 to 360 degrees and maps across the antimeridian therefore work too.
 
     Returns:
-        Of the m points on the map: their indices, pixel rows and pixel columns, [m] each.
+        Indices, pixel rows and pixel columns of the m points on the map, [m] each.
 
     Raises:
-        InputError: If there is no way from longitude and latitude to the map's coordinates.
+        InputError: If longitude and latitude cannot be transformed to the map's coordinates.
     """
     x, y = _projected(source, lon_deg, lat_deg)
     a, b, c, d, e, f = tuple(source.transform)[:6]
@@ -85,7 +85,7 @@ def pixels_at(
             col = (e * (x - c) - b * (y - f)) / (a * e - b * d)
             row = (a * (y - f) - d * (x - c)) / (a * e - b * d)
         if source.crs.is_geographic and b == d == 0:
-            col = _round_the_globe(col, 360 / abs(a), source.width)
+            col = _wrapped_columns(col, 360 / abs(a), source.width)
         inside = (col >= 0) & (col < source.width) & (row >= 0) & (row < source.height)
     points = np.flatnonzero(inside)
     return points, row[points].astype(np.intp), col[points].astype(np.intp)
@@ -94,15 +94,15 @@ def pixels_at(
 def windows_with(
     source: Raster, row: NDArray[np.intp], col: NDArray[np.intp]
 ) -> Iterator[tuple[Window, NDArray[np.intp]]]:
-    """Cut a map into windows of whole blocks; give those that hold pixels, from the top left.
+    """Yield the windows of whole blocks that contain some pixels, from the top left.
 
     Args:
-        source: The map.
+        source: Open map.
         row: [m] pixel rows.
         col: [m] pixel columns.
 
     Yields:
-        A window, and the indices of the pixels that lie in it. Every index comes once.
+        A window, and the indices of the pixels in it. Each index is yielded once.
     """
     if not len(row):
         return
@@ -112,7 +112,9 @@ def windows_with(
     n_across = -(-source.width // width)
     window_of = (row // height) * n_across + col // width
     if window_of.max() <= np.iinfo(np.uint16).max:
-        window_of = window_of.astype(np.uint16)  # numpy sorts these by radix, ten times faster
+        window_of = window_of.astype(
+            np.uint16
+        )  # numpy sorts these with a radix sort, ten times faster
     order = np.argsort(window_of, kind="stable")
     starts = np.flatnonzero(np.diff(window_of[order], prepend=-1))
     for here in np.split(order, starts[1:]):
@@ -124,10 +126,11 @@ def windows_with(
         )
 
 
-def _round_the_globe(col: NDArray[np.float64], turn_px: float, width: int) -> NDArray[np.float64]:
-    """Take columns of a map in degrees to where it may have them, ``turn_px`` being 360 degrees.
+def _wrapped_columns(col: NDArray[np.float64], turn_px: float, width: int) -> NDArray[np.float64]:
+    """Return columns of a map in degrees, shifted by multiples of ``turn_px`` (360 degrees).
 
-    A map of the whole globe owns both its edges: 180 degrees is its last column, -180 its first.
+    A map of the whole globe owns both its edges: 180 degrees is in its last column, -180 in its
+    first.
     """
     if abs(turn_px - width) >= 0.5:
         return col % turn_px
@@ -142,19 +145,24 @@ def _check(path: str, source: Raster) -> None:
             f"`gdal_edit.py -a_srs EPSG:4326 {path}`"
         )
     if source.transform.is_identity:
-        raise InputError(f"the map {path} does not say where its pixels lie (no geotransform)")
+        raise InputError(
+            f"the map {path} has no position (no geotransform); set it with `gdal_edit.py -a_ullr`"
+        )
     if source.count != 1:
-        raise InputError(f"the map {path} has {source.count} bands; wanted one, of class codes")
+        raise InputError(
+            f"expected one band of class codes in the map {path}, found {source.count} bands"
+        )
     if not np.issubdtype(np.dtype(source.dtypes[0]), np.integer):
         raise InputError(
-            f"the map {path} holds {source.dtypes[0]}; wanted whole numbers, the codes of classes"
+            f"expected whole numbers, the codes of classes, in the map {path}, found "
+            f"{source.dtypes[0]}"
         )
 
 
 def _projected(
     source: Raster, lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Project points to the map's coordinate system; infinite where that has no place."""
+    """Project points to the map's coordinate system; points outside its domain are infinite."""
     if source.crs == rasterio.CRS.from_string(_LONLAT):
         return lon_deg, lat_deg
     from pyproj import Transformer
@@ -165,8 +173,8 @@ def _projected(
     except ProjError as error:
         found = str(error).splitlines()[0]
         raise InputError(
-            f"the map {source.name} has a coordinate system that longitude and latitude cannot be "
-            f"turned into ({found}); warp it to EPSG:4326 with gdalwarp"
+            f"longitude and latitude cannot be transformed to the coordinate system of the map "
+            f"{source.name} ({found}); warp the map to EPSG:4326 with gdalwarp"
         ) from None
     x, y = to_map.transform(lon_deg, lat_deg)
     return np.asarray(x), np.asarray(y)

@@ -1,4 +1,4 @@
-"""Tiles on a lattice of whole degrees, named by their south-west corners, as in N39W075."""
+"""Lattice of tiles of whole degrees, named by their south-west corners, as in N39W075."""
 
 import re
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from minortom.grid.cells import Cells
 
 _NAME = re.compile(r"([NS])(\d{2})([EW])(\d{3})")
-_HAIR = 1e-9
-"""Of a tile: an edge this near to a tile's own is the tile's, whatever rounding did to it."""
+_TOLERANCE = 1e-9
+"""Rounding error of an edge, as a fraction of a tile: such an edge counts as that of the tile."""
 
 
 @dataclass(frozen=True, order=True)
 class TileName:
-    """The south-west corner of a tile, whole degrees; ordered from south to north, then east."""
+    """Name of a tile: its south-west corner in degrees, ordered northwards, then eastwards."""
 
     lat_deg: int
     lon_deg: int
@@ -28,7 +28,7 @@ class TileName:
 
     @classmethod
     def in_text(cls, text: str) -> "tuple[TileName, tuple[int, int]] | None":
-        """Find a tile's name in a file's; gives where it begins and ends, too. None without."""
+        """Return the name of a tile in the name of a file, with its start and end; None without."""
         match = _NAME.search(text)
         if match is None:
             return None
@@ -39,21 +39,21 @@ class TileName:
 
 @dataclass(frozen=True)
 class Lattice:
-    """All tiles of one size; one of them has its south-west corner at 0, 0."""
+    """All tiles of one size; one tile has its south-west corner at 0, 0."""
 
     side_deg: int
-    """Side of a tile; divides 180."""
+    """Side of a tile in degrees, a divisor of 180."""
 
     def touched_by(self, cells: Cells) -> list[TileName]:
-        """List the tiles that the cells' boxes overlap, in order."""
+        """Return the tiles that the bounds of cells overlap, in order."""
         west, south, east, north = cells.bounds_deg()
         rows, columns = self._size
-        bottom = np.floor(south / self.side_deg + _HAIR).astype(np.intp) + rows // 2
-        top = np.ceil(north / self.side_deg - _HAIR).astype(np.intp) - 1 + rows // 2
-        left = np.floor(west / self.side_deg + _HAIR).astype(np.intp) + columns // 2
-        right = np.ceil(east / self.side_deg - _HAIR).astype(np.intp) + columns // 2
-        # Where a run of tiles begins, and where it ends: a running sum tells who is in one.
-        # Twice round the globe: cells may reach over the antimeridian.
+        bottom = np.floor(south / self.side_deg + _TOLERANCE).astype(np.intp) + rows // 2
+        top = np.ceil(north / self.side_deg - _TOLERANCE).astype(np.intp) - 1 + rows // 2
+        left = np.floor(west / self.side_deg + _TOLERANCE).astype(np.intp) + columns // 2
+        right = np.ceil(east / self.side_deg - _TOLERANCE).astype(np.intp) + columns // 2
+        # +1 at the start of a run of tiles, -1 behind its end: the running sum is above 0 inside.
+        # The columns cover the globe twice, since cells may cross the antimeridian.
         change = np.zeros((rows, 2 * columns + 1), dtype=np.int64)
         for row in (bottom, np.where(top > bottom, top, -1)):
             here = row >= 0
@@ -63,15 +63,15 @@ class Lattice:
         touched = touched[:, :columns] | touched[:, columns : 2 * columns]
         return [self._name(row, column) for row, column in np.argwhere(touched)]
 
-    def holding(
+    def tiles_at(
         self, lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]
     ) -> tuple[list[TileName], NDArray[np.intp]]:
-        """Find the tile that holds each of [n] points, as one raster of all tiles would.
+        """Return the tile at each of [n] points, as one raster of all tiles would give it.
 
-        Rasters begin in the north-west: the western and the northern edge belong to a tile.
+        Rasters begin in the north-west, so a tile owns its western and northern edges.
 
         Returns:
-            The tiles in order, each once; and [n] positions in that list.
+            The tiles in order, each once; and [n] indices into that list.
         """
         rows, columns = self._size
         row = np.ceil(lat_deg / self.side_deg).astype(np.intp) - 1 + rows // 2
@@ -82,7 +82,7 @@ class Lattice:
 
     @property
     def _size(self) -> tuple[int, int]:
-        """Rows (an even number: the equator is an edge) and columns of the globe."""
+        """Number of rows (even, since the equator is an edge) and columns of the globe."""
         return 2 * -(-90 // self.side_deg), 360 // self.side_deg
 
     def _name(self, row: int, column: int) -> TileName:

@@ -1,4 +1,4 @@
-"""A categorical map in many rasters: tiles of whole degrees, where a missing one has no class.
+"""Categorical maps in tiles of whole degrees, where a tile that does not exist has no class.
 
 ESA WorldCover is such a map: a tile that does not exist is sea.
 """
@@ -20,67 +20,68 @@ from minortom.maps.tile_lattice import Lattice, TileName
 from minortom.progress import OnProgress, ignore_progress
 from minortom.remote.http import mirrored, open_session, public_url, send_request
 
-_ASKED_AT_ONCE = 10  # as many connections as requests keeps open
-_WITHIN_PX = 0.01
-"""How far a tile may lie from where its name says, in pixels."""
+_PARALLEL_REQUESTS = 10  # as many connections as requests keeps open
+_TOLERANCE_PX = 0.01
+"""Maximum distance of a tile's edges from those of its name, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """A tile that exists."""
+    """Tile that exists."""
 
     name: TileName
     side_deg: int
     place: str
-    """A file, or the URL to ask."""
+    """Path, or URL to read from."""
     version: str | None = None
-    """What tells this file from another at the same URL; None of a local file."""
+    """Version of the file at a URL; None for a local file."""
 
     @property
     def edges_deg(self) -> tuple[int, int, int, int]:
-        """West, south, east and north, as the name says."""
+        """West, south, east and north, from the name."""
         west, south = self.name.lon_deg, self.name.lat_deg
         return west, south, west + self.side_deg, south + self.side_deg
 
     def check(self, source: Raster) -> None:
-        """Hold an open raster to the name of the tile.
+        """Check that an open raster has the edges of this tile.
 
         Raises:
-            InputError: If it lies elsewhere than its name says.
+            InputError: If it has other edges.
         """
-        wanted, found = self.edges_deg, tuple(source.bounds)
-        near = _WITHIN_PX * max(abs(source.transform.a), abs(source.transform.e))
+        expected, found = self.edges_deg, tuple(source.bounds)
+        near = _TOLERANCE_PX * max(abs(source.transform.a), abs(source.transform.e))
         if not source.crs.is_geographic or any(
-            abs(a - b) > near for a, b in zip(found, wanted, strict=True)
+            abs(a - b) > near for a, b in zip(found, expected, strict=True)
         ):
             edges = ", ".join(f"{edge:g}" for edge in found)
             raise InputError(
-                f"{public_url(self.place)} is called {self.name}, but its edges are {edges} in "
-                f"{source.crs}; wanted {', '.join(map(str, wanted))} degrees: give it its own name"
+                f"expected the edges {', '.join(map(str, expected))} degrees of the tile "
+                f"{self.name} in {public_url(self.place)}, found {edges} in {source.crs}; correct the "
+                "name of the file"
             )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TileMap:
-    """A categorical map whose tiles are opened only where they are needed."""
+    """Categorical map in tiles, which are opened only when needed."""
 
     title: str
-    """What messages call it: the folder, or the URL with ``{TILE}`` for a tile's name."""
+    """Name in messages: the folder, or the URL with ``{TILE}``."""
     lattice: Lattice
     files: Mapping[TileName, Path]
-    """Tiles on this machine."""
+    """Local tiles."""
     url: str | None = None
-    """Where the other tiles are, with ``{TILE}``; None where there are no others."""
-    _asked: dict[TileName, Tile | None] = field(default_factory=dict, init=False, repr=False)
-    """What the server said: a tile is asked for once."""
+    """URL of the other tiles, with ``{TILE}``; None if all tiles are local."""
+    _answers: dict[TileName, Tile | None] = field(default_factory=dict, init=False, repr=False)
+    """Answers of the server, which is asked for each tile once; None if a tile does not exist."""
 
     @classmethod
     def of_folder(cls, folder: Path) -> "TileMap":
-        """Take all ``*.tif`` of a folder whose names hold a tile's, as in N39W075.
+        """Return the map of all ``*.tif`` in a folder with the name of a tile, as in N39W075.
 
         Raises:
-            InputError: If there are none; if their names differ in more than the tile's (two
-                years, two versions); or if one has no place on the lattice of the others.
+            InputError: If there are no tiles, if their names differ in more than the tile (two
+                years, two versions), or if one is not on the lattice of the others.
         """
         found: dict[TileName, Path] = {}
         pattern, first = "", None
@@ -92,23 +93,23 @@ class TileMap:
             here = path.name[:start] + TILE + path.name[stop:]
             if first is not None and here != pattern:
                 raise InputError(
-                    f"{folder} holds tiles of two maps, {first.name} and {path.name}; keep the "
-                    "versions and years of a map in folders of their own"
+                    f"expected tiles of one map in {folder}, found {first.name} and {path.name}; "
+                    "keep each version and year of a map in a separate folder"
                 )
             pattern, first = here, first or path
             found[name] = path
         if first is None:
             raise InputError(
-                f"{folder} holds no tile of a map; wanted files such as "
-                "ESA_WorldCover_10m_2021_v200_N39W075_Map.tif, or a single raster file"
+                "expected tiles such as ESA_WorldCover_10m_2021_v200_N39W075_Map.tif, or a single "
+                f"raster file, found no tile in {folder}"
             )
         with opened_map(first) as source:
             side_deg = _whole_degrees(source, first)
         for name, path in found.items():
             if name.lat_deg % side_deg or name.lon_deg % side_deg:
                 raise InputError(
-                    f"{path} has no place among tiles of {side_deg} degrees such as {first.name}; "
-                    "keep maps in folders of their own"
+                    f"expected tiles on a lattice of {side_deg} degrees such as {first.name}, "
+                    f"found {path}; keep each map in a separate folder"
                 )
         return cls(title=str(folder), lattice=Lattice(side_deg), files=found)
 
@@ -116,18 +117,20 @@ class TileMap:
     def of_manifest(
         cls, manifest: Manifest, *, folder: Path | None, absent: Iterable[TileName] = ()
     ) -> "TileMap":
-        """Take the tiles of a manifest: from ``folder`` those that are there, else over HTTP.
+        """Return the map of a manifest, with local tiles and with the other tiles over HTTP.
 
         Args:
-            manifest: Of a tiled map.
-            folder: Where tiles may lie already.
-            absent: Tiles that are known not to exist: they are not asked for.
+            manifest: Manifest of a tiled map.
+            folder: Folder that may have local tiles.
+            absent: Tiles that are known not to exist, which are not requested.
 
         Raises:
             InputError: If the manifest is not of a tiled map.
         """
         if manifest.lattice_deg is None:
-            raise InputError(f"the manifest {manifest.name} is of one file, not of tiles")
+            raise InputError(
+                f"expected a manifest of tiles, found {manifest.name}, which is one file"
+            )
         before, _, after = manifest.file_name().partition(TILE)
         files = {}
         for path in sorted(folder.glob(f"{before}*{after}")) if folder else ():
@@ -136,31 +139,31 @@ class TileMap:
                 files[named[0]] = path
         lattice = Lattice(manifest.lattice_deg)
         tiles = cls(title=public_url(manifest.url), lattice=lattice, files=files, url=manifest.url)
-        tiles._asked.update(dict.fromkeys(absent))
+        tiles._answers.update(dict.fromkeys(absent))
         return tiles
 
     def existing(
         self, names: Sequence[TileName], *, on_progress: OnProgress = ignore_progress
     ) -> list[Tile]:
-        """Find out which of these tiles there are; the server is asked for each once.
+        """Return the existing tiles among these; the server is asked for each tile once.
 
         Raises:
-            RemoteError: If a tile can neither be had nor is surely missing.
-            InputError: If there is none of them, which hardly is what was meant.
+            RemoteError: If the server does not answer whether a tile exists.
+            InputError: If none of the tiles exists.
         """
-        self._ask([n for n in names if n not in self.files and n not in self._asked], on_progress)
+        self._ask([n for n in names if n not in self.files and n not in self._answers], on_progress)
         side_deg = self.lattice.side_deg
         tiles = [
             Tile(name=name, side_deg=side_deg, place=str(self.files[name]))
             if name in self.files
-            else self._asked.get(name)
+            else self._answers.get(name)
             for name in names
         ]
         present = [tile for tile in tiles if tile is not None]
         if names and not present:
             more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
             raise InputError(
-                f"{self.title} has no tile of the area: none is called {names[0]}{more}; "
+                f"expected tiles of the area such as {names[0]}{more}, found none in {self.title}; "
                 "check the address and the area"
             )
         return present
@@ -168,12 +171,12 @@ class TileMap:
     def _ask(self, names: Sequence[TileName], on_progress: OnProgress) -> None:
         if self.url is None or not names:
             return
-        with open_session() as session, DaemonThreads(_ASKED_AT_ONCE) as threads:
-            # The first alone: a server that refuses or is not there is asked no further.
+        with open_session() as session, DaemonThreads(_PARALLEL_REQUESTS) as threads:
+            # The first tile alone: a server that refuses or does not respond gets no more requests.
             for some in (names[:1], names[1:]):
                 for name, tile in zip(some, threads.map(self._asker(session), some), strict=True):
-                    self._asked[name] = tile
-                    on_progress(len(self._asked), len(names))
+                    self._answers[name] = tile
+                    on_progress(len(self._answers), len(names))
 
     def _asker(self, session: Any) -> Callable[[TileName], Tile | None]:  # noqa: ANN401  (of requests)
         assert self.url is not None
@@ -198,10 +201,10 @@ class TileMap:
         executor: Executor | None = None,
         on_progress: OnProgress = ignore_progress,
     ) -> str:
-        """Hash these tiles: the SHA-256 of lines with a tile and its SHA-256, or its version.
+        """Return the SHA-256 of lines with the name and the SHA-256 or version of each tile.
 
-        A tile on a server has the version that the server tells of (ETag and size), since
-        nothing but what is needed of it is read.
+        A remote tile has a version (ETag and size from the server), since only parts of it are
+        read.
         """
         tiles = self.existing(names)
         found = map_items(executor or SerialExecutor(), _hash, tiles, on_progress=on_progress)
@@ -228,7 +231,7 @@ def _whole_degrees(source: Raster, path: Path) -> int:
         or abs(width_deg - side_deg) > 1e-6
     ):
         raise InputError(
-            f"{path} is {width_deg:g} units of {source.crs} wide; wanted tiles of whole degrees "
-            "that divide 180, named by their south-west corners"
+            "expected tiles of whole degrees that divide 180, named by their south-west corners, "
+            f"found {path}, which is {width_deg:g} units of {source.crs} wide"
         )
     return side_deg

@@ -116,8 +116,8 @@ def test_a_missing_option_ends_with_2(arguments, capsys):
         ("--out", "climate.tif/a.parquet", "is a file, no folder; give another --out"),
         ("--out", "", "is a folder; wanted the name of a file"),
         ("--out", "climate.tif", "is one of the inputs, "),
-        ("--landcover-legend", "corine", "there are igbp, koppen, worldcover"),
-        ("--landcover-legend", "igbp", "does not know: 40"),
+        ("--landcover-legend", "corine", "(igbp, koppen, worldcover), found 'corine'"),
+        ("--landcover-legend", "igbp", ", found 40;"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_1(arguments, tmp_path, capsys, option, value, message):

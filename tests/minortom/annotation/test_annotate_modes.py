@@ -204,7 +204,7 @@ def test_a_further_descriptor_needs_a_manifest_and_no_code(arguments, tmp_path, 
         (["--descriptor", "ecoregion"], "expected --descriptor NAME=MAP"),
         (["--descriptor", "lat=landcover.tif"], "found 'lat'; give another name"),
         (["--descriptor", "fraction_crops=landcover.tif"], "found 'fraction_crops'"),
-        (["--descriptor", "soil=landcover.tif"], "no legend is called 'soil'"),
+        (["--descriptor", "soil=landcover.tif"], "found 'soil'"),
         (["--manifest", "my.yaml"], "found 1 for 0"),
         (
             ["--landcover-mode", "majority", "--landcover-resolution", "0"],

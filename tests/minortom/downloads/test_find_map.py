@@ -84,7 +84,7 @@ def test_a_name_is_looked_up_at_its_source_behind_the_mirror(web_server, monkeyp
     monkeypatch.setenv("MINORTOM_MIRROR", web_server.url)
     found = find_map("worldcover-2021")
     assert found.manifest_path.name == "worldcover-2021.yaml"
-    with pytest.raises(InputError, match="has no tile of the area"):
+    with pytest.raises(InputError, match="expected tiles of the area"):
         found.source.existing([TileName(0, 6)])
     (request,) = web_server.requests
     assert request.path == (
@@ -96,7 +96,7 @@ def test_a_name_is_looked_up_at_its_source_behind_the_mirror(web_server, monkeyp
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("corine", "no data set is called 'corine'; there are koppen-geiger-2023, mcd12c1-v006, w"),
+        ("corine", r"name of a data set \(koppen-geiger-2023, mcd12c1-v006, w"),
         ("./corine.tif", "the map corine.tif does not exist; wanted a raster file, a folder"),
         ("mcd12c1-v006", "cannot be fetched: a year's HDF file each, behind a NASA Earthdata"),
         ("https://a/b.tif?key=SECRET", "https://a/b.tif is a URL; wanted a file"),

@@ -229,7 +229,7 @@ def test_a_cell_without_a_wanted_pixel_leaves_unknown_values_alone(tmp_path):
     values[0, 0] = 77
     path = write_map(tmp_path / "a.tif", values, west=0, north=1, step=0.01)
     assert counts_of(path, cells_at([0.7], [0.3])).majority().tolist() == [10]
-    with pytest.raises(InputError, match=r"a\.tif holds values .* worldcover .*: 77; it knows"):
+    with pytest.raises(InputError, match=r"of the legend worldcover in .*a\.tif .*, found 77;"):
         counts_of(path, cells_at([0.01], [0.99]))
 
 
