@@ -56,8 +56,8 @@ class Tile:
             edges = ", ".join(f"{edge:g}" for edge in found)
             raise InputError(
                 f"expected the edges {', '.join(map(str, expected))} degrees of the tile "
-                f"{self.name} in {public_url(self.place)}, found {edges} in {source.crs}; correct the "
-                "name of the file"
+                f"{self.name} in {public_url(self.place)}, found {edges} in {source.crs}; correct "
+                "the name of the file"
             )
 
 
