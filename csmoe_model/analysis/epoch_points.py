@@ -17,11 +17,11 @@ from csmoe_model.probing.feature_sources import MODEL, UNTRAINED, FeatureMaker, 
 from csmoe_model.probing.options import ProbeOptions
 from csmoe_model.probing.protocols import probe_rows
 from csmoe_model.probing.rows import Row, differences
-from csmoe_model.runs.kept_weights import Kept
+from csmoe_model.runs.kept_weights import KeptWeights
 from minortom.progress import OnProgress
 from minortom.sensors import SensorName
 
-Runs = Mapping[str, Sequence[Kept]]
+Runs = Mapping[str, Sequence[KeptWeights]]
 """Kept weights by the name of the run's folder."""
 
 
@@ -57,7 +57,7 @@ class EpochProber:
                 points.append(self._point(row, run=name, kept=kept) | self._differences(rows))
         return points
 
-    def _maker(self, kept: Kept) -> FeatureMaker:
+    def _maker(self, kept: KeptWeights) -> FeatureMaker:
         options = self.options
         return FeatureMaker(
             trained=load_encoder(kept.folder), data=self.data,
@@ -74,7 +74,9 @@ class EpochProber:
         rows = probe_rows(features, self.data, self.options, bootstrap)
         return [row for row in rows if row.probe in SHOWN_PROBES]
 
-    def _point(self, row: Row, *, run: str | None, kept: Kept | None = None) -> dict[str, Any]:
+    def _point(
+        self, row: Row, *, run: str | None, kept: KeptWeights | None = None
+    ) -> dict[str, Any]:
         """Return the score of a row in %, with its run and its epoch where it has one."""
         headline = HEADLINE[self.data.task]
         return {

@@ -1,4 +1,4 @@
-"""The training curve: terms of the loss over the steps, as a PNG."""
+"""Training curve: the loss terms over the steps, as a PNG."""
 
 from pathlib import Path
 
@@ -27,10 +27,10 @@ _NAMES = {
 
 
 def draw_curve(log: RunLog, out: Path) -> None:
-    """Draw a run's log: thin the rows, thick their running mean, dots the validations.
+    """Draw the log of a run: thin lines for rows, thick ones for running means, dots for `val`.
 
     Raises:
-        InputError: If the log is missing or no such log.
+        InputError: If the log is missing or is not a log.
     """
     train, val = log.rows("train"), log.rows("val")
     figure = Figure(figsize=(11, 6), layout="constrained")
@@ -47,7 +47,7 @@ def draw_curve(log: RunLog, out: Path) -> None:
     else:
         figure.suptitle("lines: training steps; dots: validation", fontsize=9)
     with whole_file(out) as temporary:
-        # Without the name of the library the same log gives the same bytes.
+        # The same log gives the same bytes only without the version of the library.
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
 
 
@@ -69,6 +69,6 @@ def _points(rows: list[Row], term: str) -> tuple[NDArray[np.float64], NDArray[np
 def _running_mean(
     step: NDArray[np.float64], value: NDArray[np.float64], window: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Average each ``window`` neighbours, at the step in their middle."""
+    """Return the means over a moving window, at the step in its middle."""
     weights = np.full(window, 1 / window)
     return np.convolve(step, weights, "valid"), np.convolve(value, weights, "valid")

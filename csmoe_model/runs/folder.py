@@ -1,15 +1,15 @@
-"""The folder of a training run: what lies where, and whether a new run may use it.
+"""Folder of a training run: its files, and the check whether a new run may use it.
 
-config.yaml             the whole configuration, written first
-log.csv                 loss terms, as the run goes
-experts.csv             who uses which expert, layer by layer
-reconstructions/        some pairs of the validation split as they are drawn
-tensorboard/            the same for TensorBoard
-checkpoints/last.ckpt   what `--resume` goes on from; a Lightning checkpoint
-epochs/0010/            weights after ten epochs, where they are to be kept
-curve.png               the terms over the steps, at the end
-model-ema/              the averaged weights, where they are asked for
-model/                  the weights, last of all: a run that has it is finished
+config.yaml             the complete configuration, written first
+log.csv                 loss terms, written during the run
+experts.csv             usage of the experts, layer by layer
+reconstructions/        reconstructions of some validation pairs
+tensorboard/            the same logs for TensorBoard
+checkpoints/last.ckpt   Lightning checkpoint from which `--resume` continues
+epochs/0010/            weights after ten epochs, with `keep_every`
+curve.png               loss terms over the steps, written at the end
+model-ema/              averaged weights, with `ema_decay`
+model/                  weights, written last: a run with this folder is finished
 """
 
 import json
@@ -27,11 +27,11 @@ from minortom.io.provenance import KEY, Provenance
 State = Literal["new", "unfinished", "finished"]
 
 _MAX_NAMED = 5
-"""Differing values that a message names."""
+"""Maximum number of differing values in an error message."""
 
 
 class RunFolder:
-    """Paths of a run, and its configuration on disk."""
+    """Paths of a run, and its stored configuration."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -44,33 +44,33 @@ class RunFolder:
         self.ema = path / "model-ema"
         self.model = path / "model"
 
-    def after(self, epochs: int) -> "RunFolder":
-        """Give the folder of the weights that are kept after some epochs, and nothing else."""
+    def epoch_folder(self, epochs: int) -> "RunFolder":
+        """Return the folder with the copy of the weights after a number of epochs."""
         return RunFolder(self.epochs / f"{epochs:04d}")
 
     @property
     def experts(self) -> RunLog:
-        """The log of the layers with experts; a model without them has none."""
+        """Log of the layers with experts; it has no file for a model without experts."""
         model = (self.stored() or {}).get("model", {})
         return RunLog(self.path / "experts.csv", expert_columns(int(model.get("num_experts", 0))))
 
     def state(self, provenance: Provenance, *, resume: bool, overwrite: bool) -> State:
-        """Say what there is to do; complain where that is not what the user asked for.
+        """Return the state of the folder; raise an error if it does not fit the options.
 
         Raises:
-            OutputExistsError: If there is something else, or an unfinished run, and the
-                options do not say what to do with it.
-            InputError: If there is nothing to go on from, or its configuration differs.
+            OutputExistsError: If the folder holds something else, or an unfinished run, and
+                neither `resume` nor `overwrite` is set.
+            InputError: If there is no run to resume, or its configuration differs.
         """
         check_parents(self.path)
         if not self.path.exists() or is_empty_folder(self.path):
             if resume:
-                raise InputError(f"--resume: there is no run in {self.path}; check --out")
+                raise InputError(f"--resume needs a run, found none in {self.path}; check --out")
             return "new"
         stored = self.stored()
         if stored is None:
-            # Even --overwrite must not delete a folder that holds who knows what.
-            raise OutputExistsError(f"{self.path} exists and is no run; give another --out")
+            # Even --overwrite must not delete a folder with unknown content.
+            raise OutputExistsError(f"{self.path} exists and is not a run; give another --out")
         differing = list(_differing(stored, configuration(provenance)))
         named = "; ".join(differing[:_MAX_NAMED]) + " …" * (len(differing) > _MAX_NAMED)
         if not differing and self.model.is_dir():
@@ -78,24 +78,24 @@ class RunFolder:
         if resume:
             if differing:
                 raise InputError(
-                    f"--resume: the run in {self.path} is configured otherwise: "
-                    f"{named}; give the same options or another --out"
+                    f"--resume needs the configuration of the run in {self.path}: {named}; give "
+                    "the same options or another --out"
                 )
             return "unfinished"
         if overwrite:
             return "new"
         if differing:
             raise OutputExistsError(
-                f"{self.path} exists, made with other inputs or options: {'; '.join(differing)}; "
+                f"{self.path} exists with other inputs or options: {'; '.join(differing)}; "
                 "give --overwrite or another --out"
             )
         raise OutputExistsError(
-            f"{self.path} holds an unfinished run of the same configuration; give --resume to "
-            "go on, or --overwrite to start anew"
+            f"{self.path} holds an unfinished run with the same configuration; give --resume to "
+            "continue it, or --overwrite to start again"
         )
 
     def stored(self) -> dict[str, Any] | None:
-        """Read the configuration of the run that is there; None where there is none."""
+        """Return the stored configuration; None if the folder is not a run."""
         try:
             found = yaml.safe_load(self.config.read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError):
@@ -103,7 +103,7 @@ class RunFolder:
         return found if isinstance(found, dict) and KEY in found else None
 
     def start(self, provenance: Provenance) -> None:
-        """Make the folder with its configuration; a former run in its place goes."""
+        """Create the folder with its configuration; delete a previous run."""
         if is_empty_folder(self.path):
             self.path.rmdir()
         text = yaml.safe_dump(configuration(provenance), sort_keys=False, allow_unicode=True)
@@ -117,7 +117,7 @@ class RunFolder:
 
 
 def configuration(provenance: Provenance) -> dict[str, object]:
-    """Lay a run's provenance out as `config.yaml`: the options on top, all else below."""
+    """Return a run's provenance as `config.yaml` stores it: options first, then the rest."""
     record = json.loads(provenance.to_json())
     return {**record.pop("options"), KEY: record}
 
@@ -125,10 +125,10 @@ def configuration(provenance: Provenance) -> dict[str, object]:
 def _differing(
     stored: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[str]:
-    """Name the values that differ, each with what is there and what is wanted."""
+    """Yield a text for each value that differs, with the stored and the requested value."""
     for key in (*wanted, *(key for key in stored if key not in wanted)):
         there, now = stored.get(key), wanted.get(key)
         if isinstance(there, dict) and isinstance(now, dict):
             yield from _differing(there, now, f"{prefix}{key}.")
         elif there != now:
-            yield f"{prefix}{key} is {there} there and {now} here"
+            yield f"{prefix}{key} is {there} in the run and {now} in the options"

@@ -1,4 +1,4 @@
-"""The weights of a run on disk: those kept after some of its epochs, and those of its end."""
+"""Weights of a run on disk: the copies kept during training, and the final weights."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,34 +14,34 @@ from minortom.io.up_to_date import stored_provenance
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class KeptWeights:
     """Weights of a run after some of its epochs."""
 
     folder: Path
     epochs: float
-    """Whole where the weights were kept on the way; a run counted in steps may end in between."""
+    """A whole number for copies. A run whose length is set in steps may end within an epoch."""
     steps: int
     weights_sha256: str
 
 
-def kept_weights(run: Path, *, averaged: bool = False) -> list[Kept]:
-    """List the weights that a run kept after some epochs, in order, and last those of its end.
+def kept_weights(run: Path, *, averaged: bool = False) -> list[KeptWeights]:
+    """Return the copies of a run's weights in order of epochs, then the final weights.
 
     Args:
         run: Folder of the run, finished or not.
-        averaged: Whether to list the averaged weights instead.
+        averaged: Whether to return the averaged weights instead.
 
     Raises:
-        InputError: If it kept none, or they do not say after how many epochs.
+        InputError: If the run has no copies, or a copy does not name its epochs.
     """
     folder = RunFolder(run)
     names = (path.name for path in folder.epochs.glob("*") if path.name.isdecimal())
-    places = [folder.after(epochs) for epochs in sorted(map(int, names))]
+    places = [folder.epoch_folder(epochs) for epochs in sorted(map(int, names))]
     kept = [_kept(place) for one in places if _is_model(place := _place(one, averaged))]
     if not kept:
         what = "averaged weights (--ema-decay)" if averaged else "weights"
         raise InputError(
-            f"{run} kept no {what} on the way; give runs of `csmoe train … --keep-every 10`"
+            f"{run} has no {what} of earlier epochs; give runs of `csmoe train … --keep-every 10`"
         )
     end = _place(folder, averaged)
     if _is_model(end):
@@ -58,23 +58,23 @@ def _is_model(folder: Path) -> bool:
     return (folder / WEIGHTS).is_file()
 
 
-def _kept(folder: Path) -> Kept:
+def _kept(folder: Path) -> KeptWeights:
     after = _options(folder).get(AFTER)
     if after is None:
         raise InputError(
-            f"{folder / CONFIG} does not say after how many epochs its weights were kept; give "
-            "the run as csmoe train left it"
+            f"{folder / CONFIG} does not name the epochs of its weights; give a run in the form "
+            "that csmoe train wrote"
         )
-    return Kept(
+    return KeptWeights(
         folder=folder, epochs=float(after["epochs"]), steps=int(after["steps"]),
         weights_sha256=sha256_of(folder / WEIGHTS),
     )  # fmt: skip
 
 
-def _end(folder: Path, *, steps_an_epoch: float) -> Kept:
+def _end(folder: Path, *, steps_an_epoch: float) -> KeptWeights:
     train = _options(folder)["train"]
     steps = train["steps"] or round(train["epochs"] * steps_an_epoch)
-    return Kept(
+    return KeptWeights(
         folder=folder, epochs=steps / steps_an_epoch, steps=steps,
         weights_sha256=sha256_of(folder / WEIGHTS),
     )  # fmt: skip

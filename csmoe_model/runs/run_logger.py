@@ -1,4 +1,4 @@
-"""The books of a run: its logs, its pictures, and the trackers; kept by the first process."""
+"""Logger of a run: CSV logs, pictures and trackers, written by the first process."""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,10 @@ from minortom.io.atomic_write import whole_file
 
 
 class RunLogger:
-    """Writes rows and pictures of a run that goes on after some steps."""
+    """Writes the rows and pictures of a run to its files and to the trackers."""
 
     def __init__(self, folder: RunFolder, tracking: Tracking, *, step: int) -> None:
-        """Drop what was written after the step, and start the trackers."""
+        """Delete the rows after `step`, from which the run continues; start the trackers."""
         self._folder, self._experts = folder, folder.experts
         folder.log.keep_until(step)
         if self._experts.path.is_file():
@@ -22,8 +22,8 @@ class RunLogger:
             tracking, folder.path, name=folder.path.name, step=step
         )
 
-    def row(self, *, epoch: int, step: int, split: str, numbers: Mapping[str, float]) -> None:
-        """Write a row of each log; numbers named `LAYER/…` go to the experts'."""
+    def write_row(self, *, epoch: int, step: int, split: str, numbers: Mapping[str, float]) -> None:
+        """Write a row to `log.csv`, and the numbers named `LAYER/…` to `experts.csv`."""
         where: dict[str, float | str] = {"epoch": epoch, "step": step, "split": split}
         self._folder.log.append({**where, **{k: v for k, v in numbers.items() if "/" not in k}})
         layers: dict[str, dict[str, float]] = {}
@@ -40,21 +40,21 @@ class RunLogger:
             for name, value in numbers.items()
         }
         for tracker in self._trackers:
-            tracker.numbers(step, named)
+            tracker.log_numbers(step, named)
 
-    def picture(self, step: int, pixels: Picture) -> None:
-        """Keep the reconstructions after a step."""
+    def write_picture(self, step: int, pixels: Picture) -> None:
+        """Write the picture of the reconstructions after a step."""
         self._folder.reconstructions.mkdir(exist_ok=True)
         with whole_file(self._folder.reconstructions / f"step-{step:08d}.png") as temporary:
             Image.fromarray(pixels).save(temporary, format="png")
         for tracker in self._trackers:
-            tracker.picture(step, "reconstructions", pixels)
+            tracker.log_picture(step, "reconstructions", pixels)
 
-    def validated(self, step: int) -> bool:
-        """Tell whether there is a row of the validation after a step."""
+    def has_validation(self, step: int) -> bool:
+        """Return whether the log has a validation row for a step."""
         return any(int(row["step"]) == step for row in self._folder.log.rows("val"))
 
     def close(self) -> None:
-        """Let the trackers write what is left."""
+        """Close the trackers; they write their buffers."""
         for tracker in self._trackers:
             tracker.close()

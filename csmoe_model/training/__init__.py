@@ -1,4 +1,4 @@
-"""`csmoe train`: pretrain a model on shards.
+"""Pretraining of a model on shards: `csmoe_model.train`, `csmoe train`.
 
 Layer: with `evaluation`, above `runs`.
 """

@@ -105,7 +105,7 @@ class TrainingCallback(lightning.Callback):
             not self._stop.agreed()
             and self._val_due(step, run.num_steps)
             and not from_first_process(
-                lambda: run_logger is not None and run_logger.validated(step)
+                lambda: run_logger is not None and run_logger.has_validation(step)
             )
         ):
             self._validate(run, step)
@@ -159,7 +159,7 @@ class TrainingCallback(lightning.Callback):
         if means is not None:
             self._step_log.write(step, "val", means)
             if self._run_logger is not None and self._shown is not None:
-                self._run_logger.picture(step, reconstruction_sheet(run, self._shown))
+                self._run_logger.write_picture(step, reconstruction_sheet(run, self._shown))
         # Validation does not count against the speed of training.
         self._step_log.leave_out(time.monotonic() - started)
 

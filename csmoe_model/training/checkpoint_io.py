@@ -1,4 +1,4 @@
-"""Lightning's writer of checkpoints, without its copy in the temporary folder."""
+"""Checkpoint plugin for Lightning that writes without a copy in the temporary folder."""
 
 from pathlib import Path
 from typing import Any
@@ -8,13 +8,14 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 
 class DirectCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint where it is asked to.
+    """Writes a checkpoint directly to its path.
 
-    Lightning's own way is a copy in the system's temporary folder first, which may be small.
+    Lightning's own plugin first writes a copy to the system's temporary folder, which may be too
+    small.
     """
 
     def __init__(self) -> None:
-        """Begin without a failure."""
+        """Start without a failure."""
         super().__init__()
         self._failure: OSError | None = None
 
@@ -24,9 +25,9 @@ class DirectCheckpointIO(TorchCheckpointIO):
         path: str | Path,
         storage_options: object = None,
     ) -> None:
-        """Write a file, as `torch.save` does; what the disk refuses is for `publish` to raise.
+        """Write a checkpoint with `torch.save`; keep an error of the disk for `publish`.
 
-        At once it would leave the other processes waiting for this one.
+        Raising it here would leave the other processes waiting for this one.
         """
         del storage_options
         self._failure = None
@@ -36,18 +37,18 @@ class DirectCheckpointIO(TorchCheckpointIO):
         except OSError as error:
             self._failure = error
         except RuntimeError as error:
-            # Torch closes its archive after a failed write, and complains of that instead.
+            # After a failed write, PyTorch closes its archive and raises a RuntimeError instead.
             if not isinstance(error.__context__, OSError):
                 raise
             self._failure = error.__context__
 
-    def publish(self, whole: Path, checkpoint: Path) -> None:
-        """Let what was written take the place of the checkpoint before.
+    def publish(self, written: Path, checkpoint: Path) -> None:
+        """Replace the previous checkpoint by the file that was written.
 
         Raises:
-            OSError: If it could not be written.
+            OSError: If the file could not be written.
         """
         if self._failure is not None:
-            self._failure.filename = self._failure.filename or str(whole)
+            self._failure.filename = self._failure.filename or str(written)
             raise self._failure
-        whole.replace(checkpoint)
+        written.replace(checkpoint)

@@ -1,4 +1,4 @@
-"""How a model is pretrained: one frozen, checked record, and what each recipe changes in it."""
+"""Training settings: a frozen, checked dataclass, and the changes that each recipe makes."""
 
 import math
 from collections.abc import Mapping
@@ -9,56 +9,64 @@ from csmoe_model.config import check_keys
 from csmoe_model.data.sampler import steps_per_epoch
 from minortom.errors import InputError
 
+_KINDS = {
+    int: "a whole number", float: "a number", bool: "true or false", type(None): "null",
+}  # fmt: skip
+"""Types of the fields, in words."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Settings of a pretraining run, the published ones where the paper gives them.
+    """Settings of a pretraining run that change its result.
 
-    Only what changes the result. Exactly one of `epochs` and `steps` says how long it is.
+    The defaults are the published settings where the paper gives them. Exactly one of `epochs`
+    and `steps` sets the length of the run.
 
     Raises:
-        InputError: If a value is out of range.
+        InputError: If a value has the wrong type or is out of range.
     """
 
     seed: int = 0
-    """Of the initial weights, the order, the masks and the flips."""
+    """Seed of the initial weights, the order of the pairs, the masks and the flips."""
     epochs: int | None = 150
-    """Passes over the split `train`."""
+    """Number of passes over the split `train`."""
     steps: int | None = None
-    """Optimiser steps, instead of epochs."""
+    """Number of optimiser steps, in place of `epochs`."""
     batch_size: int = 256
-    """Pairs a step, over all processes."""
+    """Pairs per optimiser step, over all processes."""
     accumulate: int = 1
-    """Parts in which a batch is computed, one after the other, where it does not fit at once;
-    pairs are contrasted, and experts balanced, within a part alone."""
+    """Micro-batches per step, for batches that do not fit into memory at once. Pairs are
+    contrasted, and experts balanced, within a micro-batch only."""
     lr: float = 1e-4
-    """Highest learning rate of AdamW."""
+    """Maximum learning rate of AdamW."""
     warmup: float = 1 / 15
-    """Part of the run in which the learning rate rises linearly; then it falls as a cosine to 0."""
+    """Fraction of the run in which the learning rate rises linearly. After it, the rate decays
+    to 0 as a cosine."""
     weight_decay: float = 0.05
-    """Of weights; biases, norms and tokens have none."""
+    """Weight decay of AdamW. It does not apply to biases, norms and tokens."""
     beta1: float = 0.9
-    """Of AdamW: memory of the gradient."""
+    """Decay of AdamW's mean of the gradient."""
     beta2: float = 0.95
-    """Of AdamW: memory of its square."""
+    """Decay of AdamW's mean of the squared gradient."""
     grad_clip: float = 0.0
-    """Largest norm of the gradient, to which longer ones are cut; 0 for none."""
+    """Maximum norm of the gradient; larger gradients are scaled down to it. 0: no clipping."""
     ema_decay: float = 0.0
-    """Memory of the moving average of the weights that is kept beside them; 0 for none."""
+    """Decay of the moving average (EMA) of the weights, which is saved too. 0: no average."""
     flips: bool = True
-    """Mirror each pair west-east and north-south, half of the times each."""
+    """Flip pairs at random: west-east and north-south, each with probability 0.5."""
     log_every: int = 10
-    """Steps that a row of log.csv is the mean of."""
+    """Steps per row of log.csv; a row is their mean."""
     val_every: int = 0
-    """Steps between two validations; 0 for one after each epoch."""
+    """Steps between two validations. 0: validate after each epoch."""
     keep_every: int = 0
-    """Epochs after which the weights of the moment are kept, again and again; 0 for never."""
+    """Epochs between two copies of the weights that are kept. 0: keep no copies."""
 
     def __post_init__(self) -> None:
         self._check_types()
         if (self.epochs is None) == (self.steps is None):
             raise InputError(
-                f"give epochs or steps, one of the two; they are {self.epochs} and {self.steps}"
+                f"expected either epochs or steps, found epochs {self.epochs} and steps "
+                f"{self.steps}; give one of the two"
             )
         for name in ("batch_size", "accumulate", "log_every", "epochs", "steps"):
             value = getattr(self, name)
@@ -68,7 +76,7 @@ class TrainConfig:
         for name in ("warmup", "beta1", "beta2", "ema_decay"):
             value = getattr(self, name)
             _require(0 <= value < 1, name, "at least 0 and below 1", value)
-        # Torch and the masks take 64 bits.
+        # PyTorch and the masks use 64-bit seeds.
         _require(self.seed < 2**63, "seed", "below 2**63", self.seed)
         _require(0 < self.lr < math.inf, "lr", "above 0", self.lr)
 
@@ -76,13 +84,11 @@ class TrainConfig:
         for field in fields(self):
             value, allowed = getattr(self, field.name), get_args(field.type) or (field.type,)
             if type(value) not in allowed and not (type(value) is int and float in allowed):
-                kinds = " or ".join(getattr(kind, "__name__", "") for kind in allowed)
-                raise InputError(
-                    f"{field.name} must be {kinds.replace('NoneType', 'null')}; it is {value!r}"
-                )
+                kinds = " or ".join(_KINDS[kind] for kind in allowed)
+                raise InputError(f"{field.name} must be {kinds}, found {value!r}")
 
     def num_steps(self, num_samples: int) -> int:
-        """Count the optimiser steps of the run, for so many training samples.
+        """Return the number of optimiser steps of the run for a number of training samples.
 
         Raises:
             InputError: If a batch is larger than the training split.
@@ -91,19 +97,19 @@ class TrainConfig:
         return self.steps if self.steps is not None else an_epoch * (self.epochs or 0)
 
     def lr_factor(self, step: int, num_steps: int) -> float:
-        """Give the learning rate of a step (from 0), over the highest one."""
+        """Return the learning rate of a step (counted from 0), relative to the maximum."""
         warm = round(self.warmup * num_steps)
         if step < warm:
             return (step + 1) / warm
         return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, num_steps - warm)))
 
     def to_dict(self) -> dict[str, object]:
-        """Give plain values, for `config.yaml`."""
+        """Return plain values for `config.yaml`."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> "TrainConfig":
-        """Build from plain values; fields that are not given keep their default.
+        """Build the settings from plain values; missing fields have their default.
 
         Raises:
             InputError: If a key is not a field, or a value is not allowed.
@@ -112,7 +118,7 @@ class TrainConfig:
 
 
 def changed(config: TrainConfig, values: Mapping[str, object]) -> TrainConfig:
-    """Change some fields; giving `epochs` takes away `steps`, and the other way round.
+    """Return settings with some fields changed; a new `epochs` removes `steps` and vice versa.
 
     Raises:
         InputError: If a key is not a field, or a value is not allowed.
@@ -121,7 +127,7 @@ def changed(config: TrainConfig, values: Mapping[str, object]) -> TrainConfig:
     length: dict[str, object] = {}
     if ("epochs" in values) != ("steps" in values):
         length = {"epochs": None, "steps": None}
-    return replace(config, **{**length, **values})  # type: ignore[arg-type]  # checked on the way
+    return replace(config, **{**length, **values})  # type: ignore[arg-type]  # checked by __post_init__
 
 
 _SMALL: dict[str, dict[str, object]] = {
@@ -131,16 +137,19 @@ _SMALL: dict[str, dict[str, object]] = {
         "log_every": 1,
     },
 }  # fmt: skip
-"""What recipes change. The published rate is for models a hundred times as large; that of
-`tiny` was the best of 0.5, 1, 2 and 4e-3 on 80 real pairs. Its gradient, mostly below 5, has
-rare spikes a hundred times as long; cutting them lowered the validation loss."""
+"""Changes that recipes make to the defaults.
+
+The published learning rate is for models that are 100 times as large. The rate of `tiny` was the
+best of 0.5, 1, 2 and 4e-3 on 80 real pairs. The norm of its gradient is mostly below 5, with rare
+spikes 100 times as high; clipping them lowered the validation loss.
+"""
 
 
 def train_recipe(name: str) -> TrainConfig:
-    """Give the training settings of a named model; the published ones if it names no others."""
+    """Return the training settings of a recipe: the published ones unless the recipe differs."""
     return changed(TrainConfig(), _SMALL.get(name, {}))
 
 
 def _require(holds: bool, name: str, wanted: str, found: object) -> None:
     if not holds:
-        raise InputError(f"{name} must be {wanted}; it is {found}")
+        raise InputError(f"{name} must be {wanted}, found {found}")

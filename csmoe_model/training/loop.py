@@ -21,7 +21,7 @@ from csmoe_model.runs.trackers import Tracking
 from csmoe_model.training.callback import TrainingCallback
 from csmoe_model.training.checkpoint_io import DirectCheckpointIO
 from csmoe_model.training.module import Pretraining
-from csmoe_model.training.out_of_memory import too_large
+from csmoe_model.training.out_of_memory import full_memory_error
 from csmoe_model.training.save_weights import RunWeights
 from csmoe_model.training.signals import StopRequest
 from csmoe_model.training.step_log import OnStep, StepLog
@@ -69,7 +69,7 @@ class TrainingLoop:
                 run_logger.close()
         if is_full:  # raised here, where nothing holds the tensors of the failed step any more
             launch = self.launch
-            raise too_large(self.run, world_size=launch.world_size, device=launch.device)
+            raise full_memory_error(self.run, world_size=launch.world_size, device=launch.device)
 
     def _fit(self, callback: TrainingCallback, *, after: int) -> bool:
         """Take the steps with Lightning; return whether the memory of the GPU was too small."""

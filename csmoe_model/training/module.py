@@ -1,4 +1,4 @@
-"""The Lightning module of pretraining: the step, again and again."""
+"""Lightning module of pretraining: loss, gradient clipping, optimiser and schedule."""
 
 import math
 
@@ -35,11 +35,11 @@ from minortom.shards.shard_set import ShardSet
 
 
 class DivergedError(MinorTomError):
-    """A loss term or the gradient that is not a finite number."""
+    """A loss term or the gradient is not finite."""
 
 
 class Pretraining(lightning.LightningModule):
-    """The model, its optimiser and its data, as Lightning wants them."""
+    """The model, its optimiser and its data, in the form that Lightning needs."""
 
     def __init__(
         self,
@@ -50,14 +50,14 @@ class Pretraining(lightning.LightningModule):
         loader: Loader,
         shards: ShardSet,
     ) -> None:
-        """Gather what a run needs.
+        """Store the parts of a run.
 
         Args:
-            model: Its weights are what is trained.
-            normalise: Makes images from stored values.
+            model: Model to train.
+            normalise: Converts stored values to images.
             config: Settings of the run.
-            loader: All micro-batches of the run, one after the other.
-            shards: Where they come from; names the cells of a batch that fails.
+            loader: All micro-batches of the run, in order.
+            shards: Source of the batches; used to name the grid cells of a batch that fails.
         """
         super().__init__()
         self.model, self.normalise = model, normalise
@@ -66,24 +66,24 @@ class Pretraining(lightning.LightningModule):
         self.num_steps = len(loader) // config.accumulate
         self.objective = Objective(model, normalise)
         self.forward_pass: Forward | None = None
-        """In place of the objective, where it is compiled."""
+        """The compiled objective; None if it is not compiled."""
         self.steps_unread = 0
-        """Steps whose numbers nobody has looked at when the next begins. With one, a GPU goes
-        from step to step without a pause, and the step after one that diverged is in vain."""
+        """Number of steps whose numbers are unread when the next step begins. With 1, a GPU runs
+        without a pause between steps; the step after a diverged one is then wasted."""
         self.numbers: StepNumbers | None = None
-        """Of the last step, over all processes, with its `grad_norm`."""
+        """Numbers of the last step over all processes, including its `grad_norm`."""
         self._names: list[str] = []
         self._sum: Tensor | None = None
         self._samples: list[Samples] = []
 
     def train_dataloader(self) -> Loader:
-        """Give the batches of the whole run: to Lightning a single long epoch."""
+        """Return the batches of the whole run; Lightning sees them as one long epoch."""
         return self.loader
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
-        """Leave it: `pretrain_batch` moves what it needs."""
+        """Return the batch unchanged: `pretrain_batch` moves the tensors it needs."""
         del device, dataloader_idx
         return batch
 
@@ -100,11 +100,11 @@ class Pretraining(lightning.LightningModule):
         return output.loss
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Measure and clip the gradient, and let the numbers of the step set off.
+        """Measure and clip the gradient, and start to copy the numbers of the step.
 
         Raises:
-            DivergedError: As `read_numbers`, before the step spoils the weights; unless the
-                numbers are to be looked at later.
+            DivergedError: As in `read_numbers`, before the step changes the weights. If the
+                numbers are read later (`steps_unread`), the error is raised then.
         """
         del optimizer
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
@@ -127,10 +127,10 @@ class Pretraining(lightning.LightningModule):
             self.read_numbers(self.numbers)
 
     def read_numbers(self, numbers: StepNumbers) -> dict[str, float]:
-        """Wait for the numbers of a step, and look at them; all processes together.
+        """Wait for the numbers of a step and check them, in all processes together.
 
         Raises:
-            DivergedError: If a term or the gradient is not finite; it names the term.
+            DivergedError: If a term or the gradient is not finite. The message names the term.
         """
         found = numbers.read()
         if not all(map(math.isfinite, found.values())):
@@ -138,29 +138,29 @@ class Pretraining(lightning.LightningModule):
         return found
 
     def _stop_diverged(self, numbers: StepNumbers) -> None:
-        """Say which term of which process it is; the first process tells."""
+        """Raise an error that names the term and the cells, collected from all processes."""
         own = dict(zip(numbers.names, numbers.here.tolist(), strict=True))
         watched = (*TERMS, "grad_norm")
         bad = {name: own[name] for name in watched if not math.isfinite(own[name])}
-        # Sums, and the gradient, are not finite because a term is not: name the terms.
+        # If a term is not finite, neither are the sums and the gradient: name only the term.
         sums = ("loss", "umr", "cmr", "grad_norm")
         terms = {name: value for name, value in bad.items() if name not in sums}
         samples = [int(sample) for part in numbers.samples for sample in part]
         everywhere = gather_objects((terms, bad, samples))
-        guilty = [part for part in everywhere if part[0]] or everywhere
-        values = {name: value for part in guilty for name, value in (part[0] or part[1]).items()}
-        chosen = [sample for *_, part in guilty for sample in part]
+        failed = [part for part in everywhere if part[0]] or everywhere
+        values = {name: value for part in failed for name, value in (part[0] or part[1]).items()}
+        chosen = [sample for *_, part in failed for sample in part]
         cells = self.shards.metadata(["grid_cell"])["grid_cell"].take(chosen).to_pylist()
         message = (
             f"training stopped at step {numbers.step}: "
             f"{', '.join(f'{name} is {value}' for name, value in values.items())}; cells of the "
-            f"batch: {', '.join(dict.fromkeys(cells))}; look at their patches, or start anew with "
+            f"batch: {', '.join(dict.fromkeys(cells))}; check their patches, or start again with "
             "a lower --lr"
         )
         raise OtherProcessError(message) if process_rank() else DivergedError(message)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Give AdamW, and a learning rate that rises and falls by step."""
+        """Return AdamW and the learning-rate schedule, updated after each step."""
         config, num_steps = self.config, self.num_steps
         optimizer = adamw(self.model, config)
         schedule = LambdaLR(optimizer, lambda step: config.lr_factor(step, num_steps))

@@ -1,4 +1,4 @@
-"""What to do when a batch does not fit into the GPU's memory: find the size that does."""
+"""Error for a batch that does not fit into GPU memory; it names a size that fits."""
 
 import gc
 
@@ -13,16 +13,18 @@ from minortom.sensors import MODEL_BANDS
 
 
 class FullMemoryError(MinorTomError):
-    """A batch that does not fit into the memory of the GPU."""
+    """A batch does not fit into the memory of the GPU."""
 
 
-def too_large(run: Pretraining, *, world_size: int, device: torch.device) -> FullMemoryError:
-    """Say how many pairs fit, found by trying half as many until they do.
+def full_memory_error(
+    run: Pretraining, *, world_size: int, device: torch.device
+) -> FullMemoryError:
+    """Return an error that names a batch size that fits, found by halving the batch.
 
     Args:
-        run: What ran out of memory; nothing else may hold its tensors any more.
-        world_size: Processes that train together.
-        device: Whose memory it was; Lightning has taken the model off it since.
+        run: Run that ran out of memory. Nothing else may hold its tensors any more.
+        world_size: Number of processes that train together.
+        device: The GPU. Lightning has already moved the model off it.
     """
     config = run.config
     tried = config.batch_size // (world_size * config.accumulate)
@@ -32,20 +34,20 @@ def too_large(run: Pretraining, *, world_size: int, device: torch.device) -> Ful
         fits //= 2
     if not fits:
         return FullMemoryError(
-            "CUDA is out of memory even with one pair a process; choose a smaller --recipe or "
+            "CUDA is out of memory even with one pair per process; choose a smaller --recipe or "
             "--image-size"
         )
     shares = config.batch_size // world_size
     parts = next(n for n in range(1, shares + 1) if shares % n == 0 and shares // n <= fits)
     return FullMemoryError(
-        f"CUDA is out of memory with {tried} pairs at once in a process; {fits} fit: give "
+        f"CUDA is out of memory with {tried} pairs per process and micro-batch; {fits} fit: use "
         f"--batch-size {fits * world_size * config.accumulate}, or keep the batch of "
-        f"{config.batch_size} and give --accumulate {parts}"
+        f"{config.batch_size} and use --accumulate {parts}"
     )
 
 
 def _fits(run: Pretraining, num_pairs: int, device: torch.device) -> bool:
-    """Train on so many blank pairs, with room for what the optimiser will remember."""
+    """Return whether a step on blank pairs fits, with memory for the optimiser's state."""
     model, config, side = run.model, run.model.config, run.model.config.image_size
     masks = draw_masks(
         range(num_pairs), num_patches=config.num_patches, mask_ratio=config.mask_ratio,
@@ -59,8 +61,8 @@ def _fits(run: Pretraining, num_pairs: int, device: torch.device) -> bool:
         ]
         with single_process(), autocast(device):
             model(*images, masks.to(device)).loss.backward()
-        memories = [torch.empty_like(weight) for weight in model.parameters() for _ in range(2)]
-        del memories
+        state = [torch.empty_like(weight) for weight in model.parameters() for _ in range(2)]
+        del state
     except torch.OutOfMemoryError:
         return False
     finally:

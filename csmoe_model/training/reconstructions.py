@@ -1,4 +1,4 @@
-"""A sheet of validation pairs: what is there, what the model sees of it, and what it draws.
+"""Picture of validation pairs: the images, their visible patches and the reconstructions.
 
 Axes, as name suffixes:
     B  images in a batch    C  bands    H W  pixel rows and columns    U  visible patches
@@ -22,16 +22,16 @@ from minortom.sensors import GROUPS, MODEL_BANDS, SensorName
 
 _SIDE_PX, _GAP_PX, _LABEL_PX = 120, 4, 130
 _HIDDEN = 0.5
-"""Grey of what is not seen, or not drawn."""
+"""Grey value of patches that are hidden or not reconstructed."""
 _NAMES: dict[SensorName, str] = {"s2": "Sentinel-2", "s1": "Sentinel-1"}
 
 
 def reconstruction_sheet(run: Pretraining, batch: Batch) -> Picture:
-    """Draw the pairs of a batch, one a column, with the masks of the validation.
+    """Draw the pairs of a batch, one per column, with the masks of the validation.
 
-    Rows for each sensor: the image; its visible patches; these with the hidden ones drawn
-    from them; and the patches that are drawn from the other sensor, which are those that were
-    hidden there, for others are not trained.
+    Each sensor has four rows: the image; its visible patches; the visible patches with the hidden
+    ones reconstructed from them; and the patches reconstructed from the other sensor. The last
+    row shows the patches that were hidden in the other sensor, since only those are trained.
     """
     device, config = run.device, run.model.config
     masks = draw_masks(
@@ -57,14 +57,14 @@ def reconstruction_sheet(run: Pretraining, batch: Batch) -> Picture:
         rows += [
             (name, image),
             ("visible", np.where(seen[sensor], image, _HIDDEN)),
-            ("drawn from it", np.where(seen[sensor], image, own)),
-            (f"drawn from {_NAMES[other]}", np.where(seen[other], _HIDDEN, crossed)),
+            ("reconstructed", np.where(seen[sensor], image, own)),
+            (f"from {_NAMES[other]}", np.where(seen[other], _HIDDEN, crossed)),
         ]
     return _sheet(rows)
 
 
 def _seen(mask: Mask, grid: int, patch: int) -> NDArray[np.bool_]:
-    """Mark the pixels of visible patches, [image, row, column, 1]."""
+    """Return a mask of the pixels in visible patches, [image, row, column, 1]."""
     visible_BU = mask.visible_BU.cpu().numpy()
     seen = np.zeros((len(visible_BU), grid * grid), bool)
     np.put_along_axis(seen, visible_BU, values=True, axis=1)
@@ -72,7 +72,7 @@ def _seen(mask: Mask, grid: int, patch: int) -> NDArray[np.bool_]:
 
 
 def _pictures(normalise: Normalise, sensor: SensorName, image_BCHW: Tensor) -> NDArray[np.float32]:
-    """Turn normalised images into pictures, [image, row, column, 3]."""
+    """Convert normalised images to RGB pictures, [image, row, column, 3]."""
     scale = next(group.scale for group in GROUPS if group.sensor == sensor)
     stored = normalise.stored_values(sensor, image_BCHW.float()).cpu().numpy() * scale
     return np.stack(
@@ -81,7 +81,7 @@ def _pictures(normalise: Normalise, sensor: SensorName, image_BCHW: Tensor) -> N
 
 
 def _sheet(rows: list[tuple[str, NDArray[np.float32]]]) -> Picture:
-    """Lay pictures out, a row for each name, with the names on the left."""
+    """Arrange pictures in one row per name, with the names on the left."""
     step, columns = _SIDE_PX + _GAP_PX, len(rows[0][1])
     sheet = Image.new("RGB", (_LABEL_PX + columns * step, len(rows) * step), "white")
     draw = ImageDraw.Draw(sheet)
@@ -90,7 +90,7 @@ def _sheet(rows: list[tuple[str, NDArray[np.float32]]]) -> Picture:
         draw.text((4, top + _SIDE_PX // 2 - 6), name, fill="black")
         for place, pixels in enumerate(pictures):
             tile = Image.fromarray((pixels * 255).round().astype(np.uint8))
-            resampling = Image.Resampling.NEAREST  # patches and pixels stay what they are
+            resampling = Image.Resampling.NEAREST  # keeps patches and pixels sharp
             sheet.paste(
                 tile.resize((_SIDE_PX, _SIDE_PX), resampling), (_LABEL_PX + place * step, top)
             )

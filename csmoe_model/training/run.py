@@ -117,7 +117,7 @@ class TrainingRun:
                 weights=weights,
             )  # fmt: skip
             loop.take_steps(after=step, tracking=settings.tracking, on_step=on_step)
-        stop.obey()
+        stop.deliver()
         from_first_process(lambda: draw_curve(folder.log, folder.curve))
         from_first_process(lambda: weights.save(folder))
         from_first_process(lambda: write_run_record(folder.path, started))

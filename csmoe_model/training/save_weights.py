@@ -1,4 +1,4 @@
-"""Writes the weights of a run: at its end, and after some epochs where they are to be kept."""
+"""Writing of the weights of a run: at its end, and every few epochs with `keep_every`."""
 
 import json
 from dataclasses import dataclass, replace
@@ -16,15 +16,15 @@ from minortom.io.provenance import Provenance
 
 @dataclass(frozen=True, kw_only=True)
 class RunWeights:
-    """Writes the weights of a run as they are when asked to."""
+    """Writes the current weights of a run."""
 
     run: Pretraining
     recipe: str
     provenance: Provenance
-    """Of the whole run."""
+    """Provenance of the run."""
 
     def save(self, folder: RunFolder) -> None:
-        """Write the averaged weights, where there are any, and the weights last of all."""
+        """Write the averaged weights, if the run has them, then the weights."""
         models = {folder.ema: self.run.ema.model} if self.run.ema else {}
         models[folder.model] = self.run.model
         for path, model in models.items():
@@ -35,19 +35,19 @@ class RunWeights:
             )  # fmt: skip
 
     def keep(self, folder: RunFolder, *, epochs: int, steps: int) -> None:
-        """Write them to a folder of their own, which says after how many epochs and steps.
+        """Write a copy of the weights; its provenance names the epochs and steps.
 
-        What a run that was killed afterwards left there is replaced by the same.
+        A resumed run replaces a copy that it wrote before by the same copy.
         """
         after = {AFTER: {"epochs": epochs, "steps": steps}}
         provenance = replace(self.provenance, options={**self.provenance.options, **after})
-        replace(self, provenance=provenance).save(folder.after(epochs))
+        replace(self, provenance=provenance).save(folder.epoch_folder(epochs))
 
 
 def save_model(
     folder: Path, *, model: CSMoE, normalise: Normalise, recipe: str, provenance: Provenance
 ) -> None:
-    """Write a folder with the weights, the configuration and a card, whole or not at all."""
+    """Write a folder with the weights, the configuration and a card, atomically."""
     origin = Origin(
         recipe=recipe, statistics=normalise.statistics, record=json.loads(provenance.to_json())
     )

@@ -1,6 +1,6 @@
-"""One step of pretraining: a batch to its loss, the optimiser, and what is logged of it.
+"""One step of pretraining: loss of a batch, optimiser and numbers for the log.
 
-Needs no Lightning, and never makes the CPU wait for the GPU.
+This module does not use Lightning, and it never makes the CPU wait for the GPU.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,20 +18,20 @@ from csmoe_model.nn.masking import Masks, draw_masks
 from csmoe_model.training.config import TrainConfig
 
 Forward = Callable[[Mapping[str, Tensor], Tensor | None, Masks], PretrainOutput]
-"""Stored values by tensor column, flips and masks to the loss."""
+"""Function that computes the loss from stored values by tensor column, flips and masks."""
 
 
 class Objective:
-    """Makes images of stored values and computes the loss: what is compiled as a whole."""
+    """Converts stored values to images and computes the loss; compiled as one graph."""
 
     def __init__(self, model: CSMoE, normalise: Normalise) -> None:
-        """Take the model, and what its images are made with."""
+        """Store the model and the normalisation of its images."""
         self.model, self.normalise = model, normalise
 
     def __call__(
         self, stored: Mapping[str, Tensor], flips_B2: Tensor | None, masks: Masks
     ) -> PretrainOutput:
-        """Compute the objective on stored values, as `images.signed` gives them."""
+        """Compute the loss of stored values, as `data.normalise.signed` returns them."""
         images = self.normalise.images(stored, flips_B2)
         output: PretrainOutput = self.model(images["s2"], images["s1"], masks)
         return output
@@ -45,10 +45,14 @@ def pretrain_batch(
     flip: bool,
     forward: Forward | None = None,
 ) -> PretrainOutput:
-    """Compute the objective on a batch: masks and flips are a function of (seed, epoch, sample).
+    """Compute the loss of a batch; masks and flips are functions of (seed, epoch, sample).
 
-    The tensors of the batch may still be on the CPU; they go to the model's device here.
-    `forward` takes the place of the objective itself, where it is compiled.
+    Args:
+        objective: Model and normalisation.
+        batch: Stored values; the tensors are copied to the model's device.
+        seed: Seed of masks and flips.
+        flip: Whether to flip pairs at random.
+        forward: The compiled objective; the objective itself when None.
     """
     config, device = objective.model.config, next(objective.model.parameters()).device
     masks = draw_masks(
@@ -63,10 +67,10 @@ def pretrain_batch(
 
 
 def numbers_of(output: PretrainOutput) -> tuple[list[str], Tensor]:
-    """Give all that is logged of a batch: the terms, and `LAYER/…` of the routing.
+    """Return the numbers to log: the loss terms, and the routing of each layer as `LAYER/…`.
 
     Returns:
-        Their names, and the numbers as one vector on the device.
+        The names, and the numbers as one vector on the device.
     """
     terms = output.terms()
     names, parts = list(terms), [torch.stack(list(terms.values()))]
@@ -79,7 +83,7 @@ def numbers_of(output: PretrainOutput) -> tuple[list[str], Tensor]:
 
 
 class StepNumbers:
-    """The numbers of one step, computed on the device; reading them waits for it, making not."""
+    """Numbers of one step, computed on the device; only reading them waits for the device."""
 
     def __init__(
         self,
@@ -90,33 +94,33 @@ class StepNumbers:
         here: Tensor,
         samples: Sequence[Samples],
     ) -> None:
-        """Let the numbers set off.
+        """Start to copy the numbers to the CPU.
 
         Args:
-            step: That they are of, counted from 1.
-            names: A name for each number.
-            everywhere: Means over all processes, a vector.
-            here: The numbers of this process.
-            samples: What this process was trained on, by part of the batch.
+            step: Step, counted from 1.
+            names: Name of each number.
+            everywhere: Vector of the means over all processes.
+            here: Vector of the numbers of this process.
+            samples: Samples of this process, one array per micro-batch.
         """
         self.step, self.names, self.here, self.samples = step, tuple(names), here, samples
-        self._arrived: torch.cuda.Event | None = None
-        self._found = everywhere
+        self._copied: torch.cuda.Event | None = None
+        self._means = everywhere
         if everywhere.is_cuda:
-            self._found = torch.empty(everywhere.shape, dtype=everywhere.dtype, pin_memory=True)
-            self._found.copy_(everywhere, non_blocking=True)
-            self._arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            self._arrived.record()
+            self._means = torch.empty(everywhere.shape, dtype=everywhere.dtype, pin_memory=True)
+            self._means.copy_(everywhere, non_blocking=True)
+            self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._copied.record()
 
     def read(self) -> dict[str, float]:
-        """Wait for the means over all processes, and give them by name."""
-        if self._arrived is not None:
-            self._arrived.synchronize()
-        return dict(zip(self.names, self._found.tolist(), strict=True))
+        """Wait for the means over all processes and return them by name."""
+        if self._copied is not None:
+            self._copied.synchronize()
+        return dict(zip(self.names, self._means.tolist(), strict=True))
 
 
 def adamw(model: CSMoE, config: TrainConfig) -> AdamW:
-    """Make the optimiser; on a GPU as one kernel over many weights."""
+    """Return the optimiser; on a GPU the fused version, one kernel for many weights."""
     return AdamW(
         model.parameter_groups(config.weight_decay),
         lr=config.lr,

@@ -87,7 +87,7 @@ class StepLog:
     def write(self, step: int, split: str, numbers: Mapping[str, float]) -> None:
         """Write a row with the numbers after a step, in the first process."""
         if self._run_logger is not None:
-            self._run_logger.row(epoch=self._epoch, step=step, split=split, numbers=numbers)
+            self._run_logger.write_row(epoch=self._epoch, step=step, split=split, numbers=numbers)
 
     def _add_to_row(self, run: Pretraining, found: Mapping[str, float], *, step: int) -> None:
         """Add the numbers of a step to the sums; write a row of means when it is full."""

@@ -1,4 +1,4 @@
-"""How fast a run is, how much of its time it computes, and how much memory it takes."""
+"""Training speed, share of the time not spent waiting for data, and peak memory."""
 
 import resource
 import time
@@ -8,31 +8,31 @@ from dataclasses import dataclass
 import torch
 
 _PEAK_TFLOPS = {"GH200": 989.0, "H200": 989.0, "H100": 989.0, "A100": 312.0}
-"""Dense bf16 matrix products of a GPU, from its data sheet, by a part of its name (the SXM
-form where there are several)."""
+"""Peak of dense bf16 matrix products in TFLOP/s, from the GPU's data sheet (SXM version), by a
+part of the GPU's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """What one stretch of training took, over all processes but where it says otherwise."""
+    """Speed and memory of some steps, over all processes unless stated otherwise."""
 
     pairs_per_s: float
     busy: float
-    """Part of the time in which this process did not wait for the loader."""
+    """Fraction of the time in which this process did not wait for the loader."""
     tflops: float
-    """10¹² operations of the model a second, a multiply-add being two; what is computed again
-    or beside it does not count."""
+    """10¹² operations of the model per second; a multiply-add is two operations. Recomputed
+    values and work outside the model do not count."""
     memory_gb: float
-    """Most that this process held until now: of GPU memory with CUDA, else of main memory."""
+    """Peak memory of this process in GB (10⁹ bytes): GPU memory with CUDA, else main memory."""
     peak_tflops: float | None
-    """What the GPUs could do, by their data sheets; None where that is not known, as of CPUs."""
+    """Peak of the GPUs, from their data sheets; None if unknown, as for CPUs."""
 
     def brief(self) -> str:
-        """Tell it beside a progress bar."""
+        """Return a short text for a progress bar."""
         return f"{self.pairs_per_s:,.0f} pairs/s, {self._used()}, {self.memory_gb:.2g} GB"
 
     def note(self) -> str:
-        """Tell it on a line of its own."""
+        """Return the text of a log line."""
         return (
             f"{self.pairs_per_s:,.0f} pairs/s, {self.tflops:.3g} TFLOP/s, {self._used()}, "
             f"{self.memory_gb:.2g} GB"
@@ -44,7 +44,7 @@ class Speed:
 
 
 class Meter:
-    """A stopwatch over stretches of a run."""
+    """Measures the speed of consecutive parts of a run."""
 
     def __init__(
         self,
@@ -54,15 +54,15 @@ class Meter:
         num_processes: int,
         waited_s: Callable[[], float],
     ) -> None:
-        """Start the first stretch.
+        """Start to measure.
 
         Args:
-            macs_per_pair: Multiply-adds of the forward pass on a pair.
-            device: That this process computes on.
-            num_processes: How many compute.
-            waited_s: Tells the time that was spent on waiting for batches, in all.
+            macs_per_pair: Multiply-adds of the forward pass for one pair.
+            device: Device of this process.
+            num_processes: Number of processes that train together.
+            waited_s: Returns the total time spent waiting for batches, in seconds.
         """
-        # The backward pass is two products for each one of the forward pass.
+        # The backward pass has two products for each product of the forward pass.
         self._flops_per_pair = 2 * 3 * macs_per_pair
         self._device, self._waited_s = device, waited_s
         peak = _peak_tflops(device)
@@ -70,15 +70,15 @@ class Meter:
         self.restart()
 
     def restart(self) -> None:
-        """Begin a new stretch now."""
+        """Start a new measurement."""
         self._since, self._waited = time.monotonic(), self._waited_s()
 
     def leave_out(self, seconds: float) -> None:
-        """Let some time of this stretch not count, in which something else was done."""
+        """Subtract time that was spent on something other than training."""
         self._since += seconds
 
     def lap(self, pairs: int) -> Speed:
-        """Measure the stretch in which so many pairs were trained on, and begin the next."""
+        """Return the speed since the last call, for a number of pairs, and start again."""
         elapsed = max(time.monotonic() - self._since, 1e-9)
         waited = self._waited_s() - self._waited
         self.restart()
@@ -101,4 +101,4 @@ def _peak_tflops(device: torch.device) -> float | None:
 def _peak_memory_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # in KiB on Linux

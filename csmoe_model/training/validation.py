@@ -1,4 +1,4 @@
-"""The objective on a split that is not trained on."""
+"""Validation: means of the loss terms over a split that is not trained on."""
 
 from collections.abc import Callable
 
@@ -13,18 +13,18 @@ from csmoe_model.training.step import numbers_of, pretrain_batch
 def validation_numbers(
     run: Pretraining, loader: Loader, *, should_stop: Callable[[], bool]
 ) -> dict[str, float] | None:
-    """Average what is logged over a split, each time with the same masks and without flips.
+    """Return the means of the logged numbers over a split, without flips.
 
-    Every process takes whole batches of its own, so that the terms are those of a single
-    process, whatever the number of them.
+    The masks are the same at each call. Every process takes whole batches, so that the means do
+    not depend on the number of processes.
 
     Args:
         run: The model and its settings.
         loader: This process's batches.
-        should_stop: Asked before each batch, by all processes together.
+        should_stop: Called before each batch, by all processes together.
 
     Returns:
-        The numbers by name; None if it was to stop on the way.
+        The means by name; None if `should_stop` returned true.
     """
     sums: dict[str, float] = {}
     count = 0
@@ -36,10 +36,10 @@ def validation_numbers(
             if should_stop():
                 return None
             batch = next(batches, None)
-            if batch is None:  # others have one batch more
+            if batch is None:  # other processes have one more batch
                 continue
             with torch.no_grad(), single_process():
-                # Never compiled: batches of other sizes than in training would be anew each.
+                # Not compiled: each batch size that differs from training would compile again.
                 output = pretrain_batch(run.objective, batch, seed=run.config.seed, flip=False)
             names, numbers = numbers_of(output)
             for name, value in zip(names, numbers.tolist(), strict=True):

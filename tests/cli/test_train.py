@@ -133,7 +133,7 @@ def test_another_run_in_the_folder_is_replaced_only_when_allowed(shards, tmp_pat
     assert train(shards, "--out", out, *SHORT) == 0
     assert train(shards, "--out", out, *SHORT, "--seed", "1") == 1
     error = one_line(capsys.readouterr().err)
-    assert "train.seed is 0 there and 1 here" in error
+    assert "train.seed is 0 in the run and 1 in the options" in error
     assert "--overwrite" in error
     assert train(shards, "--out", out, *SHORT, "--seed", "1", "--overwrite") == 0
 
@@ -149,9 +149,12 @@ def test_another_run_in_the_folder_is_replaced_only_when_allowed(shards, tmp_pat
         (("--recipe", "tiny", "--image-size", "60"), "multiple of patch_size 8, found 60"),
         (("--recipe", "tiny", "--steps", "2", "--epochs", "2"), "epochs or steps"),
         (("--recipe", "tiny", "--lr", "0"), "lr must be above 0"),
-        (("--recipe", "tiny", "--steps", "0"), "steps must be 1 or more; it is 0"),
+        (("--recipe", "tiny", "--steps", "0"), "steps must be 1 or more, found 0"),
         (("--recipe", "tiny", "--mask-ratio", "1"), "mask_ratio must be above 0 and below 1"),
-        (("--recipe", "tiny", "--batch-size", "4", "--resume"), "--resume: there is no run in"),
+        (
+            ("--recipe", "tiny", "--batch-size", "4", "--resume"),
+            "--resume needs a run, found none in",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(shards, tmp_path, capsys, words, message):
@@ -165,7 +168,7 @@ def test_shards_that_are_none_are_one_line(tmp_path, capsys):
     assert "expected a folder of shards, but " in one_line(capsys.readouterr().err)
     (tmp_path / "empty").mkdir()
     assert train(tmp_path / "empty", "--out", tmp_path / "run", *SHORT) == 1
-    assert "it is empty" in one_line(capsys.readouterr().err)
+    assert "is empty" in one_line(capsys.readouterr().err)
 
 
 def test_the_folders_above_a_run_are_made(shards, tmp_path):
@@ -238,6 +241,8 @@ def test_resume_needs_no_options_again(shards, tmp_path, capsys, monkeypatch):
         assert train(shards, "--out", out, *words) == 130
     capsys.readouterr()
     assert train(shards, "--out", out, "--resume", "--lr", "0.5") == 1
-    assert "train.lr is 0.001 there and 0.5 here" in one_line(capsys.readouterr().err)
+    assert "train.lr is 0.001 in the run and 0.5 in the options" in one_line(
+        capsys.readouterr().err
+    )
     assert train(shards, "--out", out, "--resume", "--json") == 0
     assert json.loads(capsys.readouterr().out)["steps"] == 9

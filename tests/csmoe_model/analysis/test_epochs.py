@@ -146,7 +146,7 @@ def test_the_same_again_is_up_to_date_and_anything_else_is_not_replaced(folder, 
 
 def test_what_cannot_be_drawn_is_one_line(folder, tmp_path, capsys):
     assert plot(folder, tmp_path / "x.png", runs=("shards",)) == 1
-    assert "kept no weights on the way" in one_line(capsys.readouterr().err)
+    assert "has no weights of earlier epochs" in one_line(capsys.readouterr().err)
     assert plot(folder, tmp_path / "x.png", runs=("run-0", "run-0")) == 1
     assert "same name" in one_line(capsys.readouterr().err)
     assert plot(folder, tmp_path / "x.json") == 1

@@ -106,7 +106,7 @@ def test_the_end_is_listed_once_where_the_last_epoch_was_kept(shards, tmp_path):
 
 def test_weights_that_do_not_say_their_epoch_are_an_error(kept, tmp_path):
     shutil.copytree(kept / "model", tmp_path / "epochs" / "0007" / "model")
-    with pytest.raises(InputError, match="0007.*does not say after how many epochs"):
+    with pytest.raises(InputError, match="0007.*does not name the epochs"):
         kept_weights(tmp_path)
     (tmp_path / "epochs" / "0007" / "model" / "config.json").write_text("{")
     with pytest.raises(InputError, match="is damaged"):
@@ -114,7 +114,9 @@ def test_weights_that_do_not_say_their_epoch_are_an_error(kept, tmp_path):
 
 
 def test_a_run_that_kept_nothing_is_an_error_that_says_how(finished, tmp_path):
-    with pytest.raises(InputError, match=r"kept no weights on the way.*--keep-every"):
+    with pytest.raises(InputError, match=r"has no weights of earlier epochs.*--keep-every"):
         kept_weights(finished)
-    with pytest.raises(InputError, match=r"kept no averaged weights \(--ema-decay\)"):
+    with pytest.raises(
+        InputError, match=r"has no averaged weights \(--ema-decay\) of earlier epochs"
+    ):
         kept_weights(tmp_path, averaged=True)

@@ -132,7 +132,7 @@ def test_a_backward_pass_that_does_not_compile_is_found_out_with_the_forward_pas
     square = compiled(lambda x: (x * x * weight).sum(), wanted=True, device=CPU)
     with caplog.at_level(logging.WARNING):
         square(torch.arange(3.0)).backward()
-    assert "going on without torch.compile" in caplog.text
+    assert "torch.compile failed, continuing without it" in caplog.text
     assert weight.grad.tolist() == [0.0, 1.0, 4.0]
 
 

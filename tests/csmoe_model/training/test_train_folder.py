@@ -1,4 +1,4 @@
-"""A run's folder: what is there, and what may be replaced."""
+"""Folder of a run: its files, and when it may be replaced."""
 
 import json
 import signal
@@ -25,15 +25,19 @@ def test_a_finished_run_is_up_to_date(shards, finished):
     assert {p: p.stat().st_mtime_ns for p in finished.rglob("*")} == before
 
 
-def test_another_configuration_is_refused_by_name_and_replaced_when_allowed(
+def test_another_configuration_is_an_error_that_names_the_field_and_can_be_replaced(
     shards, finished, tmp_path
 ):
     out = tmp_path / "run"
     run(shards, out)
     other = replace(SHORT, lr=1e-3)
-    with pytest.raises(OutputExistsError, match=r"train.lr is 0.002 there and 0.001 here.*--over"):
+    with pytest.raises(
+        OutputExistsError, match=r"lr is 0.002 in the run and 0.001 in the options.*--over"
+    ):
         run(shards, out, other)
-    with pytest.raises(InputError, match=r"--resume.*train.lr is 0.002 there and 0.001 here"):
+    with pytest.raises(
+        InputError, match=r"--resume.*train.lr is 0.002 in the run and 0.001 in the options"
+    ):
         run(shards, out, other, resume=True)
     assert rows(out) == rows(finished)
     assert run(shards, out, other, overwrite=True).status == "trained"
@@ -56,7 +60,7 @@ def test_an_unfinished_run_says_to_resume(shards, tmp_path):
 
 
 def test_there_must_be_something_to_resume(shards, tmp_path):
-    with pytest.raises(InputError, match="--resume: there is no run"):
+    with pytest.raises(InputError, match="--resume needs a run, found none in"):
         run(shards, tmp_path / "run", resume=True)
     assert not (tmp_path / "run").exists()
 
@@ -64,7 +68,7 @@ def test_there_must_be_something_to_resume(shards, tmp_path):
 def test_a_folder_that_is_no_run_is_never_deleted(shards, tmp_path):
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "thesis.txt").write_text("all my work")
-    with pytest.raises(OutputExistsError, match="is no run"):
+    with pytest.raises(OutputExistsError, match="is not a run"):
         run(shards, tmp_path / "precious", overwrite=True)
     assert (tmp_path / "precious" / "thesis.txt").read_text() == "all my work"
 
@@ -84,7 +88,7 @@ def test_a_damaged_checkpoint_is_an_error_that_says_so(shards, tmp_path):
         assert checkpoint.read_bytes() == damaged
 
 
-@pytest.mark.parametrize("what", ["lacks what Lightning wants", "has other weights"])
+@pytest.mark.parametrize("what", ["has no Lightning version", "has other weights"])
 def test_a_checkpoint_of_something_else_is_an_error_that_says_so(shards, tmp_path, what):
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
@@ -113,5 +117,8 @@ def test_the_configuration_is_on_disk_whole(finished):
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "a,b\n1,2,3\n", "a,b\n1\n"])
 def test_a_log_of_something_else_is_refused(tmp_path, text):
     (tmp_path / "log.csv").write_text(text)
-    with pytest.raises(MinorTomError, match="a, b; wanted a run's log"):
+    with pytest.raises(
+        MinorTomError,
+        match=r"must have the columns epoch, step, .*, found a, b; give the folder of a run",
+    ):
         RunLog(tmp_path / "log.csv").rows()

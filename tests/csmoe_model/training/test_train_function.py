@@ -71,7 +71,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_name(shards, tmp_path, name
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"batch_size": "4"}, "batch_size must be int"),
+        ({"batch_size": "4"}, "batch_size must be a whole number, found '4'"),
         ({"width": 9.5}, "width must be a whole number"),
         ({"save_every": 0}, "save_every must be a whole number of at least 1, found 0"),
         ({"workers": "all"}, "workers must be a whole number of at least 1, found 'all'"),

@@ -62,28 +62,28 @@ def test_an_empty_file_says_nothing(written):
         ),
         ("train: {mask_ratio: 0.5}", r"unknown .*config.yaml train option mask_ratio; known"),
         ("model: {lr: 0.5}", r"unknown .*config.yaml model option lr; known"),
-        ("lr: 1\ntrain: {lr: 2}", "gives lr twice"),
-        ("lr: 1\nlr: 2", "is no YAML .lr stands there twice."),
-        ("train: {lr: 1, lr: 2}", "lr stands there twice"),
-        ("train: 3", "train must hold fields as `lr: 0.001`; it is 3"),
-        ("- lr", "holds list, wanted fields"),
-        ("lr: [", "is no YAML"),
-        ("lr: fast", "lr must be float; it is 'fast'"),
-        ("recipe: 3", "recipe must be a name; it is 3"),
+        ("lr: 1\ntrain: {lr: 2}", "sets lr both at the top level and below train; remove one"),
+        ("lr: 1\nlr: 2", "is not a YAML file of fields .*the key lr occurs twice"),
+        ("train: {lr: 1, lr: 2}", "the key lr occurs twice"),
+        ("train: 3", "train must contain fields such as `lr: 0.001`, found 3"),
+        ("- lr", "must contain fields such as `lr: 0.001`, found a list"),
+        ("lr: [", "is not a YAML file"),
+        ("lr: fast", "lr must be a number, found 'fast'"),
+        ("recipe: 3", "recipe must be a name, found 3"),
         ("recipe: huge", "recipe must be one of .*, found 'huge'"),
-        ("epochs: 3\nsteps: 4", "give epochs or steps"),
+        ("epochs: 3\nsteps: 4", "expected either epochs or steps"),
     ],
 )
-def test_a_file_that_is_not_as_it_must_be_is_refused(written, text, message):
+def test_a_malformed_file_is_an_error(written, text, message):
     with pytest.raises(InputError, match=message):
         configure(None, {}, file=written(text))
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(InputError, match=r"cannot read .*no\.yaml.*check --config"):
         configure(None, {}, file=tmp_path / "no.yaml")
 
 
 def test_another_recipe_than_the_files_is_refused(written):
-    with pytest.raises(InputError, match="--recipe small: the configuration .* recipe tiny"):
+    with pytest.raises(InputError, match="--recipe must be tiny, the recipe of .*, found small"):
         configure("small", {}, file=written("recipe: tiny"))

@@ -152,8 +152,8 @@ def test_a_batch_that_does_not_fit_names_the_sizes_that_do(shards, tmp_path):
     with pytest.raises(FullMemoryError) as raised:
         run(shards, tmp_path / "run", EIGHT)
     assert str(raised.value) == (
-        "CUDA is out of memory with 8 pairs at once in a process; 2 fit: give --batch-size 2, "
-        "or keep the batch of 8 and give --accumulate 4"
+        "CUDA is out of memory with 8 pairs per process and micro-batch; 2 fit: use "
+        "--batch-size 2, or keep the batch of 8 and use --accumulate 4"
     )
     run(shards, tmp_path / "smaller", replace(EIGHT, batch_size=2, steps=1))
     run(shards, tmp_path / "parts", replace(EIGHT, accumulate=4, steps=1))
@@ -161,7 +161,7 @@ def test_a_batch_that_does_not_fit_names_the_sizes_that_do(shards, tmp_path):
 
 def test_a_model_that_does_not_fit_at_all_says_so(shards, tmp_path, small_gpu):
     small_gpu[0] = 0
-    with pytest.raises(FullMemoryError, match="even with one pair a process; choose a smaller"):
+    with pytest.raises(FullMemoryError, match="even with one pair per process; choose a smaller"):
         run(shards, tmp_path / "run", EIGHT)
 
 
@@ -174,10 +174,10 @@ def test_the_sizes_that_fit_are_those_of_all_processes_together(shards, tmp_path
     )
     with pytest.raises(IndexError):  # no step, no row
         run(shards, tmp_path / "run", replace(SHORT, batch_size=16))
-    told = str(memory.too_large(module[0], world_size=2, device=torch.device("cpu")))
+    told = str(memory.full_memory_error(module[0], world_size=2, device=torch.device("cpu")))
     # 8 pairs a process; half of them are 4, half of those 2.
-    assert "with 8 pairs at once in a process; 2 fit: give --batch-size 4" in told
-    assert "keep the batch of 16 and give --accumulate 4" in told
+    assert "with 8 pairs per process and micro-batch; 2 fit: use --batch-size 4" in told
+    assert "keep the batch of 16 and use --accumulate 4" in told
 
 
 def test_what_does_not_compile_is_trained_without(shards, finished, tmp_path, monkeypatch, caplog):
@@ -186,7 +186,10 @@ def test_what_does_not_compile_is_trained_without(shards, finished, tmp_path, mo
 
     monkeypatch.setattr(torch, "compile", no_compiler)
     run(shards, tmp_path / "run", compile=True)
-    assert "computing without torch.compile: no compiler here" in caplog.messages
+    assert (
+        "torch.compile does not work here, continuing without it: no compiler here"
+        in caplog.messages
+    )
     assert rows(tmp_path / "run") == rows(finished)
 
 
@@ -201,7 +204,7 @@ def test_a_model_that_does_not_compile_goes_on_without(
 
     monkeypatch.setattr(torch, "compile", broken)
     run(shards, tmp_path / "run", compile=True)
-    assert caplog.messages == ["going on without torch.compile: strange model"]
+    assert caplog.messages == ["torch.compile failed, continuing without it: strange model"]
     assert rows(tmp_path / "run") == rows(finished)
 
 

@@ -185,7 +185,7 @@ def test_an_ignored_signal_stays_ignored():
         with StopRequest() as stop:
             signal.raise_signal(signal.SIGINT)
             assert not stop.agreed()
-        stop.obey()
+        stop.deliver()
     finally:
         signal.signal(signal.SIGINT, former)
 
@@ -199,7 +199,7 @@ def test_a_stopped_run_never_goes_on_to_its_end_whoever_handles_signals(number, 
         with StopRequest() as stop:
             signal.raise_signal(number)
         with pytest.raises(ends):
-            stop.obey()
+            stop.deliver()
     finally:
         signal.signal(number, former)
 
