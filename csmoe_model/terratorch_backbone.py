@@ -1,8 +1,7 @@
-"""CSMoE as a backbone of TerraTorch, by its name `csmoe` (https://ibm.github.io/terratorch).
+"""The backbone `csmoe` for TerraTorch (https://ibm.github.io/terratorch).
 
-`register()` tells TerraTorch of it: in a program before a model is built, or for TerraTorch's
-own command line in a file ``custom_modules/__init__.py`` of the folder where it runs.
-TerraTorch is loaded by `register` alone, so that all else does without.
+Call `register()` before TerraTorch builds a model. For TerraTorch's command line, call it in a
+file ``custom_modules/__init__.py`` of the working folder. Only `register` imports TerraTorch.
 """
 
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from minortom.sensors import MODEL_BANDS, SensorName
 
 
 class CSMoEBackbone(nn.Module):
-    """The encoder of one sensor as TerraTorch wants it: an image in, a list of maps out."""
+    """Encoder of one sensor with the interface of TerraTorch: an image in, a list of maps out."""
 
     def __init__(
         self,
@@ -31,24 +30,24 @@ class CSMoEBackbone(nn.Module):
         layers: Sequence[int] | None = None,
         normalise: bool = False,
     ) -> None:
-        """Load the encoder, and nothing that it does not need.
+        """Load the encoder of one sensor.
 
         Args:
-            checkpoint: As `CSMoE.from_pretrained` takes it.
-            sensor: Whose images it takes.
-            bands: Names of their channels, in any order, others among them; `MODEL_BANDS` when
-                None. TerraTorch's own names will do.
-            layers: Numbers in `CSMoE.feature_info` of the maps to give; all when None.
-            normalise: Whether images come as measured (reflectance × 10,000, dB) and are
-                normalised here, with the statistics of the pretraining. Otherwise the data
-                module has normalised them.
+            checkpoint: Folder or repository, as for `CSMoE.from_pretrained`.
+            sensor: Sensor of the images, `s2` or `s1`.
+            bands: Names of the channels, in any order; further bands are left out. TerraTorch's
+                names are allowed. `MODEL_BANDS` when None.
+            layers: Numbers of the maps to return, as in `CSMoE.feature_info`; all when None.
+            normalise: Whether to normalise measured values (reflectance × 10,000, dB) with the
+                statistics of the pretraining. If false, the data module normalises the images.
 
         Raises:
-            InputError: If the checkpoint is none, or lacks the sensor, a layer or a band.
+            InputError: If the checkpoint does not exist or has no encoder of the sensor, or a
+                layer or a band does not exist.
         """
         super().__init__()
         if sensor not in MODEL_BANDS:
-            raise InputError(f"sensor must be s2 or s1; it is {sensor!r}")
+            raise InputError(f"sensor must be s2 or s1, found {sensor!r}")
         model = CSMoE.from_pretrained(checkpoint)
         self.sensor: SensorName = sensor
         # TerraTorch's bands are members of an enumeration.
@@ -63,12 +62,12 @@ class CSMoEBackbone(nn.Module):
         self.preprocess = model.preprocess if normalise else None
         self.layers = layer_numbers(model.config, layers)
         self.out_channels = [model.config.width] * len(self.layers)
-        """Channels of each map."""
+        """Number of channels of each map."""
         self.patch_size = model.config.patch_size
-        """TerraTorch pads images to a multiple of it."""
+        """Patch size in pixels; TerraTorch pads images to a multiple of it."""
 
     def forward(self, image_BCHW: Float[Tensor, "B C H W"]) -> list[Tensor]:
-        """Compute the maps, [B, D, H / patch, W / patch] each."""
+        """Return the maps of the layers, [B, D, H / patch, W / patch] each."""
         if self.preprocess is not None:
             image_BCHW = self.preprocess(self.sensor, image_BCHW, bands=self.bands)
         else:
@@ -84,12 +83,12 @@ def csmoe(
     layers: Sequence[int] | None = None,
     normalise: bool = False,
 ) -> CSMoEBackbone:
-    """Build the backbone; see `CSMoEBackbone`. TerraTorch finds it by the function's name."""
+    """Return a `CSMoEBackbone`. TerraTorch finds the backbone by the name of this function."""
     return CSMoEBackbone(checkpoint, sensor=sensor, bands=bands, layers=layers, normalise=normalise)
 
 
 def register() -> None:
-    """Tell TerraTorch of the backbone `csmoe`.
+    """Register the backbone `csmoe` with TerraTorch.
 
     Raises:
         InputError: If TerraTorch is not installed.

@@ -108,7 +108,7 @@ def test_an_exported_encoder_will_do(checkpoint, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sensor": "s3"}, "sensor must be s2 or s1; it is 's3'"),
+        ({"sensor": "s3"}, "sensor must be s2 or s1, found 's3'"),
         ({"layers": [2]}, "layers are numbered from 0 to 1, .*, found 2"),
         ({"bands": NAMES[1:]}, "the model needs the s2 bands .*; add B02"),
         ({"bands": [*NAMES, "THERMAL_INFRARED_1"]}, "unknown s2 band 'THERMAL_INFRARED_1'"),

@@ -1,4 +1,4 @@
-"""Weights on disk and on the hub: load, use, save, share.
+"""Weights on disk and on the hub: load, save, share.
 
 Layer: above `nn`.
 """

@@ -1,6 +1,7 @@
-"""Where a checkpoint lies: a folder here, or a repository of the Hugging Face hub.
+"""Location of a checkpoint: a local folder or a repository of the Hugging Face hub.
 
-Files come through `huggingface_hub`, with its users' token, cache and `HF_*` variables.
+`huggingface_hub` downloads the files, with the token, the cache and the `HF_*` variables of the
+user.
 """
 
 import os
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from minortom.arguments import path_of
 from minortom.errors import InputError
 from minortom.remote.hub_upload import is_repository, readable_hub_errors
 
@@ -15,10 +17,11 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 CARD = "README.md"
 
-WANTED = (
-    "wanted a run's folder, or its model folder, as `csmoe train` makes them, or a repository of "
-    "the hub, as user/name"
+EXPECTED = (
+    "give the folder of a run of `csmoe train`, the model folder in it, or a repository of the "
+    "Hugging Face hub as user/name"
 )
+"""Advice at the end of the errors about a checkpoint."""
 
 
 def find_checkpoint(
@@ -29,21 +32,21 @@ def find_checkpoint(
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
 ) -> Path:
-    """Give the folder that holds the weights; fetch it where it is a repository.
+    """Return the folder with the weights; download it if it is a repository.
 
     Args:
-        checkpoint: A run's folder, the `model` folder inside, or a repository, `user/name`.
-            What exists here, or lies in a folder that does, is taken for a folder.
+        checkpoint: Folder of a run, the `model` folder in it, or a repository `user/name`. A path
+            that exists, or whose parent folder exists, is a folder.
         revision: Branch, tag or commit of the repository.
-        token: For a private repository; that of `hf auth login` when None.
-        cache_dir: Where fetched files are kept; that of `huggingface_hub` when None.
-        local_files_only: Take what the cache holds, and ask nobody.
+        token: Token for a private repository; that of `hf auth login` when None.
+        cache_dir: Folder of downloaded files; that of `huggingface_hub` when None.
+        local_files_only: Whether to use the cache only, without the network.
 
     Raises:
-        InputError: If there is no checkpoint, or the hub does not give it.
+        InputError: If the checkpoint does not exist, or the hub refuses the download.
     """
-    path = Path(checkpoint)
-    # `runs/frist` where there are runs is a mistake in typing: the network cannot mend it.
+    path = path_of("checkpoint", checkpoint)
+    # A mistyped `runs/frist` beside other runs is not a repository.
     here = path.exists() or path.parent.is_dir()
     if here or isinstance(checkpoint, Path) or not is_repository(checkpoint):
         return _local_folder(path)
@@ -57,16 +60,16 @@ def find_checkpoint(
             )
         )  # fmt: skip
 
-    with readable_hub_errors(checkpoint, revision), _told_of_a_checkpoint(checkpoint):
+    with readable_hub_errors(checkpoint, revision), _checkpoint_errors(checkpoint):
         config = fetch(CONFIG, revision)
-        # Of the same commit, should the repository change between the two.
+        # The same commit, even if the repository changes in between.
         fetch(WEIGHTS, config.parent.name)
     return config.parent
 
 
 @contextmanager
-def _told_of_a_checkpoint(checkpoint: str) -> Iterator[None]:
-    """Say what else a name may have meant, and what a checkpoint is."""
+def _checkpoint_errors(checkpoint: str) -> Iterator[None]:
+    """Convert errors of `huggingface_hub` about files to errors about a checkpoint."""
     from huggingface_hub import errors
 
     try:
@@ -75,34 +78,35 @@ def _told_of_a_checkpoint(checkpoint: str) -> Iterator[None]:
         raise
     except errors.RepositoryNotFoundError:
         raise InputError(
-            f"{checkpoint} is neither a folder here nor a repository of the hub that you may see; "
-            "check the name, or `hf auth login` if it is private"
+            f"{checkpoint} is neither a local folder nor a repository of the hub that you may "
+            "read; check the name, and run `hf auth login` if the repository is private"
         ) from None
     except errors.RemoteEntryNotFoundError:
         raise InputError(
-            f"{checkpoint} holds no {CONFIG} with {WEIGHTS}, and other files of weights are never "
-            f"unpickled; {WANTED}"
+            f"{checkpoint} must hold {CONFIG} and {WEIGHTS}; other files of weights are never "
+            f"unpickled; {EXPECTED}"
         ) from None
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled):
         raise InputError(
-            f"{checkpoint} is not in the cache of the hub's files, and the hub was not asked or "
-            "does not answer; check the network and HF_HUB_OFFLINE, or give a folder"
+            f"{checkpoint} is not in the cache of the hub, and the hub is switched off or does not "
+            "answer; check the network and HF_HUB_OFFLINE, or give a local folder"
         ) from None
 
 
 def _local_folder(checkpoint: Path) -> Path:
     if checkpoint.is_file():
         raise InputError(
-            f"{checkpoint} is a file, and files of weights are never unpickled; {WANTED}"
+            f"a checkpoint must be a folder, found the file {checkpoint}, which is never "
+            f"unpickled; {EXPECTED}"
         )
     if not checkpoint.is_dir():
-        raise InputError(f"{checkpoint} does not exist; {WANTED}")
+        raise InputError(f"{checkpoint} does not exist; {EXPECTED}")
     for folder in (checkpoint, checkpoint / "model"):
         if (folder / WEIGHTS).is_file():
             return folder
     if (checkpoint / "config.yaml").is_file():
         raise InputError(
-            f"the run in {checkpoint} is not finished: it has no weights yet; go on with "
+            f"the run in {checkpoint} is not finished and has no weights yet; continue it with "
             "`csmoe train … --resume`"
         )
-    raise InputError(f"{checkpoint} holds no {WEIGHTS}; {WANTED}")
+    raise InputError(f"{checkpoint} does not hold {WEIGHTS}; {EXPECTED}")

@@ -10,7 +10,7 @@ from minortom.io.provenance import licences_in
 from minortom.sensors import MODEL_BANDS, SensorName
 
 AFTER = "after"
-"""Option in the provenance of weights kept on the way: how many `epochs` and `steps` they saw."""
+"""Option in the provenance of weights kept during a run: their number of `epochs` and `steps`."""
 
 _CARD = """\
 ---
@@ -26,8 +26,8 @@ Sentinel-1 (RTC) images whose layers hold a soft mixture of experts. Made by min
 |---|---|
 | sensors | {sensors} |
 | weights | {millions:.2f} M parameters |
-| a vector | {width} wide, the [CLS] token |
-| patch | {patch_size} × {patch_size} pixels; images may have any size that it divides |
+| vector | the [CLS] token, {width} wide |
+| patch | {patch_size} × {patch_size} pixels; height and width of an image are multiples of it |
 | trained on images of | {image_size} × {image_size} pixels |
 | experts | {experts} |
 
@@ -42,10 +42,11 @@ model = CSMoE.from_pretrained("{name}")
 {code}
 ```
 
-## What it takes
+## Input
 
-`prepare` normalises with the statistics of the training data, and takes bands by name, in any
-order. All bands lie on one grid of 10 m, Sentinel-2's 20 m bands by nearest neighbour.
+`prepare` takes NumPy arrays or tensors and normalises them with the statistics of the training
+data. Bands are taken by name, in any order. All bands lie on one grid of 10 m, Sentinel-2's 20 m
+bands by nearest neighbour.
 
 | sensor | band | unit | mean | standard deviation |
 |---|---|---|---|---|
@@ -53,14 +54,15 @@ order. All bands lie on one grid of 10 m, Sentinel-2's 20 m bands by nearest nei
 
 Sentinel-2: surface reflectance × 10,000, without the offset of processing baseline 04.00.
 Sentinel-1: radiometrically terrain-corrected gamma0. Training resized its patches to
-{image_size} × {image_size} pixels; `prepare(…, image_size={image_size})` does the same to yours.
+{image_size} × {image_size} pixels; `prepare(…, image_size={image_size})` resizes your images in the
+same way.
 
-## What it was made from
+## Provenance
 
 {records}
 
-Files: `model.safetensors`, the weights; `config.json`, sizes, statistics and the whole provenance.
-No quality is claimed here: measure it on your task.
+Files: `model.safetensors` holds the weights; `config.json` holds sizes, statistics and the whole
+provenance. No quality is claimed: measure it on your task.
 
 ## Licences and attributions of the training data
 
@@ -69,7 +71,7 @@ No quality is claimed here: measure it on your task.
 ## Citation
 
 Hackel, Burgert and Demir, "CSMoE: An Efficient Remote Sensing Foundation Model with Soft
-Mixture-of-Experts", on the layers and the objective. The weights are not those of its authors.
+Mixture-of-Experts", describes the layers and the objective. These weights are not by its authors.
 """
 
 _SHARE_ALIKE = "CC-BY-SA-4.0"
@@ -86,17 +88,17 @@ def model_card(
     records: Sequence[Mapping[str, Any]],
     num_weights: int,
 ) -> str:
-    """Write what a person needs to know who finds the weights alone.
+    """Return the text of the model card.
 
     Args:
-        name: What `from_pretrained` will be given.
+        name: Argument of `from_pretrained` in the example.
         config: Sizes of the model.
-        sensors: Those that it encodes.
+        sensors: Sensors that the model encodes.
         encoder_only: Whether decoders and projector were left out.
-        recipe: Name of the model.
-        statistics: Of the training data.
+        recipe: Name of the recipe.
+        statistics: Statistics of the training data.
         records: Provenance, newest first; the last one is that of the training.
-        num_weights: Parameters in the file.
+        num_weights: Number of parameters in the file.
     """
     licences = licences_in(records[0])
     both = " and ".join(_LONG[sensor] for sensor in sensors)
@@ -116,7 +118,7 @@ _LONG: dict[SensorName, str] = {"s2": "Sentinel-2", "s1": "Sentinel-1"}
 
 
 def _front(licences: Sequence[str], sensors: Sequence[SensorName]) -> str:
-    """Lay out what the hub reads: the strictest licence, where there is one that it knows."""
+    """Return the metadata for the hub, with the strictest licence if the hub knows it."""
     lines = []
     if any(_SHARE_ALIKE in line for line in licences):
         lines.append(f"license: {_SHARE_ALIKE.lower()}")
@@ -137,7 +139,7 @@ def _experts(config: ModelConfig) -> str:
 
 
 def _code(sensors: Sequence[SensorName]) -> list[str]:
-    """Write the lines that encode images of each sensor."""
+    """Return the lines of the example that encode images of each sensor."""
     lines = []
     for sensor in sensors:
         bands = MODEL_BANDS[sensor]
@@ -166,19 +168,19 @@ def _records(records: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = []
     for record in records:
         options = record.get("options", {})
-        told = _settings(options.get("train", options))
+        settings = _settings(options.get("train", options))
         if AFTER in options:
-            told.append(f"the weights after {options[AFTER]['epochs']} epochs of it")
+            settings.append(f"weights after {options[AFTER]['epochs']} epochs")
         inputs = [f"{k} with the SHA-256 `{v}`" for k, v in record.get("inputs", {}).items()]
         command = f"- `{record.get('command')}` of minortom {record.get('version')}"
         lines.append(
-            "; ".join([command, *(["from " + ", ".join(inputs)] if inputs else []), *told])
+            "; ".join([command, *(["from " + ", ".join(inputs)] if inputs else []), *settings])
         )
     return lines
 
 
 def _settings(options: Mapping[str, Any]) -> list[str]:
-    told = [
+    values = [
         f"{key} {value}" for key, value in options.items() if isinstance(value, int | float | str)
     ]
-    return [", ".join(told)] if told else []
+    return [", ".join(values)] if values else []

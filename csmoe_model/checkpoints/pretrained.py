@@ -23,6 +23,7 @@ from csmoe_model.checkpoints.weights import (
 from csmoe_model.config import ModelConfig
 from csmoe_model.data.preprocess import Preprocess
 from csmoe_model.nn.image_encoder import ImageEncoder
+from minortom.arguments import path_of
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import check_parents, is_empty_folder, whole_folder
 from minortom.io.provenance import Provenance, sha256_of
@@ -63,25 +64,31 @@ class Pretrained(ImageEncoder):
         cache_dir: str | Path | None = None,
         local_files_only: bool = False,
     ) -> Model:
-        """Load a model, ready to encode, on the CPU; safetensors alone, never a pickle.
+        """Load a model from safetensors (never from a pickle), in evaluation mode, on the CPU.
+
+        Example:
+            >>> model = CSMoE.from_pretrained("runs/first")
+            >>> images = model.prepare(s2=s2)  # [B, 10, H, W], reflectance × 10,000
+            >>> vectors = model.encode(**images)["s2"]  # [B, width]
 
         Args:
-            checkpoint: A run's folder, the `model` folder inside, a folder of `csmoe export` or
+            checkpoint: Folder of a run, the `model` folder in it, a folder of `csmoe export` or
                 `save_pretrained`, or a repository of the Hugging Face hub, `user/name`.
             revision: Branch, tag or commit of the repository.
-            token: For a private repository; that of `hf auth login` when None.
-            cache_dir: Where fetched files are kept; that of `huggingface_hub` when None.
-            local_files_only: Take what the cache holds, and ask nobody.
+            token: Token for a private repository; that of `hf auth login` when None.
+            cache_dir: Folder of downloaded files; that of `huggingface_hub` when None.
+            local_files_only: Whether to use the cache only, without the network.
 
         Raises:
-            InputError: If there is no checkpoint, it is damaged, or the hub does not give it.
+            InputError: If the checkpoint does not exist or is damaged, or the hub refuses the
+                download.
         """
         folder = find_checkpoint(
             checkpoint, revision=revision, token=token, cache_dir=cache_dir,
             local_files_only=local_files_only,
         )  # fmt: skip
         stored = read_model(folder)
-        with torch.device("meta"):  # no weights are drawn only to be replaced
+        with torch.device("meta"):  # without random weights, which would be replaced
             model = cls(stored.config, encoder_of=stored.encoder_of)
         try:
             model.load_state_dict(stored.tensors, assign=True)
@@ -94,23 +101,22 @@ class Pretrained(ImageEncoder):
         return model.eval()
 
     def save_pretrained(self, folder: str | Path, *, name: str | None = None) -> None:
-        """Write `model.safetensors`, `config.json` and a card, whole or not at all.
+        """Write `model.safetensors`, `config.json` and a card, in an atomic step.
 
-        Where the weights are no longer those that were loaded, the card and the provenance
-        say so.
+        If the weights changed since they were loaded, the card and the provenance say so.
 
         Args:
-            folder: A new folder, or an empty one.
-            name: What `from_pretrained` will be given, for the card; the folder when None.
+            folder: A new or empty folder.
+            name: Argument of `from_pretrained` in the example of the card; the folder when None.
 
         Raises:
-            InputError: If nothing is known of the training data.
-            OutputExistsError: If the folder has files in it.
+            InputError: If the model was not loaded with `from_pretrained`.
+            OutputExistsError: If the folder is not empty.
         """
-        out = Path(folder)
+        out = path_of("folder", folder)
         check_parents(out)
         if out.exists() and not is_empty_folder(out):
-            raise OutputExistsError(f"{out} exists; give a folder that is new or empty")
+            raise OutputExistsError(f"{out} exists; give a new or empty folder")
         with whole_folder(out) as temporary:
             self._write(temporary, name or str(out))
 
@@ -123,20 +129,21 @@ class Pretrained(ImageEncoder):
         revision: str | None = None,
         token: str | None = None,
     ) -> str:
-        """Put the model with its card into a repository of the Hugging Face hub.
+        """Upload the model with its card to a repository of the Hugging Face hub.
 
         Args:
-            repository: As `user/name`; made where there is none.
-            private: Whether a new repository is private; the owner's usual when None.
-            commit_message: Of the commit.
+            repository: Name as `user/name`; a missing repository is created.
+            private: Whether a new repository is private; the setting of the owner when None.
+            commit_message: Message of the commit.
             revision: Branch to commit to; the main one when None.
-            token: That may write; that of `hf auth login` when None.
+            token: Token with the right to write; that of `hf auth login` when None.
 
         Returns:
-            The address of the commit.
+            The URL of the commit.
 
         Raises:
-            InputError: If nothing is known of the training data, or the hub refuses.
+            InputError: If the model was not loaded with `from_pretrained`, or the hub refuses the
+                upload.
         """
         hub = HubRepository(name=repository, kind="model", revision=revision, token=token)
         with tempfile.TemporaryDirectory(prefix="csmoe-") as temporary:
@@ -148,8 +155,8 @@ class Pretrained(ImageEncoder):
     def _write(self, folder: Path, name: str) -> None:
         if self.origin is None:
             raise InputError(
-                "nothing is known of what this model was trained on, so that others could not "
-                "use it; save what `csmoe train` made, loaded with from_pretrained"
+                "saving needs the statistics and licences of the training data, and this model has "
+                "none; load weights of `csmoe train` with from_pretrained before you change them"
             )
         stored = StoredModel(
             config=self.config, encoder_of=self.encoder_only, origin=self.origin,
@@ -162,7 +169,7 @@ class Pretrained(ImageEncoder):
 
 
 def _changed(origin: Origin) -> Origin:
-    """Say that weights were changed after they had been loaded."""
+    """Return the origin of weights that were changed after loading."""
     provenance = Provenance(
         command="save_pretrained", options={}, inputs={"weights": origin.weights_sha256},
         licences=origin.licences,

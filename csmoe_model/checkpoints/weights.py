@@ -1,8 +1,8 @@
-"""Trained weights on disk: safetensors, a `config.json` and a card. Nothing is ever unpickled.
+"""Files of trained weights: `model.safetensors`, `config.json` and a card. No pickle is read.
 
-The configuration holds all that encoding needs: the sizes of the model, and the statistics
-with which its images were normalised. safetensors is imported where it is used, so that the
-objective runs where torch, numpy and pyarrow are all there is.
+`config.json` holds all that encoding needs: the sizes of the model, and the statistics for the
+normalisation of its images. safetensors is imported inside functions, so that the model also runs
+on machines with torch, numpy and pyarrow only.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
-from csmoe_model.checkpoints.hub import CARD, CONFIG, WANTED, WEIGHTS
+from csmoe_model.checkpoints.hub import CARD, CONFIG, EXPECTED, WEIGHTS
 from csmoe_model.checkpoints.model_card import model_card
 from csmoe_model.config import ModelConfig
 from minortom.errors import InputError
@@ -30,17 +30,17 @@ _HISTORY = "history"
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where weights come from, and what the images were normalised with that they saw."""
+    """Origin of weights: provenance, and the statistics of the training data."""
 
     recipe: str
     statistics: Mapping[str, Mapping[str, Sequence[Any]]]
-    """Of the training data, by tensor column: `bands`, `mean` and `std`, in stored units."""
+    """`bands`, `mean` and `std` of the training data for each tensor column, in stored units."""
     record: Mapping[str, Any]
-    """Provenance of this file of weights."""
+    """Provenance of the weights."""
     history: tuple[Mapping[str, Any], ...] = ()
-    """Provenance of what it was made from, newest first."""
+    """Provenance of the weights that they were made from, newest first."""
     weights_sha256: str = ""
-    """Of the file; empty where there is none yet."""
+    """SHA-256 of the file of weights; empty for weights that are not stored yet."""
 
     @property
     def licences(self) -> tuple[str, ...]:
@@ -50,22 +50,22 @@ class Origin:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredModel:
-    """A model as it lies on disk."""
+    """Content of the files of a model."""
 
     config: ModelConfig
     encoder_of: tuple[SensorName, ...] | None
-    """Sensors of an encoder alone; None for the whole pretraining model."""
+    """Sensors of an encoder without decoders; None for the whole pretraining model."""
     origin: Origin
     tensors: Mapping[str, Tensor] = field(repr=False)
 
 
 def write_model(folder: Path, stored: StoredModel, *, name: str = "FOLDER") -> None:
-    """Write the files of a model into a folder that is there.
+    """Write the files of a model into an existing folder.
 
     Args:
-        folder: Where to.
-        stored: What to write.
-        name: What `from_pretrained` will be given, for the card.
+        folder: Folder for the files.
+        stored: Content of the files.
+        name: Argument of `from_pretrained` in the example of the card.
     """
     origin = stored.origin
     config: dict[str, object] = {KEY: origin.record}
@@ -75,8 +75,8 @@ def write_model(folder: Path, stored: StoredModel, *, name: str = "FOLDER") -> N
     weights = {key: t.detach().cpu().contiguous() for key, t in stored.tensors.items()}
     from safetensors.torch import save_file
 
-    # safetensors alone makes it private.
-    with whole_file(folder / WEIGHTS) as temporary, _its_own_error():
+    # safetensors would make the file readable by its owner only.
+    with whole_file(folder / WEIGHTS) as temporary, _disk_errors():
         save_file(weights, temporary, metadata={"format": "pt"})
     write_json(folder / CONFIG, config | {"statistics": origin.statistics})
     card = model_card(
@@ -92,7 +92,7 @@ def read_model(folder: Path) -> StoredModel:
     """Read the files of a model.
 
     Raises:
-        InputError: If one is missing or damaged.
+        InputError: If a file is missing or damaged.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -108,9 +108,9 @@ def read_model(folder: Path) -> StoredModel:
         )  # fmt: skip
         encoder_of = _sensors(config.get(_ENCODER_OF))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{folder / CONFIG} is damaged ({error!r}); {WANTED}") from None
+        raise InputError(f"{folder / CONFIG} is damaged ({error!r}); {EXPECTED}") from None
     try:
-        # Whoever saved them in half: sums and norms are computed in these.
+        # Weights saved in half precision are computed in float32, too.
         tensors = {name: tensor.float() for name, tensor in load_file(folder / WEIGHTS).items()}
     except (OSError, SafetensorError) as error:
         raise mismatched_weights(folder, error) from None
@@ -118,8 +118,8 @@ def read_model(folder: Path) -> StoredModel:
 
 
 @contextmanager
-def _its_own_error() -> Iterator[None]:
-    """Raise what the disk refuses as what it is: safetensors hides the number in its words."""
+def _disk_errors() -> Iterator[None]:
+    """Raise an OSError for disk errors, whose number safetensors reports in its message only."""
     from safetensors import SafetensorError
 
     try:
@@ -132,11 +132,11 @@ def _its_own_error() -> Iterator[None]:
 
 
 def mismatched_weights(folder: Path, error: Exception) -> InputError:
-    """Say that the weights are not those of the configuration beside them."""
+    """Return the error for weights that do not fit the configuration beside them."""
     found = " ".join(str(error).split())[:200]
     return InputError(
         f"{folder / WEIGHTS} does not hold the weights of its {CONFIG} ({found}); copy the "
-        "folder again"
+        "whole folder again"
     )
 
 
@@ -153,7 +153,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {folder / CONFIG} ({error}); {WANTED}") from None
+        raise InputError(f"cannot read {folder / CONFIG} ({error}); {EXPECTED}") from None
     if not isinstance(config, dict):
-        raise InputError(f"{folder / CONFIG} is no configuration; {WANTED}")
+        raise InputError(f"{folder / CONFIG} is not a configuration; {EXPECTED}")
     return config

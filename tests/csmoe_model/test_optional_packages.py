@@ -1,4 +1,4 @@
-"""Packages that only some work needs are missed in one line that says what to install."""
+"""A missing optional package is an error of one line that says what to install."""
 
 import sys
 
@@ -10,13 +10,13 @@ from csmoe_model.optional_packages import load_package
 from minortom.errors import InputError
 
 
-def test_a_set_without_the_package_of_its_keeper_says_what_to_install(tmp_path, monkeypatch):
+def test_a_labelled_set_without_its_package_says_what_to_install(tmp_path, monkeypatch):
     for name in ("torchgeo", "terratorch"):
         monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
-    wanted = r"is not installed; wanted `pip install 'minortom\[terratorch\]'`"
-    with pytest.raises(InputError, match=f"torchgeo {wanted}"):
+    expected = r"is not installed; run `pip install 'minortom\[terratorch\]'`"
+    with pytest.raises(InputError, match=f"torchgeo {expected}"):
         open_eurosat(tmp_path)
-    with pytest.raises(InputError, match=f"terratorch {wanted}"):
+    with pytest.raises(InputError, match=f"terratorch {expected}"):
         open_geobench(tmp_path, "m-eurosat")
 
 

@@ -41,11 +41,11 @@ def test_it_keeps_the_encoder_of_its_sensor_alone(checkpoint):
 
 def test_without_terratorch_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "terratorch", None)
-    with pytest.raises(InputError, match=r"wanted `pip install 'minortom\[terratorch\]'`"):
+    with pytest.raises(InputError, match=r"run `pip install 'minortom\[terratorch\]'`"):
         register()
 
 
 def test_terratorch_is_loaded_by_registering_alone():
     code = "import sys, csmoe_model.terratorch_backbone; print('terratorch' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "False"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

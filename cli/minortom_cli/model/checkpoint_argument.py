@@ -1,4 +1,4 @@
-"""What `csmoe` commands take weights from."""
+"""The argument CHECKPOINT of `csmoe` commands."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ import typer
 Checkpoint = Annotated[
     str,
     typer.Argument(
-        help="Folder of a run of `csmoe train`, a model's folder, or a repository of the hub "
-        "as user/name."
+        help="Folder of a run of `csmoe train`, a model folder, or a repository of the Hugging "
+        "Face hub as user/name."
     ),
 ]

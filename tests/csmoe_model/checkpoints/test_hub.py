@@ -109,7 +109,7 @@ def test_a_folder_here_goes_before_a_repository_of_that_name(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     (tmp_path / "someone" / "tiny").mkdir(parents=True)
 
-    with pytest.raises(InputError, match="someone/tiny holds no model.safetensors"):
+    with pytest.raises(InputError, match="someone/tiny does not hold model.safetensors"):
         CSMoE.from_pretrained("someone/tiny")
 
 
@@ -124,7 +124,7 @@ def refused(call, message):
 def test_a_repository_that_is_not_there_may_be_a_folder_mistyped():
     refused(
         lambda: CSMoE.from_pretrained("runs/frist"),
-        "runs/frist is neither a folder here nor a repository of the hub that you may see",
+        "runs/frist is neither a local folder nor a repository of the hub that you may read",
     )
 
 
@@ -132,7 +132,8 @@ def test_a_run_mistyped_among_others_is_not_asked_of_the_hub(hub, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "first").mkdir(parents=True)
 
-    refused(lambda: CSMoE.from_pretrained("runs/frist"), "runs/frist does not exist; wanted a run")
+    message = "runs/frist does not exist; give the folder of a run"
+    refused(lambda: CSMoE.from_pretrained("runs/frist"), message)
     assert hub.requests == []
 
 
@@ -178,7 +179,7 @@ def test_a_pickle_on_the_hub_is_not_even_fetched(hub):
 def test_without_network_the_cache_is_asked_for():
     refused(
         lambda: CSMoE.from_pretrained("someone/tiny", local_files_only=True),
-        "is not in the cache of the hub's files",
+        "is not in the cache of the hub",
     )
 
 
@@ -240,7 +241,7 @@ def test_no_token_reaches_a_message(hub, folder):
 
 
 def test_a_model_of_unknown_making_is_not_published(hub):
-    refused(lambda: CSMoE(MODEL).push_to_hub("someone/tiny"), "nothing is known of what")
+    refused(lambda: CSMoE(MODEL).push_to_hub("someone/tiny"), "saving needs the statistics")
     assert hub.requests == []
 
 

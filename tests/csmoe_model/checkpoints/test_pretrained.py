@@ -1,4 +1,4 @@
-"""A model taken home: bands by name, values as measured, saved again."""
+"""A loaded model: bands by name, measured values, saving."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ S2 = MODEL_BANDS["s2"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("home")
+    folder = tmp_path_factory.mktemp("pretrained")
     shards = ShardSet.open(learnable_shards(folder / "shards", train=5, val=0))
     torch.manual_seed(0)
     write(folder / "model", CSMoE(MODEL), shards.statistics)
@@ -195,7 +195,7 @@ def test_what_is_saved_again_is_the_same_but_for_the_name_on_the_card(model, fol
 
 def test_a_folder_with_files_is_never_written_to(model, tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
-    with pytest.raises(OutputExistsError, match="give a folder that is new or empty"):
+    with pytest.raises(OutputExistsError, match="give a new or empty folder"):
         model.save_pretrained(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
@@ -231,7 +231,7 @@ def test_an_encoder_alone_cannot_be_pretrained():
     masks = draw_masks(
         range(2), num_patches=16, mask_ratio=0.5, mode="independent", seed=0, epoch=0
     )
-    with pytest.raises(InputError, match="no decoders to pretrain with"):
+    with pytest.raises(InputError, match="pretraining needs decoders"):
         alone(torch.zeros(2, 10, 16, 16), torch.zeros(2, 2, 16, 16), masks)
 
 

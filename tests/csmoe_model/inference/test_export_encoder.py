@@ -62,7 +62,7 @@ def test_it_encodes_bit_for_bit_as_the_whole(alone, sensor):
 def test_the_other_sensor_is_refused_by_name(alone, sensor, other):
     part = CSMoE.from_pretrained(alone / sensor)
     for method in (part.encode, part.features):
-        with pytest.raises(InputError, match=f"no {other} path; it has {sensor}"):
+        with pytest.raises(InputError, match=f"this model encodes, {sensor}, found {other}"):
             method(**{other: IMAGES[other]})
 
 

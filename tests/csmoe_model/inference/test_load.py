@@ -99,7 +99,7 @@ def test_a_pickle_is_refused_unread(tmp_path):
 
     path = tmp_path / "model.ckpt"
     path.write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(InputError, match="never unpickled; wanted a run's folder"):
+    with pytest.raises(InputError, match="must be a folder, found the file .* never unpickled"):
         load_model(path, device=CPU)
 
 
@@ -107,10 +107,10 @@ def test_a_pickle_is_refused_unread(tmp_path):
     ("make", "message"),
     [
         (lambda _: None, "does not exist"),
-        (lambda path: path.mkdir(), "holds no model.safetensors; wanted a run's folder"),
+        (lambda path: path.mkdir(), "does not hold model.safetensors; give the folder of a run"),
         (
             lambda path: (path.mkdir(), (path / "config.yaml").write_text("")),
-            "is not finished: it has no weights yet.*--resume",
+            "is not finished and has no weights yet.*--resume",
         ),
     ],
 )

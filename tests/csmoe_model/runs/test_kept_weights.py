@@ -85,7 +85,7 @@ def test_kept_weights_load_and_say_after_how_many_epochs(kept):
     trained = load_model(kept / "epochs" / "0002", device=torch.device("cpu"))
     assert trained.recipe == "test"
     assert record_of(trained.folder)["options"]["after"] == {"epochs": 2, "steps": 6}
-    assert "the weights after 2 epochs of it" in (trained.folder / "README.md").read_text()
+    assert "weights after 2 epochs" in (trained.folder / "README.md").read_text()
     assert "after" not in record_of(kept / "model")["options"]
 
 
