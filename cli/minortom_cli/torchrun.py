@@ -1,7 +1,7 @@
-"""``python -m minortom_cli.torchrun …``: torchrun, ending with the exit code of what it ran.
+"""``python -m minortom_cli.torchrun …``: torchrun with the exit code of its processes.
 
-torchrun itself ends with 1 and a traceback however its processes end, so that a job's script
-cannot tell a run that was stopped from one that failed.
+torchrun itself exits with 1 and a traceback for every failure. The script of a job then cannot
+distinguish a run that was stopped from one that failed.
 """
 
 import signal
@@ -12,10 +12,10 @@ from minortom_cli.console import say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run torchrun with its own arguments.
+    """Run torchrun with the same arguments.
 
     Returns:
-        0, or the exit code of the first process to fail; 128 and the signal if one came.
+        0, or the exit code of the first process that failed; 128 plus the number of a signal.
     """
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
