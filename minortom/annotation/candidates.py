@@ -40,13 +40,13 @@ def from_lists(lists: Sequence[CellSource], places: Sequence[Place]) -> Candidat
     Raises:
         InputError: If a list is unusable, or no cell is left.
     """
-    cells = wanted = read_cells(lists)
+    cells = listed = read_cells(lists)
     removed = {}
     for name, keeps in places:
         kept = cells.take(keeps(cells))
         removed[name] = len(cells) - len(kept)
         cells = kept
-    found = Candidates(cells=cells, archive=None, cells_in=len(wanted), removed=removed)
+    found = Candidates(cells=cells, archive=None, cells_in=len(listed), removed=removed)
     return _not_empty(found)
 
 

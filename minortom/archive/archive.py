@@ -125,15 +125,15 @@ class Archive:
                 f"expected the column {', '.join(missing)} in the metadata of {self.place}, found "
                 f"{', '.join(found.names)}; is this the archive of {self.sensor}?"
             )
-        for name, wanted in self.metadata_columns.items():
+        for name, expected in self.metadata_columns.items():
             if found.names.count(name) > 1:
                 raise ArchiveError(
                     f"the metadata of {self.place} have the column {name} more than once; keep one"
                 )
             kind = found.field(name).type
-            if not _holds(kind, wanted):
+            if not _has_type(kind, expected):
                 raise ArchiveError(
-                    f"expected {wanted} in the column {name} of the metadata of {self.place}, "
+                    f"expected {expected} in the column {name} of the metadata of {self.place}, "
                     f"found {kind}"
                 )
 
@@ -178,14 +178,14 @@ class Archive:
         return {name: image[0].as_py() or b"" for name, image in images.items()}
 
 
-def _holds(kind: pa.DataType, wanted: str) -> bool:
+def _has_type(kind: pa.DataType, expected: str) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if pa.types.is_null(kind):  # no row has a value
         return True
     is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    return bool(is_text if wanted == "text" else is_number)
+    return bool(is_text if expected == "text" else is_number)
 
 
 def published_names(cell: str) -> tuple[str, ...]:

@@ -44,17 +44,17 @@ FROM found LEFT JOIN grid_rows g ON g.grid_row = row_number AND abs(col_number) 
 # In both queries a row that passes the rules comes before all others. Among the others the row that
 # breaks the last rule comes first. The selected row therefore tells how a cell is paired, or which
 # rule removed it.
-CHOOSE_S2 = """
+SELECT_S2 = """
 CREATE TEMP TABLE s2_best AS
 SELECT a.* EXCLUDE odd_name, {broken} AS s2_broken
-FROM s2 a {wanted}
+FROM s2 a {join}
 WHERE grid_row IS NOT NULL
 QUALIFY 1 = row_number() OVER (PARTITION BY grid_row, grid_col ORDER BY
     s2_broken DESC NULLS FIRST,
     nodata NULLS LAST, cloud_cover NULLS LAST, second DESC NULLS LAST,
     product_id NULLS LAST, part NULLS LAST, "row", crs NULLS LAST)
 """
-CHOOSE_S1 = """
+SELECT_S1 = """
 CREATE TEMP TABLE pairs AS
 SELECT
     a.grid_row, a.grid_col,

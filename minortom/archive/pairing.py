@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from minortom.archive.archive import Archive
 from minortom.archive.pair_queries import (
-    CHOOSE_S1,
-    CHOOSE_S2,
     READ_ROWS,
+    SELECT_S1,
+    SELECT_S2,
     broken_by_s1,
     broken_by_s2,
 )
@@ -106,7 +106,7 @@ def pair_archives(
             kept = np.asarray(keeps(cells), np.bool_)
             removed[name] = int((~kept).sum())
             cells = cells.take(kept)
-        found, table, broken = _choose(database, rules, cells if places else None)
+        found, table, broken = _select_pairs(database, rules, cells if places else None)
         return PairedArchive(
             cells=found,
             table=table,
@@ -124,9 +124,9 @@ def find_pairs(s2: Archive, s1: Archive, cells: Sequence[str]) -> Pairs:
         ArchiveError: If metadata cannot be read, or none of the cells is in both archives.
         InputError: If a name is not a cell.
     """
-    wanted = cells_from_names(list(cells))
+    selected = cells_from_names(list(cells))
     with _opened(s2, s1) as database:
-        _, table, _ = _choose(database, PairRules(), wanted)
+        _, table, _ = _select_pairs(database, PairRules(), selected)
         lone = _cells_of(
             database, "SELECT grid_row, grid_col FROM pairs WHERE s1_broken IS NOT NULL"
         )
@@ -139,7 +139,7 @@ def find_pairs(s2: Archive, s1: Archive, cells: Sequence[str]) -> Pairs:
     found = {*without_s1, *table["grid_cell"].to_pylist()}
     return Pairs(
         table=table,
-        without_s2=tuple(cell for cell in wanted.names().tolist() if cell not in found),
+        without_s2=tuple(cell for cell in selected.names().tolist() if cell not in found),
         without_s1=tuple(without_s1),
     )
 
@@ -200,22 +200,22 @@ def _check_names(database: "duckdb.DuckDBPyConnection", archive: Archive) -> Non
         )
 
 
-def _choose(
+def _select_pairs(
     database: "duckdb.DuckDBPyConnection", rules: PairRules, cells: Cells | None
 ) -> tuple[Cells, pa.Table, dict[str, int]]:
     """Fill ``s2_best`` and ``pairs``; return cells, their pairs, and counts by removing rule."""
-    wanted = ""
+    join = ""
     if cells is not None:
-        database.register("wanted", pa.table({"grid_row": cells.row, "grid_col": cells.col}))
-        wanted = "SEMI JOIN wanted USING (grid_row, grid_col)"
+        database.register("selected", pa.table({"grid_row": cells.row, "grid_col": cells.col}))
+        join = "SEMI JOIN selected USING (grid_row, grid_col)"
     removed: dict[str, int] = {}
     for query, outcome, conditions in (
-        (CHOOSE_S2, "SELECT s2_broken, count(*) FROM s2_best GROUP BY ALL", broken_by_s2(rules)),
-        (CHOOSE_S1, "SELECT s1_broken, count(*) FROM pairs GROUP BY ALL", broken_by_s1(rules)),
+        (SELECT_S2, "SELECT s2_broken, count(*) FROM s2_best GROUP BY ALL", broken_by_s2(rules)),
+        (SELECT_S1, "SELECT s1_broken, count(*) FROM pairs GROUP BY ALL", broken_by_s1(rules)),
     ):
         numbered = [f"WHEN {sql} THEN {n}" for n, sql in enumerate(conditions.values())]
         broken = f"CASE {' '.join(numbered or ['WHEN false THEN 0'])} END"
-        database.execute(query.format(broken=broken, wanted=wanted))
+        database.execute(query.format(broken=broken, join=join))
         by_number = dict(database.execute(outcome).fetchall())
         removed |= {name: by_number.get(n, 0) for n, name in enumerate(conditions)}
     return *_table_of(database), removed

@@ -122,10 +122,10 @@ def _read(url: str, on_hub: bool, start: int, end: int | None = None) -> tuple[b
 def _footer(url: str, on_hub: bool) -> tuple[pq.FileMetaData, int]:
     """Return the footer of a part, and the size of the part in bytes."""
     tail, size = _read(url, on_hub, -_TAIL_BYTES)
-    wanted = int.from_bytes(tail[-_END_BYTES:-4], "little") + _END_BYTES
-    if len(tail) < wanted <= size:
-        tail, size = _read(url, on_hub, -wanted)
-    return pq.read_metadata(BytesIO(tail[-wanted:])), size
+    length = int.from_bytes(tail[-_END_BYTES:-4], "little") + _END_BYTES
+    if len(tail) < length <= size:
+        tail, size = _read(url, on_hub, -length)
+    return pq.read_metadata(BytesIO(tail[-length:])), size
 
 
 class _Window(RawIOBase):

@@ -54,8 +54,8 @@ def opened_map(place: Path | str, *, overview: int | None = None) -> Iterator[Ra
         found = str(error.__cause__ or error).splitlines()[0]
         if url:
             raise RemoteError(
-                f"{public_url(url)}: reading blocks of this map failed ({found.split('?')[0]}); run "
-                "the same command again, or fetch the map first"
+                f"{public_url(url)}: reading blocks of this map failed ({found.split('?')[0]}); "
+                "run the same command again, or fetch the map first"
             ) from None
         raise InputError(
             f"cannot read the map {place} ({found}); expected a raster file such as a GeoTIFF"
