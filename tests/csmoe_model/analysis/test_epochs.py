@@ -161,5 +161,7 @@ def test_few_labels_of_samples_that_have_several_are_refused(folder, tmp_path):
     images = {"s1": np.ones((8, 2, 16, 16), np.float32)}
     splits = dict.fromkeys(SPLITS, split_of(images, np.eye(2, dtype=bool)[np.arange(8) % 2]))
     data = set_of(splits, classes=("a", "b"), task="multilabel", bands={"s1": ("vv", "vh")})
-    with pytest.raises(InputError, match="--shots needs a multiclass set, found the multilabel set own"):
+    with pytest.raises(
+        InputError, match="--shots needs a multiclass set, found the multilabel set own"
+    ):
         draw_epochs([folder / "run-0"], data, tmp_path / "a.png", options=ProbeOptions(shots=3))
