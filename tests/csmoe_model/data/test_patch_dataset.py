@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import re
 from datetime import UTC, datetime
 
 import numpy as np
@@ -159,3 +160,17 @@ def test_shards_with_some_bands_are_read_but_not_normalised(tmp_path):
     assert patches[0]["s2_20m"].shape == (4, 4, 4)
     with pytest.raises(InputError, match="B11, B12"):
         csmoe_model.PatchDataset(tmp_path / "s")
+
+
+def test_the_example_of_the_documentation_runs(repository, tmp_path, monkeypatch):
+    page = repository / "docs" / "model.md"
+    examples = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    (example,) = [example for example in examples if "PatchDataset" in example]
+    write_made_up_shards(tmp_path / "shards", num_patches=9, num_val=1)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+
+    exec(example, names)
+
+    assert names["s2"].shape == (4, 10, 8, 8)
+    assert len(names["cells"]) == 4
