@@ -1,4 +1,4 @@
-"""Tiny sets in the formats of their keepers, of pixels that a reader can work out."""
+"""Tiny copies of published sets in their own formats, with pixels that a reader can compute."""
 
 import json
 import pickle
@@ -21,7 +21,7 @@ S2_KEYS = (
     "08A - Vegetation Red Edge", "09 - Water vapour", "10 - SWIR - Cirrus", "11 - SWIR",
     "12 - SWIR",
 )  # fmt: skip
-"""Of GEO-Bench's HDF5 files; as sorted."""
+"""Keys of the HDF5 files of GEO-Bench, sorted."""
 S1_KEYS = (
     "01 - VH.Real", "02 - VH.Imaginary", "03 - VV.Real", "04 - VV.Imaginary",
     "05 - VH.LEE Filtered", "06 - VV.LEE Filtered", "07 - VH.LEE Filtered.Real",
@@ -106,7 +106,7 @@ def write_bigearthnet(root: Path, patches: list[dict]) -> Path:
 
 
 def bigearthnet_patch(n: int, split: str, *, country="Serbia", month=7, labels=None) -> dict:
-    """Give a line of BigEarthNet's metadata."""
+    """Return a row of the metadata of BigEarthNet."""
     day = f"2017{month:02d}13"
     return {
         "patch_id": f"S2A_MSIL2A_{day}T101031_N9999_R022_T34TDQ_{n:02d}_05",
@@ -117,7 +117,7 @@ def bigearthnet_patch(n: int, split: str, *, country="Serbia", month=7, labels=N
 
 
 class BandInfo:
-    """Stands for GEO-Bench's own class, which its files pickle; it must never be made."""
+    """Stand-in for the class of GEO-Bench in its pickles; it must never be instantiated."""
 
     def __reduce__(self):
         return (exec, ("raise SystemExit('unpickled')",))
@@ -129,15 +129,15 @@ def write_geobench_sample(
 ) -> None:  # fmt: skip
     """Write [band, row, column] and a label as GEO-Bench's own writer does."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    facts: dict[str, object] = {} if label is None else {"label": label}
+    metadata: dict[str, object] = {} if label is None else {"label": label}
     with h5py.File(path, "w") as file:
         for key, band in zip(keys, pixels, strict=True):
             file[key + date] = band
-            facts[key + date] = {"date": None, "band_info": BandInfo(), "crs": None}
+            metadata[key + date] = {"date": None, "band_info": BandInfo(), "crs": None}
         if mask is not None:
             file["label"] = mask
-        facts["bands_order"] = [key + date for key in keys]
-        file.attrs["pickle"] = str(pickle.dumps(facts))
+        metadata["bands_order"] = [key + date for key in keys]
+        file.attrs["pickle"] = str(pickle.dumps(metadata))
 
 
 def write_partition(folder: Path, names: dict[str, list[str]]) -> None:

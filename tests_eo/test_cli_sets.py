@@ -1,4 +1,4 @@
-"""Published sets as a user names them to `csmoe probe` and `csmoe retrieve`."""
+"""Published sets in the commands `csmoe probe` and `csmoe retrieve`."""
 
 import json
 import signal
@@ -47,7 +47,7 @@ def called(command, model, data, root, out, *more):
     return run(app, [str(word) for word in (*words, *more)])
 
 
-def test_a_probe_of_eurosat_says_what_the_set_is(model, tmp_path, capsys):
+def test_a_probe_of_eurosat_records_the_set(model, tmp_path, capsys):
     write_eurosat(tmp_path / "sets", each=2)
     assert called("probe", model, "eurosat", tmp_path / "sets", tmp_path / "out") == 0
     found = json.loads(capsys.readouterr().out)
@@ -67,7 +67,7 @@ def test_a_probe_of_so2sat_sees_both_sensors(model, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["settings"]["sensors"] == ["s2", "s1"]
 
 
-def test_a_probe_of_geobench_stands_beside_what_the_paper_prints(model, tmp_path, capsys):
+def test_a_probe_of_geobench_includes_the_results_of_the_paper(model, tmp_path, capsys):
     folder = tmp_path / "sets" / "m-brick-kiln"
     names = [f"s{n}" for n in range(12)]
     write_partition(folder, {"train": names[:6], "valid": names[6:9], "test": names[9:]})
@@ -81,7 +81,7 @@ def test_a_probe_of_geobench_stands_beside_what_the_paper_prints(model, tmp_path
     assert scores["band statistics", "logistic"]["average_accuracy"]["value"] == 1
 
 
-def test_the_papers_serbian_summer_is_retrieved_beside_its_table(model, tmp_path, capsys):
+def test_retrieval_on_benv2_14k_includes_the_table_of_the_paper(model, tmp_path, capsys):
     patches = [bigearthnet_patch(n, "validation") for n in range(2)]
     patches += [bigearthnet_patch(n, "test") for n in range(2, 7)]
     patches += [bigearthnet_patch(n, "train") for n in range(7, 9)]
@@ -96,7 +96,7 @@ def test_the_papers_serbian_summer_is_retrieved_beside_its_table(model, tmp_path
     assert set(model_row) == {"s1_to_s1", "s2_to_s2", "s1_to_s2", "s2_to_s1"}
 
 
-def test_a_set_that_is_not_there_ends_with_one_line(model, tmp_path, capsys):
+def test_a_missing_set_is_a_one_line_error(model, tmp_path, capsys):
     for data in ("eurosat", "so2sat", "bigearthnet-v2", "benv2-243k", "m-so2sat"):
         assert called("probe", model, data, tmp_path, tmp_path / "out") == 1
         (line,) = capsys.readouterr().err.strip().splitlines()

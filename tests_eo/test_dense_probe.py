@@ -1,4 +1,4 @@
-"""Segmentation sets: heads on frozen maps, trained as the paper's are, and what costs nothing."""
+"""Segmentation sets: heads on frozen feature maps, and their baselines."""
 
 import json
 import signal
@@ -71,14 +71,14 @@ def trained(head, data, *, rate=0.05, maps_of=normal):
     return train_head(head, maps_of, data, rate=rate, seed=0, on_progress=ignore_progress).test
 
 
-def test_a_class_that_is_a_colour_is_learnt_from_band_values():
+def test_classes_that_differ_in_colour_are_learned_from_band_values():
     found = trained(PixelLayer(10, 2, seed=0), the_set())
     assert score(found)["miou"] > 0.99
     # Of 6 images of 256 pixels, each in a row of the confusion matrix of its truth.
     assert found.output.sum() == 6 * 256 and found.output[:, 1].sum() == 6 * 128
 
 
-def test_labels_that_are_none_are_neither_learnt_from_nor_counted():
+def test_labels_outside_the_classes_are_ignored_in_training_and_test():
     data = the_set()
     for split in data.splits.values():
         split.labels[:, :, 12:] = 255
@@ -110,7 +110,7 @@ def test_uper_net_learns_shapes_from_frozen_maps(checkpoint):
     assert seen[-1] == (12 * 12 + 6, 12 * 12 + 6)
 
 
-def test_a_seed_draws_the_same_head_and_order_again(checkpoint):
+def test_the_seed_determines_the_head_and_the_order(checkpoint):
     torch.manual_seed(0)
     state = torch.get_rng_state()
     dense = DenseProbe(
@@ -139,7 +139,7 @@ def test_four_layers_are_spread_over_the_encoder(own, shared, layers):
     assert spread_layers(config) == layers
 
 
-def test_a_last_image_alone_is_left_out_of_an_epoch(monkeypatch):
+def test_a_single_last_image_is_dropped_from_an_epoch(monkeypatch):
     monkeypatch.setattr("csmoe_model.probing.dense_training.BATCH_SIZE", 4)
     norm = torch.nn.BatchNorm2d(10)
 
@@ -150,7 +150,7 @@ def test_a_last_image_alone_is_left_out_of_an_epoch(monkeypatch):
     trained(Pooled(10, 2, seed=0), the_set((5, 2, 2)))  # a norm of one value would raise
 
 
-def test_a_rate_that_is_too_high_is_one_line():
+def test_a_learning_rate_that_is_too_high_is_a_one_line_error():
     with pytest.raises(InputError, match=r"dense probe diverged at --lr 1e\+30; give a smaller"):
         trained(PixelLayer(10, 2, seed=0), the_set(), rate=1e30)
 

@@ -1,4 +1,4 @@
-"""The six sets of GEO-Bench v1 in their own HDF5: what is read is what was written."""
+"""The six sets of GEO-Bench v1 in their HDF5 format: pixels and labels as written."""
 
 import json
 import shutil
@@ -92,7 +92,7 @@ def test_pixels_are_those_of_terratorchs_data_set_in_the_models_order(root, name
     np.testing.assert_allclose(found, stored * METADATA[name].s2_scale, rtol=1e-5)
 
 
-def test_blue_of_the_first_image_is_what_was_written(root):
+def test_the_blue_band_of_the_first_image_is_that_written(root):
     first = np.array([0])
     blue = {
         name: open_geobench(root, name).split("train").images(first)["s2"][0, 0, :2, 0]
@@ -105,7 +105,7 @@ def test_blue_of_the_first_image_is_what_was_written(root):
     np.testing.assert_allclose(blue["m-SA-crop-type"], [10 / 0.0255, 11 / 0.0255], rtol=1e-5)
 
 
-def test_so2sats_filtered_power_comes_in_decibels(root):
+def test_the_filtered_power_of_so2sat_is_converted_to_decibels(root):
     data = open_geobench(root, "m-so2sat")
     assert data.sensors == ("s2", "s1")
     found = data.split("train").images(np.array([0]))["s1"][0, :, 0, 0]
@@ -156,14 +156,14 @@ def test_a_label_is_read_and_nothing_is_unpickled(root, tmp_path):
 
 
 @pytest.mark.parametrize("name", METADATA)
-def test_a_set_that_is_not_there_says_where_it_is_had(tmp_path, name):
+def test_a_missing_set_is_an_error_with_its_download_address(tmp_path, name):
     with pytest.raises(
         InputError, match=rf"{name} needs {name}/.* in .*_v1\.0/{name}\.zip from https://"
     ):
         open_geobench(tmp_path, name)
 
 
-def test_a_missing_or_damaged_sample_is_a_line(root, tmp_path):
+def test_a_missing_or_damaged_sample_is_a_one_line_error(root, tmp_path):
     copy = tmp_path / "m-eurosat"
     shutil.copytree(root / "m-eurosat", copy)
     (copy / "a.hdf5").write_bytes(b"not HDF5")
@@ -175,7 +175,7 @@ def test_a_missing_or_damaged_sample_is_a_line(root, tmp_path):
         open_geobench(tmp_path, "m-eurosat")
 
 
-def test_a_band_that_a_file_lacks_is_named(root, tmp_path):
+def test_a_missing_band_is_named(root, tmp_path):
     shutil.copytree(root / "m-eurosat", tmp_path / "m-eurosat")
     keys = tuple(key for key in S2_KEYS if key != "08 - NIR")
     write_geobench_sample(tmp_path / "m-eurosat" / "a.hdf5", keys, np.zeros((12, 16, 16)))

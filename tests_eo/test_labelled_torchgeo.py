@@ -1,4 +1,4 @@
-"""EuroSAT, So2Sat and BigEarthNet v2 in torchgeo's formats: what is read is what was written."""
+"""EuroSAT, So2Sat and BigEarthNet v2 in the formats of torchgeo: pixels and labels as written."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def bigearthnet(tmp_path_factory):
     return write_bigearthnet(tmp_path_factory.mktemp("bigearthnet"), patches)
 
 
-def test_eurosats_bands_come_in_the_models_order(eurosat):
+def test_the_bands_of_eurosat_are_in_the_order_of_the_model(eurosat):
     data = open_eurosat(eurosat)
     image = data.split("train").images(FIRST)["s2"][0]
     # As numbered in the files, where B8A is the last of 13; class 0, and the row in B02.
@@ -63,7 +63,7 @@ def test_eurosats_splits_and_labels_are_torchgeos(eurosat):
         assert (pixels[:, 1, 0, 0] // 1000).tolist() == split.labels.tolist()
 
 
-def test_so2sats_units_become_those_of_the_model(so2sat):
+def test_the_units_of_so2sat_are_converted_to_those_of_the_model(so2sat):
     found = open_so2sat(so2sat).split("val").images(np.array([3]))
     # Sentinel-2 band b of pair 3 is (3 + b) / 100 of reflectance.
     np.testing.assert_allclose(found["s2"][0, :, 5, 6], 100 * (3 + np.arange(10)), rtol=1e-5)
@@ -137,14 +137,14 @@ def test_patches_of_the_same_twelve_kilometres_are_one_group(bigearthnet):
         ),
     ],
 )
-def test_a_set_that_is_not_there_is_a_line_that_says_how_to_get_it(tmp_path, opened, says):
+def test_a_missing_set_is_a_one_line_error_with_download_instructions(tmp_path, opened, says):
     with pytest.raises(InputError, match=says) as error:
         opened(tmp_path)
     assert "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())  # nothing was fetched
 
 
-def test_a_damaged_file_is_a_line(tmp_path):
+def test_a_damaged_file_is_a_one_line_error(tmp_path):
     for name in ("training.h5", "validation.h5", "testing.h5"):
         (tmp_path / name).write_bytes(b"not HDF5")
     with pytest.raises(InputError, match=r"cannot read .*training\.h5"):
@@ -158,7 +158,7 @@ def test_a_damaged_file_is_a_line(tmp_path):
         open_bigearthnet(tmp_path, "bigearthnet-v2", read_band)
 
 
-def test_a_class_of_eurosat_without_images_is_a_line(tmp_path):
+def test_a_class_of_eurosat_without_images_is_a_one_line_error(tmp_path):
     root = write_eurosat(tmp_path)
     listed = root / "eurosat-val.txt"
     listed.write_text("\n".join(listed.read_text().splitlines()[1:]))
@@ -166,7 +166,7 @@ def test_a_class_of_eurosat_without_images_is_a_line(tmp_path):
         open_eurosat(root)
 
 
-def test_a_patch_that_is_missing_is_a_line(tmp_path):
+def test_a_missing_patch_is_a_one_line_error(tmp_path):
     root = write_bigearthnet(tmp_path, [bigearthnet_patch(0, "train")])
     next(root.glob("BigEarthNet-S1/*/*/*_VV.tif")).unlink()
     data = open_bigearthnet(root, "bigearthnet-v2", read_band)
@@ -174,7 +174,7 @@ def test_a_patch_that_is_missing_is_a_line(tmp_path):
         data.split("train").images(FIRST)
 
 
-def test_the_hash_tells_one_edition_of_a_set_from_another(tmp_path):
+def test_the_hash_differs_between_editions_of_a_set(tmp_path):
     one, same, other = (write_eurosat(tmp_path / name) for name in ("one", "same", "other"))
     write_eurosat(other, side=32)
     one, same, other = (open_eurosat(root).sha256 for root in (one, same, other))

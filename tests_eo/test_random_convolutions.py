@@ -17,7 +17,7 @@ def test_patches_are_whitened_as_torchgeo_does():
     np.testing.assert_allclose(found, oracle, rtol=1e-3, atol=1e-2)
 
 
-def test_answers_are_those_of_torchgeo():
+def test_responses_are_those_of_torchgeo():
     images = RNG.normal(size=(5, 2, 12, 12)).astype(np.float32)
     split = LabelledSplit(images=lambda chosen: {"s1": images[chosen]}, labels=np.zeros(5))
     fitted = RandomConvolutions.fit(split, sensors=["s1"], bands={}, seed=0, num_filters=8)

@@ -1,4 +1,4 @@
-"""`csmoe probe` as a user types it: what it prints, and how it ends."""
+"""The command `csmoe probe`: output, files and errors."""
 
 import json
 import signal
@@ -48,18 +48,18 @@ def probe(folder, out, *more, data="shards", root="shards"):
     return run(app, [str(word) for word in words])
 
 
-def told(capsys):
+def printed(capsys):
     return json.loads(capsys.readouterr().out)
 
 
 def test_few_training_samples_of_each_class_are_probed(folder, tmp_path, capsys):
     assert probe(folder, tmp_path / "out", "--seeds", 2, "--shots", 3, "--json") == 0
-    found = told(capsys)
+    found = printed(capsys)
     assert found["settings"]["shots"]["a_class"] == 3
     assert {len(row["chosen"]) for row in found["rows"]} == {5, 10}
     more = ("--protocol", "paper", "--seeds", 2, "--shots", 3, "--json")
     assert probe(folder, tmp_path / "paper", *more) == 0
-    assert {len(row["chosen"]) for row in told(capsys)["rows"]} == {5, 10}
+    assert {len(row["chosen"]) for row in printed(capsys)["rows"]} == {5, 10}
 
 
 def test_it_writes_the_result_and_shows_a_row_for_each_kind_of_features(folder, tmp_path, capsys):
@@ -71,7 +71,7 @@ def test_it_writes_the_result_and_shows_a_row_for_each_kind_of_features(folder, 
     assert (tmp_path / "out.run.json").is_file()
 
 
-def test_every_choice_is_in_the_record(folder, tmp_path, capsys):
+def test_every_option_is_in_the_record(folder, tmp_path, capsys):
     words = (
         "--label", "stratum", "--protocol", "paper", "--pooling", "both", "--sensor", "s2",
         "--seeds", 2, "--seed", 3, "--lr", 0.5, "--json",
@@ -80,7 +80,7 @@ def test_every_choice_is_in_the_record(folder, tmp_path, capsys):
     # All patches of these shards have one stratum.
     assert "found only Af/tree_cover in all 16 samples" in one_line(capsys.readouterr().err)
     assert probe(folder, tmp_path / "out", *words[2:]) == 0
-    found = told(capsys)
+    found = printed(capsys)
     settings = found["settings"]
     assert (settings["protocol"], settings["pooling"]) == ("paper", "both")
     assert (settings["sensors"], settings["seeds"], settings["lr"]) == (["s2"], [3, 4], 0.5)
@@ -88,7 +88,7 @@ def test_every_choice_is_in_the_record(folder, tmp_path, capsys):
     assert found["minortom"]["options"]["label"] == "landcover"
 
 
-def test_shards_are_split_by_blocks_where_asked_to(folder, tmp_path, capsys):
+def test_shards_are_split_by_blocks_on_request(folder, tmp_path, capsys):
     # All in one place: whatever the seed, one block holds everything.
     learnable_shards(tmp_path / "near", train=12, val=4)
     words = ("--split-by", "blocks", "--seed", "1")
@@ -106,7 +106,7 @@ def test_another_result_is_replaced_only_when_allowed(folder, tmp_path, capsys):
     assert probe(folder, tmp_path / "out", *words, "--pooling", "mean", "--overwrite") == 0
 
 
-def test_features_are_kept_where_asked_to(folder, tmp_path, capsys):
+def test_features_are_cached_on_request(folder, tmp_path, capsys):
     words = ("--seeds", 1, "--sensor", "s1", "--cache", tmp_path / "cache")
     assert probe(folder, tmp_path / "out", *words) == 0
     assert len(list((tmp_path / "cache").iterdir())) == 12
@@ -132,7 +132,7 @@ def images(tmp_path):
 def test_a_folder_of_geotiffs_with_labels_is_probed(folder, images, tmp_path, capsys):
     words = ("--seeds", 1, "--s1-bands", "vv,vh", "--json")
     assert probe(folder, tmp_path / "out", *words, data="folder", root=images) == 0
-    found = told(capsys)
+    found = printed(capsys)
     assert found["splits"] == {"train": 12, "val": 6, "test": 6}
     assert (found["data"], found["classes"]) == ("set/", ["town", "water"])
     assert found["settings"]["sensors"] == ["s1"]
@@ -140,9 +140,7 @@ def test_a_folder_of_geotiffs_with_labels_is_probed(folder, images, tmp_path, ca
     assert statistics["scores"]["average_accuracy"]["value"] == 1
 
 
-def test_other_names_of_bands_are_another_result_and_other_features(
-    folder, images, tmp_path, capsys
-):
+def test_other_band_names_are_another_result_with_other_features(folder, images, tmp_path, capsys):
     words = ("--seeds", 1, "--cache", tmp_path / "cache", "--s1-bands")
     assert probe(folder, tmp_path / "out", *words, "vv,vh", data="folder", root=images) == 0
     assert len(list((tmp_path / "cache").iterdir())) == 12
@@ -153,7 +151,9 @@ def test_other_names_of_bands_are_another_result_and_other_features(
     assert len(list((tmp_path / "cache").iterdir())) == 24
 
 
-def test_a_folder_without_names_or_with_other_bands_is_one_line(folder, images, tmp_path, capsys):
+def test_a_folder_without_band_names_or_with_other_bands_is_a_one_line_error(
+    folder, images, tmp_path, capsys
+):
     assert probe(folder, tmp_path / "out", data="folder", root=images) == 1
     assert "without a name; give --s2-bands" in one_line(capsys.readouterr().err)
     words = ("--s1-bands", "vv,hh")
@@ -169,7 +169,7 @@ def test_a_folder_without_names_or_with_other_bands_is_one_line(folder, images, 
     [("folder", "--label", "climate"), ("eurosat", "--split-by", "blocks"),
      ("shards", "--s2-bands", "B02"), ("eurosat", "--s1-bands", "vv")],
 )  # fmt: skip
-def test_an_option_of_another_kind_of_set_is_one_line(
+def test_an_option_of_another_kind_of_set_is_a_one_line_error(
     folder, tmp_path, capsys, data, option, value
 ):
     assert probe(folder, tmp_path / "out", option, value, data=data) == 1
@@ -180,7 +180,7 @@ def test_a_folder_named_like_a_published_set_is_not_that_set(folder, images, tmp
     own = images.rename(tmp_path / "m-eurosat")
     words = ("--seeds", 1, "--s1-bands", "vv,vh", "--protocol", "paper", "--json")
     assert probe(folder, tmp_path / "out", *words, data="folder", root=own) == 0
-    found = told(capsys)
+    found = printed(capsys)
     assert (found["settings"]["lr"], found["published"]) == (0.01, [])
 
 
@@ -189,11 +189,11 @@ def test_an_unknown_set_is_wrong_usage(folder, tmp_path, capsys):
     assert "shreds" in capsys.readouterr().err
 
 
-def test_shards_that_are_none_are_one_line(folder, tmp_path, capsys):
+def test_a_folder_that_is_not_shards_is_a_one_line_error(folder, tmp_path, capsys):
     assert probe(folder, tmp_path / "out", root=tmp_path) == 1
     assert "expected a folder of shards, but " in one_line(capsys.readouterr().err)
 
 
-def test_a_result_never_takes_the_place_of_the_set(folder, capsys):
+def test_a_result_never_replaces_the_set(folder, capsys):
     assert probe(folder, folder / "shards", "--overwrite") == 1
     assert "is one of the inputs" in one_line(capsys.readouterr().err)

@@ -1,4 +1,4 @@
-"""What a labelled set must have before a probe is trained, and shards as one."""
+"""Checks of labelled sets before a probe is trained, and shards as a labelled set."""
 
 from pathlib import Path
 
@@ -21,14 +21,14 @@ def labels(**splits):
     return set_of({name: split_of({}, values) for name, values in splits.items()})
 
 
-def test_a_split_that_is_not_there_is_one_line():
+def test_a_missing_split_is_a_one_line_error():
     with pytest.raises(
         InputError, match=r"own needs samples in its val split, found train \(4\), test"
     ):
         check_for_probe(labels(train=[0, 1, 0, 1], test=[0, 1]))
 
 
-def test_one_class_alone_is_one_line():
+def test_a_split_with_one_class_is_a_one_line_error():
     with pytest.raises(
         InputError,
         match="at least two classes, found only water in all 3 samples of own's val split",
@@ -36,12 +36,12 @@ def test_one_class_alone_is_one_line():
         check_for_probe(labels(train=[0, 1, 0, 1], val=[1, 1, 1], test=[0, 1]))
 
 
-def test_a_class_with_one_sample_is_one_line():
+def test_a_class_with_one_training_sample_is_a_one_line_error():
     with pytest.raises(InputError, match="at least two training samples, found one for water"):
         check_for_probe(labels(train=[0, 0, 1], val=[0, 1], test=[0, 1]))
 
 
-def test_a_class_that_is_tested_but_never_taught_is_one_line():
+def test_a_test_class_without_training_samples_is_a_one_line_error():
     parts = {"train": [0, 1, 0, 1], "val": [0, 1], "test": [0, 2]}
     data = set_of({name: split_of({}, of) for name, of in parts.items()}, classes=("a", "b", "c"))
     with pytest.raises(
@@ -50,7 +50,7 @@ def test_a_class_that_is_tested_but_never_taught_is_one_line():
         check_for_probe(data)
 
 
-def test_labels_without_any_label_are_one_line():
+def test_a_multilabel_split_without_labels_is_a_one_line_error():
     none = np.zeros((3, 2), bool)
     data = set_of(
         {name: split_of({}, none) for name in ("train", "val", "test")}, task="multilabel"
@@ -59,7 +59,7 @@ def test_labels_without_any_label_are_one_line():
         check_for_probe(data)
 
 
-def test_groups_must_be_as_many_as_labels():
+def test_the_numbers_of_groups_and_labels_must_be_equal():
     with pytest.raises(InputError, match="found 3 labels and 2 groups"):
         LabelledSplit(images=lambda _: {}, labels=np.zeros(3), groups=np.array(["a", "b"]))
 
@@ -153,7 +153,7 @@ def test_cells_of_different_splits_are_more_than_100_km_apart(tmp_path, split_by
         assert km_of_chord(chord) > APART_KM
 
 
-def test_training_cells_are_kept_and_held_out_ones_near_them_are_left_out(tmp_path):
+def test_held_out_cells_near_training_cells_are_dropped(tmp_path):
     own = ["train", "test", "val", "test"]  # at 0°, 3° east; 3° north, 3° north and east
     folder = grid_of_shards(tmp_path / "far", step_deg=3, own=own)
     data = open_shards(folder, ShardLabels())
@@ -167,13 +167,13 @@ def test_training_cells_are_kept_and_held_out_ones_near_them_are_left_out(tmp_pa
     assert sorted(data.split("val").groups) == ["cell-6"]
 
 
-def test_splits_that_are_too_near_are_one_line(tmp_path):
+def test_splits_that_are_too_close_are_a_one_line_error(tmp_path):
     folder = learnable_shards(tmp_path / "shards", train=8, val=4, test=4)
     with pytest.raises(InputError, match="more than 100 km from .*, found none for val, test"):
         open_shards(folder, ShardLabels())
 
 
-def test_patches_without_a_label_are_one_line(tmp_path):
+def test_patches_without_a_label_are_a_one_line_error(tmp_path):
     metadata = made_up_metadata(3)
     place = metadata.schema.get_field_index("landcover")
     field = metadata.schema.field("landcover")

@@ -1,4 +1,4 @@
-"""A user's folder with `labels.csv`: what its lines mean, and what is wrong with them."""
+"""A user's folder with `labels.csv`: content and errors."""
 
 import numpy as np
 import pytest
@@ -80,7 +80,7 @@ def test_a_group_is_not_in_two_splits(tmp_path):
         open_image_folder(root, read)
 
 
-def test_an_image_without_a_group_is_alone_whatever_its_name(tmp_path):
+def test_an_image_without_a_group_is_a_group_of_its_own(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         np.save(tmp_path / name / "1.npy", np.zeros((2, 4, 4), np.float32))
@@ -89,7 +89,7 @@ def test_an_image_without_a_group_is_alone_whatever_its_name(tmp_path):
     assert len(set(data.split("train").groups)) == 2
 
 
-def test_spreadsheets_may_leave_a_mark_crlf_quotes_spaces_and_a_label_twice(tmp_path):
+def test_a_byte_order_mark_crlf_quotes_spaces_and_repeated_labels_are_accepted(tmp_path):
     root = folder(tmp_path, [",,"] * 2)
     text = '\ufefffile, label ,split\r\n"0.npy","<b>water, deep</b>",train\r\n1.npy,a;a,train\r\n'
     (root / "labels.csv").write_bytes(text.encode())
@@ -105,7 +105,7 @@ def test_groups_are_what_the_file_says(tmp_path):
     assert data.split("train").groups is None
 
 
-def test_without_splits_each_class_is_cut_alike_and_groups_stay_whole(tmp_path):
+def test_without_splits_each_class_has_the_same_shares_and_groups_stay_whole(tmp_path):
     kinds = ["water"] * 20 + ["crops"] * 40
     lines = [f"{n}.npy,{kind},{kind}{n // 2}" for n, kind in enumerate(kinds)]
     root = folder(tmp_path, lines, header="file,label,group")
@@ -120,7 +120,7 @@ def test_without_splits_each_class_is_cut_alike_and_groups_stay_whole(tmp_path):
     assert again.split("test").groups.tolist() == data.split("test").groups.tolist()
 
 
-def test_another_pixel_or_label_is_another_set(tmp_path):
+def test_the_hash_depends_on_every_pixel_and_label(tmp_path):
     root = folder(tmp_path, ["0.npy,water,train", "1.npy,crops,train"])
     first = open_image_folder(root, read).sha256
     assert open_image_folder(root, read).sha256 == first
@@ -153,12 +153,12 @@ def test_another_pixel_or_label_is_another_set(tmp_path):
         ("file,class", "0.npy,water", "must have the columns file .* found file, class"),
     ],
 )
-def test_a_line_that_cannot_be_used_is_told_in_one(tmp_path, header, line, message):
+def test_an_invalid_line_is_a_one_line_error(tmp_path, header, line, message):
     with pytest.raises(InputError, match=message):
         open_image_folder(folder(tmp_path, [line], header=header), read)
 
 
-def test_a_folder_without_labels_or_lines_is_one_line(tmp_path):
+def test_a_folder_without_labels_or_lines_is_a_one_line_error(tmp_path):
     with pytest.raises(InputError, match=r"must contain labels.csv, with the columns file"):
         open_image_folder(tmp_path, read)
     with pytest.raises(
@@ -170,7 +170,7 @@ def test_a_folder_without_labels_or_lines_is_one_line(tmp_path):
         open_image_folder(tmp_path, read)
 
 
-def test_images_that_are_not_alike_are_one_line(tmp_path):
+def test_images_with_different_sizes_are_a_one_line_error(tmp_path):
     root = folder(tmp_path, ["0.npy,water,train", "1.npy,crops,train"], sides={1: 5})
     data = open_image_folder(root, read)
     with pytest.raises(

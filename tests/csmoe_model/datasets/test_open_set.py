@@ -1,4 +1,4 @@
-"""Labelled sets by name: which option is for which set, and what opening one loads."""
+"""Labelled sets by name: options of each set, and imports when one is opened."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ def test_a_set_of_ones_own_is_returned_unchanged():
     assert open_set(own, None) is own
 
 
-def test_an_option_for_another_kind_of_set_is_one_line():
+def test_an_option_for_another_kind_of_set_is_a_one_line_error():
     own = bright_and_dark({"train": 4, "val": 4, "test": 4})
     with pytest.raises(
         InputError, match=r"--label applies to --data shards only, found a LabelledSet"
@@ -35,12 +35,12 @@ def test_an_option_for_another_kind_of_set_is_one_line():
         ({"data": "shards", "root": None}, "root must be the folder of the set shards, found None"),
     ],
 )
-def test_a_wrong_argument_is_one_line_with_the_valid_ones(tmp_path, arguments, message):
+def test_an_invalid_argument_is_a_one_line_error(tmp_path, arguments, message):
     with pytest.raises(InputError, match=message):
         open_set(**{"root": tmp_path, **arguments})
 
 
-def test_bands_are_named_by_a_text_or_a_sequence():
+def test_band_names_are_a_string_or_a_sequence():
     assert parse_bands(" B02, B03,") == parse_bands(["B02", "B03"]) == ("B02", "B03")
     assert parse_bands(None) is None
 

@@ -1,4 +1,4 @@
-"""Weight-free features against arithmetic and a slow twin."""
+"""Baseline features against arithmetic and a slow twin."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_band_statistics_are_what_numpy_says(split):
     np.testing.assert_allclose(found, np.hstack(wanted), rtol=1e-4)
 
 
-def test_baselines_see_the_bands_of_the_model_alone():
+def test_baselines_use_only_the_bands_of_the_model():
     rng = np.random.default_rng(0)
     images = rng.random((3, 12, 5, 5)).astype(np.float32)
     names = ("B01", *MODEL_BANDS["s2"], "B09")
@@ -39,7 +39,7 @@ def test_baselines_see_the_bands_of_the_model_alone():
     np.testing.assert_array_equal(found, wanted)
 
 
-def test_filters_are_patches_of_the_set_whitened_and_answers_are_averaged(split):
+def test_filters_are_whitened_patches_and_responses_are_averaged(split):
     """Every step again, pixel by pixel, as torchgeo's `RCF` and MOSAIKS write them."""
     fitted = RandomConvolutions.fit(split, sensors=["s1"], bands={}, seed=5, num_filters=6)
     found = fitted.features(split, bands={})
@@ -76,7 +76,7 @@ def test_filters_are_patches_of_the_set_whitened_and_answers_are_averaged(split)
         np.testing.assert_allclose(features, wanted, rtol=2e-3, atol=1e-3)
 
 
-def test_a_seed_draws_the_filters(split):
+def test_the_seed_determines_the_filters(split):
     first, again, other = (
         RandomConvolutions.fit(split, sensors=["s2"], bands={}, seed=seed).filters["s2"].numpy()
         for seed in (0, 0, 1)
@@ -94,13 +94,13 @@ def test_each_sensor_has_filters_of_its_own(split):
     np.testing.assert_allclose(both[:, 8:], alone.features(split, bands={}), atol=1e-5)
 
 
-def test_a_band_without_contrast_gives_finite_features():
+def test_a_constant_band_has_finite_features():
     flat = split_of({"s1": np.full((4, 2, 8, 8), -12, np.float32)}, np.zeros(4))
     fitted = RandomConvolutions.fit(flat, sensors=["s1"], bands={}, seed=0, num_filters=4)
     assert np.isfinite(fitted.features(flat, bands={})).all()
 
 
-def test_an_image_smaller_than_a_filter_is_one_line():
+def test_an_image_smaller_than_a_filter_is_a_one_line_error():
     tiny = split_of({"s1": np.ones((2, 2, 2, 9), np.float32)}, np.zeros(2))
     with pytest.raises(InputError, match="images of at least 3 × 3 pixels, found 2 × 9"):
         RandomConvolutions.fit(tiny, sensors=["s1"], bands={}, seed=0)

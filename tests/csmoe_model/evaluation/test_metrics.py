@@ -79,7 +79,7 @@ def test_miou_agrees_with_scikit_learn_and_torchmetrics_and_leaves_unlabelled_pi
 
 
 @pytest.mark.parametrize("make", [multiclass, multilabel])
-def test_a_weight_of_two_is_the_same_sample_twice(rng, make):
+def test_a_weight_of_two_equals_the_sample_twice(rng, make):
     case = make(rng)
     times = rng.integers(0, 4, len(case.truth))
     repeated = Predictions(
@@ -116,7 +116,7 @@ def test_samples_that_always_agree_within_a_group_widen_the_interval_as_fewer_sa
     assert draws.std() == pytest.approx(np.sqrt(0.75 * 0.25 / 40), rel=0.08)
 
 
-def test_draws_are_the_same_for_whoever_is_scored(rng):
+def test_all_predictions_are_scored_on_the_same_draws(rng):
     case, bootstrap = multiclass(rng), Bootstrap.over(300, None, seed=3, num_draws=20)
     first, again = (bootstrap.draws([case])["macro_f1"] for _ in range(2))
     np.testing.assert_array_equal(first, again)

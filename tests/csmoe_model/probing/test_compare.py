@@ -1,4 +1,4 @@
-"""PredictionTable kept with a probe's result, and probes of several checkpoints pooled."""
+"""Stored predictions of a probe, and pooled probes of several checkpoints."""
 
 import json
 
@@ -25,7 +25,7 @@ CELLS = np.repeat([f"cell_{n}" for n in range(50)], 4)
 
 
 def said(wrong, truth=TRUTH):
-    """Name the right class but of some samples."""
+    """Return a probe that is wrong on some samples and right on the others."""
     right = np.where(np.isin(np.arange(len(truth)), wrong), 1 - truth, truth)
     return TrainedProbe(
         test=Predictions(task="multiclass", truth=truth, output=np.eye(2)[right]), settings={}
@@ -33,7 +33,7 @@ def said(wrong, truth=TRUTH):
 
 
 def write_result(folder, rows, *, weights="a", groups=CELLS, truth=TRUTH, shots=None, **options):
-    """Write what `csmoe probe` would have of these predictions."""
+    """Write the result that `csmoe probe` would write for these predictions."""
     data = set_of({"test": split_of({}, truth, groups)})
     provenance = Provenance(
         command="probe", options={"label": "landcover", **options}, seed=0,
@@ -46,7 +46,7 @@ def write_result(folder, rows, *, weights="a", groups=CELLS, truth=TRUTH, shots=
     ]
     folder.mkdir()
     write_predictions(folder / PREDICTIONS, data, made, provenance)
-    told = {
+    result = {
         "data": "own", "task": "multiclass", "headline": "average_accuracy", "groups": 50,
         "splits": {"test": len(truth)}, KEY: json.loads(provenance.to_json()),
         "settings": {
@@ -54,7 +54,7 @@ def write_result(folder, rows, *, weights="a", groups=CELLS, truth=TRUTH, shots=
             "sensors": ["s2"], "set": {"label": "landcover"}, "shots": shots,
         },
     }  # fmt: skip
-    write_json(folder / "result.json", told)
+    write_json(folder / "result.json", result)
     return folder
 
 
@@ -70,7 +70,7 @@ def three(tmp_path):
     ]
 
 
-def test_what_was_said_is_read_back_for_every_task(tmp_path):
+def test_predictions_of_every_task_are_read_back(tmp_path):
     rng = np.random.default_rng(0)
     several, maps = rng.random((6, 3)) < 0.5, rng.integers(0, 3, (6, 4, 4))
     cases = {
@@ -90,7 +90,7 @@ def test_what_was_said_is_read_back_for_every_task(tmp_path):
         assert [score(one) for one in found.of["model", "5-NN"]] == [score(case)] * 2
 
 
-def test_the_difference_is_that_of_the_means_and_paired_over_groups(tmp_path):
+def test_the_difference_is_that_of_the_means(tmp_path):
     found = compare(three(tmp_path), out=tmp_path / "out")
 
     (gap,) = found.differences
@@ -102,8 +102,8 @@ def test_the_difference_is_that_of_the_means_and_paired_over_groups(tmp_path):
     assert found.minortom["licences"] == ["of the set"]
 
 
-def test_what_is_wrong_for_both_leaves_no_doubt_about_the_difference(tmp_path):
-    """The same 40 of 200 are missed, in ten whole cells: scores waver, differences do not."""
+def test_errors_that_both_make_do_not_widen_the_interval_of_the_difference(tmp_path):
+    """Both miss the same 40 of 200, in ten whole cells: scores vary, differences do not."""
     rows = {"model": [range(40)], "band statistics": [range(40)]}
     folders = [write_result(tmp_path / name, rows, weights=name) for name in ("a", "b")]
 
@@ -115,7 +115,7 @@ def test_what_is_wrong_for_both_leaves_no_doubt_about_the_difference(tmp_path):
     assert found.rows[0]["wider"]["low"] == found.rows[0]["low"]  # two that are alike
 
 
-def test_an_interval_over_groups_is_as_wide_as_that_of_the_share_of_whole_cells(tmp_path):
+def test_an_interval_over_groups_is_that_of_a_share_of_whole_cells(tmp_path):
     rows = {"model": [range(40)], "band statistics": [range(200)]}
     found = compare([write_result(tmp_path / "a", rows)], out=tmp_path / "out")
 
@@ -150,7 +150,7 @@ def test_a_checkpoint_is_the_mean_of_its_seeds_and_a_baseline_has_seeds_of_its_o
     assert baseline["each"] == pytest.approx([0.9, 0.7])
 
 
-def test_the_result_is_what_the_file_holds_and_an_empty_list_is_one_line(tmp_path):
+def test_the_result_is_the_content_of_the_file_and_no_results_are_an_error(tmp_path):
     found = compare(three(tmp_path), out=str(tmp_path / "out"))
     stored = json.loads((tmp_path / "out" / "result.json").read_text())
     wanted = {"status": "written", "out": str(tmp_path / "out"), **stored}
@@ -164,7 +164,7 @@ def csmoe_compare(*words):
     return run(app, ["compare", *(str(word) for word in words)])
 
 
-def test_the_command_writes_a_table_and_the_same_again_is_up_to_date(tmp_path, capsys):
+def test_the_command_writes_a_table_and_a_second_run_is_up_to_date(tmp_path, capsys):
     words = (*three(tmp_path), "--out", tmp_path / "out", "--seed", 4)
     assert csmoe_compare(*words) == 0
     assert "model − band statistics" in capsys.readouterr().out
@@ -182,7 +182,7 @@ def test_the_command_writes_a_table_and_the_same_again_is_up_to_date(tmp_path, c
     assert csmoe_compare(*words[:-1], 5, "--overwrite") == 0
 
 
-def test_results_that_are_not_of_the_same_probe_are_one_line(tmp_path):
+def test_results_of_different_probes_are_a_one_line_error(tmp_path):
     rows = {"model": [range(10)], "band statistics": [range(40)]}
     first = write_result(tmp_path / "first", rows)
     other = write_result(tmp_path / "other", rows, weights="b", label="climate")
@@ -206,8 +206,8 @@ def test_results_that_are_not_of_the_same_probe_are_one_line(tmp_path):
         compare([first], out=tmp_path / "out")
 
 
-def test_draws_of_few_labels_are_no_seeds_but_means(tmp_path):
-    """A baseline that says what the model says, draw by draw, is as good and as sure of it."""
+def test_draws_of_few_labels_are_averaged_and_are_not_seeds(tmp_path):
+    """A baseline with the same predictions as the model has the same score and interval."""
     rng = np.random.default_rng(0)
     draws = [rng.choice(200, size, replace=False) for size in (5, 60, 10, 80, 30)]
     for number in range(3):

@@ -1,4 +1,4 @@
-"""Probes of few labels: which training samples are kept, and what is scored."""
+"""Few-shot probes: the training samples that are kept, and the scores."""
 
 import json
 from dataclasses import replace
@@ -31,7 +31,7 @@ def table(counts):
     )  # fmt: skip
 
 
-def test_so_many_of_each_class_are_kept_and_all_of_one_that_has_fewer():
+def test_at_most_the_given_number_of_each_class_is_kept():
     whole = table([50, 3, 0, 20])
     thin = with_shots(whole, 5, seed=1)
     assert np.bincount(thin.labels["train"]).tolist() == [5, 3, 0, 5]
@@ -43,7 +43,7 @@ def test_so_many_of_each_class_are_kept_and_all_of_one_that_has_fewer():
         assert thin.features[name] is whole.features[name]
 
 
-def test_a_seed_draws_the_same_and_every_sample_is_as_likely():
+def test_the_seed_determines_the_draw_and_all_samples_are_equally_likely():
     whole = table([10, 10])
     drawn = [with_shots(whole, 2, seed=seed).features["train"][:, 0] for seed in range(2000)]
     np.testing.assert_array_equal(drawn[7], with_shots(whole, 2, seed=7).features["train"][:, 0])
@@ -58,9 +58,7 @@ def checkpoint(tmp_path_factory):
     return folder / "model"
 
 
-def test_every_kind_of_features_is_probed_once_a_draw_with_the_same_samples(
-    checkpoint, tmp_path, monkeypatch
-):
+def test_all_kinds_of_features_are_probed_with_the_same_draws(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr("csmoe_model.probing.probe.NUM_DRAWS", 20)
     monkeypatch.setattr("csmoe_model.probing.heads.STRENGTHS", (1.0,))
     data = bright_and_dark(SIZES)
@@ -95,7 +93,7 @@ def test_every_kind_of_features_is_probed_once_a_draw_with_the_same_samples(
     assert row["per_seed"]["macro_f1"] == pytest.approx(wanted)
 
 
-def test_a_set_of_several_labels_has_no_shots_and_none_is_too_few(checkpoint, tmp_path):
+def test_shots_need_a_multiclass_set_and_at_least_one_sample(checkpoint, tmp_path):
     images = {"s1": np.ones((8, 2, 16, 16), np.float32)}
     labels = np.eye(2, dtype=bool)[np.arange(8) % 2]
     splits = dict.fromkeys(SPLITS, split_of(images, labels))

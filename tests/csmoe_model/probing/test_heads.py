@@ -1,4 +1,4 @@
-"""Probes on features whose answer is known, and against scikit-learn."""
+"""Probes on features with known results, and against scikit-learn."""
 
 import sys
 
@@ -45,7 +45,7 @@ def scaled(table):
     return {name: scaler.transform(x) for name, x in table.features.items()}
 
 
-def test_the_strength_is_the_one_that_is_best_on_validation():
+def test_the_regularisation_strength_is_the_best_on_validation():
     table = blobs()
     x = scaled(table)
     best = {}
@@ -64,14 +64,14 @@ def test_the_strength_is_the_one_that_is_best_on_validation():
     assert len({value for value, _ in best.values()}) > 1  # the choice mattered
 
 
-def test_test_labels_choose_nothing():
+def test_test_labels_do_not_influence_the_probe():
     table = blobs()
     wrong = {**table.labels, "test": np.roll(table.labels["test"], 1)}
     other = Table(task="multiclass", num_classes=3, features=table.features, labels=wrong)
     assert logistic_probe(table).settings == logistic_probe(other).settings
 
 
-def test_several_labels_are_a_regression_each():
+def test_a_multilabel_set_has_one_regression_for_each_label():
     table = several_labels()
     found = logistic_probe(table)
     x = scaled(table)
@@ -146,7 +146,7 @@ def test_the_papers_layer_learns_several_labels():
     assert score(found.test)["micro_map"] > 0.75
 
 
-def test_the_papers_layer_sees_raw_features():
+def test_the_papers_layer_takes_unscaled_features():
     small = blobs(spread=0.3).standardised()
     large = Table(
         task="multiclass", num_classes=3, labels=small.labels,
@@ -156,7 +156,7 @@ def test_the_papers_layer_sees_raw_features():
     assert not np.allclose(*outputs, atol=0.1)
 
 
-def test_a_seed_draws_the_layer_and_the_order():
+def test_the_seed_determines_the_layer_and_the_order():
     table = unit_scale(blobs())
     first, again, other = (
         paper_probe(table, rate=1e-2, seed=seed).test.output for seed in (0, 0, 1)
@@ -165,6 +165,6 @@ def test_a_seed_draws_the_layer_and_the_order():
     assert not np.array_equal(first, other)
 
 
-def test_a_layer_that_diverges_is_one_line():
+def test_a_layer_that_diverges_is_a_one_line_error():
     with pytest.raises(InputError, match="diverged at --lr 1e"):
         paper_probe(unit_scale(blobs()), rate=1e30, seed=0)

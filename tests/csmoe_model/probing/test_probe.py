@@ -1,4 +1,4 @@
-"""`csmoe probe` as a library call: the rows, the record, and the differences."""
+"""`csmoe_model.probe`: rows, record and differences."""
 
 import json
 from dataclasses import replace
@@ -57,7 +57,7 @@ def result(checkpoint, tmp_path_factory):
     return json.loads((out / "result.json").read_text())
 
 
-def test_the_result_is_what_the_file_holds_with_status_and_folder(checkpoint, tmp_path):
+def test_the_result_is_the_content_of_the_file_with_status_and_folder(checkpoint, tmp_path):
     options = ProbeOptions(seeds=1, sensor="s1", protocol="paper")
     found = probe_set(checkpoint, bright_and_dark(SIZES), tmp_path / "out", options=options)
     stored = json.loads((tmp_path / "out" / "result.json").read_text())
@@ -66,7 +66,7 @@ def test_the_result_is_what_the_file_holds_with_status_and_folder(checkpoint, tm
     assert found.shown() == shown_rows(stored)
 
 
-def test_the_public_function_takes_a_set_of_ones_own_and_numpy_numbers(checkpoint, tmp_path):
+def test_the_public_function_takes_a_labelled_set_and_numpy_numbers(checkpoint, tmp_path):
     options = ProbeOptions(seeds=1, sensor="s1", protocol="paper", lr=0.5)
     data = bright_and_dark(SIZES)
     wanted = probe_set(checkpoint, data, tmp_path / "wanted", options=options)
@@ -90,14 +90,14 @@ def test_the_public_function_takes_a_set_of_ones_own_and_numpy_numbers(checkpoin
         ({"out": 3}, r"out must be a path \(str or Path\), found 3"),
     ],
 )
-def test_an_argument_of_another_type_is_one_line(tmp_path, arguments, message):
+def test_an_invalid_argument_is_a_one_line_error(tmp_path, arguments, message):
     data = bright_and_dark(SIZES)
     words = {"data": data, "root": None, "out": tmp_path / "out", **arguments}
     with pytest.raises(InputError, match=message):
         csmoe_model.probe(tmp_path, **words)
 
 
-def test_every_table_has_the_baselines_beside_the_model(result):
+def test_every_table_has_the_model_and_all_baselines(result):
     names = ["model", "band statistics", "random convolutions", "untrained model"]
     assert [row["features"] for row in result["rows"]] == [n for n in names for _ in range(3)]
     assert [row["probe"] for row in result["rows"][:3]] == ["logistic", "5-NN", "20-NN"]
@@ -106,7 +106,7 @@ def test_every_table_has_the_baselines_beside_the_model(result):
     assert sorted(gaps) == sorted((p, n) for p in ("logistic", "5-NN", "20-NN") for n in names[1:])
 
 
-def test_a_model_row_is_what_its_features_give_by_hand(checkpoint, result):
+def test_the_score_of_the_model_is_that_of_its_features_probed_by_hand(checkpoint, result):
     data = bright_and_dark(SIZES)
     model = load_model(checkpoint, device=torch.device("cpu")).model
     features = {n: encode_set(model, data.split(n), sensors=["s2", "s1"]) for n in SPLITS}
@@ -125,7 +125,7 @@ def test_a_trivial_set_is_solved_by_band_statistics(result):
     assert row["scores"]["average_accuracy"] == {"value": 1.0, "low": 1.0, "high": 1.0}
 
 
-def test_what_each_probe_said_is_kept_and_gives_the_same_scores(checkpoint, tmp_path):
+def test_stored_predictions_have_the_same_scores(checkpoint, tmp_path):
     options = ProbeOptions(seeds=2, sensor="s2")
     found = probe_set(checkpoint, bright_and_dark(SIZES), tmp_path / "out", options=options)
     kept = read_predictions(tmp_path / "out" / "predictions.parquet").of
@@ -136,7 +136,7 @@ def test_what_each_probe_said_is_kept_and_gives_the_same_scores(checkpoint, tmp_
     assert stored_provenance(tmp_path / "out" / "predictions.parquet") == found.minortom
 
 
-def test_the_record_says_all_that_another_needs_to_do_the_same(result):
+def test_the_record_has_all_settings_to_repeat_the_probe(result):
     settings = result["settings"]
     assert settings["resize"]["model"].startswith("bilinear to 16 × 16")
     assert set(settings["normalisation"]["statistics"]) == {"s2_10m", "s2_20m", "s1"}
@@ -150,7 +150,7 @@ def test_the_record_says_all_that_another_needs_to_do_the_same(result):
     assert (record["seed"], record["options"]["sensor"]) == (0, "s2+s1")
 
 
-def test_the_same_again_is_up_to_date_and_other_options_are_refused(checkpoint, tmp_path):
+def test_a_second_run_is_up_to_date_and_other_options_are_refused(checkpoint, tmp_path):
     data, out = bright_and_dark(SIZES), tmp_path / "out"
     words = {"options": ProbeOptions(seeds=1, sensor="s1")}
     first = probe_set(checkpoint, data, out, **words)
@@ -170,7 +170,7 @@ def test_the_same_again_is_up_to_date_and_other_options_are_refused(checkpoint, 
     assert {path.name: path.read_bytes() for path in out.iterdir()} == files
 
 
-def test_kept_features_give_the_same_result_without_a_look_at_an_image(checkpoint, tmp_path):
+def test_cached_features_give_the_same_result_without_reading_images(checkpoint, tmp_path):
     data, options = bright_and_dark(SIZES), ProbeOptions(seeds=1, sensor="s1")
     words = {"options": options, "cache": tmp_path / "cache"}
     probe_set(checkpoint, data, tmp_path / "first", **words)
@@ -203,7 +203,7 @@ def test_other_pooling_seeds_or_weights_are_other_features(checkpoint, tmp_path)
     assert counts == [4, 6, 8, 8]
 
 
-def test_the_papers_protocol_trains_a_layer_a_seed_on_every_row(checkpoint, tmp_path):
+def test_the_papers_protocol_trains_a_layer_for_each_seed_and_row(checkpoint, tmp_path):
     options = ProbeOptions(protocol="paper", seeds=2, sensor="s2", lr=0.02)
     found = probe_set(checkpoint, bright_and_dark(SIZES), tmp_path / "out", options=options)
     assert [row["probe"] for row in found.rows] == ["linear"] * 4
@@ -212,20 +212,20 @@ def test_the_papers_protocol_trains_a_layer_a_seed_on_every_row(checkpoint, tmp_
     assert not found.settings["standardised"]
 
 
-def test_each_layer_of_the_papers_protocol_has_a_seed_of_its_own(checkpoint, tmp_path, monkeypatch):
+def test_each_layer_of_the_papers_protocol_has_its_own_seed(checkpoint, tmp_path, monkeypatch):
     seeds = []
 
-    def told(table, *, rate, seed):
+    def recorded(table, *, rate, seed):
         seeds.append(seed)
         return paper_probe(table, rate=rate, seed=seed)
 
-    monkeypatch.setattr("csmoe_model.probing.protocols.paper_probe", told)
+    monkeypatch.setattr("csmoe_model.probing.protocols.paper_probe", recorded)
     options = ProbeOptions(protocol="paper", seeds=2, seed=5, sensor="s1")
     probe_set(checkpoint, bright_and_dark(SIZES), tmp_path / "out", options=options)
     assert seeds == [5, 6] * 4
 
 
-def test_the_papers_rates_go_to_the_papers_sets(checkpoint, tmp_path):
+def test_the_learning_rates_of_the_paper_apply_to_its_sets(checkpoint, tmp_path):
     data = bright_and_dark(SIZES)
     for name, rate in (("m-eurosat", 5e-2), ("own", 1e-2)):
         named = set_of(data.splits, name=name)
@@ -250,7 +250,7 @@ def test_several_labels_are_scored_by_micro_map(checkpoint, tmp_path):
     assert list(found.rows[0]["scores"]) == ["micro_map", "micro_f1", "macro_f1"]
 
 
-def test_what_segmentation_needs_is_one_line(checkpoint, tmp_path):
+def test_options_that_segmentation_does_not_take_are_a_one_line_error(checkpoint, tmp_path):
     splits = {n: split_of({}, np.zeros((2, 4, 4), np.int64)) for n in SPLITS}
     data = set_of(splits, task="segmentation")
     for options, says in (
@@ -271,7 +271,7 @@ def test_what_segmentation_needs_is_one_line(checkpoint, tmp_path):
             probe_set(checkpoint, data, tmp_path / "out", options=options)
 
 
-def test_options_that_do_not_go_together_are_one_line():
+def test_options_that_do_not_go_together_are_a_one_line_error():
     with pytest.raises(
         InputError,
         match="--lr must be above 0 and applies to --protocol paper only, found --lr 0.1 with",
@@ -295,7 +295,7 @@ def test_differences_are_paired():
     assert rows[0].scores["average_accuracy"].low < 0.75
 
 
-def test_tables_show_percent_with_intervals_and_what_is_published(result):
+def test_tables_show_percent_with_intervals_and_published_results(result):
     published = {**result, "data": "m-eurosat", "published": published_rows("m-eurosat")}
     text = markdown_table(published)
     assert "| band statistics | logistic | 100.0 [100.0, 100.0] |" in text
@@ -304,7 +304,7 @@ def test_tables_show_percent_with_intervals_and_what_is_published(result):
     assert "| random convolutions | 91.0 | torchgeo-bench v0.4.0; another protocol |" in text
 
 
-def test_a_terminal_shows_rows_differences_and_what_is_published(result):
+def test_a_terminal_shows_rows_differences_and_published_results(result):
     published = {**result, "published": published_rows("m-so2sat")}
     lines = [tuple(row.values()) for row in shown_rows(published)]
     assert lines[3] == ("band statistics", "logistic", *["100.0 [100.0, 100.0]"] * 3)
@@ -316,7 +316,7 @@ def test_a_terminal_shows_rows_differences_and_what_is_published(result):
     assert wanted in lines
 
 
-def test_the_latex_table_has_no_loose_special_letters(result):
+def test_the_latex_table_escapes_special_characters(result):
     odd = {**result, "data": "50%_of & more~^"}
     text = latex_table(odd)
     assert r"50\%\_of \& more\textasciitilde{}\textasciicircum{}" in text
