@@ -1,4 +1,4 @@
-"""`csmoe embed` as a user types it: what it prints, and how it ends."""
+"""The command `csmoe embed` for shards: output and exit codes."""
 
 import json
 import signal
@@ -24,7 +24,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def terminate():
-    """`run` takes SIGTERM over for good."""
+    """Restore the handler of SIGTERM, which `run` replaces."""
     former = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, former)
@@ -34,12 +34,12 @@ def embed(*arguments):
     return run(app, ["embed", *(str(argument) for argument in arguments)])
 
 
-def test_it_writes_vectors_and_picture_and_tells_in_json(folder, tmp_path, capsys):
+def test_it_writes_vectors_and_a_picture_and_prints_json(folder, tmp_path, capsys):
     out, picture = tmp_path / "e.parquet", tmp_path / "n.png"
     words = (folder / "model", folder / "shards", "--out", out, "--neighbours", picture, "--json")
     assert embed(*words) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told == {
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == {
         "status": "written", "out": str(out), "patches": 8, "width": 32,
         "neighbours": str(picture),
     }  # fmt: skip
@@ -71,7 +71,7 @@ def test_a_pickled_checkpoint_is_one_line(folder, tmp_path, capsys):
     assert not out.exists()
 
 
-def test_shards_that_are_none_are_one_line(folder, tmp_path, capsys):
+def test_a_folder_without_shards_is_one_line(folder, tmp_path, capsys):
     assert embed(folder / "model", tmp_path, "--out", tmp_path / "e.parquet") == 1
     assert "expected a folder of shards, but " in one_line(capsys.readouterr().err)
 

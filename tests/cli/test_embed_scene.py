@@ -1,4 +1,4 @@
-"""`csmoe embed` of a scene as a user types it: where features lie, and how it ends."""
+"""The command `csmoe embed` for a scene: positions of the features, and exit codes."""
 
 import json
 import re
@@ -26,7 +26,7 @@ TOKEN_PX = 30  # of 120 px in 4 tokens
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A model that nobody trained, and scenes of both sensors on the same 150 × 190 pixels."""
+    """Write an untrained model, and scenes of both sensors on the same 150 × 190 pixels."""
     folder = tmp_path_factory.mktemp("cli-embed-scene")
     learnable_shards(folder / "shards", train=2, val=0)
     write_model(folder / "model", ShardSet.open(folder / "shards"))
@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def terminate():
-    """`run` takes SIGTERM over for good."""
+    """Restore the handler of SIGTERM, which `run` replaces."""
     former = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, former)
@@ -51,7 +51,7 @@ def embed(folder, scene, out, *more):
 
 
 def tokens_of(folder, sensor, *, row_px, col_px):
-    """Tokens [4, 4, 32] of the 120 pixels from there, by what docs/use.md says."""
+    """Return tokens [4, 4, 32] of the 120 pixels from there, by the steps of docs/use.md."""
     model = CSMoE.from_pretrained(folder / "model")
     with rasterio.open(folder / f"{sensor}.tif") as file:
         pixels = file.read()[None, :, row_px : row_px + 120, col_px : col_px + 120]
@@ -61,7 +61,7 @@ def tokens_of(folder, sensor, *, row_px, col_px):
     return tokens.reshape(4, 4, 32).numpy()
 
 
-def test_a_map_of_tokens_lies_where_the_scene_lies(folder, tmp_path, capsys):
+def test_a_feature_map_has_the_position_of_the_scene(folder, tmp_path, capsys):
     out = tmp_path / "f.tif"
     assert embed(folder, folder / "s2.tif", out, "--overlap", "0", "--json") == 0
     assert json.loads(capsys.readouterr().out) == {
@@ -95,7 +95,7 @@ def test_a_marked_pixel_is_found_again_by_its_coordinates(folder, tmp_path):
     assert np.unravel_index(moved.argmax(), moved.shape) == place == (2, 3)
 
 
-def test_both_files_give_the_mean_of_the_sensors(folder, tmp_path):
+def test_two_files_give_the_mean_of_the_sensors(folder, tmp_path):
     found = {}
     for name, words in {
         "s2": ("s2.tif",), "s1": ("s1.tif",), "both": ("s2.tif", "--s1", folder / "s1.tif"),
@@ -107,7 +107,7 @@ def test_both_files_give_the_mean_of_the_sensors(folder, tmp_path):
     np.testing.assert_allclose(found["both"], (found["s2"] + found["s1"]) / 2, atol=1e-5)
 
 
-def test_threads_change_no_byte_and_the_record_says_what_does(folder, tmp_path):
+def test_threads_change_no_byte_and_the_record_has_the_options_that_do(folder, tmp_path):
     for workers in (1, 3):
         out = tmp_path / f"{workers}.tif"
         assert embed(folder, folder / "s1.tif", out, "--workers", workers) == 0
@@ -120,7 +120,7 @@ def test_threads_change_no_byte_and_the_record_says_what_does(folder, tmp_path):
     assert record["licences"] == ["of the training data"]
 
 
-def test_the_same_again_is_up_to_date_and_another_needs_leave(folder, tmp_path, capsys):
+def test_it_is_up_to_date_and_another_output_needs_overwrite(folder, tmp_path, capsys):
     scene, out = folder / "s1.tif", tmp_path / "f.tif"
     assert embed(folder, scene, out) == 0
     before = out.stat().st_mtime_ns
@@ -147,7 +147,7 @@ def test_bands_are_named_by_the_user_where_the_file_does_not(folder, tmp_path, c
     assert embed(folder, folder / "s2.tif", out, "--s1", bare, "--s1-bands", "vv,vh") == 0
 
 
-def test_what_was_not_measured_has_no_features(folder, tmp_path):
+def test_unmeasured_pixels_have_no_features(folder, tmp_path):
     with rasterio.open(folder / "s1.tif") as file:
         pixels = file.read()
     pixels[:, :, :60] = np.nan
@@ -157,7 +157,7 @@ def test_what_was_not_measured_has_no_features(folder, tmp_path):
         np.testing.assert_array_equal(np.isnan(file.read()), np.arange(6) < np.full((32, 5, 1), 2))
 
 
-def test_a_scene_of_other_pixels_says_how_many_make_an_image(folder, tmp_path, capsys):
+def test_a_scene_of_other_pixels_needs_tile_px(folder, tmp_path, capsys):
     pixels = np.full((2, 60, 70), -9.0)
     for name, scale in (("20", 20), ("degrees", None)):
         place = (
@@ -184,9 +184,7 @@ def test_a_scene_of_other_pixels_says_how_many_make_an_image(folder, tmp_path, c
         ("s2.tif", ("--s2-bands", "B02,B03,B04,B05,B06,B07,B08,B8A,B11,B09"), "add B12"),
     ],
 )
-def test_what_cannot_be_is_one_line_and_writes_nothing(
-    folder, tmp_path, capsys, scene, words, message
-):
+def test_an_error_is_one_line_and_writes_nothing(folder, tmp_path, capsys, scene, words, message):
     assert embed(folder, folder / scene, tmp_path / "f.tif", *words) == 1
     line = one_line(capsys.readouterr().err)
     assert re.search(message, line), line
@@ -198,7 +196,7 @@ def test_another_ending_of_the_output_is_one_line(folder, tmp_path, capsys):
     assert "wanted a name that ends in .tif" in one_line(capsys.readouterr().err)
 
 
-def test_a_sensor_that_the_model_does_not_see_is_one_line(folder, tmp_path, capsys):
+def test_a_sensor_that_the_model_does_not_encode_is_one_line(folder, tmp_path, capsys):
     export(folder / "model", out=tmp_path / "model", sensor="s1")
     assert embed(tmp_path, folder / "s2.tif", tmp_path / "f.tif") == 1
     assert "expected bands of s1, which the model encodes, found bands of s2" in one_line(

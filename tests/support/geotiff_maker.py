@@ -1,4 +1,4 @@
-"""Small GeoTIFFs as users have them."""
+"""Small GeoTIFFs for tests."""
 
 import warnings
 
@@ -12,7 +12,7 @@ UTM = Affine(10, 0, 500_000, 0, -10, 4_000_000)
 def tiff(
     path, values, *, names=None, transform=UTM, crs="EPSG:32631", nodata=None, dtype="float32"
 ):
-    """Write an array [bands, height, width]; without ``transform`` it lies nowhere."""
+    """Write an array [bands, height, width]; without ``transform`` it has no georeference."""
     bands, height, width = values.shape
     georeference = {} if transform is None else {"transform": transform, "crs": crs}
     warnings.simplefilter("ignore", NotGeoreferencedWarning)

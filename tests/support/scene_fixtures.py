@@ -1,4 +1,4 @@
-"""Scenes in memory, and encoders whose answers a reader can work out."""
+"""Scenes in memory, and encoders whose tokens can be computed by hand."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ STATISTICS = {
 
 
 class MadeScene:
-    """Arrays [C, H, W] by sensor; counts how often each row of pixels is read."""
+    """Scene of arrays [C, H, W] by sensor; it counts how often each row of pixels is read."""
 
     def __init__(self, values, measured=None, bands=MODEL_BANDS):
         self.values = values
@@ -42,7 +42,7 @@ class MadeScene:
 
 
 class MeanOfPixels:
-    """Gives for each token the mean of its pixels, band by band, of the first sensor."""
+    """Encoder whose tokens are the means of their pixels, band by band, in the first sensor."""
 
     def __init__(self, token_px):
         self.token_px = token_px
@@ -59,7 +59,7 @@ class MeanOfPixels:
 
 
 def pool(images, token_px):
-    """Mean over blocks [..., H, W], of what whole blocks there are."""
+    """Return the mean of each whole block of [..., H, W]."""
     height, width = (side // token_px for side in images.shape[-2:])
     whole = images[..., : height * token_px, : width * token_px]
     return whole.reshape(*images.shape[:-2], height, token_px, width, token_px).mean((-3, -1))

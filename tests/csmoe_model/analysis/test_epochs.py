@@ -1,4 +1,4 @@
-"""`csmoe plot epochs`: the weights that a run kept, probed and drawn over epochs."""
+"""`csmoe plot epochs`: kept weights of runs, probed and drawn over the epochs."""
 
 import json
 import signal
@@ -61,7 +61,7 @@ def score_of(row):
     return [100 * row["scores"]["average_accuracy"][name] for name in ("value", "low", "high")]
 
 
-def test_each_point_is_what_a_probe_of_these_weights_gives(folder, tmp_path):
+def test_each_point_equals_a_probe_of_the_same_weights(folder, tmp_path):
     assert plot(folder, tmp_path / "epochs.png", "--sensor", "s2") == 0
 
     points = points_of(tmp_path / "epochs.json")
@@ -85,7 +85,7 @@ def test_each_point_is_what_a_probe_of_these_weights_gives(folder, tmp_path):
         assert picture.width > 300
 
 
-def test_runs_share_the_baselines_that_are_the_same_for_both(folder, tmp_path):
+def test_runs_share_their_common_baselines(folder, tmp_path):
     out = tmp_path / "epochs.png"
     assert plot(folder, out, "--sensor", "s1", runs=("run-0", "run-1")) == 0
 
@@ -97,13 +97,13 @@ def test_runs_share_the_baselines_that_are_the_same_for_both(folder, tmp_path):
     ]  # fmt: skip
 
 
-def test_every_choice_reaches_the_probes(folder, tmp_path, capsys):
+def test_every_option_reaches_the_probes(folder, tmp_path, capsys):
     words = ("--sensor", "s1", "--protocol", "paper", "--lr", 0.1, "--pooling", "mean", "--json",
              "--ema", "--seed", 2, "--cache", tmp_path / "cache")  # fmt: skip
     assert plot(folder, tmp_path / "epochs.png", *words) == 0
 
-    told = json.loads(capsys.readouterr().out)
-    assert (told["status"], told["points"]) == ("written", 5)
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["status"], printed["points"]) == ("written", 5)
     points = points_of(tmp_path / "epochs.png")
     assert {(point["probe"], *point["sensors"]) for point in points} == {("linear", "s1")}
     record = json.loads((tmp_path / "epochs.json").read_text(encoding="utf-8"))["minortom"]
@@ -125,7 +125,7 @@ def test_every_choice_reaches_the_probes(folder, tmp_path, capsys):
     assert [found[key] for key in ("percent", "low", "high")] == score_of(wanted)
 
 
-def test_the_same_again_is_up_to_date_and_anything_else_is_not_replaced(folder, tmp_path, capsys):
+def test_it_is_up_to_date_until_options_change_and_replaces_nothing_else(folder, tmp_path, capsys):
     out = tmp_path / "epochs.png"
     words = ("--sensor", "s1", "--cache", tmp_path / "cache")
     assert plot(folder, out, *words) == 0
@@ -144,7 +144,7 @@ def test_the_same_again_is_up_to_date_and_anything_else_is_not_replaced(folder, 
     assert out.read_bytes() != before
 
 
-def test_what_cannot_be_drawn_is_one_line(folder, tmp_path, capsys):
+def test_an_error_is_one_line(folder, tmp_path, capsys):
     assert plot(folder, tmp_path / "x.png", runs=("shards",)) == 1
     assert "has no weights of earlier epochs" in one_line(capsys.readouterr().err)
     assert plot(folder, tmp_path / "x.png", runs=("run-0", "run-0")) == 1
@@ -157,7 +157,7 @@ def test_what_cannot_be_drawn_is_one_line(folder, tmp_path, capsys):
     assert plot(folder, folder / "shards" / "x.png", "--sensor", "s3") == 2
 
 
-def test_few_labels_of_samples_that_have_several_are_refused(folder, tmp_path):
+def test_few_labels_of_a_multilabel_set_are_refused(folder, tmp_path):
     images = {"s1": np.ones((8, 2, 16, 16), np.float32)}
     splits = dict.fromkeys(SPLITS, split_of(images, np.eye(2, dtype=bool)[np.arange(8) % 2]))
     data = set_of(splits, classes=("a", "b"), task="multilabel", bands={"s1": ("vv", "vh")})

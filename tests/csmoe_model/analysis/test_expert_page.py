@@ -1,4 +1,4 @@
-"""The page that shows who uses which expert."""
+"""`csmoe inspect`: the page about the experts."""
 
 import json
 import re
@@ -40,12 +40,12 @@ def test_the_page_shows_every_expert_of_every_layer_of_every_sensor(page):
         assert wanted in page
 
 
-def test_the_page_needs_no_network_and_names_no_place_of_this_machine(page, folder):
+def test_the_page_needs_no_network_and_has_no_path_of_this_machine(page, folder):
     assert not re.search(r"https?://|src=\"(?!data:)|<link", page)
     assert str(folder) not in page
 
 
-def test_rows_of_shares_add_up_to_100(page):
+def test_rows_of_shares_sum_to_100(page):
     rows = re.findall(r"<tr><th>[^<]*</th><td class=\"soft\">[\d,]+</td>(.*?)</tr>", page)
     assert len(rows) > 10
     for row in rows:
@@ -81,7 +81,7 @@ def test_the_same_inputs_are_the_same_bytes(page, folder, tmp_path):
     assert (tmp_path / "p.html").read_text(encoding="utf-8") == page
 
 
-def test_names_are_text_whatever_is_in_them(folder, tmp_path):
+def test_markup_in_names_is_escaped(folder, tmp_path):
     metadata, tensors = made_up_metadata(6), made_up_tensors(6, 16)
     for name in ("climate", "landcover"):
         place = metadata.schema.get_field_index(name)
@@ -103,21 +103,21 @@ def inspect(*arguments):
     return run(app, ["inspect", *(str(argument) for argument in arguments)])
 
 
-def test_the_command_takes_one_sensors_encoder_and_tells_in_json(folder, tmp_path, capsys):
+def test_the_command_takes_an_encoder_of_one_sensor_and_prints_json(folder, tmp_path, capsys):
     out = tmp_path / "s1.html"
     words = (folder / "s1", folder / "shards", "--out", out, "--samples", 5, "--patches", 1)
 
     assert inspect(*words, "--workers", 1, "--json") == 0
 
-    told = json.loads(capsys.readouterr().out)
-    assert told == {"status": "written", "out": str(out), "patches": 5, "experts": 2}
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == {"status": "written", "out": str(out), "patches": 5, "experts": 2}
     page = out.read_text(encoding="utf-8")
     assert "Over 5 patches" in page
     assert "Sentinel-2" not in page.split("Sources")[0]
     assert (tmp_path / "s1.html.run.json").is_file()
 
 
-def test_no_patches_leaves_the_tables(folder, tmp_path):
+def test_without_patches_the_page_has_tables_only(folder, tmp_path):
     out = tmp_path / "p.html"
     assert inspect(folder / "model", folder / "shards", "--out", out, "--patches", 0) == 0
     assert "<img" not in out.read_text(encoding="utf-8")
@@ -152,7 +152,7 @@ def test_a_stray_file_is_replaced_only_when_allowed(folder, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", ["shards/dataset.json", "s1/model.safetensors"])
-def test_what_the_page_is_made_from_is_never_replaced(folder, capsys, name):
+def test_an_input_of_the_page_is_never_replaced(folder, capsys, name):
     before = (folder / name).read_bytes()
     words = ("--out", folder / name, "--patches", 0, "--overwrite")
 

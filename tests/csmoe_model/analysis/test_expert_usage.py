@@ -1,4 +1,4 @@
-"""Who uses which expert, and where experts look: numbers and pictures."""
+"""Use of the experts: numbers, and maps as pictures."""
 
 import base64
 import io
@@ -23,7 +23,7 @@ pytest_plugins = ["expert_fixtures"]
 
 
 def routings(trained, data, sample, sensor):
-    """Each layer's routing of one image, by the model itself."""
+    """Return the routing of one image in each layer, from the model itself."""
     buffers, found = data.buffers(1), []
     data.read_into(sample, buffers, 0)
     images = trained.normalise({c: torch.from_numpy(array) for c, array in buffers.items()})
@@ -62,7 +62,7 @@ def test_numbers_come_from_a_gpu_by_copies_to_main_memory_alone(trained, data, m
 
 
 def test_entropies_are_means_over_all_samples(trained, data):
-    """Over more than one batch, each as large as it is."""
+    """The batches have different sizes, so that their means have different weights."""
     samples = np.arange(12).repeat(3)  # 36: a batch of 32 and one of 4
 
     once, thrice = (measure_usage(trained, data, k, workers=1) for k in (np.arange(12), samples))
@@ -94,7 +94,7 @@ def test_a_map_holds_the_weights_of_the_places_in_raster_order(trained, data):
     np.testing.assert_allclose(maps.cls_LE[3], dispatch[0], atol=1e-6)
 
 
-def test_an_experts_weights_add_up_to_one_and_so_do_a_places_experts(trained, data):
+def test_dispatch_weights_of_an_expert_and_shares_of_a_place_sum_to_1(trained, data):
     maps = measure_maps(trained, data, 0)
     np.testing.assert_allclose(maps.dispatch_LEHW.sum((2, 3)) + maps.cls_LE, 1, rtol=1e-5)
     np.testing.assert_allclose(maps.combine_LEHW.sum(1), 1, rtol=1e-5)
@@ -110,7 +110,7 @@ def test_groups_are_averaged_sample_by_sample():
     np.testing.assert_allclose(found, [[0.5, 0.5], [0.4, 0.6]], rtol=1e-6)
 
 
-def test_information_is_one_bit_where_two_groups_use_an_expert_each_and_none_where_alike():
+def test_information_is_1_bit_for_disjoint_experts_and_0_for_equal_shares():
     hard = np.eye(2, dtype=np.float32)[[0, 0, 1, 1]]
     assert information(hard, ["a", "a", "b", "b"]) == pytest.approx(1)
     assert information(hard, ["a", "b", "a", "b"]) == pytest.approx(0, abs=1e-6)
@@ -127,7 +127,7 @@ def test_information_agrees_with_scikit_learn():
 
 
 def test_chance_keeps_the_patches_of_a_tile_together():
-    """Two tiles in two groups: however shuffled, the groups tell the tiles apart."""
+    """With two tiles in two groups, every shuffle separates the tiles."""
     share = np.eye(2, dtype=np.float32)[[0] * 20 + [1] * 20]
     tiles, groups = ["x"] * 20 + ["y"] * 20, ["a"] * 20 + ["b"] * 20
     assert chance_information(share, groups, tiles, seed=0) == pytest.approx(1)
@@ -151,7 +151,7 @@ def test_a_heat_map_is_clear_at_zero_and_yellow_at_the_brightest():
     assert found[1, 1, 1] < found[0, 1, 1] < found[1, 0, 1]
 
 
-def test_a_place_has_the_colour_of_the_expert_it_gets_most_from():
+def test_a_place_has_the_colour_of_the_expert_with_the_largest_share():
     share = np.zeros((3, 1, 2), np.float32)
     share[2, 0, 0], share[0, 0, 1], share[1, 0, 1] = 1, 0.5, 0.3
     found = pixels(expert_map(share)) / 255
@@ -165,6 +165,6 @@ def test_every_expert_has_a_colour_of_its_own():
         assert len(set(expert_colours(count))) == count
 
 
-def test_the_ground_is_grey():
+def test_the_dim_picture_is_grey():
     found = pixels(dim_picture(np.random.default_rng(0).random((4, 4, 3)).astype(np.float32)))
     assert (found == found[..., :1]).all()

@@ -1,4 +1,4 @@
-"""`csmoe plot`: the paper's pictures with points of probes."""
+"""`csmoe plot quality-cost` and `tokens`: points of probes and of the paper."""
 
 import json
 
@@ -16,7 +16,7 @@ from minortom.errors import InputError
 
 
 def result(folder, *, pooling="cls", percent=60.0, data="shards"):
-    """Write what a probe of `small` would have written."""
+    """Write a result as a probe of `small` writes it."""
 
     def row(features, value):
         score = {"value": value / 100, "low": value / 100 - 0.02, "high": value / 100 + 0.03}
@@ -41,7 +41,7 @@ def points_of(path):
     return json.loads(path.read_text(encoding="utf-8"))["points"]
 
 
-def test_a_probe_s_score_lies_at_the_cost_of_its_model_and_statistics_cost_nothing(tmp_path):
+def test_a_point_has_the_cost_of_its_model_and_statistics_have_none(tmp_path):
     probed = result(tmp_path / "probe")
 
     assert plot("quality-cost", probed, "--out", tmp_path / "cost.png") == 0
@@ -69,7 +69,7 @@ def test_the_command_is_the_python_function(tmp_path, capsys):
         csmoe_model.plot.tokens([3], out=tmp_path / "c.png")
 
 
-def test_a_set_of_the_paper_has_its_four_points_beside_ours(tmp_path):
+def test_a_set_of_the_paper_has_its_four_points_too(tmp_path):
     probed = result(tmp_path / "probe", data="m-eurosat")
 
     plot("quality-cost", probed, "--out", tmp_path / "cost.png")
@@ -94,7 +94,7 @@ def test_without_results_the_paper_is_drawn_alone(tmp_path):
     assert len({p["data"] for p in points_of(tmp_path / "tokens.json")}) == 4
 
 
-def test_poolings_stand_in_the_order_cls_mean_both_however_given(tmp_path):
+def test_poolings_are_ordered_cls_mean_both(tmp_path):
     given = [result(tmp_path / name, pooling=name) for name in ("both", "cls", "mean")]
 
     plot("tokens", *given, "--out", tmp_path / "tokens.png")
@@ -102,11 +102,11 @@ def test_poolings_stand_in_the_order_cls_mean_both_however_given(tmp_path):
     assert [p["features"] for p in points_of(tmp_path / "tokens.json")] == ["cls", "mean", "both"]
 
 
-def test_results_of_few_labels_are_refused_beside_those_of_all(tmp_path, capsys):
+def test_results_with_few_labels_are_refused(tmp_path, capsys):
     folder = result(tmp_path / "few")
-    told = json.loads((folder / "result.json").read_text())
-    told["settings"]["shots"] = {"a_class": 10, "draws": 5}
-    (folder / "result.json").write_text(json.dumps(told))
+    stored = json.loads((folder / "result.json").read_text())
+    stored["settings"]["shots"] = {"a_class": 10, "draws": 5}
+    (folder / "result.json").write_text(json.dumps(stored))
     assert plot("quality-cost", folder, "--out", tmp_path / "a.png") == 1
     assert "found one with few labels (--shots)" in one_line(capsys.readouterr().err)
     assert not (tmp_path / "a.png").exists()

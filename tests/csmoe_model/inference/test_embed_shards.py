@@ -1,4 +1,4 @@
-"""Embeddings: the right vector in the right row, in a file that other tools open."""
+"""Embeddings of shards: vectors, rows and metadata of the GeoParquet file."""
 
 import json
 import subprocess
@@ -11,27 +11,21 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from model_folders import write_model
-from PIL import Image
-from sklearn.metrics.pairwise import cosine_similarity
 from training_shards import learnable_shards
 
 from csmoe_model.data.normalise import Normalise
-from csmoe_model.inference import embed_shards, neighbour_sheet
+from csmoe_model.inference import embed_shards
 from csmoe_model.inference.embed import embed
 from csmoe_model.inference.embed_shards import encode_shards
 from csmoe_model.inference.embeddings import read_vectors
 from csmoe_model.inference.load import load_model
-from csmoe_model.inference.neighbour_sheet import choose_queries, nearest
-from csmoe_model.runs.csv_log import COLUMNS, RunLog
-from csmoe_model.runs.curves import draw_curve
 from minortom.errors import InputError, OutputExistsError
-from minortom.plotting.patch_pictures import patch_pictures
 from minortom.shards.shard_set import ShardSet
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Shards of 14 patches and a model that nobody trained."""
+    """Shards of 14 patches and an untrained model."""
     folder = tmp_path_factory.mktemp("embed")
     learnable_shards(folder / "shards", train=9, val=3, test=2)
     write_model(folder / "model", ShardSet.open(folder / "shards"))
@@ -44,7 +38,7 @@ def embedded(folder):
     return folder / "e.parquet"
 
 
-def test_geopandas_reads_three_rows_a_patch_at_its_place(folder, embedded):
+def test_geopandas_reads_three_rows_for_each_patch_at_its_position(folder, embedded):
     found = geopandas.read_parquet(embedded)
     assert found["sensor"].tolist() == ["s2", "s1", "both"] * 14
     wanted = ShardSet.open(folder / "shards").metadata(["grid_cell", "split", "lat", "lon"])
@@ -103,8 +97,8 @@ def test_progress_ends_at_all_patches(folder):
     assert told[-1] == (14, 14)
 
 
-def test_vectors_are_written_as_they_come(folder, embedded, tmp_path, monkeypatch):
-    """Row groups of few patches hold what one of all holds, in the same order."""
+def test_vectors_are_written_while_they_are_computed(folder, embedded, tmp_path, monkeypatch):
+    """Several small row groups hold the same rows as one large group, in the same order."""
     monkeypatch.setattr(embed_shards, "_BATCH_SIZE", 3)
     monkeypatch.setattr(embed_shards, "_PATCHES_A_GROUP", 5)
     embed(folder / "model", folder / "shards", out=tmp_path / "e.parquet")
@@ -182,69 +176,3 @@ def test_another_picture_is_refused_before_anything_is_written(folder, tmp_path)
     assert picture.read_text() == "a holiday"
     embed(*words, out=out, neighbours=picture, overwrite=True)
     assert picture.read_bytes().startswith(b"\x89PNG")
-
-
-def test_nearest_agrees_with_scikit_learn():
-    rng = np.random.default_rng(0)
-    vectors = rng.normal(3, 1, (30, 5)).astype(np.float32)
-    queries = np.array([4, 0, 29])
-    found, cosine = nearest(vectors, queries, 6)
-    similarity = cosine_similarity(vectors - vectors.mean(0))
-    np.fill_diagonal(similarity, -2)
-    wanted = np.argsort(-similarity[queries], axis=1)[:, :6]
-    np.testing.assert_array_equal(found, wanted)
-    np.testing.assert_allclose(
-        cosine, np.take_along_axis(similarity[queries], wanted, 1), atol=1e-5
-    )
-
-
-def test_there_are_at_most_as_many_neighbours_as_other_patches():
-    found, _ = nearest(np.eye(3, dtype=np.float32), np.array([0]), 5)
-    assert sorted(found[0]) == [1, 2]
-
-
-def test_every_group_is_queried_before_any_twice():
-    groups = ["a"] * 5 + ["b"] * 2 + ["c"]
-    assert choose_queries(groups, 3).tolist() == [0, 5, 7]
-    assert choose_queries(groups, 5).tolist() == [0, 1, 5, 6, 7]
-    assert choose_queries(groups, 99).tolist() == list(range(8))
-
-
-def test_the_sheet_shows_as_many_rows_as_queries(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(neighbour_sheet, "_NUM_QUERIES", 2)
-    monkeypatch.setattr(neighbour_sheet, "_NUM_NEIGHBOURS", 2)
-    embed(
-        folder / "model", folder / "shards", out=tmp_path / "e.parquet",
-        neighbours=tmp_path / "n.png",
-    )  # fmt: skip
-    with Image.open(tmp_path / "n.png") as picture:
-        assert picture.format == "PNG"
-        assert picture.size == (660, 320)  # 3 places of 2.2 by 2 lines of 1.6 inches
-
-
-def test_true_colour_is_reflectance_and_radar_is_db(folder):
-    data = ShardSet.open(folder / "shards")
-    true_colour, radar = patch_pictures(data, 3)
-    buffers = data.buffers(1)
-    data.read_into(3, buffers, 0)
-    red = buffers["s2_10m"][0, 2] * 1e-4  # B04
-    np.testing.assert_allclose(
-        true_colour[..., 0], np.clip(red / 0.3, 0, 1) ** (1 / 1.6), atol=1e-5
-    )
-    vh_db = buffers["s1"][0, 1] * 0.01
-    np.testing.assert_allclose(radar[..., 1], np.clip((vh_db + 27) / 22, 0, 1), atol=1e-5)
-
-
-def test_the_curve_of_the_same_log_is_the_same_picture(tmp_path):
-    log = RunLog(tmp_path / "log.csv")
-    log.start()
-    for step in range(1, 61):
-        values = dict.fromkeys(COLUMNS[3:], 1 / step)
-        log.append({"epoch": 0, "step": step, "split": "train", **values})
-        if not step % 20:
-            log.append({"epoch": 0, "step": step, "split": "val", **values, "lr": ""})
-    for name in ("a.png", "b.png"):
-        draw_curve(log, tmp_path / name)
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    with Image.open(tmp_path / "a.png") as picture:
-        assert picture.size == (1210, 660)

@@ -1,4 +1,4 @@
-"""One sensor's encoder alone: it encodes as the whole does, and says where it is from."""
+"""Export of one sensor's encoder: its vectors equal the model's, and its provenance is recorded."""
 
 import json
 import shutil
@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def alone(folder):
-    """Both sensors' exports."""
+    """Folder with an export of each sensor."""
     for sensor in ("s2", "s1"):
         write_encoder(folder / "run", out=folder / sensor, sensor=sensor)
     return folder
@@ -44,7 +44,7 @@ IMAGES = {"s2": torch.randn(2, 10, 20, 16), "s1": torch.randn(2, 2, 20, 16)}
 
 
 @pytest.mark.parametrize("sensor", ["s2", "s1"])
-def test_it_encodes_bit_for_bit_as_the_whole(alone, sensor):
+def test_its_vectors_equal_those_of_the_whole_model_bit_for_bit(alone, sensor):
     whole, part = CSMoE.from_pretrained(alone / "run"), CSMoE.from_pretrained(alone / sensor)
     image = {sensor: IMAGES[sensor]}
 
@@ -73,7 +73,7 @@ def test_its_weights_are_those_that_the_cost_table_counts(alone):
         assert sum(tensor.numel() for tensor in tensors.values()) == wanted
 
 
-def test_of_the_published_model_271_of_451_million_stay():
+def test_one_encoder_of_csmoe_b16_has_271_of_451_million_parameters():
     with torch.device("meta"):
         whole = CSMoE(recipe("csmoe-b16"), encoder_of=("s2", "s1"))
         part = CSMoE(recipe("csmoe-b16"), encoder_of=("s2",))
@@ -93,7 +93,7 @@ def test_both_sensors_without_decoders_encode_as_before(alone, tmp_path):
         assert torch.equal(part.encode(**IMAGES)[name], vector)
 
 
-def test_it_says_where_it_is_from(alone):
+def test_its_provenance_names_the_checkpoint(alone):
     whole, part = read_model(alone / "run" / "model").origin, read_model(alone / "s2").origin
 
     assert part.record["command"] == "export-encoder"
@@ -153,7 +153,7 @@ def test_its_embeddings_are_those_of_its_sensor(alone, tmp_path):
 
 
 def test_encoding_is_exported_to_a_graph_and_agrees(alone):
-    """As the page on using the model shows it."""
+    """The export that docs/use.md shows."""
     model = CSMoE.from_pretrained(alone / "s2")
     batch = {0: torch.export.Dim("batch", min=1)}
     program = torch.export.export(
@@ -170,7 +170,7 @@ def export(*arguments):
     return run(app, ["export", *(str(argument) for argument in arguments)])
 
 
-def test_the_command_tells_in_json(alone, tmp_path, capsys):
+def test_the_command_prints_json(alone, tmp_path, capsys):
     assert export(alone / "run", "--sensor", "s1", "--out", tmp_path / "s1", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told == {

@@ -1,4 +1,4 @@
-"""Weights on disk: what was saved is loaded, and nothing is ever unpickled."""
+"""Loading of checkpoints: saved weights are loaded again, and nothing is unpickled."""
 
 import errno
 import json
@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """A model with its folder."""
+    """Return a model and its folder."""
     folder = tmp_path_factory.mktemp("checkpoints")
     statistics = ShardSet.open(learnable_shards(folder / "shards", train=4, val=0)).statistics
     torch.manual_seed(0)
@@ -33,11 +33,11 @@ def saved(tmp_path_factory):
 
 @pytest.fixture
 def copy(saved, tmp_path):
-    """The folder, to damage."""
+    """Return a copy of the folder that a test may damage."""
     return shutil.copytree(saved[2], tmp_path / "model")
 
 
-def test_what_was_saved_is_loaded(saved):
+def test_a_saved_model_is_loaded_again(saved):
     model, statistics, folder = saved
     trained = load_model(folder, device=CPU)
     assert trained.recipe == "tiny"
@@ -65,7 +65,7 @@ def test_the_same_model_gives_the_same_bytes(saved, tmp_path):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
 
 
-def test_weights_for_which_there_is_no_room_are_an_error_of_the_disk(saved, tmp_path, monkeypatch):
+def test_a_full_disk_is_an_error_of_the_disk(saved, tmp_path, monkeypatch):
     def full(*_, **__):
         # The words of safetensors 0.8 where a file system is full.
         raise SafetensorError(
@@ -85,7 +85,7 @@ def test_a_run_folder_is_a_checkpoint_too(saved, tmp_path):
     assert load_model(tmp_path / "run", device=CPU).model.config == MODEL
 
 
-def test_the_card_tells_the_size_the_licence_and_the_source(saved):
+def test_the_card_has_the_size_the_licence_and_the_source(saved):
     card = (saved[2] / "README.md").read_text()
     millions = sum(weight.numel() for weight in saved[0].parameters()) / 1e6
     for wanted in (f"{millions:.2f} M parameters", "- CC-BY-SA-4.0", "ab" * 32, "`tiny`"):
@@ -114,7 +114,7 @@ def test_a_pickle_is_refused_unread(tmp_path):
         ),
     ],
 )
-def test_what_is_no_checkpoint_is_refused(tmp_path, make, message):
+def test_another_folder_is_refused(tmp_path, make, message):
     make(tmp_path / "run")
     with pytest.raises(InputError, match=message):
         load_model(tmp_path / "run", device=CPU)
@@ -155,7 +155,7 @@ def test_a_damaged_configuration_is_refused(copy, change, message):
 
 
 @pytest.mark.parametrize("text", ["[]", "{", "\xff"])
-def test_a_configuration_that_is_no_json_object_is_refused(copy, text):
+def test_a_configuration_that_is_not_a_json_object_is_refused(copy, text):
     (copy / "config.json").write_text(text, encoding="latin-1")
     with pytest.raises(InputError, match=r"config\.json"):
         load_model(copy, device=CPU)

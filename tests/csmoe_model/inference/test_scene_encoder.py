@@ -1,4 +1,4 @@
-"""Tiles through a model: the tokens that a user gets from `prepare` and `encode`."""
+"""Encoding of tiles: the same tokens as from `prepare` and `encode`."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def pixels(side, *, count=1, seed=0):
 
 
 def tokens_of(model, images, sensor):
-    """What docs/use.md tells a user to do."""
+    """Return tokens by the steps of docs/use.md."""
     given = {sensor: torch.from_numpy(images[sensor])}
     with torch.inference_mode():
         prepared = model.prepare(**given, image_size=MODEL.image_size)
@@ -50,7 +50,7 @@ def test_a_scene_of_one_tile_has_the_tokens_of_the_model(model, side):
     np.testing.assert_array_equal(found.reshape(1, 16, 32), tokens_of(model, images, "s2"))
 
 
-def test_of_both_sensors_the_tokens_are_the_mean(model):
+def test_tokens_of_both_sensors_are_their_mean(model):
     images = pixels(16, count=2)
     found = SceneEncoder(model=model)(images, row_phase_px=0, col_phases_px=[0, 0])
     s2, s1 = (tokens_of(model, images, sensor) for sensor in ("s2", "s1"))
@@ -58,7 +58,7 @@ def test_of_both_sensors_the_tokens_are_the_mean(model):
 
 
 @pytest.mark.parametrize(("side", "size"), [(120, 224), (120, 56), (16, 16), (17, 12)])
-def test_without_a_phase_and_with_hardly_one_images_are_resized_alike(side, size):
+def test_a_tiny_phase_resizes_as_no_phase_does(side, size):
     image = torch.rand(1, 3, side, side)
     wanted = F.interpolate(
         image, size=(size, size), mode="bilinear", antialias=size < side, align_corners=False
@@ -71,7 +71,7 @@ def test_without_a_phase_and_with_hardly_one_images_are_resized_alike(side, size
 # Averaging two pixels and a bit is not quite symmetric, with torch's own weights too.
 @pytest.mark.parametrize(("size", "within"), [(224, 1e-3), (56, 0.7)])
 @pytest.mark.parametrize(("row", "col"), [(0.5, -3 / 7), (-1 / 7, 0), (0, 2 / 7)])
-def test_a_slope_stays_a_slope_from_where_the_image_begins(size, within, row, col):
+def test_a_linear_ramp_stays_one_and_begins_with_the_image(size, within, row, col):
     centre = torch.arange(120) + 0.5
     image = (3 * centre[:, None] + 10 * centre)[None, None]
     found = resampled(image, size, row_phase_px=row, col_phase_px=col)
@@ -86,8 +86,8 @@ def test_a_flat_scene_stays_flat_up_to_its_edges():
     torch.testing.assert_close(found, torch.full((1, 1, 224, 224), 7.0))
 
 
-def test_tokens_of_a_fraction_of_pixels_follow_a_slope_across_a_scene(model, monkeypatch):
-    """Tiles of 24 px in 7 tokens; the model's place is taken by one that pools its image."""
+def test_tokens_of_fractional_pixels_follow_a_ramp_across_a_scene(model, monkeypatch):
+    """Tiles of 24 px have 7 tokens; a model that pools its image replaces the network."""
     patch = 4
     monkeypatch.setattr(model, "config", type("Config", (), {"image_size": 7 * patch}))
     monkeypatch.setattr(

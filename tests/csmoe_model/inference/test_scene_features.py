@@ -1,4 +1,4 @@
-"""Blending: with tokens that are means of pixels, the map must be the scene's means."""
+"""Blending of tiles: where tokens are means of pixels, the map has the means of the scene."""
 
 import numpy as np
 import pytest
@@ -38,14 +38,14 @@ def test_means_of_pixels_give_the_means_of_the_scene(size, overlap):
     np.testing.assert_allclose(found, wanted.transpose(1, 2, 0), rtol=1e-6)
 
 
-def test_each_row_is_read_once_and_no_more_than_a_row_of_tiles_is_held():
+def test_each_row_is_read_once_and_memory_holds_one_row_of_tiles():
     scene = scene_of(103, 40)
     features(scene, overlap=0.5)
     assert scene.reads["s1"].tolist() == [1] * 100 + [0] * 3
     assert scene.most_rows == 20
 
 
-def test_tokens_of_overlapping_tiles_are_weighed_by_their_distance_from_the_edges():
+def test_tokens_of_overlapping_tiles_are_weighted_by_their_distance_from_the_edges():
     numbers = iter(range(100))
 
     def number_of_tile(*_, col_phases_px, **__):
@@ -56,13 +56,13 @@ def test_tokens_of_overlapping_tiles_are_weighed_by_their_distance_from_the_edge
     np.testing.assert_allclose(found[..., 0], [[0, 0, 0.25, 0.75, 1, 1]] * 4)
 
 
-def test_of_one_tile_the_tokens_come_out_to_the_bit():
+def test_one_tile_keeps_its_tokens_bit_for_bit():
     tokens = np.random.default_rng(1).normal(size=(1, 16, 2)).astype(np.float32)
     found = features(scene_of(20, 20), encode=lambda *_, **__: tokens)
     np.testing.assert_array_equal(found, tokens.reshape(4, 4, 2))
 
 
-def test_what_was_not_measured_is_no_number_and_the_rest_as_if_nothing_lacked():
+def test_unmeasured_tokens_are_nan_and_do_not_change_the_others():
     measured = np.ones((60, 60), bool)
     measured[:25, 10:20] = False  # ten whole tokens
     measured[40:43, 40:45] = False  # three fifths of one
@@ -72,14 +72,14 @@ def test_what_was_not_measured_is_no_number_and_the_rest_as_if_nothing_lacked():
     holes.values["s1"][:, ~measured] = np.nan
     found, wanted = features(holes)[..., 0], features(whole)[..., 0]
 
-    lacking = np.zeros((12, 12), bool)
-    lacking[:5, 2:4] = lacking[8, 8] = True
-    np.testing.assert_array_equal(np.isnan(found), lacking)
-    lacking[11, 10] = True  # in part of what was filled in
-    np.testing.assert_allclose(found[~lacking], wanted[~lacking], rtol=1e-6)
+    missing = np.zeros((12, 12), bool)
+    missing[:5, 2:4] = missing[8, 8] = True
+    np.testing.assert_array_equal(np.isnan(found), missing)
+    missing[11, 10] = True  # in part of what was filled in
+    np.testing.assert_allclose(found[~missing], wanted[~missing], rtol=1e-6)
 
 
-def test_what_lacks_is_the_mean_of_the_band_in_the_tile():
+def test_unmeasured_pixels_get_the_mean_of_the_band_in_the_tile():
     measured = np.ones((20, 20), bool)
     measured[0, 0:2] = False
     scene = scene_of(20, 20, measured)

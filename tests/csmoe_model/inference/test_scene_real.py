@@ -1,4 +1,4 @@
-"""A real Sentinel-2 tile: where tiles meet, blended features show no seam."""
+"""A real Sentinel-2 tile: blended features have no seams at the edges of tiles."""
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -20,7 +20,7 @@ TILE_PX = 32  # in 4 tokens: many tiles, quickly encoded
 
 @pytest.fixture(scope="module")
 def scene(real_data):
-    """The tile without an offset, its 20 m bands brought to 10 m."""
+    """Return the Sentinel-2 tile, with its 20 m bands resampled to 10 m."""
     path = real_data / "majortom-sample" / "Core-S2L2A" / "images" / "part_00001.parquet"
     row = pq.ParquetFile(path).read_row_group(1, columns=list(MODEL_BANDS["s2"])).to_pylist()[0]
     bands = []
@@ -33,7 +33,7 @@ def scene(real_data):
 
 
 def step_at_edges(scene, *, overlap):
-    """Steps from a token to the next where tiles begin, over those elsewhere."""
+    """Return the mean step between tokens at the edges of tiles, relative to that elsewhere."""
     torch.manual_seed(0)
     model = CSMoE(MODEL).eval()
     model.preprocess = Preprocess(STATISTICS)
@@ -46,6 +46,6 @@ def step_at_edges(scene, *, overlap):
     return step[edges].mean() / np.delete(step, edges).mean()
 
 
-def test_tiles_show_without_overlap_and_not_with_it(scene):
+def test_edges_of_tiles_are_visible_only_without_overlap(scene):
     assert step_at_edges(scene, overlap=0) > 1.05
     assert step_at_edges(scene, overlap=0.5) == pytest.approx(1, abs=0.03)

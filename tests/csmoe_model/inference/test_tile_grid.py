@@ -1,4 +1,4 @@
-"""Tiles of a scene: which there are, where their tokens lie, and what these weigh."""
+"""Grid of tiles: their number, the positions of their tokens, and the weights."""
 
 from fractions import Fraction
 
@@ -18,7 +18,7 @@ def grid(*, height_px=100, width_px=130, tile_px=40, tile_tokens=4, overlap=0.5)
     )  # fmt: skip
 
 
-def test_tiles_step_by_tokens_and_the_last_is_moved_in():
+def test_tiles_step_by_tokens_and_the_last_one_ends_with_the_scene():
     tiles = grid(height_px=100, width_px=139)
     assert (tiles.rows, tiles.cols) == (10, 13)
     assert tiles.tops == (0, 2, 4, 6)
@@ -66,7 +66,7 @@ def test_weights_fall_towards_the_edge_of_a_tile():
     np.testing.assert_allclose(blend_weights((0, 2), 4), [[1, 1, 0.75, 0.25], [0.25, 0.75, 1, 1]])
 
 
-def test_a_token_counts_as_measured_from_half_of_its_pixels():
+def test_a_token_is_valid_from_half_of_its_pixels():
     tiles = grid(height_px=8, width_px=10, tile_px=8, tile_tokens=2)
     measured = np.zeros((8, 10), bool)
     measured[:2, :4] = True  # 8 of 16
@@ -76,7 +76,7 @@ def test_a_token_counts_as_measured_from_half_of_its_pixels():
     np.testing.assert_array_equal(found, [[True, False], [False, True]])
 
 
-def test_pixels_are_counted_in_the_token_that_holds_their_centres():
+def test_pixels_count_for_the_token_that_contains_their_centres():
     # Tokens of 5/3 px: pixels 0 1 | 2 | 3 4 by their centres.
     tiles = grid(height_px=5, width_px=5, tile_px=5, tile_tokens=3)
     measured = np.zeros((5, 5), bool)
@@ -94,6 +94,6 @@ def test_pixels_are_counted_in_the_token_that_holds_their_centres():
         ({"tile_px": 3}, "--tile-px must be at least 4, one pixel for each token .*, found 3"),
     ],
 )
-def test_what_cannot_be_cut_is_one_line(changes, message):
+def test_a_wrong_size_or_overlap_is_one_line(changes, message):
     with pytest.raises(InputError, match=message):
         grid(**changes)

@@ -1,4 +1,4 @@
-"""Nearest vectors by cosine, held to sorting all of them."""
+"""Nearest vectors by cosine, compared with sorting all vectors."""
 
 import sys
 
@@ -13,7 +13,7 @@ def vectors(count, width=16, seed=0):
     return np.random.default_rng(seed).normal(size=(count, width)).astype(np.float32)
 
 
-def test_the_nearest_are_those_that_sorting_finds():
+def test_the_nearest_vectors_equal_those_of_a_full_sort():
     query, archive = vectors(7, seed=1), vectors(300) * 5
     number, cosine = nearest(query, archive, 10)
     every = np.array(
@@ -23,12 +23,12 @@ def test_the_nearest_are_those_that_sorting_finds():
     np.testing.assert_allclose(cosine, -np.sort(-every, axis=1)[:, :10], atol=1e-5)
 
 
-def test_a_small_archive_is_given_whole():
+def test_a_small_archive_is_returned_whole():
     number, _ = nearest(vectors(2, seed=1), vectors(3), 10, index="ivf")
     assert sorted(number[0].tolist()) == [0, 1, 2]
 
 
-def test_cells_find_most_of_what_is_there_and_the_same_for_a_seed():
+def test_the_index_finds_most_neighbours_and_depends_on_its_seed_alone():
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(60, 32))
     archive = (centres[rng.integers(0, 60, 20_000)] + 0.3 * rng.normal(size=(20_000, 32))).astype(
@@ -42,7 +42,7 @@ def test_cells_find_most_of_what_is_there_and_the_same_for_a_seed():
     np.testing.assert_array_equal(quick, nearest(query, archive, 10, index="ivf", seed=3)[0])
 
 
-def test_more_than_the_cells_looked_into_hold_are_found_all_the_same():
+def test_more_vectors_than_the_searched_cells_hold_are_found():
     query, archive = vectors(3, seed=1), vectors(4000)
     number, cosine = nearest(query, archive, 900, index="ivf")
     wanted, _ = nearest(query, archive, 900)
@@ -50,11 +50,11 @@ def test_more_than_the_cells_looked_into_hold_are_found_all_the_same():
     assert (np.diff(cosine, axis=1) <= 0).all()
 
 
-def test_a_vector_of_zeros_stays_one():
+def test_a_vector_of_zeros_stays_a_vector_of_zeros():
     assert unit(np.zeros((2, 4), np.float32)).tolist() == [[0.0] * 4] * 2
 
 
-def test_without_faiss_it_says_what_to_install(monkeypatch):
+def test_without_faiss_the_error_names_the_package_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(InputError, match=r"pip install 'minortom\[evaluate\]'"):
         nearest(vectors(1), vectors(1), 1)

@@ -1,4 +1,4 @@
-"""`csmoe retrieve`: the scores by arithmetic and by another library, the record, the command."""
+"""`csmoe retrieve`: scores by hand and by scikit-learn, the result, the command."""
 
 import json
 
@@ -62,12 +62,12 @@ def test_pairs_are_scored_as_scikit_learn_scores_them():
     number = rng.integers(0, 50, (20, 5))
     found = retrieved(query, archive, number).score()
     truth = np.repeat(query, 5, axis=0)
-    told = archive[number.ravel()]
-    assert found["precision"] == pytest.approx(precision_score(truth, told, average="samples"))
-    assert found["recall"] == pytest.approx(recall_score(truth, told, average="samples"))
+    predicted = archive[number.ravel()]
+    assert found["precision"] == pytest.approx(precision_score(truth, predicted, average="samples"))
+    assert found["recall"] == pytest.approx(recall_score(truth, predicted, average="samples"))
 
 
-def test_of_one_label_an_image_is_right_or_wrong():
+def test_an_image_with_one_label_is_right_or_wrong():
     archive = as_sets(np.array([0, 1, 1, 2]), "multiclass", 3)
     query = as_sets(np.array([1, 2]), "multiclass", 3)
     found = retrieved(query, archive, np.array([[1, 0], [3, 2]]))
@@ -84,7 +84,7 @@ def test_chance_is_the_mean_over_every_image():
     )
 
 
-def test_an_image_without_a_label_counts_nothing():
+def test_an_image_without_a_label_counts_as_0():
     found = retrieved(sets([1, 0]), sets([0, 0], [1, 0]), np.array([[0, 1]]))
     assert found.score()["precision"] == 0.5
 
@@ -100,7 +100,7 @@ def row(result, name):
     return next(row for row in result["rows"] if row["features"] == name)["directions"]
 
 
-def test_every_direction_is_there_where_features_can_be_compared(result):
+def test_the_result_has_every_direction_in_which_features_can_be_compared(result):
     every = {"s2_to_s2", "s2_to_s1", "s1_to_s2", "s1_to_s1"}
     for found in result["rows"]:
         assert set(found["directions"]) == every
@@ -111,7 +111,7 @@ def test_every_direction_is_there_where_features_can_be_compared(result):
     ]  # fmt: skip
 
 
-def test_the_models_row_is_what_its_vectors_give(folder, result):
+def test_the_scores_of_the_model_follow_from_its_vectors(folder, result):
     data, model = bright_and_dark(SIZES), load_model(folder / "model", device=torch.device("cpu"))
     queries, archive = (
         encode_set(model.model, data.split(name), sensors=[sensor], bands=data.bands)
@@ -125,7 +125,7 @@ def test_the_models_row_is_what_its_vectors_give(folder, result):
     assert row(result, "model")["s1_to_s2"]["precision"]["value"] == pytest.approx(hits.mean())
 
 
-def test_bright_and_dark_are_told_apart_by_their_statistics(result):
+def test_band_statistics_separate_bright_from_dark_images(result):
     assert row(result, "band statistics")["s2_to_s2"]["f1"]["value"] == 1
     assert row(result, "chance")["s2_to_s2"]["f1"]["value"] == pytest.approx(0.5)
 
@@ -154,7 +154,7 @@ def test_it_is_up_to_date_until_options_change(folder, tmp_path):
         retrieve(folder / "model", **words, k=2)
 
 
-def test_more_images_than_there_are_or_an_empty_split_is_one_line(folder, tmp_path):
+def test_a_k_above_the_archive_or_an_empty_split_is_one_line(folder, tmp_path):
     words = {"root": None, "out": tmp_path / "out"}
     message = "--k must be at most 12, the images in the test split of own, found 13"
     with pytest.raises(InputError, match=message):

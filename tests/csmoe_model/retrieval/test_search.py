@@ -1,4 +1,4 @@
-"""`csmoe search`: the right hits, on a page that a browser shows."""
+"""`csmoe search`: hits, errors, and the page in a browser."""
 
 import base64
 import json
@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
 
 
 def bands_of(folder, sample):
-    """A patch's bands at 10 m in the model's order: DN, and dB."""
+    """Return the bands of a patch at 10 m in the model's order: digital numbers, and dB."""
     shards = ShardSet.open(folder / "shards")
     buffers = shards.buffers(1)
     shards.read_into(sample, buffers, 0)
@@ -56,7 +56,7 @@ def write_image(path, pixels, names):
 
 @pytest.fixture(scope="module")
 def image(folder):
-    """Patch 7 of the shards as a user's file, with its bands in another order."""
+    """Write patch 7 of the shards as a GeoTIFF, with its bands in another order."""
     s2, _ = bands_of(folder, 7)
     names = MODEL_BANDS["s2"][::-1]
     return write_image(folder / "patch.tif", s2[::-1], names)
@@ -67,7 +67,7 @@ def search(folder, out, *more):
     return run(app, [str(word) for word in words])
 
 
-def told(capsys):
+def printed(capsys):
     return json.loads(capsys.readouterr().out)
 
 
@@ -83,15 +83,13 @@ def nearest_by_hand(folder, query, sensor, against):
 
 
 @pytest.mark.parametrize(("sensor", "against"), [("s2", "s2"), ("s1", "s2"), ("both", "both")])
-def test_the_hits_of_a_patch_are_those_that_sorting_finds(
-    folder, tmp_path, capsys, sensor, against
-):
+def test_the_hits_of_a_patch_equal_those_of_a_full_sort(folder, tmp_path, capsys, sensor, against):
     metadata = ShardSet.open(folder / "shards").metadata(["grid_cell", "patch_row", "patch_col"])
     rows = metadata.to_pylist()
     like = "{grid_cell}:{patch_row}:{patch_col}".format(**rows[5])
     more = ["--like", like, "--sensor", sensor, "--against", against, "--k", 3, "--json"]
     assert search(folder, tmp_path / "h.html", *more) == 0
-    found = [place(hit) for hit in told(capsys)["hits"]]
+    found = [place(hit) for hit in printed(capsys)["hits"]]
     wanted = nearest_by_hand(folder, 5, sensor, against)[:3]
     assert found == [tuple(rows[n].values()) for n in wanted]
 
@@ -99,7 +97,7 @@ def test_the_hits_of_a_patch_are_those_that_sorting_finds(
 def test_an_image_finds_the_patch_that_it_shows(folder, image, tmp_path, capsys):
     more = ["--image", image, "--checkpoint", folder / "model", "--k", 2, "--json"]
     assert search(folder, tmp_path / "h.html", *more) == 0
-    found = told(capsys)["hits"]
+    found = printed(capsys)["hits"]
     row = ShardSet.open(folder / "shards").metadata(["grid_cell"]).to_pylist()[7]
     assert found[0]["grid_cell"] == row["grid_cell"]
     assert found[0]["cosine"] == pytest.approx(1, abs=1e-5)
@@ -112,7 +110,7 @@ def test_two_files_make_one_query_and_names_may_be_given(folder, tmp_path, capsy
     more = ["--image", files[0], "--image", files[1], "--checkpoint", folder / "model"]
     more += ["--s2-bands", ",".join(MODEL_BANDS["s2"]), "--s1-bands", "vv,vh", "--sensor", "both"]
     assert search(folder, tmp_path / "h.html", *more, "--k", 1, "--index", "ivf", "--json") == 0
-    [hit] = told(capsys)["hits"]
+    [hit] = printed(capsys)["hits"]
     assert hit["cosine"] == pytest.approx(1, abs=1e-5)
 
 
@@ -143,7 +141,7 @@ def test_a_browser_shows_the_page_without_a_request(folder, tmp_path):
         assert (page.requests, page.errors) == ([(tmp_path / "h.html").as_uri()], [])
 
 
-def test_names_are_text_whatever_is_in_them(folder, tmp_path):
+def test_markup_in_names_is_escaped(folder, tmp_path):
     s2, _ = bands_of(folder, 7)
     evil = write_image(tmp_path / "<script>alert(1)<.tif", s2, MODEL_BANDS["s2"])
     more = ["--image", evil, "--checkpoint", folder / "model", "--k", 1]
@@ -181,15 +179,15 @@ def test_the_page_is_made_again_where_the_bands_have_other_names(folder, tmp_pat
 def test_it_is_up_to_date_until_options_change(folder, image, tmp_path, capsys):
     more = ["--image", image, "--checkpoint", folder / "model", "--json"]
     assert search(folder, tmp_path / "h.html", *more) == 0
-    first = told(capsys)
+    first = printed(capsys)
     assert search(folder, tmp_path / "h.html", *more) == 0
-    assert told(capsys) == {**first, "status": "up to date"}
+    assert printed(capsys) == {**first, "status": "up to date"}
     assert search(folder, tmp_path / "h.html", *more, "--k", 3) == 1
     assert "--overwrite" in one_line(capsys)
     assert search(folder, tmp_path / "h.html", *more, "--k", 3, "--overwrite") == 0
 
 
-def test_what_does_not_fit_is_one_line(folder, image, tmp_path, capsys):
+def test_a_query_that_does_not_fit_is_one_line(folder, image, tmp_path, capsys):
     out, model = tmp_path / "h.html", folder / "model"
     write_model(tmp_path / "other", ShardSet.open(folder / "shards"), seed=1)
     learnable_shards(tmp_path / "shards", train=6)
@@ -229,5 +227,5 @@ def test_what_does_not_fit_is_one_line(folder, image, tmp_path, capsys):
 @pytest.mark.parametrize(
     "more", [[], ["--like", "a:0:0", "--image", "x.tif"], ["--image", "x.tif"]]
 )
-def test_wrong_usage_ends_with_2(folder, tmp_path, more):
+def test_wrong_usage_exits_with_2(folder, tmp_path, more):
     assert search(folder, tmp_path / "h.html", *more) == 2

@@ -35,7 +35,7 @@ def values(*shape):
 
 
 @pytest.mark.parametrize("steps", [[37], [1] * 37, [16, 16, 5], [30, 7], [3, 33, 1]])
-def test_rows_come_to_lie_where_they_belong_however_they_come(tmp_path, steps):
+def test_rows_are_written_at_their_place_for_any_chunking(tmp_path, steps):
     wanted = values(37, 300, 5)
     path = write(tmp_path, np.split(wanted, np.cumsum(steps)[:-1]))
     with rasterio.open(path) as file:
@@ -43,7 +43,7 @@ def test_rows_come_to_lie_where_they_belong_however_they_come(tmp_path, steps):
         assert file.descriptions == ("s1_000", "s1_001", "s1_002", "s1_003", "s1_004")
 
 
-def test_viewers_find_blocks_of_single_bands_and_no_number_as_nodata(tmp_path):
+def test_blocks_hold_single_bands_and_nan_is_nodata(tmp_path):
     wanted = values(20, 300, 3)
     wanted[4, 5] = np.nan
     with rasterio.open(write(tmp_path, [wanted])) as file:
@@ -85,7 +85,7 @@ def test_the_record_of_a_big_tiff_is_read_too(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"II*\0", b"no picture at all", b"II*\0\xff\xff\xff\xff"])
-def test_what_is_no_tiff_has_no_record(tmp_path, content):
+def test_a_file_that_is_not_a_tiff_has_no_record(tmp_path, content):
     (tmp_path / "a.tif").write_bytes(content)
     assert stored_provenance(tmp_path / "a.tif") is None
 

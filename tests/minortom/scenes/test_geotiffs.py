@@ -1,4 +1,4 @@
-"""A user's GeoTIFFs: names, windows, gaps and units, against what rasterio wrote."""
+"""GeoTIFFs of a user: names, windows, gaps and units, compared with rasterio."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_a_window_is_the_part_of_the_whole_at_its_place(tmp_path, values):
     assert (part.transform[2], part.transform[5]) == (west, north)
 
 
-def test_nodata_and_what_is_no_number_were_not_measured(tmp_path, values):
+def test_nodata_and_nan_are_not_measured(tmp_path, values):
     values[0, 0, 0], values[1, 2, 3] = -9999, np.nan
     stack = read_bands(tiff(tmp_path / "a.tif", values, names=("a", "b", "c"), nodata=-9999))
     wanted = np.ones(values.shape, bool)
@@ -55,7 +55,7 @@ def test_bands_without_names_are_one_line(tmp_path, values):
         read_bands(path, ["B02", "B03"])
 
 
-def test_what_is_no_raster_is_one_line(tmp_path):
+def test_a_file_that_is_not_a_raster_is_one_line(tmp_path):
     (tmp_path / "a.tif").write_text("no picture")
     with pytest.raises(InputError, match=r"cannot read .*a.tif \(.*\); give a raster"):
         read_bands(tmp_path / "a.tif")
@@ -63,7 +63,7 @@ def test_what_is_no_raster_is_one_line(tmp_path):
         read_bands(tmp_path / "b.tif")
 
 
-def test_one_file_is_taken_apart_by_sensor(tmp_path, values):
+def test_one_file_is_split_by_sensor(tmp_path, values):
     values[1:] *= -0.01
     path = tiff(tmp_path / "a.tif", values, names=("B04", "VV", "VH"))
     found = ImageReader()({"file": path})
@@ -81,7 +81,7 @@ def test_two_files_are_one_image_with_the_names_that_a_user_gives(tmp_path, valu
     np.testing.assert_array_equal(found["s1"][1], -values[:2])
 
 
-def test_gaps_are_given_the_mean_of_the_band(tmp_path, values):
+def test_gaps_get_the_mean_of_the_band(tmp_path, values):
     values[2, :, 0] = 0
     path = tiff(tmp_path / "a.tif", values, names=("B02", "B03", "B04"), nodata=0)
     filled = ImageReader()({"file": path})["s2"][1]

@@ -1,4 +1,4 @@
-"""A scene in files: whose bands are where, on which grid, and what was measured."""
+"""Scenes in files: bands by sensor, pixel grids, and measured pixels."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def s1():
     return np.random.default_rng(1).uniform(-20, -1, (2, 20, 30)).astype(np.float32)
 
 
-def test_one_file_is_taken_apart_by_sensor_whatever_the_order(tmp_path, s2, s1):
+def test_one_file_is_split_by_sensor_for_any_order_of_bands(tmp_path, s2, s1):
     both = np.concatenate([s1[:1], s2, s1[1:]])
     path = tiff(tmp_path / "a.tif", both, names=("VH", "B04", "B03", "B02", "VV"))
     with open_scene(path) as scene:
@@ -109,14 +109,14 @@ def test_a_scene_without_a_place_is_one_line(tmp_path, s2):
         (Affine(10, 0, 0, 0, -11, 0), "EPSG:32631", None),
     ],
 )
-def test_the_side_of_a_pixel_is_told_in_metres(tmp_path, s2, transform, crs, wanted):
+def test_the_side_of_a_pixel_is_in_metres(tmp_path, s2, transform, crs, wanted):
     names = ("B02", "B03", "B04")
     path = tiff(tmp_path / "a.tif", s2, names=names, transform=transform, crs=crs)
     with open_scene(path) as scene:
         assert scene.pixel_m == (wanted and pytest.approx(wanted))
 
 
-def test_other_units_are_one_line_but_not_by_a_few_pixels(tmp_path, s2, s1):
+def test_other_units_are_one_line_but_a_few_pixels_are_not_checked(tmp_path, s2, s1):
     path = tiff(tmp_path / "a.tif", s2 / 10_000, names=("B02", "B03", "B04"))
     with open_scene(path) as scene:
         with pytest.raises(InputError, match="a.tif.*looks like reflectance"):
@@ -127,7 +127,7 @@ def test_other_units_are_one_line_but_not_by_a_few_pixels(tmp_path, s2, s1):
         scene.read("s1", [0, 1], row_px=0, height_px=20)
 
 
-def test_a_virtual_raster_is_all_its_files_and_notes_beside_a_raster_are_none(tmp_path, s2):
+def test_a_virtual_raster_counts_its_sources_but_no_auxiliary_files(tmp_path, s2):
     path = tiff(tmp_path / "a.tif", s2, names=("B02", "B03", "B04"))
     copy(path, tmp_path / "a.vrt", driver="VRT")
     (tmp_path / "a.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")

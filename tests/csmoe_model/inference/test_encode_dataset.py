@@ -1,4 +1,4 @@
-"""Frozen features: the right vectors, of the right sensor, whatever the batches."""
+"""Frozen features of labelled sets: pooling, sensors, bands and batches."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def data():
 
 
 def wanted(model, data, sensor):
-    """Vectors and tokens by the steps that a user would take."""
+    """Return vectors and tokens by the steps of docs/use.md."""
     images = torch.from_numpy(data.split("train").images(np.arange(7))[sensor])
     prepared = model.prepare(**{sensor: images}, image_size=MODEL.image_size)
     with torch.inference_mode():
@@ -54,14 +54,14 @@ def test_pooling_takes_the_cls_token_or_the_mean_of_the_patches_or_both(model, d
     assert found["both"].dtype == np.float32
 
 
-def test_vectors_of_two_sensors_stand_beside_each_other(model, data):
+def test_vectors_of_two_sensors_are_concatenated(model, data):
     split = data.split("train")
     both = encode_set(model, split, sensors=["s2", "s1"])
     parts = [encode_set(model, split, sensors=[sensor]) for sensor in ("s2", "s1")]
     np.testing.assert_allclose(both, np.hstack(parts), atol=1e-6)
 
 
-def test_batches_change_nothing_and_are_no_larger_than_said(model, data):
+def test_the_batch_size_changes_no_vector_and_limits_the_batches(model, data):
     asked = []
 
     def images(indices):
@@ -85,7 +85,7 @@ def test_bands_are_found_by_name(model, data):
     np.testing.assert_allclose(found, whole, atol=1e-6)
 
 
-def test_a_band_that_the_set_lacks_is_one_line(model):
+def test_a_band_missing_in_the_set_is_one_line(model):
     red = split_of({"s2": np.ones((2, 3, 16, 16), np.float32)}, np.zeros(2))
     with pytest.raises(InputError, match="needs the s2 bands .*; add B05, B06"):
         encode_set(model, red, sensors=["s2"], bands={"s2": ("B02", "B03", "B04")})
@@ -97,7 +97,7 @@ def test_an_image_smaller_than_a_patch_is_one_line(model):
         encode_set(model, tiny, sensors=["s1"])
 
 
-def test_the_untrained_model_is_the_same_architecture_with_weights_of_its_seed(model, data):
+def test_the_untrained_model_has_the_same_architecture_and_depends_on_its_seed(model, data):
     split = data.split("train")
     before = torch.get_rng_state()
     first, again, other = (
