@@ -1,4 +1,4 @@
-"""`csmoe train` as a user types it: what it prints, and how it ends."""
+"""The command `csmoe train`: output, exit codes and files."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def shards(tmp_path_factory):
 
 @pytest.fixture
 def terminate():
-    """`run` takes SIGTERM over for good."""
+    """Restore the handler of SIGTERM, which `run` replaces."""
     former = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, former)
@@ -53,21 +53,21 @@ def train(*arguments, program=app):
 
 
 def one_line(text):
-    """The only line of an error, after those that tell of steps."""
+    """Return the only line of an error, after the log lines of steps."""
     lines = [line for line in text.strip().splitlines() if not line.startswith("step ")]
     assert len(lines) == 1, text
     assert lines[0].startswith("error: ")
     return lines[0]
 
 
-def test_a_run_leaves_everything_in_its_folder_and_tells_in_json(shards, tmp_path, capsys):
+def test_a_run_writes_all_files_and_prints_json(shards, tmp_path, capsys):
     out = tmp_path / "run"
     assert train(shards, "--out", out, *SHORT, "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["status"] == "trained"
-    assert (told["steps"], told["epochs"]) == (2, 1)
-    assert told["loss"] > 0
-    assert told["val_loss"] > 0
+    output = json.loads(capsys.readouterr().out)
+    assert output["status"] == "trained"
+    assert (output["steps"], output["epochs"]) == (2, 1)
+    assert output["loss"] > 0
+    assert output["val_loss"] > 0
     found = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     events = {path for path in found if path.startswith("tensorboard/events.out")}
     assert len(events) == 1
@@ -78,19 +78,19 @@ def test_a_run_leaves_everything_in_its_folder_and_tells_in_json(shards, tmp_pat
     }  # fmt: skip
 
     assert train(shards, "--out", out, *SHORT, "--json") == 0
-    assert json.loads(capsys.readouterr().out) == {**told, "status": "up to date"}
+    assert json.loads(capsys.readouterr().out) == {**output, "status": "up to date"}
 
 
 def test_a_terminal_shows_a_live_bar_with_loss_and_speed(shards, tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes any stream for a terminal
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then treats any stream as a terminal
     assert train(shards, "--out", tmp_path / "run", *SHORT) == 0
-    told = capsys.readouterr().err
-    assert "2/2" in told
-    assert "loss " in told
-    assert re.search(r"\d pairs/s, \d+% busy, [\d.]+ GB", told)
+    output = capsys.readouterr().err
+    assert "2/2" in output
+    assert "loss " in output
+    assert re.search(r"\d pairs/s, \d+% busy, [\d.]+ GB", output)
 
 
-def test_elsewhere_the_first_and_the_last_step_are_told_and_few_between(shards, tmp_path, capsys):
+def test_elsewhere_log_lines_show_the_first_and_the_last_step(shards, tmp_path, capsys):
     words = (*SHORT[:2], "--steps", "20", *SHORT[4:])
     assert train(shards, "--out", tmp_path / "run", *words) == 0
     first, *between, last = capsys.readouterr().err.splitlines()
@@ -100,7 +100,7 @@ def test_elsewhere_the_first_and_the_last_step_are_told_and_few_between(shards, 
     assert len(between) <= 1  # a loaded machine may take half a minute
 
 
-def test_a_line_is_told_every_half_a_minute(capsys, monkeypatch):
+def test_a_log_line_is_printed_every_30_seconds(capsys, monkeypatch):
     speed = Speed(
         pairs_per_s=9.0, busy=1.0, tflops=2.0, memory_gb=3.0, peak_tflops=8.0
     )  # fmt: skip
@@ -117,7 +117,7 @@ def test_a_line_is_told_every_half_a_minute(capsys, monkeypatch):
     assert lines[0].endswith("9 pairs/s, 2 TFLOP/s, 100% busy, 25% of peak, 3 GB")
 
 
-def test_only_the_first_process_tells(capsys):
+def test_only_the_first_process_shows_progress(capsys):
     with step_progress(is_first=False) as on_step:
         on_step(1, 1, 0.5, None)
     assert capsys.readouterr().err == ""
@@ -157,13 +157,13 @@ def test_another_run_in_the_folder_is_replaced_only_when_allowed(shards, tmp_pat
         ),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(shards, tmp_path, capsys, words, message):
+def test_bad_input_is_a_one_line_error_and_writes_nothing(shards, tmp_path, capsys, words, message):
     assert train(shards, "--out", tmp_path / "run", *words) == 1
     assert message in one_line(capsys.readouterr().err)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_shards_that_are_none_are_one_line(tmp_path, capsys):
+def test_missing_shards_are_a_one_line_error(tmp_path, capsys):
     assert train(tmp_path / "no", "--out", tmp_path / "run", *SHORT) == 1
     assert "expected a folder of shards, but " in one_line(capsys.readouterr().err)
     (tmp_path / "empty").mkdir()
@@ -171,13 +171,13 @@ def test_shards_that_are_none_are_one_line(tmp_path, capsys):
     assert "is empty" in one_line(capsys.readouterr().err)
 
 
-def test_the_folders_above_a_run_are_made(shards, tmp_path):
+def test_parent_folders_of_a_run_are_created(shards, tmp_path):
     assert train(shards, "--out", tmp_path / "runs" / "first", *SHORT) == 0
     assert (tmp_path / "runs" / "first" / "model" / "model.safetensors").is_file()
     assert [path.name for path in (tmp_path / "runs").iterdir() if path.name[0] == "."] == []
 
 
-def test_a_run_below_a_file_is_one_line(shards, tmp_path, capsys):
+def test_a_run_below_a_file_is_a_one_line_error(shards, tmp_path, capsys):
     (tmp_path / "file").touch()
     assert train(shards, "--out", tmp_path / "file" / "run", *SHORT) == 1
     assert "is a file, no folder" in one_line(capsys.readouterr().err)
@@ -200,9 +200,7 @@ def test_wrong_usage_is_exit_2(shards, words, capsys):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_the_run_between_steps_with_its_code_and_resume_goes_on(
-    shards, tmp_path, number, code
-):
+def test_a_signal_ends_the_run_between_steps_with_its_exit_code(shards, tmp_path, number, code):
     out = tmp_path / "run"
     program = [shutil.which("csmoe-train", path=str(Path(sys.executable).parent)) or "csmoe-train"]
     words = [shards, "--out", str(out), "--recipe", "tiny", "--batch-size", "4"]
@@ -215,10 +213,10 @@ def test_a_signal_ends_the_run_between_steps_with_its_code_and_resume_goes_on(
     while not (log.path.exists() and log.rows("train")) and time.monotonic() < deadline:
         time.sleep(0.1)
     process.send_signal(number)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == code, told
-    assert "stopped after step" in told
-    assert "Traceback" not in told
+    _, output = process.communicate(timeout=60)
+    assert process.returncode == code, output
+    assert "stopped after step" in output
+    assert "Traceback" not in output
     stopped = torch.load(out / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
     assert stopped == int(log.rows("train")[-1]["step"])
     assert not (out / "model").exists()

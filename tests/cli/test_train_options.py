@@ -1,4 +1,4 @@
-"""The options of `csmoe train`: each field of a configuration is one, and a key of a file."""
+"""Options of `csmoe train`: each field is an option and a key of a configuration file."""
 
 import json
 import re
@@ -40,7 +40,7 @@ OTHER_VALUES = {
     "weight_decay": 0.1, "beta1": 0.8, "beta2": 0.9, "grad_clip": 2.0, "ema_decay": 0.9,
     "flips": False, "log_every": 2, "val_every": 1, "keep_every": 3,
 }  # fmt: skip
-"""Of every field, none of them what the recipe `tiny` has."""
+"""A value of every field that differs from that of the recipe `tiny`."""
 
 
 def words_of(values):
@@ -99,7 +99,7 @@ def test_the_configuration_of_a_run_repeats_it_byte_for_byte(shards, tmp_path, c
     assert json.loads(capsys.readouterr().out)["status"] == "up to date"
 
 
-def test_an_unknown_key_is_refused_by_name(shards, tmp_path, capsys):
+def test_an_unknown_key_is_an_error_that_names_it(shards, tmp_path, capsys):
     file = tmp_path / "fields.yaml"
     file.write_text("learning_rate: 1\n")
     assert train(shards, "--out", tmp_path / "run", "--config", file) == 1
@@ -110,7 +110,7 @@ def test_an_unknown_key_is_refused_by_name(shards, tmp_path, capsys):
 
 @pytest.fixture
 def settings(monkeypatch):
-    """What a run is told beside its configuration."""
+    """Return the settings that runs get beside their configuration."""
     seen = []
 
     def remember(*_, settings, **__):
@@ -134,9 +134,9 @@ def test_options_that_change_no_result_reach_the_run(settings, shards, tmp_path)
     assert third.tracking.wandb_project is None
 
 
-def test_what_another_process_tells_is_not_told_again(shards, tmp_path, capsys, monkeypatch):
+def test_an_error_of_another_process_is_not_printed_again(shards, tmp_path, capsys, monkeypatch):
     def fail(*_, **__):
-        raise OtherProcessError("told there")
+        raise OtherProcessError("printed there")
 
     monkeypatch.setattr("csmoe_model.training.train.run_training", fail)
     assert train(shards, "--out", tmp_path / "run") == 1

@@ -1,9 +1,9 @@
-"""What two processes do together, for tests: one start pays for all scenarios.
+"""Scenarios of two processes for tests, all in one start of the processes.
 
     python ddp_worker.py SHARDS FOLDER    with the environment that torchrun sets
 
-Each scenario has a run's folder of its name below FOLDER; how it ended in this process goes to
-FOLDER/outcome-RANK.json.
+Each scenario has a run's folder with its name below FOLDER. How it ended in this process is
+written to FOLDER/outcome-RANK.json.
 """
 
 import json
@@ -32,7 +32,7 @@ def raise_exit(number, _):
 
 
 def nan_here(step):
-    """Let one term of this process alone be no number at a step."""
+    """Make one loss term of this process NaN at a step."""
     real, calls = csmoe.reconstruction_loss, []
 
     def spoilt(*arguments):
@@ -52,14 +52,14 @@ def diverge(shards, out):
 
 
 def compiled(shards, out):
-    """Train with the compiler's graphs, which are then run as they are."""
+    """Train with the graphs of the compiler, run without code generation."""
     real = torch.compile
 
     def traced(function, **_):
         return real(function, backend="aot_eager", dynamic=False, fullgraph=True)
 
-    def fell_back(*told):
-        raise AssertionError(told)
+    def fell_back(*messages):
+        raise AssertionError(messages)
 
     torch.compile = traced
     compiling._log.warning = fell_back
@@ -110,7 +110,7 @@ def main(shards, folder):
                 end = scenario(folder / name).status
             except SystemExit as stopped:
                 end = f"exit {stopped.code}"
-            except Exception as error:  # noqa: BLE001  # told to the test
+            except Exception as error:  # noqa: BLE001  # written to the outcome
                 end = f"{type(error).__name__}: {error}"
             ends.append(end)
     (folder / f"outcome-{RANK}.json").write_text(json.dumps(ends))

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of training; a test file names this in ``pytest_plugins``."""
+"""Fixtures of the tests of training; test files list this module in ``pytest_plugins``."""
 
 import signal
 
@@ -10,7 +10,7 @@ from training_shards import learnable_shards
 
 @pytest.fixture(scope="module")
 def small_steps():
-    """One thread is fastest for these sizes; and few runs need their curve drawn."""
+    """Use one thread, which is fastest for these sizes, and draw no curves."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
@@ -26,7 +26,7 @@ def shards(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(shards, tmp_path_factory):
-    """A run of 8 steps; tests only look at it."""
+    """Return a finished run of 8 steps, which tests must not change."""
     out = tmp_path_factory.mktemp("finished") / "run"
     run(shards, out)
     return out
@@ -34,7 +34,7 @@ def finished(shards, tmp_path_factory):
 
 @pytest.fixture
 def sigterm_raises():
-    """What the command line does on SIGTERM."""
+    """Handle SIGTERM as the command line does."""
 
     def exit_with_143(*_):
         raise SystemExit(143)

@@ -30,7 +30,7 @@ def run(shards, out, config=SHORT, *, model=MODEL, **options):
 
 
 def rows(out, split=None):
-    """Rows of the log without what depends on the clock."""
+    """Return the rows of the log without the columns that depend on the clock."""
     return [
         {name: value for name, value in row.items() if name not in SPEED}
         for row in RunFolder(out).log.rows(split)

@@ -61,7 +61,7 @@ def test_a_run_that_keeps_weights_is_the_same_run(kept, shards, tmp_path):
 
 
 @pytest.mark.parametrize("step", [4, 6, 7])
-def test_a_killed_run_keeps_the_same_bytes_in_the_end(shards, kept, tmp_path, step):
+def test_a_killed_run_has_the_same_copies_after_resuming(shards, kept, tmp_path, step):
     def power_cut(done, *_):
         if done == step:
             raise RuntimeError("power cut")
@@ -74,14 +74,14 @@ def test_a_killed_run_keeps_the_same_bytes_in_the_end(shards, kept, tmp_path, st
 
 
 @pytest.mark.usefixtures("sigterm_raises")
-def test_weights_are_kept_after_the_step_at_which_a_run_is_stopped_too(shards, kept, tmp_path):
+def test_weights_are_kept_at_the_step_at_which_a_run_is_stopped(shards, kept, tmp_path):
     with pytest.raises(SystemExit):
         run(shards, tmp_path / "run", KEPT, on_step=stop_after(3))
     found, wanted = (files_of(out / "epochs" / "0001") for out in (tmp_path / "run", kept))
     assert found == wanted
 
 
-def test_kept_weights_load_and_say_after_how_many_epochs(kept):
+def test_kept_weights_load_and_name_their_epochs(kept):
     trained = load_model(kept / "epochs" / "0002", device=torch.device("cpu"))
     assert trained.recipe == "test"
     assert record_of(trained.folder)["options"]["after"] == {"epochs": 2, "steps": 6}
@@ -89,7 +89,7 @@ def test_kept_weights_load_and_say_after_how_many_epochs(kept):
     assert "after" not in record_of(kept / "model")["options"]
 
 
-def test_what_was_kept_is_listed_in_order_with_the_end_last(kept):
+def test_kept_weights_are_listed_in_order_with_the_final_ones_last(kept):
     found = [(str(k.folder.relative_to(kept)), k.epochs, k.steps) for k in kept_weights(kept)]
     assert found == [
         ("epochs/0001/model", 1, 3), ("epochs/0002/model", 2, 6),
@@ -99,12 +99,12 @@ def test_what_was_kept_is_listed_in_order_with_the_end_last(kept):
     assert first.folder == kept / "epochs" / "0001" / "model-ema"
 
 
-def test_the_end_is_listed_once_where_the_last_epoch_was_kept(shards, tmp_path):
+def test_final_weights_are_listed_once_if_the_last_epoch_was_kept(shards, tmp_path):
     run(shards, tmp_path / "run", replace(KEPT, epochs=2, steps=None))
     assert [k.steps for k in kept_weights(tmp_path / "run")] == [3, 6]
 
 
-def test_weights_that_do_not_say_their_epoch_are_an_error(kept, tmp_path):
+def test_weights_that_do_not_name_their_epoch_are_an_error(kept, tmp_path):
     shutil.copytree(kept / "model", tmp_path / "epochs" / "0007" / "model")
     with pytest.raises(InputError, match="0007.*does not name the epochs"):
         kept_weights(tmp_path)
@@ -113,7 +113,7 @@ def test_weights_that_do_not_say_their_epoch_are_an_error(kept, tmp_path):
         kept_weights(tmp_path)
 
 
-def test_a_run_that_kept_nothing_is_an_error_that_says_how(finished, tmp_path):
+def test_a_run_without_copies_is_an_error_that_names_the_option(finished, tmp_path):
     with pytest.raises(InputError, match=r"has no weights of earlier epochs.*--keep-every"):
         kept_weights(finished)
     with pytest.raises(

@@ -60,12 +60,12 @@ def test_settings_survive_yaml():
         assert TrainConfig.from_dict(yaml.safe_load(text)) == config
 
 
-def test_giving_epochs_takes_the_recipes_steps_away():
+def test_setting_epochs_removes_the_steps_of_the_recipe():
     found = configure("tiny", {"epochs": 3})
     assert (found.train.epochs, found.train.steps) == (3, None)
 
 
-def test_options_go_where_they_belong_and_the_rest_is_the_recipe():
+def test_options_change_their_field_and_the_rest_is_the_recipe():
     found = configure("tiny", {"mask_ratio": 0.75, "lr": 0.5})
     assert found.model.mask_ratio == 0.75
     assert found.train.lr == 0.5
@@ -73,7 +73,7 @@ def test_options_go_where_they_belong_and_the_rest_is_the_recipe():
     assert configure(None, {}).recipe == "csmoe-b16"
 
 
-def test_what_is_not_given_on_resume_is_the_runs_own(finished):
+def test_missing_options_come_from_the_resumed_run(finished):
     found = configure(None, {}, resume=finished)
     assert (found.recipe, found.model, found.train) == ("test", MODEL, SHORT)
     assert configure(None, {"lr": 0.5}, resume=finished).train == replace(SHORT, lr=0.5)

@@ -1,4 +1,4 @@
-"""Two processes train as one does, and stop together."""
+"""Two processes train like one process, and stop together."""
 
 import json
 import signal
@@ -26,19 +26,19 @@ LONG = ("--recipe", "tiny", "--image-size", "16", "--steps", "100000", "--batch-
 
 @pytest.fixture(scope="module")
 def folder(shards, tmp_path_factory):
-    """Runs of two processes, and how they ended in each."""
+    """Return the folder with the runs of two processes and their outcomes."""
     folder = tmp_path_factory.mktemp("ddp")
     with pytest.raises(KeyboardInterrupt):
         run(shards, folder / "of-one", on_step=stop_after(3, signal.SIGINT))
     processes = start([SUPPORT / "ddp_worker.py", shards, folder])
-    told = [process.communicate(timeout=300)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], told
+    output = [process.communicate(timeout=300)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], output
     return folder
 
 
 @pytest.fixture(scope="module")
 def ends(folder):
-    """How each scenario ended, in either process."""
+    """Return how each scenario ended, in both processes."""
     names = (
         "whole", "parts", "terminated", "interrupted", "resumed", "of-one", "diverged", "uneven",
         "missing", "other", "compiled", "not-compiled",
@@ -74,13 +74,13 @@ def test_accumulated_parts_are_those_of_one_process(folder, shards, tmp_path):
     assert_alike(rows(folder / "parts"), rows(tmp_path / "run"), TERMS)
 
 
-def test_the_first_process_keeps_the_weights_on_the_way(folder):
+def test_the_first_process_writes_copies_of_the_weights(folder):
     kept, end = (folder / "parts" / name for name in ("epochs/0004/model", "model"))
     found, wanted = ((path / "model.safetensors").read_bytes() for path in (kept, end))
     assert found == wanted
 
 
-def test_a_signal_to_one_of_them_stops_all_with_its_code(ends):
+def test_a_signal_to_one_process_stops_all_with_its_exit_code(ends):
     assert ends["terminated"] == ("exit 143", "exit 143")
     assert ends["interrupted"] == ("exit 130", "exit 130")
 
@@ -90,19 +90,19 @@ def test_the_checkpoint_of_a_stopped_run_is_that_of_its_last_step(folder):
     assert found["global_step"] == 3
 
 
-def test_a_stopped_run_goes_on_exactly(folder, ends):
+def test_a_stopped_run_resumes_exactly(folder, ends):
     assert ends["resumed"] == ("trained", "trained")
     assert rows(folder / "interrupted") == rows(folder / "whole")
 
 
-def test_two_go_on_with_a_run_of_one_and_one_with_a_run_of_two(folder, ends, shards, finished):
+def test_a_run_resumes_with_another_number_of_processes(folder, ends, shards, finished):
     assert ends["of-one"] == ("trained", "trained")
     assert_alike(rows(folder / "of-one"), rows(finished), TERMS)
     run(shards, folder / "terminated", resume=True)
     assert_alike(rows(folder / "terminated"), rows(finished), TERMS)
 
 
-def test_a_loss_that_is_not_finite_in_one_stops_all_and_its_term_and_cells_are_named(ends):
+def test_a_loss_that_is_not_finite_in_one_process_stops_all_and_names_term_and_cells(ends):
     first, second = ends["diverged"]
     assert first.startswith("DivergedError: training stopped at step 2: rec_s")
     assert " is nan; cells of the batch: " in first
@@ -111,7 +111,7 @@ def test_a_loss_that_is_not_finite_in_one_stops_all_and_its_term_and_cells_are_n
     assert second.startswith("OtherProcessError: training stopped at step 2")
 
 
-def test_a_mistake_is_told_by_one_process(ends):
+def test_an_error_is_reported_by_one_process(ends):
     assert ends["uneven"][0].startswith(
         "InputError: batch_size must be a multiple of 2 processes times"
     )
@@ -132,7 +132,7 @@ def test_a_wrong_argument_is_reported_by_the_first_process(ends):
     assert second.startswith("OtherProcessError")
 
 
-def test_a_batch_that_its_parts_do_not_divide_is_refused(shards, tmp_path):
+def test_a_batch_that_is_not_a_multiple_of_its_parts_is_an_error(shards, tmp_path):
     with pytest.raises(InputError, match="multiple of 1 processes times 4 parts .*found 6"):
         run(shards, tmp_path / "run", replace(SHORT, accumulate=4))
 
@@ -149,10 +149,10 @@ def test_sigterm_to_one_slurm_task_alone_ends_all_with_143(tmp_path):
     log = RunFolder(out).log
     wait_for_a_row(log)
     processes[1].send_signal(signal.SIGTERM)
-    told = [process.communicate(timeout=60)[1] for process in processes]
-    assert [process.returncode for process in processes] == [143, 143], told
-    assert "stopped after step" in told[0]
-    assert told[1] == ""
+    output = [process.communicate(timeout=60)[1] for process in processes]
+    assert [process.returncode for process in processes] == [143, 143], output
+    assert "stopped after step" in output[0]
+    assert output[1] == ""
     stopped = torch.load(RunFolder(out).checkpoint, weights_only=True)["global_step"]
     assert stopped == int(log.rows("train")[-1]["step"])
     assert not RunFolder(out).model.exists()
@@ -173,10 +173,10 @@ def test_a_signal_to_torchrun_ends_all_with_its_code(tmp_path, number, code):
     log = RunFolder(out).log
     wait_for_a_row(log)
     process.send_signal(number)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == code, told
-    assert told.count("stopped after step") == 1
-    assert "Traceback" not in told
+    _, output = process.communicate(timeout=60)
+    assert process.returncode == code, output
+    assert output.count("stopped after step") == 1
+    assert "Traceback" not in output
     stopped = torch.load(RunFolder(out).checkpoint, weights_only=True)["global_step"]
     assert stopped == int(log.rows("train")[-1]["step"])
 

@@ -63,7 +63,7 @@ class NoWaiting(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
-def test_a_tensor_that_is_looked_at_is_noticed():
+def test_reading_the_value_of_a_tensor_is_detected():
     for look in (float, bool, lambda x: torch.zeros(2)[x.bool()[None].expand(2)]):
         with pytest.raises(AssertionError, match="waits|index"), NoWaiting():
             look(torch.ones(()))
@@ -89,7 +89,7 @@ def test_a_step_never_waits_for_the_device(changes):
     optimizer.step()  # AdamW on a CPU counts its steps there; a GPU's kernel by itself
 
 
-def test_uint16_pixels_come_through_as_int16_of_the_same_bits():
+def test_uint16_pixels_are_passed_as_int16_with_the_same_bits():
     normalise = Normalise(STATISTICS, image_size=8)
     stored = {c: torch.from_numpy(a) for c, a in made_up_tensors(2, 8).items()}
     stored["s2_10m"][0, 0, 0] = torch.tensor([0, 1, 32767, 32768, 40000, 65535, 5, 6]).to(
@@ -114,9 +114,7 @@ def test_three_steps_compile_once():
     assert counter.frame_count == 1
 
 
-def test_a_backward_pass_that_does_not_compile_is_found_out_with_the_forward_pass(
-    monkeypatch, caplog
-):
+def test_a_backward_pass_that_does_not_compile_fails_with_the_forward_pass(monkeypatch, caplog):
     def no_backward(*_):
         raise RuntimeError("no kernel for it")
 
@@ -175,7 +173,7 @@ def one_unread(monkeypatch):
 
 
 @pytest.mark.usefixtures("one_unread")
-def test_numbers_that_are_read_later_make_the_same_log(tmp_path, monkeypatch):
+def test_numbers_that_are_read_later_give_the_same_log(tmp_path, monkeypatch):
     shards = learnable_shards(tmp_path / "shards")
     config = replace(SHORT, log_every=2, val_every=3)
     seen = []
@@ -191,9 +189,7 @@ def test_numbers_that_are_read_later_make_the_same_log(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("one_unread")
-def test_a_loss_found_late_not_to_be_finite_is_told_of_its_step_and_never_saved(
-    tmp_path, monkeypatch
-):
+def test_a_late_error_names_its_step_and_no_checkpoint_is_saved(tmp_path, monkeypatch):
     from csmoe_model import csmoe
 
     shards = learnable_shards(tmp_path / "shards")

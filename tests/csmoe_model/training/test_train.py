@@ -1,4 +1,4 @@
-"""Runs: what is logged is what happened, and they learn."""
+"""Training runs: logs, determinism, validation, and learning."""
 
 import math
 import os
@@ -53,7 +53,7 @@ def test_terms_add_up_to_the_loss(finished):
         )
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others(shards, finished, tmp_path):
+def test_the_weights_are_a_function_of_the_seed(shards, finished, tmp_path):
     run(shards, tmp_path / "same")
     run(shards, tmp_path / "other", replace(SHORT, seed=1))
     weights = [(out / "model/model.safetensors").read_bytes()
@@ -109,7 +109,7 @@ def test_the_split_test_is_never_read_and_val_only_validated_on(tmp_path, monkey
     assert read == set(range(12))
 
 
-def test_without_a_validation_split_it_trains_and_says_so(tmp_path, caplog):
+def test_without_a_validation_split_a_warning_is_logged(tmp_path, caplog):
     shards = learnable_shards(tmp_path / "shards", val=0)
     summary = run(shards, tmp_path / "run", replace(SHORT, steps=2))
     assert summary.val_loss is None
@@ -125,7 +125,7 @@ def test_validation_sees_the_same_masks_each_time(shards, tmp_path):
     assert len(losses) == 1
 
 
-def test_validation_is_the_mean_over_the_pairs_of_the_split_as_they_are(tmp_path):
+def test_validation_is_the_mean_over_the_pairs_of_the_split_without_flips(tmp_path):
     # Five pairs in batches of two and three; errors of reconstruction are means over pairs.
     data = ShardSet.open(learnable_shards(tmp_path / "shards", val=5))
     run(data.folder, tmp_path / "run", replace(SHORT, steps=2, batch_size=4, seed=7))

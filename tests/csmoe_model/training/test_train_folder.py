@@ -59,7 +59,7 @@ def test_an_unfinished_run_says_to_resume(shards, tmp_path):
     assert run(shards, tmp_path / "run", overwrite=True).status == "trained"
 
 
-def test_there_must_be_something_to_resume(shards, tmp_path):
+def test_resume_without_a_run_is_an_error(shards, tmp_path):
     with pytest.raises(InputError, match="--resume needs a run, found none in"):
         run(shards, tmp_path / "run", resume=True)
     assert not (tmp_path / "run").exists()
@@ -73,7 +73,7 @@ def test_a_folder_that_is_no_run_is_never_deleted(shards, tmp_path):
     assert (tmp_path / "precious" / "thesis.txt").read_text() == "all my work"
 
 
-def test_a_damaged_checkpoint_is_an_error_that_says_so(shards, tmp_path):
+def test_a_damaged_checkpoint_is_an_error(shards, tmp_path):
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         run(shards, out, on_step=stop_after(2, signal.SIGINT))
@@ -89,7 +89,7 @@ def test_a_damaged_checkpoint_is_an_error_that_says_so(shards, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["has no Lightning version", "has other weights"])
-def test_a_checkpoint_of_something_else_is_an_error_that_says_so(shards, tmp_path, what):
+def test_a_checkpoint_of_another_run_is_an_error(shards, tmp_path, what):
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         run(shards, out, on_step=stop_after(2, signal.SIGINT))
@@ -104,7 +104,7 @@ def test_a_checkpoint_of_something_else_is_an_error_that_says_so(shards, tmp_pat
         run(shards, out, resume=True)
 
 
-def test_the_configuration_is_on_disk_whole(finished):
+def test_the_complete_configuration_is_on_disk(finished):
     found = yaml.safe_load((finished / "config.yaml").read_text())
     assert found["recipe"] == "test"
     assert found["model"] == MODEL.to_dict()
@@ -115,7 +115,7 @@ def test_the_configuration_is_on_disk_whole(finished):
 
 
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "a,b\n1,2,3\n", "a,b\n1\n"])
-def test_a_log_of_something_else_is_refused(tmp_path, text):
+def test_a_log_with_other_columns_is_an_error(tmp_path, text):
     (tmp_path / "log.csv").write_text(text)
     with pytest.raises(
         MinorTomError,

@@ -1,4 +1,4 @@
-"""What a run tells: experts, speed, TensorBoard, Weights & Biases, reconstructions."""
+"""Logs of a run: experts, speed, TensorBoard, Weights & Biases, reconstructions."""
 
 import sys
 from dataclasses import replace
@@ -42,7 +42,7 @@ def validation_pairs(shards, seed=0):
     return {name: torch.from_numpy(array) for name, array in buffers.items()}, masks
 
 
-def test_the_experts_log_has_a_row_a_layer_beside_each_row_of_the_log(finished):
+def test_the_experts_log_has_a_row_per_layer_for_each_row_of_the_log(finished):
     found = RunFolder(finished).experts.rows()
     wanted = [
         (row["step"], row["split"], layer)
@@ -54,7 +54,7 @@ def test_the_experts_log_has_a_row_a_layer_beside_each_row_of_the_log(finished):
         assert float(row["usage_0"]) + float(row["usage_1"]) == pytest.approx(1, abs=1e-5)
 
 
-def test_the_experts_log_of_a_validation_is_what_the_model_tells(shards, finished):
+def test_the_experts_log_of_a_validation_has_the_routing_of_the_model(shards, finished):
     trained = load_model(finished, device=torch.device("cpu"))
     tensors, masks = validation_pairs(shards)
     images = trained.normalise(tensors)
@@ -144,7 +144,7 @@ class FakeWandb:
         return pixels
 
 
-def test_weights_and_biases_gets_every_row_and_goes_on_with_the_same_run(
+def test_weights_and_biases_gets_every_row_and_a_resumed_run_continues(
     shards, tmp_path, monkeypatch
 ):
     fake, out = FakeWandb(), tmp_path / "first"
@@ -164,7 +164,7 @@ def test_weights_and_biases_gets_every_row_and_goes_on_with_the_same_run(
     assert [step for step, values in fake.logged if "reconstructions" in values] == [4, 8]
 
 
-def test_without_the_package_the_option_says_what_to_install(shards, tmp_path, monkeypatch):
+def test_a_missing_package_is_an_error_that_names_what_to_install(shards, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(
         InputError, match=r"needs the package wandb, which is not .*minortom\[wandb\]"
@@ -172,7 +172,7 @@ def test_without_the_package_the_option_says_what_to_install(shards, tmp_path, m
         run(shards, tmp_path / "run", tracking=Tracking(wandb_project="trees"))
 
 
-def test_a_refusal_of_weights_and_biases_is_one_line(shards, tmp_path, monkeypatch):
+def test_a_rejected_login_to_weights_and_biases_is_a_one_line_error(shards, tmp_path, monkeypatch):
     class Refusing(FakeWandb):
         def init(self, **_):
             raise self.Error("api_key not configured\n(no-tty)")
@@ -185,7 +185,7 @@ def test_a_refusal_of_weights_and_biases_is_one_line(shards, tmp_path, monkeypat
 
 
 @pytest.mark.soak
-def test_weights_and_biases_itself_takes_a_run_without_network(shards, tmp_path, monkeypatch):
+def test_the_package_of_weights_and_biases_accepts_a_run_offline(shards, tmp_path, monkeypatch):
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
@@ -196,7 +196,7 @@ def test_weights_and_biases_itself_takes_a_run_without_network(shards, tmp_path,
     assert list(folder.glob("run-*.wandb"))
 
 
-def test_the_sheet_shows_what_is_there_what_is_seen_and_what_is_drawn(shards, finished):
+def test_the_picture_shows_images_visible_patches_and_reconstructions(shards, finished):
     sheet = np.asarray(Image.open(finished / "reconstructions" / "step-00000008.png"))
     side, gap, label = (
         getattr(reconstructions, name) for name in ("_SIDE_PX", "_GAP_PX", "_LABEL_PX")
@@ -222,7 +222,7 @@ def test_the_sheet_shows_what_is_there_what_is_seen_and_what_is_drawn(shards, fi
                 assert grey == (number in other.visible_BU[column])
 
 
-def test_there_is_a_sheet_for_each_validation(finished):
+def test_each_validation_writes_a_picture(finished):
     names = [path.name for path in sorted((finished / "reconstructions").iterdir())]
     assert names == ["step-00000004.png", "step-00000008.png"]
 
@@ -248,7 +248,7 @@ def test_speed_is_pairs_and_operations_over_time_not_waited(monkeypatch):
     assert watch.lap(pairs=50).pairs_per_s == pytest.approx(50)
 
 
-def test_on_a_known_gpu_the_share_of_its_peak_is_told(monkeypatch):
+def test_on_a_known_gpu_the_share_of_its_peak_is_shown(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA H200")
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 3_000_000_000)
     watch = Meter(
@@ -261,7 +261,7 @@ def test_on_a_known_gpu_the_share_of_its_peak_is_told(monkeypatch):
     assert speed.brief() == "1 pairs/s, 100% busy, 25% of peak, 3 GB"
 
 
-def test_speeds_stand_in_the_log(finished):
+def test_the_log_contains_the_speed(finished):
     macs = pretraining_cost(MODEL).macs_full
     for row in RunFolder(finished).log.rows("train"):
         value = {name: float(row[name]) for name in SPEED}

@@ -1,4 +1,4 @@
-"""Configuration files, and what wins over what."""
+"""Configuration files, and the precedence of options, file and recipe."""
 
 import pytest
 import yaml
@@ -20,7 +20,7 @@ def written(tmp_path):
     return write
 
 
-def test_an_option_wins_over_the_file_and_the_file_over_the_recipe(written):
+def test_an_option_overrides_the_file_and_the_file_the_recipe(written):
     file = written({"recipe": "tiny", "lr": 0.5, "batch_size": 3})
     found = configure(None, {"lr": 0.25}, file=file)
     assert found.recipe == "tiny"
@@ -28,28 +28,28 @@ def test_an_option_wins_over_the_file_and_the_file_over_the_recipe(written):
     assert found.train.grad_clip == train_recipe("tiny").grad_clip
 
 
-def test_fields_may_stand_on_top_or_below_their_part(written):
+def test_fields_may_be_at_the_top_level_or_below_their_part(written):
     flat = configure(None, {}, file=written({"recipe": "tiny", "lr": 0.5, "mask_ratio": 0.75}))
     nested = {"recipe": "tiny", "train": {"lr": 0.5}, "model": {"mask_ratio": 0.75}}
     assert configure(None, {}, file=written(nested)) == flat
 
 
-def test_a_length_given_as_an_option_takes_the_place_of_the_files(written):
+def test_a_length_given_as_an_option_replaces_that_of_the_file(written):
     file = written({"recipe": "tiny", "epochs": 5})
     assert configure(None, {"steps": 7}, file=file).train.steps == 7
     assert configure(None, {"steps": 7}, file=file).train.epochs is None
 
 
-def test_the_option_and_the_file_need_to_fit_together_only(written):
+def test_only_the_combination_of_options_and_file_is_checked(written):
     file = written({"recipe": "tiny", "patch_size": 5})  # does not divide tiny's 56
     assert configure(None, {"image_size": 60}, file=file).model.grid_size == 12
 
 
-def test_a_number_may_be_written_as_people_do(written):
+def test_numbers_may_be_written_without_a_decimal_point(written):
     assert configure(None, {}, file=written("lr: 1e-4")).train.lr == 1e-4
 
 
-def test_an_empty_file_says_nothing(written):
+def test_an_empty_file_changes_nothing(written):
     assert configure("tiny", {}, file=written("")) == configure("tiny", {})
 
 
@@ -84,6 +84,6 @@ def test_a_missing_file_is_an_error(tmp_path):
         configure(None, {}, file=tmp_path / "no.yaml")
 
 
-def test_another_recipe_than_the_files_is_refused(written):
+def test_a_recipe_that_differs_from_the_file_is_an_error(written):
     with pytest.raises(InputError, match="--recipe must be tiny, the recipe of .*, found small"):
         configure("small", {}, file=written("recipe: tiny"))

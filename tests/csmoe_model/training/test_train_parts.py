@@ -27,7 +27,7 @@ def weights_of(folder):
     return load_file(folder / "model.safetensors")
 
 
-def test_parts_of_a_batch_make_the_step_of_the_whole(shards, tmp_path, monkeypatch):
+def test_micro_batches_give_the_step_of_the_whole_batch(shards, tmp_path, monkeypatch):
     # Contrast and balance see a part alone; without them a step is the same however it is cut.
     monkeypatch.setattr(csmoe, "mutual_information_loss", lambda s2, s1, **_: 0 * (s2 + s1).sum())
     monkeypatch.setattr(csmoe, "imbalance_loss", lambda usage: 0 * usage.sum(-1))
@@ -50,7 +50,7 @@ def test_parts_of_a_batch_make_the_step_of_the_whole(shards, tmp_path, monkeypat
                 assert float(mine[name]) == pytest.approx(float(theirs[name]), abs=1e-5), name
 
 
-def test_a_run_in_parts_goes_on_exactly(shards, tmp_path):
+def test_a_run_with_micro_batches_resumes_exactly(shards, tmp_path):
     config = replace(EIGHT, accumulate=2)
     run(shards, tmp_path / "whole", config)
     with pytest.raises(KeyboardInterrupt):
@@ -61,7 +61,7 @@ def test_a_run_in_parts_goes_on_exactly(shards, tmp_path):
     assert rows(tmp_path / "stopped") == rows(tmp_path / "whole")
 
 
-def test_the_average_is_the_mean_of_all_steps_and_then_fades():
+def test_the_average_is_the_mean_of_all_steps_and_then_exponential():
     model = torch.nn.Linear(1, 1, bias=False)
     average = Ema(model, decay=0.75)
     with torch.no_grad():
@@ -72,7 +72,7 @@ def test_the_average_is_the_mean_of_all_steps_and_then_fades():
     assert float(average.model.weight) == pytest.approx(5 * 0.75 + 9 * 0.25)
 
 
-def test_the_average_lies_beside_the_weights_and_survives_a_stop(shards, tmp_path):
+def test_the_average_is_saved_and_resumes(shards, tmp_path):
     config = replace(SHORT, ema_decay=0.6)
     whole, stopped = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "stopped")
     seen, step = [], torch.optim.AdamW.step
@@ -104,7 +104,7 @@ def test_the_average_lies_beside_the_weights_and_survives_a_stop(shards, tmp_pat
     assert load_model(whole.ema, device=torch.device("cpu")).recipe == "test"
 
 
-def test_the_average_changes_nothing_in_the_run_itself(shards, finished, tmp_path):
+def test_the_average_does_not_change_the_run(shards, finished, tmp_path):
     run(shards, tmp_path / "run", replace(SHORT, ema_decay=0.99))
     assert rows(tmp_path / "run") == rows(finished)
     assert not RunFolder(finished).ema.exists()
@@ -125,9 +125,7 @@ def small_gpu(monkeypatch):
     return limit
 
 
-def test_what_fits_is_tried_on_the_device_that_lightning_takes_the_model_from(
-    shards, tmp_path, monkeypatch
-):
+def test_the_batch_size_is_tried_on_the_device_of_the_failure(shards, tmp_path, monkeypatch):
     """Lightning moves the model to the CPU after a failure, where any batch fits."""
     asked, real = [], memory._fits
     monkeypatch.setattr(CSMoE, "forward", out_of_memory)
@@ -148,7 +146,7 @@ def out_of_memory(*_):
 
 
 @pytest.mark.usefixtures("small_gpu")
-def test_a_batch_that_does_not_fit_names_the_sizes_that_do(shards, tmp_path):
+def test_a_batch_that_does_not_fit_is_an_error_that_names_sizes_that_fit(shards, tmp_path):
     with pytest.raises(FullMemoryError) as raised:
         run(shards, tmp_path / "run", EIGHT)
     assert str(raised.value) == (
@@ -159,13 +157,13 @@ def test_a_batch_that_does_not_fit_names_the_sizes_that_do(shards, tmp_path):
     run(shards, tmp_path / "parts", replace(EIGHT, accumulate=4, steps=1))
 
 
-def test_a_model_that_does_not_fit_at_all_says_so(shards, tmp_path, small_gpu):
+def test_a_model_that_does_not_fit_at_all_is_an_error(shards, tmp_path, small_gpu):
     small_gpu[0] = 0
     with pytest.raises(FullMemoryError, match="even with one pair per process; choose a smaller"):
         run(shards, tmp_path / "run", EIGHT)
 
 
-def test_the_sizes_that_fit_are_those_of_all_processes_together(shards, tmp_path, monkeypatch):
+def test_the_sizes_that_fit_are_totals_over_all_processes(shards, tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "_fits", lambda _, pairs, __: pairs <= 3)
     module = []
     monkeypatch.setattr(
@@ -174,13 +172,15 @@ def test_the_sizes_that_fit_are_those_of_all_processes_together(shards, tmp_path
     )
     with pytest.raises(IndexError):  # no step, no row
         run(shards, tmp_path / "run", replace(SHORT, batch_size=16))
-    told = str(memory.full_memory_error(module[0], world_size=2, device=torch.device("cpu")))
+    message = str(memory.full_memory_error(module[0], world_size=2, device=torch.device("cpu")))
     # 8 pairs a process; half of them are 4, half of those 2.
-    assert "with 8 pairs per process and micro-batch; 2 fit: use --batch-size 4" in told
-    assert "keep the batch of 16 and use --accumulate 4" in told
+    assert "with 8 pairs per process and micro-batch; 2 fit: use --batch-size 4" in message
+    assert "keep the batch of 16 and use --accumulate 4" in message
 
 
-def test_what_does_not_compile_is_trained_without(shards, finished, tmp_path, monkeypatch, caplog):
+def test_without_a_compiler_the_run_continues_uncompiled(
+    shards, finished, tmp_path, monkeypatch, caplog
+):
     def no_compiler(*_, **__):
         raise RuntimeError("no compiler here\nand more lines")
 
@@ -193,7 +193,7 @@ def test_what_does_not_compile_is_trained_without(shards, finished, tmp_path, mo
     assert rows(tmp_path / "run") == rows(finished)
 
 
-def test_a_model_that_does_not_compile_goes_on_without(
+def test_a_model_that_does_not_compile_continues_uncompiled(
     shards, finished, tmp_path, monkeypatch, caplog
 ):
     def broken(function, **_):
@@ -208,7 +208,7 @@ def test_a_model_that_does_not_compile_goes_on_without(
     assert rows(tmp_path / "run") == rows(finished)
 
 
-def test_nothing_is_compiled_on_a_cpu_unless_asked(shards, tmp_path, monkeypatch):
+def test_nothing_is_compiled_on_a_cpu_by_default(shards, tmp_path, monkeypatch):
     calls = []
     monkeypatch.setattr(torch, "compile", lambda *_, **__: calls.append(1))
     run(shards, tmp_path / "run", replace(SHORT, steps=1))

@@ -1,4 +1,4 @@
-"""Runs are exact wherever they are stopped."""
+"""Resumed runs are exact, wherever the run was stopped."""
 
 import errno
 import os
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("small_steps")
 
 @pytest.mark.usefixtures("sigterm_raises")
 @pytest.mark.parametrize("step", [1, 3, 4, 5, 8])
-def test_a_stopped_run_goes_on_with_bit_equal_losses(shards, finished, tmp_path, step):
+def test_a_stopped_run_resumes_with_bit_equal_losses(shards, finished, tmp_path, step):
     out = tmp_path / "run"
     with pytest.raises(SystemExit) as stopped:
         run(shards, out, on_step=stop_after(step))
@@ -49,14 +49,14 @@ def test_a_run_stopped_twice_is_still_exact(shards, finished, tmp_path):
     assert rows(out) == rows(finished)
 
 
-def test_an_interrupt_saves_and_then_is_an_interrupt(shards, tmp_path, caplog):
+def test_an_interrupt_saves_a_checkpoint_and_is_raised_again(shards, tmp_path, caplog):
     with pytest.raises(KeyboardInterrupt):
         run(shards, tmp_path / "run", on_step=stop_after(2, signal.SIGINT))
     assert RunFolder(tmp_path / "run").checkpoint.is_file()
     assert "stopped after step 2; --resume" in caplog.text
 
 
-def test_a_killed_run_goes_on_from_its_last_checkpoint(shards, finished, tmp_path):
+def test_a_killed_run_resumes_from_its_last_checkpoint(shards, finished, tmp_path):
     class PowerCutError(Exception):
         pass
 
@@ -76,7 +76,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(shards, finished, tmp_pat
     assert rows(out) == rows(finished)
 
 
-def test_a_run_killed_before_its_first_checkpoint_starts_anew(shards, finished, tmp_path):
+def test_a_run_killed_before_its_first_checkpoint_starts_again(shards, finished, tmp_path):
     def power_cut(*_):
         raise RuntimeError("power cut")
 
@@ -86,7 +86,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_anew(shards, finished, 
     assert rows(tmp_path / "run") == rows(finished)
 
 
-def test_a_run_killed_before_its_weights_were_written_only_writes_them(
+def test_a_run_killed_before_its_weights_were_written_resumes_by_writing_them(
     shards, finished, tmp_path, monkeypatch
 ):
     def disk_full(*_, **__):
@@ -126,7 +126,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_good_one(
     assert list(folder.checkpoint.parent.iterdir()) == [folder.checkpoint]
 
 
-def test_a_full_disk_is_told_as_such_and_after_all_processes_have_saved():
+def test_a_full_disk_is_an_error_raised_by_publish():
     writer = DirectCheckpointIO()
     writer.save_checkpoint({"weights": torch.zeros(1_000_000)}, "/dev/full")
     with pytest.raises(OSError, match="No space left") as refused:
@@ -134,7 +134,7 @@ def test_a_full_disk_is_told_as_such_and_after_all_processes_have_saved():
     assert refused.value.errno == errno.ENOSPC
 
 
-def test_a_checkpoint_needs_no_room_in_the_temporary_folder(shards, tmp_path, monkeypatch):
+def test_a_checkpoint_needs_no_space_in_the_temporary_folder(shards, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no room here"))
     run(shards, tmp_path / "run", save_every=2)
     assert RunFolder(tmp_path / "run").checkpoint.is_file()
@@ -154,7 +154,7 @@ def test_a_checkpoint_keeps_the_names_of_version_0_1_0(finished):
 
 
 @pytest.mark.usefixtures("sigterm_raises")
-def test_a_signal_that_comes_while_processes_agree_is_told_the_next_time(monkeypatch):
+def test_a_signal_during_the_agreement_counts_in_the_next_one(monkeypatch):
     from csmoe_model.training import signals as module
 
     def interrupted(number):
@@ -169,7 +169,7 @@ def test_a_signal_that_comes_while_processes_agree_is_told_the_next_time(monkeyp
     assert stop.signal == signal.SIGTERM
 
 
-def test_a_second_signal_is_passed_on_at_once():
+def test_a_second_signal_goes_to_the_previous_handler_at_once():
     former = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), StopRequest() as stop:
         os.kill(os.getpid(), signal.SIGINT)
@@ -193,7 +193,7 @@ def test_an_ignored_signal_stays_ignored():
 @pytest.mark.parametrize(
     ("number", "ends"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
 )
-def test_a_stopped_run_never_goes_on_to_its_end_whoever_handles_signals(number, ends):
+def test_a_stopped_run_never_ends_like_a_finished_one(number, ends):
     former = signal.signal(number, lambda *_: None)
     try:
         with StopRequest() as stop:
@@ -204,7 +204,7 @@ def test_a_stopped_run_never_goes_on_to_its_end_whoever_handles_signals(number, 
         signal.signal(number, former)
 
 
-def test_the_echo_of_a_signal_is_no_second_one_where_a_launcher_passes_signals_on(monkeypatch):
+def test_a_copy_of_a_signal_from_the_launcher_is_not_a_second_signal(monkeypatch):
     now = [100.0]
     monkeypatch.setattr("csmoe_model.training.signals.num_processes", lambda: 2)
     monkeypatch.setattr("csmoe_model.training.signals.time.monotonic", lambda: now[0])
@@ -216,7 +216,7 @@ def test_the_echo_of_a_signal_is_no_second_one_where_a_launcher_passes_signals_o
         signal.raise_signal(signal.SIGINT)
 
 
-def test_a_stopped_validation_is_made_up_for(shards, finished, tmp_path, monkeypatch):
+def test_a_stopped_validation_is_repeated_on_resume(shards, finished, tmp_path, monkeypatch):
     # The signal comes while the split is looked at: no row, and none is lost after all.
     real = callback.validation_numbers
 
