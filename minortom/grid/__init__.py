@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 from minortom.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from minortom.grid.bbox import BBox as BBox
     from minortom.grid.cells import cells_at as cells_at
     from minortom.grid.cells import cells_from_names as cells_from_names
     from minortom.grid.cells import whole_grid as whole_grid
     from minortom.grid.footprints import cell_polygons as cell_polygons
     from minortom.grid.footprints import tile_bounds_m as tile_bounds_m
 
-__all__ = ["cell_polygons", "cells_at", "cells_from_names", "tile_bounds_m", "whole_grid"]
+__all__ = ["BBox", "cell_polygons", "cells_at", "cells_from_names", "tile_bounds_m", "whole_grid"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "BBox": "minortom.grid.bbox",
         "cells_at": "minortom.grid.cells",
         "cells_from_names": "minortom.grid.cells",
         "whole_grid": "minortom.grid.cells",

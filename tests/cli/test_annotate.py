@@ -131,7 +131,7 @@ def test_a_users_mistake_is_one_line_and_1(arguments, tmp_path, capsys, option, 
     assert not (tmp_path / "a.parquet").exists()
 
 
-def test_a_name_that_is_no_cell_is_one_line_that_shows_it(arguments, tmp_path, capsys):
+def test_another_name_than_of_a_cell_is_one_line_that_shows_it(arguments, tmp_path, capsys):
     (tmp_path / "cells.txt").write_text("5U_1R\n0D_7R\n")
     assert run(app, arguments) == 1
     printed = capsys.readouterr().err

@@ -66,7 +66,7 @@ def test_each_kind_of_file_is_a_list_of_cells_again(aoi, tmp_path, capsys, name)
     assert json.loads((tmp_path / f"{name}.run.json").read_text())["summary"]["cells"] == 144
 
 
-def test_a_parquet_file_holds_outlines_and_provenance(aoi, tmp_path):
+def test_a_parquet_file_has_outlines_and_provenance(aoi, tmp_path):
     out = tmp_path / "cells.parquet"
     assert run(app, ["cells", "--region", aoi, "--out", str(out)]) == 0
     frame = geopandas.read_parquet(out)

@@ -63,7 +63,7 @@ def test_a_file_of_points_is_written_once(points, tmp_path, capsys, name):
     assert run(app, [*arguments, "--overwrite"]) == 0
 
 
-def test_a_csv_file_holds_what_stdout_would_show(points, tmp_path):
+def test_a_csv_file_has_the_content_that_stdout_would_show(points, tmp_path):
     assert run(app, ["locate", "--points", points, "--out", str(tmp_path / "out.csv")]) == 0
     assert (tmp_path / "out.csv").read_text() == LOCATED
 
@@ -81,7 +81,7 @@ def test_parquet_points_keep_their_types_and_get_provenance(tmp_path):
     assert stored_provenance(out)["command"] == "locate"
 
 
-def test_what_csv_cannot_hold_is_one_line(tmp_path, capsys):
+def test_a_column_that_csv_cannot_contain_is_one_line(tmp_path, capsys):
     table = pa.table({"lon": [18.42], "lat": [-33.92], "geometry": [b"x"]})
     pq.write_table(table, tmp_path / "points.parquet")
     assert run(app, ["locate", "--points", str(tmp_path / "points.parquet")]) == 1

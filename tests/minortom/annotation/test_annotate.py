@@ -100,7 +100,7 @@ def test_columns_have_their_names_types_and_order(planet):
     assert not any(column.null_count for column in planet.table().columns)
 
 
-def test_a_dictionary_holds_only_names_that_occur_in_the_order_of_their_codes(planet):
+def test_a_dictionary_has_only_names_that_occur_in_the_order_of_their_codes(planet):
     planet.annotate()
     column = planet.table()["stratum"].chunk(0)
     assert column.dictionary.to_pylist()[:4] == [
@@ -161,7 +161,7 @@ def test_a_legend_with_a_crosswalk_gives_codes_and_names_of_worldcover(planet):
     assert set(table["landcover_code"].to_pylist()) == {10}
 
 
-def test_the_file_holds_hashes_options_and_licences(planet):
+def test_the_file_contains_hashes_options_and_licences(planet):
     planet.annotate(bbox=BBox.parse("-100,-60,100,60"))
     record = json.loads(planet.table().schema.metadata[b"minortom"])
 
@@ -258,7 +258,7 @@ def test_progress_grows_to_two_look_ups_a_cell(planet):
     assert told == sorted(told)
 
 
-def test_the_run_record_tells_how_it_came_about(planet):
+def test_the_run_record_describes_the_run(planet):
     planet.annotate()
     record = json.loads((planet.folder / "a.parquet.run.json").read_text())
     assert record["summary"]["cells_in"] == len(set(planet.names))

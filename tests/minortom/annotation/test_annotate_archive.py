@@ -214,9 +214,7 @@ def test_an_unusable_rule_is_one_line(arguments, capsys, more, message):
     assert message in printed
 
 
-def test_an_archive_whose_rows_do_not_say_where_their_images_lie_has_none(
-    arguments, tmp_path, capsys
-):
+def test_an_archive_without_places_of_images_is_an_error(arguments, tmp_path, capsys):
     path = tmp_path / "S2" / "metadata.parquet"
     table = pq.read_table(path)
     nowhere = pa.nulls(len(table), pa.int64())

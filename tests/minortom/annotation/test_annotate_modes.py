@@ -113,7 +113,7 @@ def test_the_mode_and_its_resolution_are_part_of_the_provenance(arguments, capsy
     assert options["landcover_resolution_m"] == 2000
 
 
-def test_a_tile_without_a_class_is_kept_as_unmapped_where_that_is_wanted(arguments, capsys):
+def test_a_tile_without_a_class_is_kept_as_unmapped_on_request(arguments, capsys):
     summary, table = annotated(arguments, capsys, "--landcover-mode", "fractions")
     assert summary["tiles"] == 3
     assert sum(summary["dropped"].values()) == 1
@@ -128,7 +128,7 @@ def test_a_tile_without_a_class_is_kept_as_unmapped_where_that_is_wanted(argumen
     assert row["fraction_tree_cover"] is None
 
 
-def test_unmapped_holds_for_centres_too(arguments, tmp_path, capsys):
+def test_unmapped_applies_to_centres_too(arguments, tmp_path, capsys):
     write_map(tmp_path / "climate.tif", np.zeros((9, 18), np.uint8))
     summary, table = annotated(arguments, capsys, "--keep-unmapped")
     assert set(table["climate"].to_pylist()) == {"unmapped"}

@@ -84,7 +84,7 @@ def test_metadata_of_another_kind_are_an_error_that_names_the_column(tmp_path, c
 
 
 @pytest.mark.parametrize("values", [[1], [[b"tiff"]]])
-def test_a_band_that_is_no_bytes_is_an_error_that_names_the_row(tmp_path, values):
+def test_a_band_of_another_type_than_bytes_is_an_error_that_names_the_row(tmp_path, values):
     s2, _ = open_pair(tmp_path, [{"product_id": "a"}], [{}])
     part = tmp_path / "s2" / "images" / "part_00001.parquet"
     table = pq.read_table(part)
@@ -94,7 +94,7 @@ def test_a_band_that_is_no_bytes_is_an_error_that_names_the_row(tmp_path, values
         s2.read_tile(part.name, 0, cell="1U_1R", product_id="a")
 
 
-def test_a_folder_that_is_no_archive_says_what_is_wanted(tmp_path):
+def test_another_folder_than_an_archive_is_an_error_that_says_what_was_expected(tmp_path):
     with pytest.raises(ArchiveError, match="does not exist; expected an archive in Major TOM's"):
         Archive.open(tmp_path / "none", "s2")
     with pytest.raises(ArchiveError, match=r"has no metadata\.parquet"):

@@ -72,7 +72,7 @@ def test_a_row_is_one_request_after_that_for_the_footer(served, monkeypatch):
         assert 1_000_000 <= last - first < 1_020_000 < size / 2 + 20_000
 
 
-def test_a_footer_longer_than_expected_is_asked_for_whole(served, monkeypatch):
+def test_a_footer_longer_than_expected_is_requested_completely(served, monkeypatch):
     monkeypatch.setattr(parts, "_TAIL_BYTES", 100)
     assert tile(opened(served)) == bands(1)
     assert len(served.asked(f"{S2}/images/{PART}")) == 3
@@ -164,7 +164,7 @@ def test_a_cache_folder_that_cannot_be_made_is_one_line(served, tmp_path, monkey
         opened(served)
 
 
-def test_a_copy_that_was_not_finished_is_none(served):
+def test_an_unfinished_copy_is_not_used(served):
     served.fail(f"{S2}/metadata.parquet", cut_after=100)
     with pytest.raises(RemoteError, match="the connection was cut"):
         opened(served)
@@ -172,7 +172,7 @@ def test_a_copy_that_was_not_finished_is_none(served):
     assert len(pq.read_table(opened(served).metadata_path)) == 3
 
 
-def test_an_address_that_is_no_archive_is_one_line(served):
+def test_another_address_than_of_an_archive_is_one_line(served):
     with pytest.raises(RemoteError, match=r"/none/metadata\.parquet: the file does not exist"):
         Archive.open(f"{served.url}/none", "s2")
     (served.folder / "page").mkdir()
@@ -185,7 +185,7 @@ def test_an_address_that_is_no_archive_is_one_line(served):
         Archive.open("https://huggingface.co/datasets/Major-TOM/Core-S2L2A", "s2")
 
 
-def test_a_query_is_asked_with_every_file_and_never_shown(served):
+def test_a_query_is_sent_with_every_file_and_never_shown(served):
     archive = Archive.open(f"{served.url}{S2}/?sig=geheim", "s2")
     assert tile(archive) == bands(1)
     assert {request.query for request in served.requests} == {"sig=geheim"}
@@ -264,7 +264,7 @@ def test_a_hub_that_is_not_reached_is_one_line(served, monkeypatch):
 
 @pytest.mark.parametrize("address", ["hf://Major-TOM/Core-S2L2A", "hf://datasets/x", "hf://",
                                      "hf://datasets/a/b/c"])  # fmt: skip
-def test_an_address_of_the_hub_that_is_none_says_what_is_wanted(address):
+def test_an_impossible_address_of_the_hub_is_an_error_that_says_what_was_expected(address):
     with pytest.raises(ArchiveError, match="expected a data set of the hub, hf://datasets/OWN"):
         Archive.open(address, "s2")
 

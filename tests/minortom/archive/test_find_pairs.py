@@ -112,7 +112,7 @@ def test_an_archive_without_any_of_the_cells_is_an_error(tmp_path):
         find_pairs(*pair, ["1U_1R", "2U_2R"])
 
 
-def test_a_name_that_is_no_cell_is_named(tmp_path):
+def test_another_name_than_of_a_cell_is_named(tmp_path):
     with pytest.raises(InputError, match="'1X_1R'"):
         find_pairs(*open_pair(tmp_path, [{}], [{}]), ["1X_1R"])
 

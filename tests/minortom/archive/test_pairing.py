@@ -232,7 +232,7 @@ def test_the_real_archive_is_seven_cells_of_which_five_are_paired(real_data):
     assert unknown == {"s2_timestamp": 5, "s1_timestamp": 5, "s2_cloud_cover": 5}
 
 
-def test_too_little_room_is_one_line_that_tells_where(tmp_path, monkeypatch):
+def test_too_little_space_is_one_line_that_says_where(tmp_path, monkeypatch):
     monkeypatch.setattr("minortom.archive.pairing.MEMORY_LIMIT", "1MB")
     rows = [{"grid_cell": f"{n}U_0R"} for n in range(1000)]
     with pytest.raises(ArchiveError, match=r"no space to pair .*/s2 and .*/s1 .*TMPDIR"):

@@ -10,7 +10,7 @@ def inside(text: str, *lonlat_deg: tuple[float, float]) -> list[bool]:
     return BBox.parse(text).contains(lon_deg, lat_deg).tolist()
 
 
-def test_a_box_holds_what_lies_between_its_edges_and_on_them():
+def test_a_box_contains_points_between_its_edges_and_on_them():
     points = [(0, 0), (10, 5), (10.1, 0), (0, 5.1), (-10, -5), (-10.1, 0)]
     assert inside("-10,-5,10,5", *points) == [True, True, False, False, True, False]
 
@@ -25,7 +25,7 @@ def test_both_names_of_the_antimeridian_lie_on_its_edge(text):
     assert inside(text, (180, 0.5), (-180, 0.5)) == [True, True]
 
 
-def test_the_whole_globe_holds_everything():
+def test_the_whole_globe_contains_every_point():
     assert inside("-180,-90,180,90", (180, 90), (-180, -90), (0, 0)) == [True, True, True]
 
 
@@ -34,7 +34,7 @@ def touched(text, *boxes_deg):
     return BBox.parse(text).touches_boxes(*edges).tolist()
 
 
-def test_a_box_touches_boxes_that_share_area_and_none_that_share_an_edge():
+def test_a_box_touches_boxes_that_share_area_but_not_boxes_that_share_an_edge():
     boxes = [(2, 1, 3, 2), (-1, -1, 1, 1), (-5, -5, 5, 5), (1, 1, 2, 2), (2, 2, 4, 3), (2, 5, 4, 6)]
     assert touched("1,1,3,2", *boxes) == [True, False, True, True, False, False]
 

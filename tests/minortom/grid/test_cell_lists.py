@@ -62,7 +62,7 @@ def test_the_word_grid_is_the_whole_grid():
     assert len(read_cells(["grid"])) == 5_094_350
 
 
-def test_several_lists_are_merged_whatever_their_order(tmp_path):
+def test_several_lists_are_merged_in_any_order(tmp_path):
     one = write(tmp_path / "one.txt", "5U_1R\n3D_2L")
     other = write(tmp_path / "other.csv", "grid_cell\n922D_249L\n5U_1R\n")
     assert read_cells([one, other]).names().tolist() == IN_ORDER

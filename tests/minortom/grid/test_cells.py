@@ -102,7 +102,7 @@ def test_the_first_bad_names_are_shown():
         cells_from_names(["a", "0U_0R", "b", "c", "d"])
 
 
-def test_no_names_are_no_cells():
+def test_an_empty_list_of_names_gives_no_cells():
     assert len(cells_from_names([])) == 0
 
 
@@ -254,7 +254,7 @@ def test_cells_that_do_not_exist_cannot_be_made(row, col):
         Cells(row=np.array([row]), col=np.array([col]))
 
 
-def test_merged_lists_hold_each_cell_once_in_order():
+def test_merged_lists_have_each_cell_once_in_order():
     one = cells_from_names(["5U_1R", "3D_2L"])
     other = cells_from_names(["5U_1L", "5U_1R", "3D_2L"])
 

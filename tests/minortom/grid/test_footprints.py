@@ -108,7 +108,7 @@ def test_a_tile_over_the_antimeridian_has_a_part_on_either_side(lon_deg):
     assert area_m2 == pytest.approx(10_680**2, rel=0.02)
 
 
-def test_one_zone_holds_for_all_when_one_is_given():
+def test_a_single_zone_applies_to_all_cells():
     cells = cells_from_names(["0U_66R", "0U_67R"])  # on either side of 6 degrees east
     assert cells.utm_epsg().tolist() == [32631, 32632]
     bounds = tile_bounds_m(cells, 32631)

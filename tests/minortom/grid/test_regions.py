@@ -111,7 +111,7 @@ def test_an_area_in_two_parts_at_the_antimeridian_finds_the_cell_that_reaches_ov
         (54009, box(-1e6, -1e6, 1e6, 1e6)),
     ],
 )
-def test_projected_areas_hold_the_points_that_they_hold_when_projected(tmp_path, crs, shape):
+def test_projected_areas_contain_the_same_points_in_degrees(tmp_path, crs, shape):
     authority = "ESRI" if crs == 54009 else "EPSG"
     frame = geopandas.GeoSeries([shape], crs=f"{authority}:{crs}")
     frame.to_file(tmp_path / "a.gpkg")

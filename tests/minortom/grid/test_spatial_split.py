@@ -161,7 +161,7 @@ def test_held_out_tiles_come_in_whole_blocks():
 
 
 @pytest.mark.parametrize("block_km", [100, 317, 2500, 9999])
-def test_no_side_of_a_block_is_shorter_than_asked(block_km):
+def test_no_side_of_a_block_is_shorter_than_the_minimum(block_km):
     """Walks that far east and north from everywhere leave the block, at the poles too."""
     lon, lat = (grid.ravel() for grid in np.meshgrid(
         np.arange(-180, 180, 0.25), np.arange(-89.9, 90, 0.5)
@@ -179,7 +179,7 @@ def test_no_side_of_a_block_is_shorter_than_asked(block_km):
                 assert (around_deg + 0.5) * KM_PER_DEG * cos >= block_km
 
 
-def test_tiles_at_a_pole_are_one_block_whatever_their_longitude():
+def test_tiles_at_a_pole_are_one_block_at_any_longitude():
     points = unit_vectors(np.arange(-180, 181, 10.0), np.full(37, 89.9))
     assert len(set(block_ids(points, 100).tolist())) == 1
 
@@ -204,7 +204,7 @@ def test_few_tiles_in_one_place_are_one_split(number):
     assert codes.tolist() == [0] * number
 
 
-def test_no_tiles_are_no_splits():
+def test_an_empty_list_of_tiles_gives_no_splits():
     codes = split_tiles(np.empty((0, 3)), np.empty(0, np.int64), SplitOptions(), seed=0)
     assert codes.tolist() == []
 
@@ -225,7 +225,7 @@ def test_a_split_without_a_share_gets_nothing():
     buffer_km=st.floats(0, 500),
     seed=st.integers(0, 9),
 )  # fmt: skip
-def test_whatever_the_tiles_splits_are_apart(lonlat, buffer_km, seed):
+def test_splits_of_any_tiles_are_apart(lonlat, buffer_km, seed):
     lon, lat, strata = zip(*lonlat, strict=True)
     points = unit_vectors(np.array(lon), np.array(lat))
     options = SplitOptions(shares=(0.4, 0.3, 0.3), block_km=500, buffer_km=buffer_km)

@@ -183,7 +183,7 @@ def test_cells_come_in_the_order_given_also_twice(tmp_path):
     np.testing.assert_array_equal(found.counts, usual.counts[mixed])
 
 
-def test_only_the_blocks_that_hold_wanted_cells_are_read(tmp_path, monkeypatch):
+def test_only_the_blocks_that_contain_cells_are_read(tmp_path, monkeypatch):
     path = write_tile(tmp_path, "N00E000")  # 1,200 pixels aside, in blocks of 256
     cells = cells_within(0, 0, 3, 3)
     few = cells.take(np.array([0, 1, 600]))
@@ -224,7 +224,7 @@ def test_other_whole_numbers_count_as_bytes_do(tmp_path, dtype):
     np.testing.assert_array_equal(counts_of(path, cells).counts, counts_of(usual, cells).counts)
 
 
-def test_a_cell_without_a_wanted_pixel_leaves_unknown_values_alone(tmp_path):
+def test_unknown_values_outside_the_cells_are_ignored(tmp_path):
     values = np.full((100, 100), 10, np.uint8)
     values[0, 0] = 77
     path = write_map(tmp_path / "a.tif", values, west=0, north=1, step=0.01)

@@ -16,7 +16,7 @@ def some_points():
     return rng.uniform(-180, 180, 1000), rng.uniform(-80, 80, 1000)
 
 
-def test_a_point_takes_the_class_of_the_pixel_that_holds_it(tmp_path):
+def test_a_point_has_the_class_of_the_pixel_that_contains_it(tmp_path):
     path = write_map(
         tmp_path / "a.tif", np.uint8([[1, 2, 3], [4, 5, 6]]), west=10, north=50, step=1
     )
@@ -31,7 +31,7 @@ def test_a_point_beside_the_map_is_outside(tmp_path):
     assert codes_at(path, *zip(*beside, strict=True)) == [OUTSIDE] * 6
 
 
-def test_nodata_of_the_legend_and_of_the_file_are_no_class(tmp_path):
+def test_nodata_of_the_legend_and_of_the_file_have_no_class(tmp_path):
     values = np.int16([[1, 0, -9999, 30]])
     path = write_map(tmp_path / "a.tif", values, west=0, north=1, step=1, nodata=-9999)
     assert codes_at(path, [0.5, 1.5, 2.5, 3.5], [0.5] * 4) == [1, NO_CLASS, NO_CLASS, 30]
@@ -43,7 +43,7 @@ def test_nodata_may_be_more_than_a_code_can_be(tmp_path):
     assert codes_at(path, [0.5, 1.5], [0.5, 0.5]) == [1, NO_CLASS]
 
 
-def test_a_class_that_the_file_calls_nodata_is_no_class(tmp_path):
+def test_a_value_that_is_nodata_of_the_file_has_no_class(tmp_path):
     path = write_map(tmp_path / "a.tif", np.uint8([[0, 12]]), west=0, north=1, step=1, nodata=0)
     assert codes_at(path, [0.5, 1.5], [0.5, 0.5], legend="igbp") == [NO_CLASS, 40]
 
@@ -167,7 +167,7 @@ def test_the_layout_of_the_file_does_not_matter(tmp_path, some_points, layout):
     assert codes_at(path, lon_deg, lat_deg) == expected.tolist()
 
 
-def test_each_window_that_holds_pixels_is_read_once_and_no_other(tmp_path):
+def test_each_window_with_pixels_is_read_once_and_no_other_window(tmp_path):
     path = write_map(
         tmp_path / "a.tif", np.ones((3000, 5000), np.uint8), tiled=True, blockxsize=512,
         blockysize=512,

@@ -159,7 +159,7 @@ def test_a_manifest_that_is_wrong_is_an_error_that_says_where(tmp_path, content,
     assert "some.yaml is not a manifest" in str(caught.value)
 
 
-def test_a_file_that_is_no_yaml_or_not_there_is_an_error(tmp_path):
+def test_a_missing_file_and_a_file_without_yaml_are_errors(tmp_path):
     with pytest.raises(InputError, match="cannot read the manifest"):
         load_manifest(tmp_path / "nowhere.yaml")
     (tmp_path / "a.yaml").write_text("a: [", encoding="utf-8")

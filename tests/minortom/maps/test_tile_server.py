@@ -50,7 +50,7 @@ def test_points_in_tiles_of_the_bucket_take_their_classes(bucket):
     np.testing.assert_array_equal(found, local)
 
 
-def test_only_the_blocks_that_are_needed_are_asked_for(bucket):
+def test_only_the_necessary_blocks_are_requested(bucket):
     size = (bucket.folder / bucket.tile[1:]).stat().st_size
     described(of_bucket(), legend="worldcover").codes_at(np.array([11.99]), np.array([0.01]))
     spans = [r.headers["range"] for r in bucket.asked(bucket.tile) if "range" in r.headers]
@@ -59,7 +59,7 @@ def test_only_the_blocks_that_are_needed_are_asked_for(bucket):
     assert {r.path for r in bucket.requests} == {bucket.tile}  # nothing beside it
 
 
-def test_a_tile_that_is_in_the_cache_is_not_asked_for(bucket, tmp_path):
+def test_a_tile_in_the_cache_is_not_requested(bucket, tmp_path):
     here = write_tile(tmp_path / "cache", "N00E009")
     write_tile(tmp_path / "cache", "N00E006", file="another_{TILE}.tif")
     found = counts(of_bucket(tmp_path / "cache"), bucket.cells)
@@ -68,7 +68,7 @@ def test_a_tile_that_is_in_the_cache_is_not_asked_for(bucket, tmp_path):
     assert here.name == bucket.tile.rpartition("/")[2]
 
 
-def test_each_tile_is_asked_for_once_whether_it_exists(bucket):
+def test_the_server_is_asked_once_whether_a_tile_exists(bucket):
     tiles = of_bucket()
     asked = tiles.lattice.touched_by(bucket.cells)
     assert [str(tile.name) for tile in tiles.existing(asked)] == ["N00E006", "N00E009"]
@@ -78,7 +78,7 @@ def test_each_tile_is_asked_for_once_whether_it_exists(bucket):
     assert len(bucket.requests) == n
 
 
-def test_the_hash_tells_when_a_tile_of_the_bucket_changes(bucket):
+def test_the_hash_changes_with_a_tile_of_the_bucket(bucket):
     before = described(of_bucket(), legend="worldcover").hash_for(bucket.cells)
     assert described(of_bucket(), legend="worldcover").hash_for(bucket.cells) == before
     write_tile(bucket.folder / BUCKET, "N00E009", seed=9)

@@ -94,7 +94,7 @@ def test_the_south_pole_belongs_to_its_tile(tmp_path):
     assert split.codes_at(np.array([1.0]), np.array([-90.0])).tolist() == [70]
 
 
-def test_a_missing_tile_is_no_class_and_is_not_opened(tmp_path):
+def test_a_missing_tile_has_no_class_and_is_not_opened(tmp_path):
     write_tile(tmp_path, "N00E000", values=np.full((60, 60), 40, np.uint8), factors=())
     (tmp_path / WORLDCOVER_FILE.replace("{TILE}", "N30E030")).write_text("never opened")
     told = []
@@ -162,7 +162,7 @@ def test_tiles_of_another_lattice_are_an_error(tmp_path):
         TileMap.of_folder(tmp_path)
 
 
-def test_tiles_that_are_no_whole_degrees_wide_are_an_error(tmp_path):
+def test_tiles_of_fractions_of_a_degree_are_an_error(tmp_path):
     path = tmp_path / "a_N00E000.tif"
     write_map(path, np.uint8([[10, 20]]), west=0, north=1, step=1.25)
     with pytest.raises(InputError, match=r"expected tiles of whole degrees .* 2\.5 .* wide"):
