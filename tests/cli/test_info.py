@@ -53,7 +53,7 @@ def test_the_table_shows_table_iv_and_what_it_leaves_out(app, capsys):
     assert [name for name in lines if name in NAMES] == NAMES
 
 
-def test_the_slots_of_the_papers_text_can_be_priced(app, capsys):
+def test_the_cost_of_the_slots_in_the_papers_text_is_computed(app, capsys):
     assert run(app, ["--recipe", "csmoe-b16", "--slots", "fixed", "--json"]) == 0
     (one,) = json.loads(capsys.readouterr().out)
     assert one["macs_paper"] / 1e9 == pytest.approx(3.42, rel=0.005)
@@ -73,7 +73,7 @@ def test_the_slots_of_the_papers_text_can_be_priced(app, capsys):
         (["--slots-per-expert", "2"], "slots_per_expert 2 needs slots = fixed"),
     ],
 )
-def test_what_cannot_be_priced_is_one_line_and_exit_1(app, capsys, options, message):
+def test_an_invalid_option_is_one_line_and_exit_1(app, capsys, options, message):
     assert run(app, options) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -87,7 +87,7 @@ def test_wrong_usage_is_exit_2(app, capsys):
     assert "slots-per-expert" in capsys.readouterr().err
 
 
-def test_pricing_needs_no_torch():
+def test_the_command_needs_no_torch():
     code = (
         "import sys; from minortom_cli.model.info import info; "
         "info(recipe=None, slots=None, slots_per_expert=None, as_json=True); "

@@ -65,7 +65,7 @@ def test_the_weights_of_the_regularisers_are_those_of_the_configuration(weight):
 
 
 @pytest.mark.parametrize("pair", PAIRS)
-def test_a_reconstruction_is_compared_where_its_source_was_hidden(output, pair):
+def test_the_reconstruction_loss_is_on_the_patches_masked_in_the_source(output, pair):
     target, source = pair.split("_")
     wanted = patchify(dict(zip(("s2", "s1"), images(), strict=True))[target], TINY.patch_size)
     drawn = patchify(output.reconstructions[pair], TINY.patch_size)
@@ -75,7 +75,7 @@ def test_a_reconstruction_is_compared_where_its_source_was_hidden(output, pair):
 
 
 @pytest.mark.parametrize("pair", PAIRS)
-def test_drawing_the_target_itself_gives_the_image_back_and_costs_nothing(model, monkeypatch, pair):
+def test_a_perfect_reconstruction_has_no_loss_and_is_the_image(model, monkeypatch, pair):
     target, source = pair.split("_")
     given = dict(zip(("s2", "s1"), images(), strict=True))
     truth = patchify(given[target], TINY.patch_size)
@@ -96,7 +96,7 @@ def test_drawing_the_target_itself_gives_the_image_back_and_costs_nothing(model,
 
 
 @pytest.mark.parametrize("sensor", ["s2", "s1"])
-def test_what_is_hidden_from_a_sensor_does_not_reach_its_reconstructions(model, sensor):
+def test_masked_patches_of_a_sensor_do_not_affect_its_reconstructions(model, sensor):
     given = dict(zip(("s2", "s1"), images(), strict=True))
     masks = masks_of()
     changed = patchify(given[sensor], TINY.patch_size).scatter(
@@ -112,7 +112,7 @@ def test_what_is_hidden_from_a_sensor_does_not_reach_its_reconstructions(model, 
         torch.testing.assert_close(one[pair], two[pair])
 
 
-def test_a_pair_has_the_reconstructions_that_it_has_in_any_batch(model, output):
+def test_reconstructions_do_not_depend_on_the_rest_of_the_batch(model, output):
     s2, s1 = images()
     alone = model(s2[1:], s1[1:], masks_of(samples=[1]), reconstruct=True)
     for pair in PAIRS:
@@ -178,7 +178,7 @@ def test_without_experts_there_is_nothing_to_repel_or_balance():
     assert output.layers == ()
 
 
-def test_the_printed_readings_are_those_of_the_equations(model):
+def test_the_printed_forms_are_those_of_the_equations(model):
     torch.manual_seed(0)
     printed = CSMoE(replace(TINY, rep_form="printed", bal_form="printed"))
     terms = printed(*images(), masks_of()).terms()

@@ -16,7 +16,7 @@ from minortom.errors import InputError
 
 
 def step(config, *, expected, dtype):
-    """Go downhill on one batch.
+    """Take one gradient step on one batch.
 
     Args:
         config: The model.
@@ -47,14 +47,14 @@ def step(config, *, expected, dtype):
 
 
 def narrowed(config):
-    """Keep a recipe's images, patches, layers, experts and switches; make its tokens narrow."""
+    """Return a recipe with narrow tokens; images, patches, layers and options stay."""
     return replace(
         config, width=24, num_heads=3, decoder_width=16, decoder_heads=2, decoder_layers=2
     )
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_goes_downhill_as_far_as_its_gradient_says_and_moves_every_weight(name):
+def test_every_recipe_reduces_the_loss_as_its_gradient_predicts(name):
     config = recipe(name)
     if config.width > 192:
         config = narrowed(config)
@@ -66,7 +66,7 @@ def test_every_recipe_goes_downhill_as_far_as_its_gradient_says_and_moves_every_
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", ["csmoe-b32", "csmoe-b14", "csmae-b15"])
-def test_every_large_recipe_takes_a_step_downhill_at_its_full_width(name):
+def test_every_large_recipe_reduces_the_loss_at_its_full_width(name):
     decrease, unmoved = step(recipe(name), expected=1e-3, dtype=torch.float32)
     assert unmoved == []
     assert decrease > 0
@@ -86,7 +86,7 @@ def test_the_sizes_are_those_of_section_iii_c():
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_configuration_comes_back_from_json(name):
+def test_a_configuration_survives_json(name):
     config = recipe(name)
     assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
@@ -120,18 +120,18 @@ def test_a_configuration_comes_back_from_json(name):
         ),
     ],
 )
-def test_a_configuration_that_cannot_be_is_refused(change, message):
+def test_an_invalid_configuration_is_refused(change, message):
     with pytest.raises(InputError, match=message):
         recipe_with("csmoe-b16", change)
 
 
-def test_an_unknown_recipe_is_refused_with_the_names_of_those_there_are():
+def test_an_unknown_recipe_is_refused_with_the_list_of_recipes():
     message = "recipe must be one of csmoe-b32, .*tiny, found 'csmoe-b15'"
     with pytest.raises(InputError, match=message):
         recipe("csmoe-b15")
 
 
-def test_a_whole_number_will_do_where_any_number_is_wanted():
+def test_an_integer_is_accepted_for_a_float():
     config = recipe_with("tiny", {"logit_scale": 2, "slots": "fixed"})
     assert CSMoE(config).backbone.shared.trunk.blocks[0].soft_moe.router.scale.item() == 2.0
 
@@ -153,5 +153,5 @@ def test_every_field_says_what_it_is():
 @pytest.mark.parametrize(
     ("patches", "ratio", "visible"), [(10, 0.9, 1), (49, 0.5, 24), (100, 0.29, 71), (7, 0.0, 7)]
 )
-def test_visible_patches_are_rounded_down_from_what_the_ratio_means(patches, ratio, visible):
+def test_the_number_of_visible_patches_is_rounded_down(patches, ratio, visible):
     assert visible_count(patches, ratio) == visible

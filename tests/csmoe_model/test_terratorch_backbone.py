@@ -33,7 +33,7 @@ def test_it_gives_the_maps_and_their_channels(checkpoint):
         assert torch.equal(ours, theirs)
 
 
-def test_it_keeps_the_encoder_of_its_sensor_alone(checkpoint):
+def test_it_keeps_the_encoder_of_its_sensor_only(checkpoint):
     names = [name for name, _ in csmoe(checkpoint, sensor="s1").named_parameters()]
     assert names
     assert all(name.startswith(("backbone.sensors.s1.", "backbone.shared.")) for name in names)
@@ -45,7 +45,7 @@ def test_without_terratorch_it_says_what_to_install(monkeypatch):
         register()
 
 
-def test_terratorch_is_loaded_by_registering_alone():
+def test_terratorch_is_imported_by_register_only():
     code = "import sys, csmoe_model.terratorch_backbone; print('terratorch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -1,4 +1,4 @@
-"""Models from and to the hub: a server on this machine stands for it."""
+"""Models from and to the hub, with a local server in place of the hub."""
 
 import re
 
@@ -66,7 +66,7 @@ def test_three_files_are_published_and_the_weights_are_those_of_the_folder(publi
         assert (there / name).read_bytes() == (folder / name).read_bytes()
 
 
-def test_pushing_tells_where_to(hub, folder):
+def test_pushing_returns_the_url_of_the_commit(hub, folder):
     url = CSMoE.from_pretrained(folder).push_to_hub("someone/tiny", token="-")
 
     assert url == f"{hub.url}/someone/tiny/commit/{COMMIT}"
@@ -105,7 +105,7 @@ def test_files_are_fetched_once(published):
 
 
 @pytest.mark.usefixtures("published")
-def test_a_folder_here_goes_before_a_repository_of_that_name(tmp_path, monkeypatch):
+def test_a_local_folder_takes_precedence_over_a_repository(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "someone" / "tiny").mkdir(parents=True)
 
@@ -114,21 +114,21 @@ def test_a_folder_here_goes_before_a_repository_of_that_name(tmp_path, monkeypat
 
 
 def refused(call, message):
-    """The error that a call ends with is one line, and says this."""
+    """Check that a call raises an InputError of one line with this message."""
     with pytest.raises(InputError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.usefixtures("hub")
-def test_a_repository_that_is_not_there_may_be_a_folder_mistyped():
+def test_a_missing_repository_may_be_a_mistyped_folder():
     refused(
         lambda: CSMoE.from_pretrained("runs/frist"),
         "runs/frist is neither a local folder nor a repository of the hub that you may read",
     )
 
 
-def test_a_run_mistyped_among_others_is_not_asked_of_the_hub(hub, tmp_path, monkeypatch):
+def test_a_mistyped_run_is_not_requested_from_the_hub(hub, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "first").mkdir(parents=True)
 
@@ -176,7 +176,7 @@ def test_a_pickle_on_the_hub_is_not_even_fetched(hub):
 
 
 @pytest.mark.usefixtures("hub")
-def test_without_network_the_cache_is_asked_for():
+def test_without_network_only_the_cache_is_used():
     refused(
         lambda: CSMoE.from_pretrained("someone/tiny", local_files_only=True),
         "is not in the cache of the hub",
@@ -198,7 +198,7 @@ def test_damaged_weights_from_the_hub_are_refused(published):
     refused(lambda: CSMoE.from_pretrained("someone/tiny"), "does not hold the weights")
 
 
-def test_a_connection_that_is_cut_again_and_again_is_one_line(published, monkeypatch):
+def test_a_connection_that_fails_repeatedly_is_one_line(published, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda _: None)
     published.fail(f"/someone/tiny/resolve/{COMMIT}/model.safetensors", cut_after=1000)
 
@@ -209,7 +209,7 @@ def test_a_connection_that_is_cut_again_and_again_is_one_line(published, monkeyp
 
 
 @pytest.mark.parametrize("name", ["tiny", "a/b/c", "some one/tiny", "datasets/x/y"])
-def test_a_name_that_is_no_repository_is_refused_before_the_network(hub, folder, name):
+def test_an_invalid_repository_name_is_refused_before_the_network(hub, folder, name):
     refused(lambda: CSMoE.from_pretrained(folder).push_to_hub(name), "must have the form user/name")
     assert hub.requests == []
 
@@ -240,12 +240,12 @@ def test_no_token_reaches_a_message(hub, folder):
     assert "secret" not in str(caught.value)
 
 
-def test_a_model_of_unknown_making_is_not_published(hub):
+def test_a_model_of_unknown_origin_is_not_published(hub):
     refused(lambda: CSMoE(MODEL).push_to_hub("someone/tiny"), "saving needs the statistics")
     assert hub.requests == []
 
 
-def test_a_path_is_never_asked_of_the_hub(hub, tmp_path):
+def test_a_path_is_never_requested_from_the_hub(hub, tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         find_checkpoint(tmp_path / "none")
     assert hub.requests == []

@@ -178,7 +178,7 @@ def test_weights_saved_in_half_precision_are_loaded_in_single(folder, tmp_path):
     assert again.encode(s1=torch.randn(1, 2, 16, 16))["s1"].isfinite().all()
 
 
-def test_others_may_read_the_weights_as_all_else(model, tmp_path):
+def test_the_weights_have_the_permissions_of_other_files(model, tmp_path):
     model.save_pretrained(tmp_path / "model")
     modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "model").iterdir()}
     (tmp_path / "plain").touch()

@@ -75,7 +75,7 @@ def test_batches_on_a_gpu_are_those_of_the_cpu(shards):
 
 
 class FakeStream:
-    """Writes down what is asked of it, and of everything that goes by it."""
+    """Records the order of the calls."""
 
     def __init__(self, log, name):
         self.log, self.name = log, name

@@ -97,7 +97,7 @@ def test_the_order_does_not_depend_on_the_number_of_threads(shards):
     assert one == four
 
 
-def test_a_loader_goes_on_with_exactly_the_samples_not_yet_given_out(shards):
+def test_a_resumed_loader_returns_exactly_the_remaining_samples(shards):
     batches = shuffled(shards.indices("train"))
     whole = samples_of(Loader(shards, batches))
     stopped = Loader(shards, batches)
@@ -112,7 +112,7 @@ def test_a_loader_goes_on_with_exactly_the_samples_not_yet_given_out(shards):
     assert [(b.epoch, b.samples.tolist()) for b in seen] + samples_of(resumed) == whole
 
 
-def test_a_loader_that_goes_on_reads_nothing_of_what_came_before(shards, monkeypatch):
+def test_a_resumed_loader_reads_no_earlier_sample(shards, monkeypatch):
     batches, read, real = shuffled(shards.indices("train"), num_steps=5), [], ShardSet.read_rows
 
     def spy(self, indices, buffers, first_row):

@@ -1,4 +1,4 @@
-"""Patches for the training loops of others: the values that our own training sees, collated."""
+"""PatchDataset: the values of the training loader, and batches of a DataLoader."""
 
 import math
 import pickle

@@ -34,7 +34,7 @@ def model():
 
 
 class Unchanged(torch.nn.Module):
-    """In the place of the layers, so that what goes into them can be seen."""
+    """Replaces the layers, to record their input."""
 
     def forward(self, x_BND, on_layer=None):
         del on_layer
@@ -66,7 +66,7 @@ def test_a_mask_of_ratio_zero_encodes_as_no_mask_does(model):
         torch.testing.assert_close(masked[:, 1:], found[f"{sensor}_tokens"])
 
 
-def test_a_sensor_alone_has_the_vectors_that_it_has_with_the_other(model):
+def test_the_vectors_of_a_sensor_do_not_depend_on_the_other(model):
     s2, s1 = images()
     both = model.encode(s2, s1)
     assert list(both) == ["s2", "s1"]
@@ -82,7 +82,7 @@ def test_images_of_any_size_that_the_patch_divides_are_encoded(model, height, wi
 
 
 def test_patch_tokens_come_in_raster_order(model):
-    """Of a change in one patch, that patch's token shows by far the most at the embedding."""
+    """A change in one patch changes the token of that patch most."""
     s2, _ = images(1)
     changed = s2.clone()
     changed[:, :, 16:24, 40:48] += 5.0  # row 2, column 5
@@ -91,7 +91,7 @@ def test_patch_tokens_come_in_raster_order(model):
     assert (before != after).any(2).nonzero().tolist() == [[0, 2 * 7 + 5]]
 
 
-def test_the_positions_tell_patches_apart(model):
+def test_positions_distinguish_equal_patches(model):
     flat = torch.ones(1, 10, 56, 56)
     tokens = model.encode(flat, patch_tokens=True)["s2_tokens"][0]
     assert torch.pdist(tokens).min() > 1e-3

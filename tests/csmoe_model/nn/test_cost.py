@@ -119,7 +119,7 @@ def fvcore_macs(module, *inputs):
 
 
 class S2Path(nn.Module):
-    """Positional in, tensor out: what a tracer can follow."""
+    """Positional arguments and a tensor as result, for the tracer."""
 
     def __init__(self, config):
         super().__init__()
@@ -130,7 +130,7 @@ class S2Path(nn.Module):
 
 
 class PublishedLayer(nn.Module):
-    """soft-moe-pytorch's layer in the place of ours."""
+    """The layer of soft-moe-pytorch with the interface of ours."""
 
     def __init__(self, config):
         super().__init__()
@@ -143,7 +143,7 @@ class PublishedLayer(nn.Module):
 
 
 def pad_to_multiple(tensor, multiple, dim=-1, value=0):
-    """The oracle's own, but for sizes that a tracer turned into tensors."""
+    """The function of soft-moe-pytorch, for sizes that the tracer turned into tensors."""
     missing = -int(tensor.shape[dim]) % multiple
     padding = (0,) * (-1 - dim) * 2 + (0, missing)
     return missing > 0, F.pad(tensor, padding, value=value) if missing else tensor
@@ -167,7 +167,7 @@ def test_the_papers_count_is_fvcores_of_the_published_layer(config, monkeypatch)
     [replace(SMALL[0], num_experts=5), SMALL[3], SMALL[4]],
     ids=["no padding", "fixed", "dense"],
 )
-def test_where_nothing_is_padded_our_layer_costs_the_same_by_fvcore(config):
+def test_without_padding_our_layer_costs_the_same_by_fvcore(config):
     assert fvcore_macs(S2Path(config), images(config)[0]) == encoder_cost(config).macs_paper
 
 

@@ -41,7 +41,7 @@ def test_tokens_go_back_to_their_places_and_the_mask_token_to_the_others(decoder
             torch.testing.assert_close(placed[image, patch], content + decoder.position_NK[patch])
 
 
-def test_cls_is_heard_but_not_decoded(decoder, visible):
+def test_cls_affects_the_patches_but_is_not_decoded(decoder, visible):
     tokens = encoded()
     other = tokens.clone()
     other[:, 0] += 1.0
@@ -64,7 +64,7 @@ def test_each_source_has_a_head_of_its_own(decoder, visible):
     assert not torch.allclose(s2, s1, atol=1e-2)
 
 
-def test_drawing_some_patches_is_drawing_all_and_picking(decoder, visible):
+def test_pixels_of_some_patches_are_those_of_all_patches(decoder, visible):
     decoded = decoder(encoded(), visible["s2"])
     some = torch.tensor([[3, 40], [0, 48]])
     picked = decoder.to_pixels(decoded, "s2", some)

@@ -54,7 +54,7 @@ def test_each_map_is_its_layers_output_normed(tiny):
         torch.testing.assert_close(flat, tokens[:, 1:], rtol=1e-4, atol=1e-4)
 
 
-def test_maps_come_in_the_order_that_was_asked_for(tiny):
+def test_maps_come_in_the_requested_order(tiny):
     s2 = torch.randn(1, 10, 56, 56)
     everything = tiny.features(s2=s2)
 
@@ -96,7 +96,7 @@ def test_a_model_without_experts_has_maps_too():
         ({"s2": 12}, "s2 images must be"),
     ],
 )
-def test_maps_that_cannot_be_had_are_refused(tiny, given, message):
+def test_maps_that_do_not_exist_are_refused(tiny, given, message):
     arguments = {
         name: torch.zeros(1, value, 56, 56) if name != "layers" else value
         for name, value in given.items()

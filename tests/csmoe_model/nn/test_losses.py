@@ -60,7 +60,7 @@ def test_mutual_information_equals_a_loop(form, loop):
 
 
 @pytest.mark.parametrize("form", ["csmae", "eq10"])
-def test_mutual_information_does_not_tell_the_sensors_apart(form):
+def test_mutual_information_is_symmetric_in_the_sensors(form):
     s2, s1 = torch.randn(2, 4, 6)
     forth = mutual_information_loss(s2, s1, temperature=0.5, form=form)
     back = mutual_information_loss(s1, s2, temperature=0.5, form=form)
@@ -81,7 +81,7 @@ def test_the_literal_eq_10_can_be_negative_for_its_positive_is_in_no_denominator
     assert loss.item() == pytest.approx(math.log(3) - 2)
 
 
-def test_a_single_pair_has_nothing_to_be_told_apart_from():
+def test_eq_10_refuses_a_batch_of_one_pair():
     x = torch.randn(1, 6)
     assert mutual_information_loss(x, x, temperature=0.5).item() == pytest.approx(0, abs=1e-6)
     with pytest.raises(InputError, match="eq10 needs batches of at least 2 pairs, found 1"):

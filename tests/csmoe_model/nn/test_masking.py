@@ -66,7 +66,7 @@ def test_disjoint_masks_show_no_patch_to_both_sensors(mask_ratio):
         assert not set(s2) & set(s1)
 
 
-def test_independent_masks_overlap_as_chance_has_it():
+def test_independent_masks_overlap_as_expected_by_chance():
     masks = draw(samples=range(2000), num_patches=64)
     seen = torch.zeros(2, 2000, 64, dtype=torch.bool)
     for number, mask in enumerate((masks.s2, masks.s1)):
@@ -81,7 +81,7 @@ def test_every_patch_is_visible_equally_often():
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_sample_has_its_mask_in_whatever_batch_or_order_it_comes(mode):
+def test_masks_do_not_depend_on_the_batch_or_the_order(mode):
     together = draw(samples=[3, 1_000_000, 7], mode=mode)
     alone = draw(samples=np.array([7]), mode=mode)
     assert torch.equal(together.s2.visible_BU[2:], alone.s2.visible_BU)

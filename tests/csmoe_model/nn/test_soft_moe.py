@@ -26,7 +26,7 @@ def fixed(slots_per_expert=2, **more):
 
 
 def perturbed(layer):
-    """Move norms and biases from their ones and zeros, where a mistake would not show."""
+    """Change norms and biases from ones and zeros, which would hide a mistake."""
     with torch.no_grad():
         for name, weight in layer.named_parameters():
             if "norm" in name or "bias" in name:
@@ -148,21 +148,21 @@ def test_fixed_routing_is_algorithm_1_of_the_soft_moe_paper():
     )
 
 
-def test_fixed_slots_treat_tokens_alike_wherever_they_stand():
+def test_fixed_slots_do_not_depend_on_the_order_of_the_tokens():
     layer = fixed()
     x_BND = torch.randn(2, 9, WIDTH)
     order = torch.randperm(9)
     torch.testing.assert_close(layer(x_BND[:, order])[0], layer(x_BND)[0][:, order])
 
 
-def test_dynamic_slots_do_not_care_for_the_order_within_a_segment():
+def test_dynamic_slots_do_not_depend_on_the_order_within_a_segment():
     layer = dynamic()
     x_BND = torch.randn(2, 16, WIDTH)
     order = torch.cat([torch.randperm(8), 8 + torch.randperm(8)])
     torch.testing.assert_close(layer(x_BND[:, order])[0], layer(x_BND)[0][:, order])
 
 
-def test_dynamic_slots_do_care_for_which_tokens_share_a_segment():
+def test_dynamic_slots_depend_on_which_tokens_share_a_segment():
     layer = dynamic()
     x_BND = torch.randn(2, 16, WIDTH)
     order = torch.arange(16).view(2, 8).T.flatten()  # interleaves the two segments
@@ -190,7 +190,7 @@ def test_permuting_the_experts_permutes_nothing(build):
 
 
 @pytest.mark.parametrize("build", [dynamic, fixed])
-def test_images_of_a_batch_do_not_see_each_other(build):
+def test_images_of_a_batch_do_not_affect_each_other(build):
     layer = build()
     x_BND = torch.randn(3, 9, WIDTH)
     torch.testing.assert_close(layer(x_BND)[0][1:2], layer(x_BND[1:2])[0])
@@ -206,7 +206,7 @@ def test_every_weight_receives_a_gradient(build, tokens):
 
 @pytest.mark.parametrize("build", [dynamic, fixed])
 @pytest.mark.parametrize("tokens", [16, 19])
-def test_slots_lie_so_that_each_experts_are_evenly_spaced_rows(build, tokens):
+def test_the_slots_of_an_expert_are_evenly_spaced_rows_in_memory(build, tokens):
     slots_BSED = build().route(torch.randn(2, tokens, WIDTH)).slots_BESD.transpose(1, 2)
     assert slots_BSED.is_contiguous()  # the experts' product reads them without a copy
     x_EXD = slots_BSED.flatten(0, 1).transpose(0, 1)
@@ -227,7 +227,7 @@ def tf32(x):
 def test_rounding_what_goes_into_the_logits_costs_the_softmax_little(
     rounded, logit_bound, weight_bound
 ):
-    """Why logits are float32 products, run as TF32 on a GPU: `device.tensor_cores`."""
+    """Logits are float32 products, computed as TF32 on a GPU: see `device.tensor_cores`."""
     generator = torch.Generator().manual_seed(0)
     token, slot = (
         F.rms_norm(torch.randn(4, count, 768, generator=generator), (768,)) for count in (99, 104)
