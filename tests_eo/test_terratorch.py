@@ -90,7 +90,7 @@ def test_images_as_measured_are_normalised_where_asked(checkpoint):
         assert torch.equal(ours, wanted)
 
 
-def test_it_holds_nothing_that_its_maps_do_not_need(checkpoint):
+def test_every_weight_affects_the_maps(checkpoint):
     backbone = build(checkpoint, sensor="s1")
 
     sum(one.square().mean() for one in backbone(torch.randn(1, 2, 16, 16))).backward()
@@ -98,7 +98,7 @@ def test_it_holds_nothing_that_its_maps_do_not_need(checkpoint):
     assert [n for n, weight in backbone.named_parameters() if weight.grad is None] == []
 
 
-def test_an_exported_encoder_will_do(checkpoint, tmp_path):
+def test_an_exported_encoder_works(checkpoint, tmp_path):
     export(checkpoint, out=tmp_path / "s1", sensor="s1")
     assert build(tmp_path / "s1", sensor="s1")(torch.randn(1, 2, 16, 16))
     with pytest.raises(InputError, match="one that this model encodes, s1, found s2"):
@@ -114,7 +114,7 @@ def test_an_exported_encoder_will_do(checkpoint, tmp_path):
         ({"bands": [*NAMES, "THERMAL_INFRARED_1"]}, "unknown s2 band 'THERMAL_INFRARED_1'"),
     ],
 )
-def test_what_cannot_be_is_refused_when_it_is_built(checkpoint, options, message):
+def test_invalid_options_are_refused_when_it_is_built(checkpoint, options, message):
     with pytest.raises(InputError, match=message):
         build(checkpoint, **options)
 
@@ -132,7 +132,7 @@ def segmentation(checkpoint):
 
 
 @pytest.mark.parametrize("side", [16, 30])
-def test_a_segmentation_model_answers_for_every_pixel(checkpoint, side):
+def test_a_segmentation_model_predicts_every_pixel(checkpoint, side):
     """30 is not a multiple of the patch size 4: TerraTorch pads, and crops the result."""
     arguments = segmentation(checkpoint) | {"backbone_layers": [0, 0, 1, 1]}
     model = EncoderDecoderFactory().build_model("segmentation", **arguments)
@@ -142,7 +142,7 @@ def test_a_segmentation_model_answers_for_every_pixel(checkpoint, side):
     assert out.shape == (2, 3, side, side)
 
 
-def test_a_classifier_answers_for_the_image(checkpoint):
+def test_a_classifier_predicts_the_image(checkpoint):
     model = EncoderDecoderFactory().build_model(
         "classification", backbone="csmoe", backbone_checkpoint=str(checkpoint),
         backbone_sensor="s1", backbone_layers=[-1], decoder="IdentityDecoder", num_classes=5,
