@@ -25,7 +25,7 @@ from minortom.shards.writer import write_shards
 from minortom.synthetic.maps import LANDCOVER_CODES, make_planet
 from minortom.synthetic.noise import Window
 from minortom.synthetic.planet import land_cells
-from minortom.synthetic.scene import Scene, look
+from minortom.synthetic.scene import Scene, render
 
 PATCH_PX, MARGIN_PX, APART_KM, BLOCK_DEG = 120, 54, 100, 6
 SPLITS = ("train", "val", "test")
@@ -70,7 +70,7 @@ def cut(drawn, patches):
             row=MARGIN_PX + PATCH_PX * row, col=MARGIN_PX + PATCH_PX * col,
             height=PATCH_PX, width=PATCH_PX,
         )  # fmt: skip
-        pixels = look(scene, window)
+        pixels = render(scene, window)
         tensors = {}
         for group in GROUPS:
             if group.sensor == "s2":

@@ -21,7 +21,7 @@ from minortom.sensors import MODEL_BANDS
 from minortom.synthetic.maps import LANDCOVER_CODES, make_planet
 from minortom.synthetic.noise import Window
 from minortom.synthetic.planet import land_cells
-from minortom.synthetic.scene import Scene, look
+from minortom.synthetic.scene import Scene, render
 
 PATCH_PX, MARGIN_PX = 120, 54
 
@@ -46,7 +46,7 @@ def statistics(scene, patches):
     rows = []
     for place in scene.rng(9).choice(64, patches, replace=False).tolist():
         row, col = (MARGIN_PX + PATCH_PX * index for index in divmod(place, 8))
-        pixels = look(scene, Window(row=row, col=col, height=PATCH_PX, width=PATCH_PX))
+        pixels = render(scene, Window(row=row, col=col, height=PATCH_PX, width=PATCH_PX))
         bands = [pixels.reflectance[band] for band in MODEL_BANDS["s2"]]
         bands += [10 * np.log10(pixels.backscatter[name]) for name in MODEL_BANDS["s1"]]
         rows.append([*(band.mean() for band in bands), *(band.std() for band in bands)])

@@ -93,7 +93,7 @@ def on_earth(lon_deg: FloatArray, lat_deg: FloatArray) -> bool:
 def share_on_land(lon_deg: FloatArray, lat_deg: FloatArray) -> float:
     """Give the share of points on the Earth's land, over a thousand of them at most.
 
-    Tiles of a made-up planet lie anywhere; the Earth's coast lines would only mislead there.
+    Tiles of a synthetic planet lie anywhere; the Earth's coast lines would only mislead there.
     """
     import shapely
 

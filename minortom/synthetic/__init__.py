@@ -1,6 +1,6 @@
-"""`minortom demo`: a synthetic planet with maps, cells and a small archive.
+"""Synthetic planet with maps, cells and a small archive: `minortom demo`.
 
-Layer: with `annotation` and `sampling`, above `archive`.
+Layer: beside `annotation` and `sampling`, above `archive`.
 """
 
 from typing import TYPE_CHECKING
@@ -10,15 +10,15 @@ from minortom.lazy import lazy_names
 if TYPE_CHECKING:
     from minortom.synthetic.noise import Window as Window
     from minortom.synthetic.scene import Scene as Scene
-    from minortom.synthetic.scene import look as look
+    from minortom.synthetic.scene import render as render
 
-__all__ = ["Scene", "Window", "look"]
+__all__ = ["Scene", "Window", "render"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "Scene": "minortom.synthetic.scene",
-        "look": "minortom.synthetic.scene",
+        "render": "minortom.synthetic.scene",
         "Window": "minortom.synthetic.noise",
     },
 )

@@ -1,4 +1,4 @@
-"""The made-up planet's archive: parts with a row a row group, and metadata, as on the hub."""
+"""Archive of the synthetic planet: metadata, and parts with one row per row group."""
 
 import os
 from collections import deque
@@ -17,7 +17,7 @@ from minortom.synthetic.tiles import Fault, Tile, make_tile
 HUB = "https://huggingface.co/datasets/Major-TOM"
 ROWS_PER_PART = 8
 FAULTS: dict[int, Fault] = {4: "s2-edge", 7: "s1-edge", 11: "no-s1", 12: "s2-black"}
-"""What is wrong with the tile of this number, in each planet."""
+"""Defect of a tile by its number, the same in each planet."""
 
 _STRING, _NUMBER, _BYTES = pa.string(), pa.float64(), pa.binary()
 _HEAD = {"product_id": _STRING, "grid_cell": _STRING, "timestamp": _STRING, "thumbnail": _BYTES}
@@ -25,13 +25,14 @@ _IMAGES = {
     "Core-S2L2A": _HEAD | dict.fromkeys(S2_BANDS, _BYTES) | {"cloud_mask": _BYTES},
     "Core-S1RTC": _HEAD | dict.fromkeys(("vv", "vh"), _BYTES),
 }
-_OF_SENSOR = {"Core-S2L2A": {"cloud_cover": _NUMBER}, "Core-S1RTC": {"orbit_state": _STRING}}
+_SENSOR_COLUMNS = {"Core-S2L2A": {"cloud_cover": _NUMBER}, "Core-S1RTC": {"orbit_state": _STRING}}
 
 
 def write_archive(folder: Path, scenes: Sequence[Scene], on_progress: OnProgress) -> None:
-    """Write ``Core-S2L2A`` and ``Core-S1RTC`` into a folder, rows in the order of the scenes."""
+    """Write ``Core-S2L2A`` and ``Core-S1RTC`` to a folder, with rows in the order of the scenes."""
     on_progress(0, len(scenes))
-    with _Repository(folder / "Core-S2L2A") as s2, _Repository(folder / "Core-S1RTC") as s1:
+    s2_folder, s1_folder = folder / "Core-S2L2A", folder / "Core-S1RTC"
+    with _RepositoryWriter(s2_folder) as s2, _RepositoryWriter(s1_folder) as s1:
         for done, tile in enumerate(_tiles_in_order(scenes), start=1):
             s2.add(tile.s2, tile.s2_metadata)
             if tile.s1 is not None and tile.s1_metadata is not None:
@@ -39,8 +40,8 @@ def write_archive(folder: Path, scenes: Sequence[Scene], on_progress: OnProgress
             on_progress(done, len(scenes))
 
 
-class _Repository:
-    """A sensor's folder while it is written."""
+class _RepositoryWriter:
+    """Writer of the folder of one sensor."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -49,11 +50,11 @@ class _Repository:
         self._part: pq.ParquetWriter | None = None
         (folder / "images").mkdir(parents=True)
 
-    def __enter__(self) -> "_Repository":
+    def __enter__(self) -> "_RepositoryWriter":
         return self
 
     def add(self, images: Mapping[str, object], metadata: Mapping[str, object]) -> None:
-        """Append a row group to the current part, and say in the metadata where it lies."""
+        """Append a row group to the current part and its location to the metadata."""
         number, row = divmod(len(self._metadata), ROWS_PER_PART)
         part = f"images/part_{number + 1:05d}.parquet"
         if row == 0:
@@ -84,14 +85,15 @@ class _Repository:
 def _metadata_schema(repository: str) -> pa.Schema:
     return pa.schema({
         "grid_cell": _STRING, "grid_row_u": pa.int64(), "grid_col_r": pa.int64(),
-        "product_id": _STRING, "timestamp": _STRING, **_OF_SENSOR[repository], "nodata": _NUMBER,
+        "product_id": _STRING, "timestamp": _STRING, **_SENSOR_COLUMNS[repository],
+        "nodata": _NUMBER,
         "centre_lat": _NUMBER, "centre_lon": _NUMBER, "crs": _STRING,
         "parquet_url": _STRING, "parquet_row": pa.int64(),
     })  # fmt: skip
 
 
 def _tiles_in_order(scenes: Sequence[Scene]) -> Iterator[Tile]:
-    """Make tiles on all cores, few ahead of the one that is due: each takes 100s of MB."""
+    """Yield tiles made on all cores, a few in advance: each takes hundreds of MB."""
     workers = min(os.cpu_count() or 1, 4)
     waiting: deque[Future[Tile]] = deque()
     with ThreadPoolExecutor(workers) as pool:

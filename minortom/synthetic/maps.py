@@ -1,8 +1,8 @@
-"""A made-up planet: continents from seeded noise, climate zones, land cover.
+"""Maps of a synthetic planet: continents from seeded noise, climate zones, land cover.
 
-The climate follows the rules of Köppen and Geiger (as in Beck et al. 2018, table 2) on
-made-up temperature and rain, so that the zones lie to each other as on Earth. Codes are
-those of the real maps: Köppen-Geiger 1-30 and ESA WorldCover 10-100; 0 is sea.
+The climate zones follow the rules of Köppen and Geiger (as in Beck et al. 2018, table 2) with
+synthetic temperature and rain, so that neighbouring zones are those of the Earth. Codes are those
+of the real maps: Köppen-Geiger 1-30 and ESA WorldCover 10-100; 0 is sea.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from minortom.io.atomic_write import whole_file
 from minortom.maps.descriptor import COPYRIGHT_TAG
 
 CLIMATE_STEP_DEG = 0.2
@@ -32,19 +31,19 @@ LANDCOVER_WEIGHTS = (
     ((29,),                   ( 2,  8,  18,    0,  0,   22, 12,   5,    5,   0,  28)),
     ((30,),                   ( 0,  0,   0,    0,  0,    8, 92,   0,    0,   0,   0)),
 )  # fmt: skip
-"""How much of each land cover (columns as ``LANDCOVER_CODES``) a climate tends to have."""
+"""Weight of each land cover (columns as ``LANDCOVER_CODES``) in a climate."""
 
 _Values = NDArray[np.floating]
 
 _LATTICE = 64
-_CHUNK = 32768  # points at once: what the cache holds
+_CHUNK = 32768  # points at a time, which fit into the processor's cache
 _ZONE_CONTRAST = 1.3
-"""Weight of the noise against the logarithm of the weights: higher mixes the classes more."""
+"""Weight of the noise relative to the logarithm of the weights; more mixes the classes more."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Planet:
-    """Two global maps in EPSG:4326, north up, first column at 180° W; 0 is sea."""
+    """Global maps of climate and land cover in EPSG:4326, north up, from 180° W; 0 is sea."""
 
     seed: int
     climate: NDArray[np.uint8]
@@ -55,7 +54,7 @@ class Planet:
     def codes_at(
         self, lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Look up climate and land-cover codes of points."""
+        """Return the climate and land-cover codes of points."""
         found = []
         for codes in (self.climate, self.landcover):
             height, width = codes.shape
@@ -66,7 +65,7 @@ class Planet:
 
 
 def make_planet(*, seed: int) -> Planet:
-    """Make both maps; the same seed gives the same maps."""
+    """Return the planet of a seed; the same seed gives the same maps."""
     rng = np.random.default_rng([seed, 1])
     lattices = rng.standard_normal((16, _LATTICE, _LATTICE, _LATTICE), dtype=np.float32)
     height = _height_above_sea(lattices)
@@ -75,36 +74,34 @@ def make_planet(*, seed: int) -> Planet:
 
 
 CREDIT = "made up by minortom demo (CC0-1.0): no real place"
+"""Credit in the maps' metadata; part of their bytes."""
 
 
-def write_map(codes: NDArray[np.uint8], out: Path) -> None:
-    """Write a global map as GeoTIFF with nodata 0."""
+def write_map(codes: NDArray[np.uint8], path: Path) -> None:
+    """Write a global map as a GeoTIFF with nodata 0; the write is not atomic."""
     import rasterio
     from rasterio import Affine
 
     height, width = codes.shape
-    with (
-        whole_file(out) as temporary,
-        rasterio.open(
-            temporary, "w", driver="GTiff", dtype="uint8", count=1, height=height, width=width,
-            crs="EPSG:4326", transform=Affine(360 / width, 0, -180, 0, -180 / height, 90),
-            nodata=0, compress="deflate", tiled=True, blockxsize=512, blockysize=512,
-        ) as file,
-    ):  # fmt: skip
+    with rasterio.open(
+        path, "w", driver="GTiff", dtype="uint8", count=1, height=height, width=width,
+        crs="EPSG:4326", transform=Affine(360 / width, 0, -180, 0, -180 / height, 90),
+        nodata=0, compress="deflate", tiled=True, blockxsize=512, blockysize=512,
+    ) as file:  # fmt: skip
         file.write(codes, 1)
         file.update_tags(**{COPYRIGHT_TAG: CREDIT})
 
 
 def landcover_weights(climate_code: int) -> NDArray[np.float32]:
-    """Give the weight of each of ``LANDCOVER_CODES`` in a climate."""
+    """Return the weight of each of ``LANDCOVER_CODES`` in a climate."""
     for codes, weights in LANDCOVER_WEIGHTS:
         if climate_code in codes:
             return np.array(weights, np.float32)
-    raise AssertionError(climate_code)  # the table has all thirty
+    raise AssertionError(climate_code)  # the table has all 30 codes
 
 
 def _height_above_sea(lattices: _Values) -> _Values:
-    """Make heights [900, 1800]: 0 at the coast, negative at sea, 1 on the highest ground."""
+    """Return heights [900, 1800]: 0 at the coast, negative at sea, 1 at the highest point."""
     lat_deg, lon_deg = (axis.ravel() for axis in _pixel_centres(CLIMATE_STEP_DEG))
     height = _noise(_on_sphere(lon_deg, lat_deg), lattices, (1.3, 2.7, 5.3, 10.7, 23, 49), fade=0.6)
     height -= 2 * np.abs(np.sin(np.radians(lat_deg))) ** 10  # little land at the poles
@@ -117,7 +114,7 @@ def _height_above_sea(lattices: _Values) -> _Values:
 
 
 def _climate(height: _Values, lattices: _Values) -> NDArray[np.uint8]:
-    """Give the climate zone of each pixel [900, 1800], 0 at sea."""
+    """Return the climate zone of each pixel [900, 1800], 0 at sea."""
     land = height > 0
     lat_deg, lon_deg = (axis[land] for axis in _pixel_centres(CLIMATE_STEP_DEG))
     points, waves = _on_sphere(lon_deg, lat_deg), (4.0, 11.0, 31.0)
@@ -137,13 +134,13 @@ def _climate(height: _Values, lattices: _Values) -> NDArray[np.uint8]:
 
 
 def _koppen(mean_c: _Values, swing_c: _Values, rain_mm: _Values, season: _Values) -> _Values:
-    """Apply Köppen's rules; ``season`` above 1 is a dry summer, below -1 a dry winter."""
+    """Return Köppen's zones; ``season`` above 1 means a dry summer, below -1 a dry winter."""
     warmest, coldest = mean_c + swing_c, mean_c - swing_c
     threshold_mm = 20 * mean_c + np.where(season > 1, 0, np.where(season < -1, 280, 140))
     steppe = rain_mm < threshold_mm
     desert = rain_mm < threshold_mm / 2
     cool = np.where(mean_c >= 18, 0, 1)
-    # Third letter: a warm summer, b mild, c short, d with a deadly winter.
+    # Third letter: a hot summer, b warm, c cold, d with a very cold winter.
     summer = np.where(warmest >= 22, 0, np.where(mean_c + 0.35 * swing_c >= 10, 1, 2))
     rain_kind = np.where(season > 1, 0, np.where(season < -1, 1, 2))
     temperate = np.choose(rain_kind, [8, 11, 14]) + summer
@@ -157,7 +154,7 @@ def _koppen(mean_c: _Values, swing_c: _Values, rain_mm: _Values, season: _Values
 
 
 def _landcover(climate: NDArray[np.uint8], height: _Values, lattices: _Values) -> NDArray[np.uint8]:
-    """Let each class compete in each pixel: its weight in the climate, times noise."""
+    """Return the class of each pixel with the highest sum of its weight and noise."""
     twice = climate.repeat(2, axis=0).repeat(2, axis=1)
     land = twice > 0
     lat_deg, lon_deg = (axis[land] for axis in _pixel_centres(LANDCOVER_STEP_DEG))
@@ -172,7 +169,7 @@ def _landcover(climate: NDArray[np.uint8], height: _Values, lattices: _Values) -
         waves = (90.0, 210.0) if code == 50 else (19.0, 71.0)  # towns are small
         score = _ZONE_CONTRAST * _noise(points, lattices[[index, index + 5]], waves, fade=0.8)
         score += tendency[zone, index]
-        if code == 95:  # mangroves stand in the tide
+        if code == 95:  # mangroves grow at the coast
             score = np.where(coastal, score + 2.5, -np.inf)
         winner[score > best] = code
         np.maximum(best, score, out=best)
@@ -182,7 +179,7 @@ def _landcover(climate: NDArray[np.uint8], height: _Values, lattices: _Values) -
 
 
 def _pixel_centres(step_deg: float) -> tuple[_Values, _Values]:
-    """Give latitude and longitude of each pixel of a global map, [rows, columns] each."""
+    """Return latitude and longitude of each pixel of a global map, [rows, columns] each."""
     lat_deg = 90 - step_deg * (np.arange(round(180 / step_deg), dtype=np.float32) + 0.5)
     lon_deg = -180 + step_deg * (np.arange(round(360 / step_deg), dtype=np.float32) + 0.5)
     shape = (len(lat_deg), len(lon_deg))
@@ -190,13 +187,13 @@ def _pixel_centres(step_deg: float) -> tuple[_Values, _Values]:
 
 
 def _on_sphere(lon_deg: _Values, lat_deg: _Values) -> _Values:
-    """Give unit vectors [3, n]: noise in space has no seam and no crowding at the poles."""
+    """Return unit vectors [3, n]: noise in space has no seam and no distortion at the poles."""
     lon, lat = np.radians(lon_deg), np.radians(lat_deg)
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
 
 
 def _noise(points: _Values, lattices: _Values, waves: Sequence[float], *, fade: float) -> _Values:
-    """Add noise [n] of several frequencies (lattice cells an Earth radius), deviation about 1."""
+    """Return noise [n] of several frequencies (cells per Earth radius), deviation about 1."""
     weights = fade ** np.arange(len(waves))
     total = np.zeros(points.shape[1], np.float32)
     for lattice, wave, weight in zip(lattices, waves, weights, strict=False):
@@ -207,10 +204,10 @@ def _noise(points: _Values, lattices: _Values, waves: Sequence[float], *, fade: 
 
 
 def _value_noise(points: _Values, lattice: _Values, wave: float) -> _Values:
-    """Interpolate the lattice [64, 64, 64], which repeats in space, at points [3, n]."""
+    """Interpolate the periodic lattice [64, 64, 64] at points [3, n]."""
     place = points * np.float32(wave)
     corner = np.floor(place)
-    tx, ty, tz = _eased(place - corner)
+    tx, ty, tz = _smoothstep(place - corner)
     low = corner.astype(np.int32) & (_LATTICE - 1)
     high = (low + 1) & (_LATTICE - 1)
     flat, stride = lattice.ravel(), np.array([[_LATTICE**2], [_LATTICE], [1]], np.int32)
@@ -229,5 +226,5 @@ def _value_noise(points: _Values, lattice: _Values, wave: float) -> _Values:
     return left
 
 
-def _eased(t: _Values) -> _Values:
+def _smoothstep(t: _Values) -> _Values:
     return t * t * (3 - 2 * t)

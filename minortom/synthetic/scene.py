@@ -1,7 +1,7 @@
-"""Pixels of a made-up tile as Sentinel-2 and Sentinel-1 would see them.
+"""Pixels of a synthetic tile as Sentinel-2 and Sentinel-1 would measure them.
 
-Both sensors look at the same ground. What they do not share differs from cell to cell: sun
-and haze for Sentinel-2; soil moisture, look direction and speckle for Sentinel-1.
+Both sensors observe the same ground. Other properties belong to one sensor and differ from cell to
+cell: sun and haze for Sentinel-2; soil moisture, look direction and speckle for Sentinel-1.
 """
 
 from collections.abc import Mapping
@@ -20,10 +20,10 @@ S2_BANDS = {
     "B01": 60, "B02": 10, "B03": 10, "B04": 10, "B05": 20, "B06": 20, "B07": 20, "B08": 10,
     "B8A": 20, "B09": 60, "B11": 20, "B12": 20,
 }  # fmt: skip
-"""Ground sampling of each band in metres, in the archive's order of columns."""
+"""Ground sampling distance of each band (m), in the order of the archive's columns."""
 
 _WAVELENGTH_NM = (443, 492, 560, 665, 704, 740, 783, 833, 865, 945, 1610, 2190)
-_REFLECTANCE = {  # typical surface reflectance, in percent, bands as S2_BANDS
+_REFLECTANCE = {  # typical surface reflectance (%), bands in the order of S2_BANDS
     "leaf": (2.0, 2.5, 5.0, 3.0, 9.0, 26, 33, 35, 37, 36, 17, 8),
     "dry": (5.0, 7.0, 11, 14, 18, 22, 25, 28, 30, 31, 34, 24),
     "soil": (6.0, 8.0, 11, 15, 18, 20, 22, 24, 26, 27, 34, 29),
@@ -42,7 +42,7 @@ _BACKSCATTER_DB = {  # typical gamma0 (VV, VH)
 _CANOPY_DB = (-8.0, -13.5)
 _LOOKS = 4.4  # equivalent number of looks of Sentinel-1 IW at 10 m
 _OWN_CLASS = 1.4
-"""Lead of a tile's class over the others in it, in deviations of the noise between them."""
+"""Advantage of a tile's own class over other classes, in standard deviations of the noise."""
 
 
 _PLANTS = {
@@ -51,12 +51,12 @@ _PLANTS = {
     **dict.fromkeys((8, 9, 10), (0.45, 0.8)), **dict.fromkeys(range(11, 17), (0.65, 1.0)),
     **dict.fromkeys(range(17, 29), (0.6, 0.95)), 29: (0.45, 0.7), 30: (0.3, 0.4),
 }  # fmt: skip
-"""Greenness and lushness by climate code."""
+"""Greenness and lushness by climate code; see ``Traits``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """One cell of the made-up planet: all that its pixels follow from."""
+    """Cell of the synthetic planet, with all parameters of its pixels."""
 
     seed: int
     cell: str
@@ -65,15 +65,15 @@ class Scene:
 
     @property
     def key(self) -> int:
-        """Key of all noise in this cell."""
+        """Return the key of all noise in this cell."""
         return key_of(self.seed, self.cell)
 
     def rng(self, purpose: int) -> np.random.Generator:
-        """Give a generator for what is drawn once in this cell."""
+        """Return a random generator for values that are constant in this cell."""
         return np.random.default_rng([self.seed, self.key, purpose])
 
     def traits(self) -> Traits:
-        """Draw what is the same all over the cell; the climate sets the middle."""
+        """Return random properties that are constant in the cell; the climate sets their means."""
         rng = self.rng(1)
         green, lush = _PLANTS[self.climate_code]
         return Traits(
@@ -88,24 +88,24 @@ class Scene:
 
 @dataclass(frozen=True, kw_only=True)
 class Pixels:
-    """A window as both sensors see it; all of it valid."""
+    """Pixels of a window for both sensors; all are valid."""
 
     landcover: NDArray[np.uint8]
     """WorldCover code at 10 m, [height, width]."""
     reflectance: dict[str, Field]
-    """Surface reflectance by Sentinel-2 band, each at its own sampling."""
+    """Surface reflectance by Sentinel-2 band, each at its own ground sampling distance."""
     backscatter: dict[str, Field]
     """Linear power (gamma0) by polarisation, ``vv`` and ``vh``, at 10 m."""
     haze: Field
-    """What haze adds to the reflectance at 492 nm (B02), at 10 m."""
+    """Reflectance that haze adds at 492 nm (B02), at 10 m."""
 
 
-def look(scene: Scene, window: Window) -> Pixels:
-    """Make the pixels of a window; the same as in any other window of the scene.
+def render(scene: Scene, window: Window) -> Pixels:
+    """Return the pixels of a window; a pixel is the same in every window of the scene.
 
     Args:
         scene: The cell.
-        window: Its place and size; multiples of 6 pixels (60 m).
+        window: Position and size, in multiples of 6 pixels (60 m).
     """
     landcover = class_map(scene, window)
     shares, canopy, shade = _ground(scene, window, landcover)
@@ -122,7 +122,7 @@ def look(scene: Scene, window: Window) -> Pixels:
 
 
 def class_map(scene: Scene, window: Window) -> NDArray[np.uint8]:
-    """Lay out the tile's own class and one to three that its climate allows."""
+    """Return a map of the tile's own class and one to three other classes of its climate."""
     rng = scene.rng(2)
     weights = landcover_weights(scene.climate_code).astype(np.float64) + 0.01
     weights[LANDCOVER_CODES.index(scene.landcover_code)] = 0
@@ -143,7 +143,7 @@ def class_map(scene: Scene, window: Window) -> NDArray[np.uint8]:
 def _ground(
     scene: Scene, window: Window, landcover: NDArray[np.uint8]
 ) -> tuple[dict[str, Field], Field, Field]:
-    """Join the patterns of the classes in the window."""
+    """Return surface shares, canopy and shade of the window, each pixel from its class."""
     traits = scene.traits()
     canopy, shade = np.zeros(landcover.shape, np.float32), np.zeros(landcover.shape, np.float32)
     shares: dict[str, Field] = {}
@@ -159,7 +159,7 @@ def _ground(
 
 
 def _relief(scene: Scene, window: Window) -> tuple[Field, Field]:
-    """Give the brightness of slopes towards the sun and towards the radar, 1 when level."""
+    """Return the brightness of slopes in sunlight and to the radar; 1 on level ground."""
     rng = scene.rng(3)
     height_px = np.float32(rng.gamma(1.0, 1.6))
     larger = Window(
@@ -175,10 +175,10 @@ def _relief(scene: Scene, window: Window) -> tuple[Field, Field]:
 def _sentinel2(
     scene: Scene, window: Window, lit: Mapping[str, Field]
 ) -> tuple[dict[str, Field], Field]:
-    """Mix spectra, then sun, haze and the sensor's noise; each band at its own sampling."""
+    """Return the reflectance of each band at its own sampling: spectra, sun, haze and noise."""
     rng = scene.rng(4)
     wavelength = np.array(_WAVELENGTH_NM) / 492
-    surfaces = [name for name in SURFACES if name in lit]  # one order of addition
+    surfaces = [name for name in SURFACES if name in lit]  # fixed order of summation
     hue = {
         name: np.exp(rng.normal(0, 0.33) + np.log(wavelength) * rng.normal(0, 0.25))
         for name in SURFACES
@@ -206,7 +206,7 @@ def _sentinel2(
 def _sentinel1(
     scene: Scene, window: Window, shares: dict[str, Field], canopy: Field, slope: Field
 ) -> dict[str, Field]:
-    """Add the power of surfaces and canopy, then moisture, slopes and speckle."""
+    """Return the power of surfaces and canopy with moisture, slopes and speckle."""
     rng = scene.rng(5)
     plants_db, ground_db, sea_db = rng.normal(0, 1.5), rng.normal(0, 2.5), rng.normal(0, 3.0)
     gain_db = rng.normal(0, 2.0)
@@ -229,7 +229,7 @@ def _sentinel1(
 
 
 def _speckle(key: int, window: Window) -> Field:
-    """Draw a gamma-distributed factor of mean 1: Wilson and Hilferty's cube of a normal."""
+    """Return a gamma-distributed factor of mean 1, by the cube of Wilson and Hilferty."""
     spread = np.float32(1 / (9 * _LOOKS))
     root: Field = 1 - spread + white(key, window) * np.sqrt(spread)
     np.maximum(root, np.float32(0.05), out=root)

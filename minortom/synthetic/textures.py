@@ -1,7 +1,7 @@
-"""What lies on the ground of a made-up tile: one pattern a land-cover class.
+"""Ground of a synthetic tile: one spatial pattern for each land-cover class.
 
-All classes are mixtures of the same few surfaces, as in nature: a meagre meadow, a fallow
-field and open scrub share their spectra and differ in pattern, which no mean of a band shows.
+All classes are mixtures of the same few surfaces, as in nature. A poor meadow, a fallow field and
+open scrub share their spectra and differ in pattern, which the mean of a band does not show.
 Lengths are in pixels of 10 m.
 """
 
@@ -14,41 +14,41 @@ from numpy.typing import NDArray
 from minortom.synthetic.noise import Field, Window, layered, smooth, uniform
 
 SURFACES = ("leaf", "dry", "soil", "sand", "rock", "water", "snow", "roof", "moss")
-"""What a pixel is mixed of."""
+"""Surfaces whose shares make up a pixel."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Traits:
-    """What is the same all over a tile: drawn once a cell."""
+    """Random properties that are constant in a tile."""
 
     greenness: float
-    """Share of the plants that is green, 0 to 1: season and climate."""
+    """Green share of the plants (0 to 1), by season and climate."""
     lushness: float
-    """How densely plants stand, about 1."""
+    """Density of plants, about 1."""
     scale: float
     """Size of patterns, about 1."""
     angle: float
-    """Direction of fields, streets and dunes, radians."""
+    """Direction of fields, streets and dunes (radians)."""
     contrast: float
-    """How strong patterns are, about 1."""
+    """Contrast of patterns, about 1."""
     mix: float
-    """0 to 1: sand against rock, peat against water, clear against silty."""
+    """Mixture of two surfaces (0 to 1), such as rock and sand, or clear and silty water."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """What lies in each pixel, [height, width] each."""
+    """Surfaces, canopy and shade of each pixel, [height, width] each."""
 
     shares: Mapping[str, Field]
-    """Share of a pixel by surface; they add up to 1, absent ones are 0."""
+    """Share of each pixel by surface. Shares add up to 1; a missing surface has 0."""
     canopy: Field
-    """How much the plants scatter a radar wave: 0 a lawn, 1 a forest."""
+    """Radar scattering of the plants: 0 for a lawn, 1 for a forest."""
     shade: Field
-    """Brightness under the sun against level ground: 1 on average."""
+    """Brightness in sunlight relative to level ground: 1 on average."""
 
 
 def ground(code: int, key: int, window: Window, traits: Traits) -> Ground:
-    """Lay out one WorldCover class over a whole window."""
+    """Return the pattern of one WorldCover class in a whole window."""
     return _PATTERNS[code](key, window, traits)
 
 
@@ -110,7 +110,7 @@ def _town(key: int, window: Window, traits: Traits) -> Ground:
 
 def _bare(key: int, window: Window, traits: Traits) -> Ground:
     plains = layered(key, window, 70 * traits.scale, 3)
-    across = _turned(window, traits.angle)[0] + 6 * layered(key + 10, window, 50, 2)
+    across = _rotated(window, traits.angle)[0] + 6 * layered(key + 10, window, 50, 2)
     dunes = np.sin(across * np.float32(0.5 / traits.scale)) * np.clip(
         traits.mix + 0.3 * plains, 0, 1
     )
@@ -178,12 +178,12 @@ def _plants(cover: Field, green: Field, *, canopy: Field, shade: Field) -> Groun
 
 
 def _channels(key: int, window: Window, period_px: float, *, width: float) -> Field:
-    """Draw winding lines, 1 inside and 0 outside: where a smooth field passes zero."""
+    """Return winding lines, 1 inside and 0 outside, at the zeros of a smooth field."""
     field = layered(key, window, period_px, 2)
     return np.clip((width - np.abs(field)) * np.float32(0.25 * period_px) + 0.5, 0, 1)
 
 
-def _turned(window: Window, angle: float) -> tuple[Field, Field]:
+def _rotated(window: Window, angle: float) -> tuple[Field, Field]:
     rows, cols = window.rows_cols()
     sine, cosine = np.float32(np.sin(angle)), np.float32(np.cos(angle))
     return cols * cosine + rows * sine, rows * cosine - cols * sine
@@ -192,13 +192,13 @@ def _turned(window: Window, angle: float) -> tuple[Field, Field]:
 def _parcels(
     key: int, window: Window, angle: float, size_px: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Field, Field]:
-    """Cut the plane into strips and each strip into parcels of its own length.
+    """Divide the plane into strips, and each strip into parcels of its own length.
 
     Returns:
-        Strip and parcel of each pixel, its distance to the parcel's edge in pixels, and how
-        far along the strip it lies.
+        Strip and parcel of each pixel, its distance to the edge of the parcel (px), and its
+        position along the strip (px).
     """
-    along, across = _turned(window, angle)
+    along, across = _rotated(window, angle)
     strip = np.floor(across / np.float32(size_px)).astype(np.int64)
     zero = np.zeros((1, 1), np.int64)
     length = size_px * (0.7 + 1.8 * uniform(key + 8, strip, zero))

@@ -1,8 +1,8 @@
-"""Made-up tiles as the rows of a Major TOM archive: GeoTIFF bytes and metadata.
+"""Synthetic tiles as rows of a Major TOM archive: GeoTIFF bytes and metadata.
 
-Georeference, sampling, dtype, compression, nodata and radiometric offset as on the hub:
-one product in the older processing, the next with +1000; some tiles cut by the orbit's edge,
-one black, one without Sentinel-1.
+Georeference, sampling, dtype, compression, nodata and radiometric offset are those of the hub.
+Products of newer processing baselines carry an offset of +1000. Some tiles are cut by the edge of
+an orbit, one is black, and one has no Sentinel-1 product.
 """
 
 import io
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from minortom.grid.cells import cells_from_names
 from minortom.synthetic.noise import Field, Window
-from minortom.synthetic.scene import S2_BANDS, TILE_PX, Pixels, Scene, look
+from minortom.synthetic.scene import S2_BANDS, TILE_PX, Pixels, Scene, render
 
 Fault = Literal["", "s2-edge", "s1-edge", "s2-black", "no-s1"]
-"""What is wrong with a tile, as it happens in the real archive."""
+"""Defect of a tile, as in the real archive; empty for none."""
 
 S1_NODATA = -32768.0
 
@@ -28,12 +28,12 @@ _Row = Mapping[str, object]
 _MARGIN_M = 340
 _OLD = ("N0208", "N0214", "N0301", "N9999")
 _NEW = ("N0400", "N0509", "N0510")
-_MANTISSA_KEPT = np.uint32(0xFFFFE000)  # 10 bits of 23: 0.004 dB, and LZW halves the size
+_MANTISSA_KEPT = np.uint32(0xFFFFE000)  # 10 bits of 23: 0.004 dB, and half the size with LZW
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a tile lies."""
+    """Position of a tile: UTM zone, upper left corner, centre, and cell of the grid."""
 
     epsg: int
     west_m: float
@@ -45,7 +45,7 @@ class Place:
 
 
 def place_of(cell: str) -> Place:
-    """Project a cell's south-west corner and put the tile 340 m left and below of it."""
+    """Return the position of a cell's tile, whose corner is 340 m south-west of the cell's."""
     from pyproj import Transformer
 
     cells = cells_from_names([cell])
@@ -63,7 +63,7 @@ def place_of(cell: str) -> Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """Rows for both sensors: a row of images and one of metadata each; None without S1."""
+    """Rows of images and of metadata for both sensors; None without Sentinel-1."""
 
     s2: _Row
     s2_metadata: _Row
@@ -72,9 +72,9 @@ class Tile:
 
 
 def make_tile(scene: Scene, *, fault: Fault = "") -> Tile:
-    """Make a whole tile of 1068 x 1068 pixels; about a second on one core."""
+    """Return a whole tile of 1068 x 1068 pixels; this takes about a second on one core."""
     place, rng = place_of(scene.cell), scene.rng(6)
-    pixels = look(scene, Window(row=0, col=0, height=TILE_PX, width=TILE_PX))
+    pixels = render(scene, Window(row=0, col=0, height=TILE_PX, width=TILE_PX))
     taken = datetime(2017, 4, 1, 10, 30, tzinfo=UTC) + timedelta(days=float(rng.uniform(0, 2500)))
     s2, s2_metadata = _s2_rows(scene, place, pixels, taken, fault, rng)
     if fault == "no-s1":
@@ -94,7 +94,7 @@ def _s2_rows(
     missing = _missing(rng) if fault == "s2-edge" else np.full((178, 178), fault == "s2-black")
     bands = {}
     for band, resolution_m in S2_BANDS.items():
-        # Surface reflectance of dark ground may come out negative; the offset is there for it.
+        # Surface reflectance of dark ground may be negative, which the offset makes storable.
         counts = np.rint(pixels.reflectance[band] * 1e4) + offset
         counts = np.where(_finer(missing, 60 // resolution_m), 0, counts.clip(1, 65535))
         bands[band] = counts.astype(np.uint16)
@@ -150,7 +150,7 @@ def _metadata(scene: Scene, place: Place, product: str, second: str, more: _Row)
 def _s2_product(
     place: Place, taken: datetime, baseline: str, rng: np.random.Generator
 ) -> tuple[str, str]:
-    """Make a product id with the right zone and latitude band; the square is made up."""
+    """Return a product id (real zone and latitude band, random square) and its time."""
     band = "CDEFGHJKLMNPQRSTUVWXX"[int(np.clip((place.centre_lat_deg + 80) // 8, 0, 20))]
     square = "".join(rng.choice(list("ABCDEFGHJKLMNPQRSTUVWXYZ"), 2))
     second = f"{taken:%Y%m%dT%H%M%S}"
@@ -162,7 +162,7 @@ def _s2_product(
 
 
 def _missing(rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Cut a tile by the edge of an orbit: a slanting line, at 60 m so that all bands agree."""
+    """Return a mask [178, 178] beyond a slanting orbit edge, at 60 m so that all bands agree."""
     rows, cols = np.mgrid[:178, :178]
     cut = rng.uniform(40, 110) + 0.25 * rows
     cut_off: NDArray[np.bool_] = cols < cut
@@ -174,7 +174,7 @@ def _finer(mask: NDArray[np.bool_], factor: int) -> NDArray[np.bool_]:
 
 
 def _rounded(power: Field) -> Field:
-    """Drop the last bits of a float's mantissa."""
+    """Return floats whose mantissa is rounded to 10 bits."""
     return ((power.view(np.uint32) + np.uint32(0x1000)) & _MANTISSA_KEPT).view(np.float32)
 
 
@@ -197,7 +197,7 @@ def _geotiff(
 
 
 def _jpeg(picture: NDArray[np.floating]) -> bytes:
-    """Make a thumbnail from [3, height, width] in 0 to 1."""
+    """Return a JPEG thumbnail of an image [3, height, width] with values from 0 to 1."""
     from PIL import Image
 
     values = (np.clip(picture, 0, 1) ** 0.8 * 255).astype(np.uint8)

@@ -13,7 +13,7 @@ from repository import GOLDEN
 
 from minortom.synthetic.maps import LANDCOVER_CODES, make_planet
 from minortom.synthetic.noise import Window
-from minortom.synthetic.scene import Scene, look
+from minortom.synthetic.scene import Scene, render
 
 FILE = GOLDEN / "planet.json"
 WINDOW = Window(row=54, col=54, height=480, width=120)
@@ -40,7 +40,7 @@ def patch(code):
     """
     climate = 30 if code == 70 else 15
     scene = Scene(seed=0, cell="487U_300R", climate_code=climate, landcover_code=code)
-    pixels = look(scene, WINDOW)
+    pixels = render(scene, WINDOW)
     bands = {band: 1e4 * value for band, value in pixels.reflectance.items()}
     bands |= {name: 1e3 * np.log10(power) for name, power in pixels.backscatter.items()}
     counts = np.bincount(pixels.landcover.ravel(), minlength=101)

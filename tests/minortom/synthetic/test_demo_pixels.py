@@ -1,4 +1,4 @@
-"""The made-up planet's noise, pixels and tiles: windows, georeference, offsets, faults."""
+"""The synthetic planet's noise, pixels and tiles: windows, georeference, offsets, faults."""
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -9,7 +9,7 @@ from rasterio.io import MemoryFile
 from minortom.grid.cells import cells_from_names
 from minortom.synthetic.maps import LANDCOVER_CODES
 from minortom.synthetic.noise import Window, layered, smooth, uniform, white
-from minortom.synthetic.scene import S2_BANDS, Scene, class_map, look
+from minortom.synthetic.scene import S2_BANDS, Scene, class_map, render
 from minortom.synthetic.tiles import make_tile, place_of
 
 WHOLE = Window(row=0, col=0, height=1068, width=1068)
@@ -75,8 +75,8 @@ def test_a_window_of_noise_is_cut_from_the_whole():
 @pytest.mark.parametrize("code", LANDCOVER_CODES)
 def test_a_window_has_the_pixels_of_the_whole_tile(code):
     scene = Scene(seed=0, cell="0U_0R", climate_code=14, landcover_code=code)
-    whole = look(scene, Window(row=0, col=0, height=240, width=360))
-    part = look(scene, Window(row=60, col=126, height=120, width=120))
+    whole = render(scene, Window(row=0, col=0, height=240, width=360))
+    part = render(scene, Window(row=60, col=126, height=120, width=120))
 
     for band, resolution_m in S2_BANDS.items():
         f = resolution_m // 10
@@ -99,7 +99,7 @@ def test_the_tile_s_class_covers_its_middle_and_most_of_it():
 
 
 def test_pixels_are_plausible_reflectance_and_backscatter(scene):
-    pixels = look(scene, Window(row=0, col=0, height=240, width=240))
+    pixels = render(scene, Window(row=0, col=0, height=240, width=240))
 
     for values in pixels.reflectance.values():
         assert 0 < values.mean() < 1
@@ -112,7 +112,7 @@ def test_pixels_are_plausible_reflectance_and_backscatter(scene):
 def test_speckle_multiplies_as_four_looks_do():
     scene = Scene(seed=0, cell="0U_0R", climate_code=14, landcover_code=80)
     window = Window(row=504, col=504, height=60, width=60)
-    power = look(scene, window).backscatter["vv"]
+    power = render(scene, window).backscatter["vv"]
     blocks = power.reshape(6, 10, 6, 10).swapaxes(1, 2).reshape(36, 100)
     spread = blocks.std(axis=1) / blocks.mean(axis=1)
 
@@ -148,7 +148,7 @@ def test_a_tile_agrees_with_a_real_one_in_georeference_and_sampling(real_data):
 @pytest.mark.parametrize(("cell", "offset"), [("0U_0R", 1000), ("0U_5R", 0)])
 def test_only_newer_baselines_carry_the_offset(cell, offset):
     scene = Scene(seed=0, cell=cell, climate_code=15, landcover_code=40)
-    tile, pixels = make_tile(scene), look(scene, WHOLE)
+    tile, pixels = make_tile(scene), render(scene, WHOLE)
     baseline = tile.s2["product_id"].split("_")[3]
     counts, _ = pixels_of(tile.s2["B08"])
     expected = np.rint(pixels.reflectance["B08"] * 1e4) + offset
