@@ -89,12 +89,12 @@ def test_images_are_normalised_with_the_statistics_of_the_training_data(folder, 
 
 
 def test_progress_ends_at_all_patches(folder):
-    told = []
+    calls = []
     trained = load_model(folder / "model", device=torch.device("cpu"))
     data = ShardSet.open(folder / "shards")
-    for _ in encode_shards(trained, data, on_progress=lambda *now: told.append(now)):
+    for _ in encode_shards(trained, data, on_progress=lambda *now: calls.append(now)):
         pass
-    assert told[-1] == (14, 14)
+    assert calls[-1] == (14, 14)
 
 
 def test_vectors_are_written_while_they_are_computed(folder, embedded, tmp_path, monkeypatch):

@@ -172,8 +172,8 @@ def export(*arguments):
 
 def test_the_command_prints_json(alone, tmp_path, capsys):
     assert export(alone / "run", "--sensor", "s1", "--out", tmp_path / "s1", "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told == {
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == {
         "status": "written", "out": str(tmp_path / "s1"), "sensor": "s1",
         "params": encoder_cost(MODEL, sensors=("s1",)).params_trainable,
         "params_of_checkpoint": sum(weight.numel() for weight in CSMoE(MODEL).parameters()),

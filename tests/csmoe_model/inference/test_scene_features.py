@@ -17,14 +17,14 @@ def scene_of(height_px, width_px, measured=None, seed=0):
     return MadeScene({"s1": values.astype(np.float32)}, measured)
 
 
-def features(scene, *, overlap=0.5, encode=None, told=None):
+def features(scene, *, overlap=0.5, encode=None, calls=None):
     grid = TileGrid(
         height_px=scene.height_px, width_px=scene.width_px, tile_px=TOKEN_PX * TILE_TOKENS,
         tile_tokens=TILE_TOKENS, overlap=overlap,
     )  # fmt: skip
     rows = feature_rows(
         scene, grid, encode or MeanOfPixels(TOKEN_PX), channels={"s1": [1, 0]}, width=2,
-        on_progress=lambda *numbers: (told if told is not None else []).append(numbers),
+        on_progress=lambda *numbers: (calls if calls is not None else []).append(numbers),
     )  # fmt: skip
     return np.concatenate(list(rows))
 
@@ -111,9 +111,9 @@ def test_a_scene_that_was_not_measured_is_one_line():
 
 def test_batches_and_progress_count_the_tiles(monkeypatch):
     monkeypatch.setattr(scene_features, "BATCH_SIZE", 2)
-    encode, told = MeanOfPixels(TOKEN_PX), []
+    encode, calls = MeanOfPixels(TOKEN_PX), []
     scene = scene_of(30, 40)
-    found = features(scene, encode=encode, told=told)
+    found = features(scene, encode=encode, calls=calls)
     assert encode.batches == [2, 1] * 2
-    assert told == [(2, 6), (3, 6), (5, 6), (6, 6), (6, 6)]
+    assert calls == [(2, 6), (3, 6), (5, 6), (6, 6), (6, 6)]
     np.testing.assert_array_equal(found, features(scene))
