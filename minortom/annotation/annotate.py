@@ -1,6 +1,7 @@
 """Public function of ``minortom annotate``."""
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from minortom.archive.pair_rules import PairRules, Time, parse_time
 from minortom.arguments import number, path_of, whole_number
 from minortom.downloads.open_map import MapChoice
 from minortom.engine.executors import EngineOptions
+from minortom.errors import InputError
 from minortom.grid.bbox import BBoxLike, as_bbox
 from minortom.grid.cell_lists import cell_sources
 from minortom.grid.regions import Region
@@ -163,5 +165,9 @@ def _several(value: str | Path | Sequence[str | Path] | None) -> Sequence[str | 
     return [value] if isinstance(value, str | Path) else value
 
 
-def _time(name: str, value: str | Time | None) -> Time | None:
-    return parse_time(f"--{name}", value) if isinstance(value, str) else value
+def _time(name: str, value: object) -> Time | None:
+    if value is None or isinstance(value, date):  # a datetime is a date
+        return value
+    if isinstance(value, str):
+        return parse_time(f"--{name}", value)
+    raise InputError(f"{name} must be ISO 8601 text, a date or a datetime, found {value!r}")

@@ -53,14 +53,18 @@ def in_memory(source: object) -> pa.Table | None:
         return None
     frame: Any = source
     metadata = {KEY: frame.attrs[KEY]} if KEY in frame.attrs else {}
-    if hasattr(frame, "to_wkb"):
+    if getattr(frame, "active_geometry_name", None) is not None:
         points = frame.geometry if frame.crs is None else frame.geometry.to_crs(CRS)
         kinds = sorted(points.geom_type.unique())
         box_deg = points.total_bounds.tolist() if len(points) else []
         metadata = geo_metadata(kinds, box_deg) | metadata
         frame = pandas.DataFrame(frame.drop(columns=frame.geometry.name))
         frame[GEOMETRY] = points.to_wkb()
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+    except pa.ArrowException as error:
+        found = str(error).splitlines()[0]
+        raise InputError(f"expected a data frame with one type per column ({found})") from None
     schema = pa.schema([(field.name, _stored_type(field.type)) for field in table.schema])
     return table.cast(schema).replace_schema_metadata(metadata)
 

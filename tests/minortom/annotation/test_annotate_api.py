@@ -139,6 +139,7 @@ def test_another_output_is_kept_unless_overwritten(cells, maps, tmp_path):
         ({"landcover_mode": "mean"}, "expected --landcover-mode center, majority, fractions"),
         ({"descriptor": [3]}, "descriptor must be a path"),
         ({"max_cloud": "20"}, "max_cloud must be a number, found '20'"),
+        ({"until": 2020}, "until must be ISO 8601 text, a date or a datetime, found 2020"),
         ({"since": date(2020, 1, 1)}, "rules about products need the archives"),
     ],
 )

@@ -114,5 +114,19 @@ def test_a_table_in_memory_is_checked_like_a_file(points):
         as_table(pa.table({"lat": ["a"]}), made_by=MADE_BY)
 
 
+def test_a_frame_without_an_active_geometry_is_a_plain_table():
+    frame = geopandas.GeoDataFrame({"grid_cell": ["5U_1R"]})
+
+    assert as_table(frame, made_by=MADE_BY).column_names == ["grid_cell"]
+
+
+def test_a_column_of_several_types_is_an_error():
+    frame = pa.table({"grid_cell": ["a", "b"]}).to_pandas()
+    frame["mixed"] = [1, "a"]
+
+    with pytest.raises(InputError, match="expected a data frame with one type per column"):
+        as_table(frame, made_by=MADE_BY)
+
+
 def test_a_record_that_is_no_json_is_no_provenance():
     assert table_provenance(pa.table({"lat": [1.0]}, metadata={KEY: "{"})) is None
