@@ -36,7 +36,7 @@ quickstart: $(INSTALLED)
 	@$(BIN)/minortom quickstart --out quickstart --overwrite
 
 test: $(INSTALLED)
-	@echo "running the quick suite"; $(BIN)/python -m pytest
+	@echo "running the quick suite on all cores"; $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 soak: $(INSTALLED)
 	@echo "running what takes longer"; $(BIN)/python -m pytest -m soak
