@@ -1,4 +1,4 @@
-"""The genetic search within one stratum: kernels, objectives, operators; arrays only, no files.
+"""The genetic search within one stratum: kernels, objectives and operators on arrays.
 
 Layer: with `downloads` and `archive`, above `maps`.
 """

@@ -1,7 +1,7 @@
-"""The genetic algorithm for one stratum, with pymoo as its engine.
+"""The genetic algorithm for one stratum, run by pymoo.
 
-Algorithm 2 of the CSMoE paper (Section II-C), and beyond it a memetic variant: each child is
-improved by the compiled swap search before it is judged.
+Algorithm 2 of the CSMoE paper (Section II-C), and a memetic variant of it: the compiled swap
+search improves each child before it is evaluated.
 """
 
 import time
@@ -13,13 +13,13 @@ from pymoo.algorithms.soo.nonconvex.ga import GA
 from pymoo.util.display.output import Output
 
 from minortom.genetic.operators import (
-    FitAndImprove,
-    HalfOfTheRest,
-    MateUntilNew,
-    NoTwins,
-    ReplaceMembers,
+    DropDuplicates,
+    MatingUntilNew,
+    RepairAndImprove,
+    ReplacementMutation,
     SeededSampling,
     SpreadProblem,
+    SubsetCrossover,
     Tournament,
 )
 from minortom.genetic.options import GeneticOptions, Stratum
@@ -30,14 +30,14 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evolution:
-    """What the search found."""
+    """The outcome of the search of one stratum."""
 
     members: IntArray
-    """Chosen tiles, ascending, the fixed ones among them."""
+    """Chosen tiles, ascending, fixed tiles included."""
     best_by_generation: FloatArray
-    """[generations] score of the best so far, in nats."""
+    """[generations] best score after each generation, in nats."""
     cut_short: bool = False
-    """Whether time was up before all generations were through."""
+    """Whether the deadline ended the search before its last generation."""
 
 
 def evolve(
@@ -51,29 +51,29 @@ def evolve(
     """Search for the members of one stratum with the highest score.
 
     Args:
-        stratum: Its tiles, and how many to choose: more than are fixed, fewer than there are.
+        stratum: The tiles and the number to choose: more than are fixed, fewer than all.
         options: How to search.
         seed: Same seed, same members.
-        seeds: Sets of members to start from, among random ones.
-        deadline_s: When to stop with the best so far, in seconds since 1970; not before the
-            first generation.
+        seeds: Sets of members in the first population; random sets complete it.
+        deadline_s: Time to stop with the best set so far, in seconds since 1970. The first
+            generation is always completed.
     """
     problem = SpreadProblem(stratum, options)
     rate = 1 / stratum.size if options.mutation_rate is None else options.mutation_rate
-    repair, no_twins = FitAndImprove(), NoTwins()
-    mating = MateUntilNew(
+    repair, drop_duplicates = RepairAndImprove(), DropDuplicates()
+    mating = MatingUntilNew(
         Tournament(),
-        HalfOfTheRest(options.crossover_rate),
-        ReplaceMembers(rate),
+        SubsetCrossover(options.crossover_rate),
+        ReplacementMutation(rate),
         repair=repair,
-        eliminate_duplicates=no_twins,
+        eliminate_duplicates=drop_duplicates,
     )
     algorithm = GA(
         pop_size=options.population,
         sampling=SeededSampling(seeds or []),
         mating=mating,
         repair=repair,
-        eliminate_duplicates=no_twins,
+        eliminate_duplicates=drop_duplicates,
         output=Output(),
     )
     algorithm.setup(problem, termination=("n_gen", options.generations), seed=seed)

@@ -1,4 +1,4 @@
-"""What the search makes highest: five readings of "spread", each of the members' distances.
+"""The objectives of the search: five scores of the distances between members.
 
 ``points`` and ``members`` as in ``minortom.genetic.kernels``; d_ij is the Haversine distance in km.
 """
@@ -18,10 +18,10 @@ Objective = Literal[
     "entropy", "histogram-entropy", "distance-entropy", "mean-distance", "min-distance"
 ]
 CODES: dict[Objective, int] = {name: code for code, name in enumerate(get_args(Objective))}
-"""Kernels know an objective by its number."""
+"""Objective -> number of the objective in the kernels."""
 
 NUM_BINS = 100
-"""Bins of the histogram, from 0 to half the Earth's circumference: 200 km each."""
+"""Number of bins of the histogram, from 0 to half the Earth's circumference: 200 km each."""
 HALF_CIRCUMFERENCE_KM = np.pi * EARTH_RADIUS_KM
 
 FloatArray = NDArray[np.float64]
@@ -32,13 +32,13 @@ IntArray = NDArray[np.int64]
 def scores(
     points: FloatArray, rows: IntArray, num_fixed: int, weight: FloatArray, code: int
 ) -> FloatArray:
-    """Give the score of each subset: the objective of its members plus their mean weight.
+    """Compute the score of each subset: the objective of its members plus their mean weight.
 
     Args:
         points: [n, 3] unit vectors.
         rows: [m, width] subsets, as in ``minortom.genetic.subset_kernels``.
-        num_fixed: The first so many points are members of each.
-        weight: [n] what choosing a point adds.
+        num_fixed: Number of fixed points, the first ones, which are members of each subset.
+        weight: [n] contribution of a member to the score.
         code: Number of the objective in ``CODES``.
     """
     values = np.empty(len(rows))
@@ -50,7 +50,7 @@ def scores(
 
 @compiled
 def objective(points: FloatArray, members: IntArray, code: int) -> float:
-    """Give one objective by its number; all of them are 0 for fewer than two members."""
+    """Compute the objective with a given number; 0 for fewer than two members."""
     if len(members) < 2:
         return 0.0
     if code == 0:
@@ -66,10 +66,10 @@ def objective(points: FloatArray, members: IntArray, code: int) -> float:
 
 @compiled
 def histogram_entropy(points: FloatArray, members: IntArray) -> float:
-    """Give Shannon's entropy (1948) of the histogram of all d_ij, in nats.
+    """Compute Shannon's entropy (1948) of the histogram of all d_ij, in nats.
 
-    H = - sum_b p_b log p_b, where p_b is the share of pairs in bin b of ``NUM_BINS``. Highest
-    for members that have near and far pairs alike.
+    H = - sum_b p_b log p_b, where p_b is the share of pairs in bin b of ``NUM_BINS``. The maximum
+    has equally many pairs in each bin.
     """
     counts = np.zeros(NUM_BINS)
     distances = _pairs_km(points, members)
@@ -80,26 +80,27 @@ def histogram_entropy(points: FloatArray, members: IntArray) -> float:
 
 @compiled
 def distance_entropy(points: FloatArray, members: IntArray) -> float:
-    """Give Shannon's entropy of the distances as shares of their sum, in nats.
+    """Compute Shannon's entropy of the distances as shares of their sum, in nats.
 
-    H = - sum_ij p_ij log p_ij with p_ij = d_ij / sum d, over pairs. Highest if all distances
-    are equal.
+    H = - sum_ij p_ij log p_ij with p_ij = d_ij / sum d, over pairs. The maximum has equal
+    distances.
     """
     return _shannon(_pairs_km(points, members))
 
 
 @compiled
 def min_distance(points: FloatArray, members: IntArray) -> float:
-    """Give the least d_ij in km: p-dispersion (Kuby 1987, doi 10.1111/j.1538-4632.1987.tb00133.x).
+    """Compute the minimum d_ij in km.
 
-    The objective ``mean-distance`` is its max-sum sibling in the same paper.
+    p-dispersion (Kuby 1987, doi 10.1111/j.1538-4632.1987.tb00133.x); the objective
+    ``mean-distance`` is the max-sum variant of the same paper.
     """
     return float(np.min(_pairs_km(points, members)))
 
 
 @compiled
 def _pairs_km(points: FloatArray, members: IntArray) -> FloatArray:
-    """List the distances of all pairs, 0 for duplicates."""
+    """Return the distances of all pairs in km; 0 for duplicates."""
     k = len(members)
     distances = np.empty(k * (k - 1) // 2)
     n = 0
@@ -116,7 +117,7 @@ def _pairs_km(points: FloatArray, members: IntArray) -> FloatArray:
 
 @compiled
 def _shannon(masses: FloatArray) -> float:
-    """Give - sum p log p of non-negative masses, which need not add up to one."""
+    """Compute - sum p log p of non-negative masses, which are normalised to the sum 1."""
     total = np.sum(masses)
     value = 0.0
     for i in range(len(masses)):

@@ -1,4 +1,4 @@
-"""pymoo's problem and operators for choosing members of a stratum, on index arrays."""
+"""The pymoo problem and operators for choosing members of a stratum, on index arrays."""
 
 from typing import Any
 
@@ -21,28 +21,28 @@ from minortom.genetic.options import GeneticOptions, Stratum
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-_MOST_ROUNDS = 10
+_MAX_ROUNDS = 10
 
 
 class SpreadProblem(Problem):  # type: ignore[misc]
-    """Choose members of a stratum so that their score is highest (pymoo minimises its negative)."""
+    """The members of a stratum with the highest score; pymoo minimises the negative score."""
 
     def __init__(self, stratum: Stratum, options: GeneticOptions) -> None:
-        """Set the band of sizes; a genome is a row as in ``minortom.genetic.subset_kernels``."""
+        """Set the range of sizes; a genome is a row as in ``minortom.genetic.subset_kernels``."""
         self.stratum, self.options = stratum, options
         self.low, self.high = stratum.num_fixed, len(stratum.points)
         fixed, free = stratum.num_fixed, self.high - stratum.num_fixed
         self.size = stratum.size - fixed
-        self.fewest = max(int(np.ceil((1 - options.tolerance) * stratum.size)) - fixed, 0)
-        self.most = min(int(np.floor((1 + options.tolerance) * stratum.size)) - fixed, free)
-        # Room above the band: a mutation may overshoot before the repair prunes it.
-        width = self.size if options.tolerance == 0 else min(2 * self.most, free)
+        self.min_size = max(int(np.ceil((1 - options.tolerance) * stratum.size)) - fixed, 0)
+        self.max_size = min(int(np.floor((1 + options.tolerance) * stratum.size)) - fixed, free)
+        # Wider than the maximum size: a mutation may exceed it before the repair prunes the row.
+        width = self.size if options.tolerance == 0 else min(2 * self.max_size, free)
         super().__init__(
             n_var=max(width, 1), n_obj=1, xl=subset_kernels.EMPTY, xu=self.high, vtype=int
         )
 
     def members(self, row: IntArray) -> IntArray:
-        """Give the members of a genome, the fixed ones first."""
+        """Return the members of a genome, fixed tiles first."""
         return np.concatenate([np.arange(self.low), subset_kernels.members_of(row)])
 
     def _evaluate(self, rows: IntArray, out: dict[str, Any], *_: object, **__: object) -> None:
@@ -52,7 +52,7 @@ class SpreadProblem(Problem):  # type: ignore[misc]
 
 
 class SeededSampling(Sampling):  # type: ignore[misc]
-    """The first population: what is known to be good, filled up with random subsets."""
+    """The first population: given sets of members, completed with random subsets."""
 
     def __init__(self, seeds: list[IntArray]) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class SeededSampling(Sampling):  # type: ignore[misc]
 
 
 class Tournament(Selection):  # type: ignore[misc]
-    """The better of two becomes a parent; pymoo's own compares them one by one in Python."""
+    """Binary tournament: the better of two becomes a parent. pymoo's own loops in Python."""
 
     def _do(
         self, _: SpreadProblem, population: Population, n_select: int, n_parents: int, *__: object,
@@ -88,8 +88,8 @@ class Tournament(Selection):  # type: ignore[misc]
         return np.asarray(np.where(first_wins, rivals[0], rivals[1]), np.int64)
 
 
-class HalfOfTheRest(Crossover):  # type: ignore[misc]
-    """Children keep what their parents share and take half of the rest each."""
+class SubsetCrossover(Crossover):  # type: ignore[misc]
+    """Crossover of subsets: both children get the shared members and half of the others each."""
 
     def __init__(self, rate: float) -> None:
         super().__init__(n_parents=2, n_offsprings=2, prob=rate)
@@ -102,8 +102,8 @@ class HalfOfTheRest(Crossover):  # type: ignore[misc]
         return subset_kernels.recombine_all(parents[0], parents[1], uniforms)
 
 
-class ReplaceMembers(Mutation):  # type: ignore[misc]
-    """Each member is replaced with a small probability."""
+class ReplacementMutation(Mutation):  # type: ignore[misc]
+    """Mutation that replaces each member with a given probability."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -120,16 +120,17 @@ class ReplaceMembers(Mutation):  # type: ignore[misc]
         )
 
 
-class FitAndImprove(Repair):  # type: ignore[misc]
-    """Bring children into the band of sizes, then improve them by swaps (Lamarckian)."""
+class RepairAndImprove(Repair):  # type: ignore[misc]
+    """Repair of the size of children, then improvement by swaps (Lamarckian)."""
 
     def _do(
         self, problem: SpreadProblem, rows: IntArray, *_: object,
         random_state: np.random.Generator, **__: object,
     ) -> IntArray:  # fmt: skip
         if problem.options.tolerance > 0:
-            band = (problem.fewest, problem.size, problem.most, problem.low, problem.high)
-            rows = subset_kernels.fit_all(rows, *band, random_state.random(rows.shape))
+            sizes = (problem.min_size, problem.size, problem.max_size)
+            uniforms = random_state.random(rows.shape)
+            rows = subset_kernels.fit_all(rows, *sizes, problem.low, problem.high, uniforms)
         if not problem.options.tries:
             return rows
         stratum, tries = problem.stratum, (len(rows), problem.options.tries)
@@ -142,33 +143,35 @@ class FitAndImprove(Repair):  # type: ignore[misc]
         return rows
 
 
-class NoTwins(DuplicateElimination):  # type: ignore[misc]
-    """Children equal to another go; pymoo's own measures all distances between genomes."""
+class DropDuplicates(DuplicateElimination):  # type: ignore[misc]
+    """Removal of equal children. pymoo's own computes all distances between genomes."""
 
-    def _do(self, children: Population, others: Population | None, is_twin: BoolArray) -> BoolArray:
+    def _do(
+        self, children: Population, others: Population | None, is_duplicate: BoolArray
+    ) -> BoolArray:
         seen = set() if others is None else {other.X.tobytes() for other in others}
         for i, child in enumerate(children):
             genome = child.X.tobytes()
-            is_twin[i] = genome in seen
+            is_duplicate[i] = genome in seen
             if others is None:
                 seen.add(genome)
-        return is_twin
+        return is_duplicate
 
 
-class MateUntilNew(Mating):  # type: ignore[misc]
-    """Couples mate once a generation, and again only as long as no child is new.
+class MatingUntilNew(Mating):  # type: ignore[misc]
+    """Mating in one round a generation, repeated only while no child is new.
 
-    pymoo's own fills up the generation in further rounds, which takes most of its time. Where
-    new children run out, in a tiny stratum, the search ends.
+    pymoo's own repeats the round until the generation is full, which takes most of its time. In
+    a tiny stratum that has no new children left, the search ends.
     """
 
     def do(
         self, problem: SpreadProblem, population: Population, n_offsprings: int,
         *args: object, **kwargs: object,
     ) -> Population:  # fmt: skip
-        """Give up to ``n_offsprings`` children unlike their elders and each other."""
+        """Return at most ``n_offsprings`` children, all new and different."""
         kwargs["n_max_iterations"] = 1
-        for _ in range(_MOST_ROUNDS):
+        for _ in range(_MAX_ROUNDS):
             children = super().do(problem, population, n_offsprings, *args, **kwargs)
             if len(children):
                 break

@@ -1,4 +1,4 @@
-"""What a search over one stratum is given: the stratum, and how to search."""
+"""The input of the search of one stratum: its tiles and the options of the search."""
 
 from dataclasses import dataclass
 
@@ -13,56 +13,60 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class GeneticOptions:
-    """How long and how the genetic algorithm searches.
+    """Options of the genetic algorithm.
 
     Raises:
         InputError: If a value is out of its range.
     """
 
     objective: Objective = "entropy"
-    """What is made highest; see ``minortom.genetic.objectives``."""
+    """Score that the search maximises; see ``minortom.genetic.objectives``."""
     generations: int = 4
-    """T of the paper: generations, the first population included."""
+    """T of the paper: number of generations, including the first population."""
     population: int = 4
-    """N_p of the paper."""
+    """N_p of the paper: sets of members in a generation."""
     crossover_rate: float = 0.5
-    """r_c of the paper: the share of couples that exchange members; the others are copied."""
+    """r_c of the paper: share of couples that exchange members; the other couples are copied."""
     mutation_rate: float | None = None
-    """r_m of the paper: the probability a member that it is replaced; None is 1/N_s."""
+    """r_m of the paper: probability that a member is replaced; None means 1/N_s."""
     tolerance: float = 0.0
-    """How far the number of members may be from N_s, as a share of it; 0 is exact."""
+    """Allowed deviation of the number of members from N_s, as a share of it; 0 is exact."""
     tries: int = 3000
-    """Candidates that the swap search tries on each child; 0 is a plain genetic algorithm."""
+    """Candidates that the swap search tries for each child; 0 is a plain genetic algorithm."""
 
     def __post_init__(self) -> None:
-        wanted = {
-            "--generations must be at least 1": self.generations >= 1,
-            "--population must be at least 2": self.population >= 2,
-            "--crossover-rate must be from 0 to 1": 0 <= self.crossover_rate <= 1,
-            "--mutation-rate must be from 0 to 1": 0 <= (self.mutation_rate or 0) <= 1,
-            "--tolerance must be from 0 to below 1": 0 <= self.tolerance < 1,
-            "the number of swap tries must not be negative": self.tries >= 0,
-        }
-        wanted |= {
-            f"--objective must be one of {', '.join(CODES)}": self.objective in CODES,
-            "the objective must be entropy for the swap search; set its tries to 0": (
-                not self.tries or self.objective == "entropy"
+        rate = self.mutation_rate or 0
+        allowed = {
+            f"--generations must be at least 1, found {self.generations}": self.generations >= 1,
+            f"--population must be at least 2, found {self.population}": self.population >= 2,
+            f"--crossover-rate must be from 0 to 1, found {self.crossover_rate}": (
+                0 <= self.crossover_rate <= 1
             ),
+            f"--mutation-rate must be from 0 to 1, found {rate}": 0 <= rate <= 1,
+            f"--tolerance must be from 0 to below 1, found {self.tolerance}": (
+                0 <= self.tolerance < 1
+            ),
+            f"the number of swap tries must not be negative, found {self.tries}": self.tries >= 0,
+            f"--objective must be one of {', '.join(CODES)}, found {self.objective}": (
+                self.objective in CODES
+            ),
+            f"the objective must be entropy for the swap search, found {self.objective}; set its "
+            "tries to 0": not self.tries or self.objective == "entropy",
         }
-        for message, holds in wanted.items():
+        for message, holds in allowed.items():
             if not holds:
                 raise InputError(message)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stratum:
-    """One stratum as the search sees it: its tiles, those that must be in first."""
+    """The tiles of one stratum, fixed tiles first."""
 
     points: FloatArray
     """[n, 3] unit vectors."""
     num_fixed: int
-    """The first so many tiles are members whatever happens."""
+    """Number of fixed tiles, which are always members."""
     size: int
-    """Members wanted, the fixed ones included; less than n."""
+    """Requested number of members, including the fixed ones; less than n."""
     weight: FloatArray
-    """[n] what choosing a tile adds to the sum over members, in nats (coupling, density)."""
+    """[n] contribution of a tile to the sum over members, in nats (coupling, density)."""

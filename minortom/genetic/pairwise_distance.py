@@ -1,4 +1,4 @@
-"""The mean distance over all pairs of points: exactly, or fast by counting."""
+"""The mean distance over all pairs of points: exact, or fast from a histogram of chords."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,10 +19,10 @@ IntArray = NDArray[np.int64]
 
 @compiled
 def mean_pairwise_km(points: FloatArray) -> float:
-    """Average the great-circle distances of all pairs of points; NaN for fewer than two."""
+    """Compute the mean great-circle distance of all pairs of points; NaN for fewer than two."""
     n, total = len(points), 0.0
     for a in range(n):
-        of_point = 0.0  # a sum a point: rounding stays far below a metre for any number of pairs
+        of_point = 0.0  # one sum a point keeps the rounding error far below a metre
         for b in range(a + 1, n):
             of_point += np.arcsin(min(np.sqrt(chord2(points, a, points, b)) / 2, 1.0))
         total += of_point
@@ -30,10 +30,11 @@ def mean_pairwise_km(points: FloatArray) -> float:
 
 
 def mean_pairwise_by_bins_km(points: FloatArray) -> float:
-    """Do what :func:`mean_pairwise_km` does, in an eighth of the time and on all cores.
+    """Compute :func:`mean_pairwise_km` in an eighth of its CPU time, on all cores.
 
-    Chords are counted in bins, and only a bin's middle is turned into a distance. No pair is off
-    by more than half a bin. Counts are whole numbers, so the bits do not depend on the cores.
+    Chords are counted in bins, and the centre of each bin is converted to a distance. The error
+    of a pair is at most half a bin. Counts are whole numbers, so that the result does not depend
+    on the number of cores.
     """
     n = len(points)
     if n < 2:
@@ -56,7 +57,7 @@ def mean_pairwise_by_bins_km(points: FloatArray) -> float:
 def count_chords(
     points: FloatArray, start: int, stop: int, bins_per_chord: float, counts: IntArray
 ) -> None:
-    """Count, for points start to stop, the chords to all points after each, by length."""
+    """Count the chords from each of the points start to stop to all later points, by length."""
     for a in range(start, stop):
         for b in range(a + 1, len(points)):
             dx = points[a, 0] - points[b, 0]

@@ -1,8 +1,8 @@
-"""Numba kernels on subsets: the genetic operators, on index arrays.
+"""Numba kernels of the genetic operators on subsets, which are index arrays.
 
-A subset of the whole numbers ``low <= x < high`` is a row [width]: its members ascending, padded
-in front with -1. A mask over a stratum of 145,000 tiles would cost a thousand times as much to
-copy, compare and repair. Random numbers come in as uniforms in [0, 1), drawn by the caller.
+A subset of the whole numbers ``low <= x < high`` is a row [width]: its members in ascending order,
+with -1 as padding in front. Copying, comparing and repairing a mask over a stratum of 145,000
+tiles would take a thousand times as long. The caller draws the random numbers: uniforms in [0, 1).
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from minortom.engine.numba_jit import compiled
 
 EMPTY = -1
-"""Fills a row in front of its members."""
+"""Padding of a row, in front of its members."""
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -19,7 +19,7 @@ IntArray = NDArray[np.int64]
 
 @compiled
 def members_of(row: IntArray) -> IntArray:
-    """Give the members alone."""
+    """Return the members of a row, without padding."""
     start = 0
     while start < len(row) and row[start] == EMPTY:
         start += 1
@@ -28,7 +28,7 @@ def members_of(row: IntArray) -> IntArray:
 
 @compiled
 def draw(width: int, size: int, low: int, high: int, uniforms: FloatArray) -> IntArray:
-    """Draw ``size`` members, each subset equally likely. Needs [size] uniforms."""
+    """Draw ``size`` members, all subsets equally likely. Needs [size] uniforms."""
     values = np.empty(size, np.int64)
     for i in range(size):
         _insert(values, i, low, high, uniforms[i])
@@ -37,10 +37,10 @@ def draw(width: int, size: int, low: int, high: int, uniforms: FloatArray) -> In
 
 @compiled
 def recombine(first: IntArray, second: IntArray, uniforms: FloatArray) -> IntArray:
-    """Give two children [2, width]: each has what the parents share and half of the rest.
+    """Return two children [2, width]: each has the shared members and half of the others.
 
-    This is uniform crossover of masks, but for the sizes: parents of one size have children of
-    that size. Needs [2 * width] uniforms.
+    This is the uniform crossover of masks, with one difference: parents of equal size have
+    children of that size. Needs [2 * width] uniforms.
     """
     a, b = members_of(first), members_of(second)
     shared, rest = np.empty(len(first), np.int64), np.empty(len(a) + len(b), np.int64)
@@ -68,18 +68,19 @@ def recombine(first: IntArray, second: IntArray, uniforms: FloatArray) -> IntArr
 def mutate(
     row: IntArray, rate: float, low: int, high: int, exact: bool, uniforms: FloatArray
 ) -> IntArray:
-    """Let each member go with probability ``rate`` and take in as many new ones.
+    """Remove each member with probability ``rate`` and add as many new members.
 
-    As many exactly, or, unless ``exact``, as many on average, within the row's width. New ones
-    are drawn from what the subset did not have. Needs [3, width] uniforms.
+    With ``exact`` the size stays the same, otherwise it stays the same on average and within the
+    row's width. New members are drawn from the numbers outside the subset. Needs [3, width]
+    uniforms.
     """
     old = members_of(row)
     size, free = len(old), high - low - len(old)
     leaves = uniforms[0, :size] < rate
-    wanted = leaves.sum() if exact else (uniforms[1, :size] < rate).sum()
-    num_new = min(wanted, free)
+    requested = leaves.sum() if exact else (uniforms[1, :size] < rate).sum()
+    num_new = min(requested, free)
     if exact:
-        for i in range(size):  # nobody to come in their place: the last ones stay
+        for i in range(size):  # without a replacement the last ones stay
             if leaves[i] and leaves[:i].sum() >= num_new:
                 leaves[i] = False
     num_new = min(num_new, len(row) - size + leaves.sum())
@@ -97,23 +98,23 @@ def mutate(
 @compiled
 def fit(
     row: IntArray,
-    fewest: int,
+    min_size: int,
     size: int,
-    most: int,
+    max_size: int,
     low: int,
     high: int,
     uniforms: FloatArray,
 ) -> IntArray:
-    """Prune at random to ``size`` above ``most``, augment at random to it below ``fewest``.
+    """Reduce or fill a row to ``size`` members at random if its size is out of range.
 
     The paper's adaptive constraint (Section II-C, 90 to 110 %). Needs [width] uniforms.
     """
     old = members_of(row)
-    if len(old) > most:
+    if len(old) > max_size:
         shuffled = old.copy()
         _shuffle(shuffled, uniforms)
         return _padded(shuffled[:size], len(row))
-    if len(old) < fewest:
+    if len(old) < min_size:
         values = np.empty(size, np.int64)
         values[: len(old)] = old
         for i in range(len(old), size):
@@ -124,7 +125,7 @@ def fit(
 
 @compiled
 def recombine_all(first: IntArray, second: IntArray, uniforms: FloatArray) -> IntArray:
-    """Recombine couples [n, width]: children [2, n, width]. Needs [n, 2 * width] uniforms."""
+    """Return the children [2, n, width] of couples [n, width]. Needs [n, 2 * width] uniforms."""
     children = np.empty((2, len(first), first.shape[1]), np.int64)
     for i in range(len(first)):
         children[:, i] = recombine(first[i], second[i], uniforms[i])
@@ -135,7 +136,7 @@ def recombine_all(first: IntArray, second: IntArray, uniforms: FloatArray) -> In
 def mutate_all(
     rows: IntArray, rate: float, low: int, high: int, exact: bool, uniforms: FloatArray
 ) -> IntArray:
-    """Mutate each of the rows [n, width]. Needs [n, 3, width] uniforms."""
+    """Return mutations of the rows [n, width]. Needs [n, 3, width] uniforms."""
     mutants = np.empty_like(rows)
     for i in range(len(rows)):
         mutants[i] = mutate(rows[i], rate, low, high, exact, uniforms[i])
@@ -145,25 +146,26 @@ def mutate_all(
 @compiled
 def fit_all(
     rows: IntArray,
-    fewest: int,
+    min_size: int,
     size: int,
-    most: int,
+    max_size: int,
     low: int,
     high: int,
     uniforms: FloatArray,
 ) -> IntArray:
-    """Bring each of the rows [n, width] into the band. Needs [n, width] uniforms."""
+    """Apply :func:`fit` to the rows [n, width]. Needs [n, width] uniforms."""
     fitted = np.empty_like(rows)
     for i in range(len(rows)):
-        fitted[i] = fit(rows[i], fewest, size, most, low, high, uniforms[i])
+        fitted[i] = fit(rows[i], min_size, size, max_size, low, high, uniforms[i])
     return fitted
 
 
 @compiled
 def _insert(values: IntArray, size: int, low: int, high: int, uniform: float) -> None:
-    """Insert one number that is not among the first ``size``, ascending, each equally likely.
+    """Insert one random number that is not among the first ``size``; the order stays ascending.
 
-    Its rank among the absent ones is drawn, and each present one below it moves it up by one.
+    All absent numbers are equally likely: the rank among them is drawn, and each present number
+    below it raises the value by one.
     """
     absent = high - low - size
     value = low + min(int(uniform * absent), absent - 1)

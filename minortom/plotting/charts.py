@@ -1,6 +1,6 @@
-"""Charts of a selection: tiles a stratum, distances, and how the search for it went.
+"""Charts of a selection: tiles a stratum, nearest distances, and convergence of the search.
 
-PNG as bytes; the same input gives the same bytes.
+All charts are PNG files as bytes; the same input gives the same bytes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ IntArray = NDArray[np.int64]
 
 
 def strata_chart(available: IntArray, chosen: IntArray) -> bytes:
-    """Draw the tiles that each stratum has and those chosen of it, largest stratum first.
+    """Draw the annotated and the selected tiles of each stratum, largest stratum first.
 
     Args:
-        available: [S] tiles a stratum.
-        chosen: [S] tiles chosen of it.
+        available: [S] annotated tiles of each stratum.
+        chosen: [S] selected tiles of each stratum.
     """
     order = np.argsort(-available, kind="stable")
     rank = np.arange(1, len(order) + 1)
@@ -44,10 +44,11 @@ def strata_chart(available: IntArray, chosen: IntArray) -> bytes:
 
 
 def distance_chart(distances_km: Mapping[str, FloatArray]) -> bytes:
-    """Draw, for each set, the share of tiles whose nearest other tile is within a distance.
+    """Draw the cumulative distribution of the nearest distances of each set.
 
     Args:
-        distances_km: Name of the set (as in ``COLOURS``) -> [n] distances.
+        distances_km: Name of the set (as in ``COLOURS``) -> [n] distance from each tile to the
+            nearest other tile of the set.
     """
     figure = Figure(figsize=(_WIDTH_IN, 3.4), dpi=_DPI, layout="constrained")
     ax = figure.subplots()
@@ -67,11 +68,11 @@ def distance_chart(distances_km: Mapping[str, FloatArray]) -> bytes:
 
 
 def convergence_chart(scores: Mapping[str, Sequence[float]]) -> bytes:
-    """Draw how far each stratum's best score lies below its last one, generation by generation.
+    """Draw the convergence of the search: last best score minus best score of each generation.
 
     Args:
-        scores: Stratum -> best score after each generation, nats; one at least. Where a search
-            was cut short its last score stands for the generations that did not come.
+        scores: Stratum -> best score after each generation (nats, or km for a distance), at
+            least one. If a search was cut short, its last score is repeated.
     """
     longest = max(len(values) for values in scores.values())
     padded = np.array([[*values, *[values[-1]] * (longest - len(values))]
@@ -85,8 +86,8 @@ def convergence_chart(scores: Mapping[str, Sequence[float]]) -> bytes:
     low, middle, high = np.quantile(missing[:, some], [0.1, 0.5, 0.9], axis=0)
     colour = COLOURS["selection"]
     ax.fill_between(generation[some], low, high, color=colour, alpha=0.2, lw=0,
-                    label="four strata in five")  # fmt: skip
-    ax.plot(generation[some], middle, color=colour, lw=2, label="middle stratum",
+                    label="80 % of the strata")  # fmt: skip
+    ax.plot(generation[some], middle, color=colour, lw=2, label="median stratum",
             marker="o" if longest <= _LOGARITHMIC_ABOVE else None, ms=4)  # fmt: skip
     ax.set(xlim=(1, max(longest, 2)), ylim=(0, max(float(missing.max()), 1e-6) * 1.04))
     if longest > _LOGARITHMIC_ABOVE:
@@ -95,7 +96,7 @@ def convergence_chart(scores: Mapping[str, Sequence[float]]) -> bytes:
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("generation (grey: one line a stratum)", fontsize=9)
-    ax.set_ylabel("best score below the last one (nats, or km for a distance)", fontsize=9)
+    ax.set_ylabel("last best score minus best score (nats, or km)", fontsize=9)
     ax.legend(frameon=False, fontsize=9, loc="upper right")
     _plain(ax)
     return png(figure)

@@ -1,7 +1,7 @@
-"""Maps of a selection: where its tiles are.
+"""Density maps of tiles, and coast lines.
 
-PNG as bytes; the same input gives the same bytes. Nothing here opens a window or keeps a
-global figure.
+All maps are PNG files as bytes; the same input gives the same bytes. No function opens a window
+or uses matplotlib's global figure.
 """
 
 import io
@@ -21,17 +21,17 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Points = tuple[FloatArray, FloatArray]
-"""Longitude and latitude [n], degrees."""
+"""Longitude [n] and latitude [n] in degrees."""
 
 COLOURS = {
     "full": "#9aa0a6", "random": "#d1495b", "farthest-point": "#edae49", "selection": "#00798c",
 }  # fmt: skip
-"""One colour for each set, in every picture."""
+"""Set -> its colour in every picture."""
 
 _LAND, _SHADE, _COAST = "#f3f2ee", "#dddad2", "#8d8a83"
 INK = "#2b2b2b"
-"""Of text in pictures."""
-_DENSITY = LinearSegmentedColormap.from_list(  # light to dark on light land, no grey in it
+"""Colour of text in pictures."""
+_DENSITY = LinearSegmentedColormap.from_list(  # light to dark, without grey, on light land
     "density", ["#fde28a", "#f6a13c", "#d8443c", "#8c1d5a", "#2d0b45"]
 )
 _DPI = 180
@@ -39,14 +39,14 @@ _PANEL_IN = 7.5
 
 
 def density_map(panels: Mapping[str, Points], *, annotated: Points) -> bytes:
-    """Draw the tiles in each 1° x 1° square, one map a panel side by side (as in Fig. 3).
+    """Draw the number of tiles in squares of 1° x 1°, panels side by side (paper, Fig. 3).
 
     Args:
-        panels: Title -> its tiles.
-        annotated: All tiles that there were to choose from; their squares are shaded.
+        panels: Title of each panel -> positions of its tiles.
+        annotated: Positions of all annotated tiles; their squares are shaded.
 
     Returns:
-        A PNG; all panels share one logarithmic scale of colours.
+        A PNG; all panels share one logarithmic colour scale.
     """
     counts = {title: density(*points) for title, points in panels.items()}
     candidates = np.ma.masked_equal(density(*annotated) > 0, False)
@@ -79,26 +79,26 @@ def density_map(panels: Mapping[str, Points], *, annotated: Points) -> bytes:
 
 
 def density(lon_deg: FloatArray, lat_deg: FloatArray) -> IntArray:
-    """Count points in squares of 1°: [180, 360], from 90° S and from 180° W."""
+    """Count points in squares of 1° x 1°: [180, 360], from 90° S and 180° W."""
     row = np.clip(np.floor(lat_deg + 90), 0, 179).astype(np.int64)
     col = np.floor(lon_deg + 180).astype(np.int64) % 360
     return np.bincount(row * 360 + col, minlength=180 * 360).reshape(180, 360)
 
 
 def on_earth(lon_deg: FloatArray, lat_deg: FloatArray) -> bool:
-    """Tell whether coast lines would help: most points lie on the Earth's land."""
+    """Return whether most points lie on the Earth's land, so that coast lines make sense."""
     return share_on_land(lon_deg, lat_deg) > 0.5
 
 
 def share_on_land(lon_deg: FloatArray, lat_deg: FloatArray) -> float:
-    """Give the share of points on the Earth's land, over a thousand of them at most.
+    """Return the share of points on the Earth's land, from at most a thousand points.
 
-    Tiles of a synthetic planet lie anywhere; the Earth's coast lines would only mislead there.
+    Tiles of the synthetic planet lie anywhere; the Earth's coast lines would mislead there.
     """
     import shapely
 
     some = np.linspace(0, len(lon_deg) - 1, min(len(lon_deg), 1000)).astype(np.int64)
-    # Coarse coast lines miss islands and shores: half a degree of grace.
+    # A buffer of half a degree: the coarse coast lines omit islands and parts of the shore.
     land = shapely.buffer(shapely.union_all([shapely.polygons(r) for r in coast_lines()]), 0.5)
     return float(np.mean(shapely.contains_xy(land, lon_deg[some], lat_deg[some])))
 
@@ -115,25 +115,28 @@ def draw_background(ax: Axes, *, land: bool) -> None:
 
 @cache
 def coast_lines() -> tuple[FloatArray, ...]:
-    """Read the rings of coast lines: [points, 2] in longitude and latitude."""
+    """Read the rings of the coast lines, each [points, 2] with longitude and latitude (degrees)."""
     text = (files("minortom.plotting") / "coast_lines.json").read_text(encoding="utf-8")
     return tuple(np.array(ring, dtype=np.float64) for ring in json.loads(text))
 
 
 def png(figure: Figure) -> bytes:
-    """Write a figure; without the version of matplotlib in it."""
+    """Return a figure as PNG, without matplotlib's version in its metadata."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 
 def extent(lon: FloatArray, lat: FloatArray) -> tuple[float, float, float, float]:
-    """Give west, south, east, north of points with a margin; the globe's width where nearly so."""
+    """Return west, south, east and north of points with a margin of 3°.
+
+    The extent has the full width of the globe if the points are wider than 250°.
+    """
     west, east = max(float(lon.min()) - 3, -180.0), min(float(lon.max()) + 3, 180.0)
     south, north = max(float(lat.min()) - 3, -90.0), min(float(lat.max()) + 3, 90.0)
     if east - west > 250:
         west, east = -180.0, 180.0
-    if north - south < (east - west) / 4:  # no slit for tiles along one parallel
+    if north - south < (east - west) / 4:  # a minimum height for tiles along one parallel
         middle, half = (north + south) / 2, (east - west) / 8
         south, north = max(middle - half, -90.0), min(middle + half, 90.0)
     return west, south, east, north

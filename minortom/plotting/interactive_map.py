@@ -1,8 +1,8 @@
-"""A map to zoom into, hover over and filter, for a page that needs no network.
+"""An interactive map of tiles, with zoom, tooltips and filters, for a page without network.
 
-Bokeh draws it in the reader's browser, by WebGL where there is one. This gives the data, the
-library's own scripts and the controls; ``templates/map.html.j2`` and ``templates/map.js`` put
-them together. Same input, same bytes.
+Bokeh draws the map in the reader's browser, with WebGL if available. This module returns the
+data, the scripts of Bokeh and the controls; ``templates/map.html.j2`` and ``templates/map.js`` of
+the report use them. The same input gives the same bytes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TARGET = "map"
-"""Id of the element that the map is drawn into."""
+"""Id of the HTML element that contains the map."""
 
 _LAND, _COAST, _SEA, _GRID = "#f3f2ee", "#8d8a83", "#fbfcfd", "#e9ecee"
 _FEW = (
@@ -24,37 +24,37 @@ _FEW = (
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Extent = tuple[float, float, float, float]
-"""West, south, east, north, degrees."""
+"""West, south, east and north in degrees."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Classes:
-    """One class a point, of some."""
+    """The class of each point."""
 
     names: tuple[str, ...]
     codes: IntArray
-    """[n] position in ``names``."""
+    """[n] position of each point's class in ``names``."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MapPoints:
-    """What the map shows: n tiles."""
+    """The n tiles of the map."""
 
     cells: Sequence[str]
     lon_deg: FloatArray
     lat_deg: FloatArray
     nearest_km: FloatArray
-    """[n] to the nearest other chosen tile; NaN where there is none."""
+    """[n] distance to the nearest other selected tile; NaN if there is no other."""
     strata: Classes
-    """Shown on hover."""
+    """Strata, shown in the tooltip."""
     filters: Mapping[str, Classes]
-    """What can be filtered by and coloured by, by the name that the reader sees."""
+    """Name of each filter and colour key, as shown on the page -> classes."""
     at_first: Mapping[str, str]
-    """Filter -> the one class that it lets through at first; the others let all through."""
+    """Filter -> the only class that it shows at first; the other filters show all classes."""
 
     @property
     def shown_at_first(self) -> IntArray:
-        """Rows that the map shows before the reader filters."""
+        """Return the rows that the map shows at first."""
         shown = np.ones(len(self.cells), np.bool_)
         for name, only in self.at_first.items():
             classes = self.filters[name]
@@ -64,7 +64,7 @@ class MapPoints:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """One class of a filter, as a box to tick."""
+    """One class of a filter, shown as a checkbox."""
 
     name: str
     colour: str
@@ -73,7 +73,7 @@ class Choice:
 
 
 def controls(points: MapPoints) -> dict[str, list[Choice]]:
-    """Give the boxes of each filter; a filter without a ticked box lets all through."""
+    """Return the checkboxes of each filter; a filter without a ticked box shows all classes."""
     return {
         name: [
             Choice(name=of, colour=colour, tiles=tiles, ticked=of == points.at_first.get(name))
@@ -89,16 +89,17 @@ def controls(points: MapPoints) -> dict[str, list[Choice]]:
 
 
 def map_item(points: MapPoints, coast: Sequence[FloatArray], extent: Extent) -> dict[str, Any]:
-    """Describe the map for ``Bokeh.embed.embed_item``, which draws it into ``TARGET``.
+    """Return the map for ``Bokeh.embed.embed_item``, which draws it into ``TARGET``.
 
     Args:
-        points: What to show.
-        coast: Rings of coast lines [points, 2], longitude and latitude; none on another planet.
-        extent: What the map shows at first.
+        points: The tiles.
+        coast: Rings of coast lines [points, 2], longitude and latitude in degrees; empty for
+            tiles that are not on the Earth.
+        extent: The extent that the map shows at first.
 
     Returns:
-        ``item`` for Bokeh, and ``names``: column -> names of its classes. Plain values, ready
-        for JSON; names are data in it, never HTML.
+        ``item`` for Bokeh, and ``names``: column -> names of its classes. All values are plain,
+        ready for JSON. Names are data, never HTML.
     """
     from bokeh.core.types import ID
     from bokeh.embed import json_item
@@ -110,15 +111,15 @@ def map_item(points: MapPoints, coast: Sequence[FloatArray], extent: Extent) -> 
 
 
 def scripts() -> list[str]:
-    """Give the parts of BokehJS that the map needs, as JavaScript."""
+    """Return the parts of BokehJS that the map needs, as JavaScript."""
     from bokeh.resources import Resources
 
-    # What follows the two only asks Bokeh to log less.
+    # The third script only sets Bokeh's log level.
     return list(Resources(mode="inline", components=["bokeh", "bokeh-gl"]).js_raw[:2])
 
 
 def palette(count: int) -> list[str]:
-    """Give so many colours, as ``#rrggbb``."""
+    """Return a number of distinct colours, as ``#rrggbb``."""
     from bokeh.palettes import turbo
 
     return list(_FEW[:count]) if count <= len(_FEW) else list(turbo(count))
@@ -127,7 +128,7 @@ def palette(count: int) -> list[str]:
 def _figure(
     points: MapPoints, columns: Mapping[str, Classes], coast: Sequence[FloatArray], extent: Extent
 ) -> Any:  # noqa: ANN401  (Bokeh is loaded inside)
-    """Draw coast lines and points. Models that the page's script asks for have names."""
+    """Draw coast lines and points. The models that ``map.js`` uses have names."""
     from bokeh.models import (
         CDSView,
         ColumnDataSource,
@@ -157,7 +158,7 @@ def _figure(
         "lat": points.lat_deg.astype(np.float32),
         "nearest": points.nearest_km.astype(np.float32),
     }
-    # Codes take a tenth of the names' space; the page's script adds the names.
+    # Codes take a tenth of the space of the names; map.js adds the names.
     data |= {f"{name} code": classes.codes.astype(np.uint16) for name, classes in columns.items()}
     first = next(iter(points.filters))
     num_colours = len(points.filters[first].names)
@@ -179,7 +180,7 @@ def _figure(
 
 
 def _renumbered(value: Any, numbers: dict[str, str]) -> Any:  # noqa: ANN401  (any JSON)
-    """Count Bokeh's ids from 1 in order of appearance: it counts on from one map to the next."""
+    """Renumber Bokeh's ids from 1 in order of appearance, since Bokeh counts across maps."""
     if isinstance(value, list):
         return [_renumbered(item, numbers) for item in value]
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Patches as pictures: Sentinel-2 as an eye sees it, Sentinel-1 as VV, VH and their difference."""
+"""Pictures of patches: Sentinel-2 in true colour, Sentinel-1 as VV, VH and their difference."""
 
 import base64
 from collections.abc import Mapping
@@ -11,26 +11,27 @@ from minortom.sensors import S1, BandGroup, SensorName
 from minortom.shards.shard_set import ShardSet
 
 Pixels = NDArray[np.float32]
-"""Red, green and blue from 0 to 1, [row, column, 3]."""
+"""[row, column, 3] red, green and blue, from 0 to 1."""
 
 REFLECTANCE_WHITE = 0.3
-"""Brighter is white; soil has about 0.2, dry sand a little more. Snow and cloud are beyond."""
+"""Reflectance that is drawn white. Soil has about 0.2, dry sand a little more; snow and cloud
+exceed it."""
 _GAMMA = 1.6
-"""Lifts water and forest out of the dark, as the eye does."""
+"""Gamma correction, which brightens water and forest."""
 VV_DB, VH_DB, RATIO_DB = (-20.0, 0.0), (-27.0, -5.0), (2.0, 16.0)
-"""What is drawn as 0 and as 1 in red (VV), green (VH) and blue (VV minus VH)."""
+"""Values in dB that are drawn as 0 and 1 in red (VV), green (VH) and blue (VV minus VH)."""
 COLOURS: Mapping[SensorName, tuple[str, ...]] = {"s2": ("B04", "B03", "B02"), "s1": S1.bands}
-"""Bands without which a sensor is drawn in grey."""
+"""Sensor -> bands of a colour picture; without one of them the picture is grey."""
 
 
 def picture(sensor: SensorName, bands: Mapping[str, NDArray[np.float32]]) -> Pixels:
-    """Draw an image so that a person sees what is there; always with the same stretch.
+    """Return an image as a colour picture, with a fixed contrast stretch.
 
     Args:
-        sensor: Whose image it is.
-        bands: Its bands [row, column] by name: of Sentinel-2 B02, B03 and B04 as reflectance, of
-            Sentinel-1 vv and vh in dB. Where one of them is not there, the first one that is, is
-            drawn in grey.
+        sensor: The sensor of the image.
+        bands: Name of a band -> [row, column] values: B02, B03 and B04 of Sentinel-2 as
+            reflectance, vv and vh of Sentinel-1 in dB. If one of them is missing, the first
+            given band is drawn in grey.
     """
     coloured = set(COLOURS[sensor]) <= set(bands)
     shown = COLOURS[sensor] if coloured else [next(iter(bands))] * 3
@@ -46,7 +47,7 @@ def picture(sensor: SensorName, bands: Mapping[str, NDArray[np.float32]]) -> Pix
 
 
 def patch_pictures(data: ShardSet, sample: int) -> tuple[Pixels, Pixels]:
-    """Read one sample as a true-colour and a radar picture, or in grey where bands are lacking."""
+    """Return the Sentinel-2 and the Sentinel-1 picture of a sample; grey if bands are missing."""
     groups = _drawn_groups(data)
     buffers = {
         column: array for column, array in data.buffers(1).items()
@@ -61,19 +62,19 @@ def patch_pictures(data: ShardSet, sample: int) -> tuple[Pixels, Pixels]:
 
 
 def grey_band(data: ShardSet, sensor: SensorName) -> str:
-    """Name the band that alone is drawn of a sensor; empty where there are those for colours."""
+    """Return the band that is drawn in grey; empty if the sensor has all bands for colours."""
     group = next(group for group in _drawn_groups(data) if group.sensor == sensor)
     return "" if set(COLOURS[sensor]) <= set(group.bands) else group.bands[0]
 
 
 def _drawn_groups(data: ShardSet) -> tuple[BandGroup, BandGroup]:
-    """Give the first group of each sensor: the one of the finest pixels."""
+    """Return the first band group of each sensor, which has the finest pixels."""
     s2, s1 = (next(g for g in data.spec.groups if g.sensor == sensor) for sensor in COLOURS)
     return s2, s1
 
 
 def data_uri(colours: NDArray[np.floating]) -> str:
-    """Write [row, column, 3 or 4] colours from 0 to 1 as a PNG inside a ``data:`` URI."""
+    """Return [row, column, 3 or 4] colours from 0 to 1 as a PNG in a ``data:`` URI."""
     from PIL import Image
 
     image = Image.fromarray((np.clip(colours, 0, 1) * 255).round().astype(np.uint8))

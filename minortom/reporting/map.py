@@ -1,4 +1,4 @@
-"""What the report's map shows: chosen tiles, reserves, and what they can be filtered by."""
+"""The map of a report: selected tiles, reserves and filters."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ from minortom.reporting.inputs import ReportInput
 from minortom.reporting.measures import FloatArray, IntArray, nearest_km
 from minortom.reporting.tables import classes_of
 
-_NO_SPLIT = "none"  # of tiles too near to another split
+_NO_SPLIT = "none"  # name of the class of tiles without a split
 
 
 def map_part(source: ReportInput) -> dict[str, Any]:
-    """Give what the map's part of the page needs."""
+    """Return the values for the map's part of the page."""
     lon_deg, lat_deg = (source.annotated[name].to_numpy() for name in ("lon", "lat"))
     points = map_points(source)
     coast = density_map.coast_lines() if density_map.on_earth(lon_deg, lat_deg) else ()
@@ -31,7 +31,7 @@ def map_part(source: ReportInput) -> dict[str, Any]:
 
 
 def map_points(source: ReportInput) -> MapPoints:
-    """Give the tiles of the map: those selected, and reserves."""
+    """Return the tiles of the map: selected tiles and reserves."""
     rows, table, strata = source.rows, source.annotated, source.tiles.strata
     filters = {
         name: _few(*classes_of(table, column), rows)
@@ -57,7 +57,7 @@ def map_points(source: ReportInput) -> MapPoints:
 
 
 def split_counts(source: ReportInput) -> dict[str, int]:
-    """Count the selected tiles of each split, largest first; none where there are no splits."""
+    """Count the selected tiles of each split, largest first; empty without splits."""
     if source.split is None:
         return {}
     classes = _of_split(source.split)
@@ -68,13 +68,13 @@ def split_counts(source: ReportInput) -> dict[str, int]:
 
 
 def _few(names: list[str], codes: IntArray, rows: IntArray) -> Classes:
-    """Keep the classes that some rows have."""
+    """Return the classes of some rows, without the names of other classes."""
     there, few = np.unique(codes[rows], return_inverse=True)
     return Classes(names=tuple(names[code] for code in there.tolist()), codes=few)
 
 
 def _of_split(split: pa.Array) -> Classes:
-    """Give the splits as classes, train, val and test first."""
+    """Return the splits as classes, with train, val and test first."""
     names = split.fill_null(_NO_SPLIT).to_pylist()
     usual = [name for name in ("train", "val", "test") if name in names]
     order = [*usual, *sorted(set(names) - set(usual))]
@@ -82,7 +82,7 @@ def _of_split(split: pa.Array) -> Classes:
 
 
 def _nearest_selected_km(source: ReportInput) -> FloatArray:
-    """Give the distance from each tile of the map to the nearest other selected one."""
+    """Return the distance from each tile of the map to the nearest other selected tile, in km."""
     points = source.tiles.points[source.rows]
     selected = points[source.is_selected]
     found = np.full(len(points), np.nan)

@@ -17,7 +17,7 @@ from minortom.reporting.comparison import Comparison
 from minortom.reporting.inputs import Convergence, ReportInput
 from minortom.reporting.map import map_part, split_counts
 from minortom.reporting.measures import FloatArray, nearest_km
-from minortom.reporting.tables import grid_of_strata, strata_below, table_of_sets
+from minortom.reporting.tables import grid_of_strata, table_of_sets, underfull_strata
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,7 +84,7 @@ def page(content: PageContent, drawn: Mapping[str, bytes], provenance: Provenanc
         pictures={k: base64.b64encode(v).decode("ascii") for k, v in drawn.items()},
         rows=table_of_sets(compared),
         grid=grid_of_strata(source.annotated, compared.masks["selection"]),
-        below=strata_below(compared),
+        underfull=underfull_strata(compared),
         splits=split_counts(source),
         num_reserves=int((~source.is_selected).sum()),
         map=map_part(source),

@@ -1,4 +1,4 @@
-"""The tables of a report: the paper's Table II, strata by class, strata that are not full."""
+"""The tables of a report: the paper's Table II, strata by class, and strata that are not full."""
 
 import math
 from dataclasses import dataclass
@@ -21,30 +21,31 @@ PAPER = {
     "Distance to the nearest tile": ("10 km", "32 km", "36 km"),
     "Distance within a stratum": ("2,748 km", "1,811 km", "5,106 km"),
 }
-"""The paper's own figures, of an archive and strata that are not those of the user."""
+"""The figures of the paper, which used another archive and other strata."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of the table of sets."""
+    """One row of the table of sets."""
 
     label: str
     note: str
-    """What is measured, for the reader."""
+    """Description of the statistic."""
     values: tuple[str, ...]
-    """One a set, in their order."""
+    """Value of each set, in the order of the sets."""
     paper: tuple[str, str, str]
-    """The paper's full set, random draw and selection; dashes where it gives none."""
+    """The paper's values of full set, random draw and selection; a dash if the paper has none."""
 
 
 def table_of_sets(compared: Comparison) -> list[Row]:
-    """Lay out the paper's Table II and what it leaves out, one column a set.
+    """Return the rows of the paper's Table II and further statistics, one column a set.
 
-    Of random draws the mean is given, and after ± the standard deviation between them.
+    The column of the random draws has the mean over the draws, and their standard deviation
+    after ±.
     """
     m, c, wanted = list(compared.metrics.values()), list(compared.counts.values()), compared.wanted
     alike = wanted.min() == wanted.max()
-    filled = _number(0.9 * int(wanted[0])) if alike else "90 % of what was wanted"
+    filled = _number(0.9 * int(wanted[0])) if alike else "90 % of the requested tiles"
     lines = [
         ("Tiles", "", [_number(x.tiles) for x in m]),
         ("Tiles a climate zone", "mean over zones in the set",
@@ -62,7 +63,7 @@ def table_of_sets(compared: Comparison) -> list[Row]:
          _measured(compared, "cover_km")),
         ("Spatial imbalance", "Voronoi balance of Stevens and Olsen; 0 is perfect",
          _measured(compared, "balance")),
-        ("Strata that are not full", "fewer tiles in the set than wanted",
+        ("Strata that are not full", "fewer tiles in the set than requested",
          [_number(x.underfull) for x in m]),
     ]  # fmt: skip
     dashes = ("–", "–", "–")
@@ -73,25 +74,25 @@ def table_of_sets(compared: Comparison) -> list[Row]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Square:
-    """Tiles of one climate and one land cover."""
+class TileCounts:
+    """The numbers of tiles of one climate and one land cover."""
 
     available: int
     chosen: int
     shade: float
-    """0 for none to 1 for the fullest."""
+    """Shade of the cell: 0 for no chosen tile, 1 for the maximum."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Strata as a table: a row a climate, a column a land cover; None where there is no tile."""
+    """Strata as a table, one row a climate and one column a land cover; None without tiles."""
 
     columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Square | None, ...]], ...]
+    rows: tuple[tuple[str, tuple[TileCounts | None, ...]], ...]
 
 
 def grid_of_strata(annotated: pa.Table, mask: NDArray[np.bool_]) -> Grid:
-    """Count annotated and chosen tiles by climate and land cover, classes in order of code."""
+    """Count annotated and chosen tiles by climate and land cover, classes sorted by code."""
     climates, zone = classes_of(annotated, "climate")
     covers, cover = classes_of(annotated, "landcover")
     index, shape = zone * len(covers) + cover, (len(climates), len(covers))
@@ -101,21 +102,21 @@ def grid_of_strata(annotated: pa.Table, mask: NDArray[np.bool_]) -> Grid:
     top = max(int(chosen.max()), 1)
     rows = []
     for i, name in enumerate(climates):
-        squares = [
-            Square(
+        cells = [
+            TileCounts(
                 available=int(available[i, k]), chosen=int(chosen[i, k]),
                 shade=round(math.log1p(chosen[i, k]) / math.log1p(top), 3),
             )
             if available[i, k] else None
             for k in range(len(covers))
         ]  # fmt: skip
-        rows.append((name, tuple(squares)))
+        rows.append((name, tuple(cells)))
     return Grid(columns=tuple(covers), rows=tuple(rows))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Below:
-    """A stratum with fewer tiles than wanted of it."""
+class UnderfullStratum:
+    """A stratum with fewer selected tiles than requested."""
 
     name: str
     chosen: int
@@ -123,11 +124,11 @@ class Below:
     available: int
 
 
-def strata_below(compared: Comparison) -> list[Below]:
-    """Name the strata of which the selection has fewer tiles than wanted, fullest first."""
+def underfull_strata(compared: Comparison) -> list[UnderfullStratum]:
+    """Return the strata with fewer selected tiles than requested, most selected tiles first."""
     strata = compared.tiles.strata
     found = [
-        Below(name=name, chosen=int(held), wanted=int(wanted), available=int(size))
+        UnderfullStratum(name=name, chosen=int(held), wanted=int(wanted), available=int(size))
         for name, held, wanted, size in zip(
             strata.names, compared.held, compared.wanted, strata.sizes, strict=True
         )
@@ -137,7 +138,7 @@ def strata_below(compared: Comparison) -> list[Below]:
 
 
 def classes_of(annotated: pa.Table, name: str) -> tuple[list[str], IntArray]:
-    """Give the classes of a column by ascending code, and each row's position among them."""
+    """Return the classes of a column sorted by code, and the position of each row's class."""
     column = annotated[name].cast(pa.string()).combine_chunks().dictionary_encode()
     codes = annotated[f"{name}_code"].to_numpy()
     indices = column.indices.to_numpy()
@@ -154,7 +155,7 @@ def _number(value: float, digits: int = 0) -> str:
 
 
 def _measured(compared: Comparison, name: str) -> list[str]:
-    """Show a measure of each set; of random draws with its spread."""
+    """Return a measure of each set as text; for random draws with the standard deviation."""
     shown = []
     for of, metrics in compared.metrics.items():
         value = getattr(metrics, name)

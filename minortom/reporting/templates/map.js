@@ -1,4 +1,4 @@
-// The controls of the map: boxes filter the tiles, and the keys choose what colours them.
+// The controls of the map: checkboxes filter the tiles, and a radio button selects the colour key.
 (async () => {
   const { item, names } = JSON.parse(document.getElementById("map-data").textContent);
   const view = await Bokeh.embed.embed_item(item);

@@ -65,14 +65,14 @@ def test_each_stratum_is_held_to_its_own_wish(annotated, tmp_path):
     assert record["rows"][-1]["underfull"] == 2 + len(short)
     for name, size in zip(names[:2], sizes[:2], strict=True):
         assert f"<span>{name}</span><span>{size} / {size + 5} / {size}</span>" in page
-    assert f"8 to {max(quota.values())} wanted of each" in page
+    assert f"8 to {max(quota.values())} requested of each" in page
 
 
 def test_strata_are_those_that_the_selection_was_made_by(annotated, tmp_path):
     page, record, _ = reported(annotated, tmp_path, per_stratum=15, stratify_by="climate")
 
     assert [row["strata"] for row in record["rows"]] == [3] * 4
-    assert "15 wanted of each of 3 strata (climate)" in page
+    assert "15 requested of each of 3 strata (climate)" in page
 
 
 def test_splits_and_reserves_are_counted(annotated, tmp_path):
@@ -97,7 +97,7 @@ def test_a_selection_without_splits_and_reserves_has_no_word_of_them(annotated, 
     assert "splits" not in record
     assert 'data-filter="split"' not in page
     assert 'data-filter="role"' not in page
-    assert "reserves stand by" not in page
+    assert "reserves are not counted" not in page
 
 
 @pytest.mark.parametrize("finished", [3, 12])
@@ -110,17 +110,17 @@ def test_a_search_that_its_budget_ended_is_told(annotated, tmp_path, finished):
     page, _ = read(annotated, path, tmp_path / "report")
 
     assert "a time budget of 7.5 s" in page
-    assert ("3 of 12 searches ended" in page) == (finished == 3)
+    assert ("3 of 12 searches were completed" in page) == (finished == 3)
     assert ("and ended within it." in page) == (finished == 12)
 
 
-# How the search went
+# Convergence of the search
 
 
 def test_the_search_s_convergence_is_drawn_and_an_input(annotated, tmp_path):
     page, record, selection = reported(annotated, tmp_path, method="genetic", per_stratum=12)
 
-    assert "How the search went" in page
+    assert "Convergence of the search" in page
     assert (tmp_path / "report" / "convergence.png").stat().st_size > 10_000
     assert set(record["minortom"]["inputs"]) == {"annotated", "selection", "convergence"}
     # Another run of the same command differs in time and host alone.
@@ -145,6 +145,6 @@ def test_without_a_record_of_this_selection_the_chart_is_left_out(annotated, tmp
         run.unlink()
     page, found = read(annotated, selection, tmp_path / "report")
 
-    assert "How the search went" not in page
+    assert "Convergence of the search" not in page
     assert not (tmp_path / "report" / "convergence.png").exists()
     assert set(found["minortom"]["inputs"]) == {"annotated", "selection"}
