@@ -14,7 +14,7 @@ def files(tmp_path_factory):
     return [str(selection), "--annotated", str(annotated)]
 
 
-def test_it_prints_a_row_a_set_and_says_where_the_page_is(files, tmp_path, capsys):
+def test_it_prints_one_row_a_set_and_the_path_of_the_page(files, tmp_path, capsys):
     assert run(app, ["report", *files, "--out", str(tmp_path / "report")]) == 0
     shown = capsys.readouterr()
 
@@ -25,7 +25,7 @@ def test_it_prints_a_row_a_set_and_says_where_the_page_is(files, tmp_path, capsy
     assert (tmp_path / "report.run.json").is_file()
 
 
-def test_again_it_is_up_to_date_and_json_is_the_result_alone(files, tmp_path, capsys):
+def test_a_repeated_report_is_up_to_date_and_json_has_only_the_result(files, tmp_path, capsys):
     out = tmp_path / "report"
     run(app, ["report", *files, "--out", str(out)])
     made = (out / "metrics.json").stat().st_mtime_ns
@@ -69,11 +69,11 @@ def test_a_file_that_cannot_be_read_is_an_error_of_one_line(files, tmp_path, cap
     assert not (tmp_path / "report").exists()
 
 
-def test_no_annotated_file_is_wrong_usage(files, tmp_path):
+def test_a_missing_option_annotated_is_wrong_usage(files, tmp_path):
     assert run(app, ["report", files[0], "--out", str(tmp_path / "report")]) == 2
 
 
-def test_the_number_of_draws_is_asked_for_and_told(files, tmp_path, capsys):
+def test_the_number_of_draws_is_an_option_and_in_the_result(files, tmp_path, capsys):
     out = tmp_path / "report"
 
     assert run(app, ["report", *files, "--out", str(out), "--draws", "3", "--json"]) == 0
@@ -86,7 +86,7 @@ def test_the_number_of_draws_is_asked_for_and_told(files, tmp_path, capsys):
     assert run(app, ["report", *files, "--out", str(out), "--draws", "0"]) == 2
 
 
-def test_for_people_every_set_has_the_same_columns(files, tmp_path, capsys):
+def test_the_printed_table_has_the_same_columns_for_every_set(files, tmp_path, capsys):
     run(app, ["report", *files, "--out", str(tmp_path / "report"), "--draws", "2"])
     lines = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
 

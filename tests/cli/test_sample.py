@@ -28,7 +28,7 @@ def sampled(annotated, *more, out="selection.parquet"):
     return run(app, [*arguments, *map(str, more)])
 
 
-def test_json_is_the_result_alone(annotated, capsys):
+def test_json_has_only_the_result(annotated, capsys):
     assert sampled(annotated, "--per-stratum", 40, "--json") == 0
 
     result = json.loads(capsys.readouterr().out)
@@ -83,7 +83,7 @@ def test_a_missing_file_is_one_line_and_exit_1(tmp_path, capsys):
     assert error.count("\n") == 1
 
 
-def test_the_papers_preset_lets_numbers_vary_within_ten_percent(annotated, capsys):
+def test_the_papers_preset_allows_ten_percent_deviation(annotated, capsys):
     assert sampled(
         annotated, "--per-stratum", 20, "--preset", "paper", "--generations", 30, "--json"
     ) == 0  # fmt: skip
@@ -115,7 +115,7 @@ def test_every_option_of_the_search_reaches_it(annotated, capsys):
         (("--objective", "mean-distance", "--spread", 1), "--objective entropy only"),
     ],
 )
-def test_a_value_that_cannot_be_is_one_line_and_exit_1(annotated, capsys, wrong, said):
+def test_a_value_out_of_range_is_one_line_and_exit_1(annotated, capsys, wrong, said):
     assert sampled(annotated, *wrong) == 1
 
     error = capsys.readouterr().err
@@ -137,7 +137,7 @@ def test_the_annotated_file_is_never_replaced_by_its_own_selection(annotated, ca
     assert annotated.read_bytes() == before
 
 
-def test_a_cell_that_is_there_twice_is_an_error_that_names_it(annotated, capsys):
+def test_a_repeated_cell_is_an_error_that_names_it(annotated, capsys):
     table = pq.read_table(annotated).drop(["geometry"])
     doubled = pa.concat_tables([table, table.slice(7, 1)])
     write_points(doubled, annotated, Provenance(command="annotate", options={}))

@@ -1,4 +1,4 @@
-"""How many tiles of each stratum, and what a stratum is: the options of `minortom sample`."""
+"""The options of `minortom sample` for numbers of tiles and strata."""
 
 import json
 
@@ -54,7 +54,7 @@ def quota_of(annotated, text):
     return path
 
 
-def test_a_quota_alone_takes_nothing_of_strata_that_it_does_not_name(annotated, capsys):
+def test_a_quota_alone_takes_no_tile_of_other_strata(annotated, capsys):
     quota = quota_of(annotated, "A/x,7\nB/y,12\n")
 
     assert sampled(annotated, "--quota", quota) == 0
@@ -63,7 +63,7 @@ def test_a_quota_alone_takes_nothing_of_strata_that_it_does_not_name(annotated, 
     assert (result["underfull"], result["short"]) == (1, 0)  # of B/y there are no more
 
 
-def test_with_a_number_too_strata_without_a_quota_take_that(annotated, capsys):
+def test_with_a_quota_and_a_number_other_strata_take_the_number(annotated, capsys):
     quota = quota_of(annotated, "A/x,7\n")
 
     assert sampled(annotated, "--quota", quota, "--per-stratum", 9) == 0
@@ -71,7 +71,7 @@ def test_with_a_number_too_strata_without_a_quota_take_that(annotated, capsys):
     capsys.readouterr()
 
 
-def test_the_file_tells_its_quota_to_who_counts_full_strata(annotated, capsys):
+def test_the_provenance_has_the_quota(annotated, capsys):
     quota = quota_of(annotated, "A/x,7\nA/y,3\n")
     assert sampled(annotated, "--quota", quota) == 0
     strata = Strata.of_column(pq.read_table(annotated)["stratum"])
@@ -107,7 +107,7 @@ def test_a_quota_is_never_replaced_by_the_selection(annotated, capsys):
         (["--allocation", "sqrt"], {"A/x": 19, "A/y": 13, "B/y": 8}),  # 18.9 13.4 7.7
     ],
 )
-def test_a_total_is_shared_out(annotated, capsys, rule, numbers):
+def test_a_total_is_shared_among_the_strata(annotated, capsys, rule, numbers):
     assert sampled(annotated, "--tiles", 40, *rule) == 0
 
     assert held(annotated) == numbers
@@ -136,7 +136,7 @@ def test_strata_of_whole_numbers(annotated, capsys):
     capsys.readouterr()
 
 
-def test_without_the_option_the_file_does_not_speak_of_it(annotated, capsys):
+def test_unused_options_are_not_in_the_provenance(annotated, capsys):
     assert sampled(annotated, "--per-stratum", 5) == 0
     assert set(record(annotated)["options"]) == {"method", "per_stratum"}
     capsys.readouterr()
@@ -159,7 +159,7 @@ def test_without_the_option_the_file_does_not_speak_of_it(annotated, capsys):
         (("--stratify-by", "climate,climate"), "names climate more than once"),
     ],
 )
-def test_what_does_not_go_together_is_one_line(annotated, capsys, wrong, said):
+def test_contradicting_options_are_an_error_of_one_line(annotated, capsys, wrong, said):
     quota = quota_of(annotated, "A/x,7\n")
     assert sampled(annotated, *(quota if word == "QUOTA" else word for word in wrong)) == 1
 
@@ -170,12 +170,12 @@ def test_what_does_not_go_together_is_one_line(annotated, capsys, wrong, said):
     assert not annotated.with_name("selection.parquet").exists()
 
 
-def test_a_quota_for_a_stratum_that_is_not_there_is_one_line(annotated, capsys):
+def test_a_quota_for_an_unknown_stratum_is_an_error_of_one_line(annotated, capsys):
     assert sampled(annotated, "--quota", quota_of(annotated, "A/z,7\n")) == 1
     assert "names 1 strata without any tile (A/z)" in capsys.readouterr().err
 
 
-def test_a_tile_without_a_value_is_one_line(annotated, capsys):
+def test_a_tile_without_a_value_is_an_error_of_one_line(annotated, capsys):
     table = pq.read_table(annotated).drop(["geometry"])
     place = table.column_names.index("ecoregion")
     table = table.set_column(place, "ecoregion", pa.array([None, *["n"] * 99]))

@@ -1,4 +1,4 @@
-"""Least distances, reserves, splits, budgets and engines: the options of `minortom sample`."""
+"""The options of `minortom sample` for distances, reserves, splits, budgets and engines."""
 
 import json
 
@@ -44,7 +44,7 @@ def between(table):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_no_two_tiles_are_nearer_than_the_least_distance(annotated, capsys, method):
+def test_no_two_tiles_are_closer_than_the_minimum_distance(annotated, capsys, method):
     words = ("--per-stratum", 30, "--min-distance-km", 150, "--reserves", 3, "--method", method)
     assert sampled(annotated, *words) == 0
 
@@ -62,7 +62,7 @@ def test_strata_that_cannot_be_filled_are_counted(annotated, capsys):
     assert 0 < result["tiles"] == 90 - result["short"]
 
 
-def test_kept_cells_that_are_too_near_are_named(annotated, capsys):
+def test_kept_cells_that_are_too_close_are_named(annotated, capsys):
     table = written(annotated, "annotated.parquet")
     one, other = np.unravel_index(np.argmin(between(table)), (400, 400))
     keep = annotated.with_name("keep.txt")
@@ -115,7 +115,7 @@ def test_splits_keep_their_distance_and_their_shares(annotated, capsys):
     assert (options["split_block_km"], options["split_buffer_km"]) == (150, 20)
 
 
-def test_blocks_are_of_100_km_unless_told(annotated, capsys):
+def test_blocks_are_100_km_by_default(annotated, capsys):
     assert sampled(annotated, "--method", "random", "--split", "0.8,0.1,0.1") == 0
     result = json.loads(capsys.readouterr().out)
     options = json.loads(pq.read_schema(result["out"]).metadata[b"minortom"])["options"]
@@ -131,7 +131,7 @@ def crowd(tmp_path):
     return tmp_path / "crowd.parquet"
 
 
-def test_a_crowd_loses_the_tiles_between_splits_and_ranks_are_counted_anew(crowd, capsys):
+def test_dense_tiles_between_splits_are_removed_and_ranks_renumbered(crowd, capsys):
     words = ("--method", "random", "--per-stratum", 1100, "--reserves", 60)
     assert sampled(crowd, *words, "--split", "0.5,0.25,0.25") == 0
     table, result = written(crowd), json.loads(capsys.readouterr().out)
@@ -145,7 +145,7 @@ def test_a_crowd_loses_the_tiles_between_splits_and_ranks_are_counted_anew(crowd
     assert 0 < len(ranks) < 60
 
 
-def test_a_kept_cell_between_splits_is_one_line(crowd, capsys):
+def test_a_kept_cell_between_splits_is_an_error_of_one_line(crowd, capsys):
     keep = crowd.with_name("keep.txt")
     keep.write_text("\n".join(written(crowd, "crowd.parquet")["grid_cell"].to_pylist()[:700]))
     words = ("--method", "random", "--per-stratum", 1200, "--keep", keep)
@@ -156,7 +156,7 @@ def test_a_kept_cell_between_splits_is_one_line(crowd, capsys):
     assert error.count("\n") == 1
 
 
-def test_a_file_with_splits_of_its_own_is_left_alone(annotated, capsys):
+def test_a_file_with_a_column_split_is_refused(annotated, capsys):
     assert sampled(annotated, "--method", "random", "--split", "0.8,0.1,0.1") == 0
     table = written(annotated).drop(["role", "kept", "reserve_rank", "geometry"])
     write_points(table, annotated, Provenance(command="annotate", options={}))
@@ -166,7 +166,7 @@ def test_a_file_with_splits_of_its_own_is_left_alone(annotated, capsys):
     assert "already has a column split" in capsys.readouterr().err
 
 
-def test_a_time_budget_ends_the_search_and_the_file_says_so(annotated, capsys):
+def test_a_time_budget_ends_the_search_and_is_reported(annotated, capsys):
     words = ("--spread", 0, "--density", 0, "--generations", 10**6, "--time-budget", 3)
     assert sampled(annotated, "--per-stratum", 20, *words) == 0
 
@@ -190,7 +190,7 @@ def test_a_time_budget_ends_the_search_and_the_file_says_so(annotated, capsys):
         (("--scheduler", "tcp://127.0.0.1:1"), "add --engine dask"),
     ],
 )
-def test_a_value_that_cannot_be_is_one_line(annotated, capsys, wrong, said):
+def test_a_value_out_of_range_is_an_error_of_one_line(annotated, capsys, wrong, said):
     assert sampled(annotated, *wrong) == 1
 
     error = capsys.readouterr().err
@@ -199,7 +199,7 @@ def test_a_value_that_cannot_be_is_one_line(annotated, capsys, wrong, said):
     assert said in error
 
 
-def test_a_cluster_comes_to_the_same_bytes(annotated, capsys):
+def test_a_dask_cluster_gives_the_same_bytes(annotated, capsys):
     words = ("--per-stratum", 20, "--reserves", 2)
     assert sampled(annotated, *words) == 0
     with processes.scheduler() as (_, address), processes.workers(address):

@@ -1,4 +1,4 @@
-"""A small annotated file to stop the sampling of; a test file names this in ``pytest_plugins``."""
+"""A small annotated file for interrupted runs; a test file names this in ``pytest_plugins``."""
 
 import pytest
 from points import annotated_table, random_lonlat

@@ -62,7 +62,7 @@ def test_children_share_what_parents_share_and_divide_the_rest(first, second, se
 
 @settings(deadline=None)
 @given(rows(), st.floats(0, 1), st.booleans(), st.integers(0, 99))
-def test_a_mutant_is_a_subset_of_the_same_size_if_that_is_exact(row, rate, exact, seed):
+def test_an_exact_mutation_returns_a_subset_of_the_same_size(row, rate, exact, seed):
     mutant = subset_kernels.mutate(
         row, rate, 2, 14, exact, np.random.default_rng(seed).random((3, 6))
     )
@@ -72,7 +72,7 @@ def test_a_mutant_is_a_subset_of_the_same_size_if_that_is_exact(row, rate, exact
         assert len(subset_kernels.members_of(mutant)) == len(subset_kernels.members_of(row))
 
 
-def test_a_mutation_of_rate_one_replaces_everyone_and_of_rate_zero_nobody():
+def test_a_mutation_of_rate_one_replaces_all_members_and_of_rate_zero_none():
     row, uniforms = np.array([-1, 3, 5, 9]), np.random.default_rng(0).random((3, 4))
 
     np.testing.assert_array_equal(subset_kernels.mutate(row, 0.0, 2, 14, True, uniforms), row)
@@ -83,7 +83,7 @@ def test_a_mutation_of_rate_one_replaces_everyone_and_of_rate_zero_nobody():
 
 @settings(deadline=None)
 @given(rows(), st.integers(0, 99))
-def test_a_row_out_of_the_band_is_brought_to_the_target(row, seed):
+def test_a_row_with_a_size_out_of_range_gets_the_target_size(row, seed):
     fitted = subset_kernels.fit(row, 3, 4, 5, 2, 14, np.random.default_rng(seed).random(6))
 
     before, after = set(subset_kernels.members_of(row)), set(subset_kernels.members_of(fitted))
@@ -122,7 +122,7 @@ def test_a_tiny_stratum_gets_the_best_of_all_subsets(count, size, num_fixed):
     assert found.best_by_generation[-1] == pytest.approx(best_by_enumeration(stratum), abs=1e-9)
 
 
-def test_the_plain_algorithm_gets_there_too():
+def test_the_plain_algorithm_finds_the_best_subset_too():
     stratum = stratum_of(9, 4, seed=9)
 
     found = evolve(stratum, PLAIN, seed=np.random.SeedSequence(0))
@@ -130,7 +130,7 @@ def test_the_plain_algorithm_gets_there_too():
     assert found.best_by_generation[-1] == pytest.approx(best_by_enumeration(stratum), abs=1e-9)
 
 
-def test_the_best_never_gets_worse_and_is_the_score_of_the_members():
+def test_the_best_score_never_falls_and_is_the_score_of_the_members():
     stratum = stratum_of(300, 20)
 
     found = evolve(stratum, PLAIN, seed=np.random.SeedSequence(0))
@@ -159,7 +159,7 @@ def test_the_same_seed_finds_the_same_members_and_another_seed_others():
     assert set(runs[0]) != set(runs[2])
 
 
-def test_a_good_start_is_never_lost():
+def test_the_result_is_never_worse_than_the_start():
     stratum = stratum_of(500, 20)
     good = evolve(stratum, GeneticOptions(), seed=np.random.SeedSequence(0))
     short = GeneticOptions(generations=1, population=2, tries=0)
@@ -170,7 +170,7 @@ def test_a_good_start_is_never_lost():
 
 
 @pytest.mark.parametrize("num_fixed", [0, 5])
-def test_a_tolerance_lets_the_number_vary_within_the_band(num_fixed):
+def test_a_tolerance_lets_the_number_vary_within_its_range(num_fixed):
     stratum = stratum_of(300, 20, num_fixed=num_fixed)
     options = GeneticOptions(generations=40, population=10, tries=0, tolerance=0.1)
 

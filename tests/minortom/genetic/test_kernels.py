@@ -68,7 +68,7 @@ def test_entropy_of_uniform_points_is_the_logarithm_of_the_earths_area():
     assert kernels.entropy(points, np.arange(4000)) == pytest.approx(np.log(area_km2), abs=0.08)
 
 
-def test_entropy_is_the_same_wherever_the_points_are_turned():
+def test_entropy_does_not_change_under_rotation():
     lon, lat = np.linspace(0, 40, 30), np.linspace(-20, 20, 30) + np.tile([0, 3], 15)
     points = unit_vectors(lon, lat)
     at_antimeridian = unit_vectors(lon + 160, lat)
@@ -136,7 +136,7 @@ def test_swap_search_does_what_its_slow_twin_does(points):
     np.testing.assert_array_equal(members, expected)
 
 
-def test_swap_search_survives_duplicates_everywhere():
+def test_swap_search_handles_duplicates_only():
     points = unit_vectors(np.full(30, 12.0), np.full(30, 90.0))
     members = np.arange(10)
 
@@ -260,7 +260,7 @@ def test_kernels_run_where_no_cache_can_be_written(tmp_path, points):
     assert not list(tmp_path.rglob("*.nbi"))
 
 
-def test_a_function_that_numba_cannot_cache_is_compiled_all_the_same():
+def test_a_function_that_numba_cannot_cache_is_compiled():
     kernel = compiled(eval("lambda x: x + 1"))  # from no file: numba has no place for its code
 
     assert kernel(1) == 2

@@ -40,7 +40,7 @@ def test_distance_entropy_is_shannons_of_the_shares(lonlat, pairs_km):
     assert value_of("distance-entropy", lonlat) == pytest.approx(expected)
 
 
-def test_mean_and_least_distance(lonlat, pairs_km):
+def test_mean_and_minimum_distance(lonlat, pairs_km):
     assert value_of("mean-distance", lonlat) == pytest.approx(pairs_km.mean())
     assert value_of("min-distance", lonlat) == pytest.approx(pairs_km.min())
 
@@ -60,7 +60,7 @@ def test_duplicates_and_single_points_have_a_finite_value(name):
     assert value_of(name, (np.zeros(1), np.zeros(1))) == 0
 
 
-def test_scores_add_the_mean_weight_and_count_the_fixed(lonlat):
+def test_scores_add_the_mean_weight_and_include_fixed_members(lonlat):
     points, weight = unit_vectors(*lonlat), np.arange(40.0)
     rows = np.array([[-1, 5, 7], [3, 8, 9]])
     expected = [
@@ -72,7 +72,7 @@ def test_scores_add_the_mean_weight_and_count_the_fixed(lonlat):
 
 
 @pytest.mark.parametrize("name", CODES)
-def test_the_search_raises_each_objective_above_chance(name):
+def test_the_search_raises_each_objective_above_random_sets(name):
     points = unit_vectors(*random_lonlat(200, seed=4))
     stratum = Stratum(points=points, num_fixed=0, size=15, weight=np.zeros(200))
     options = GeneticOptions(objective=name, generations=80, population=10, tries=0)

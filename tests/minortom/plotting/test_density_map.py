@@ -1,4 +1,4 @@
-"""Pictures: density, land, sound shapes for any extent."""
+"""Density maps: counts, land, and reasonable shapes for any extent."""
 
 import io
 
@@ -42,7 +42,7 @@ def test_coast_lines_are_drawn_only_for_tiles_on_earth_s_land():
     [((7.0, 7.1), (46.0, 46.1)), ((-180.0, 179.99), (0.0, 0.0)), ((0.0, 1.0), (89.0, 90.0))],
     ids=["a region", "along the equator", "at the pole"],
 )
-def test_any_extent_gives_a_picture_of_sound_shape(lon, lat):
+def test_any_extent_gives_a_picture_of_reasonable_shape(lon, lat):
     import matplotlib.image
 
     points = np.array(lon), np.array(lat)

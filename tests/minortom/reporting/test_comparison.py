@@ -1,4 +1,4 @@
-"""Random draws measured together, against each measured by itself."""
+"""Random draws measured together, compared with single draws."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def one_by_one(table, tiles, seeds):
     return found
 
 
-def test_mean_and_spread_are_those_of_the_draws_measured_one_by_one(table, tiles):
+def test_mean_and_deviation_equal_those_of_single_draws(table, tiles):
     found = measure_draws(tiles, SIZES, np.array([30, 20, 9]), number=4, seed=7)
     expected = one_by_one(table, tiles, range(7, 11))
 
@@ -45,7 +45,7 @@ def test_mean_and_spread_are_those_of_the_draws_measured_one_by_one(table, tiles
     assert (found.mean.tiles, found.mean.strata, found.mean.underfull) == (55, 3, 1)
 
 
-def test_one_draw_has_no_spread(table, tiles):
+def test_one_draw_has_no_deviation(table, tiles):
     found = measure_draws(tiles, SIZES, np.array([30, 20, 9]), number=1, seed=3)
 
     assert [found.mean] == one_by_one(table, tiles, [3])
@@ -59,6 +59,6 @@ def test_cores_do_not_change_the_bits(tiles, monkeypatch):
     assert measure_draws(tiles, SIZES, SIZES, number=5, seed=0) == everywhere
 
 
-def test_no_draw_at_all_is_refused(tiles):
+def test_zero_draws_are_refused(tiles):
     with pytest.raises(InputError, match="--draws"):
         measure_draws(tiles, SIZES, SIZES, number=0, seed=0)

@@ -38,7 +38,7 @@ def test_five_tiles_on_the_equator_by_arithmetic():
     assert found.pairwise_km == pytest.approx((2 + 10 + 8) / 3 * DEGREE_KM)
 
 
-def test_balance_is_zero_where_each_tile_stands_for_as_many():
+def test_balance_is_zero_if_each_tile_represents_equally_many():
     table = annotated_table([0, 1, 10, 11, 20, 21], [0] * 6, ["A/x"] * 6)
 
     assert measure(table, mask_of(6, 0, 3, 4)).balance == pytest.approx(0)
@@ -72,14 +72,14 @@ def test_within_is_the_mean_over_large_strata_of_each_ones_mean(lonlat, table):
     assert measure(table, mask).underfull == 1
 
 
-def test_tiles_wanted_may_differ_by_stratum(table):
+def test_requested_tiles_may_differ_by_stratum(table):
     mask = mask_of(300, *range(10), *range(200, 205))
     wanted = {"Af/tree_cover": 10, "BWh/bare": 5}
 
     assert measure(table, mask, per_stratum=wanted).underfull == 0
 
 
-def test_a_table_of_the_selected_is_as_good_as_a_mask(table):
+def test_a_table_of_selected_tiles_equals_a_mask(table):
     mask = mask_of(300, *range(0, 300, 7))
 
     assert measure(table, table.filter(mask), per_stratum=20) == measure(
@@ -95,7 +95,7 @@ def test_the_full_set_covers_itself(table):
     assert found.balance == pytest.approx(0)
 
 
-def test_a_sample_of_pairs_is_near_to_all_pairs(table, monkeypatch):
+def test_a_sample_of_pairs_approximates_all_pairs(table, monkeypatch):
     everything = np.ones(300, np.bool_)
     exact = measure(table, everything, per_stratum=50)
     monkeypatch.setattr(measures, "MAX_FOR_PAIRS", 250)
@@ -105,7 +105,7 @@ def test_a_sample_of_pairs_is_near_to_all_pairs(table, monkeypatch):
     assert sampled.pairwise_km == pytest.approx(exact.pairwise_km, rel=0.02)
 
 
-def test_what_a_single_tile_has_no_value_for_is_nan(table):
+def test_measures_without_a_value_for_a_single_tile_are_nan(table):
     found = measure(table, mask_of(300, 5), per_stratum=1)
 
     assert np.isnan([found.nn_km, found.pairwise_km, found.within_km]).all()

@@ -1,4 +1,4 @@
-"""The report: a page without network, numbers that reach it, pictures, bad input."""
+"""The report: a page without network, its numbers and pictures, and wrong input."""
 
 import json
 import re
@@ -67,7 +67,7 @@ def test_the_page_loads_nothing_and_closes_its_tags(page):
     assert not re.search(r"url\(|@import", without_scripts(page))
 
 
-def test_the_page_tells_the_browser_to_load_nothing(page):
+def test_the_page_forbids_the_browser_to_load_anything(page):
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', page)
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
 
@@ -101,7 +101,7 @@ def test_the_draws_have_as_many_tiles_of_each_stratum_as_the_selection(files):
         assert not np.array_equal(found.masks[name], chosen)
 
 
-def test_numbers_of_every_set_and_of_the_paper_stand_in_the_table(page, report):
+def test_the_table_has_the_numbers_of_every_set_and_of_the_paper(page, report):
     rows = json.loads((report / "metrics.json").read_text(encoding="utf-8"))["rows"]
     for row in rows:
         ours = ' class="ours"' if row["set"] == "selection" else ""
@@ -125,7 +125,7 @@ def test_strata_that_are_not_full_are_named_with_their_counts(page, files):
     assert page.count(" / 30 / ") == len(small)
 
 
-def test_what_comes_from_files_is_escaped(tmp_path):
+def test_text_from_files_is_escaped(tmp_path):
     evil = {10: "<script>alert(1)<", 60: 'x" onload="y'}
     files = written(
         tmp_path / "in", annotated_table(names=evil), licences=("<img src=http://evil.example>",)
@@ -191,7 +191,7 @@ def test_a_selection_of_one_tile_is_reported_without_distances(tmp_path):
     assert not (tmp_path / "report" / "distances.png").exists()
 
 
-def test_reserves_are_no_part_of_the_selection(files, tmp_path):
+def test_reserves_are_not_measured(files, tmp_path):
     selection = pq.read_table(files[0]).drop_columns(["geometry"])
     roles = np.array(["selected"] * len(selection), object)
     roles[::2] = "reserve"
@@ -225,7 +225,7 @@ def test_a_selection_with_other_strata_is_refused(files, tmp_path):
         report_of(files[0], annotated, tmp_path / "report")
 
 
-def test_an_annotated_file_is_no_selection(files, tmp_path):
+def test_an_annotated_file_is_not_a_selection(files, tmp_path):
     with pytest.raises(InputError, match="lacks the column role"):
         report_of(files[1], files[1], tmp_path / "report")
 
@@ -256,7 +256,7 @@ def test_a_cell_twice_is_refused(files, tmp_path):
         report_of(tmp_path / "s.parquet", files[1], tmp_path / "report")
 
 
-def test_another_report_in_its_place_stays_without_overwrite(files, report):
+def test_an_existing_report_stays_without_overwrite(files, report):
     before = hashes(report)
 
     with pytest.raises(OutputExistsError, match="--overwrite"):

@@ -108,7 +108,7 @@ def test_the_map_is_drawn_without_any_request(large):
     assert large.errors == []
 
 
-def test_reserves_are_left_out_at_first(large):
+def test_reserves_are_hidden_at_first(large):
     assert large.run(COUNT) == "20,000"
     assert "Showing 20,000 of 20,300 tiles" in large.run("document.body.innerText")
 
@@ -181,7 +181,7 @@ TEXT_WITH_SHADOWS = """(() => {
 })()"""
 
 
-def test_a_tile_tells_what_it_is_and_names_are_never_html(browser, tmp_path):
+def test_a_tile_shows_its_classes_and_names_are_never_html(browser, tmp_path):
     names = {10: EVIL, 60: "</script><script>window.hacked = 1</script>"}
     table = annotated_table(3, names=names)
     page = made_report(tmp_path, table, role=["selected"] * 2)
@@ -208,7 +208,7 @@ def test_a_tile_tells_what_it_is_and_names_are_never_html(browser, tmp_path):
     assert len(browser.run("[...document.querySelectorAll('#map-filters label.key')]")) == 2
 
 
-def test_what_comes_from_the_fixtures_is_what_the_boxes_say(large):
+def test_the_checkboxes_show_the_counts_of_the_tiles(large):
     labels = large.run(
         "[...document.querySelectorAll('#map-filters label:not(.key)')].map((one) => one.innerText)"
     )

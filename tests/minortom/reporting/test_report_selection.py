@@ -1,4 +1,4 @@
-"""What a report tells of selections of every kind: quotas, splits, reserves, searches."""
+"""Reports of selections with quotas, splits, reserves and searches."""
 
 import json
 from dataclasses import replace
@@ -41,7 +41,7 @@ def read(annotated, selection, out):
     return (out / "report.html").read_text(encoding="utf-8"), record
 
 
-def test_the_random_row_is_the_mean_of_the_draws_and_tells_their_spread(annotated, tmp_path):
+def test_the_random_row_has_the_mean_and_the_deviation_of_the_draws(annotated, tmp_path):
     _, record, _ = reported(annotated, tmp_path, per_stratum=20)
     random, others = record["rows"][1], [record["rows"][n] for n in (0, 2, 3)]
 
@@ -52,7 +52,7 @@ def test_the_random_row_is_the_mean_of_the_draws_and_tells_their_spread(annotate
     assert record["minortom"]["options"] == {"draws": 2}
 
 
-def test_each_stratum_is_held_to_its_own_wish(annotated, tmp_path):
+def test_each_stratum_has_its_own_requested_number(annotated, tmp_path):
     table = pq.read_table(annotated)
     names, sizes = np.unique(table["stratum"].to_pylist(), return_counts=True)
     quota = {name: int(size) + 5 for name, size in zip(names[:2], sizes[:2], strict=True)}
@@ -68,7 +68,7 @@ def test_each_stratum_is_held_to_its_own_wish(annotated, tmp_path):
     assert f"8 to {max(quota.values())} requested of each" in page
 
 
-def test_strata_are_those_that_the_selection_was_made_by(annotated, tmp_path):
+def test_the_strata_are_those_of_the_selection(annotated, tmp_path):
     page, record, _ = reported(annotated, tmp_path, per_stratum=15, stratify_by="climate")
 
     assert [row["strata"] for row in record["rows"]] == [3] * 4
@@ -91,7 +91,7 @@ def test_splits_and_reserves_are_counted(annotated, tmp_path):
     assert '<fieldset data-filter="role">' in page
 
 
-def test_a_selection_without_splits_and_reserves_has_no_word_of_them(annotated, tmp_path):
+def test_the_page_omits_splits_and_reserves_that_do_not_exist(annotated, tmp_path):
     page, record, _ = reported(annotated, tmp_path, per_stratum=20)
 
     assert "splits" not in record
@@ -101,7 +101,7 @@ def test_a_selection_without_splits_and_reserves_has_no_word_of_them(annotated, 
 
 
 @pytest.mark.parametrize("finished", [3, 12])
-def test_a_search_that_its_budget_ended_is_told(annotated, tmp_path, finished):
+def test_a_search_that_its_budget_ended_is_reported(annotated, tmp_path, finished):
     table = annotated_table(300).slice(0, 50).append_column("role", pa.array(["selected"] * 50))
     found = {"complete": finished == 12, "searches": 12, "finished": finished, "generations": 9}
     provenance = Provenance(command="sample", options={"time_budget_s": 7.5, "per_stratum": 9})
@@ -132,7 +132,7 @@ def test_the_search_s_convergence_is_drawn_and_an_input(annotated, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["gone", "no JSON", "of another file", "of no search"])
-def test_without_a_record_of_this_selection_the_chart_is_left_out(annotated, tmp_path, damage):
+def test_without_a_record_of_this_selection_the_chart_is_omitted(annotated, tmp_path, damage):
     selection = tmp_path / "selection.parquet"
     options = sample_options(method="genetic", per_stratum=12, generations=2)
     make_selection(annotated, selection, options=options, engine=HERE)

@@ -6,7 +6,7 @@ from minortom.sampling.baselines import grts_selection, random_quadrant_order
 from minortom.sampling.strata import Tiles
 
 
-def test_a_line_sees_all_of_a_quadrant_before_it_leaves():
+def test_the_order_visits_a_whole_quadrant_before_the_next():
     lon, lat = random_lonlat(1000)
     points = unit_vectors(lon, lat)
     order = random_quadrant_order(points, np.random.default_rng(0))
@@ -27,7 +27,7 @@ def test_each_tile_is_drawn_equally_often():
     assert abs(drawn / 1500 - 0.25).max() < 0.05  # standard deviation 0.011
 
 
-def test_a_draw_is_better_balanced_than_chance():
+def test_a_grts_draw_is_better_balanced_than_a_random_draw():
     lon, lat = random_lonlat(2000)
     tiles = Tiles.of_table(annotated_table(lon, lat, ["A/x"] * 2000))
     north = np.array([(lat[grts_selection(tiles, np.array([64]), seed=s)] > 0).sum()

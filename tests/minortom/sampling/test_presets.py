@@ -21,14 +21,14 @@ def test_the_default_is_coupled_memetic_and_exact():
     assert options.coupling.spread == 0.5
 
 
-def test_another_objective_is_searched_plainly_and_exactly():
+def test_another_objective_has_the_plain_algorithm_with_exact_numbers():
     options = sample_options(objective="min-distance")
 
     assert (options.genetic.tries, options.genetic.tolerance) == (0, 0)
     assert options.coupling.spread == options.coupling.density == 0
 
 
-def test_what_is_given_changes_the_preset():
+def test_given_options_change_the_preset():
     options = sample_options(preset="paper", tolerance=0, spread=1, mutation_rate="0.25")
 
     assert (options.genetic.tolerance, options.genetic.mutation_rate) == (0, 0.25)

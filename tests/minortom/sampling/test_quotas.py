@@ -58,7 +58,7 @@ def slow_shares(tiles, rule, sizes):
         ("equal", 1000, [3, 4, 5], [3, 4, 5]),  # more than there are
     ],
 )
-def test_shares_that_a_reader_can_reckon(rule, tiles, sizes, shares):
+def test_shares_that_a_reader_can_check(rule, tiles, sizes, shares):
     assert Allocation(tiles=tiles, rule=rule).shares(np.array(sizes)).tolist() == shares
 
 
@@ -76,7 +76,7 @@ def test_shares_equal_those_in_fractions_and_add_up(tiles, rule, sizes):
     assert all(share <= size for share, size in zip(shares, sizes, strict=True))
 
 
-def test_a_whole_archive_is_shared_out_without_overflow():
+def test_shares_of_a_whole_archive_do_not_overflow():
     sizes = np.array([145_000, 5_000_000, 1])
     shares = Allocation(tiles=5_000_000, rule="proportional").shares(sizes)
 
@@ -84,7 +84,7 @@ def test_a_whole_archive_is_shared_out_without_overflow():
     assert shares[1] == pytest.approx(5e6 * 5_000_000 / 5_145_001, abs=1)
 
 
-def test_a_quota_goes_before_the_number_for_all():
+def test_a_quota_overrides_the_number_for_all_strata():
     strata = strata_of({"Af/x": 5, "Cfa/y": 9, "ET/z": 2})
 
     wanted = requested_sizes(strata, per_stratum=4, quota={"Cfa/y": 7, "ET/z": 0})
@@ -92,12 +92,12 @@ def test_a_quota_goes_before_the_number_for_all():
     assert wanted.tolist() == [4, 7, 0]
 
 
-def test_a_stratum_that_is_not_there_is_an_error_that_names_it():
+def test_an_unknown_stratum_is_an_error_that_names_it():
     with pytest.raises(InputError, match=r"names 1 strata without any tile \(Af/q\)"):
         requested_sizes(strata_of({"Af/x": 5}), per_stratum=4, quota={"Af/q": 7})
 
 
-def test_a_quota_of_nothing_is_an_error():
+def test_a_quota_without_any_tile_is_an_error():
     with pytest.raises(InputError, match="requests no tile"):
         requested_sizes(strata_of({"Af/x": 5}), per_stratum=0, quota={"Af/x": 0})
 
@@ -110,7 +110,7 @@ def test_a_quota_of_nothing_is_an_error():
         ({"tiles": 4, "allocation": "proportional"}, [1, 3]),
     ],
 )
-def test_the_requested_sizes_follow_from_what_the_provenance_holds(options, wanted):
+def test_the_requested_sizes_follow_from_the_provenance(options, wanted):
     assert stored_requested_sizes(options, strata_of({"A/x": 5, "B/y": 15})).tolist() == wanted
 
 
@@ -119,13 +119,13 @@ def test_options_without_numbers_give_no_requested_sizes():
 
 
 @pytest.mark.parametrize("wrong", [{"tiles": 0}, {"tiles": 5, "rule": "best"}])
-def test_a_total_or_rule_that_cannot_be_is_refused(wrong):
+def test_an_impossible_total_or_rule_is_refused(wrong):
     with pytest.raises(InputError, match="--"):
         Allocation(**wrong)
 
 
 @pytest.mark.parametrize("head", ["stratum,tiles", "stratum, tiles", " tiles , stratum"])
-def test_spaces_after_commas_mean_nothing(tmp_path, head):
+def test_spaces_after_commas_are_ignored(tmp_path, head):
     rows = ["Af/tree_cover, 3", "NA/10 , 12 "]
     if head.startswith(" tiles"):
         rows = [", ".join(reversed(row.split(","))) for row in rows]
@@ -133,7 +133,7 @@ def test_spaces_after_commas_mean_nothing(tmp_path, head):
     assert read_quota(tmp_path / "q.csv") == {"Af/tree_cover": 3, "NA/10": 12}
 
 
-def test_csv_and_parquet_hold_the_same_quota(tmp_path):
+def test_csv_and_parquet_give_the_same_quota(tmp_path):
     (tmp_path / "q.csv").write_text("tiles,why,stratum\n7,,NA/10\n0,x,Af/tree_cover\n")
     table = pa.table({"stratum": ["NA/10", "Af/tree_cover"], "tiles": pa.array([7, 0], pa.int8())})
     pq.write_table(table, tmp_path / "q.parquet")
@@ -156,7 +156,7 @@ def test_csv_and_parquet_hold_the_same_quota(tmp_path):
         ("", "cannot read"),
     ],
 )
-def test_a_file_that_is_no_quota_is_one_line(tmp_path, text, said):
+def test_a_file_that_is_not_a_quota_is_an_error_of_one_line(tmp_path, text, said):
     path = tmp_path / "q.csv"
     path.write_text(text)
 

@@ -15,7 +15,7 @@ def planet(sizes, seed=0):
     return Tiles.of_table(annotated_table(lon, lat, names)), distances_km(lon, lat)
 
 
-def test_each_is_the_candidate_that_shortens_the_ways_most():
+def test_each_reserve_is_the_candidate_that_reduces_the_distances_most():
     references, candidates, chosen = (
         unit_vectors(*random_lonlat(count, seed)) for seed, count in enumerate((80, 30, 4))
     )
@@ -54,7 +54,7 @@ def test_reserves_are_ranked_in_each_stratum_and_never_chosen_ones():
     assert ranks.tolist() == [1, 2, 3, 1, 2]
 
 
-def test_the_first_ranks_do_not_depend_on_how_many_are_asked_for():
+def test_the_first_ranks_do_not_depend_on_the_number_of_reserves():
     tiles, _ = planet({"A/x": 300, "B/y": 200})
     chosen = np.arange(0, 500, 10)
     few, many = (ranked_reserves(tiles, chosen, count) for count in (2, 6))
@@ -62,7 +62,7 @@ def test_the_first_ranks_do_not_depend_on_how_many_are_asked_for():
     np.testing.assert_array_equal(few[0], many[0][many[1] <= 2])
 
 
-def test_they_cover_better_than_random_ones_when_tiles_fail():
+def test_reserves_cover_better_than_random_tiles():
     tiles, distance = planet({"A/x": 1500}, seed=2)
     rng = np.random.default_rng(0)
     chosen = np.sort(rng.choice(1500, 60, replace=False))
@@ -78,7 +78,7 @@ def test_they_cover_better_than_random_ones_when_tiles_fail():
     assert ours < 0.97 * random
 
 
-def test_the_least_distance_holds_among_chosen_tiles_and_reserves_of_all_strata():
+def test_the_minimum_distance_holds_for_tiles_and_reserves_of_all_strata():
     tiles, distance = planet({"A/x": 400, "B/y": 300}, seed=4)
     chosen = np.array([0, 399, 699])
     together = np.concatenate([chosen, ranked_reserves(
@@ -89,7 +89,7 @@ def test_the_least_distance_holds_among_chosen_tiles_and_reserves_of_all_strata(
     assert among.min() >= 3000
 
 
-def test_the_scarce_stratum_has_its_reserve_first():
+def test_the_smallest_stratum_gets_its_reserve_first():
     # The one free tile of B/y and the best one of A/x lie too near each other for both.
     lon = [0.0, 20, 21, 22, 40, 90, 22.1]
     tiles = Tiles.of_table(annotated_table(lon, [0.0] * 7, ["A/x"] * 5 + ["B/y"] * 2))
@@ -99,7 +99,7 @@ def test_the_scarce_stratum_has_its_reserve_first():
     assert tiles.strata.codes[reserves].tolist() == [0, 1]
 
 
-def test_more_reserves_than_candidates_are_usually_looked_at_are_had():
+def test_more_reserves_than_the_usual_candidates_are_found():
     tiles, _ = planet({"A/x": 1500})
 
     assert len(ranked_reserves(tiles, np.arange(100), 1200)[0]) == 1200
@@ -112,7 +112,7 @@ def test_tiles_in_one_place_have_reserves_too():
     assert (reserves.tolist(), ranks.tolist()) == ([4, 5, 6], [1, 2, 3])
 
 
-def test_a_large_stratum_is_stood_for_by_tiles_from_all_of_it():
+def test_references_of_a_large_stratum_come_from_all_of_it():
     lon, lat = random_lonlat(5000, 1)
     northwards = np.argsort(lat)  # as in an annotated file: the first thousand lie in the south
     lon, lat = lon[northwards], lat[northwards]
@@ -133,6 +133,6 @@ def test_a_large_stratum_is_stood_for_by_tiles_from_all_of_it():
 
 
 @pytest.mark.parametrize("wrong", [-1, 10**6])
-def test_a_count_that_cannot_be_is_refused(wrong):
+def test_a_count_out_of_range_is_refused(wrong):
     with pytest.raises(InputError, match="--reserves must be"):
         check_count(wrong)

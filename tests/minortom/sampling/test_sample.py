@@ -33,7 +33,7 @@ def as_mask(table, rows):
 
 
 @pytest.mark.parametrize("method", ["genetic", "random", "farthest-point", "grts"])
-def test_each_stratum_has_exactly_as_many_as_wanted_or_all(table, method):
+def test_each_stratum_gives_the_requested_number_or_all(table, method):
     rows = select(table, SampleOptions(per_stratum=30, method=method), engine=ONE).rows
 
     assert (np.diff(rows) > 0).all()
@@ -55,7 +55,7 @@ def test_one_tile_a_stratum(table, method):
 
 
 @pytest.mark.parametrize("method", ["genetic", "random", "farthest-point", "grts"])
-def test_kept_tiles_are_in_and_count(table, method):
+def test_kept_tiles_are_selected_and_counted(table, method):
     kept = np.zeros(len(table), np.bool_)
     kept[:60] = True
     options = SampleOptions(per_stratum=60, method=method)
@@ -73,7 +73,7 @@ def test_a_stratum_of_kept_tiles_alone_needs_no_search(table):
     assert set(of_forest) & set(rows) == set(of_forest[:30])
 
 
-def test_more_kept_than_wanted_is_an_error_that_names_the_stratum(table):
+def test_more_kept_than_requested_is_an_error_that_names_the_stratum(table):
     kept = np.array(table["stratum"].to_pylist()) == "ET/snow"
 
     with pytest.raises(InputError, match=r"stratum ET/snow may have 20 tiles, found 25 to keep"):
@@ -91,7 +91,7 @@ def test_the_same_seed_gives_the_same_tiles_and_another_seed_others(table, metho
     assert set(runs[0]) != set(runs[2])
 
 
-def test_the_search_spreads_further_and_covers_better_than_chance(table):
+def test_the_search_spreads_and_covers_better_than_a_random_draw(table):
     genetic, random = (
         measure(
             table,
@@ -125,7 +125,7 @@ def test_strata_keep_away_from_each_other():
     assert coupled.cover_km < 1.1 * alone.cover_km
 
 
-def test_a_tolerance_counts_from_what_is_wanted_however_often_a_stratum_is_searched(table):
+def test_a_tolerance_refers_to_the_requested_number_in_every_pass(table):
     options = SampleOptions(per_stratum=20, genetic=GeneticOptions(tolerance=0.2))
     selection = select(table, options, engine=ONE)
 
@@ -135,7 +135,7 @@ def test_a_tolerance_counts_from_what_is_wanted_however_often_a_stratum_is_searc
     assert all(16 <= n <= 24 for n in large)
 
 
-def test_farthest_point_is_less_random_than_chance(table):
+def test_farthest_point_has_larger_distances_than_a_random_draw(table):
     tiles = Tiles.of_table(table)
     sizes = feasible_sizes(tiles.strata, 30)
     chosen = [
@@ -157,14 +157,14 @@ def test_farthest_point_is_less_random_than_chance(table):
     ids=["duplicates", "pole", "antimeridian"],
 )
 @pytest.mark.parametrize("method", ["genetic", "farthest-point", "grts"])
-def test_places_that_are_hard(place, method):
+def test_difficult_positions(place, method):
     table = annotated_table(*place, ["A/x"] * 150 + ["B/y"] * 50)
     rows = select(table, SampleOptions(per_stratum=20, method=method), engine=ONE).rows
 
     assert held(table, rows) == {"A/x": 20, "B/y": 20}
 
 
-def test_half_a_turn_of_the_globe_changes_no_choice():
+def test_a_rotation_by_half_a_turn_changes_no_tile():
     # Half a turn about the axis changes signs alone, so that not a bit of a distance changes.
     here = Tiles.of_table(annotated_table(*_PATCH, ["A/x"] * 200 + ["B/y"] * 100))
     there = Tiles(points=here.points * [-1, -1, 1], strata=here.strata)
@@ -178,7 +178,7 @@ def test_half_a_turn_of_the_globe_changes_no_choice():
     np.testing.assert_array_equal(*farthest)
 
 
-def test_tiles_across_the_antimeridian_are_as_near_as_elsewhere():
+def test_distances_across_the_antimeridian_are_correct():
     lon, lat = _PATCH
     across = (lon + 360) % 360 - 180  # from 175 over 180 to -175
     assert (across > 0).any() and (across < 0).any()

@@ -64,7 +64,7 @@ def test_a_table_and_its_file_give_the_same_bytes(tmp_path, annotated, in_memory
     assert again.table.equals(pq.read_table(tmp_path / "memory.parquet"))
 
 
-def test_kept_cells_and_quotas_in_memory_are_those_of_their_files(tmp_path, annotated, table):
+def test_kept_cells_and_quotas_in_memory_equal_their_files(tmp_path, annotated, table):
     names = sorted(table["grid_cell"].to_pylist()[10:14])
     (tmp_path / "keep.txt").write_text("".join(f"{name}\n" for name in names))
     (tmp_path / "quota.csv").write_text("stratum,tiles\nAf/tree_cover,9\nBWh/bare,4\n")
@@ -94,7 +94,7 @@ def test_parsed_values_are_taken_like_the_text_of_the_command_line(annotated):
     assert text.table.equals(parsed.table)
 
 
-def test_numpy_numbers_leave_no_trace(annotated):
+def test_numpy_numbers_are_stored_as_plain_numbers(annotated):
     plain = minortom.sample(annotated, per_stratum=9, spread=0.5, generations=2, seed=2, workers=1)
     numpy = minortom.sample(
         annotated, per_stratum=np.int64(9), spread=np.float32(0.5), generations=np.int32(2),

@@ -1,4 +1,4 @@
-"""Sampling with too little time."""
+"""Sampling with a time budget."""
 
 import json
 import time
@@ -27,7 +27,7 @@ COUPLED = SampleOptions(per_stratum=20)
 ONE = EngineOptions(workers=1)
 
 
-def test_a_time_budget_that_is_over_gives_as_many_tiles_and_says_so(tiles_file):
+def test_an_exceeded_time_budget_gives_all_tiles_and_is_reported(tiles_file):
     out = tiles_file.with_name("out.parquet")
     options = SampleOptions(per_stratum=20, time_budget_s=5)
 
@@ -44,7 +44,7 @@ def test_a_time_budget_that_is_over_gives_as_many_tiles_and_says_so(tiles_file):
     assert (again.status, again.search) == ("up to date", report)
 
 
-def test_overwriting_searches_anew_what_had_too_little_time_and_nothing_else(tiles_file):
+def test_overwrite_repeats_only_a_search_that_its_budget_ended(tiles_file):
     out = tiles_file.with_name("out.parquet")
     options = SampleOptions(per_stratum=20, time_budget_s=1000)
     long_ago = now() - timedelta(seconds=1001)
@@ -58,7 +58,7 @@ def test_overwriting_searches_anew_what_had_too_little_time_and_nothing_else(til
     assert again.status == "up to date"
 
 
-def test_a_search_is_cut_within_a_stratum_and_is_better_than_chance(tiles_file):
+def test_a_search_stops_within_a_stratum_and_beats_a_random_draw(tiles_file):
     out = tiles_file.with_name("out.parquet")
     options = SampleOptions(
         per_stratum=20, time_budget_s=1, coupling=ALONE,
@@ -76,7 +76,7 @@ def test_a_search_is_cut_within_a_stratum_and_is_better_than_chance(tiles_file):
     assert set(convergence) == {"Af/x"}  # there was no time to begin with another stratum
 
 
-def test_a_search_that_was_cut_short_is_not_kept_as_finished(tiles_file, tmp_path):
+def test_a_search_that_was_cut_short_is_not_logged(tiles_file, tmp_path):
     tiles = Tiles.of_table(pq.read_table(tiles_file))
     endless = GeneticOptions(generations=10**6, population=10, tries=0)
     with local_executor(1) as executor:
@@ -89,7 +89,7 @@ def test_a_search_that_was_cut_short_is_not_kept_as_finished(tiles_file, tmp_pat
     assert not (tmp_path / "searches.txt").exists()
 
 
-def test_a_budget_that_is_not_used_up_changes_no_tile(tiles_file):
+def test_an_unused_budget_changes_no_tile(tiles_file):
     out, unbroken = tiles_file.with_name("out.parquet"), tiles_file.with_name("unbroken.parquet")
     make_selection(tiles_file, unbroken, options=COUPLED, engine=ONE)
     options = SampleOptions(per_stratum=20, time_budget_s=1000)

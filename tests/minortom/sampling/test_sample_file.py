@@ -68,7 +68,7 @@ def test_a_kept_cell_that_is_not_annotated_is_an_error_that_names_it(tmp_path, a
     assert not (tmp_path / "out.parquet").exists()
 
 
-def test_a_selection_is_no_annotated_file(tmp_path, annotated):
+def test_a_selection_is_not_an_annotated_file(tmp_path, annotated):
     out = tmp_path / "selection.parquet"
     make_selection(annotated, out, options=SampleOptions(per_stratum=5, method="random"))
 
@@ -112,7 +112,7 @@ def test_a_wrong_option_is_refused(wrong):
         SampleOptions(**wrong)
 
 
-def test_the_same_again_is_up_to_date_and_other_options_need_leave(tmp_path, annotated):
+def test_a_repeated_run_is_up_to_date_and_other_options_need_overwrite(tmp_path, annotated):
     out = tmp_path / "selection.parquet"
     options = SampleOptions(per_stratum=5, method="random")
     assert make_selection(annotated, out, options=options).status == "written"

@@ -1,7 +1,7 @@
-"""The tiles that the sampler chose when its quality was measured: a change here is a new result.
+"""Golden selections: the tiles that the sampler chose when its quality was measured.
 
-Whoever means to change them measures again (benchmarks/sample.py) and brings docs/sample.md up
-to date.
+A change of these tiles needs new measurements (benchmarks/sample.py) and new tables in
+docs/sample.md.
 """
 
 import hashlib

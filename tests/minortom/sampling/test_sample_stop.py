@@ -1,4 +1,4 @@
-"""Sampling: stopped, killed, and what is there already."""
+"""Sampling: interrupted runs, killed processes and existing folders."""
 
 import json
 import signal
@@ -49,9 +49,7 @@ def stopped(tiles_file, options, searches, out="out.parquet"):
 
 
 @pytest.mark.parametrize("searches", [1, 4, 5, 7, 15])
-def test_a_coupled_search_that_was_stopped_goes_on_to_the_same_bytes(
-    tiles_file, searches, monkeypatch
-):
+def test_an_interrupted_coupled_search_resumes_to_the_same_bytes(tiles_file, searches, monkeypatch):
     unbroken, out = tiles_file.with_name("unbroken.parquet"), tiles_file.with_name("out.parquet")
     make_selection(tiles_file, unbroken, options=COUPLED, engine=ONE)
     work = stopped(tiles_file, COUPLED, searches)
@@ -70,7 +68,7 @@ def test_a_coupled_search_that_was_stopped_goes_on_to_the_same_bytes(
 
 
 @pytest.mark.parametrize("searches", [1, 4])
-def test_independent_strata_are_each_kept(tiles_file, searches):
+def test_each_search_of_independent_strata_is_logged(tiles_file, searches):
     work = stopped(tiles_file, UNCOUPLED, searches)
     lines = (work / "searches.txt").read_text().splitlines()
     assert len(lines) == searches
@@ -81,7 +79,7 @@ def test_independent_strata_are_each_kept(tiles_file, searches):
     assert out.read_bytes() == unbroken.read_bytes()
 
 
-def test_finished_searches_are_taken_as_they_are_written(tiles_file):
+def test_logged_searches_are_used_as_they_are(tiles_file):
     work = stopped(tiles_file, UNCOUPLED, 3)
     path = work / "searches.txt"
     first, *others = path.read_text().splitlines()
@@ -99,7 +97,7 @@ def test_finished_searches_are_taken_as_they_are_written(tiles_file):
 
 
 @pytest.mark.parametrize("torn", ['{"pass": 0, "stra', "null\n", '{"pass": 0}\n', "\0\0\0\n"])
-def test_a_torn_last_line_is_searched_again(tiles_file, torn):
+def test_the_search_of_an_incomplete_last_line_is_repeated(tiles_file, torn):
     unbroken, out = tiles_file.with_name("unbroken.parquet"), tiles_file.with_name("out.parquet")
     make_selection(tiles_file, unbroken, options=UNCOUPLED, engine=ONE)
     path = stopped(tiles_file, UNCOUPLED, 3) / "searches.txt"
@@ -113,7 +111,7 @@ def test_a_torn_last_line_is_searched_again(tiles_file, torn):
     assert out.read_bytes() == unbroken.read_bytes()
 
 
-def test_a_search_whose_line_was_altered_is_made_again(tiles_file):
+def test_the_search_of_an_altered_line_is_repeated(tiles_file):
     unbroken, out = tiles_file.with_name("unbroken.parquet"), tiles_file.with_name("out.parquet")
     make_selection(tiles_file, unbroken, options=UNCOUPLED, engine=ONE)
     path = stopped(tiles_file, UNCOUPLED, 3) / "searches.txt"
@@ -125,7 +123,7 @@ def test_a_search_whose_line_was_altered_is_made_again(tiles_file):
     assert out.read_bytes() == unbroken.read_bytes()
 
 
-def test_work_of_other_options_is_left_unless_overwritten(tiles_file):
+def test_work_with_other_options_stays_without_overwrite(tiles_file):
     work = stopped(tiles_file, UNCOUPLED, 2)
     kept = (work / "searches.txt").read_bytes()
     out, other = tiles_file.with_name("out.parquet"), SampleOptions(per_stratum=7)
@@ -137,7 +135,7 @@ def test_work_of_other_options_is_left_unless_overwritten(tiles_file):
     assert not work.exists()
 
 
-def test_a_folder_of_somebody_else_stays(tiles_file):
+def test_a_folder_with_other_files_stays(tiles_file):
     work = tiles_file.with_name("out.parquet.partial")
     work.mkdir()
     (work / "dear.txt").write_text("mine")
@@ -149,7 +147,7 @@ def test_a_folder_of_somebody_else_stays(tiles_file):
     assert (work / "dear.txt").read_text() == "mine"
 
 
-def test_a_run_without_a_finished_search_leaves_nothing(tiles_file, monkeypatch):
+def test_a_run_without_a_completed_search_leaves_no_files(tiles_file, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
@@ -179,7 +177,7 @@ def wait_for_searches(process, work, count):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
-def test_a_real_process_that_is_stopped_goes_on_to_the_same_bytes(tiles_file, number, code):
+def test_a_killed_process_resumes_to_the_same_bytes(tiles_file, number, code):
     out, unbroken = tiles_file.with_name("out.parquet"), tiles_file.with_name("unbroken.parquet")
     process = started(tiles_file, out)
     wait_for_searches(process, out.with_name("out.parquet.partial"), 2)
@@ -199,7 +197,7 @@ def test_a_real_process_that_is_stopped_goes_on_to_the_same_bytes(tiles_file, nu
     assert list(tiles_file.parent.glob(".*")) == []  # no lock and no temporary file
 
 
-def test_two_processes_do_not_make_the_same_file(tiles_file):
+def test_two_processes_do_not_write_the_same_file(tiles_file):
     out = tiles_file.with_name("out.parquet")
     first = started(tiles_file, out)
     wait_for_searches(first, out.with_name("out.parquet.partial"), 1)

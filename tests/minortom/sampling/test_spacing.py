@@ -22,7 +22,7 @@ def some(tiles, count, seed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_two_are_nearer_and_no_tile_is_left_that_could_still_come(seed):
+def test_tiles_keep_the_distance_and_no_further_tile_fits(seed):
     tiles, distance = planet(seed)
     rows, kept = some(tiles, 90, seed), np.zeros(len(tiles), bool)
     apart = keep_apart(tiles, rows, kept, min_chord2_of(350))
@@ -38,7 +38,7 @@ def test_no_two_are_nearer_and_no_tile_is_left_that_could_still_come(seed):
         assert distance[np.ix_(free, apart)].min(axis=1).max() < 350
 
 
-def test_kept_tiles_stay_and_others_give_way():
+def test_kept_tiles_stay_and_others_are_replaced():
     tiles, distance = planet(3)
     rows = some(tiles, 90, 3)
     kept = np.zeros(len(tiles), bool)
@@ -51,7 +51,7 @@ def test_kept_tiles_stay_and_others_give_way():
     assert rows[0] not in apart
 
 
-def test_the_scarce_stratum_goes_first():
+def test_the_smallest_stratum_is_examined_first():
     lon = np.array([0.0, 0.1, 50, 60, 70])
     tiles = Tiles.of_table(annotated_table(lon, np.zeros(5), ["A/x", "B/y", "A/x", "A/x", "A/x"]))
     apart = keep_apart(tiles, np.array([0, 1]), np.zeros(5, bool), min_chord2_of(100))
@@ -59,14 +59,14 @@ def test_the_scarce_stratum_goes_first():
     assert apart.tolist() == [1, 4]  # of A/x, the farthest from B/y in place of its neighbour
 
 
-def test_of_tiles_of_one_stratum_the_one_with_more_near_ones_goes():
+def test_within_a_stratum_the_tile_with_more_close_neighbours_is_removed():
     tiles = Tiles.of_table(annotated_table([1.0, 0, 2], [0.0] * 3, ["A/x"] * 3))  # a chain, 0-1-2
     apart = keep_apart(tiles, np.arange(3), np.zeros(3, bool), min_chord2_of(150))
 
     assert apart.tolist() == [1, 2]
 
 
-def test_tiles_at_just_the_least_distance_are_too_near():
+def test_tiles_at_the_minimum_distance_are_too_close():
     tiles = Tiles.of_table(annotated_table([10.0, 11], [0.0, 0], ["A/x"] * 2))
     one_degree_km = np.pi * RADIUS_KM / 180
 
@@ -75,14 +75,14 @@ def test_tiles_at_just_the_least_distance_are_too_near():
         assert len(apart) == left
 
 
-def test_what_is_far_enough_is_left_as_it_is():
+def test_tiles_that_are_far_enough_do_not_change():
     tiles, _ = planet(1)
     rows = some(tiles, 40, 1)
 
     assert keep_apart(tiles, rows, np.zeros(len(tiles), bool), min_chord2_of(0.01)) is rows
 
 
-def test_tiles_in_one_place_leave_one():
+def test_of_tiles_in_one_place_one_stays():
     tiles = Tiles.of_table(annotated_table([7.0] * 9, [3.0] * 9, ["A/x"] * 4 + ["B/y"] * 5))
     apart = keep_apart(tiles, np.arange(9), np.zeros(9, bool), min_chord2_of(1))
 
@@ -101,7 +101,7 @@ def test_farthest_rows_equal_those_found_step_by_step():
     assert farthest_rows(tiles, free, chosen, 15, min_chord2_of(1)).tolist() == wanted
 
 
-def test_two_kept_tiles_that_are_too_near_are_named_with_their_distance():
+def test_two_kept_tiles_that_are_too_close_are_named_with_their_distance():
     one_degree_km = np.pi * RADIUS_KM / 180
     tiles = Tiles.of_table(annotated_table([0.0, 40, 41], [0.0, 0, 0], ["A/x", "B/y", "A/x"]))
     names, kept = ["1U_1R", "1U_2R", "1U_3R"], np.ones(3, bool)
@@ -119,6 +119,6 @@ def test_two_kept_tiles_in_one_place_are_named():
 
 
 @pytest.mark.parametrize("wrong", [0, -1, np.nan, 20_016, np.inf])
-def test_a_distance_that_cannot_be_is_refused(wrong):
+def test_an_impossible_distance_is_refused(wrong):
     with pytest.raises(InputError, match="--min-distance-km must be above 0"):
         min_chord2_of(wrong)
