@@ -1,4 +1,4 @@
-"""A finished data set of shards: card, Croissant record, `minortom verify`, `show` and `publish`.
+"""A finished data set of shards: its card, and `minortom verify`, `show` and `publish`.
 
 Layer: with `reporting`, above `annotation`.
 """

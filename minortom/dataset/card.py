@@ -1,4 +1,4 @@
-"""The data set card: README.md beside the shards, for people and for the Hugging Face hub."""
+"""The data set card, README.md, for people and for the Hugging Face hub."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -38,13 +38,13 @@ def data_card(
     picture: str = "",
     report: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """Write the card of a data set; the same record gives the same card.
+    """Return the card of a data set as Markdown; the same record gives the same card.
 
     Args:
         record: All of ``dataset.json``.
-        place: What ``load_dataset`` is given: a folder or a repository of the hub.
-        picture: Name of the map of its tiles, where there is one.
-        report: ``rows`` of the report's ``metrics.json``, one a set of tiles.
+        place: Argument of ``load_dataset`` on the card: a folder or a repository of the hub.
+        picture: File name of the map of the tiles; empty for no map.
+        report: ``rows`` of the report's ``metrics.json``, one for each set of tiles.
     """
     spec, made = spec_of(record), record[KEY]
     splits = files_by_split(record)
@@ -77,10 +77,10 @@ def data_card(
 
 
 def files_by_split(record: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Name the shards of each split, ``train`` first.
+    """Return the names of the shards of each split, ``train`` first.
 
-    Shards that hold several splits, as older exports wrote them, are all named under ``train``,
-    which is what the ``datasets`` library calls what it knows no split of.
+    Older exports wrote shards with several splits. These are all listed under ``train``, the
+    default split of the ``datasets`` library.
     """
     found: dict[str, list[str]] = {}
     filled = [entry for entry in record["shards"] if entry["rows"]]
@@ -93,19 +93,19 @@ def files_by_split(record: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def size_category(num_samples: int) -> str:
-    """Say how large a data set is in the hub's words."""
+    """Return the size category of the hub for a number of samples."""
     return next((words for limit, words in _SIZES if num_samples < limit), _LARGEST)
 
 
 def citations(licences: Sequence[str]) -> list[str]:
-    """List what is to be cited: Major TOM, and the maps whose credits the licences hold."""
+    """Return the citations: Major TOM, and the maps that the licences name."""
     manifests = [load_manifest(path) for path in manifest_paths()]
     return [MAJOR_TOM, *(m.citation for m in manifests if m.credit() in licences)]
 
 
 @cache
 def _template() -> Template:
-    # Markdown, not HTML: what is escaped would be read as such.
+    # Markdown, not HTML: escaped characters would be shown as they are.
     environment = Environment(  # noqa: S701
         loader=PackageLoader("minortom.dataset"),
         undefined=StrictUndefined,
@@ -115,17 +115,17 @@ def _template() -> Template:
 
 
 def _fn_kwargs(spec: SampleSpec) -> str:
-    """Write what ``decode`` has to be told of a set that is not as most are."""
-    told: dict[str, object] = {}
+    """Return the arguments of ``decode`` where the bands or the codec are not the default."""
+    given: dict[str, object] = {}
     if spec.bands != ALL_BANDS:
-        told["bands"] = list(spec.bands)
+        given["bands"] = list(spec.bands)
     if spec.codec != Codec.NONE:
-        told["codec"] = str(spec.codec)
-    return f", fn_kwargs={json.dumps(told)}" if told else ""
+        given["codec"] = str(spec.codec)
+    return f", fn_kwargs={json.dumps(given)}" if given else ""
 
 
 def _table(report: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Lay out the report's rows, one a set, as the paper's Table II has them."""
+    """Lay out the rows of the report, one for each set of tiles, as in Table II of the paper."""
     if not report:
         return []
     head = ["set", *(title for _, title in _TABLE)]

@@ -1,4 +1,4 @@
-"""Whether one shard is what ``dataset.json`` says: by its size and footer, or by every byte."""
+"""Checks of one shard against ``dataset.json``: its size and footer, or every byte."""
 
 import json
 import os
@@ -26,37 +26,37 @@ from minortom.shards.layout import (
 from minortom.shards.statistics import BandSums
 from minortom.shards.tar_writer import tar_rows
 
-PLACE_COLUMNS = ("grid_cell", "patch_row", "patch_col", "split")
+PATCH_COLUMNS = ("grid_cell", "patch_row", "patch_col", "split")
 _UNREADABLE = (OSError, ValueError, pa.ArrowException)
 
 
 @dataclass(kw_only=True)
 class CheckedShard:
-    """What a shard turned out to be."""
+    """Findings about one shard."""
 
     problems: list[str] = field(default_factory=list)
-    """What is wrong with it, in words; empty where nothing is."""
+    """What is wrong, in words; empty where nothing is wrong."""
     places: pa.Table | None = None
-    """``PLACE_COLUMNS`` of its patches; None where they cannot be read."""
+    """``PATCH_COLUMNS`` of its patches; None where they cannot be read."""
     sums: BandSums | None = None
-    """What the pixels of its ``train`` patches add up to, where all were read."""
+    """Sums over the pixels of its ``train`` patches; None where not all were read."""
 
 
 def check_shard(
     folder: Path, entry: Mapping[str, Any], record: Mapping[str, Any], *, deep: bool
 ) -> CheckedShard:
-    """Hold a shard against the record.
+    """Check a shard against the record.
 
     Args:
-        folder: Where the shard lies.
-        entry: What the record says of this shard: ``file``, ``rows``, ``bytes``, ``sha256``.
+        folder: Folder of the shard.
+        entry: Entry of the shard in the record: ``file``, ``rows``, ``bytes``, ``sha256``.
         record: All of ``dataset.json``.
-        deep: Read every byte: hash, checksums of the pages, values. Otherwise the footer, where
-            the values lie, and the columns that tell whose patches they are.
+        deep: Read every byte: hash, checksums of the pages, values. Otherwise read the footer, the
+            offsets of values, and the columns that identify the patches.
     """
     path, found = folder / entry["file"], CheckedShard()
     if path.name != entry["file"]:
-        found.problems.append("is no file of this folder")
+        found.problems.append("is not a file of this folder")
         return found
     if not path.is_file():
         found.problems.append("is missing")
@@ -66,7 +66,7 @@ def check_shard(
         if size != entry.get("bytes"):
             found.problems.append(_differs("bytes", size, entry.get("bytes")))
         elif "sha256" not in entry:
-            found.problems.append(f"{DATASET_FILE} does not tell its SHA-256")
+            found.problems.append(f"{DATASET_FILE} does not record its SHA-256")
         elif deep and sha256_of(path) != entry["sha256"]:
             found.problems.append(f"its SHA-256 is not the one in {DATASET_FILE}")
         spec = spec_of(record)
@@ -77,7 +77,7 @@ def check_shard(
             found.problems += _wrong_in_footer(file, entry, record)
             if file.schema_arrow.equals(shard_schema(spec)):
                 found.problems += _wrong_in_layout(path, file.metadata, spec)
-                found.places = file.read(columns=list(PLACE_COLUMNS))
+                found.places = file.read(columns=list(PATCH_COLUMNS))
                 found.problems += _wrong_split(found.places, entry.get("split"))
                 if deep:
                     _read_pixels(file, spec, found)
@@ -89,13 +89,13 @@ def check_shard(
 def _read_tar(
     path: Path, spec: SampleSpec, entry: Mapping[str, Any], found: CheckedShard, *, deep: bool
 ) -> None:
-    """Read the samples of a tar: whose they are, and with ``deep`` their pixels."""
+    """Read the samples of a tar: the columns that identify them, and with ``deep`` their pixels."""
     sums, places = BandSums(), []
     for row, tensors in tar_rows(path, spec, tensors=deep):
-        places.append({name: row[name] for name in PLACE_COLUMNS})
+        places.append({name: row[name] for name in PATCH_COLUMNS})
         if row["split"] == "train" and deep:
             sums.add_patches({column: patch[None] for column, patch in tensors.items()})
-    schema = pa.schema([METADATA_SCHEMA.field(name) for name in PLACE_COLUMNS])
+    schema = pa.schema([METADATA_SCHEMA.field(name) for name in PATCH_COLUMNS])
     found.places = pa.Table.from_pylist(places, schema=schema)
     found.problems += _wrong_split(found.places, entry.get("split"))
     if len(places) != entry["rows"]:
@@ -106,7 +106,7 @@ def _read_tar(
 def _wrong_in_footer(
     file: pq.ParquetFile, entry: Mapping[str, Any], record: Mapping[str, Any]
 ) -> list[str]:
-    """Compare what the footer tells: rows, columns, provenance and the record of the columns."""
+    """Check the footer: rows, columns, provenance and the record of the columns."""
     problems, footer = [], file.metadata
     if footer.num_rows != entry["rows"]:
         problems.append(_differs("rows", footer.num_rows, entry["rows"]))
@@ -115,18 +115,18 @@ def _wrong_in_footer(
     kept = footer.metadata or {}
     if _json(kept.get(KEY.encode())) != record[KEY]:
         problems.append(f"its provenance is not that of {DATASET_FILE}")
-    told = _json(kept.get(RECORD_KEY.encode()))
-    if not isinstance(told, dict) or not told:
-        problems.append("its footer does not tell its columns")
+    recorded = _json(kept.get(RECORD_KEY.encode()))
+    if not isinstance(recorded, dict) or not recorded:
+        problems.append("its footer does not describe its columns")
     else:
-        others = [name for name, value in told.items() if record.get(name) != value]
+        others = [name for name, value in recorded.items() if record.get(name) != value]
         if others:
-            problems.append(f"its footer tells another {', '.join(others)} than {DATASET_FILE}")
+            problems.append(f"its footer has another {', '.join(others)} than {DATASET_FILE}")
     return problems
 
 
 def _wrong_split(places: pa.Table, wanted: str | None) -> list[str]:
-    """Look for patches of other splits than the one that the record gives the shard."""
+    """Find patches of another split than the one that the record gives the shard."""
     others = [
         split for split in places["split"].unique().to_pylist() if wanted not in (None, split)
     ]
@@ -134,7 +134,7 @@ def _wrong_split(places: pa.Table, wanted: str | None) -> list[str]:
 
 
 def _wrong_in_layout(path: Path, footer: pq.FileMetaData, spec: SampleSpec) -> list[str]:
-    """Look whether the first and the last value of each row group lie where arithmetic says."""
+    """Check that the first and the last value of each row group lie at their computed offsets."""
     problems, lengths = [], lengths_in(footer)
     rows = [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -154,7 +154,7 @@ def _wrong_in_layout(path: Path, footer: pq.FileMetaData, spec: SampleSpec) -> l
 
 
 def _read_pixels(file: pq.ParquetFile, spec: SampleSpec, found: CheckedShard) -> None:
-    """Read all row groups, their checksums with them, and add up the ``train`` patches."""
+    """Read all row groups, check their checksums, and add up the ``train`` patches."""
     sums, whole = BandSums(), True
     for number in range(file.num_row_groups):
         try:
@@ -169,7 +169,7 @@ def _read_pixels(file: pq.ParquetFile, spec: SampleSpec, found: CheckedShard) ->
 
 
 def _stacked(table: pa.Table, column: str, spec: SampleSpec) -> "np.ndarray[Any, Any]":
-    """Give a tensor column as [patch, band, row, column]; ValueError where a length is wrong."""
+    """Return a tensor column as [patch, band, row, column]; ValueError for a wrong length."""
     dtype = np.dtype(spec.group(column).dtype).newbyteorder("<")
     patches = np.empty((len(table), *spec.shape(column)), dtype)
     for patch, value in zip(patches, table[column], strict=True):

@@ -1,7 +1,7 @@
-"""The data set for machines: ``croissant.json``, JSON-LD of the Croissant vocabulary, version 1.0.
+"""Machine-readable description of a data set: ``croissant.json``, JSON-LD of Croissant 1.0.
 
-See https://docs.mlcommons.org/croissant/docs/croissant-spec.html. It repeats what ``dataset.json``
-says, in words that data set searches and loaders know.
+See https://docs.mlcommons.org/croissant/docs/croissant-spec.html. It repeats ``dataset.json`` in
+the vocabulary of data set searches and loaders.
 """
 
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ from minortom.shards.layout import ATTRIBUTION, METADATA_SCHEMA, SCHEMA_VERSION,
 
 CROISSANT = "croissant.json"
 RECORDS = "patches"
-"""Name of the set of records."""
+"""Name of the record set."""
 
 _PARQUET = "application/x-parquet"
 _LICENCE_URL = "https://creativecommons.org/licenses/by-sa/4.0/"
-# The context that the specification prescribes, as far as it is used here.
+# The context of the specification, as far as it is used here.
 _CONTEXT = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -66,12 +66,12 @@ _TYPES = (
 
 
 def croissant_record(record: Mapping[str, Any], *, name: str, url: str) -> dict[str, object]:
-    """Describe a published data set; the same record gives the same description.
+    """Return the description of a data set; the same record gives the same description.
 
     Args:
         record: All of ``dataset.json``.
-        name: Of the data set.
-        url: Address of its repository.
+        name: Name of the data set.
+        url: Address of the repository.
     """
     spec = spec_of(record)
     tensors = [_tensor_field(group, spec.patch_px, spec.codec) for group in spec.groups]
@@ -94,7 +94,7 @@ def croissant_record(record: Mapping[str, Any], *, name: str, url: str) -> dict[
                 "@type": "cr:FileObject", "@id": "repository", "name": "repository",
                 "description": "The repository that holds all files.", "contentUrl": url,
                 "encodingFormat": "git+https",
-                # A repository has no hash; this is what the specification's authors ask for.
+                # A repository has no hash; the authors of the specification ask for this value.
                 "sha256": "https://github.com/mlcommons/croissant/issues/80",
             },
             *(_file(entry) for entry in record["shards"]),
@@ -126,7 +126,7 @@ def _file(entry: Mapping[str, Any]) -> dict[str, object]:
 def _tensor_field(group: BandGroup, patch_px: int, codec: Codec) -> dict[str, object]:
     shape = " x ".join(map(str, group.shape(patch_px)))
     packed = "" if codec == Codec.NONE else f", packed with {codec}"
-    field = _field(group.column, "sc:Text")  # which is what the vocabulary has for bytes
+    field = _field(group.column, "sc:Text")  # the type of the vocabulary for bytes
     return field | {
         "description": (
             f"Bytes of a little-endian {group.dtype} array {shape} (band, row from north, column "

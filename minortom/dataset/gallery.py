@@ -1,4 +1,4 @@
-"""A page to look at shards: patches drawn at random, and a tile with its dropped patches."""
+"""``minortom.show``: a page with random patches, and a tile with its dropped patches."""
 
 import json
 from collections.abc import Sequence
@@ -22,15 +22,15 @@ from minortom.results import Result
 from minortom.shards.layout import DATASET_FILE
 from minortom.shards.shard_set import ShardSet
 
-_SAID = (
+_SHOWN = (
     "grid_cell", "patch_row", "patch_col", "climate", "landcover", "split", "dt_days",
     "s2_timestamp", "s1_timestamp", "lat", "lon", "s2_product_id", "s1_product_id",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """One place of a tile's block of patches."""
+class Position:
+    """A position in the block of patches of a tile."""
 
     row: int
     col: int
@@ -99,7 +99,7 @@ def show(
 def _page(
     data: ShardSet, provenance: Provenance, patches: int, seed: int, on_progress: OnProgress
 ) -> str:
-    table, rng = data.metadata(_SAID), np.random.default_rng(seed)
+    table, rng = data.metadata(_SHOWN), np.random.default_rng(seed)
     chosen = rng.choice(len(data), min(patches, len(data)), replace=False)
     tile, numbers, side = _tile_of(table, rng)
     total = len(chosen) + len(numbers)
@@ -118,7 +118,7 @@ def _page(
     record = json.loads(provenance.to_json())
     return environment.get_template("gallery.html.j2").render(
         cards=cards, num_samples=len(data), patch_px=data.spec.patch_px, seed=seed, tile=tile,
-        side=side, places=_places(table, numbers, side, drawn[len(chosen) :]),
+        side=side, places=_positions(table, numbers, side, drawn[len(chosen) :]),
         num_kept=len(numbers), looks=pictures, provenance=record,
         grey={sensor: pictures.grey_band(data, sensor) for sensor in pictures.COLOURS},
     )  # fmt: skip
@@ -132,31 +132,31 @@ def _pictures(data: ShardSet, index: int) -> tuple[str, str]:
 def _tile_of(
     table: pa.Table, rng: np.random.Generator
 ) -> tuple[dict[str, Any], NDArray[np.int64], int]:
-    """Draw a tile among those that lack patches, or among all.
+    """Choose a random tile with dropped patches, or any tile where no patch was dropped.
 
     Returns:
-        Metadata of its first patch, the numbers of its patches, and the side of a tile's block:
-        the furthest row or column that any tile of the set has.
+        Metadata of its first patch, the numbers of its patches, and the side of a tile's block in
+        patches: the largest row or column of the data set, plus one.
     """
     cells = table["grid_cell"].to_numpy()
     names, counts = np.unique(cells.astype(str), return_counts=True)
-    furthest = max(int(np.max(table[name].to_numpy())) for name in ("patch_row", "patch_col"))
-    side = furthest + 1
-    # Not one with a few patches in a corner, where there are others: most of it is to be seen.
-    lacking = names[counts < side**2]
-    most = lacking[counts[counts < side**2] >= side**2 / 2]
-    among = next(some for some in (most, lacking, names) if len(some))
-    numbers = np.flatnonzero(cells == str(rng.choice(among)))
+    largest = max(int(np.max(table[name].to_numpy())) for name in ("patch_row", "patch_col"))
+    side = largest + 1
+    # Prefer tiles with at least half of their patches, so that most of the tile can be seen.
+    incomplete = names[counts < side**2]
+    mostly_complete = incomplete[counts[counts < side**2] >= side**2 / 2]
+    candidates = next(some for some in (mostly_complete, incomplete, names) if len(some))
+    numbers = np.flatnonzero(cells == str(rng.choice(candidates)))
     return table.slice(int(numbers[0]), 1).to_pylist()[0], numbers, side
 
 
-def _places(
+def _positions(
     table: pa.Table, numbers: NDArray[np.int64], side: int, drawn: Sequence[tuple[str, str]]
-) -> list[Place]:
+) -> list[Position]:
     rows, cols = (table[name].to_numpy()[numbers] for name in ("patch_row", "patch_col"))
     there = {(int(r), int(c)): pictures for r, c, pictures in zip(rows, cols, drawn, strict=True)}
     return [
-        Place(row=row, col=col, s2=s2, s1=s1)
+        Position(row=row, col=col, s2=s2, s1=s1)
         for row in range(side)
         for col in range(side)
         for s2, s1 in [there.get((row, col), ("", ""))]

@@ -117,7 +117,7 @@ def verify(
 
 
 def _wrong_names(folder: Path, names: list[str]) -> list[str]:
-    """Find shards that are named twice, or not at all though other readers would take them."""
+    """Find shards that the record names twice, and shards that it does not name."""
     twice = [name for name, count in Counter(names).items() if count > 1]
     problems = [f"{name}: {DATASET_FILE} names it twice" for name in twice]
     shards = {path.name for kind in Format for path in folder.glob(f"*{kind.suffix}")}
@@ -126,21 +126,23 @@ def _wrong_names(folder: Path, names: list[str]) -> list[str]:
 
 
 def _wrong_counts(record: Mapping[str, Any], checked: Iterable[CheckedShard]) -> list[str]:
-    """Compare the patches a split; of shards that cannot be read nothing is known."""
+    """Compare the numbers of patches by split, unless a shard cannot be read."""
     counts: Counter[str] = Counter()
-    for found in checked:
-        if found.places is None:
+    for shard in checked:
+        if shard.places is None:
             return []
-        for entry in found.places["split"].value_counts().to_pylist():
+        for entry in shard.places["split"].value_counts().to_pylist():
             counts[entry["values"]] += entry["counts"]
-    told = record.get("splits")
-    if told == dict(counts):
+    recorded = record.get("splits")
+    if recorded == dict(counts):
         return []
-    return [f"{DATASET_FILE}: splits {told}, but the shards hold {dict(sorted(counts.items()))}"]
+    return [
+        f"{DATASET_FILE}: splits {recorded}, but the shards have {dict(sorted(counts.items()))}"
+    ]
 
 
 def _wrong_places(names: list[str], checked: Iterable[CheckedShard]) -> list[str]:
-    """Find patches that are there twice, and cells in more than one split."""
+    """Find patches that occur twice, and cells in more than one split."""
     tables = [
         found.places.append_column("shard", pa.repeat(name, len(found.places)))
         for name, found in zip(names, checked, strict=True)
@@ -156,7 +158,7 @@ def _wrong_places(names: list[str], checked: Iterable[CheckedShard]) -> list[str
     return [
         f"{found['shard_max'][0]}: {len(found):,} {what}, first {found['grid_cell'][0]}"
         for found, what in (
-            (twice, "patches are there more than once"),
+            (twice, "patches occur more than once"),
             (parted, "cells are in more than one split"),
         )
         if len(found)
@@ -164,26 +166,26 @@ def _wrong_places(names: list[str], checked: Iterable[CheckedShard]) -> list[str
 
 
 def _wrong_statistics(record: Mapping[str, Any], checked: Iterable[CheckedShard]) -> list[str]:
-    """Compare mean and standard deviation a band with those of all ``train`` patches."""
+    """Compare the mean and standard deviation of each band with the ``train`` patches."""
     sums = BandSums()
     for found in checked:
         if found.sums is None:
             return []
         sums.add(found.sums)
     if not sums.num_pixels:
-        return [f"{DATASET_FILE}: no patch is in the split train, so that bands have no mean"]
+        return [f"{DATASET_FILE}: no patch is in the split train, so bands have no mean"]
     problems = []
     for column, counted in sums.statistics(spec_of(record)).items():
-        told = record["statistics"].get(column, {})
+        recorded = record["statistics"].get(column, {})
         for name in ("mean", "std"):
             for band, value, said in zip(
-                counted["bands"], counted[name], told.get(name, ()), strict=False
+                counted["bands"], counted[name], recorded.get(name, ()), strict=False
             ):
                 if not math.isclose(float(str(value)), said, rel_tol=_TOLERANCE):
                     problems.append(
                         f"{DATASET_FILE}: {name} of {column} {band} is {said}, but the patches "
                         f"have {value}"
                     )
-            if len(told.get(name, ())) != len(counted["bands"]):
-                problems.append(f"{DATASET_FILE}: {name} of {column} lacks bands")
+            if len(recorded.get(name, ())) != len(counted["bands"]):
+                problems.append(f"{DATASET_FILE}: {name} of {column} does not have all bands")
     return problems

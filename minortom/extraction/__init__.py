@@ -1,4 +1,4 @@
-"""`minortom export`: a selection and an archive to shards.
+"""Extraction of patches from archives to shards: `minortom export`.
 
 Layer: the top of `minortom`.
 """

@@ -222,7 +222,7 @@ def _run(
     job: ExportJob, out: Path, engine: EngineOptions, *, overwrite: bool, on_progress: OnProgress
 ) -> None:
     tiles_per_shard(job.options)  # fails for too many patches a tile before anything is written
-    job.take_up(overwrite=overwrite)
+    job.open_work_folder(overwrite=overwrite)
     try:
         with opened_executor(engine) as executor:
             job.write_shards(executor, on_progress)

@@ -1,4 +1,4 @@
-"""Which patches are kept though some of their pixels were not measured, and what fills those."""
+"""Gaps of patches: pixels that were not measured, how many are allowed, and how they are filled."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,28 +9,28 @@ from numpy.typing import NDArray
 from minortom.sensors import BandGroup, SensorName
 
 Patches = Mapping[str, NDArray[np.generic]]
-"""By tensor column, [patch, band, row, column]."""
+"""Arrays [patch, band, row, column], by tensor column."""
 Shares = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Gaps:
-    """What of each patch was not measured."""
+    """Invalid pixels of each patch."""
 
     share: dict[SensorName, Shares]
-    """[patch], of a sensor's values over all its bands."""
+    """[patch], share of a sensor's values over all its bands, 0 to 1."""
     is_empty: NDArray[np.bool_]
-    """[patch]: whether a band has no measured pixel, so that nothing could fill it."""
+    """[patch], whether a band has no valid pixel that could fill it."""
 
     def are_small(self, max_share: float) -> NDArray[np.bool_]:
-        """Say which patches may be kept: each sensor has enough, and each band something."""
+        """Return which patches have at most this share of gaps and no empty band."""
         small = [share <= max_share for share in self.share.values()]
         kept: NDArray[np.bool_] = np.logical_and.reduce([*small, ~self.is_empty])
         return kept
 
 
 def find_gaps(patches: Patches, groups: Sequence[BandGroup]) -> Gaps:
-    """Count the values of each patch that are nodata."""
+    """Count the nodata values of each patch."""
     num_patches = len(next(iter(patches.values())))
     missing: dict[SensorName, NDArray[np.int64]] = {}
     values: dict[SensorName, int] = {}
@@ -39,7 +39,7 @@ def find_gaps(patches: Patches, groups: Sequence[BandGroup]) -> Gaps:
         array = patches[group.column]
         gaps = array == group.nodata
         per_band = np.zeros(array.shape[:2], np.intp)
-        if gaps.any():  # most tiles have none, which is seen sooner than counted
+        if gaps.any():  # most tiles have none, and this check is faster than counting
             per_band = np.count_nonzero(gaps, axis=(2, 3))
         missing[group.sensor] = missing.get(group.sensor, 0) + per_band.sum(axis=1)
         values[group.sensor] = values.get(group.sensor, 0) + array[0].size if num_patches else 1
@@ -49,9 +49,9 @@ def find_gaps(patches: Patches, groups: Sequence[BandGroup]) -> Gaps:
 
 
 def fill(pixels: NDArray[np.generic], nodata: int) -> None:
-    """Give each nodata pixel of [patch, band, row, column] the value of the nearest other one.
+    """Fill each nodata pixel of [patch, band, row, column] in place with the nearest valid value.
 
-    Within its band and patch, in place; each band of each patch must have one.
+    The value comes from the same band and patch, which must have at least one valid pixel.
     """
     from scipy.ndimage import distance_transform_edt
 

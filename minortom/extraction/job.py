@@ -1,9 +1,9 @@
-"""The work of an export: shards made in a folder of their own.
+"""A running export: shards are written into a working folder, and the export can be resumed.
 
-``<out>.partial/`` keeps finished shards, and for each a receipt of what was counted while it
-was made. A shard is finished or not there, so that an interrupted export goes on with the
-next one and comes to the same bytes. Shards are numbered as they are made and get their full
-names at the end: only then is it known how many there are.
+``<out>.partial/`` has the finished shards, and a receipt for each with its counts. Shards are
+written atomically, so that an interrupted export resumes with the next shard and gives the same
+bytes. Shards have a number while the export runs. They get their names at the end, when their total
+number is known.
 """
 
 import shutil
@@ -23,7 +23,7 @@ from minortom.extraction.options import ExportOptions
 from minortom.extraction.plan import PlannedTile, shards_of, tiles_per_shard
 from minortom.extraction.reserves import ExportPlan
 from minortom.extraction.shard_task import Receipt, ShardTask, make_shard, receipt_path, shard_path
-from minortom.extraction.tile import Tally, TileOutcome, hand_over, taken_over
+from minortom.extraction.tile import Tally, TileOutcome, export_to_slot, outcome_from_slot
 from minortom.io import work_folder
 from minortom.io.atomic_write import replace_folder, write_text
 from minortom.io.provenance import Provenance
@@ -36,7 +36,7 @@ from minortom.shards.writer import write_dataset
 
 @dataclass(kw_only=True)
 class ExportJob:
-    """The shards to make, and the folder in which they are made."""
+    """The shards of an export, and the folder in which they are written."""
 
     work: Path
     archives: tuple[Archive, Archive]
@@ -44,27 +44,27 @@ class ExportJob:
     provenance: Provenance
     plan: ExportPlan
     shards: list[ShardTask] = field(default_factory=list)
-    """Those of all rounds that are known; no shard has tiles of two rounds."""
+    """Shards of all rounds so far; no shard has tiles of two rounds."""
 
-    def take_up(self, *, overwrite: bool) -> None:
-        """Make the folder of unfinished work, or find it as the same export left it.
+    def open_work_folder(self, *, overwrite: bool) -> None:
+        """Create the working folder, or keep that of the same export after an interruption.
 
         Raises:
-            OutputExistsError: If another export left it, and ``overwrite`` is false; or, whatever
-                ``overwrite`` says, if no export did.
+            OutputExistsError: If another export left the folder and ``overwrite`` is false; or if
+                the folder has other files, even with ``overwrite``.
         """
         work_folder.take_up(self.work, self.provenance, overwrite=overwrite)
         (self.work / "shards").mkdir(exist_ok=True)
         (self.work / "receipts").mkdir(exist_ok=True)
 
     def write_shards(self, executor: Executor, on_progress: OnProgress) -> None:
-        """Make the shards that are not finished yet, round by round.
+        """Write the shards that are not finished yet, round by round.
 
         Raises:
-            RemoteError: If the network fails.
+            RemoteError: If a download fails.
             InputError: If a worker of a cluster does not see the folder.
         """
-        for path in (self.work / "shards").glob(".*.tmp"):  # a killed process left it
+        for path in (self.work / "shards").glob(".*.tmp"):  # left by a killed process
             path.unlink()
         tiles, per_shard = self.plan.first_round, tiles_per_shard(self.options)
         while tiles:
@@ -73,11 +73,11 @@ class ExportJob:
             self.shards += tasks
             left = [t for t in tasks if not receipt_path(self.work, t.number).exists()]
             done = before + len(tiles) - sum(len(task.tiles) for task in left)
-            progress = _Progress(done=done, total=before + len(tiles), tell=on_progress)
+            progress = _Progress(done=done, total=before + len(tiles), report=on_progress)
             if isinstance(executor, ClusterPool):
-                self._make_everywhere(left, executor, progress)
+                self._write_on_cluster(left, executor, progress)
             else:
-                self._make_here(left, executor, progress)
+                self._write_here(left, executor, progress)
             unusable: dict[str, str] = {}
             for task in tasks:
                 unusable |= Receipt.read(receipt_path(self.work, task.number)).unusable
@@ -92,37 +92,39 @@ class ExportJob:
             for number, cut in enumerate(shards_of(tiles, per_shard), start=len(self.shards))
         ]  # fmt: skip
 
-    def _make_everywhere(
+    def _write_on_cluster(
         self, tasks: Sequence[ShardTask], executor: Executor, progress: "_Progress"
     ) -> None:
-        """Have each shard made by a worker, which writes it itself: little comes back."""
+        """Let workers of a cluster write whole shards, so that they return no pixels."""
         s2, s1 = self.archives
         for _, num_tiles in as_done(executor, partial(make_shard, s2=s2, s1=s1), tasks):
             progress.add(num_tiles)
 
-    def _make_here(
+    def _write_here(
         self, tasks: Sequence[ShardTask], executor: Executor, progress: "_Progress"
     ) -> None:
-        """Read tiles in all processes, and write the shards one after the other in this one."""
+        """Read tiles in all processes, and write the shards in order in this process."""
         windows = [window for task in tasks for window in task.windows()]
         s2, s1 = self.archives
-        work = partial(hand_over, s2=s2, s1=s1, options=self.options)
+        work = partial(export_to_slot, s2=s2, s1=s1, options=self.options)
         with WithSlots([tile for window in windows for tile in window]) as slots:
-            # Where a tile takes minutes, as from a server that asks to wait, the others must not
-            # pile up in memory meanwhile: one window beside the one that waits for it.
+            # A tile can take minutes, for example if a server asks to wait. Meanwhile the other
+            # tiles must not fill the memory: read at most one window ahead.
             ahead = max((len(window) for window in windows), default=None)
             outcomes = (
-                (position, taken_over(slots, handed))
+                (position, outcome_from_slot(slots, handed))
                 for position, handed in as_done(executor, work, slots, ahead=ahead)
             )
-            mixed = _in_windows(progress.counting(outcomes), [len(window) for window in windows])
+            by_window = _in_windows(
+                progress.counting(outcomes), [len(window) for window in windows]
+            )
             for task in tasks:
-                task.write(mixed)
+                task.write(by_window)
 
     def finish(self, out: Path) -> None:
-        """Name the shards, write the record and the card over them, put them in their place.
+        """Name the shards, write record and card, and move the data set to ``out``.
 
-        A shard all of whose tiles turned out unusable is left out.
+        A shard without patches is left out.
         """
         receipts = [Receipt.read(receipt_path(self.work, n)) for n in range(len(self.shards))]
         numbers = [n for n, receipt in enumerate(receipts) if receipt.rows_by_split]
@@ -152,7 +154,7 @@ class ExportJob:
                 },
             )
         except (InputError, ArchiveError):
-            shutil.rmtree(self.work)  # nothing in it is worth going on with
+            shutil.rmtree(self.work)  # nothing in it can be resumed
             raise
         _remove_others(self.work / "shards", paths)
         card = data_card(read_record(self.work / "shards"))
@@ -161,7 +163,7 @@ class ExportJob:
         shutil.rmtree(self.work)
 
     def _named(self, number: int, name: str) -> Path:
-        """Give a finished shard its name; it has it already if an interruption came since."""
+        """Rename a finished shard, unless an interrupted call did so before; return its path."""
         made = shard_path(self.work, number, self.options.format)
         path = made.with_name(name)
         if made.exists():
@@ -171,23 +173,23 @@ class ExportJob:
 
 @dataclass(kw_only=True)
 class _Progress:
-    """Tiles that are done, of all rounds that are known."""
+    """Tiles that are done, over all rounds so far."""
 
     done: int
     total: int
-    tell: OnProgress
+    report: OnProgress
 
     def __post_init__(self) -> None:
-        self.tell(self.done, self.total)
+        self.report(self.done, self.total)
 
     def add(self, count: int) -> None:
         self.done += count
-        self.tell(self.done, self.total)
+        self.report(self.done, self.total)
 
     def counting(
         self, outcomes: Iterable[tuple[int, TileOutcome]]
     ) -> Iterator[tuple[int, TileOutcome]]:
-        """Count results as they go by."""
+        """Count results while they are iterated."""
         for outcome in outcomes:
             self.add(1)
             yield outcome
@@ -196,7 +198,7 @@ class _Progress:
 def _in_windows(
     outcomes: Iterable[tuple[int, TileOutcome]], sizes: Sequence[int]
 ) -> Iterator[list[TileOutcome]]:
-    """Gather results, which come as they are done, to windows of consecutive positions."""
+    """Group results, which come in any order, into windows of consecutive positions."""
     waiting: dict[int, TileOutcome] = {}
     stream, first = iter(outcomes), 0
     for size in sizes:
@@ -209,7 +211,7 @@ def _in_windows(
 
 
 def _remove_others(folder: Path, paths: Sequence[Path]) -> None:
-    """Remove shards without patches, and what a worker left that a cluster took for dead."""
+    """Remove shards without patches, and files of workers that the cluster gave up."""
     for path in folder.iterdir():
         if path not in paths and path.name != DATASET_FILE:
             path.unlink()
@@ -220,8 +222,8 @@ def _check_patches(tally: Tally) -> None:
         return
     unreadable = [f"{cell}: {why}" for cell, why in tally.tiles_unreadable.items()]
     raise ArchiveError(
-        f"no valid patch is left: {len(unreadable):,} tiles could not be read"
-        f"{f' (first {unreadable[0]})' if unreadable else ''}, "
+        f"at least one patch must be valid, found none: {len(unreadable):,} tiles could not be "
+        f"read{f' (first {unreadable[0]})' if unreadable else ''}, "
         f"{tally.tiles_without_valid_patch:,} have an invalid pixel in every patch; "
         "give a complete archive or a smaller --patch-size"
     )

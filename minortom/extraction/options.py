@@ -1,4 +1,7 @@
-"""What can be chosen about an export. Light: the command line reads its defaults here."""
+"""Options of an export.
+
+This module imports nothing heavy, so that the command line can read its defaults here.
+"""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -12,27 +15,28 @@ if TYPE_CHECKING:
     from minortom.shards.layout import SampleSpec
 
 DEFAULT_RATE_MB_S = 100.0
-"""Megabytes a second at which a forecast lets the archives be read: a gigabit link, nearly."""
+"""Reading speed in MB/s that a forecast assumes by default: nearly a gigabit link."""
 BLOCK_PX = 1000
-"""Widest block of patches: 10 km, the side of a cell, so that neighbours do not overlap."""
+"""Maximum side of the block of patches in 10 m pixels: 10 km, the side of a cell. Patches of
+neighbouring cells do not overlap."""
 
 
 class Missing(StrEnum):
-    """What to do about selected cells that an archive lacks."""
+    """What to do about selected cells for which an archive has no tile."""
 
     ERROR = "error"
     SKIP = "skip"
 
 
 class Origin(StrEnum):
-    """Where in a tile its patches begin."""
+    """Position of the patches in a tile."""
 
     CENTER = "center"
     TOPLEFT = "topleft"
 
 
 class Resampling(StrEnum):
-    """How Sentinel-1 of another grid comes onto that of Sentinel-2."""
+    """Resampling of Sentinel-1 onto the grid of Sentinel-2."""
 
     NEAREST = "nearest"
     BILINEAR = "bilinear"
@@ -40,67 +44,70 @@ class Resampling(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
-    """What is made of the selected tiles. All of it changes the shards.
+    """Options that change the content of the shards.
 
     Raises:
         InputError: If a value is out of its range.
     """
 
     missing: Missing = Missing.ERROR
-    """Whether selected cells that an archive lacks, and that no reserve replaces, are an error or
-    skipped."""
+    """What to do about selected cells for which an archive has no tile and no reserve is left."""
     patch_px: int = PATCH_PX
-    """Side of a patch in 10 m pixels, even, ``BLOCK_PX`` at most; by default 8 × 8 in a cell, as
-    the paper has it."""
+    """Side of a patch in 10 m pixels; even, at most ``BLOCK_PX``. The default gives 8 × 8 patches
+    in a cell, as in the paper."""
     stride_px: int | None = None
-    """From a patch to the next in 10 m pixels, even; the side of a patch when None."""
+    """Distance from one patch to the next in 10 m pixels; even. ``patch_px`` when None."""
     origin: Origin = Origin.CENTER
     bands: tuple[str, ...] | None = None
-    """Those to store, some of each sensor; all when None."""
+    """Bands to store, some of each sensor; all when None."""
     max_invalid: float = 0.0
-    """Share of a sensor's values in a patch that may not have been measured; they are filled."""
+    """Maximum share of a sensor's values in a patch that were not measured, 0 to below 1; they are
+    filled."""
     max_cloud: float | None = None
-    """Percent of a patch that may lie under cloud, by the archive's mask; not asked when None."""
+    """Maximum cloud cover of a patch by the archive's mask, in percent; no limit when None."""
     resampling: Resampling = Resampling.NEAREST
     strict_grid: bool = False
-    """Refuse tiles whose Sentinel-1 lies on another grid."""
+    """Treat tiles whose Sentinel-1 lies on another grid as unreadable."""
     codec: Codec = Codec.NONE
-    """How each tensor is packed."""
+    """Compression of each tensor."""
     format: Format = Format.PARQUET
-    """What kind of files the shards are."""
+    """File format of the shards."""
     shard_bytes: int = 10**9
-    """Size of a shard's tensors, before they are packed, if all patches are valid."""
+    """Size of the tensors of a shard in bytes, before compression, if all patches are valid."""
     seed: int = 0
-    """Draws the order of patches, and the split where the selection has none."""
+    """Seed of the order of the patches, and of the split where the selection has none."""
 
     def __post_init__(self) -> None:
         if self.patch_px > BLOCK_PX:
             raise InputError(
-                f"--patch-size {self.patch_px} is wider than a cell; give {BLOCK_PX} or less"
+                f"--patch-size must be at most {BLOCK_PX} px, the side of a cell, found "
+                f"{self.patch_px}"
             )
         if self.stride_px is not None and (self.stride_px < 2 or self.stride_px % 2):
             raise InputError(
-                f"--stride {self.stride_px} does not cut bands of 20 m at whole pixels; give an "
-                "even number, 2 or more"
+                f"--stride must be an even number of at least 2 px, so that bands of 20 m have "
+                f"whole pixels, found {self.stride_px}"
             )
         if not 0 <= self.max_invalid < 1:
             raise InputError(
-                f"--max-invalid is {self.max_invalid:g}; wanted a share, 0 or more and below 1"
+                f"--max-invalid must be a share from 0 to below 1, found {self.max_invalid:g}"
             )
         if self.max_cloud is not None and not 0 <= self.max_cloud <= 100:
-            raise InputError(f"--max-cloud is {self.max_cloud:g}; wanted percent, from 0 to 100")
+            raise InputError(
+                f"--max-cloud must be a percentage from 0 to 100, found {self.max_cloud:g}"
+            )
 
     @property
     def step_px(self) -> int:
-        """From a patch to the next, in 10 m pixels."""
+        """Distance from one patch to the next in 10 m pixels."""
         return self.stride_px or self.patch_px
 
     @property
     def spec(self) -> "SampleSpec":
-        """What a sample will be.
+        """Definition of the samples.
 
         Raises:
-            InputError: If patches or bands are none that a sample can have.
+            InputError: If a sample cannot have this size or these bands.
         """
         from minortom.shards.layout import SampleSpec
 
@@ -108,14 +115,14 @@ class ExportOptions:
         return SampleSpec(patch_px=self.patch_px, codec=self.codec, format=self.format, **bands)
 
     def bands_read(self, sensor: "SensorName") -> tuple[str, ...]:
-        """Name the columns of the archive that hold what is needed of a sensor's tile."""
+        """Return the columns of the archive that are read for a sensor."""
         from minortom.sensors import CLOUD_MASK
 
         mask = (CLOUD_MASK,) if sensor == "s2" and self.max_cloud is not None else ()
         return (*self.spec.bands_of(sensor), *mask)
 
     def recorded(self) -> dict[str, object]:
-        """Give what goes into the provenance, by its name on the command line; without the seed."""
+        """Return the options by their names on the command line, for the provenance; no seed."""
         chosen = asdict(self) | {"stride_px": self.step_px, "bands": list(self.spec.bands)}
         del chosen["seed"]
         for name in ("patch_px", "stride_px"):

@@ -1,4 +1,4 @@
-"""Where in a tile its patches lie: a block of them, by origin and stride."""
+"""Position of the patches in a tile: a block with an origin and a stride."""
 
 from dataclasses import dataclass
 
@@ -10,24 +10,24 @@ from minortom.extraction.options import BLOCK_PX, ExportOptions, Origin
 from minortom.extraction.pixel_grid import Box
 
 _ORIGIN_STEP_PX = 6
-"""60 m, where pixels of 10, 20 and 60 m have common corners."""
+"""60 m: pixels of 10, 20 and 60 m share corners at its multiples."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """The patches of a tile: ``num_rows`` × ``num_cols`` of them, ``stride_px`` apart."""
+    """The ``num_rows`` × ``num_cols`` patches of a tile, ``stride_px`` apart, in 10 m pixels."""
 
     patch_px: int
     stride_px: int
     row_px: int
-    """First pixel row of the block in the tile, 10 m pixels."""
+    """First pixel row of the block in the tile."""
     col_px: int
     num_rows: int
     num_cols: int
 
     @property
     def box(self) -> Box:
-        """The pixels from the first patch to the last, in 10 m."""
+        """The 10 m pixels from the first patch to the last."""
         height_px, width_px = (
             (count - 1) * self.stride_px + self.patch_px for count in (self.num_rows, self.num_cols)
         )
@@ -46,10 +46,10 @@ class Block:
 
 
 def block_of(height_px: int, width_px: int, options: ExportOptions) -> Block:
-    """Place as many patches as fit, over 10 km at most.
+    """Place as many patches as fit into a tile, over at most 10 km.
 
-    In the middle of the tile, where the block starts at a whole multiple of 60 m: at pixel 54 of a
-    full tile for 120 px; or in its north-west corner.
+    The block lies in the north-west corner of the tile or in its middle. In the middle it starts at
+    a multiple of 60 m: at pixel 54 of a full tile for patches of 120 px.
     """
     patch_px, stride_px = options.patch_px, options.step_px
     sides = []
@@ -66,11 +66,11 @@ def block_of(height_px: int, width_px: int, options: ExportOptions) -> Block:
 
 
 def count_along(side_px: int, options: ExportOptions) -> int:
-    """Count the patches along a side of a tile; of a full one when ``side_px`` is large."""
+    """Return the number of patches along a side of a tile of ``side_px`` pixels."""
     room_px = min(side_px, BLOCK_PX) - options.patch_px
     return room_px // options.step_px + 1 if room_px >= 0 else 0
 
 
 def patches_per_tile(options: ExportOptions) -> int:
-    """Count the patches of a full tile, at least one."""
+    """Return the number of patches of a full tile, at least one."""
     return count_along(BLOCK_PX, options) ** 2

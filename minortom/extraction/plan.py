@@ -1,7 +1,7 @@
-"""What an export will do: which tiles, in which split and order, in which shard.
+"""Plan of an export: tiles, their splits, their order and their shards.
 
-All of it is a function of the seed and of names: not of workers, of the order in which files
-list things, or of interruptions.
+The plan depends on the seed and on names alone. It does not depend on workers, on the order of rows
+in files, or on interruptions.
 """
 
 import hashlib
@@ -19,14 +19,14 @@ from minortom.extraction.patch_grid import patches_per_tile
 from minortom.grid.spatial_split import SPLITS
 
 VAL_SHARE = 0.05
-"""Share of the cells whose patches are ``val`` where the selection does not say."""
+"""Share of the cells in the split ``val`` where the selection has no splits."""
 WINDOW_BYTES = 500_000_000
-"""Patches that are mixed, and held in memory: 2,304 of 120 px, those of 36 tiles."""
+"""Patches that are shuffled together in memory, in bytes: 2,304 patches of 120 px, of 36 tiles."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedTile:
-    """One cell to export: where its tiles lie, and what its patches will carry."""
+    """One cell to export: its rows in the archives, and the metadata of its patches."""
 
     cell: str
     climate: str
@@ -38,7 +38,7 @@ class PlannedTile:
     s2_timestamp: datetime | None
     s1_timestamp: datetime | None
     dt_days: float | None
-    """Sentinel-1 minus Sentinel-2."""
+    """Time of Sentinel-1 minus time of Sentinel-2."""
     s2_part: str
     s2_row: int
     s1_part: str
@@ -46,7 +46,7 @@ class PlannedTile:
 
 
 def plan_tiles(rows: pa.Table, pairs: Pairs, *, seed: int) -> list[PlannedTile]:
-    """Join selected cells with the archives' pairs; those without a pair are left out."""
+    """Join selected cells with the pairs of the archives; drop cells without a pair."""
     paired = {row["grid_cell"]: row for row in pairs.table.to_pylist()}
     tiles = []
     for row in rows.to_pylist():
@@ -67,12 +67,12 @@ def plan_tiles(rows: pa.Table, pairs: Pairs, *, seed: int) -> list[PlannedTile]:
 
 
 def place_of(cell: str, seed: int) -> tuple[int, str]:
-    """Draw a cell's place among others of its split."""
+    """Return the random sort key of a cell among the cells of its split."""
     return _draw(seed, "tile", cell), cell
 
 
 def in_order(tiles: Iterable[PlannedTile], *, seed: int) -> list[PlannedTile]:
-    """Order tiles as they are exported: split by split, each in an order that is drawn."""
+    """Order tiles for the export: by split, in random order in each split."""
     ranks = {name: rank for rank, name in enumerate(SPLITS)}
 
     def key(tile: PlannedTile) -> tuple[int, str, tuple[int, str]]:
@@ -82,33 +82,34 @@ def in_order(tiles: Iterable[PlannedTile], *, seed: int) -> list[PlannedTile]:
 
 
 def tiles_per_shard(options: ExportOptions) -> int:
-    """Say how many tiles' patches, if all are valid, come to the bytes of a shard.
+    """Return the number of tiles in a shard, for its size if all patches are valid.
 
-    So one shard is finished, and stays as it is, before the next one's tiles are known.
+    The number is fixed, so that a shard can be finished before the tiles of the next one are read.
     """
     return max(1, options.shard_bytes // bytes_per_tile(options))
 
 
 def bytes_per_tile(options: ExportOptions) -> int:
-    """Count the bytes of the patches of a full tile.
+    """Return the size of the patches of a full tile in bytes.
 
     Raises:
-        InputError: If they are more than can be held in memory and mixed.
+        InputError: If they are too large to be shuffled in memory.
     """
     num_bytes = options.spec.sample_bytes * patches_per_tile(options)
     if num_bytes > WINDOW_BYTES:
         raise InputError(
-            f"a stride of {options.step_px} px gives {patches_per_tile(options):,} patches a tile, "
-            f"{num_bytes / 1e9:.1f} GB; {WINDOW_BYTES / 1e9:g} GB can be mixed: give a longer "
-            "--stride"
+            f"the patches of a tile must take at most {WINDOW_BYTES / 1e9:g} GB, found "
+            f"{num_bytes / 1e9:.1f} GB: {patches_per_tile(options):,} patches with a stride of "
+            f"{options.step_px} px; give a longer --stride"
         )
     return num_bytes
 
 
 def shards_of(tiles: Sequence[PlannedTile], per_shard: int) -> list[range]:
-    """Cut ordered tiles into shards, none with tiles of two splits; give their positions.
+    """Divide ordered tiles into shards, each of one split; return their positions.
 
-    So whoever takes whole files, as the hub's viewer and `datasets` do, has true splits.
+    Readers that take whole files as splits, such as `datasets` and the viewer of the hub, then have
+    the right splits.
     """
     shards, first = [], 0
     for _, alike in groupby(tiles, key=lambda tile: tile.split):
@@ -119,22 +120,22 @@ def shards_of(tiles: Sequence[PlannedTile], per_shard: int) -> list[range]:
 
 
 def windows_of(shard: range, options: ExportOptions) -> list[range]:
-    """Cut a shard's tiles into windows whose patches are mixed with each other."""
+    """Divide the tiles of a shard into windows whose patches are shuffled together."""
     count = WINDOW_BYTES // bytes_per_tile(options)
     return [shard[first : first + count] for first in range(0, len(shard), count)]
 
 
 def split_of(cell: str, seed: int) -> str:
-    """Draw ``val`` or ``train`` for a cell: always the same one for a seed."""
+    """Return the random split of a cell, ``val`` or ``train``; the same for the same seed."""
     return "val" if _draw(seed, "split", cell) < VAL_SHARE * 2**64 else "train"
 
 
 def patch_key(cell: str, row: int, col: int, *, seed: int) -> int:
-    """Draw a patch's place in its window: patches are sorted by this number."""
+    """Return the random number by which patches are sorted in their window."""
     return _draw(seed, "patch", cell, str(row), str(col))
 
 
 def _draw(seed: int, *names: str) -> int:
-    """Draw a number below 2**64 that depends on the seed and the names alone."""
+    """Return a random number below 2**64 that depends on the seed and the names alone."""
     text = "\0".join((str(seed), *names))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

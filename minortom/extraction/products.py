@@ -1,4 +1,4 @@
-"""Which row of each archive a cell's tile is: paired here, or the products that it names."""
+"""Rows of the archives for each cell: paired here, or the products that the selection names."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,49 +13,49 @@ from minortom.errors import ArchiveError
 from minortom.extraction.selection import PRODUCT_KINDS, SelectedTiles
 
 _Place = tuple[str, int]
-"""File name of a part, and row in it."""
+"""File name of a part, and the row in it."""
 
 
 def pairs_of(tiles: SelectedTiles, archives: tuple[Archive, Archive]) -> Pairs:
     """Find the pair of products of each selected tile and reserve.
 
-    Where the selection names products, because an archive was annotated, these are meant and
-    no others: what the user filtered by (clouds, days apart, a season) then still holds. They
-    are looked up by their ids, so a copy of the archive that is cut into other parts serves too.
+    A selection from an annotated archive names its products, and only those are used. Filters of
+    the user (clouds, days between the sensors, a season) then still hold. Products are looked up by
+    their ids, so that a copy of the archive with other parts can be used, too.
 
     Raises:
-        ArchiveError: If metadata cannot be read, or none of the pairs is in both archives.
+        ArchiveError: If metadata cannot be read, or no pair is in both archives.
     """
     if not tiles.names_products:
         return find_pairs(*archives, tiles.cells)
     names = ["grid_cell", *PRODUCT_KINDS]
     rows = [*tiles.chosen.select(names).to_pylist(), *tiles.reserves.select(names).to_pylist()]
-    lacking: dict[str, list[str]] = {"s2": [], "s1": []}
+    missing: dict[str, list[str]] = {"s2": [], "s1": []}
     for archive in archives:
         places = _places(archive, rows)
         for row in rows:
-            _look_up(row, archive.sensor, places, lacking[archive.sensor])
-    without = {cell for cells in lacking.values() for cell in cells}
+            _look_up(row, archive.sensor, places, missing[archive.sensor])
+    without = {cell for cells in missing.values() for cell in cells}
     found = [row for row in rows if row["grid_cell"] not in without]
     if not found:
         raise ArchiveError(
-            f"the archives have none of the {len(rows):,} pairs of products that the selection "
-            f"names; Sentinel-2's lacks {len(lacking['s2']):,}, Sentinel-1's "
-            f"{len(lacking['s1']):,}; give the archives that were annotated"
+            f"the archives must have products that the selection names, found none of "
+            f"{len(rows):,} pairs: {len(missing['s2']):,} are missing from Sentinel-2 and "
+            f"{len(missing['s1']):,} from Sentinel-1; give the archives that were annotated"
         )
     fields = {"grid_cell": pa.string(), **PRODUCT_KINDS}
-    only_s1 = set(lacking["s1"]) - set(lacking["s2"])
+    only_s1 = set(missing["s1"]) - set(missing["s2"])
     return Pairs(
         table=pa.Table.from_pylist(found, schema=pa.schema(list(fields.items()))),
-        without_s2=tuple(lacking["s2"]),
-        without_s1=tuple(cell for cell in lacking["s1"] if cell in only_s1),
+        without_s2=tuple(missing["s2"]),
+        without_s1=tuple(cell for cell in missing["s1"] if cell in only_s1),
     )
 
 
 def _places(archive: Archive, rows: list[dict[str, Any]]) -> dict[tuple[str, str], list[_Place]]:
-    """Say where the images of each cell and product lie, in order."""
+    """Find the parts and rows of each cell and product, in order."""
     cells = [row["grid_cell"] for row in rows]
-    # Every name by which the archive may call one of them, and a few more.
+    # All names that the archive can use for these cells, and a few more.
     names = pa.array([*cells, *(f"{cell[:-1]}R" for cell in cells)], pa.string())
     products = pa.array([row[f"{archive.sensor}_product_id"] for row in rows], pa.string())
     wanted = pc.field("grid_cell").isin(names) & pc.field("product_id").isin(products)
@@ -78,16 +78,16 @@ def _look_up(
     row: dict[str, Any],
     sensor: str,
     places: Mapping[tuple[str, str], list[_Place]],
-    lacking: list[str],
+    missing: list[str],
 ) -> None:
-    """Put the place of a row's product into it; some products are in an archive twice."""
+    """Write part and row of its product into a row; an archive can have a product twice."""
     cell, product = row["grid_cell"], row[f"{sensor}_product_id"]
     found = places.get((cell, product))
     if found is None:
         others = (places.get((name, product)) for name in published_names(cell))
         found = next(filter(None, others), None)
     if found is None:
-        lacking.append(cell)
+        missing.append(cell)
         return
     named = (row[f"{sensor}_part"], row[f"{sensor}_row"])
     row[f"{sensor}_part"], row[f"{sensor}_row"] = named if named in found else found[0]

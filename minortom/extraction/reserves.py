@@ -1,10 +1,10 @@
-"""Tiles that stand in for chosen ones: which cells an export is made of, in rounds.
+"""Replacement of unusable tiles by reserves, in rounds.
 
-The first round is the chosen tiles that the archives have, and a reserve for each that they lack.
-What a round finds unusable, reserves replace in the next one, until nothing is or none is left.
-A reserve stands in within its stratum, and within its split where tiles are split, in the order
-of the ranks. All of it follows from the selection, the archives and the seed: holes are filled in
-the order in which their tiles are exported, after the whole round is known.
+The first round has the selected tiles that the archives have, and a reserve for each missing tile.
+The next round has reserves for the tiles that turned out unusable, and so on until every tile is
+usable or no reserve is left. A reserve replaces a tile of its stratum, and of its split where the
+selection has splits, in the order of the ranks. Tiles are replaced after a whole round, in the
+order of the export. The result depends on the selection, the archives and the seed alone.
 """
 
 from collections import Counter, deque
@@ -17,21 +17,23 @@ from minortom.extraction.plan import PlannedTile, in_order, place_of, plan_tiles
 from minortom.extraction.selection import SelectedTiles, first_of
 
 MISSING = "missing"
-"""Reason of a replacement: an archive lacks the cell, or the product that it names."""
+"""Reason of a replacement: an archive has no tile of the cell, or not the product it names."""
 
 _Key = tuple[str, str]
-"""Stratum, and split where tiles are split."""
+"""Stratum, and split where the selection has splits."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Hole:
+class _Unusable:
+    """A selected tile or reserve that gives no patch."""
+
     cell: str
     key: _Key
     reason: str
 
 
 class ExportPlan:
-    """The tiles of an export, round by round."""
+    """The tiles of an export, in rounds."""
 
     def __init__(
         self, selection: SelectedTiles, pairs: Pairs, *, seed: int, skip_missing: bool
@@ -39,14 +41,14 @@ class ExportPlan:
         """Plan the first round.
 
         Args:
-            selection: Chosen tiles and reserves.
+            selection: Selected tiles and reserves.
             pairs: Their products in the archives.
-            seed: Draws the order of the tiles.
-            skip_missing: Whether to go without cells that an archive lacks and no reserve replaces.
+            seed: Seed of the order of the tiles.
+            skip_missing: Whether to leave out cells without a tile in an archive and without a
+                reserve.
 
         Raises:
-            ArchiveError: If an archive lacks a chosen cell that no reserve replaces, unless those
-                are to be skipped; or if no tile is left.
+            ArchiveError: If such cells exist and ``skip_missing`` is false, or if no tile is left.
         """
         self._seed, self._is_split = seed, selection.is_split
         self._has_reserves = len(selection.reserves) > 0
@@ -58,38 +60,38 @@ class ExportPlan:
         self._short_in: Counter[str] = Counter()
 
         tiles = plan_tiles(selection.chosen, pairs, seed=seed)
-        holes = self._holes_left_by(tiles, selection)
-        self.cells_missing = len(holes)
-        """Chosen cells that an archive lacks."""
-        stand_ins, left = self._fill(holes)
+        lost = self._missing(tiles, selection)
+        self.cells_missing = len(lost)
+        """Selected cells for which an archive has no tile."""
+        replacements, left = self._replace(lost)
         if left and not skip_missing:
-            raise _lacking(left, selection, pairs)
-        self.first_round = in_order([*tiles, *stand_ins], seed=seed)
-        """Its tiles, in the order in which they are exported."""
+            raise _missing_error(left, selection, pairs)
+        self.first_round = in_order([*tiles, *replacements], seed=seed)
+        """Tiles of the first round, in the order of the export."""
         if not self.first_round:
             raise ArchiveError(
-                f"the archives have none of the {len(selection.chosen):,} selected cells, and no "
-                "reserve of their strata; give the archives of these cells"
+                "the archives must have tiles of the selected cells, found none of "
+                f"{len(selection.chosen):,} and no reserve; give the archives of these cells"
             )
 
     def next_round(
         self, tiles: Iterable[PlannedTile], unusable: Mapping[str, str]
     ) -> list[PlannedTile]:
-        """Give the reserves that stand in for the unusable tiles of a round.
+        """Return the reserves that replace the unusable tiles of a round.
 
         Args:
-            tiles: The round's tiles, in their order.
-            unusable: Cells that gave no patch, and why.
+            tiles: Tiles of the round, in order.
+            unusable: Cells that gave no patch, with the reason.
         """
-        holes = [
-            _Hole(cell=t.cell, key=self._key(t.stratum, t.split), reason=unusable[t.cell])
+        lost = [
+            _Unusable(cell=t.cell, key=self._key(t.stratum, t.split), reason=unusable[t.cell])
             for t in tiles
             if t.cell in unusable
         ]
-        return in_order(self._fill(holes)[0], seed=self._seed)
+        return in_order(self._replace(lost)[0], seed=self._seed)
 
     def record(self) -> dict[str, object]:
-        """Tell what was replaced by what; nothing where the selection has no reserves."""
+        """Return the replacements for ``dataset.json``; empty where there are no reserves."""
         if not self._has_reserves:
             return {}
         return {
@@ -99,14 +101,14 @@ class ExportPlan:
         }
 
     def _key(self, stratum: str, split: str) -> _Key:
-        # A split that is drawn from the cell stays the cell's own in whatever export.
+        # A random split depends on the cell alone, in every export.
         return stratum, split if self._is_split else ""
 
-    def _holes_left_by(self, tiles: Iterable[PlannedTile], selection: SelectedTiles) -> list[_Hole]:
-        """Give the chosen cells without a tile, in the order of export."""
+    def _missing(self, tiles: Iterable[PlannedTile], selection: SelectedTiles) -> list[_Unusable]:
+        """Return the selected cells without a tile, in the order of the export."""
         found = {tile.cell for tile in tiles}
-        holes = [
-            _Hole(
+        lost = [
+            _Unusable(
                 cell=row["grid_cell"],
                 key=self._key(row["stratum"], row.get("split", "")),
                 reason=MISSING,
@@ -114,30 +116,30 @@ class ExportPlan:
             for row in selection.chosen.to_pylist()
             if row["grid_cell"] not in found
         ]
-        return sorted(holes, key=lambda hole: place_of(hole.cell, self._seed))
+        return sorted(lost, key=lambda tile: place_of(tile.cell, self._seed))
 
-    def _fill(self, holes: Iterable[_Hole]) -> tuple[list[PlannedTile], list[_Hole]]:
-        """Take the next reserve for each; give those, and the holes without one."""
-        stand_ins, left = [], []
-        for hole in holes:
-            waiting = self._waiting.get(hole.key)
+    def _replace(self, lost: Iterable[_Unusable]) -> tuple[list[PlannedTile], list[_Unusable]]:
+        """Take the next reserve for each cell; return the reserves, and the cells without one."""
+        replacements, left = [], []
+        for tile in lost:
+            waiting = self._waiting.get(tile.key)
             if not waiting:
-                left.append(hole)
-                self._short_in[hole.key[0]] += 1
+                left.append(tile)
+                self._short_in[tile.key[0]] += 1
                 continue
-            tile = waiting.popleft()
-            stand_ins.append(tile)
-            self._replaced_in[hole.key[0]] += 1
-            self._replaced.append({"cell": hole.cell, "by": tile.cell, "reason": hole.reason})
-        return stand_ins, left
+            reserve = waiting.popleft()
+            replacements.append(reserve)
+            self._replaced_in[tile.key[0]] += 1
+            self._replaced.append({"cell": tile.cell, "by": reserve.cell, "reason": tile.reason})
+        return replacements, left
 
 
-def _lacking(left: list[_Hole], selection: SelectedTiles, pairs: Pairs) -> ArchiveError:
-    cells = {hole.cell for hole in left}
+def _missing_error(left: list[_Unusable], selection: SelectedTiles, pairs: Pairs) -> ArchiveError:
+    cells = {tile.cell for tile in left}
     named = [f"{cell} (Sentinel-2)" for cell in pairs.without_s2 if cell in cells]
     named += [f"{cell} (Sentinel-1)" for cell in pairs.without_s1 if cell in cells]
     reserve = " and no reserve is left for them" if len(selection.reserves) else ""
     return ArchiveError(
-        f"the archives lack {len(left):,} of {len(selection.chosen):,} selected cells{reserve}, "
-        f"first {first_of(named)}; give --missing skip to export the others"
+        f"the archives have no tile for {len(left):,} of {len(selection.chosen):,} selected "
+        f"cells{reserve}, first {first_of(named)}; give --missing skip to export the others"
     )

@@ -1,4 +1,4 @@
-"""What `export` takes from a selection: chosen tiles, reserves, and the products it names."""
+"""The selection of an export: selected tiles, reserves, and the products that it names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ PRODUCT_KINDS = {
     **dict.fromkeys(("s2_timestamp", "s1_timestamp"), TIMESTAMP),
     "dt_days": pa.float64(),
 }
-"""Columns that name the pair of products of each cell, as annotating an archive writes them."""
+"""Columns that name the pair of products of each cell; `annotate` writes them for an archive."""
 _NULLABLE = ("s2_timestamp", "s1_timestamp", "dt_days")
 _MARKS = ("s2_part", "s2_row", "s1_part", "s1_row")
 _MADE_BY = "minortom sample"
@@ -28,16 +28,16 @@ _SHOWN = 3
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SelectedTiles:
-    """The rows of a selection that an export is about.
+    """The rows of a selection that are exported.
 
-    Columns: ``grid_cell``, ``climate``, ``landcover``, ``stratum``; ``split`` where tiles were
-    split; those of ``PRODUCT_KINDS`` where they were annotated from an archive.
+    Columns: ``grid_cell``, ``climate``, ``landcover``, ``stratum``; ``split`` where the selection
+    has splits; those of ``PRODUCT_KINDS`` where it was annotated from an archive.
     """
 
     chosen: pa.Table
-    """Tiles that were selected."""
+    """Selected tiles."""
     reserves: pa.Table
-    """Tiles that stand by for those that turn out unusable, in the order of their ranks."""
+    """Tiles that replace unusable ones, in the order of their ranks."""
 
     @property
     def is_split(self) -> bool:
@@ -51,7 +51,7 @@ class SelectedTiles:
 
     @property
     def cells(self) -> list[str]:
-        """All cells, those of the reserves last."""
+        """All cells; the reserves come last."""
         return [*self.chosen["grid_cell"].to_pylist(), *self.reserves["grid_cell"].to_pylist()]
 
 
@@ -59,8 +59,8 @@ def read_selection(path: Path) -> SelectedTiles:
     """Read the tiles to export.
 
     Raises:
-        InputError: If the file is no selection, names a cell twice, lacks a value, or names
-            products only in part.
+        InputError: If the file is not a selection, names a cell twice, has a null, or has some of
+            the columns of products only.
     """
     table = read_table(path, _TEXTS, made_by=_MADE_BY)
     present = pq.read_schema(path).names
@@ -74,9 +74,15 @@ def read_selection(path: Path) -> SelectedTiles:
     chosen = table.filter(pc.equal(table["role"], "selected"))
     reserves = table.filter(pc.equal(table["role"], "reserve"))
     if not len(chosen):
-        raise InputError(f"{path} has no row whose role is `selected`; nothing to export")
+        raise InputError(
+            f"{path} must have rows with the role `selected`, found none; give the output of "
+            f"`{_MADE_BY}`"
+        )
     if len(reserves) and "reserve_rank" not in present:
-        raise InputError(f"{path} has reserves but no column reserve_rank, which orders them")
+        raise InputError(
+            f"{path} must have the column reserve_rank to order its reserves, found none; give the "
+            f"output of `{_MADE_BY}`"
+        )
     required = [n for n in table.column_names if n not in (*_NULLABLE, "reserve_rank")]
     _refuse_nulls(chosen, required, path, "selected rows")
     if len(reserves):
@@ -84,7 +90,10 @@ def read_selection(path: Path) -> SelectedTiles:
     cells = pa.chunked_array([*chosen["grid_cell"].chunks, *reserves["grid_cell"].chunks])
     twice = [entry["values"] for entry in cells.value_counts().to_pylist() if entry["counts"] > 1]
     if twice:
-        raise InputError(f"{path} selects {len(twice):,} cells twice, first {first_of(twice)}")
+        raise InputError(
+            f"{path} must name each cell once, found {len(twice):,} cells twice, first "
+            f"{first_of(twice)}"
+        )
     if len(reserves):
         # By cell where ranks are equal, so that the order of the file does not matter.
         reserves = reserves.sort_by([("reserve_rank", "ascending"), ("grid_cell", "ascending")])
@@ -93,23 +102,22 @@ def read_selection(path: Path) -> SelectedTiles:
 
 
 def first_of(names: Sequence[str]) -> str:
-    """Name the first few, for a message."""
+    """Return the first few names, for a message."""
     return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
 
 
 def _product_columns(path: Path, present: Sequence[str]) -> list[str]:
-    """Give the columns that name products: all of them, or none.
+    """Return the columns that name products: all of them, or none.
 
     Raises:
-        InputError: If there are some: pairing anew would drop what the user filtered by.
+        InputError: If only some exist. Pairing again would undo the filters of the user.
     """
     found = [name for name in _MARKS if name in present]
     missing = [name for name in PRODUCT_KINDS if name not in present]
     if found and missing:
         raise InputError(
-            f"{path} has {', '.join(found)} but lacks {', '.join(missing)}, so that the products "
-            "of its tiles are not certain; keep all of these columns, or take all out to have "
-            "tiles paired anew"
+            f"{path} must have all columns of products or none, found {', '.join(found)} without "
+            f"{', '.join(missing)}; keep all of these columns, or remove all to pair tiles again"
         )
     return list(PRODUCT_KINDS) if found else []
 
@@ -125,8 +133,8 @@ def _cast(table: pa.Table, kinds: dict[str, pa.DataType], path: Path) -> pa.Tabl
             found[name] = table[name].cast(kinds[name])
         except (pa.ArrowException, ValueError) as error:
             raise InputError(
-                f"{path}: the column {name} holds {table.schema.field(name).type}; wanted "
-                f"{kinds[name]}, as `{_MADE_BY}` writes it ({str(error).splitlines()[0]})"
+                f"{path}: the column {name} must hold {kinds[name]}, as `{_MADE_BY}` "
+                f"writes it, found {table.schema.field(name).type} ({str(error).splitlines()[0]})"
             ) from None
     return pa.table(found)
 
@@ -134,4 +142,7 @@ def _cast(table: pa.Table, kinds: dict[str, pa.DataType], path: Path) -> pa.Tabl
 def _refuse_nulls(table: pa.Table, names: Sequence[str], path: Path, what: str) -> None:
     for name in names:
         if table[name].null_count:
-            raise InputError(f"{path}: {name} is null in {table[name].null_count:,} {what}")
+            raise InputError(
+                f"{path}: {name} must have a value in all {what}, found null in "
+                f"{table[name].null_count:,}"
+            )

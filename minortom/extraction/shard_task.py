@@ -1,4 +1,4 @@
-"""One shard of an export: its tiles, where it is made, and what was counted meanwhile."""
+"""One shard of an export: its tiles, its unfinished file, and the counts of its tiles."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from minortom.archive.archive import Archive
 from minortom.errors import InputError
 from minortom.extraction.options import ExportOptions
 from minortom.extraction.plan import PlannedTile, windows_of
-from minortom.extraction.tile import Tally, TileOutcome, append_mixed, export_tile
+from minortom.extraction.tile import Tally, TileOutcome, append_shuffled, export_tile
 from minortom.io.atomic_write import whole_file, write_json
 from minortom.io.provenance import Provenance
 from minortom.io.work_folder import is_left_by
@@ -20,16 +20,16 @@ from minortom.shards.writer import ShardWriter, start_shard
 
 @dataclass(kw_only=True)
 class Receipt:
-    """What was counted while one shard was made; kept beside it until all are."""
+    """Counts of one shard, stored beside it until all shards are finished."""
 
     rows_by_split: dict[str, int] = field(default_factory=dict)
     sums: BandSums = field(default_factory=BandSums)
     tally: Tally = field(default_factory=Tally)
     unusable: dict[str, str] = field(default_factory=dict)
-    """Cells that gave no patch, and why, in a word or three."""
+    """Cells that gave no patch, with the reason: ``unreadable`` or ``no valid patch``."""
 
     def add_outcome(self, outcome: TileOutcome) -> None:
-        """Count one tile."""
+        """Add one tile to the counts."""
         self.tally.add_outcome(outcome)
         self.sums.add(outcome.sums)
         if outcome.num_patches:
@@ -41,7 +41,7 @@ class Receipt:
 
     @classmethod
     def read(cls, path: Path) -> "Receipt":
-        """Read what was kept of a finished shard."""
+        """Read the counts of a finished shard."""
         record = json.loads(path.read_text(encoding="utf-8"))
         return cls(
             rows_by_split=record["rows_by_split"],
@@ -52,36 +52,36 @@ class Receipt:
 
 
 def shard_path(work: Path, number: int, kind: Format) -> Path:
-    """Say where a shard lies until all are finished."""
+    """Return the path of a shard until all shards are finished."""
     return work / "shards" / f"shard-{number:05d}{kind.suffix}"
 
 
 def receipt_path(work: Path, number: int) -> Path:
-    """Say where a shard's receipt lies; it is there when the shard is finished."""
+    """Return the path of a shard's receipt, which exists when the shard is finished."""
     return work / "receipts" / f"{number:05d}.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardTask:
-    """A shard to make."""
+    """A shard to write."""
 
     work: Path
-    """Folder of the export's unfinished work."""
+    """Folder of the unfinished export."""
     number: int
     tiles: Sequence[PlannedTile]
     options: ExportOptions
     provenance: Provenance
 
     def windows(self) -> list[Sequence[PlannedTile]]:
-        """Cut the tiles into those whose patches are mixed with each other."""
+        """Divide the tiles into windows whose patches are shuffled together."""
         every = range(len(self.tiles))
         return [self.tiles[w.start : w.stop] for w in windows_of(every, self.options)]
 
-    def write(self, mixed: Iterator[list[TileOutcome]]) -> None:
-        """Write the shard and then its receipt, whole or not at all; twice does no harm.
+    def write(self, windows: Iterator[list[TileOutcome]]) -> None:
+        """Write the shard and then its receipt, each atomically. It can be called again.
 
         Args:
-            mixed: What became of the tiles, window by window; no more is taken than the shard has.
+            windows: Outcomes of the tiles, window by window; only those of this shard are taken.
         """
         receipt, spec = Receipt(), self.options.spec
         with (
@@ -89,29 +89,32 @@ class ShardTask:
             start_shard(temporary, spec=spec, provenance=self.provenance) as writer,
         ):
             for _ in self.windows():
-                # Not kept in a name here: the next window is gathered while this line runs.
-                self._append(writer, next(mixed), receipt)
+                # The window has no name here, so that its memory is free before the next one comes.
+                self._append(writer, next(windows), receipt)
         write_json(receipt_path(self.work, self.number), asdict(receipt))
 
     def _append(
         self, writer: ShardWriter, outcomes: Sequence[TileOutcome], receipt: Receipt
     ) -> None:
-        append_mixed(writer, outcomes, spec=self.options.spec, seed=self.options.seed)
+        append_shuffled(writer, outcomes, spec=self.options.spec, seed=self.options.seed)
         for outcome in outcomes:
             receipt.add_outcome(outcome)
 
 
 def make_shard(task: ShardTask, *, s2: Archive, s1: Archive) -> int:
-    """Make a whole shard where this runs, such as a worker of a cluster; count its tiles.
+    """Write a whole shard in this process, such as a worker of a cluster.
+
+    Returns:
+        The number of tiles of the shard.
 
     Raises:
-        InputError: If the export's folder is not seen from here.
-        RemoteError: If the network does not give a tile.
+        InputError: If this process does not see the folder of the export.
+        RemoteError: If a download fails.
     """
     if not is_left_by(task.work, task.provenance):
         raise InputError(
-            f"a worker of the cluster does not see {task.work}, where it should write; give an "
-            "--out on a file system that all workers share"
+            f"workers of the cluster must see {task.work}, but one of them does not; give an --out "
+            "on a file system that all workers share"
         )
     if not receipt_path(task.work, task.number).exists():
         outcomes = (

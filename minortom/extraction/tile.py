@@ -1,4 +1,4 @@
-"""One tile's way through an export: read, cut, counted; and many tiles' patches mixed."""
+"""Export of one tile: read, cut, counted; and the shuffling of the patches of several tiles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -19,45 +19,45 @@ from minortom.shards.writer import ShardWriter
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TileOutcome:
-    """What became of a tile: its patches, or why there are none."""
+    """Outcome of a tile: its patches, or the reason why it has none."""
 
     tile: PlannedTile
     patches: TilePatches | None
     sums: BandSums
-    """Of its pixels, if it is in the ``train`` split."""
+    """Sums over its pixels, if the tile is in the ``train`` split."""
     failure: str = ""
 
     @property
     def num_patches(self) -> int:
-        """How many of them are valid."""
+        """Number of valid patches."""
         return 0 if self.patches is None else len(self.patches.patch_row)
 
 
 @dataclass(kw_only=True)
 class Tally:
-    """What was found in many tiles."""
+    """Counts over many tiles."""
 
     tiles: int = 0
     """Tiles with at least one valid patch."""
     patches: int = 0
     tiles_without_valid_patch: int = 0
     patches_dropped: int = 0
-    """Patches of readable tiles with more invalid pixels than wanted."""
+    """Patches of readable tiles with more invalid pixels than allowed."""
     patches_cloudy: int = 0
-    """Other patches with more cloud than wanted."""
+    """Other patches with more cloud than allowed."""
     patches_filled: int = 0
-    """Patches with invalid pixels, which were filled."""
+    """Patches with invalid pixels that were filled."""
     tiles_warped: int = 0
-    """Tiles whose Sentinel-1 lay on another grid."""
+    """Tiles whose Sentinel-1 was on another grid and has been resampled."""
     tiles_of_unknown_baseline: int = 0
-    """Nothing was subtracted from these."""
+    """Tiles whose product name has no baseline; nothing was subtracted from them."""
     tiles_of_doubtful_offset: list[str] = field(default_factory=list)
-    """Cells whose values contradict what was subtracted from them."""
+    """Cells whose values contradict the offset that was subtracted."""
     tiles_unreadable: dict[str, str] = field(default_factory=dict)
-    """Cells and why."""
+    """Cells whose tile could not be read, with the reason."""
 
     def add_outcome(self, outcome: TileOutcome) -> None:
-        """Count one tile."""
+        """Add one tile to the counts."""
         patches, cell = outcome.patches, outcome.tile.cell
         if patches is None:
             self.tiles_unreadable[cell] = outcome.failure
@@ -75,7 +75,7 @@ class Tally:
             self.tiles_of_doubtful_offset.append(cell)
 
     def add(self, other: "Tally") -> None:
-        """Take in what another one counted."""
+        """Add the counts of another tally."""
         for name in ("tiles", "patches", "tiles_without_valid_patch", "patches_dropped",
                      "patches_cloudy", "patches_filled", "tiles_warped",
                      "tiles_of_unknown_baseline"):  # fmt: skip
@@ -87,7 +87,10 @@ class Tally:
 def export_tile(
     tile: PlannedTile, *, s2: Archive, s1: Archive, options: ExportOptions
 ) -> TileOutcome:
-    """Read one tile of both archives and cut it; a tile that cannot be read is no error."""
+    """Read one tile of both archives and cut it into patches.
+
+    A tile that cannot be read is not an error: the outcome has the reason.
+    """
     sums = BandSums()
     try:
         patches = cut_tile(
@@ -115,14 +118,14 @@ def export_tile(
     return TileOutcome(tile=tile, patches=patches, sums=sums)
 
 
-Handed = tuple[TileOutcome, Slot, Layout | None]
-"""An outcome on its way between processes: its tensors lie in the slot where there is a layout."""
+InSlot = tuple[TileOutcome, Slot, Layout | None]
+"""An outcome that is passed between processes; with a layout, its tensors are in the slot."""
 
 
-def hand_over(
+def export_to_slot(
     item: tuple[PlannedTile, Slot], *, s2: Archive, s1: Archive, options: ExportOptions
-) -> Handed:
-    """Export a tile in a worker; its patches' tensors, which are large, go by the slot."""
+) -> InSlot:
+    """Export a tile in a worker process; its tensors, which are large, go to shared memory."""
     tile, slot = item
     outcome = export_tile(tile, s2=s2, s1=s1, options=options)
     if outcome.patches is None:
@@ -133,8 +136,8 @@ def hand_over(
     return outcome, slot, layout
 
 
-def taken_over(slots: WithSlots[PlannedTile], handed: Handed) -> TileOutcome:
-    """Put an outcome together again."""
+def outcome_from_slot(slots: WithSlots[PlannedTile], handed: InSlot) -> TileOutcome:
+    """Return an outcome with its tensors from shared memory."""
     outcome, slot, layout = handed
     tensors = slots.take(slot, layout)
     if tensors is None or outcome.patches is None:
@@ -142,10 +145,10 @@ def taken_over(slots: WithSlots[PlannedTile], handed: Handed) -> TileOutcome:
     return replace(outcome, patches=replace(outcome.patches, tensors=tensors))
 
 
-def append_mixed(
+def append_shuffled(
     writer: ShardWriter, outcomes: Sequence[TileOutcome], *, spec: SampleSpec, seed: int
 ) -> None:
-    """Write the patches of some tiles to a shard, mixed."""
+    """Append the patches of some tiles to a shard, shuffled together."""
     found = [
         (outcome.tile, outcome.patches)
         for outcome in outcomes
@@ -174,7 +177,7 @@ def append_mixed(
 
 
 def _metadata(tile: PlannedTile, patches: TilePatches) -> pa.Table:
-    """Give the rows of ``METADATA_SCHEMA`` of a tile's patches."""
+    """Return the metadata of a tile's patches, with the columns of ``METADATA_SCHEMA``."""
     each = {
         "patch_row": patches.patch_row, "patch_col": patches.patch_col,
         "ulx_m": patches.ulx_m, "uly_m": patches.uly_m,

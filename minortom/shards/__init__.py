@@ -1,4 +1,4 @@
-"""THE CONTRACT between curation and training: shards of patches, written and read.
+"""Shards of patches, written and read: the contract between curation and training.
 
 Layer: with `grid` and `remote`, above `io`.
 """

@@ -1,4 +1,4 @@
-"""Tensors to the bytes that a shard holds of them, and back."""
+"""Compression of single tensors in a shard."""
 
 from functools import cache
 from types import ModuleType
@@ -10,26 +10,27 @@ from minortom.errors import InputError
 from minortom.shards.formats import Codec
 
 _HEADER_BYTES = 32
-"""Of a Blosc2 chunk: little-endian sizes of what is packed at 4, and of the chunk at 12
+"""Length of the header of a Blosc2 chunk. It has the size of the content at byte 4 and the size of
+the chunk at byte 12, little-endian
 (https://www.blosc.org/c-blosc2/format/chunk_format.html)."""
 _LEVEL = 5
-"""Higher levels pack patches 3 % smaller and take twice as long to write."""
+"""Compression level. Higher levels make patches 3 % smaller and take twice as long to write."""
 
 
 def check_codec(codec: Codec) -> None:
-    """Make sure that what the codec needs is installed.
+    """Check that the package of a codec is installed.
 
     Raises:
-        InputError: If it is not.
+        InputError: If it is missing.
     """
     if codec == Codec.BLOSC2:
         _blosc2()
 
 
 def packed(values: NDArray[np.generic], codec: Codec) -> list[bytes]:
-    """Pack each of some little-endian patches [patch, ...], on its own.
+    """Compress little-endian patches [patch, ...], each on its own.
 
-    The bytes are the same on every machine, but may change with the version of Blosc2.
+    The bytes are the same on every machine, but can change with the version of Blosc2.
     """
     if codec == Codec.NONE:
         return [value.tobytes() for value in values]
@@ -46,10 +47,10 @@ def packed(values: NDArray[np.generic], codec: Codec) -> list[bytes]:
 
 
 def unpacked(value: bytes, codec: Codec) -> bytes | bytearray:
-    """Unpack a value whose length is not known.
+    """Decompress a value of unknown length.
 
     Raises:
-        ValueError: If it cannot be unpacked.
+        ValueError: If it cannot be decompressed.
     """
     if codec == Codec.NONE:
         return value
@@ -59,29 +60,29 @@ def unpacked(value: bytes, codec: Codec) -> bytes | bytearray:
 
 
 def unpack_into(value: memoryview | bytes, target: memoryview, codec: Codec) -> None:
-    """Unpack a value into as many bytes as it has.
+    """Decompress a value into memory of the same length.
 
     Raises:
-        ValueError: If it has another length, or cannot be unpacked.
+        ValueError: If the value has another length, or cannot be decompressed.
     """
     if codec == Codec.NONE:
         if len(value) != len(target):
-            raise ValueError(f"a value has {len(value)} bytes, wanted {len(target)}")
-        target[:] = memoryview(value).cast("B")  # pyarrow has signed bytes
+            raise ValueError(f"a value should have {len(target)} bytes, found {len(value)}")
+        target[:] = memoryview(value).cast("B")  # pyarrow gives signed bytes
         return
     found = _unpacked_bytes(value)
-    if found != len(target):  # Blosc2 would write beyond the end of the target
-        raise ValueError(f"a value has {found} bytes, wanted {len(target)}")
+    if found != len(target):  # Blosc2 would write past the end of the target
+        raise ValueError(f"a value should have {len(target)} bytes, found {found}")
     try:
         _blosc2().decompress2(value, dst=target, nthreads=1)
     except (RuntimeError, ValueError) as error:
-        raise ValueError(f"a value cannot be unpacked ({error})") from None
+        raise ValueError(f"a value cannot be decompressed ({error})") from None
 
 
 def _unpacked_bytes(value: memoryview | bytes) -> int:
-    """Read in a chunk's header how long its content is."""
+    """Return the length of a chunk's content, from its header."""
     if len(value) < _HEADER_BYTES or int.from_bytes(value[12:16], "little") != len(value):
-        raise ValueError(f"a value of {len(value)} bytes is no chunk of Blosc2")
+        raise ValueError(f"a value of {len(value)} bytes is not a Blosc2 chunk")
     return int.from_bytes(value[4:8], "little")
 
 
@@ -91,7 +92,7 @@ def _blosc2() -> ModuleType:
         import blosc2
     except ImportError:
         raise InputError(
-            "shards with the codec blosc2 need the package blosc2, which is not installed; "
+            "shards with the codec blosc2 need the package blosc2, which is not installed; run "
             "pip install 'minortom[blosc2]', or export with --codec none"
         ) from None
     return blosc2  # type: ignore[no-any-return]

@@ -1,24 +1,27 @@
-"""How shards may be written. Light: the command line reads its choices here."""
+"""File formats and codecs of shards.
+
+This module imports nothing heavy, so that the command line can read its choices here.
+"""
 
 from enum import StrEnum
 
 
 class Format(StrEnum):
-    """What kind of files shards are."""
+    """File format of shards."""
 
     PARQUET = "parquet"
     WEBDATASET = "webdataset"
-    """Tars, for trainers that read those; ours does not."""
+    """Tar files for trainers that use the webdataset library; `csmoe train` cannot read them."""
 
     @property
     def suffix(self) -> str:
-        """Give the end of a shard's name."""
+        """Suffix of the file name of a shard."""
         return ".tar" if self is Format.WEBDATASET else ".parquet"
 
 
 class Codec(StrEnum):
-    """How each value of a tensor column is packed."""
+    """Compression of each value of a tensor column."""
 
     NONE = "none"
     BLOSC2 = "blosc2"
-    """A chunk of Blosc2 a value: bits shuffled, then LZ4. Smaller to publish, slower to read."""
+    """One Blosc2 chunk for each value: bit shuffle, then LZ4. Smaller, and slower to read."""

@@ -1,9 +1,9 @@
-"""How a shard is laid out: its columns, and where each value lies in the file.
+"""Layout of a shard: its columns, and the size of a sample.
 
-A shard is a Parquet file that any tool reads: one ``binary`` column a tensor and plain
-metadata columns beside. The tensor columns are uncompressed, PLAIN, without dictionary, one
-page a row group; so the place of each value is arithmetic (see ``shard_places``), and one sample
-is read without decoding its row group.
+A shard is a Parquet file that any tool reads. It has one ``binary`` column for each tensor, and
+plain metadata columns. Tensor columns are uncompressed, PLAIN and without dictionary, with one page
+in each row group. The offset of each value can therefore be computed (see ``byte_offsets.py``), and
+one sample is read without decoding its row group.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from minortom.shards.formats import Codec, Format
 SCHEMA_VERSION = 2
 ROW_GROUP_ROWS = 64
 RECORD_KEY = "minortom.shards"
-"""Key, in a shard's footer, of what ``dataset.json`` says about its columns."""
+"""Key of the record in a shard's footer: what ``dataset.json`` says about the columns."""
 DATASET_FILE = "dataset.json"
 LICENCE = "CC-BY-SA-4.0"
 ATTRIBUTION = "contains modified Copernicus Sentinel data"
@@ -51,56 +51,57 @@ METADATA_SCHEMA = pa.schema(
         pa.field("split", pa.string(), nullable=False),
     ]
 )
-"""The columns beside the tensors, one row a patch.
+"""The metadata columns, one row for each patch.
 
-``patch_row``/``patch_col`` count from the north-west patch of the tile's block; ``dt_days``
-is S1 minus S2; ``s2_offset`` is what was subtracted from the archive's S2 values;
-``s2_invalid``/``s1_invalid`` is the share of the sensor's pixels, over its bands, that were not
-measured and have been filled;
-``ulx_m``/``uly_m`` is the north-west corner in the projection ``epsg``; ``lat``/``lon``
-(degrees) is the patch's centre.
+- ``patch_row``, ``patch_col``: counted from the north-west patch of the tile's block.
+- ``dt_days``: time of Sentinel-1 minus time of Sentinel-2, in days.
+- ``s2_offset``: subtracted from the archive's Sentinel-2 values.
+- ``s2_invalid``, ``s1_invalid``: share of the sensor's pixels, over its bands, that were not
+  measured and have been filled.
+- ``ulx_m``, ``uly_m``: north-west corner in the projection ``epsg``.
+- ``lat``, ``lon``: centre of the patch in degrees.
 """
 
 
 ALL_BANDS = tuple(band for group in GROUPS for band in group.bands)
-"""Of both sensors, in the order in which a shard stores them."""
+"""Bands of both sensors, in the order in which a shard stores them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleSpec:
-    """What one sample is: a patch, and the tensors that follow from its size and bands.
+    """Definition of a sample: size, bands and encoding of a patch.
 
     Raises:
-        InputError: If bands cannot be cut at whole pixels; a band is unknown or named twice; or a
-            sensor has none.
+        InputError: If a patch does not have whole pixels at 20 m; a band is unknown or named twice;
+            or a sensor has no band.
     """
 
     patch_px: int
-    """Side of a patch in 10 m pixels; even, so that 20 m bands cut at whole pixels."""
+    """Side of a patch in 10 m pixels; even, so that bands of 20 m have whole pixels."""
     bands: tuple[str, ...] = ALL_BANDS
-    """Those that are stored, always in the order of ``ALL_BANDS``."""
+    """Bands that are stored, always in the order of ``ALL_BANDS``."""
     codec: Codec = Codec.NONE
-    """How each tensor is packed."""
+    """Compression of each tensor."""
     format: Format = Format.PARQUET
-    """What kind of files the shards are."""
+    """File format of the shards."""
 
     def __post_init__(self) -> None:
         finest, coarsest = BASE_RESOLUTION_M, max(group.resolution_m for group in GROUPS)
         if self.patch_px < 1 or self.patch_px * finest % coarsest:
             raise InputError(
-                f"a patch of {self.patch_px} px does not cut bands of {coarsest} m at whole "
-                f"pixels; give a positive multiple of {coarsest // finest}"
+                f"the side of a patch must be a positive multiple of {coarsest // finest} px, so "
+                f"that bands of {coarsest} m have whole pixels, found {self.patch_px} px"
             )
         object.__setattr__(self, "bands", _in_order(self.bands))
         if self.format == Format.WEBDATASET and self.codec != Codec.NONE:
             raise InputError(
-                f"the codec {self.codec} packs tensors of Parquet shards, and a tar's are .npy "
-                "files; give --codec none or --format parquet"
+                f"the codec {self.codec} needs Parquet shards, found {self.format}; give --codec "
+                "none or --format parquet"
             )
 
     @property
     def groups(self) -> tuple[BandGroup, ...]:
-        """The tensor columns, in order: those of ``GROUPS`` with the bands that are stored."""
+        """The tensor columns in order, each with the bands that are stored."""
         kept = (
             replace(group, bands=tuple(band for band in group.bands if band in self.bands))
             for group in GROUPS
@@ -108,40 +109,41 @@ class SampleSpec:
         return tuple(group for group in kept if group.bands)
 
     def bands_of(self, sensor: SensorName) -> tuple[str, ...]:
-        """Give the stored bands of a sensor."""
+        """Return the stored bands of a sensor."""
         return tuple(b for group in self.groups if group.sensor == sensor for b in group.bands)
 
     def group(self, column: str) -> BandGroup:
-        """Find the bands that a tensor column holds."""
+        """Return the bands of a tensor column."""
         return next(group for group in self.groups if group.column == column)
 
     def shape(self, column: str) -> tuple[int, int, int]:
-        """Give (bands, height, width) of a tensor column."""
+        """Return (bands, height, width) of a tensor column."""
         return self.group(column).shape(self.patch_px)
 
     def num_bytes(self, column: str) -> int:
-        """Give the bytes of one value of a tensor column, as it is before it is packed."""
+        """Return the size of one value of a tensor column in bytes, before compression."""
         bands, height, width = self.shape(column)
         # All dtypes of the schema have two bytes a pixel: uint16 and int16.
         return bands * height * width * 2
 
     def check_tensors(self, tensors: Mapping[str, NDArray[np.generic]], count: int) -> None:
-        """Make sure that arrays hold ``count`` patches; a ValueError is a bug of the caller."""
+        """Check that arrays hold ``count`` patches; a ValueError is a bug of the caller."""
         for group in self.groups:
             found, wanted = tensors[group.column], (count, *self.shape(group.column))
             if found.shape != wanted or found.dtype != group.dtype:
                 raise ValueError(
-                    f"{group.column}: {found.dtype} {found.shape}, wanted {group.dtype} {wanted}"
+                    f"{group.column} must be {group.dtype} {wanted}, found {found.dtype} "
+                    f"{found.shape}"
                 )
 
     @property
     def sample_bytes(self) -> int:
-        """The bytes of the tensors of one sample, as they are before they are packed."""
+        """Size of the tensors of one sample in bytes, before compression."""
         return sum(self.num_bytes(group.column) for group in self.groups)
 
 
 def spec_of(record: Mapping[str, Any]) -> SampleSpec:
-    """Read what a sample is from ``dataset.json``."""
+    """Return the definition of a sample that ``dataset.json`` records."""
     bands = [band for entry in record["columns"].values() for band in entry["bands"]]
     return SampleSpec(
         patch_px=int(record["patch_px"]), bands=tuple(bands), codec=Codec(record["codec"]),
@@ -150,18 +152,18 @@ def spec_of(record: Mapping[str, Any]) -> SampleSpec:
 
 
 def shard_schema(spec: SampleSpec) -> pa.Schema:
-    """Give the schema of a shard: the tensors, then the metadata."""
+    """Return the schema of a shard: the tensors, then the metadata."""
     tensors = [pa.field(group.column, pa.binary(), nullable=False) for group in spec.groups]
     return pa.schema([*tensors, *METADATA_SCHEMA])
 
 
 def shard_name(index: int, count: int, kind: Format = Format.PARQUET) -> str:
-    """Name a shard, as in ``shard-00000-of-00012.parquet``."""
+    """Return the file name of a shard, such as ``shard-00000-of-00012.parquet``."""
     return f"shard-{index:05d}-of-{count:05d}{kind.suffix}"
 
 
 def column_records(spec: SampleSpec) -> dict[str, dict[str, object]]:
-    """Say of each tensor column what a reader without this library has to know."""
+    """Describe each tensor column for readers without this library."""
     return {
         group.column: {
             "sensor": group.sensor,
@@ -183,14 +185,14 @@ def _in_order(bands: Sequence[str]) -> tuple[str, ...]:
     unknown = [band for band in bands if band not in ALL_BANDS]
     if unknown:
         named = ", ".join(band or "''" for band in unknown)
-        raise InputError(f"unknown band {named}; there are {', '.join(ALL_BANDS)}")
+        raise InputError(f"bands must be among {', '.join(ALL_BANDS)}, found {named}")
     if len(set(bands)) < len(bands):
-        raise InputError(f"a band is named twice in {', '.join(bands)}")
+        raise InputError(f"each band must be named once, found {', '.join(bands)}")
     for sensor in dict.fromkeys(group.sensor for group in GROUPS):
         of_sensor = [band for group in GROUPS if group.sensor == sensor for band in group.bands]
         if not set(of_sensor) & set(bands):
             raise InputError(
-                f"bands {', '.join(bands)}: none of {sensor}; a sample is a pair, give one of "
-                f"{', '.join(of_sensor)} too"
+                f"a sample must have a band of each sensor, found {', '.join(bands)} and none of "
+                f"{sensor}; add one of {', '.join(of_sensor)}"
             )
     return tuple(band for band in ALL_BANDS if band in bands)

@@ -1,4 +1,4 @@
-"""A row of a shard as other libraries give it, its tensors as ``bytes``, to arrays."""
+"""Decoding of rows that other libraries read: tensors as ``bytes`` to arrays."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,39 +17,39 @@ from minortom.shards.layout import ALL_BANDS
 def decode(
     row: Mapping[str, Any], *, bands: Sequence[str] = ALL_BANDS, codec: str = Codec.NONE
 ) -> dict[str, Any]:
-    """Turn the tensors of one row into arrays; for ``.map`` of the ``datasets`` library.
+    """Decode the tensors of one row into arrays; for ``.map`` of the ``datasets`` library.
 
     Args:
-        row: A row of a shard, or some columns of one; tensors as ``bytes``.
-        bands: Those of the set, where it does not have all (``fn_kwargs`` of ``.map``).
-        codec: How the set packs its tensors, as ``dataset.json`` tells.
+        row: A row of a shard, or some of its columns; tensors as ``bytes``.
+        bands: Bands of the data set, where it does not have all (``fn_kwargs`` of ``.map``).
+        codec: Codec of the data set, as in ``dataset.json``.
 
     Returns:
-        The row, each tensor as a new array [band, row from north, column from west] of the stored
-        dtype; beside it ``<column>_bands``, the bands in order, and ``<column>_unit``, what an
-        array times ``<column>_scale`` is in.
+        The row with each tensor as a new array [band, row from north, column from west] of the
+        stored dtype. ``<column>_bands`` has the bands in order, and ``<column>_unit`` the unit of
+        the array times ``<column>_scale``.
 
     Raises:
-        ShardError: If a tensor is no square of pixels in all bands.
-        InputError: If the codec's package is not installed.
+        ShardError: If a tensor does not have a square of pixels in each band.
+        InputError: If the package of the codec is not installed.
     """
     decoded = dict(row)
     for whole in GROUPS:
         group = replace(whole, bands=tuple(band for band in whole.bands if band in bands))
         if group.column not in row or not group.bands:
             continue
-        # `bytes`, not numpy's own kind of them: that one drops zeros at the end.
+        # `bytes`, not numpy's bytes type, which drops zeros at the end.
         value = _unpacked(row[group.column], group.column, Codec(codec))
         dtype, count = np.dtype(group.dtype).newbyteorder("<"), len(group.bands)
         side_px = math.isqrt(len(value) // dtype.itemsize // count)
         if not value or len(value) != count * side_px**2 * dtype.itemsize:
             raise ShardError(
-                f"a value of {group.column} has {len(value)} bytes in {count} bands; "
-                "wanted a square; read rows of shards made by `minortom export`, with the bands "
-                "and the codec that their dataset.json tells"
+                f"a value of {group.column} must have a square of pixels in each of {count} "
+                f"bands, found {len(value)} bytes; give the bands and the codec that "
+                "dataset.json names"
             )
         pixels = np.frombuffer(value, dtype).reshape(count, side_px, side_px)
-        decoded[group.column] = pixels.astype(group.dtype)  # writable, of this machine's order
+        decoded[group.column] = pixels.astype(group.dtype)  # writable, in this machine's byte order
         decoded[f"{group.column}_bands"] = list(group.bands)
         decoded[f"{group.column}_scale"] = group.scale
         decoded[f"{group.column}_unit"] = group.unit
@@ -61,6 +61,6 @@ def _unpacked(value: bytes, column: str, codec: Codec) -> bytes | bytearray:
         return unpacked(value, codec)
     except ValueError as error:
         raise ShardError(
-            f"a value of {column} is damaged or not packed with {codec} ({error}); give the codec "
-            "that dataset.json tells"
+            f"a value of {column} is damaged or not compressed with {codec} ({error}); give the "
+            "codec that dataset.json names"
         ) from None

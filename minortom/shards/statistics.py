@@ -1,4 +1,4 @@
-"""Mean and standard deviation a band, exact and independent of the order of the patches."""
+"""Mean and standard deviation of each band, exact and independent of the order of patches."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,25 +9,25 @@ from numpy.typing import NDArray
 from minortom.shards.layout import SampleSpec
 
 _PIXELS_AT_ONCE = 2**16
-"""So many fit a processor's cache; and up to 2**21 squares of 16-bit values add up to less than
-2**53, below which float64 holds every whole number exactly."""
+"""Pixels that are added at once: they fit into the cache of a processor. Up to 2**21 squares of
+16-bit values add up to less than 2**53, below which float64 holds every whole number exactly."""
 _MAX_PATCH_PIXELS = 2**21
 
 
 @dataclass(kw_only=True)
 class BandSums:
-    """Pixels, their sum and the sum of their squares, a band of each tensor column.
+    """Number, sum and sum of squares of the pixels of each band.
 
-    The sums are Python integers: adding in another order gives the same numbers.
+    The sums are Python integers, so that their order does not change them.
     """
 
     num_pixels: dict[str, int] = field(default_factory=dict)
-    """By tensor column; all bands of a column have equally many. Empty before the first patch."""
+    """By tensor column, pixels of each of its bands. Empty before the first patch."""
     sums: dict[str, list[int]] = field(default_factory=dict)
     squares: dict[str, list[int]] = field(default_factory=dict)
 
     def add_patches(self, tensors: Mapping[str, NDArray[np.generic]]) -> None:
-        """Count all pixels of arrays [patch, band, row, column], one a tensor column."""
+        """Add all pixels of arrays [patch, band, row, column], one for each tensor column."""
         for column, patches in tensors.items():
             if not len(patches):
                 continue
@@ -39,11 +39,11 @@ class BandSums:
                 for first in range(0, len(patches), step):
                     values = patches[first : first + step, band].astype(np.float64).ravel()
                     self.sums[column][band] += int(values.sum())
-                    # Not np.dot: its threads would get in the way of the other workers.
+                    # Not np.dot: its threads would compete with the other workers.
                     self.squares[column][band] += int(np.einsum("i,i->", values, values))
 
     def add(self, other: "BandSums") -> None:
-        """Take in what another one counted."""
+        """Add the sums of another object."""
         for column, num_pixels in other.num_pixels.items():
             self._count(column, num_pixels, len(other.sums[column]))
             for band, total in enumerate(other.sums[column]):
@@ -51,7 +51,7 @@ class BandSums:
                 self.squares[column][band] += other.squares[column][band]
 
     def statistics(self, spec: SampleSpec) -> dict[str, dict[str, list[object]]]:
-        """Give ``bands``, ``mean`` and ``std`` (of the population) by column, stored units."""
+        """Return ``bands``, ``mean`` and ``std`` (population) by tensor column, in stored units."""
         result: dict[str, dict[str, list[object]]] = {}
         for group in spec.groups:
             n = self.num_pixels[group.column]

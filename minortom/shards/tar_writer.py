@@ -1,7 +1,8 @@
-"""Shards as tars, for trainers that read those through the ``webdataset`` library.
+"""Shards as tar files, for trainers that use the ``webdataset`` library.
 
-A sample is four files in a row that share a key, cell, row and column: an ``.npy`` for each tensor
-and a ``.json`` with the metadata. Same samples, same bytes: no times, owners or rights of a user.
+The files of a sample share a key, which names its cell, row and column: one ``.npy`` file for each
+tensor, and a ``.json`` file with the metadata. The bytes depend on the samples alone: the tar holds
+no times, owners or file permissions.
 """
 
 import io
@@ -26,7 +27,7 @@ Row = tuple[dict[str, Any], dict[str, NDArray[np.generic]]]
 
 
 class TarWriter:
-    """Writes one shard; memory holds what one call appends."""
+    """Writes one shard; memory holds the patches of one call of `append`."""
 
     def __init__(self, path: Path, *, spec: SampleSpec) -> None:
         """Start a file at ``path``; use as a context manager."""
@@ -45,7 +46,7 @@ class TarWriter:
         self._tar.close()
 
     def append(self, tensors: Mapping[str, NDArray[np.generic]], metadata: pa.Table) -> None:
-        """Add patches in order: their tensors, and a table of ``METADATA_SCHEMA``."""
+        """Append patches in order: their tensors, and a table of ``METADATA_SCHEMA``."""
         metadata = metadata.select(METADATA_SCHEMA.names).cast(METADATA_SCHEMA)
         self._spec.check_tensors(tensors, len(metadata))
         for number, row in enumerate(metadata.to_pylist()):
@@ -57,26 +58,26 @@ class TarWriter:
             self._add(f"{key}.{METADATA_SUFFIX}", json.dumps(row, default=_iso).encode())
 
     def _add(self, name: str, data: bytes) -> None:
-        member = tarfile.TarInfo(name)  # of time 0, owner 0
+        member = tarfile.TarInfo(name)  # with time 0 and owner 0
         member.size = len(data)
         self._tar.addfile(member, io.BytesIO(data))
 
 
 def sample_key(row: Mapping[str, Any]) -> str:
-    """Name a sample, as in ``12U_3R_0_7``: what comes before the first dot of its files."""
+    """Return the key of a sample, such as ``12U_3R_0_7``: its file names up to the first dot."""
     return f"{row['grid_cell']}_{row['patch_row']}_{row['patch_col']}"
 
 
 def tar_rows(path: Path, spec: SampleSpec, *, tensors: bool) -> Iterator[Row]:
-    """Read the samples of a shard, one after the other.
+    """Read the samples of a shard in order.
 
     Args:
         path: The shard.
-        spec: What a sample is.
-        tensors: Whether to read these too, and not the metadata alone.
+        spec: Definition of a sample.
+        tensors: Whether to read the tensors, too, or the metadata alone.
 
     Raises:
-        ValueError: If files are missing, are others than those of a sample, or cannot be read.
+        ValueError: If files of a sample are missing, unexpected or damaged.
         OSError: If the shard cannot be read.
     """
     wanted = [f"{group.column}.npy" for group in spec.groups] + [METADATA_SUFFIX]
@@ -87,35 +88,35 @@ def tar_rows(path: Path, spec: SampleSpec, *, tensors: bool) -> Iterator[Row]:
                 key = first.name.split(".")[0]
                 names = [member and member.name for member in members]
                 if names != [f"{key}.{suffix}" for suffix in wanted]:
-                    raise ValueError(f"files {names}, wanted those of one sample: {wanted}")
+                    raise ValueError(f"a sample must have the files {wanted}, found {names}")
                 *parts, last = (_data(tar, m) if tensors or m is members[-1] else b""
                                 for m in members)  # fmt: skip
                 row = json.loads(last)
                 if set(row) != set(METADATA_SCHEMA.names) or sample_key(row) != key:
-                    raise ValueError(f"{key}.{METADATA_SUFFIX} tells another sample")
+                    raise ValueError(f"{key}.{METADATA_SUFFIX} has the metadata of another sample")
                 patches = {}
                 if tensors:
                     for group, part in zip(spec.groups, parts, strict=True):
                         patches[group.column] = _patch(part, group.column, spec, key)
                 yield row, patches
     except (tarfile.TarError, EOFError) as error:
-        raise ValueError(f"no whole tar: {error}") from None
+        raise ValueError(f"the tar is damaged: {error}") from None
 
 
 def _data(tar: tarfile.TarFile, member: tarfile.TarInfo | None) -> bytes:
     stream = None if member is None else tar.extractfile(member)
     if stream is None:
-        raise ValueError("a member is no file")
+        raise ValueError("a member of the tar is not a file")
     return stream.read()
 
 
 def _patch(data: bytes, column: str, spec: SampleSpec, key: str) -> NDArray[np.generic]:
-    """Read a ``.npy`` file as `_npy` writes it: any other kind of header is damage."""
+    """Read a ``.npy`` file as `_npy` writes it; any other header counts as damage."""
     dtype = np.dtype(spec.group(column).dtype)
     patch = np.zeros(spec.shape(column), dtype.newbyteorder("<"))
     header = _npy(patch)[: -patch.nbytes]
     if not data.startswith(header) or len(data) != len(header) + patch.nbytes:
-        raise ValueError(f"{column} of {key} is no .npy file of {dtype} {patch.shape}")
+        raise ValueError(f"{column} of {key} is not a .npy file of {dtype} {patch.shape}")
     patch.data.cast("B")[:] = data[len(header) :]
     return patch.astype(dtype, copy=False)
 

@@ -1,4 +1,4 @@
-"""Write shards: one file at a time, then the data set's record over all of them."""
+"""Writers of shards, one file at a time, and of the record ``dataset.json``."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -37,23 +37,23 @@ from minortom.shards.tar_writer import TarWriter
 
 _HASHED_AT_ONCE = 4
 _RESERVED_BYTES = 8192
-"""Room in a shard's footer for its record, whose statistics are known only at the end."""
+"""Bytes reserved in a shard's footer for the record, whose statistics are known only at the end."""
 
 Tensors = Mapping[str, NDArray[np.generic]]
-"""Arrays [patch, band, row, column] of the stored dtype, one a tensor column."""
+"""Arrays [patch, band, row, column] of the stored dtype, by tensor column."""
 
 
 class ParquetWriter:
-    """Writes one shard in row groups of 64; the record is sealed in later.
+    """Writes one shard in row groups of 64 rows; `seal_shard` adds the record later.
 
-    Memory holds what one call appends and a row group.
+    Memory holds the patches of one call of `append` and one row group.
     """
 
     def __init__(self, path: Path, *, spec: SampleSpec, provenance: Provenance) -> None:
         """Start a file at ``path``; use as a context manager.
 
         Raises:
-            InputError: If the codec's package is not installed.
+            InputError: If the package of the codec is not installed.
         """
         check_codec(spec.codec)
         self.num_rows = 0
@@ -70,8 +70,8 @@ class ParquetWriter:
             data_page_size=2**31 - 1,
             data_page_version="1.0",
             write_page_checksum=True,
-            # Parquet's own types say it all; beside an Arrow schema, pyarrow would hide the
-            # metadata below from whoever reads the schema.
+            # Parquet's own types are enough. With an Arrow schema, pyarrow would not show the
+            # metadata below with the schema.
             store_schema=False,
         )
         self._writer.add_key_value_metadata(
@@ -94,7 +94,7 @@ class ParquetWriter:
         self._writer.close()
 
     def append(self, tensors: Tensors, metadata: pa.Table) -> None:
-        """Add patches in order: their tensors, and a table of ``METADATA_SCHEMA``."""
+        """Append patches in order: their tensors, and a table of ``METADATA_SCHEMA``."""
         metadata = metadata.select(METADATA_SCHEMA.names).cast(METADATA_SCHEMA)
         self._spec.check_tensors(tensors, len(metadata))
         self._pending.append((tensors, metadata))
@@ -124,7 +124,7 @@ class ParquetWriter:
         self.num_rows += num_rows
 
     def _values(self, column: str, patches: NDArray[np.generic]) -> pa.Array:
-        """Make the values of a row group, and note how long they are if that is not known."""
+        """Return the values of a row group; record their lengths where they are compressed."""
         patches = np.ascontiguousarray(patches, patches.dtype.newbyteorder("<"))
         if self._spec.codec == Codec.NONE:
             return _byte_column(patches)
@@ -137,10 +137,10 @@ ShardWriter = ParquetWriter | TarWriter
 
 
 def start_shard(path: Path, *, spec: SampleSpec, provenance: Provenance) -> ShardWriter:
-    """Start a shard of the kind of file that the set is made of; use as a context manager.
+    """Start a shard in the file format of the data set; use as a context manager.
 
     Raises:
-        InputError: If the codec's package is not installed.
+        InputError: If the package of the codec is not installed.
     """
     if spec.format == Format.WEBDATASET:
         return TarWriter(path, spec=spec)
@@ -148,7 +148,7 @@ def start_shard(path: Path, *, spec: SampleSpec, provenance: Provenance) -> Shar
 
 
 def shard_record(spec: SampleSpec, statistics: Mapping[str, object] | None) -> dict[str, object]:
-    """Say what a shard holds: the part of ``dataset.json`` that each footer repeats."""
+    """Return the description of a shard: the part of ``dataset.json`` that each footer repeats."""
     return {
         "schema_version": SCHEMA_VERSION,
         "patch_px": spec.patch_px,
@@ -162,16 +162,16 @@ def shard_record(spec: SampleSpec, statistics: Mapping[str, object] | None) -> d
 
 
 def seal_shard(path: Path, record: Mapping[str, object]) -> None:
-    """Write the record into the room that the shard's footer keeps for it.
+    """Write the record into the bytes reserved for it in the shard's footer.
 
-    Doing it again, after an interruption, does no harm.
+    It can be called again after an interruption.
     """
     with path.open("r+b") as stream:
         stream.seek(-8, 2)  # Parquet ends with the footer's length and "PAR1"
         footer_bytes = int.from_bytes(stream.read(4), "little")
         start = stream.seek(-8 - footer_bytes, 2)
         footer = stream.read(footer_bytes)
-        # The key is followed by a type and a length, three bytes, and the JSON.
+        # After the key come a type and a length (three bytes), then the JSON.
         place = footer.index(b"{", footer.rindex(RECORD_KEY.encode()))
         stream.seek(start + place)
         stream.write(_padded(record).encode())
@@ -189,27 +189,27 @@ def write_dataset(
     """Seal finished shards in ``folder`` and write ``dataset.json`` over them.
 
     Args:
-        folder: Where the shards lie.
-        spec: What a sample is.
-        shards: Each shard in order, with its number of rows a split.
-        sums: What the pixels of the ``train`` split add up to.
-        provenance: What the data set depends on.
-        details: More to say in ``dataset.json``: how many tiles, what was left out.
+        folder: Folder of the shards.
+        spec: Definition of a sample.
+        shards: Each shard in order, with its number of rows by split.
+        sums: Sums over the pixels of the ``train`` split.
+        provenance: All that the data set depends on.
+        details: Further entries of ``dataset.json``: numbers of tiles, and what was left out.
 
     Raises:
         InputError: If no patch is in the ``train`` split.
     """
     if not sums.num_pixels:
         raise InputError(
-            "no patch is in the split `train`, so that bands have no mean; give more tiles or "
-            "another --seed"
+            "at least one patch must be in the split `train`, to compute the mean of each band, "
+            "found none; give more tiles or another --seed"
         )
     record = shard_record(spec, sums.statistics(spec))
     totals: dict[str, int] = {}
     for _, rows_by_split in shards:
         for split, count in rows_by_split.items():
             totals[split] = totals.get(split, 0) + count
-    # Threads: hashing holds no lock of Python's, and nothing else is left for the cores to do.
+    # Threads are enough: hashing releases the interpreter's lock.
     with ThreadPoolExecutor(_HASHED_AT_ONCE) as pool:
         entries = list(pool.map(partial(_finished, spec=spec, record=record), shards))
     record |= {"splits": dict(sorted(totals.items())), **(details or {}), "shards": entries}
@@ -219,7 +219,7 @@ def write_dataset(
 def _finished(
     shard: tuple[Path, Mapping[str, int]], *, spec: SampleSpec, record: Mapping[str, object]
 ) -> dict[str, object]:
-    """Seal a shard; give what ``dataset.json`` says of it."""
+    """Seal a shard; return its entry of ``dataset.json``."""
     path, rows_by_split = shard
     if spec.format == Format.PARQUET:
         seal_shard(path, record)
@@ -241,15 +241,15 @@ def write_shards(
     rows_per_shard: int = 4608,
     spec: SampleSpec | None = None,
 ) -> None:
-    """Write patches that are in memory as a data set, whole or not at all.
+    """Write patches in memory as a data set, atomically.
 
     Args:
-        out: Folder to make.
-        tensors: Arrays [patch, band, row, column], one a tensor column.
-        metadata: Table of ``METADATA_SCHEMA``, one row a patch.
-        provenance: What the patches come from.
-        rows_per_shard: Patches a file.
-        spec: What a sample is; all bands when None.
+        out: Folder to write.
+        tensors: Arrays [patch, band, row, column], by tensor column.
+        metadata: Table of ``METADATA_SCHEMA``, one row for each patch.
+        provenance: All that the patches depend on.
+        rows_per_shard: Maximum number of patches in a file.
+        spec: Definition of a sample; all bands when None.
 
     Raises:
         InputError: If no patch is in the ``train`` split.
@@ -273,14 +273,14 @@ def write_shards(
 
 
 def _padded(record: Mapping[str, object]) -> str:
-    """Give the record as JSON of the reserved length: spaces at the end mean nothing."""
+    """Return the record as JSON, padded with spaces to the reserved length."""
     text = json.dumps(record, ensure_ascii=True)
     assert len(text) <= _RESERVED_BYTES, len(text)
     return text.ljust(_RESERVED_BYTES)
 
 
 def _byte_column(values: NDArray[np.generic]) -> pa.Array:
-    """View little-endian patches [patch, ...] as bytes, one value a patch, without a copy."""
+    """View little-endian patches [patch, ...] as bytes, one value for each, without a copy."""
     num_bytes = values.nbytes // len(values)
     offsets = np.arange(len(values) + 1, dtype=np.int32) * np.int32(num_bytes)
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(values)]

@@ -103,8 +103,9 @@ def test_other_options_need_overwrite(export, tmp_path, capsys):
 
 def test_missing_cells_are_an_error_unless_skipped(export, tmp_path, capsys):
     assert export(selection="more.parquet") == 1
-    assert "lack 1 of 4 selected cells, first 90U_1R (Sentinel-2); give --missing skip" in (
-        error_line(capsys)
+    assert (
+        "have no tile for 1 of 4 selected cells, first 90U_1R (Sentinel-2); give --missing skip"
+        in (error_line(capsys))
     )
     assert list(tmp_path.iterdir()) == []
     assert export("--missing", "skip", "--json", selection="more.parquet") == 0
@@ -136,7 +137,10 @@ def test_archives_given_the_wrong_way_round_are_found_out(export, inputs, capsys
 
 def test_a_patch_of_an_odd_side_is_an_error(export, capsys):
     assert export("--patch-size", 13) == 1
-    assert "a patch of 13 px" in error_line(capsys)
+    assert (
+        "must be a positive multiple of 2 px, so that bands of 20 m have whole pixels, found 13 px"
+        in error_line(capsys)
+    )
 
 
 def test_an_unreadable_tile_is_named_and_does_not_end_the_run(inputs, tmp_path, capsys):

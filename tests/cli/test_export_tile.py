@@ -130,13 +130,16 @@ def test_tiles_of_another_grid_may_be_refused(export):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--bands", "B02,B99,vv"], "unknown band B99"),
-        (["--bands", "B02,,vv"], "unknown band ''; there are B02"),
+        (["--bands", "B02,B99,vv"], "found B99"),
+        (["--bands", "B02,,vv"], "bands must be among B02, B03, B04"),
         (["--bands", "B02"], "none of s1"),
-        (["--patch-size", "1002"], "--patch-size 1002 is wider than a cell; give 1000 or less"),
-        (["--stride", "7"], "give an even number"),
-        (["--max-invalid", "1"], "wanted a share"),
-        (["--max-cloud", "-1"], "wanted percent"),
+        (
+            ["--patch-size", "1002"],
+            "must be at most 1000 px, the side of a cell, found 1002",
+        ),
+        (["--stride", "7"], "--stride must be an even number of at least 2 px"),
+        (["--max-invalid", "1"], "--max-invalid must be a share from 0 to below 1, found 1"),
+        (["--max-cloud", "-1"], "--max-cloud must be a percentage from 0 to 100, found -1"),
     ],
 )
 def test_a_bad_option_is_one_line(inputs, tmp_path, capsys, options, message):

@@ -125,7 +125,7 @@ def test_the_card_s_first_lines_read_a_sample_without_minortom(tmp_path, monkeyp
     told = json.loads(re.search(r"fn_kwargs=(\{.*?\})", card)[1])
     assert told["bands"] == ["B02", "B04", "B11", "vv"]
     assert told.get("codec") == (None if codec == Codec.NONE else "blosc2")
-    assert ("packed with Blosc2" in card) == (codec == Codec.BLOSC2)
+    assert ("compressed with Blosc2" in card) == (codec == Codec.BLOSC2)
 
 
 def test_the_card_s_header_names_licence_size_and_the_files_of_each_split(tmp_path):
@@ -139,7 +139,7 @@ def test_the_card_s_header_names_licence_size_and_the_files_of_each_split(tmp_pa
         {"split": "train", "path": names[1:]}, {"split": "val", "path": names[:1]},
     ]  # fmt: skip
     assert "| val | 4 |" in card
-    assert "![Where the tiles lie](map.png)" in card
+    assert "![Map of the tiles](map.png)" in card
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of rdflib, which mlcroissant uses

@@ -119,7 +119,7 @@ def test_a_hash_that_the_record_lacks_is_one_line(folder):
     first, *others = record_of(folder)["shards"]
     del first["sha256"]
     edit_record(folder, shards=[first, *others])
-    assert problems(folder) == [f"{FIRST}: dataset.json does not tell its SHA-256"]
+    assert problems(folder) == [f"{FIRST}: dataset.json does not record its SHA-256"]
 
 
 def test_a_shard_that_is_cut_is_one_line(folder):
@@ -141,7 +141,7 @@ def test_a_wrong_count_of_rows_is_one_line(folder):
 def test_a_wrong_count_of_a_split_is_one_line(folder):
     edit_record(folder, splits={"train": 139, "val": 11})
     [line] = problems(folder)
-    assert line.endswith("but the shards hold {'train': 138, 'val': 12}")
+    assert line.endswith("but the shards have {'train': 138, 'val': 12}")
 
 
 def test_a_shard_with_patches_of_another_split_than_its_own_is_one_line(folder):
@@ -191,7 +191,7 @@ def test_statistics_that_the_footer_does_not_tell_are_found(folder):
     statistics["s1"]["mean"][0] += 1
     edit_record(folder, statistics=statistics)
     assert problems(folder) == [
-        f"{name}: its footer tells another statistics than dataset.json" for name in (FIRST, SECOND)
+        f"{name}: its footer has another statistics than dataset.json" for name in (FIRST, SECOND)
     ]
 
 
@@ -215,7 +215,7 @@ def test_a_patch_that_is_there_twice_is_found(tmp_path):
     )
     assert problems(write_with(tmp_path, metadata)) == []
     assert problems(tmp_path / "own", deep=True) == [
-        f"{SECOND}: 1 patches are there more than once, first 37U_37R"
+        f"{SECOND}: 1 patches occur more than once, first 37U_37R"
     ]
 
 
@@ -237,7 +237,7 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(folder):
     shards = record_of(folder)["shards"]
     shards[0]["file"] = f"../shards/{FIRST}"
     edit_record(folder, shards=shards)
-    assert problems(folder)[0] == f"../shards/{FIRST}: is no file of this folder"
+    assert problems(folder)[0] == f"../shards/{FIRST}: is not a file of this folder"
 
 
 def test_without_a_record_there_is_nothing_to_check_against(folder):

@@ -92,7 +92,7 @@ def test_a_part_that_is_not_there_is_told(forecast, own_archives):
 
 def test_missing_cells_are_told_or_an_error_as_in_the_export(forecast, tmp_path):
     write_selection(tmp_path / "selection.parquet", [*CELLS, "90U_1R"])
-    with pytest.raises(ArchiveError, match="lack 1 of 8 selected cells"):
+    with pytest.raises(ArchiveError, match="have no tile for 1 of 8 selected cells"):
         forecast()
     told = forecast(missing=Missing.SKIP)
     assert (told.tiles, told.cells_missing) == (7, 1)

@@ -111,11 +111,11 @@ def test_a_mask_that_is_not_there_or_lies_elsewhere_is_an_error():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"max_invalid": 1.0}, "wanted a share, 0 or more and below 1"),
-        ({"max_invalid": -0.1}, "wanted a share"),
-        ({"max_invalid": float("nan")}, "wanted a share"),
-        ({"max_cloud": 101}, "wanted percent, from 0 to 100"),
-        ({"max_cloud": float("nan")}, "wanted percent"),
+        ({"max_invalid": 1.0}, "must be a share from 0 to below 1, found 1"),
+        ({"max_invalid": -0.1}, "must be a share from 0"),
+        ({"max_invalid": float("nan")}, "must be a share from 0"),
+        ({"max_cloud": 101}, "must be a percentage from 0 to 100, found 101"),
+        ({"max_cloud": float("nan")}, "must be a percentage"),
     ],
 )
 def test_a_wrong_limit_is_refused(wrong, message):

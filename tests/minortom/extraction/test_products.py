@@ -98,7 +98,9 @@ def test_products_are_found_in_a_copy_that_is_cut_into_other_parts(export, tmp_p
 
 def test_a_product_that_an_archive_lacks_is_a_missing_tile(export):
     columns = products(s2_product_id=[S2_ID] * 6 + ["another"])
-    with pytest.raises(ArchiveError, match=rf"lack 1 of 7 .* first {CELLS[6]} \(Sentinel-2\)"):
+    with pytest.raises(
+        ArchiveError, match=rf"have no tile for 1 of 7 .* first {CELLS[6]} \(Sentinel-2\)"
+    ):
         export(columns=columns)
     summary = export(missing=Missing.SKIP)
     assert (summary.tiles, summary.cells_missing) == (6, 1)
@@ -113,7 +115,9 @@ def test_a_reserve_stands_in_for_a_missing_product(export, tmp_path):
 
 
 def test_archives_without_any_of_the_products_are_an_error(export):
-    with pytest.raises(ArchiveError, match=r"none of the 7 pairs .*-2's lacks 7, .*-1's 0; give"):
+    with pytest.raises(
+        ArchiveError, match=r"none of 7 pairs: 7 are missing from .*-2 and 0 from .*-1; give"
+    ):
         export(columns=products(s2_product_id="x"))
 
 
@@ -149,10 +153,10 @@ def test_a_cell_at_the_antimeridian_is_found_under_its_published_name(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"s2_row": None}, "s2_row is null in 7 selected rows"),
-        ({"s1_product_id": None}, "s1_product_id is null in 7 selected rows"),
-        ({"s2_row": "x"}, "the column s2_row holds .*; wanted int64, as `minortom sample`"),
-        ({"dt_days": "soon"}, "the column dt_days holds .*; wanted double"),
+        ({"s2_row": None}, "s2_row must have a value in all selected rows, found null in 7"),
+        ({"s1_product_id": None}, "s1_product_id must have a value in all selected .* null in 7"),
+        ({"s2_row": "x"}, "the column s2_row must hold int64, as `minortom sample` .* found"),
+        ({"dt_days": "soon"}, "the column dt_days must hold double, .* found"),
     ],
 )
 def test_products_that_cannot_be_read_say_why(export, changed, message):
@@ -165,7 +169,7 @@ def test_products_that_are_named_only_in_part_are_an_error(export):
     del columns["s1_part"], columns["dt_days"]
     with pytest.raises(
         InputError,
-        match="has s2_part, s2_row, s1_row but lacks s1_part, dt_days, so .* paired anew",
+        match="found s2_part, s2_row, s1_row without s1_part, dt_days; .* pair tiles again",
     ):
         export(columns=columns)
 

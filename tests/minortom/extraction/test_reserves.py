@@ -138,7 +138,8 @@ def test_a_tile_that_no_reserve_is_left_for_is_counted(export, own_archives, tmp
 def test_missing_cells_without_a_reserve_are_an_error_unless_skipped(export, tmp_path):
     cells = [*CELLS[:3], "90U_1R", "91U_1R", "92U_1R", CELLS[6]]
     with pytest.raises(
-        ArchiveError, match=r"lack 1 of 5 selected cells and no reserve is left for them, first 9"
+        ArchiveError,
+        match=r"have no tile for 1 of 5 selected cells and no reserve is left for them, first 9",
     ):
         export(cells=cells, columns=FIVE_AND_TWO)
     summary = export(cells=cells, columns=FIVE_AND_TWO, missing=Missing.SKIP)
@@ -148,7 +149,9 @@ def test_missing_cells_without_a_reserve_are_an_error_unless_skipped(export, tmp
 
 def test_no_cell_and_no_reserve_of_its_stratum_is_an_error_even_if_skipped(export):
     columns = roles(None, 1) | {"stratum": ["a", "b"]}
-    with pytest.raises(ArchiveError, match="have none of the 1 selected cells, and no reserve of"):
+    with pytest.raises(
+        ArchiveError, match="tiles of the selected cells, found none of 1 and no reserve"
+    ):
         export(cells=["90U_1R", CELLS[0]], columns=columns, missing=Missing.SKIP)
 
 
@@ -231,14 +234,33 @@ def test_an_export_that_was_stopped_while_shards_got_their_names_goes_on(
     assert files_of(tmp_path / "broken") == files_of(tmp_path / "unbroken")
 
 
+NULL = "{} must have a value in all reserves, found null in 1"
+
+
 @pytest.mark.parametrize(
     ("cells", "columns", "message"),
     [
-        (CELLS, {"role": ["selected"] * 6 + ["reserve"]}, "reserves but no column reserve_rank"),
-        (CELLS, FIVE_AND_TWO | {"reserve_rank": [None] * 6 + [1]}, "reserve_rank is null in 1 res"),
-        (CELLS, FIVE_AND_TWO | {"reserve_rank": ["x"] * 7}, "reserve_rank holds .*; wanted int64"),
-        (CELLS, FIVE_AND_TWO | {"stratum": ["a"] * 6 + [None]}, "stratum is null in 1 reserves"),
-        ([*CELLS[:6], CELLS[0]], FIVE_AND_TWO, f"selects 1 cells twice, first {CELLS[0]}"),
+        (
+            CELLS,
+            {"role": ["selected"] * 6 + ["reserve"]},
+            "must have the column reserve_rank to order its reserves",
+        ),
+        (
+            CELLS,
+            FIVE_AND_TWO | {"reserve_rank": [None] * 6 + [1]},
+            "reserve_rank must have a value in all reserves, found null in 1",
+        ),
+        (
+            CELLS,
+            FIVE_AND_TWO | {"reserve_rank": ["x"] * 7},
+            "reserve_rank must hold int64",
+        ),
+        (
+            CELLS,
+            FIVE_AND_TWO | {"stratum": ["a"] * 6 + [None]},
+            NULL.format("stratum"),
+        ),
+        ([*CELLS[:6], CELLS[0]], FIVE_AND_TWO, f"found 1 cells twice, first {CELLS[0]}"),
     ],
 )
 def test_reserves_that_cannot_be_used_say_why(export, cells, columns, message):

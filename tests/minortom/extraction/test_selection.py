@@ -19,7 +19,9 @@ pytest_plugins = ("export_fixtures",)
 
 
 def test_cells_that_an_archive_lacks_are_named(export, tmp_path):
-    with pytest.raises(ArchiveError, match=r"lack 2 of 9 .* first 90U_1R \(Sentinel-2\), 91U_1R"):
+    with pytest.raises(
+        ArchiveError, match=r"have no tile for 2 of 9 .* first 90U_1R \(Sentinel-2\), 91U_1R"
+    ):
         export(cells=[*CELLS, "90U_1R", "91U_1R"])
     assert not (tmp_path / "shards.partial").exists()
 
@@ -44,7 +46,7 @@ def test_an_export_without_a_valid_patch_is_an_error_and_leaves_nothing(export, 
 
 
 def test_an_export_without_training_patches_is_an_error_and_leaves_nothing(export, tmp_path):
-    with pytest.raises(InputError, match="no patch is in the split `train`"):
+    with pytest.raises(InputError, match="must be in the split `train`, .* found none"):
         export(columns={"split": ["val"] * 7})
     assert [path.name for path in tmp_path.glob("shards*")] == ["shards.selection.parquet"]
 
@@ -52,10 +54,14 @@ def test_an_export_without_training_patches_is_an_error_and_leaves_nothing(expor
 @pytest.mark.parametrize(
     ("cells", "columns", "message"),
     [
-        (CELLS, {"role": ["reserve"] * 7}, "no row whose role is `selected`"),
+        (CELLS, {"role": ["reserve"] * 7}, "must have rows with the role `selected`, found none"),
         (CELLS, {"split": [1] * 7}, "the column split holds .*; wanted text"),
-        (CELLS, {"split": ["train"] * 6 + [None]}, "split is null in 1 selected rows"),
-        ([CELLS[0], *CELLS[:6]], {}, f"selects 1 cells twice, first {CELLS[0]}"),
+        (
+            CELLS,
+            {"split": ["train"] * 6 + [None]},
+            "split must have a value in all selected rows,",
+        ),
+        ([CELLS[0], *CELLS[:6]], {}, f"found 1 cells twice, first {CELLS[0]}"),
         (["no cell", *CELLS[:6]], {}, "'no cell'"),
     ],
 )

@@ -51,7 +51,7 @@ def test_what_is_decoded_can_be_written_to():
 
 @pytest.mark.parametrize("num_bytes", [0, 4 * 3, 2 * 2 * 5])
 def test_a_value_that_is_no_square_is_refused(num_bytes):
-    with pytest.raises(ShardError, match="wanted a square"):
+    with pytest.raises(ShardError, match="must have a square of pixels in each of"):
         decode({"s1": bytes(num_bytes)})
 
 

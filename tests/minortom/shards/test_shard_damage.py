@@ -119,7 +119,7 @@ def test_values_of_another_length_are_found_when_read(folder):
     table = table.set_column(table.column_names.index("s1"), "s1", short)
     pq.write_table(table, folder / FIRST)
     shards = ShardSet.open(folder)
-    with pytest.raises(ShardError, match="a value has 2 bytes, wanted 256"):
+    with pytest.raises(ShardError, match="a value should have 256 bytes, found 2"):
         shards.read_into(0, shards.buffers(1), 0)
 
 

@@ -101,10 +101,16 @@ def test_tars_may_have_a_few_bands(tmp_path):
 @pytest.mark.parametrize(
     ("change", "wanted"),
     [
-        (lambda name, data: None if name == "0U_0R_0_1.s1.npy" else data, "those of one sample"),
+        (
+            lambda name, data: None if name == "0U_0R_0_1.s1.npy" else data,
+            "a sample must have the files",
+        ),
         (lambda name, data: None if name.startswith("0U_0R_0_1.") else data, "23 rows where"),
         (lambda _, data: data.replace(b'"val"', b'"train"'), "splits {'train': 32, 'val': 8}"),
-        (lambda _, data: data.replace(b'"0U_0R"', b'"1U_0R"'), "tells another sample"),
+        (
+            lambda _, data: data.replace(b'"0U_0R"', b'"1U_0R"'),
+            "metadata of another sample",
+        ),
     ],
 )
 def test_verify_finds_what_is_missing_or_wrong(folder, change, wanted):
@@ -132,7 +138,7 @@ def test_a_pickle_in_place_of_an_array_is_not_loaded(folder):
     np.save(stream, np.array([{}], object), allow_pickle=True)
     rewrite(folder / FIRST, lambda n, d: stream.getvalue() if n.endswith("s1.npy") else d)
     problems = verify(folder, deep=True).problems
-    assert any("s1 of 0U_0R_0_0 is no .npy file of int16" in problem for problem in problems)
+    assert any("s1 of 0U_0R_0_0 is not a .npy file of int16" in problem for problem in problems)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +149,7 @@ def test_a_header_of_an_array_that_is_damaged_is_found(folder, old, new):
     assert old in data
     (folder / FIRST).write_bytes(data.replace(old, new, 1))
     problems = verify(folder, deep=True).problems
-    assert any("of 0U_0R_0_0 is no .npy file" in problem for problem in problems)
+    assert any("of 0U_0R_0_0 is not a .npy file" in problem for problem in problems)
 
 
 def test_what_trains_says_that_it_reads_no_tars(folder):
