@@ -1,9 +1,11 @@
 """The public function ``metrics``: the numbers of a report, without its page."""
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from minortom.arguments import whole_number
 from minortom.progress import OnProgress, ignore_progress
@@ -11,6 +13,9 @@ from minortom.reporting.comparison import RandomDraws, measure_draws
 from minortom.reporting.inputs import read_input
 from minortom.reporting.measures import Metrics, measure_tiles
 from minortom.sampling.quotas import stored_requested_sizes
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +34,8 @@ class SelectionMetrics(Metrics):
 
 
 def metrics(
-    selection: Any,  # noqa: ANN401  (a table or a data frame of libraries without types)
-    annotated: Any,  # noqa: ANN401  (the same)
+    selection: "str | Path | pa.Table | gpd.GeoDataFrame",
+    annotated: "str | Path | pa.Table | gpd.GeoDataFrame",
     *,
     draws: int = 0,
     seed: int = 0,

@@ -1,24 +1,28 @@
 """The public function ``sample``. Light: a time budget includes the heavy imports inside it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from minortom.progress import OnProgress, ignore_progress
 
 if TYPE_CHECKING:
+    import geopandas as gpd
+    import pandas as pd
+    import pyarrow as pa
+
     from minortom.sampling.summary import SampleResult
 
 
 def sample(
-    annotated: Any,  # noqa: ANN401  (a table or a data frame of libraries without types)
+    annotated: "str | Path | pa.Table | gpd.GeoDataFrame",
     *,
     out: str | Path | None = None,
     method: Literal["genetic", "random", "farthest-point", "grts"] = "genetic",
-    keep: Any = None,  # noqa: ANN401  (the same)
+    keep: "str | Path | pa.Table | pd.DataFrame | Sequence[str] | None" = None,
     per_stratum: int | None = None,
-    quota: Any = None,  # noqa: ANN401  (the same)
+    quota: "str | Path | pa.Table | pd.DataFrame | Mapping[str, int] | None" = None,
     tiles: int | None = None,
     allocation: Literal["equal", "proportional", "sqrt"] | None = None,
     stratify_by: str | Sequence[str] | None = None,
