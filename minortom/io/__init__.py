@@ -1,4 +1,4 @@
-"""Read and write files: atomic writes, provenance, GeoParquet and plain tables.
+"""Files on disk: atomic writes, provenance, GeoParquet and plain tables.
 
-Layer: with `engine`, above the root modules.
+Layer: beside `engine`, above the modules of the root.
 """

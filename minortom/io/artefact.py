@@ -1,4 +1,4 @@
-"""The life of an artefact: up-to-date check, lock, atomic write, run record."""
+"""Life cycle of an output: up-to-date check, lock, atomic write, run record."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,7 +13,7 @@ from minortom.io.up_to_date import is_up_to_date, now, status, write_run_record
 
 @dataclass(frozen=True, kw_only=True)
 class Artefact:
-    """An output that is up to date, or that is being written."""
+    """Output that is up to date or is being written."""
 
     out: Path
     up_to_date: bool

@@ -1,4 +1,4 @@
-"""Files and folders written whole or not at all."""
+"""Atomic writes of files and folders, and a lock against a second writer."""
 
 import fcntl
 import json
@@ -13,36 +13,36 @@ from minortom.errors import InputError, OutputExistsError
 
 
 def check_parents(out: Path) -> None:
-    """Make sure that the folders above ``out`` are there or can be made.
+    """Check that the parent folders of ``out`` exist or can be created.
 
     Raises:
-        InputError: If one of them is a file or a link to nothing, or ``out`` is not UTF-8 or has
-            no name of its own, as ``.``.
+        InputError: If a parent is a file or a broken link, if ``out`` is not UTF-8, or if it has
+            no name of its own, such as ``.``.
     """
     try:
         str(out).encode()
-    except UnicodeEncodeError:  # Arrow would refuse it, but only when all the work is done
+    except UnicodeEncodeError:  # Arrow would refuse it only after all the work
         raise InputError(f"--out {str(out)!a} is not UTF-8; give another name") from None
     if out.name in ("", ".."):
-        raise InputError(f"--out {out} has no name to write to; give one, such as {out / 'out'}")
+        raise InputError(f"--out {out} has no file name; give one, such as {out / 'out'}")
     above = next(path for path in out.absolute().parents if path.exists() or path.is_symlink())
     if not above.is_dir():
-        what = "is a file, no folder" if above.exists() else "is a link that leads nowhere"
-        raise InputError(f"--out {out}: {above} {what}; give another --out")
+        what = "is a file" if above.exists() else "is a broken link"
+        raise InputError(f"--out {out}: {above} must be a folder, but {what}; give another --out")
 
 
 def is_empty_folder(path: Path) -> bool:
-    """Say whether there is a folder with nothing in it, which nobody misses."""
+    """Return whether a path is an empty folder, which may be replaced."""
     return path.is_dir() and not any(path.iterdir())
 
 
 @contextmanager
 def sole_writer(out: Path) -> Iterator[None]:
-    """Keep other processes from making ``out`` at the same time; makes the folders above it.
+    """Hold a lock on ``out`` against other processes; create its parent folders.
 
     Raises:
-        OutputExistsError: If another process is making it.
-        InputError: If ``out`` lies below a file, or where no file can be made.
+        OutputExistsError: If another process holds the lock.
+        InputError: If ``out`` lies below a file, or where no file can be created.
     """
     check_parents(out)
     path = out.with_name(f".{out.name}.lock")
@@ -53,7 +53,7 @@ def sole_writer(out: Path) -> Iterator[None]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise OutputExistsError(
-                f"another process is making {out}; wait for it, or give another --out"
+                f"another process is writing {out}; wait for it, or give another --out"
             ) from None
         try:
             yield
@@ -63,9 +63,9 @@ def sole_writer(out: Path) -> Iterator[None]:
 
 @contextmanager
 def whole_file(out: Path) -> Iterator[Path]:
-    """Yield a path beside ``out`` to write to; it takes the place of ``out`` at the end.
+    """Yield the path of a temporary file beside ``out``, which replaces ``out`` at the end.
 
-    On any exception, an interrupt too, what was written is removed and ``out`` is as before.
+    After any exception, also an interrupt, the temporary file is deleted and ``out`` is unchanged.
     """
     with _beside(out):
         handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent)
@@ -73,12 +73,12 @@ def whole_file(out: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes it private
+        temporary.chmod(0o666 & ~_umask())  # mkstemp allows only its owner to read
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         temporary.replace(out)
     except OSError as error:
-        error.filename = error.filename or str(out)  # a full disk does not say which one it is
+        error.filename = error.filename or str(out)  # a full disk is reported without a path
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -86,7 +86,7 @@ def whole_file(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(out: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``out``; it takes the place of ``out`` at the end."""
+    """Yield an empty temporary folder beside ``out``, which replaces ``out`` at the end."""
     with _beside(out):
         temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
     try:
@@ -99,22 +99,22 @@ def whole_folder(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def _beside(out: Path) -> Iterator[None]:
-    """Make the folders above ``out``; inside the block a file or folder is made beside it.
+    """Create the parent folders of ``out``; the body creates a file or folder beside ``out``.
 
     Raises:
-        InputError: If the file system has no room for files of a user's, as ``/proc``.
+        InputError: If the file system does not accept files, such as ``/proc``.
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         yield
     except FileNotFoundError:
         raise InputError(
-            f"--out {out}: no file can be made in {out.parent}; give another --out"
+            f"--out {out}: no file can be created in {out.parent}; give another --out"
         ) from None
 
 
 def replace_folder(finished: Path, out: Path) -> None:
-    """Put ``finished`` in the place of ``out``; what was there goes last."""
+    """Move the folder ``finished`` to ``out``, then delete what it replaced."""
     if not out.exists():
         finished.rename(out)
         return
@@ -128,13 +128,13 @@ def replace_folder(finished: Path, out: Path) -> None:
 
 
 def write_text(out: Path, text: str) -> None:
-    """Write a UTF-8 text file whole or not at all."""
+    """Write a UTF-8 text file with an atomic write."""
     with whole_file(out) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(out: Path, value: object) -> None:
-    """Write a JSON file whole or not at all, keys as given, for people to read."""
+    """Write an indented JSON file with an atomic write; keys keep their order."""
     write_text(out, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 

@@ -1,7 +1,7 @@
-"""GeoParquet tables of points or polygons: written and read with pyarrow alone.
+"""GeoParquet tables of points or polygons, written and read with pyarrow alone.
 
-One row a geometry, EPSG:4326 (longitude, latitude order: OGC:CRS84), geometry as WKB:
-https://geoparquet.org/releases/v1.1.0/. Opens in DuckDB, geopandas and QGIS.
+A row is one geometry as WKB in EPSG:4326, longitude first (OGC:CRS84). The format is
+https://geoparquet.org/releases/v1.1.0/, which DuckDB, geopandas and QGIS read.
 """
 
 import json
@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from minortom.errors import InputError
-from minortom.io.atomic_write import whole_file
 from minortom.io.provenance import KEY, Provenance
 
 GEOMETRY = "geometry"
@@ -23,12 +22,12 @@ _TEXTS = ("grid_cell", "climate", "landcover", "stratum", "role", "split", "sens
 _DEGREES = ("lat", "lon")
 _CODES = ("climate_code", "landcover_code")
 CRS = "OGC:CRS84"
-"""Longitude and latitude in degrees; GeoParquet takes it where a file names none."""
+"""Longitude and latitude in degrees; the default of GeoParquet."""
 _WKB_POINT = np.dtype([("order", "u1"), ("type", "<u4"), ("lon", "<f8"), ("lat", "<f8")])
 
 
 def points_wkb(lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]) -> pa.Array:
-    """Encode points as little-endian WKB, one 21-byte value a point."""
+    """Return points as little-endian WKB, 21 bytes per point."""
     wkb = np.empty(len(lon_deg), _WKB_POINT)
     wkb["order"], wkb["type"], wkb["lon"], wkb["lat"] = 1, 1, lon_deg, lat_deg
     offsets = np.arange(len(wkb) + 1, dtype=np.int64) * _WKB_POINT.itemsize
@@ -41,37 +40,36 @@ def points_wkb(lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]) -> pa
 
 
 def write_points(
-    table: pa.Table, out: Path, provenance: Provenance, *, more: Mapping[str, str] | None = None
+    table: pa.Table, path: Path, provenance: Provenance, *, more: Mapping[str, str] | None = None
 ) -> None:
-    """Write a table with ``lat`` and ``lon`` (degrees) as GeoParquet; adds ``geometry``, last.
+    """Write a table with ``lat`` and ``lon`` (degrees) as GeoParquet with ``geometry``.
 
-    The file appears whole or not at all, and holds ``provenance`` under the key ``minortom``.
+    The write is not atomic: give the path that ``artefact`` or ``whole_file`` yields.
 
     Args:
-        table: One row a point.
-        out: The file.
-        provenance: What the content depends on.
+        table: One row per point.
+        path: The file to write.
+        provenance: All that the content depends on; stored under the key ``minortom``.
         more: Further metadata of the file, by key.
     """
-    with whole_file(out) as temporary:
-        write_table(points_table(table, provenance, more=more), temporary)
+    write_table(points_table(table, provenance, more=more), path)
 
 
 def points_table(
     table: pa.Table, provenance: Provenance, *, more: Mapping[str, str] | None = None
 ) -> pa.Table:
-    """Return a table as ``write_points`` writes it: with ``geometry``, last, and its metadata."""
+    """Return a table with ``geometry`` as its last column and its metadata, ready to be written."""
     wkb = points_wkb(table["lon"].to_numpy(), table["lat"].to_numpy())
     return geometry_table(table, wkb, provenance, kinds=["Point"], box_deg=box_of(table), more=more)
 
 
 def write_table(table: pa.Table, path: Path | pa.BufferOutputStream) -> None:
-    """Write a table with ``geometry`` and its metadata as a Parquet file, exactly as it is."""
+    """Write a table with ``geometry`` and its metadata, unchanged; the write is not atomic."""
     pq.write_table(table, path, compression="zstd", row_group_size=128 * 1024)
 
 
 def box_of(table: pa.Table) -> list[float]:
-    """Give west, south, east and north of ``lat`` and ``lon`` (degrees); empty without rows."""
+    """Return west, south, east and north of ``lat`` and ``lon`` (degrees); empty without rows."""
     if not len(table):
         return []
     lon_deg, lat_deg = table["lon"].to_numpy(), table["lat"].to_numpy()
@@ -90,9 +88,9 @@ def geometry_table(
     """Return a table with the geometry of each row as its last column, and its metadata.
 
     Args:
-        table: One row a geometry.
+        table: One row per geometry.
         wkb: [n] geometries, degrees, longitude first.
-        provenance: What the content depends on.
+        provenance: All that the content depends on.
         kinds: Types of the geometries, such as ``Polygon``.
         box_deg: West, south, east and north of all geometries; empty for an empty table.
         more: Further metadata of the file, by key.
@@ -134,7 +132,7 @@ def _metadata(
 
 
 def geo_metadata(kinds: Sequence[str], box_deg: Sequence[float]) -> dict[str, str]:
-    """Return the metadata of GeoParquet: geometries of some kinds, and the box around them."""
+    """Return the metadata of GeoParquet: types of the geometries, and their bounding box."""
     column: dict[str, object] = {"encoding": "WKB", "geometry_types": [*kinds]}
     column |= {"bbox": [*box_deg]} if box_deg else {}
     geo = {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
@@ -142,19 +140,19 @@ def geo_metadata(kinds: Sequence[str], box_deg: Sequence[float]) -> dict[str, st
 
 
 def read_table(path: Path, columns: Sequence[str] | None, *, made_by: str) -> pa.Table:
-    """Read columns of a Parquet file (all when None), checking that they are what they should be.
+    """Read columns of a Parquet file (all when None) and check their types.
 
-    Other tools write the same values as other types: ``grid_cell`` comes as ``string`` and
-    ``lat``/``lon`` as ``double`` whatever of text and of numbers the file has.
+    Other tools write the same values with other types. Every type of text becomes ``string`` in
+    ``grid_cell``, and every type of number becomes ``double`` in ``lat`` and ``lon``.
 
     Args:
         path: The file.
-        columns: Names that must be there; only these are read.
+        columns: Names that must exist; only these are read.
         made_by: The command that makes such a file, for the error message.
 
     Raises:
-        InputError: If the file is missing, no Parquet file, empty, or lacks a column, has it
-            twice or as another kind of value, or has a row without its cell.
+        InputError: If the file is missing, is not a Parquet file or has no rows; if a column is
+            missing, exists twice or has another type; or if a row has no ``grid_cell``.
     """
     try:
         file = pq.ParquetFile(path)
@@ -163,7 +161,7 @@ def read_table(path: Path, columns: Sequence[str] | None, *, made_by: str) -> pa
     except (OSError, pa.ArrowException) as error:
         found = str(error).splitlines()[0]
         raise InputError(
-            f"{path} is no readable Parquet file ({found}); wanted the output of `{made_by}`"
+            f"expected a Parquet file, the output of `{made_by}`; cannot read {path} ({found})"
         ) from None
     with file:
         read = _wanted_columns(file.schema_arrow.names, columns, str(path), made_by)
@@ -200,23 +198,23 @@ def _wanted_columns(
     missing = [column for column in columns or () if column not in present]
     if missing:
         raise InputError(
-            f"{name} lacks the column {', '.join(missing)}; it has {', '.join(present)}; "
-            f"wanted the output of `{made_by}`"
+            f"{name} must have the column {', '.join(missing)}, found {', '.join(present)}; give "
+            f"the output of `{made_by}`"
         )
     read = list(present if columns is None else columns)
     twice = sorted({column for column in read if present.count(column) > 1})
     if twice:
         raise InputError(
-            f"{name} has the column {', '.join(twice)} more than once; "
-            f"wanted the output of `{made_by}`"
+            f"{name} has the column {', '.join(twice)} more than once; give the output of "
+            f"`{made_by}`"
         )
     return read
 
 
 def _as_known(table: pa.Table, path: str, made_by: str) -> pa.Table:
-    """Check the columns whose meaning is known; return cells as text, degrees as doubles."""
+    """Check the types of known columns; return cells as text and degrees as doubles."""
     if not len(table):
-        raise InputError(f"{path} has no rows; wanted the output of `{made_by}`")
+        raise InputError(f"{path} has no rows; give the output of `{made_by}`")
     kinds: tuple[tuple[Sequence[str], Callable[[pa.DataType], bool], str], ...] = (
         (_TEXTS, is_text, "text"),
         (_DEGREES, _is_number, "numbers"),
@@ -227,8 +225,8 @@ def _as_known(table: pa.Table, path: str, made_by: str) -> pa.Table:
             found = table.schema.field(name).type
             if not (fits(found) or pa.types.is_null(found)):
                 raise InputError(
-                    f"{path}: the column {name} holds {found}; wanted {wanted}, as `{made_by}` "
-                    "writes it"
+                    f"{path}: the column {name} must have {wanted}, found {found}; give the output "
+                    f"of `{made_by}`"
                 )
     for name, kind in (("grid_cell", pa.string()), *((name, pa.float64()) for name in _DEGREES)):
         if name in table.column_names:
@@ -240,7 +238,7 @@ def _as_known(table: pa.Table, path: str, made_by: str) -> pa.Table:
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Say whether a column's type is text, be it large, viewed or a dictionary of it."""
+    """Return whether a type is text: any kind of string, or a dictionary of strings."""
     value = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(
         pa.types.is_string(value) or pa.types.is_large_string(value)

@@ -1,7 +1,7 @@
-"""Where an artefact comes from: what its content depends on, and nothing else.
+"""Provenance of an artefact: all that its content depends on, and nothing else.
 
-The record goes *inside* the file, so "same input, same bytes" holds. How it was made (the
-command as typed, host, times, versions of libraries) goes to ``<out>.run.json`` beside it.
+The provenance is stored inside the file, so that the same input gives the same bytes. Facts about
+the run (command line, host, times, versions of libraries) are stored in ``<out>.run.json``.
 """
 
 import getpass
@@ -32,33 +32,33 @@ _SECRET = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What the content of an artefact depends on."""
+    """All that the content of an artefact depends on."""
 
     command: str
-    """Subcommand, as in ``annotate``."""
+    """Subcommand, such as ``annotate``."""
     options: Mapping[str, object]
-    """Options that change the result. Numbers, strings, booleans, lists of those."""
+    """Options that change the result: numbers, strings, booleans, and lists of these."""
     inputs: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256 of each input, by the role it plays (``climate``, ``cells``)."""
+    """SHA-256 of each input, by its role (``climate``, ``cells``)."""
     seed: int | None = None
     licences: tuple[str, ...] = ()
     """Licences and attributions that the artefact inherits."""
     version: str = __version__
 
     def to_json(self) -> str:
-        """Write the record with sorted keys: equal records are equal strings."""
+        """Return the record as JSON with sorted keys, so that equal records are equal strings."""
         record = {"tool": "minortom", **asdict(self)}
         return json.dumps(record, sort_keys=True, ensure_ascii=False)
 
 
 def licences_in(record: Mapping[str, object] | None) -> tuple[str, ...]:
-    """Give the licences in a stored record, which what is made from the artefact inherits."""
+    """Return the licences in a stored record, which derived artefacts inherit."""
     found = (record or {}).get("licences")
     return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def sha256_of(path: Path) -> str:
-    """Hash a file, or a folder's files by relative name and content.
+    """Return the SHA-256 of a file, or of the relative names and contents of a folder's files.
 
     Raises:
         InputError: If the path does not exist or cannot be read.
@@ -76,7 +76,7 @@ def sha256_of(path: Path) -> str:
 
 
 def run_record(started: datetime) -> dict[str, object]:
-    """Describe this run: what does not change the content. Secrets are blanked."""
+    """Return the facts about this run, which do not change the content; secrets are hidden."""
     versions = {}
     for name in _LIBRARIES:
         try:
@@ -84,7 +84,7 @@ def run_record(started: datetime) -> dict[str, object]:
         except PackageNotFoundError:
             continue
     return {
-        # Not every path is UTF-8, as JSON is.
+        # JSON is UTF-8, but a path may have other bytes.
         "command_line": shlex.join(_without_secrets(sys.argv))
         .encode("utf-8", "backslashreplace")
         .decode(),
@@ -101,12 +101,12 @@ def run_record(started: datetime) -> dict[str, object]:
 def _user() -> str | None:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
+    except (KeyError, OSError):  # a user without a name, in a container
         return None
 
 
 def _without_secrets(words: list[str]) -> list[str]:
-    """Blank every word that looks like a secret, and the value after such an option."""
+    """Return a command line with stars for words that look like secrets and for their values."""
     shown, hide_next = [], False
     for word in words:
         looks_secret = bool(_SECRET.search(word))

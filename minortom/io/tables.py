@@ -1,4 +1,4 @@
-"""Tables with cells as files that people made or read: CSV, Parquet, plain text."""
+"""Tables of points as CSV and Parquet files."""
 
 import csv
 import io
@@ -12,19 +12,19 @@ from minortom.errors import InputError
 
 
 def is_parquet(path: Path) -> bool:
-    """Say whether a file is called as Parquet files are."""
+    """Return whether a file has the suffix of a Parquet file."""
     return path.suffix.lower() in (".parquet", ".geoparquet")
 
 
 def read_any_table(path: Path) -> pa.Table:
-    """Read a table: Parquet by its suffix, else CSV, whose columns all come as text, unchanged.
+    """Read a table from Parquet, by the suffix, or from CSV, whose columns all become text.
 
     Raises:
         InputError: If the file is missing or unreadable.
     """
-    wanted = "wanted a CSV or Parquet file with the columns lat and lon"
+    expected = "expected a CSV or Parquet file with the columns lat and lon"
     if not path.is_file():
-        raise InputError(f"{path} is no file; {wanted}")
+        raise InputError(f"{expected}, found no file {path}; check the path")
     try:
         if is_parquet(path):
             with pq.ParquetFile(path) as file:
@@ -38,19 +38,19 @@ def read_any_table(path: Path) -> pa.Table:
         )
     except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
         found = str(error).splitlines()[0]
-        raise InputError(f"cannot read {path} ({found}); {wanted}") from None
+        raise InputError(f"{expected}, cannot read {path} ({found}); check the file") from None
 
 
 def csv_bytes(table: pa.Table) -> bytes:
-    """Write a table as CSV, with quotes only where they are needed.
+    """Return a table as CSV, with quotes only where they are needed.
 
     Raises:
-        InputError: If a column holds what is no text, such as a geometry.
+        InputError: If a column has values that are not text, such as geometries.
     """
     for column in table.schema:
         if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
             raise InputError(
-                f"the column {column.name} holds {column.type}, which CSV cannot; give --out a "
+                f"CSV cannot store the column {column.name} of type {column.type}; give --out a "
                 "name such as out.parquet"
             )
     text = io.StringIO()

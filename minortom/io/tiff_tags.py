@@ -1,6 +1,6 @@
-"""What the tags of a GeoTIFF say, read without GDAL.
+"""Tags of a GeoTIFF, read without GDAL.
 
-The model, which needs no geospatial library, knows by them whose output a file is.
+``csmoe embed`` reads the provenance of its outputs this way, without a geospatial library.
 """
 
 import html
@@ -23,28 +23,28 @@ _BIG_MAGIC = 43
 
 
 def item_of(path: Path, key: str) -> str:
-    """Give a metadata item of a whole file.
+    """Return an item of the metadata that GDAL stores for a whole file.
 
     Raises:
-        LookupError: If the file has none of this name.
-        ValueError: If it is no TIFF, or a damaged one.
-        OSError: If it cannot be read.
+        LookupError: If the file has no item of this name.
+        ValueError: If the file is not a TIFF or is damaged.
+        OSError: If the file cannot be read.
     """
     text = str(_tags(path)[_GDAL_METADATA])
     found = re.search(rf'<Item name="{re.escape(key)}">(.*?)</Item>', text, re.DOTALL)
     if found is None:
         raise LookupError(key)
-    # GDAL escapes it once as a value and once as XML; Pillow takes the tag for Latin-1.
+    # GDAL escapes the text twice, as a value and as XML; Pillow decodes the tag as Latin-1.
     plain = html.unescape(html.unescape(found[1]))
     return plain.encode("latin-1").decode("utf-8")
 
 
 def has_all_tiles(path: Path) -> bool:
-    """Say whether a tiled file was written to its end, as GDAL, when it closes one, does not.
+    """Return whether a tiled file is complete; GDAL does not report a failed write on close.
 
     Raises:
-        ValueError: If it is no TIFF, or a damaged one.
-        OSError: If it cannot be read.
+        ValueError: If the file is not a TIFF or is damaged.
+        OSError: If the file cannot be read.
     """
     tags = _tags(path)
     try:
@@ -55,7 +55,7 @@ def has_all_tiles(path: Path) -> bool:
 
 
 def _tags(path: Path) -> "ImageFileDirectory_v2":
-    # Imported here, as few callers have a TIFF.
+    # Imported here, because few callers have a TIFF.
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     with path.open("rb") as stream:
@@ -63,10 +63,10 @@ def _tags(path: Path) -> "ImageFileDirectory_v2":
         is_big = _BIG_MAGIC in header[2:4]
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Pillow warns of what it then leaves out
+                warnings.simplefilter("ignore")  # Pillow warns about tags that it skips
                 tags = ImageFileDirectory_v2(header if is_big else header[:_HEADER_BYTES])
                 stream.seek(tags.next)
                 tags.load(stream)
         except (SyntaxError, TypeError, struct.error) as error:
-            raise ValueError(f"{path} is no TIFF: {error}") from None
+            raise ValueError(f"{path} is not a TIFF: {error}") from None
     return tags

@@ -1,4 +1,4 @@
-"""Artefacts on disk: never silently replaced, and with a record of what they are made of."""
+"""Up-to-date checks of outputs by their stored provenance, and records of runs."""
 
 import json
 import os
@@ -25,27 +25,27 @@ def is_up_to_date(
     overwrite: bool,
     record: str = "",
 ) -> bool:
-    """Say whether ``out`` is there and made from the same; complain if from something else.
+    """Return whether ``out`` exists with the same provenance.
 
     Args:
         out: A file, or a folder whose JSON file ``record`` holds the provenance.
-        provenance: What the result to come would depend on.
-        inputs: What the result is made of; not even ``overwrite`` replaces one of them.
-        overwrite: Whether the user allows another result to be replaced.
-        record: Name of the JSON file inside the folder; empty for a Parquet file.
+        provenance: All that the content of the new output depends on.
+        inputs: Inputs of the output, which are never replaced, not even with ``overwrite``.
+        overwrite: Whether an output with another provenance may be replaced.
+        record: Name of the JSON file inside the folder; empty for a file.
 
     Raises:
-        OutputExistsError: If something else is there and ``overwrite`` is false; or, whatever
-            ``overwrite`` says, a folder with files in it that has no ``record``.
-        InputError: If ``out`` lies below a file, is no UTF-8, is a folder where a file is wanted
-            or the other way round, is one of the inputs, a folder around one, or what lies in one
-            and is of another kind than the result.
+        OutputExistsError: If ``out`` has another provenance and ``overwrite`` is false, or if it
+            is a folder with files but without ``record``, even with ``overwrite``.
+        InputError: If ``out`` lies below a file, is not UTF-8, is a folder instead of a file or a
+            file instead of a folder, is an input, contains an input, or is a file of another kind
+            in an input folder.
     """
     check_parents(out)
     if out.is_dir() and not record:
-        raise InputError(f"--out {out} is a folder; wanted the name of a file")
+        raise InputError(f"--out must be a file, found the folder {out}; give another --out")
     if out.is_file() and record:
-        raise InputError(f"--out {out} is a file; wanted the name of a folder")
+        raise InputError(f"--out must be a folder, found the file {out}; give another --out")
     inputs = tuple(inputs)
     _refuse_inputs(out, inputs)
     if not out.exists() or is_empty_folder(out):
@@ -56,12 +56,14 @@ def is_up_to_date(
     if stored is None or stored.get("command") != provenance.command:
         _refuse_parts(out, inputs)
     if out.is_dir() and stored is None:
-        # Even --overwrite must not delete a folder that holds who knows what.
-        raise OutputExistsError(f"{out} has files but no {record}: not ours; give another --out")
+        # Even --overwrite must not delete a folder with unknown files.
+        raise OutputExistsError(
+            f"{out} has files but no {record}, so this command did not write it; give another --out"
+        )
     if overwrite:
         return False
-    found = "made with other inputs or options" if stored else "not made by this command"
-    raise OutputExistsError(f"{out} exists, {found}; give --overwrite or another --out")
+    found = "was made with other inputs or options" if stored else "was not made by this command"
+    raise OutputExistsError(f"{out} exists and {found}; give --overwrite or another --out")
 
 
 def _refuse_inputs(out: Path, inputs: Iterable[Path]) -> None:
@@ -69,57 +71,57 @@ def _refuse_inputs(out: Path, inputs: Iterable[Path]) -> None:
     for path in inputs:
         found = _real(path)
         if place == found or (out.is_dir() and place in found.parents):
-            what = "is" if place == found else "holds"
-            raise InputError(f"--out {out} {what} one of the inputs, {path}; give another --out")
+            what = "is" if place == found else "contains"
+            raise InputError(f"--out {out} {what} the input {path}; give another --out")
 
 
 def _refuse_parts(out: Path, inputs: Iterable[Path]) -> None:
-    """Keep a file that lies in an input, a folder, from being replaced by a result."""
+    """Refuse to replace a file inside an input folder."""
     for path in inputs:
         if _real(path) in _real(out).parents:
-            raise InputError(f"--out {out} is a part of the input {path}; give another --out")
+            raise InputError(f"--out {out} is a file of the input {path}; give another --out")
 
 
 def _real(path: Path) -> Path:
-    """Follow links; unlike ``Path.resolve`` without an error where they lead in a circle."""
+    """Return a path with its links followed; unlike ``Path.resolve`` it allows circular links."""
     return Path(os.path.realpath(path))
 
 
 def check_page(out: Path) -> None:
-    """Make sure that a browser, and ``stored_provenance``, will know ``out`` for a page.
+    """Check that ``out`` has the suffix of a page, which browsers and ``stored_provenance`` need.
 
     Raises:
-        InputError: If it does not end in ``.html``.
+        InputError: If the name does not end in ``.html``.
     """
     if out.suffix != ".html":
-        raise InputError(f"--out {out} is no page; wanted a name that ends in .html")
+        raise InputError(f"--out must end in .html, found {out}; give another --out")
 
 
 def check_raster(out: Path) -> None:
-    """Make sure that other programs, and ``stored_provenance``, will know ``out`` for a GeoTIFF.
+    """Check that ``out`` has the suffix of a GeoTIFF, which ``stored_provenance`` needs.
 
     Raises:
-        InputError: If it does not end in ``.tif`` or ``.tiff``.
+        InputError: If the name does not end in ``.tif`` or ``.tiff``.
     """
     if out.suffix.lower() not in SUFFIXES:
-        raise InputError(f"--out {out} is no GeoTIFF; wanted a name that ends in .tif")
+        raise InputError(f"--out must end in .tif, found {out}; give another --out")
 
 
-def status(there: bool) -> str:
-    """Say for a summary whether the output was there already, made from the same."""
-    return "up to date" if there else "written"
+def status(up_to_date: bool) -> str:
+    """Return the status of an output for a result."""
+    return "up to date" if up_to_date else "written"
 
 
 def stored_licences(path: Path) -> tuple[str, ...]:
-    """Read the licences of an artefact, which what is made from it inherits."""
+    """Return the licences of an artefact, which its derived artefacts inherit."""
     return licences_in(stored_provenance(path))
 
 
 def stored_provenance(path: Path) -> dict[str, object] | None:
-    """Read the record inside a Parquet, JSON, HTML or TIFF file; None where there is none.
+    """Return the provenance in a Parquet, JSON, HTML or TIFF file; None if it has none.
 
-    A page holds it in the script element whose id is ``minortom``, a GeoTIFF in GDAL's metadata
-    item of that name.
+    A page has it in the script element with the id ``minortom``, a GeoTIFF in the item of GDAL's
+    metadata with that name.
     """
     try:
         if path.suffix == ".html":
@@ -136,14 +138,14 @@ def stored_provenance(path: Path) -> dict[str, object] | None:
 
 
 def write_run_record(out: Path, started: datetime, **more: object) -> None:
-    """Write ``<out>.run.json``: how this result came about, apart from its content.
+    """Write ``<out>.run.json``, the record of the run that made an output.
 
-    The SHA-256 in it says which file it is about, for a file may be replaced by another.
+    The SHA-256 in it identifies the file, which may later be replaced by another one.
     """
     of_file = {"sha256": sha256_of(out)} if out.is_file() else {}
     write_json(out.with_name(f"{out.name}.run.json"), {**run_record(started), **of_file, **more})
 
 
 def now() -> datetime:
-    """Tell the time for a run record, in UTC."""
+    """Return the current time in UTC, for a run record."""
     return datetime.now(UTC)

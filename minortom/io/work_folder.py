@@ -1,4 +1,4 @@
-"""The folder of unfinished work beside an output: taken up only by what left it."""
+"""Folder of unfinished work beside an output, from which the same run can resume."""
 
 import json
 from pathlib import Path
@@ -12,36 +12,36 @@ _RECORD = "provenance.json"
 
 
 def work_folder(out: Path) -> Path:
-    """Say where unfinished work on an output lies: ``<out>.partial``."""
+    """Return the folder of unfinished work on an output: ``<out>.partial``."""
     return out.with_name(f"{out.name}.partial")
 
 
 def is_left_by(work: Path, provenance: Provenance) -> bool:
-    """Say whether a folder holds unfinished work on the same result."""
+    """Return whether a folder contains unfinished work with the same provenance."""
     wanted: object = json.loads(provenance.to_json())
     return stored_provenance(work / _RECORD) == wanted
 
 
 def take_up(work: Path, provenance: Provenance, *, overwrite: bool) -> None:
-    """Make the folder of unfinished work, or find it as work on the same result left it.
+    """Create the folder of unfinished work, or keep it if it has the same provenance.
 
     Raises:
-        OutputExistsError: If work on another result left it, and ``overwrite`` is false; or,
-            whatever ``overwrite`` says, if it is none of ours.
+        OutputExistsError: If the folder has another provenance and ``overwrite`` is false, or if
+            it has files but no provenance, even with ``overwrite``.
     """
     if is_left_by(work, provenance):
         return
     ours = is_empty_folder(work) or stored_provenance(work / _RECORD) is not None
     if work.exists() and not ours:
-        # Even --overwrite must not delete a folder that holds who knows what.
+        # Even --overwrite must not delete a folder with unknown files.
         raise OutputExistsError(
-            f"{work}, where unfinished work goes, is not ours: it has no {_RECORD}; "
+            f"{work} is the folder for unfinished work, but it has files and no {_RECORD}; "
             "move it away, or give another --out"
         )
     if work.exists() and not is_empty_folder(work) and not overwrite:
         raise OutputExistsError(
-            f"{work} holds unfinished work made with other inputs or options; give those again to "
-            "go on with it, --overwrite to start anew, or another --out"
+            f"{work} has unfinished work with other inputs or options; give those again to resume "
+            "it, --overwrite to start again, or another --out"
         )
     with whole_folder(work) as folder:
         write_json(folder / _RECORD, {KEY: json.loads(provenance.to_json())})

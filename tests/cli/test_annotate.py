@@ -113,9 +113,9 @@ def test_a_missing_option_ends_with_2(arguments, capsys):
     [
         ("--climate", "nowhere.tif", "nowhere.tif does not exist"),
         ("--landcover", "cells.txt", "cannot read the map"),
-        ("--out", "climate.tif/a.parquet", "is a file, no folder; give another --out"),
-        ("--out", "", "is a folder; wanted the name of a file"),
-        ("--out", "climate.tif", "is one of the inputs, "),
+        ("--out", "climate.tif/a.parquet", "must be a folder, but is a file; give another --out"),
+        ("--out", "", "--out must be a file, found the folder"),
+        ("--out", "climate.tif", "is the input "),
         ("--landcover-legend", "corine", "(igbp, koppen, worldcover), found 'corine'"),
         ("--landcover-legend", "igbp", ", found 40;"),
     ],

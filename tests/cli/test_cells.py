@@ -123,7 +123,7 @@ def test_a_box_gives_the_cells_of_the_whole_grid_that_it_touches(bbox):
 
 def test_the_region_is_not_overwritten(aoi, capsys):
     assert run(app, ["cells", "--region", aoi, "--out", aoi, "--overwrite"]) == 1
-    assert "is one of the inputs" in capsys.readouterr().err
+    assert "is the input " in capsys.readouterr().err
     assert json.loads(Path(aoi).read_text()) == TRIANGLE
 
 

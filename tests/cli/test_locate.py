@@ -101,7 +101,10 @@ def test_a_column_that_csv_cannot_contain_is_one_line(tmp_path, capsys):
         (["--points", "p.csv", "--lat", "9"], "expected --lat and --lon, or --points"),
         (["--lat", "9", "--lon", "1", "--out", "a.csv"], "expected --lat and --lon, or --points"),
         ([], "expected --lat and --lon, or --points"),
-        (["--points", "nowhere.csv"], "nowhere.csv is no file; wanted a CSV or Parquet file"),
+        (
+            ["--points", "nowhere.csv"],
+            "the columns lat and lon, found no file nowhere.csv; check",
+        ),
     ],
 )
 def test_a_users_mistake_is_one_line_and_1(arguments, message, capsys):

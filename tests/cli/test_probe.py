@@ -196,4 +196,4 @@ def test_a_folder_that_is_not_shards_is_a_one_line_error(folder, tmp_path, capsy
 
 def test_a_result_never_replaces_the_set(folder, capsys):
     assert probe(folder, folder / "shards", "--overwrite") == 1
-    assert "is one of the inputs" in one_line(capsys.readouterr().err)
+    assert "is the input " in one_line(capsys.readouterr().err)

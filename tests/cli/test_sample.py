@@ -133,7 +133,7 @@ def test_the_annotated_file_is_never_replaced_by_its_own_selection(annotated, ca
     before = annotated.read_bytes()
 
     assert sampled(annotated, "--overwrite", out=annotated.name) == 1
-    assert "is one of the inputs" in capsys.readouterr().err
+    assert "is the input " in capsys.readouterr().err
     assert annotated.read_bytes() == before
 
 

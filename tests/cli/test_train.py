@@ -180,7 +180,7 @@ def test_parent_folders_of_a_run_are_created(shards, tmp_path):
 def test_a_run_below_a_file_is_a_one_line_error(shards, tmp_path, capsys):
     (tmp_path / "file").touch()
     assert train(shards, "--out", tmp_path / "file" / "run", *SHORT) == 1
-    assert "is a file, no folder" in one_line(capsys.readouterr().err)
+    assert "must be a folder, but is a file" in one_line(capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(

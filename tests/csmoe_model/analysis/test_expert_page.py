@@ -157,5 +157,5 @@ def test_an_input_of_the_page_is_never_replaced(folder, capsys, name):
     words = ("--out", folder / name, "--patches", 0, "--overwrite")
 
     assert inspect(folder / "s1", folder / "shards", *words) == 1
-    assert "is a part of the input" in one_line(capsys)
+    assert "is a file of the input" in one_line(capsys)
     assert (folder / name).read_bytes() == before

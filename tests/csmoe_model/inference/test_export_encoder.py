@@ -125,7 +125,7 @@ def test_another_export_is_replaced_only_when_allowed(alone, tmp_path):
 
 def test_the_run_itself_is_never_replaced(alone):
     for out in (alone / "run" / "model", alone / "run"):
-        with pytest.raises(InputError, match="one of the inputs"):
+        with pytest.raises(InputError, match="(is|contains) the input"):
             write_encoder(alone / "run", out=out, sensor="s2", overwrite=True)
     assert CSMoE.from_pretrained(alone / "run").sensors == ("s2", "s1")
 

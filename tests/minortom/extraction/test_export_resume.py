@@ -159,7 +159,7 @@ def test_unfinished_work_of_another_export_is_not_taken_up(export, tmp_path):
 
     with pytest.raises(StopHereError):
         export(on_progress=stop)
-    with pytest.raises(OutputExistsError, match=r"unfinished work made with other inputs"):
+    with pytest.raises(OutputExistsError, match=r"unfinished work with other inputs"):
         export(seed=1)
     export(seed=1, overwrite=True)
     export("fresh", seed=1)
@@ -219,7 +219,7 @@ def test_a_strangers_folder_in_the_place_of_unfinished_work_is_left_alone(
     work = tmp_path / "shards.partial"
     work.mkdir()
     (work / "thesis.tex").touch()
-    with pytest.raises(OutputExistsError, match="is not ours: it has no provenance.json; move"):
+    with pytest.raises(OutputExistsError, match="it has files and no provenance.json; move"):
         export(overwrite=overwrite)
     assert [path.name for path in work.iterdir()] == ["thesis.tex"]
     assert not (tmp_path / "shards").exists()

@@ -78,7 +78,7 @@ def test_a_file_that_is_no_selection_says_what_makes_one(archives, tmp_path):
 
 def test_an_output_without_a_name_says_so(export, archives, tmp_path):
     export()
-    with pytest.raises(InputError, match="has no name to write to"):
+    with pytest.raises(InputError, match="has no file name; give one"):
         s2, s1 = archives
         export_selection(tmp_path / "shards.selection.parquet", s2=s2, s1=s1, out="", patch_size=12)
 

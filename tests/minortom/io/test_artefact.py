@@ -145,7 +145,7 @@ def test_two_processes_do_not_write_the_same_output(tmp_path):
         other = subprocess.run(command, capture_output=True, text=True, check=False)
         write_file(made.path, FIRST)
 
-    assert "OutputExistsError: another process is making" in other.stderr
+    assert "OutputExistsError: another process is writing" in other.stderr
     assert names_in(tmp_path) == ["out.parquet", "out.parquet.run.json"]
 
 
@@ -161,7 +161,7 @@ def test_an_input_is_never_replaced(tmp_path):
     out = tmp_path / "out.parquet"
     make(out, FIRST)
 
-    with pytest.raises(InputError, match="is one of the inputs"):
+    with pytest.raises(InputError, match="is the input "):
         make(out, SECOND, inputs=iter([out]), overwrite=True)
 
 

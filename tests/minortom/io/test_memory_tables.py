@@ -106,11 +106,11 @@ def test_another_type_is_refused_with_what_was_expected(source):
 
 
 def test_a_table_in_memory_is_checked_like_a_file(points):
-    with pytest.raises(InputError, match="the table lacks the column stratum; it has grid_cell"):
+    with pytest.raises(InputError, match="the table must have the column stratum, found grid_cell"):
         as_table(points, ["stratum"], made_by=MADE_BY)
     with pytest.raises(InputError, match="the table has no rows"):
         as_table(points.slice(0, 0), made_by=MADE_BY)
-    with pytest.raises(InputError, match="the column lat holds string; wanted numbers"):
+    with pytest.raises(InputError, match="the column lat must have numbers, found string"):
         as_table(pa.table({"lat": ["a"]}), made_by=MADE_BY)
 
 

@@ -226,7 +226,7 @@ def test_a_selection_with_other_strata_is_refused(files, tmp_path):
 
 
 def test_an_annotated_file_is_not_a_selection(files, tmp_path):
-    with pytest.raises(InputError, match="lacks the column role"):
+    with pytest.raises(InputError, match="must have the column role, found"):
         report_of(files[1], files[1], tmp_path / "report")
 
 

@@ -128,7 +128,7 @@ def test_work_with_other_options_stays_without_overwrite(tiles_file):
     kept = (work / "searches.txt").read_bytes()
     out, other = tiles_file.with_name("out.parquet"), SampleOptions(per_stratum=7)
 
-    with pytest.raises(OutputExistsError, match="holds unfinished work made with other"):
+    with pytest.raises(OutputExistsError, match="has unfinished work with other"):
         make_selection(tiles_file, out, options=other, engine=ONE)
     assert (work / "searches.txt").read_bytes() == kept
     assert make_selection(tiles_file, out, options=other, engine=ONE, overwrite=True).tiles == 35
@@ -140,7 +140,7 @@ def test_a_folder_with_other_files_stays(tiles_file):
     work.mkdir()
     (work / "dear.txt").write_text("mine")
 
-    with pytest.raises(OutputExistsError, match="is not ours"):
+    with pytest.raises(OutputExistsError, match="it has files and no provenance.json"):
         make_selection(
             tiles_file, tiles_file.with_name("out.parquet"), options=COUPLED, overwrite=True
         )  # fmt: skip
@@ -207,4 +207,4 @@ def test_two_processes_do_not_write_the_same_file(tiles_file):
     first.kill()
     first.communicate()
     assert second.returncode == 1
-    assert error.startswith("error: another process is making")
+    assert error.startswith("error: another process is writing")
