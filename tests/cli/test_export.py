@@ -121,7 +121,7 @@ def test_missing_cells_are_an_error_unless_skipped(export, tmp_path, capsys):
         ),
         ({"s1": "hf://Major-TOM"}, "hf://datasets/"),
         ({"selection": "none.parquet"}, "none.parquet does not exist; make it with `minortom"),
-        ({"selection": "Core-S2L2A/metadata.parquet"}, "the column climate, landcover, found"),
+        ({"selection": "Core-S2L2A/metadata.parquet"}, "must have the column climate, landcover"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_1(export, tmp_path, capsys, options, message):

@@ -85,7 +85,7 @@ def test_a_column_that_csv_cannot_contain_is_one_line(tmp_path, capsys):
     table = pa.table({"lon": [18.42], "lat": [-33.92], "geometry": [b"x"]})
     pq.write_table(table, tmp_path / "points.parquet")
     assert run(app, ["locate", "--points", str(tmp_path / "points.parquet")]) == 1
-    assert "the column geometry holds binary" in capsys.readouterr().err
+    assert "cannot store the column geometry of type binary" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
