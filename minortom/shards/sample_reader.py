@@ -6,6 +6,7 @@ are read through pyarrow, one row group at a time.
 
 import os
 import threading
+import weakref
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -53,10 +54,8 @@ class SampleReader:
         self._handles: dict[int, int] = {}
         self._decoded: dict[tuple[int, int], dict[str, pa.Array]] = {}
         self._lock = threading.Lock()
-
-    def __del__(self) -> None:
-        for handle in self._handles.values():
-            os.close(handle)
+        # Not __del__: at the end of a program it would run when os is gone.
+        weakref.finalize(self, _close, self._handles)
 
     def buffers(self, batch: int) -> Tensors:
         """Return arrays [batch, bands, height, width] of the stored dtype, by tensor column."""
@@ -172,3 +171,8 @@ class SampleReader:
                     raise damaged(path, str(error)) from None
                 self._decoded[number, group] = {c: table[c].combine_chunks() for c in columns}
             return self._decoded[number, group]
+
+
+def _close(handles: Mapping[int, int]) -> None:
+    for handle in handles.values():
+        os.close(handle)

@@ -158,3 +158,20 @@ def test_opening_loads_no_torch():
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_files_are_closed_with_the_sequence_and_at_the_end_of_a_program(folder):
+    # A global sequence lives until the interpreter takes its modules down.
+    code = (
+        "import os, sys, minortom.shards\n"
+        f"before = len(os.listdir('/proc/self/fd'))\n"
+        f"samples = minortom.shards.open({str(folder)!r}); samples[0]\n"
+        "assert len(os.listdir('/proc/self/fd')) > before\n"
+        "del samples\n"
+        "assert len(os.listdir('/proc/self/fd')) == before\n"
+        f"samples = minortom.shards.open({str(folder)!r}); samples[0]\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stderr == ""
