@@ -1,10 +1,10 @@
-"""How the library tells how far it is, without printing."""
+"""Progress callbacks: the library reports progress and never prints."""
 
 from collections.abc import Callable
 
 OnProgress = Callable[[int, int], None]
-"""Called with (items done, items in all) as the work goes on."""
+"""Callback with (items done, items in all), called after each item."""
 
 
 def ignore_progress(done: int, total: int) -> None:
-    """Tell nobody."""
+    """Do nothing; the default callback."""

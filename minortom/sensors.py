@@ -1,6 +1,6 @@
-"""What a pixel is: bands, their order, ground sampling, dtype, unit and nodata.
+"""Bands of the sensors: order, ground sampling distance, dtype, unit and nodata.
 
-The only place that knows how many bands a sensor has and which ones lie at 20 m.
+Only this module defines how many bands a sensor has, and which of them are sampled at 20 m.
 """
 
 from dataclasses import dataclass
@@ -11,32 +11,33 @@ SensorName = Literal["s2", "s1"]
 
 @dataclass(frozen=True, kw_only=True)
 class BandGroup:
-    """Bands of one sensor that share a ground sampling and are stored as one tensor."""
+    """Bands of one sensor with the same ground sampling distance, stored as one tensor."""
 
     column: str
     """Name of the tensor column in a shard."""
     sensor: SensorName
     bands: tuple[str, ...]
-    """Names as in the archive's columns, in the order of the tensor's first axis."""
+    """Names of the archive's columns, in the order of the tensor's first axis."""
     resolution_m: int
-    """Ground sampling distance of a stored pixel."""
+    """Ground sampling distance of a stored pixel (m)."""
     dtype: Literal["uint16", "int16"]
     nodata: int
-    """Stored value of a pixel that was not measured; no valid pixel has it."""
+    """Stored value of a pixel that was not measured; valid pixels have other values."""
     scale: float
-    """Physical value = stored value * scale."""
+    """Factor from stored to physical values."""
     unit: str
+    """Unit of the physical values."""
 
     def shape(self, patch_px: int) -> tuple[int, int, int]:
-        """Give (bands, height, width) of a patch that is ``patch_px`` 10 m pixels wide."""
+        """Return (bands, height, width) of a patch that is ``patch_px`` pixels of 10 m wide."""
         side_px = patch_px * BASE_RESOLUTION_M // self.resolution_m
         return len(self.bands), side_px, side_px
 
 
 BASE_RESOLUTION_M = 10
-"""Ground sampling of the pixel grid in which patch sizes are counted."""
+"""Ground sampling distance (m) of the pixel grid in which patch sizes are given."""
 PATCH_PX = 120
-"""Side of a patch in shards, in pixels of that grid, where nobody says otherwise."""
+"""Default side of a patch in shards, in pixels of that grid."""
 
 S2_10M = BandGroup(
     column="s2_10m", sensor="s2", bands=("B02", "B03", "B04", "B08"), resolution_m=10,
@@ -52,15 +53,15 @@ S1 = BandGroup(
 )  # fmt: skip
 
 GROUPS = (S2_10M, S2_20M, S1)
-"""The tensor columns of a shard, in order."""
+"""Tensor columns of a shard, in order."""
 
 CLOUD_MASK = "cloud_mask"
-"""Name of the archive's mask beside the bands of Sentinel-2, at 10 m."""
+"""Column of the cloud mask in the archive of Sentinel-2, at 10 m."""
 CLOUD_CODES = (1, 2)
-"""Its codes of thick and of thin cloud; 0 is clear, 3 a cloud's shadow."""
+"""Codes of the mask for thick and for thin clouds; 0 is clear, 3 is cloud shadow."""
 
 MODEL_BANDS: dict[SensorName, tuple[str, ...]] = {
     "s2": ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"),
     "s1": ("vv", "vh"),
 }
-"""Order of the channels that the model sees, by wavelength and polarisation."""
+"""Channels of the model's input, ordered by wavelength and polarisation."""

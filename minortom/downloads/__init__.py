@@ -1,4 +1,4 @@
-"""`minortom fetch`: download maps into the cache; find a map by its name.
+"""Downloads of maps into the cache, `minortom fetch`, and maps by name.
 
-Layer: with `genetic` and `archive`, above `maps`.
+Layer: beside `genetic` and `archive`, above `maps`.
 """

@@ -1,7 +1,7 @@
-"""Fetched maps on disk: a folder a data set, the SHA-256 of each file beside it.
+"""Cache of downloaded maps: one folder per data set, with the SHA-256 of each file.
 
-``<file>.sha256`` is what ``sha256sum -c`` reads. ``source.json`` says where the files are from,
-``absent.txt`` which URLs led to nothing: a tile of a tiled map that does not exist.
+``sha256sum -c`` reads ``<file>.sha256``. ``source.json`` stores the source of the files,
+``absent.txt`` the URLs of tiles that do not exist.
 """
 
 import json
@@ -26,72 +26,72 @@ _ABANDONED_S = 24 * 3600
 
 
 def folder_of(manifest: Manifest) -> Path:
-    """Say where the files of a data set are kept, whether there are any or not.
+    """Return the cache folder of a data set, which may not exist yet.
 
     Raises:
-        InputError: If files of another data set of the same name are kept there.
+        InputError: If the folder has files of another data set with the same name.
     """
     folder = cache_folder() / "maps" / manifest.name
-    found, wanted = _noted(folder), _source(manifest)
+    found, wanted = _read_source(folder), _source(manifest)
     other = [key for key in wanted if found and found.get(key) != wanted[key]]
     if other:
         raise InputError(
-            f"{folder} holds {manifest.name} of another source ({other[0]} {found.get(other[0])}, "
-            f"wanted {wanted[other[0]]}); move it away, or give the manifest another name"
+            f"{folder} must have {manifest.name} with {other[0]} {wanted[other[0]]}, found another "
+            f"source ({other[0]} {found.get(other[0])}); move it away, or rename the manifest"
         )
     return folder
 
 
-def claim(folder: Path, manifest: Manifest, *, file: str | None = None) -> None:
-    """Note whose files the folder holds; ``file`` is the map of a data set that is one file."""
-    if not _noted(folder):
+def record_source(folder: Path, manifest: Manifest, *, file: str | None = None) -> None:
+    """Write the source of a folder's files; ``file`` is the map of a data set in one file."""
+    if not _read_source(folder):
         write_json(folder / _SOURCE, {**_source(manifest), "file": file})
 
 
-def kept_file(folder: Path) -> Path | None:
-    """Give the map of a data set that is one file, where it is there."""
-    name = _noted(folder).get("file")
+def cached_file(folder: Path) -> Path | None:
+    """Return the cached map of a data set in one file; None if it is not in the cache."""
+    name = _read_source(folder).get("file")
     return folder / name if name and (folder / name).is_file() else None
 
 
 @contextmanager
-def scratch_in(folder: Path) -> Iterator[Path]:
-    """Yield a folder to download into: two processes must not meet in one file.
+def scratch_folder(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder for downloads, so that two processes never write to one file.
 
-    What a process that was killed left behind a day ago or earlier goes.
+    Folders that killed processes left at least a day ago are deleted.
 
     Raises:
-        InputError: If the cache folder cannot be made.
+        InputError: If the cache folder cannot be created.
     """
     make_cache_folder(folder)
     for old in folder.glob(f"{_SCRATCH}*"):
         if time.time() - old.stat().st_mtime > _ABANDONED_S:
             shutil.rmtree(old, ignore_errors=True)
-    # After an interrupt a thread may still write: then the folder goes another day.
+    # After an interrupt a thread may still write. The folder is then deleted on another day.
     with tempfile.TemporaryDirectory(
         prefix=_SCRATCH, dir=folder, ignore_cleanup_errors=True
     ) as scratch:
         yield Path(scratch)
 
 
-def keep(finished: Path, to: Path) -> None:
-    """Put a finished file into the cache, its hash first: one without is not of ``fetch``."""
+def store(finished: Path, to: Path) -> None:
+    """Move a complete file to the cache; its hash is written first, and marks it as downloaded."""
     write_text(_beside(to), f"{sha256_of(finished)}  {to.name}\n")
     finished.replace(to)
 
 
 def verify(path: Path, *, thoroughly: bool) -> None:
-    """Make sure that a cached file is as it was when it was fetched.
+    """Check that a cached file has not changed since its download.
 
-    A file without a hash beside it was put there by hand: it is taken as it is, and its hash
-    is noted.
+    A file without a hash was put there by hand. It is accepted, and its hash is written.
 
     Args:
         path: The file.
-        thoroughly: Read all of it; else only where it is newer than its hash.
+        thoroughly: Whether to hash the file in any case; otherwise only if it is newer than its
+            hash.
 
     Raises:
-        InputError: If it has changed. It stays where it is.
+        InputError: If the file has changed. It stays where it is.
     """
     beside = _beside(path)
     if not beside.exists():
@@ -103,21 +103,21 @@ def verify(path: Path, *, thoroughly: bool) -> None:
     wanted, found = beside.read_text(encoding="utf-8").partition(" ")[0], sha256_of(path)
     if wanted != found:
         raise InputError(
-            f"{path} has changed since it was fetched (SHA-256 {found}, was {wanted}); it is not "
-            "used: delete it to have it fetched again"
+            f"{path} must have the SHA-256 {wanted} of its download, found {found}; it has changed "
+            "and is not used; delete it to download it again"
         )
     if os.access(beside, os.W_OK):
-        os.utime(beside)  # so that it need not be read again
+        os.utime(beside)  # so that the file is not read again
 
 
 def absent_urls(folder: Path) -> frozenset[str]:
-    """Give the URLs that led to nothing."""
+    """Return the URLs of tiles that do not exist."""
     path = folder / _ABSENT
     return frozenset(path.read_text(encoding="utf-8").split()) if path.exists() else frozenset()
 
 
-def remember_absent(folder: Path, urls: Iterable[str]) -> None:
-    """Note URLs that led to nothing."""
+def record_absent(folder: Path, urls: Iterable[str]) -> None:
+    """Add URLs of tiles that do not exist."""
     urls = list(urls)
     if not urls:
         return
@@ -129,7 +129,7 @@ def _beside(path: Path) -> Path:
     return path.with_name(path.name + _HASH)
 
 
-def _noted(folder: Path) -> dict[str, str | None]:
+def _read_source(folder: Path) -> dict[str, str | None]:
     path = folder / _SOURCE
     if not path.exists():
         return {}

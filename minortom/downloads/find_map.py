@@ -1,4 +1,4 @@
-"""Find a map by what a user calls it: a path, a manifest of one's own, a data set's name."""
+"""Search for a map by a path, a manifest of the user's own, or the name of a data set."""
 
 import os
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from minortom.remote.http import is_url
 
 @dataclass(frozen=True, kw_only=True)
 class FoundMap:
-    """Where a map is; with its manifest where it was found by one."""
+    """Source of a map, and its manifest if it was found by one."""
 
     source: Path | TileMap
     manifest: Manifest | None = None
@@ -24,34 +24,35 @@ class FoundMap:
 
 
 def find_map(text: str, *, on_progress: OnProgress = ignore_progress) -> FoundMap:
-    """Find a map.
+    """Return the source of a map.
 
-    A path is anything that exists or holds a separator: a raster, a folder of tiles, or a
-    manifest (``.yaml``). All else is the name of a data set that comes with minortom: looked up
-    in the cache, then at its source. One that is one file is fetched; tiles are not, but read
-    where they are.
+    Text is a path if the path exists or if it contains a separator: a raster, a folder of tiles,
+    or a manifest (``.yaml``). Other text is the name of a data set that comes with minortom. A
+    data set in one file is downloaded if it is not in the cache. Tiles are not downloaded; blocks
+    of them are read over the network.
 
     Args:
-        text: What the user typed.
-        on_progress: Called with (bytes had, bytes in all) while a file is fetched.
+        text: Path or name.
+        on_progress: Called with (bytes downloaded, bytes in all) during a download.
 
     Raises:
-        InputError: If there is no such file or data set, or what is in the cache has changed.
-        RemoteError: If it is not in the cache and cannot be had.
+        InputError: If the file or data set does not exist, or a cached file has changed.
+        RemoteError: If a download fails.
     """
     if is_url(text):
         raise InputError(
-            f"{text.partition('?')[0]} is a URL; wanted a file, a folder of tiles, a data set's "
-            "name, or a manifest (.yaml) that holds the URL"
+            "expected a map as a file, a folder of tiles, a data set's name or a manifest (.yaml), "
+            f"found the URL {text.partition('?')[0]}; write a manifest with the URL"
         )
     path = Path(text)
     if not (path.exists() or os.sep in text):
         return _of_manifest(*named_manifest(text), on_progress)
     if not path.exists():
         raise InputError(
-            f"the map {path} does not exist; wanted a raster file, a folder of tiles or a manifest"
+            f"expected a raster file, a folder of tiles or a manifest, but {path} does not exist; "
+            "check the path"
         )
-    path = path.absolute()  # a cluster's workers stand in other folders
+    path = path.absolute()  # workers of a cluster have another working directory
     if path.is_dir():
         return FoundMap(source=TileMap.of_folder(path))
     if is_manifest(path):
@@ -60,10 +61,10 @@ def find_map(text: str, *, on_progress: OnProgress = ignore_progress) -> FoundMa
 
 
 def find_data_set(text: str) -> tuple[Path, Manifest]:
-    """Find a manifest by its data set's name, or by its path.
+    """Return a manifest, and its path, for the name of a data set or the path of the manifest.
 
     Raises:
-        InputError: If there is none.
+        InputError: If it does not exist or is not a manifest.
     """
     path = Path(text)
     if path.exists() or os.sep in text:
@@ -72,7 +73,7 @@ def find_data_set(text: str) -> tuple[Path, Manifest]:
 
 
 def is_manifest(path: Path) -> bool:
-    """Say whether a file is called as manifests are."""
+    """Return whether a file has the suffix of a manifest."""
     return path.suffix.lower() in (".yaml", ".yml")
 
 

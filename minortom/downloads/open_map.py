@@ -1,4 +1,4 @@
-"""A map as a user names it -> a descriptor."""
+"""Descriptors of maps that a user names."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,29 +12,29 @@ from minortom.progress import OnProgress, ignore_progress
 
 @dataclass(frozen=True, kw_only=True)
 class MapChoice:
-    """A map, and what says what its values mean."""
+    """Map and the legend of its values."""
 
     map: str
-    """A path (a raster, or a folder of tiles), or the name of a manifest."""
+    """Path of a raster, a folder of tiles or a manifest, or the name of a data set."""
     legend: str | None = None
-    """Name of a legend; None for that of the manifest."""
+    """Name of a legend; the legend of the manifest when None."""
     manifest: Path | None = None
-    """A manifest of the user's own, which goes before ``legend``."""
+    """Manifest of the user's own, which takes precedence over ``legend``."""
 
 
 def open_map(
     choice: MapChoice, *, default_legend: str, on_fetch: OnProgress = ignore_progress
 ) -> Descriptor:
-    """Find a map and its legend.
+    """Open a map with its legend as a descriptor.
 
     Args:
-        choice: What the user said.
-        default_legend: The legend of a path for which the user said none.
-        on_fetch: Called with (bytes had, bytes in all) while a map is fetched.
+        choice: Map and legend.
+        default_legend: Legend of a map that is given by a path without a legend.
+        on_fetch: Called with (bytes downloaded, bytes in all) during a download.
 
     Raises:
-        InputError: If there is no such map or legend, the manifest has no legend, or two
-            legends are asked for at once.
+        InputError: If the map or the legend does not exist, the manifest has no legend, or
+            ``choice`` names another legend than the manifest.
     """
     found = find_map(choice.map, on_progress=on_fetch)
     if choice.manifest is not None:
@@ -44,11 +44,11 @@ def open_map(
         own = manifest.legend.name if manifest.legend else None
         if choice.legend not in (None, own):
             raise InputError(
-                f"{choice.map} comes with the legend {own}, not {choice.legend}; "
-                "leave the legend out"
+                f"{choice.map} has the legend {own}, found the legend {choice.legend}; leave the "
+                "legend out"
             )
     else:
         manifest_path, manifest = find_manifest(choice.legend or default_legend)
     if manifest.legend is None:
-        raise InputError(f"{manifest_path} has no legend; wanted one that names the map's classes")
+        raise InputError(f"{manifest_path} has no legend; add one that names the map's classes")
     return Descriptor.of(found.source, manifest=manifest, manifest_path=manifest_path)

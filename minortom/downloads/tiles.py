@@ -9,14 +9,14 @@ import numpy as np
 
 from minortom.downloads.cache import (
     absent_urls,
-    claim,
     folder_of,
-    keep,
-    remember_absent,
-    scratch_in,
+    record_absent,
+    record_source,
+    scratch_folder,
+    store,
     verify,
 )
-from minortom.downloads.single_file import require_map
+from minortom.downloads.single_file import check_map
 from minortom.engine.daemon_threads import DaemonThreads
 from minortom.engine.executors import as_done
 from minortom.errors import InputError, RemoteMissingError
@@ -33,34 +33,34 @@ _Outcome = Literal["kept", "fetched", "absent"]
 def tiles_of_area(
     manifest: Manifest, *, region: Region | None, bbox: BBox | None, everything: bool
 ) -> list[TileName]:
-    """Name the places on a tiled data set's lattice that overlap an area, from south to north.
+    """Return the tiles of a data set's lattice that overlap an area, from south to north.
 
     Raises:
-        InputError: If neither an area nor everything is wanted, or the area has no place.
+        InputError: If neither an area nor ``everything`` is given, or the area has no tile.
     """
     step = manifest.lattice_deg
     assert step is not None
     if region is None and bbox is None and not everything:
         raise InputError(
             f"{manifest.name} is in tiles of {step} degrees ({manifest.size or 'of the globe'}); "
-            "give --region or --bbox, or --all for all of them"
+            "give --region or --bbox, or --all for all tiles"
         )
     rows = -(-90 // step)
     south, west = (a.ravel() * step for a in np.mgrid[-rows:rows, -180 // step : 180 // step])
     edges = (west * 1.0, south * 1.0, west + step * 1.0, south + step * 1.0)
     here = touched(edges, region=region, bbox=bbox)
     if not here.any():
-        raise InputError("the region and the box have nothing in common; give one of them")
+        raise InputError("the region and the box do not overlap; give only one of them")
     return [TileName(int(s), int(w)) for s, w in zip(south[here], west[here], strict=True)]
 
 
 def absent_tiles(manifest: Manifest) -> frozenset[TileName]:
-    """Give the tiles that an earlier ``fetch`` found not to exist."""
+    """Return the tiles of which an earlier ``fetch`` recorded that they do not exist."""
     urls = absent_urls(folder_of(manifest))
     if not urls:
         return frozenset()
     tiles = tiles_of_area(manifest, region=None, bbox=None, everything=True)
-    return frozenset(tile for tile in tiles if _noted_url(manifest, tile) in urls)
+    return frozenset(tile for tile in tiles if _requested_url(manifest, tile) in urls)
 
 
 def fetch_tiles(
@@ -84,7 +84,7 @@ def fetch_tiles(
     folder = folder_of(manifest)
     outcomes: dict[TileName, _Outcome] = {}
     stop = threading.Event()
-    with scratch_in(folder) as scratch, DaemonThreads(workers) as executor:
+    with scratch_folder(folder) as scratch, DaemonThreads(workers) as executor:
         get = _getter(manifest, folder, scratch, stop)
         try:
             for position, outcome in as_done(executor, get, tiles):
@@ -106,43 +106,43 @@ def fetch_tiles(
 def _getter(
     manifest: Manifest, folder: Path, scratch: Path, stop: threading.Event
 ) -> Callable[[TileName], _Outcome]:
-    """Make the function that brings one tile."""
+    """Return the function that downloads one tile."""
     absent = absent_urls(folder)
 
-    def go_on(done: int, total: int) -> None:
+    def check_stop(done: int, total: int) -> None:
         del done, total
         if stop.is_set():
             raise InterruptedError
 
     def get(tile: TileName) -> _Outcome:
-        go_on(0, 0)
+        check_stop(0, 0)
         name, url = manifest.file_name(str(tile)), manifest.url.replace(TILE, str(tile))
         if (folder / name).exists():
             verify(folder / name, thoroughly=True)
             return "kept"
-        if _noted_url(manifest, tile) in absent:
+        if _requested_url(manifest, tile) in absent:
             return "absent"
         try:
-            download(url, scratch / name, on_progress=go_on)
+            download(url, scratch / name, on_progress=check_stop)
         except RemoteMissingError:
             return "absent"
-        require_map(scratch / name, manifest, url)
-        keep(scratch / name, folder / name)
+        check_map(scratch / name, manifest, url)
+        store(scratch / name, folder / name)
         return "fetched"
 
     return get
 
 
 def _note(manifest: Manifest, folder: Path, outcomes: Mapping[TileName, _Outcome]) -> None:
-    """Remember what does not exist; not where nothing does, which hardly is what was meant."""
+    """Record tiles that do not exist, unless none does, which suggests a wrong address."""
     if all(outcome == "absent" for outcome in outcomes.values()):
         return
-    claim(folder, manifest)
+    record_source(folder, manifest)
     known = absent_urls(folder)
-    urls = [_noted_url(manifest, tile) for tile, how in outcomes.items() if how == "absent"]
-    remember_absent(folder, [url for url in urls if url not in known])
+    urls = [_requested_url(manifest, tile) for tile, how in outcomes.items() if how == "absent"]
+    record_absent(folder, [url for url in urls if url not in known])
 
 
-def _noted_url(manifest: Manifest, tile: TileName) -> str:
-    """Give the URL as asked: what a mirror lacks, its original may have."""
+def _requested_url(manifest: Manifest, tile: TileName) -> str:
+    """Return the requested URL: a tile that a mirror does not have may exist at its source."""
     return public_url(mirrored(manifest.url.replace(TILE, str(tile))))

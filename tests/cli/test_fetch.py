@@ -92,4 +92,4 @@ def test_the_wrong_koppen_zip_is_one_line_that_names_both_hashes(web_server, mon
     (web_server.folder / "ndownloader.figshare.com" / "files").mkdir(parents=True)
     serve_zip(web_server, {"a": b""}, name="ndownloader.figshare.com/files/61012822")
     assert run(app, ["fetch", "koppen-geiger-2023"]) == 1
-    assert "says 7fc2f5a15d4f5fe0ce59c9a9b502aa09; it is not used" in capsys.readouterr().err
+    assert "must have md5:7fc2f5a15d4f5fe0ce59c9a9b502aa09" in capsys.readouterr().err

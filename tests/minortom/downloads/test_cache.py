@@ -5,14 +5,14 @@ import time
 
 import pytest
 
-from minortom.downloads.cache import keep, scratch_in, verify
+from minortom.downloads.cache import scratch_folder, store, verify
 from minortom.errors import InputError
 
 
 @pytest.fixture
 def kept(tmp_path):
     (tmp_path / "came").write_bytes(b"map")
-    keep(tmp_path / "came", tmp_path / "a.tif")
+    store(tmp_path / "came", tmp_path / "a.tif")
     return tmp_path / "a.tif"
 
 
@@ -24,7 +24,7 @@ def changed_before_its_hash(path):
 def test_a_change_that_the_clock_hides_is_found_by_reading(kept):
     changed_before_its_hash(kept)
     verify(kept, thoroughly=False)
-    with pytest.raises(InputError, match=r"a\.tif has changed since it was fetched"):
+    with pytest.raises(InputError, match=r"a\.tif must have the SHA-256 .* found .*it has changed"):
         verify(kept, thoroughly=True)
     assert kept.read_bytes() == b"other"
 
@@ -41,6 +41,6 @@ def test_what_a_killed_run_left_goes_after_a_day(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "half.tif").touch()
         os.utime(tmp_path / name, (time.time() - age_s,) * 2)
-    with scratch_in(tmp_path) as scratch:
+    with scratch_folder(tmp_path) as scratch:
         assert scratch.is_dir()
     assert [path.name for path in tmp_path.iterdir()] == [".fetch-new"]

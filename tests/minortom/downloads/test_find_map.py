@@ -69,14 +69,16 @@ def test_a_tile_that_changed_in_the_cache_is_an_error(tmp_path, web_server):
     serve_tile(web_server, "N00E006")
     folder = fetch_map(load_manifest(path), bbox=BBox.parse("6,0,9,3")).folder
     (folder / "map_N00E006_v1.tif").write_bytes(b"other")
-    with pytest.raises(InputError, match="has changed since it was fetched"):
+    with pytest.raises(InputError, match="it has changed and is not used"):
         find_map(str(path))
 
 
 def test_a_map_that_comes_with_a_legend_takes_no_other(tmp_path, web_server):
     path = write_manifest(tmp_path / "my.yaml", f"{web_server.url}/map_{{TILE}}.tif", lattice_deg=3)
     assert open_map(MapChoice(map=str(path)), default_legend="koppen").legend == "zones"
-    with pytest.raises(InputError, match="comes with the legend zones, not igbp; leave the legend"):
+    with pytest.raises(
+        InputError, match="has the legend zones, found the legend igbp; leave the legend"
+    ):
         open_map(MapChoice(map=str(path), legend="igbp"), default_legend="koppen")
 
 
@@ -97,9 +99,12 @@ def test_a_name_is_looked_up_at_its_source_behind_the_mirror(web_server, monkeyp
     ("text", "message"),
     [
         ("corine", r"name of a data set \(koppen-geiger-2023, mcd12c1-v006, w"),
-        ("./corine.tif", "the map corine.tif does not exist; wanted a raster file, a folder"),
-        ("mcd12c1-v006", "cannot be fetched: a year's HDF file each, behind a NASA Earthdata"),
-        ("https://a/b.tif?key=SECRET", "https://a/b.tif is a URL; wanted a file"),
+        (
+            "./corine.tif",
+            "expected a raster file, a folder of tiles or a manifest, but corine.tif does not",
+        ),
+        ("mcd12c1-v006", "cannot be downloaded by minortom: a year's HDF file each, behind a NASA"),
+        ("https://a/b.tif?key=SECRET", "found the URL https://a/b.tif; write a manifest"),
     ],
 )
 @pytest.mark.usefixtures("web_server")  # for its empty cache
