@@ -71,7 +71,7 @@ def test_codec_packs_the_tensors_and_the_same_shards_are_read(export, tmp_path):
     assert all((plain[column] == packed[column]).all() for column in plain)
 
 
-def test_format_webdataset_makes_tars_that_verify_knows(export, tmp_path, capsys):
+def test_format_webdataset_makes_tars_that_verify_reads(export, tmp_path, capsys):
     assert export("--format", "webdataset") == 0
     assert sorted(path.name for path in (tmp_path / "shards").iterdir()) == [
         "README.md", "dataset.json", "shard-00000-of-00001.tar"
@@ -130,7 +130,7 @@ def test_bad_input_is_one_line_and_exit_1(export, tmp_path, capsys, options, mes
     assert list(tmp_path.iterdir()) == []
 
 
-def test_archives_given_the_wrong_way_round_are_found_out(export, inputs, capsys):
+def test_swapped_archives_are_an_error(export, inputs, capsys):
     assert export(s2=inputs[2], s1=inputs[1]) == 1
     assert "expected the column cloud_cover in the metadata" in error_line(capsys)
 
@@ -157,7 +157,7 @@ def test_an_unreadable_tile_is_named_and_does_not_end_the_run(inputs, tmp_path, 
     assert result["patches"] == 32
 
 
-def test_reserves_stand_in_and_are_counted(inputs, tmp_path, capsys):
+def test_replacements_are_counted(inputs, tmp_path, capsys):
     _, s2, s1 = inputs
     columns = {"role": ["selected", "selected", "reserve"], "reserve_rank": [None, None, 1]}
     selection = write_selection(tmp_path / "r.parquet", [CELLS[0], "90U_1R", CELLS[2]], **columns)

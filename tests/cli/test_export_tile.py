@@ -1,4 +1,4 @@
-"""What `minortom export` may do to a tile, as a user types it."""
+"""Options of `minortom export` for the patches of a tile, as a user types them."""
 
 import json
 
@@ -27,7 +27,7 @@ PRODUCT = "S2A_MSIL2A_20200101T000000_N0213_R001"
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-    """Two tiles of 48 px: the first lacks pixels and has cloud, the second's radar is shifted."""
+    """Two tiles of 48 px: the first has gaps and cloud, the radar of the second is shifted."""
     folder = tmp_path_factory.mktemp("inputs")
     first, second = s2_pixels(), s2_pixels(seed=1)
     first["B02"][0, 0] = 0
@@ -107,13 +107,13 @@ def test_a_stride_and_an_origin_place_the_patches(export):
     assert sorted(set(west_m - west_m.min())) == [60 * n for n in range(7)]
 
 
-def test_some_bands_alone_are_read_and_stored(export):
+def test_only_some_bands_are_read_and_stored(export):
     told, shards = export("--bands", "vh, B03,B11")
     assert shards.spec.bands == ("B03", "B11", "vh")
     assert told["patches_dropped"] == 0  # the gap is in B02
 
 
-def test_radar_is_interpolated_where_that_is_wanted(export):
+def test_radar_is_interpolated_with_resampling_bilinear(export):
     _, shards = export()
     nearest, cells = radar_of(shards), metadata(shards, "grid_cell")
     _, shards = export("--resampling", "bilinear", "--overwrite")

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning
 
 
 def write_set(out, *, selection):
-    """Write 12 patches that say that they were exported from a selection of this hash."""
+    """Write 12 patches whose provenance has the hash of a selection."""
     provenance = Provenance(
         command="export", options={"patch_size": 8}, seed=3, inputs={"selection": selection},
         licences=("Major TOM Core: CC-BY-SA-4.0",),
@@ -40,7 +40,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def report(tmp_path):
-    """A selection of 12 of 60 tiles in two strata, and what `minortom report` says of it."""
+    """The report on a selection of 12 of 60 tiles in two strata."""
     annotated, selection = tmp_path / "annotated.parquet", tmp_path / "selection.parquet"
     climates = ["Cfb", "BWh"] * 30
     table = {
@@ -136,7 +136,7 @@ def test_a_preview_lies_in_a_folder(folder, hub, tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("hub")
-def test_a_name_that_is_no_repository_is_one_line(folder, capsys):
+def test_an_invalid_repository_name_is_one_line(folder, capsys):
     assert run(app, ["publish", str(folder), "--repo", "minor-tom"]) == 1
     assert capsys.readouterr().err == (
         "error: the repository must have the form user/name, found 'minor-tom'\n"

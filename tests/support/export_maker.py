@@ -1,4 +1,4 @@
-"""Helpers of the tests of export: damage an archive, compare what was made."""
+"""Helpers of the tests of export: damage an archive, compare outputs."""
 
 import dataclasses
 import json
@@ -38,7 +38,7 @@ def places_of(folder: Path) -> list[tuple[str, int, int]]:
 
 
 def apart(words):
-    """Part ``ExportOptions`` from what else a call takes."""
+    """Separate ``ExportOptions`` from the other arguments of a call."""
     fields = {field.name for field in dataclasses.fields(ExportOptions)}
     chosen = {"patch_px": PATCH_PX, "shard_bytes": TWO_TILES}
     chosen |= {name: value for name, value in words.items() if name in fields}

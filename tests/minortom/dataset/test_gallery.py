@@ -1,4 +1,4 @@
-"""The page of `minortom show`: its pictures are the patches', its crosses what was dropped."""
+"""The page of `minortom show`: pictures of the patches, crosses for dropped ones."""
 
 import base64
 import json
@@ -34,7 +34,7 @@ def pictures(page):
 
 
 def write_bands(folder, bands):
-    """Write four patches of some bands alone; returns their tensors."""
+    """Write four patches with some bands only; returns their tensors."""
     tensors = made_up_tensors(4, 8, bands=bands)
     write_shards(
         folder, tensors=tensors, metadata=made_up_metadata(4), provenance=PROVENANCE,
@@ -121,7 +121,7 @@ def test_true_colour_needs_no_infrared(tmp_path):
     assert any((s1 == false_colour(p)).all() for p in tensors["s1"])
 
 
-def test_the_tile_is_one_that_lacks_patches_and_those_are_crossed_out(folder, tmp_path):
+def test_the_tile_has_dropped_patches_which_are_crossed_out(folder, tmp_path):
     assert show(folder, tmp_path / "page.html") == 0
     page = (tmp_path / "page.html").read_text()
     assert "A tile: 37U_37R" in page
@@ -164,7 +164,7 @@ def test_the_same_seed_gives_the_same_page_and_another_one_another(folder, tmp_p
     assert a == b != c
 
 
-def test_a_page_that_is_there_is_up_to_date_or_kept_or_replaced(folder, tmp_path, capsys):
+def test_an_existing_page_is_up_to_date_or_kept_or_replaced(folder, tmp_path, capsys):
     page = tmp_path / "page.html"
     assert show(folder, page, "--json") == 0
     assert json.loads(capsys.readouterr().out)["status"] == "written"
@@ -180,12 +180,12 @@ def test_a_page_that_is_there_is_up_to_date_or_kept_or_replaced(folder, tmp_path
     assert page.read_bytes() != before
 
 
-def test_a_page_of_someone_else_is_not_replaced(folder, tmp_path, capsys):
+def test_a_page_of_another_program_is_not_replaced(folder, tmp_path, capsys):
     (tmp_path / "page.html").write_text("<p>mine</p>")
     assert show(folder, tmp_path / "page.html") == 1
     assert "not made by this command" in capsys.readouterr().err
 
 
-def test_a_name_that_is_no_page_is_refused(folder, tmp_path, capsys):
+def test_an_output_that_does_not_end_in_html_is_refused(folder, tmp_path, capsys):
     assert show(folder, tmp_path / "page.txt") == 1
     assert "ends in .html" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Shards to the hub: a server on this machine stands for it."""
+"""Upload to the hub, for which a server on this machine stands in."""
 
 import json
 
@@ -88,14 +88,16 @@ def test_the_same_set_again_is_up_to_date_and_sends_nothing(folder, hub):
     assert [r.path for r in hub.requests if r.method != "GET"] == ["/api/repos/create"]
 
 
-def test_a_card_that_was_changed_there_is_put_right_and_nothing_else_is_sent(folder, hub):
+def test_only_a_card_that_was_changed_on_the_hub_is_sent_again(folder, hub):
     publish(folder)
     (there(hub) / "README.md").write_text("another")
     assert publish(folder).files_sent == 1
     assert "license: cc-by-sa-4.0" in (there(hub) / "README.md").read_text()
 
 
-def test_another_set_is_not_replaced_unless_told_and_then_leaves_no_shard(folder, hub, tmp_path):
+def test_another_data_set_is_replaced_only_with_overwrite_and_leaves_no_shard(
+    folder, hub, tmp_path
+):
     publish(folder)
     write_made_up_shards(tmp_path / "other", num_patches=60, rows_per_shard=60, num_val=0, seed=1)
     refused(
@@ -163,7 +165,7 @@ def test_a_page_in_the_place_of_an_answer_is_one_line(folder, hub):
     refused(InputError, lambda: publish(folder), rf"the request to the hub about {REPO} failed")
 
 
-def test_a_refusal_told_by_the_other_transport_is_one_line(folder, hub, monkeypatch):
+def test_a_refusal_from_the_other_transport_is_one_line(folder, hub, monkeypatch):
     pytest.importorskip("hf_xet")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", False)
     hub.fail(f"/api/datasets/{REPO}/xet-write-token/main", status=403)
@@ -222,7 +224,7 @@ def test_a_flipped_bit_is_found_while_a_shard_is_sent_and_nothing_is_published(f
     assert not (there(hub) / SHARDS[0]).exists()
 
 
-def test_a_branch_that_is_not_there_is_named(folder, hub):
+def test_a_missing_branch_is_named(folder, hub):
     there(hub).mkdir(parents=True)
     path = f"/api/datasets/{REPO}/revision/v2"
     hub.fail(path, status=404, headers={"X-Error-Code": "RevisionNotFound"})
@@ -234,13 +236,13 @@ def test_for_a_branch_no_repository_is_made(folder, hub):
     assert not there(hub).exists()
 
 
-def test_a_new_data_set_is_private_when_told(folder, hub):
+def test_a_new_data_set_is_private_with_private(folder, hub):
     publish(folder, private=True)
     asked = json.loads((there(hub).parent / f".{there(hub).name}.json").read_text())
     assert (asked["type"], asked["visibility"]) == ("dataset", "private")
 
 
-def test_the_record_of_the_run_tells_where_without_the_token(folder, hub):
+def test_the_run_record_has_the_commit_and_no_token(folder, hub):
     publish(folder)
     text = (folder.parent / "shards.publish.run.json").read_text()
     record = json.loads(text)
@@ -267,7 +269,7 @@ def test_a_report_of_another_selection_is_refused(folder, tmp_path):
     )
 
 
-def test_a_preview_is_what_would_be_published_and_asks_nobody(folder, hub, tmp_path):
+def test_a_preview_equals_the_published_files_and_sends_no_request(folder, hub, tmp_path):
     write_preview(folder, REPO, tmp_path / "preview")
     assert hub.requests == []
     publish(folder)

@@ -1,4 +1,4 @@
-"""What is published is read as it was written: by datasets, Croissant and the card's own lines."""
+"""A published data set is read by datasets, by Croissant and by the lines of its card."""
 
 import json
 import os
@@ -160,7 +160,7 @@ def test_croissant_validates_and_yields_the_records_of_a_folder(tmp_path):
             assert row[f"patches/{group.column}"] == tensors[group.column][number].tobytes()
 
 
-def test_croissant_tells_the_hash_of_each_shard(tmp_path):
+def test_croissant_has_the_hash_of_each_shard(tmp_path):
     write(tmp_path / "shards")
     write_preview(tmp_path / "shards", REPO, tmp_path / "card")
     told = json.loads((tmp_path / "card" / "croissant.json").read_text())["distribution"]

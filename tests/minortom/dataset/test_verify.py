@@ -1,4 +1,4 @@
-"""`verify` finds what is wrong, names the shard, and finds nothing where nothing is."""
+"""`verify` finds each kind of damage and names the shard; undamaged shards have no problem."""
 
 import json
 import os
@@ -115,7 +115,7 @@ def test_a_flipped_bit_anywhere_is_found_by_deep(folder, seed):
     assert any(line.startswith(f"{SECOND}: ") for line in problems(folder, deep=True))
 
 
-def test_a_hash_that_the_record_lacks_is_one_line(folder):
+def test_a_hash_missing_from_the_record_is_one_line(folder):
     first, *others = record_of(folder)["shards"]
     del first["sha256"]
     edit_record(folder, shards=[first, *others])
@@ -186,7 +186,7 @@ def test_a_shard_of_another_data_set_is_found_by_its_provenance(folder, tmp_path
     assert line == f"{SECOND}: its provenance is not that of dataset.json"
 
 
-def test_statistics_that_the_footer_does_not_tell_are_found(folder):
+def test_statistics_missing_from_the_footer_are_found(folder):
     statistics = record_of(folder)["statistics"]
     statistics["s1"]["mean"][0] += 1
     edit_record(folder, statistics=statistics)
@@ -205,7 +205,7 @@ def test_statistics_are_compared_to_a_millionth(folder, share, found):
     assert all(line.startswith("dataset.json: std of s2_20m B8A is") for line in lines)
 
 
-def test_a_patch_that_is_there_twice_is_found(tmp_path):
+def test_a_patch_that_occurs_twice_is_found(tmp_path):
     metadata = made_up_metadata(150, num_val=12)
     number = metadata.column_names.index("patch_col")
     columns = np.arange(150) % 2

@@ -1,4 +1,4 @@
-"""Export: the right patches, each in a place of its own."""
+"""Export: every patch, its values, its metadata and its position in the shards."""
 
 import itertools
 import json
@@ -21,7 +21,7 @@ from minortom.shards.shard_set import ShardSet
 pytest_plugins = ("export_fixtures",)
 
 
-def test_every_patch_of_every_tile_is_there_once(export, tmp_path):
+def test_every_patch_of_every_tile_occurs_once(export, tmp_path):
     summary = export()
     wanted = {(cell, row, col) for cell in CELLS for row in range(4) for col in range(4)}
     found = places_of(tmp_path / "shards")
@@ -118,7 +118,7 @@ def test_a_split_whose_tiles_all_fail_leaves_no_shard_behind(export, own_archive
     assert verify(shards, deep=True).problems == ()
 
 
-def test_a_truncated_part_costs_its_tiles_and_no_more(export, own_archives):
+def test_a_truncated_part_makes_only_its_tiles_unreadable(export, own_archives):
     part = own_archives[1] / "images" / "part_00002.parquet"
     part.write_bytes(part.read_bytes()[:-100])
     summary = export(folders=own_archives)
@@ -137,7 +137,7 @@ def test_tiles_without_a_valid_patch_and_dropped_patches_are_counted(export, own
     assert tally.patches == 5 * 16 + 12
 
 
-def test_warped_and_unknown_tiles_are_counted(export, own_archives):
+def test_resampled_tiles_and_tiles_without_baseline_are_counted(export, own_archives):
     wide = geotiff(np.ones((60, 60), np.float32), west_m=499_990.0)
     replace_row(own_archives[1], 0, vv=wide, vh=wide)
     metadata = pq.read_table(own_archives[0] / "metadata.parquet").to_pylist()
@@ -189,7 +189,7 @@ def test_patches_of_a_tile_are_in_one_split(export, tmp_path):
         assert of_cell == [split_of(cell, seed)] * 16
 
 
-def test_the_place_of_a_patch_is_drawn_from_seed_cell_row_and_column():
+def test_the_order_of_patches_depends_on_seed_cell_row_and_column():
     keys = {
         patch_key(cell, row, col, seed=seed)
         for cell in CELLS for row in range(4) for col in range(4) for seed in range(3)

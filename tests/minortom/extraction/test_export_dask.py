@@ -1,4 +1,4 @@
-"""A cluster of separate processes makes the shards that one process makes."""
+"""A Dask cluster of separate processes writes the shards of a single process."""
 
 import json
 import shutil
@@ -82,11 +82,13 @@ def shard_of_nothing(work):
     )
 
 
-def test_a_worker_that_does_not_see_the_folder_says_so(archives, tmp_path):
+def test_a_worker_that_does_not_see_the_folder_is_an_error(archives, tmp_path):
     s2, s1 = (
         Archive.open(folder, name) for folder, name in zip(archives, ("s2", "s1"), strict=True)
     )
-    with pytest.raises(InputError, match="does not see .*a file system that all workers share"):
+    with pytest.raises(
+        InputError, match="must see .*one of them does not; .*a file system that all workers share"
+    ):
         make_shard(shard_of_nothing(tmp_path / "shards.partial"), s2=s2, s1=s1)
 
 

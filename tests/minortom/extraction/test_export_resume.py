@@ -1,4 +1,4 @@
-"""Export: stopped, killed, full disks, and what is there already."""
+"""Export: stopped, killed, full disks, and existing outputs."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ class StopHereError(Exception):
 
 
 @pytest.mark.parametrize("tiles", [1, 3, 6, 7])
-def test_an_export_that_was_stopped_goes_on_to_the_same_bytes(export, tmp_path, tiles):
+def test_a_stopped_export_resumes_to_the_same_bytes(export, tmp_path, tiles):
     export("unbroken")
 
     def stop(done, _):
@@ -44,7 +44,9 @@ def test_an_export_that_was_stopped_goes_on_to_the_same_bytes(export, tmp_path, 
 
 
 @pytest.mark.parametrize("words", [{"codec": Codec.BLOSC2}, {"format": Format.WEBDATASET}])
-def test_packed_shards_and_tars_that_were_stopped_go_on_to_the_same_bytes(export, tmp_path, words):
+def test_a_stopped_export_of_packed_shards_or_tars_resumes_to_the_same_bytes(
+    export, tmp_path, words
+):
     export("unbroken", **words)
 
     def stop(done, _):
@@ -108,9 +110,7 @@ def with_replacements(own_archives):
     return own_archives, {"role": roles, "reserve_rank": ranks}
 
 
-def test_an_export_with_replacements_that_was_killed_goes_on_to_the_same_bytes(
-    tmp_path, with_replacements
-):
+def test_a_killed_export_with_replacements_resumes_to_the_same_bytes(tmp_path, with_replacements):
     archives, columns = with_replacements
     check_killed_exports(tmp_path, archives, [1.2, 1.6], workers=1, **columns)
     record = json.loads((tmp_path / "killed0" / "dataset.json").read_text())
@@ -118,7 +118,7 @@ def test_an_export_with_replacements_that_was_killed_goes_on_to_the_same_bytes(
 
 
 @pytest.mark.soak
-def test_an_export_with_replacements_killed_at_many_moments_goes_on_to_the_same_bytes(
+def test_an_export_with_replacements_killed_at_many_moments_resumes_to_the_same_bytes(
     tmp_path, with_replacements
 ):
     archives, columns = with_replacements
@@ -127,14 +127,14 @@ def test_an_export_with_replacements_killed_at_many_moments_goes_on_to_the_same_
 
 
 @pytest.mark.soak
-def test_an_export_killed_at_many_moments_goes_on_to_the_same_bytes(tmp_path, archives):
+def test_an_export_killed_at_many_moments_resumes_to_the_same_bytes(tmp_path, archives):
     delays = np.random.default_rng(0).uniform(0.8, 3.5, 50)
     check_killed_exports(tmp_path, archives, delays[:25], workers=1)
     (tmp_path / "two").mkdir()
     check_killed_exports(tmp_path / "two", archives, delays[25:], workers=2)
 
 
-def test_a_disk_that_is_full_is_told_and_the_export_goes_on_later(export, tmp_path):
+def test_a_full_disk_is_one_line_and_the_export_resumes_later(export, tmp_path):
     resource = pytest.importorskip("resource")
     export("unbroken")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -152,7 +152,7 @@ def test_a_disk_that_is_full_is_told_and_the_export_goes_on_later(export, tmp_pa
     assert files_of(tmp_path / "full") == files_of(tmp_path / "unbroken")
 
 
-def test_unfinished_work_of_another_export_is_not_taken_up(export, tmp_path):
+def test_unfinished_work_of_another_export_is_not_resumed(export, tmp_path):
     def stop(done, _):
         if done == 4:
             raise StopHereError
@@ -166,7 +166,7 @@ def test_unfinished_work_of_another_export_is_not_taken_up(export, tmp_path):
     assert places_of(tmp_path / "shards") == places_of(tmp_path / "fresh")
 
 
-def test_an_export_that_is_there_is_up_to_date(export, tmp_path):
+def test_a_finished_export_is_up_to_date(export, tmp_path):
     first = export()
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "shards").iterdir()}
     again = export(workers=2)
@@ -175,7 +175,7 @@ def test_an_export_that_is_there_is_up_to_date(export, tmp_path):
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "shards").iterdir()}
 
 
-def test_a_shard_that_got_lost_is_made_again(export, tmp_path):
+def test_an_export_with_a_missing_shard_is_made_again(export, tmp_path):
     export()
     before = files_of(tmp_path / "shards")
     next((tmp_path / "shards").glob("*.parquet")).unlink()
@@ -193,7 +193,7 @@ def test_an_export_whose_record_is_damaged_is_made_again(export, tmp_path, chang
     assert files_of(tmp_path / "shards") == before
 
 
-def test_an_export_made_otherwise_is_replaced_only_when_asked(export, tmp_path):
+def test_an_export_with_other_options_is_replaced_only_with_overwrite(export, tmp_path):
     export()
     with pytest.raises(OutputExistsError, match="made with other inputs or options"):
         export(seed=1)
@@ -202,7 +202,7 @@ def test_an_export_made_otherwise_is_replaced_only_when_asked(export, tmp_path):
     assert ShardSet.open(tmp_path / "shards").provenance["seed"] == 1
 
 
-def test_leftovers_of_a_finished_export_are_tidied_up(export, tmp_path):
+def test_the_working_folder_of_a_finished_export_is_removed(export, tmp_path):
     export()
     work = tmp_path / "shards.partial"
     work.mkdir()
@@ -213,7 +213,7 @@ def test_leftovers_of_a_finished_export_are_tidied_up(export, tmp_path):
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_strangers_folder_in_the_place_of_unfinished_work_is_left_alone(
+def test_a_folder_of_other_files_in_place_of_the_working_folder_is_left_alone(
     export, tmp_path, overwrite
 ):
     work = tmp_path / "shards.partial"

@@ -1,4 +1,4 @@
-"""Exports from a server that behaves like the hub, and misbehaves: the bytes stay the same."""
+"""Exports from a server like the hub, with and without faults, give the same bytes."""
 
 import shutil
 
@@ -32,7 +32,7 @@ def wanted(export, tmp_path):
     return files_of(tmp_path / "folders")
 
 
-def test_the_hub_gives_the_bytes_that_folders_give(hub, export, tmp_path):
+def test_archives_on_the_hub_give_the_bytes_of_folders(hub, export, tmp_path):
     export("shards", folders=HUB)
     assert files_of(tmp_path / "shards") == wanted(export, tmp_path)
     rows = [r for r in hub.requests if "/images/" in r.path and r.method == "GET"]
@@ -53,9 +53,7 @@ def test_a_busy_server_is_waited_for(hub, export, tmp_path):
     assert files_of(tmp_path / "shards") == wanted(export, tmp_path)
 
 
-def test_a_server_that_goes_away_is_one_line_and_the_export_goes_on_when_it_is_back(
-    hub, export, tmp_path
-):
+def test_a_server_that_goes_away_is_one_line_and_the_export_resumes_later(hub, export, tmp_path):
     hub.fail(
         f"/datasets/Major-TOM/Core-S2L2A/resolve/{COMMIT}/images/part_00003.parquet", status=503
     )
@@ -75,9 +73,7 @@ def test_a_private_archive_is_shown_the_token(hub, export, monkeypatch):
     assert shown == {"Bearer hf_secret"}
 
 
-def test_tiles_whose_bytes_are_garbled_are_named_and_the_others_are_as_before(
-    hub, export, own_archives
-):
+def test_tiles_with_damaged_bytes_are_named_and_the_others_do_not_change(hub, export, own_archives):
     replace_row(own_archives[0], 1, B08=b"garbled")
     served = hub.folder / "datasets" / "Major-TOM" / "Core-S2L2A"
     shutil.rmtree(served)

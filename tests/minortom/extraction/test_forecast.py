@@ -1,4 +1,4 @@
-"""What a dry run foretells is what the export then does."""
+"""The forecast of a dry run is what the export then does."""
 
 import json
 import shutil
@@ -42,7 +42,7 @@ def test_tiles_and_shards_are_those_of_the_export(forecast, export):
     assert told.cells_missing == told.tiles_without_part == told.requests_at_most == 0
 
 
-def test_the_export_writes_no_more_than_foretold(forecast, export, tmp_path):
+def test_the_export_writes_at_most_the_forecast(forecast, export, tmp_path):
     told = forecast()
     made = export()
     size = sum(path.stat().st_size for path in (tmp_path / "shards").glob("*.parquet"))
@@ -78,19 +78,19 @@ def test_one_patch_of_120_px_is_216_kilobytes_and_little_more(forecast):
     assert 216_000 * 448 < told.gigabytes_to_write_at_most * 1e9 < 217_000 * 448
 
 
-def test_a_disk_that_is_too_small_is_told(forecast, monkeypatch):
+def test_a_disk_that_is_too_small_is_reported(forecast, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**6, 0, 10**6))
     told = forecast()
     assert (told.fits, told.gigabytes_free) == (False, 0.001)
 
 
-def test_a_part_that_is_not_there_is_told(forecast, own_archives):
+def test_a_missing_part_is_counted(forecast, own_archives):
     (own_archives[0] / "images" / "part_00001.parquet").unlink()
     assert forecast(own_archives).tiles_without_part == 2
 
 
-def test_missing_cells_are_told_or_an_error_as_in_the_export(forecast, tmp_path):
+def test_missing_cells_are_counted_or_an_error_as_in_the_export(forecast, tmp_path):
     write_selection(tmp_path / "selection.parquet", [*CELLS, "90U_1R"])
     with pytest.raises(ArchiveError, match="have no tile for 1 of 8 selected cells"):
         forecast()
@@ -109,7 +109,7 @@ def test_a_remote_archive_is_an_estimate_of_10_megabytes_a_row(forecast, archive
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])
-def test_a_rate_that_is_none_is_refused(forecast, rate):
+def test_a_rate_that_is_not_positive_is_refused(forecast, rate):
     with pytest.raises(InputError, match="rate_mb_s must be above 0 MB/s, found"):
         forecast(rate_mb_s=rate)
 
@@ -123,7 +123,7 @@ def typed(archives, selection, tmp_path):
     return call
 
 
-def test_dry_run_writes_nothing_and_says_licences(typed, tmp_path, capsys):
+def test_dry_run_writes_nothing_and_lists_licences(typed, tmp_path, capsys):
     before = sorted(tmp_path.rglob("*"))
     assert typed("--patch-size", 12, "--dry-run", "--rate-mb-s", 50, "--json") == 0
     told = json.loads(capsys.readouterr().out)
@@ -132,7 +132,7 @@ def test_dry_run_writes_nothing_and_says_licences(typed, tmp_path, capsys):
     assert "CC-BY-SA-4.0" in told["licences"][0]
 
 
-def test_dry_run_without_a_rate_reckons_with_100_and_prints_a_table(typed, capsys):
+def test_dry_run_without_a_rate_assumes_100_and_prints_a_table(typed, capsys):
     assert typed("--patch-size", 12, "--dry-run") == 0
     out = capsys.readouterr().out
     assert "dry run: nothing written" in out

@@ -1,4 +1,4 @@
-"""Patches that lack pixels or lie under cloud: which are kept, and what fills them."""
+"""Patches with gaps or cloud: which are kept, and how gaps are filled."""
 
 import numpy as np
 import pytest
@@ -92,7 +92,7 @@ def test_patches_under_more_cloud_than_wanted_are_dropped():
     assert places(cut(clouded(codes), max_cloud=0)) == [p for p in ALL[2:] if p != (1, 0)]
 
 
-def test_what_is_missing_and_cloudy_is_counted_as_missing():
+def test_a_patch_with_gaps_and_cloud_counts_as_dropped():
     codes = np.ones((48, 48), np.uint8)
     tile = clouded(codes)
     tile["B02"][0, 0] = 0
@@ -100,7 +100,7 @@ def test_what_is_missing_and_cloudy_is_counted_as_missing():
     assert (patches.num_dropped, patches.num_cloudy) == (1, 15)
 
 
-def test_a_mask_that_is_not_there_or_lies_elsewhere_is_an_error():
+def test_a_missing_mask_or_one_on_another_grid_is_an_error():
     with pytest.raises(ArchiveError, match="cloud_mask must be a GeoTIFF, found no bytes"):
         cut(s2_pixels() | {"cloud_mask": b""}, max_cloud=10)
     far = geotiff(np.zeros((48, 48), np.uint8), west_m=0.0)

@@ -1,4 +1,4 @@
-"""Where in a tile its patches lie, held to arithmetic."""
+"""Positions of patches in a tile, compared with arithmetic."""
 
 import numpy as np
 import pytest
@@ -65,7 +65,7 @@ def test_patches_that_overlap_hold_the_same_pixels_where_they_do():
         assert patches.uly_m[number] == NORTH_M - 80 * row
 
 
-def test_patches_may_lie_apart():
+def test_patches_may_have_gaps_between_them():
     s2 = s2_pixels(60)
     patches = cut(s2, s1_pixels(60), patch_px=12, stride_px=20)
     # Three along a side, 52 px with the gaps: a margin of 4 px, at 0.

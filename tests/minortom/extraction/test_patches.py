@@ -1,4 +1,4 @@
-"""Tiles to patches: what is cut, dropped and converted equals what arithmetic predicts."""
+"""Tiles to patches: cut, dropped and converted as arithmetic predicts."""
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -84,7 +84,7 @@ def test_a_black_tile_has_no_patches():
     assert patches.tensors["s1"].shape == (0, 2, 12, 12)
 
 
-def test_the_offset_is_subtracted_from_all_bands_of_a_tile_and_told():
+def test_the_offset_is_subtracted_from_all_bands_of_a_tile_and_recorded():
     old, new = cut(), cut(product=NEW)
     assert (old.s2_offset, new.s2_offset) == (0, 1000)
     for column in ("s2_10m", "s2_20m"):
@@ -92,7 +92,7 @@ def test_the_offset_is_subtracted_from_all_bands_of_a_tile_and_told():
     np.testing.assert_array_equal(new.tensors["s1"], old.tensors["s1"])
 
 
-def test_nothing_is_subtracted_where_the_product_tells_nothing_but_it_is_told():
+def test_nothing_is_subtracted_without_a_baseline_and_that_is_recorded():
     unknown = cut(product="TerraMesh:1")
     assert (unknown.s2_offset, unknown.baseline_known, unknown.offset_doubtful) == (0, False, True)
     np.testing.assert_array_equal(unknown.tensors["s2_10m"], cut().tensors["s2_10m"])

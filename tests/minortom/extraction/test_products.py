@@ -82,7 +82,7 @@ def test_naming_the_products_that_pairing_finds_gives_the_same_patches(export, t
     assert paired.statistics == named.statistics  # sums of all pixels
 
 
-def test_times_are_those_that_the_selection_tells(export, tmp_path):
+def test_times_are_those_of_the_selection(export, tmp_path):
     when = datetime(1999, 1, 1, tzinfo=UTC)
     export(columns=products(s2_timestamp=when, s1_timestamp=None, dt_days=None))
     table = ShardSet.open(tmp_path / "shards").metadata(["s2_timestamp", "s1_timestamp", "dt_days"])
@@ -96,7 +96,7 @@ def test_products_are_found_in_a_copy_that_is_cut_into_other_parts(export, tmp_p
     assert (summary.tiles, summary.tiles_unreadable) == (7, {})
 
 
-def test_a_product_that_an_archive_lacks_is_a_missing_tile(export):
+def test_a_missing_product_is_a_missing_tile(export):
     columns = products(s2_product_id=[S2_ID] * 6 + ["another"])
     with pytest.raises(
         ArchiveError, match=rf"have no tile for 1 of 7 .* first {CELLS[6]} \(Sentinel-2\)"
@@ -106,7 +106,7 @@ def test_a_product_that_an_archive_lacks_is_a_missing_tile(export):
     assert (summary.tiles, summary.cells_missing) == (6, 1)
 
 
-def test_a_reserve_stands_in_for_a_missing_product(export, tmp_path):
+def test_a_reserve_replaces_a_missing_product(export, tmp_path):
     columns = products(s1_product_id=["another"] + [S1_ID] * 6) | {
         "role": ["selected"] * 6 + ["reserve"], "reserve_rank": [None] * 6 + [1]
     }  # fmt: skip
@@ -133,12 +133,12 @@ def named_pair(tmp_path, s2_rows, cell, **named):
 
 
 @pytest.mark.parametrize("row", [0, 1])
-def test_of_a_product_that_is_there_twice_the_named_row_is_used(tmp_path, row):
+def test_the_named_row_of_a_product_with_two_rows_is_used(tmp_path, row):
     found = named_pair(tmp_path, [{"product_id": "a"}] * 2, "1U_1R", s2_row=row)
     assert (found["s2_part"], found["s2_row"]) == ("part_00001.parquet", row)
 
 
-def test_of_a_product_that_is_there_twice_elsewhere_the_first_row_is_used(tmp_path):
+def test_the_first_row_of_a_product_with_two_other_rows_is_used(tmp_path):
     rows = [{"product_id": "z"}] + [{"product_id": "a"}] * 3
     found = named_pair(tmp_path, rows, "1U_1R", s2_row=9)
     assert (found["s2_part"], found["s2_row"]) == ("part_00001.parquet", 1)
@@ -164,7 +164,7 @@ def test_products_that_cannot_be_read_say_why(export, changed, message):
         export(columns=products(**changed))
 
 
-def test_products_that_are_named_only_in_part_are_an_error(export):
+def test_some_columns_of_products_without_the_others_are_an_error(export):
     columns = products()
     del columns["s1_part"], columns["dt_days"]
     with pytest.raises(
@@ -191,13 +191,13 @@ def test_archives_behind_http_give_the_same_bytes(export, served, tmp_path):
     assert (run["s2"], run["s1"]) == served[1]
 
 
-def test_a_part_that_the_server_lacks_costs_its_tiles(export, served):
+def test_a_part_missing_on_the_server_makes_its_tiles_unreadable(export, served):
     (served[0].folder / "Core-S1RTC" / "images" / "part_00002.parquet").unlink()
     assert sorted(export(folders=served[1]).tiles_unreadable) == sorted(CELLS[2:4])
 
 
-def test_a_server_that_fails_ends_the_export_which_goes_on_later(export, served, tmp_path):
-    """No tile is given up, and no reserve used, for a fault of the network."""
+def test_a_server_that_fails_ends_the_export_which_resumes_later(export, served, tmp_path):
+    """A network fault drops no tile and uses no reserve."""
     parts._footer.cache_clear()
     server, places = served
     server.fail("/Core-S1RTC/images/part_00002.parquet", status=500, times=50)

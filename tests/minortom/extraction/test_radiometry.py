@@ -1,4 +1,4 @@
-"""Offsets and decibels, held to arithmetic."""
+"""Offsets and decibels, compared with arithmetic."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Radar of another grid comes onto that of Sentinel-2 as arithmetic says."""
+"""Resampling of radar onto the grid of Sentinel-2, compared with arithmetic."""
 
 import numpy as np
 import pyproj
@@ -44,7 +44,7 @@ OTHER_ZONE_M = pyproj.Transformer.from_crs(EPSG, 32630, always_xy=True).transfor
      (EPSG, WEST_M, NORTH_M, 7.5), (EPSG, WEST_M + 100, NORTH_M, 10.0),  # an edge is not covered
      (32630, OTHER_ZONE_M[0] - 80, OTHER_ZONE_M[1] + 90, 10.0)],
 )  # fmt: skip
-def test_radar_on_another_grid_is_brought_over_by_the_nearest_pixel(epsg, west_m, north_m, pixel_m):
+def test_radar_on_another_grid_is_resampled_by_the_nearest_pixel(epsg, west_m, north_m, pixel_m):
     # 10 ** (n / 1000) is n steps: each source pixel has a value of its own.
     source = 10 ** (-np.arange(74 * 74).reshape(74, 74) / 1000)
     grid = {"epsg": epsg, "west_m": west_m, "north_m": north_m, "pixel_m": pixel_m}
@@ -63,7 +63,7 @@ def test_radar_on_another_grid_is_brought_over_by_the_nearest_pixel(epsg, west_m
     assert valid
 
 
-def test_radar_of_another_zone_is_brought_over_exactly_across_a_whole_tile():
+def test_radar_of_another_zone_is_resampled_exactly_across_a_whole_tile():
     # Wide enough that an interpolated projection would miss some pixels at their edges.
     source = np.arange(1100 * 1100.0).reshape(1100, 1100)
     west_m, north_m = OTHER_ZONE_M[0] - 400, OTHER_ZONE_M[1] + 100
@@ -77,7 +77,7 @@ def test_radar_of_another_zone_is_brought_over_exactly_across_a_whole_tile():
 
 
 @pytest.mark.parametrize("how", list(Resampling))
-def test_where_the_projection_of_radar_ends_there_is_no_pixel(how):
+def test_pixels_outside_the_projection_of_radar_are_nan(how):
     with opened("vv", geotiff(s1_pixels()["vv"], crs="EPSG:32630")) as band:
         far = Grid(epsg=EPSG, pixel_m=10.0, west_m=9e7, north_m=9e7, height_px=3, width_px=3)
         assert np.isnan(resampled(band, far, how)).all()
@@ -125,7 +125,7 @@ def test_between_zones_it_is_what_scipy_interpolates():
     np.testing.assert_allclose(found, map_coordinates(source, places, order=1), rtol=1e-9)
 
 
-def test_what_was_not_measured_has_no_weight():
+def test_invalid_pixels_have_no_weight():
     source = np.full((60, 60), 2.0)
     source[10, 10] = -32768.0
     found = bilinear(source, 48, is_valid=lambda p: p > 0, west_m=WEST_M + 3, north_m=NORTH_M)
@@ -135,7 +135,7 @@ def test_what_was_not_measured_has_no_weight():
     np.testing.assert_array_equal(measured[np.isfinite(measured)], 2.0)
 
 
-def test_a_tile_of_another_grid_is_refused_where_that_is_wanted():
+def test_a_tile_of_another_grid_is_refused_with_strict_grid():
     shifted = {name: geotiff(band, west_m=WEST_M + 5) for name, band in s1_pixels().items()}
     with pytest.raises(ArchiveError, match=r"vv must lie on the grid of .*, found Grid"):
         cut(s1=shifted, strict_grid=True)

@@ -1,4 +1,4 @@
-"""Export: reserves stand in for tiles that turn out unusable."""
+"""Export: reserves replace tiles that turn out unusable."""
 
 import dataclasses
 import itertools
@@ -45,12 +45,12 @@ def test_reserves_are_left_out_where_no_tile_fails(export, tmp_path):
     assert record_of(tmp_path / "shards")["replaced"] == []
 
 
-def test_a_selection_without_reserves_says_nothing_of_them(export, tmp_path):
+def test_without_reserves_the_record_has_no_replacements(export, tmp_path):
     export()
     assert not [key for key in record_of(tmp_path / "shards") if "replaced" in key]
 
 
-def test_the_first_reserve_stands_in_for_a_missing_cell(export, tmp_path):
+def test_the_first_reserve_replaces_a_missing_cell(export, tmp_path):
     cells = [*CELLS[:4], "90U_1R", *CELLS[5:]]
     summary = export(cells=cells, columns=FIVE_AND_TWO)
     assert cells_of(tmp_path / "shards") == {*CELLS[:4], CELLS[6]}
@@ -62,9 +62,7 @@ def test_the_first_reserve_stands_in_for_a_missing_cell(export, tmp_path):
     assert record["not_replaced_by_stratum"] == {}
 
 
-def test_reserves_stand_in_for_tiles_that_are_found_unusable_while_reading(
-    export, own_archives, tmp_path
-):
+def test_reserves_replace_tiles_that_turn_out_unusable(export, own_archives, tmp_path):
     replace_row(own_archives[0], 0, B02=b"garbled")
     replace_row(own_archives[0], 1, B02=BLACK)
     summary = export(
@@ -94,7 +92,7 @@ def test_a_reserve_that_is_unusable_is_replaced_by_the_next(export, own_archives
     ]
 
 
-def test_a_reserve_that_the_archives_lack_is_passed_over(export, tmp_path):
+def test_a_reserve_without_a_tile_is_skipped(export, tmp_path):
     cells = [*CELLS[:4], "90U_1R", CELLS[5], "91U_1R"]
     summary = export(cells=cells, columns=FIVE_AND_TWO)
     assert cells_of(tmp_path / "shards") == {*CELLS[:4], CELLS[5]}
@@ -116,7 +114,7 @@ def test_a_tile_is_replaced_within_its_split(export, own_archives, tmp_path):
     assert cells_of(tmp_path / "shards") == {*CELLS[1:5], CELLS[5]}
 
 
-def test_without_a_split_column_a_reserve_has_the_split_that_its_cell_has_in_any_export(
+def test_without_a_split_column_a_reserve_has_the_random_split_of_its_cell(
     export, own_archives, tmp_path
 ):
     replace_row(own_archives[0], 0, B02=BLACK)
@@ -196,7 +194,7 @@ class StopHereError(Exception):
 
 
 @pytest.mark.parametrize("tiles", [2, 4, 5, 6, 7])
-def test_an_export_with_replacements_that_was_stopped_goes_on_to_the_same_bytes(
+def test_a_stopped_export_with_replacements_resumes_to_the_same_bytes(
     export, failing, tmp_path, tiles
 ):
     def stop(done, _):
@@ -213,7 +211,7 @@ def test_an_export_with_replacements_that_was_stopped_goes_on_to_the_same_bytes(
 
 
 @pytest.mark.parametrize("named", [0, 1, 3])
-def test_an_export_that_was_stopped_while_shards_got_their_names_goes_on(
+def test_an_export_stopped_while_shards_were_renamed_resumes(
     export, failing, tmp_path, monkeypatch, named
 ):
     from minortom.extraction.job import ExportJob
@@ -279,10 +277,8 @@ def tiles_of(names, strata):
     reserves=st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("ubm"))),
     seed=st.integers(0, 3),
 )
-def test_of_each_stratum_the_first_reserves_that_make_up_its_number_are_taken(
-    chosen, reserves, seed
-):
-    """u: usable, b: no valid patch, m: missing. The truth needs no rounds: it counts."""
+def test_each_stratum_takes_its_first_usable_reserves_until_it_is_full(chosen, reserves, seed):
+    """u: usable, b: no valid patch, m: missing. The expected result comes from counting alone."""
     all_tiles = [(f"{i}U_0R", *tile) for i, tile in enumerate([*chosen, *reserves])]
     first, second = all_tiles[: len(chosen)], all_tiles[len(chosen) :]
     there = [cell for cell, _, state in all_tiles if state != "m"]

@@ -1,4 +1,4 @@
-"""Export: input that cannot be exported, and what stands beside the shards."""
+"""Export: invalid selections, and the files beside the shards."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from minortom.shards.shard_set import ShardSet
 pytest_plugins = ("export_fixtures",)
 
 
-def test_cells_that_an_archive_lacks_are_named(export, tmp_path):
+def test_cells_without_a_tile_are_named(export, tmp_path):
     with pytest.raises(
         ArchiveError, match=r"have no tile for 2 of 9 .* first 90U_1R \(Sentinel-2\), 91U_1R"
     ):
@@ -26,7 +26,7 @@ def test_cells_that_an_archive_lacks_are_named(export, tmp_path):
     assert not (tmp_path / "shards.partial").exists()
 
 
-def test_cells_that_an_archive_lacks_are_skipped_when_asked(export):
+def test_cells_without_a_tile_are_skipped_with_missing_skip(export):
     summary = export(cells=[*CELLS[:2], "90U_1R"], missing=Missing.SKIP)
     assert (summary.cells_missing, summary.tiles) == (1, 2)
 
@@ -70,7 +70,7 @@ def test_a_selection_that_cannot_be_exported_says_why(export, cells, columns, me
         export(cells=cells, columns=columns)
 
 
-def test_a_file_that_is_no_selection_says_what_makes_one(archives, tmp_path):
+def test_a_file_that_is_not_a_selection_is_an_error_that_names_the_command(archives, tmp_path):
     with pytest.raises(InputError, match="minortom sample"):
         s2, s1 = archives
         export_selection(tmp_path / "none.parquet", s2=s2, s1=s1, out=tmp_path / "out")
@@ -106,7 +106,7 @@ def test_the_card_s_lines_decode_a_sample(export, tmp_path, monkeypatch):
     assert "112 pairs of patches of 12 × 12 pixels" in card
 
 
-def test_how_it_came_about_is_told_beside_the_shards(export, tmp_path):
+def test_the_run_record_is_beside_the_shards(export, tmp_path):
     export()
     run = json.loads((tmp_path / "shards.run.json").read_text())
     assert run["libraries"]["pyarrow"]

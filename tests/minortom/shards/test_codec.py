@@ -1,4 +1,4 @@
-"""Shards with packed values: smaller, and read as the others are."""
+"""Shards with compressed values: smaller, and read in the same way."""
 
 import builtins
 import json
@@ -105,7 +105,7 @@ def test_verify_finds_a_flipped_bit_in_a_packed_value(folder):
     assert any(problem.startswith(FIRST) and "SHA-256" in problem for problem in problems)
 
 
-def test_rows_are_decoded_when_told_the_codec(folder):
+def test_rows_are_decoded_with_the_codec(folder):
     row = pq.read_table(folder / FIRST).slice(70, 1).to_pylist()[0]
     found = decode(row, codec="blosc2")
     np.testing.assert_array_equal(found["s2_20m"], smooth_tensors()["s2_20m"][70])

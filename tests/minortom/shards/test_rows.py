@@ -31,7 +31,7 @@ def test_a_row_of_pyarrow_is_what_was_written(tmp_path):
         assert found["grid_cell"] == row["grid_cell"]
 
 
-def test_bands_scale_and_unit_stand_beside_the_array(tmp_path):
+def test_bands_scale_and_unit_come_with_the_array(tmp_path):
     write_made_up_shards(tmp_path / "shards", num_patches=20, num_val=4)
     found = decode(rows_of(tmp_path / "shards")[0])
     assert found["s2_10m_bands"] == ["B02", "B03", "B04", "B08"]
@@ -44,13 +44,13 @@ def test_a_row_without_some_tensors_keeps_the_others():
     np.testing.assert_array_equal(found["s1"], np.arange(8).reshape(2, 2, 2))
 
 
-def test_what_is_decoded_can_be_written_to():
+def test_decoded_arrays_are_writable():
     found = decode({"s1": bytes(16)})
     found["s1"][0, 0, 0] = 7
 
 
 @pytest.mark.parametrize("num_bytes", [0, 4 * 3, 2 * 2 * 5])
-def test_a_value_that_is_no_square_is_refused(num_bytes):
+def test_a_value_that_is_not_square_is_refused(num_bytes):
     with pytest.raises(ShardError, match="must have a square of pixels in each of"):
         decode({"s1": bytes(num_bytes)})
 

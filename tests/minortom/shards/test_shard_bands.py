@@ -1,4 +1,4 @@
-"""Shards of a few bands alone."""
+"""Shards with some bands only."""
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -27,7 +27,7 @@ def write_few_bands(folder):
     return tensors
 
 
-def test_a_set_may_have_some_bands_alone(tmp_path):
+def test_a_data_set_may_have_some_bands_only(tmp_path):
     tensors = write_few_bands(tmp_path / "few")
     shards = ShardSet.open(tmp_path / "few")
 
@@ -43,7 +43,7 @@ def test_a_set_may_have_some_bands_alone(tmp_path):
     assert verify(tmp_path / "few", deep=True).problems == ()
 
 
-def test_rows_are_decoded_when_told_the_bands(tmp_path):
+def test_rows_are_decoded_with_the_bands(tmp_path):
     tensors = write_few_bands(tmp_path / "few")
     row = pq.read_table(tmp_path / "few" / "shard-00000-of-00001.parquet").to_pylist()[3]
     found = decode(row, bands=FEW)
@@ -52,7 +52,7 @@ def test_rows_are_decoded_when_told_the_bands(tmp_path):
     assert "s2_20m" not in found
 
 
-def test_a_model_that_sees_all_bands_says_which_are_missing(tmp_path):
+def test_the_loader_names_the_bands_that_are_missing(tmp_path):
     write_few_bands(tmp_path / "few")
     with pytest.raises(
         InputError, match=r"the model needs all bands .* does not have B03, B08, B05, .*, vv;"

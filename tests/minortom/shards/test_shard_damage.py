@@ -1,4 +1,4 @@
-"""Shards that are not whole, or not ours, are found out."""
+"""Errors for missing or damaged shards and for other folders."""
 
 import json
 
@@ -81,7 +81,7 @@ def test_a_damaged_record_is_refused(folder, text):
         ShardSet.open(folder)
 
 
-def test_a_record_that_is_no_text_is_not_shown(folder):
+def test_a_record_that_is_not_text_is_not_printed(folder):
     (folder / "dataset.json").write_bytes(b"PAR1\xff" * 1000)
     with pytest.raises(ShardError, match=r"dataset\.json is damaged \(it is not text\)"):
         ShardSet.open(folder)

@@ -1,4 +1,4 @@
-"""Shards: what is written is read back, by offset and by other tools; damage is found."""
+"""Shards: written values are read back, by offset and by other tools."""
 
 import hashlib
 import json
@@ -203,7 +203,7 @@ def test_a_buffer_of_another_shape_is_a_bug(folder):
         ShardSet.open(folder).read_into(0, {"s1": np.zeros((1, 2, 8, 8), "float32")}, 0)
 
 
-def test_a_sample_that_is_not_there_is_an_index_error(folder):
+def test_a_sample_that_does_not_exist_is_an_index_error(folder):
     shards = ShardSet.open(folder)
     with pytest.raises(IndexError):
         shards.read_into(150, shards.buffers(1), 0)

@@ -1,4 +1,4 @@
-"""Shards as tars: what the webdataset library reads of them, and what verify finds."""
+"""Shards as tars: read by the webdataset library, checked by verify."""
 
 import io
 import json
@@ -41,7 +41,7 @@ def folder(tmp_path):
 
 
 def rewrite(path, change):
-    """Let `change(name, data)` make other members of a tar; None leaves one out."""
+    """Replace the members of a tar by `change(name, data)`; None removes one."""
     with tarfile.open(path) as tar:
         members = [(m.name, tar.extractfile(m).read()) for m in tar]
     with tarfile.open(path, "w") as tar:
@@ -76,7 +76,7 @@ def test_the_same_samples_give_the_same_bytes(folder, tmp_path):
         assert {(m.mtime, m.uid, m.gid, m.uname, m.gname) for m in tar} == {(0, 0, 0, "", "")}
 
 
-def test_the_record_is_that_of_parquet_shards_but_for_the_files(folder, tmp_path):
+def test_the_record_equals_that_of_parquet_shards_except_the_files(folder, tmp_path):
     write_tars(tmp_path / "parquet", SampleSpec(patch_px=8))
     tars, parquet = (
         json.loads((place / "dataset.json").read_text()) for place in (folder, tmp_path / "parquet")
@@ -88,7 +88,7 @@ def test_the_record_is_that_of_parquet_shards_but_for_the_files(folder, tmp_path
 
 
 @pytest.mark.parametrize("deep", [False, True])
-def test_verify_finds_whole_tars_whole(folder, deep):
+def test_verify_finds_no_problem_in_undamaged_tars(folder, deep):
     assert verify(folder, deep=deep).problems == ()
 
 
@@ -152,7 +152,7 @@ def test_a_header_of_an_array_that_is_damaged_is_found(folder, old, new):
     assert any("of 0U_0R_0_0 is not a .npy file" in problem for problem in problems)
 
 
-def test_what_trains_says_that_it_reads_no_tars(folder):
+def test_opening_tars_is_an_error_that_names_the_format(folder):
     with pytest.raises(ShardError, match="has tars.*--format parquet"):
         ShardSet.open(folder)
 
