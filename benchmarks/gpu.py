@@ -2,9 +2,9 @@
 
     PYTHONPATH=. python benchmarks/gpu.py [--recipe csmoe-b16] [--batch 512] [--only step,encode]
 
-Prints what it finds, and writes it to `benchmarks/gpu-DATE-DEVICE.md`. What
-does not fit into `--minutes` is left out, and said to be.
-With `--recipe tiny --device cpu` it is a test of itself.
+Prints the results and writes them to `benchmarks/gpu-DATE-DEVICE.md`. Sections that do not fit
+into `--minutes` are left out, and the page names them.
+With `--recipe tiny --device cpu` the program tests itself.
 """
 
 import argparse
@@ -39,31 +39,31 @@ R = TypeVar("R")
 
 @dataclass
 class Bench:
-    """A run, and what its sections know of each other."""
+    """A run of the benchmark, and the values that its sections share."""
 
     options: argparse.Namespace
     report: Report
     budget: Budget
     rate_tflops: float = math.nan
     longest_s: float = 20.0
-    """What one more model may take: as long as the slowest until now, compiling included."""
+    """Seconds allowed for one more model: those of the slowest so far, including compilation."""
     step: StepTime | None = None
     training: Training | None = None
-    """What took that step, until its memory is needed."""
+    """The model that took that step, until its memory is needed."""
     failed: bool = False
 
     @property
     def device(self) -> torch.device:
-        """Where everything runs."""
+        """Return the device."""
         return torch.device(self.options.device)
 
     @property
     def quick(self) -> bool:
-        """Whether this is but a test of the program."""
+        """Return whether this run only tests the program."""
         return self.device.type != "cuda"
 
     def run(self) -> None:
-        """Run the sections, each as long as there is time; a fault ends one, not all."""
+        """Run the sections while there is time; an error ends only its section."""
         for name in self.options.only:
             if self._in_time(name, {"feed": 30.0, "profile": 15.0}.get(name, self.longest_s)):
                 if name not in ("profile", "feed"):
@@ -71,10 +71,10 @@ class Bench:
                 self.attempt(name, getattr(self, f"_{name}"))
 
     def attempt(self, what: str, call: Callable[[], R]) -> R | None:
-        """Call something; say so if it fails, for there is more to come."""
+        """Call a function; report an error and continue."""
         try:
             return call()
-        except Exception as error:  # noqa: BLE001  # whatever it is, the rest may still work
+        except Exception as error:  # noqa: BLE001  # the other sections may still work
             traceback.print_exc()
             self.failed = True
             told = (str(error).strip().splitlines() or [""])[0][:300]
@@ -82,14 +82,14 @@ class Bench:
         return None
 
     def _in_time(self, name: str, needs_s: float) -> bool:
-        """Tell whether there is time for something; say so where there is not."""
+        """Return whether there is time for a section; report it if not."""
         if self.quick or self.budget.has(needs_s):
             return True
         self.report.say(f"Left out for want of time: {name}.\n")
         return False
 
     def rates(self) -> None:
-        """Measure what the device can do."""
+        """Measure the peak rates of the device."""
         self.report.say(f"{machine(self.device)}\n")
         self.rate_tflops = matrix_tflops(self.device)
         self.report.say(
@@ -101,7 +101,7 @@ class Bench:
     def _time(
         self, name: str, config: ModelConfig, *, plain: bool = False
     ) -> tuple[StepTime, Training] | None:
-        """Time a model's step; None if that fails."""
+        """Measure the time of a model's step; return None if it fails."""
         started = self.budget.spent_s
         found = self.attempt(name, lambda: gpu_training.measure(
             name, config, batch_size=self.options.batch, device=self.device,
@@ -112,10 +112,10 @@ class Bench:
         return found
 
     def _step(self) -> None:
-        """Time the training step, and the plain one."""
+        """Measure the training step of the fast and the plain model."""
         self.report.say("## The training step\n")
         name, config = self.options.recipe, recipe(self.options.recipe)
-        # The first of a pair alone: what took the plain step is not to hold memory any more.
+        # Only the first of the pair: the plain model must not hold memory any more.
         plain = (self._time(f"{name}, plain", config, plain=True) or [None])[0]
         self.step, self.training = self._time(name, config) or (None, None)
         both = [time for time in (self.step, plain) if time is not None]
@@ -133,7 +133,7 @@ class Bench:
         )
 
     def _variants(self) -> None:
-        """Time the step of other models."""
+        """Measure the step of other models."""
         self.report.say("## Other models, the same step\n")
         times = [self.step] if self.step else []
         for name, config in gpu_training.variants(self.options.recipe).items():
@@ -144,11 +144,11 @@ class Bench:
                 and (found := self._time(name, config))
             ):
                 times.append(found[0])
-                del found  # and what took the step with it
+                del found  # and the model that took the step
         self.report.table(*step_table(times, self.rate_tflops))
 
     def _checks(self) -> None:
-        """Compare with the plain model."""
+        """Compare the results with those of the plain model."""
         seed = int(time.time()) if self.options.seed is None else self.options.seed
         found = gpu_checks.check_step(
             gpu_checks.shallow(recipe(self.options.recipe)), batch_size=min(8, self.options.batch),
@@ -165,7 +165,7 @@ class Bench:
         self.failed |= not all(check.passed for check in found)
 
     def _encode(self) -> None:
-        """Time inference."""
+        """Measure inference."""
         self.report.say("## Encoding whole Sentinel-2 images\n")
         base, times = recipe(self.options.recipe), []
         for patch_size in self._encode_sizes():
@@ -191,7 +191,7 @@ class Bench:
         return [own] if self.quick else list(dict.fromkeys((own, 32)))
 
     def _profile(self) -> None:
-        """Tell where the time of the step goes."""
+        """Report the operations that take the time of a step."""
         from torch.profiler import ProfilerActivity, profile
 
         training = self._trained()
@@ -208,7 +208,7 @@ class Bench:
         self.report.say(f"## Where the time of a step goes\n\n```\n{table}\n```\n")
 
     def _feed(self) -> None:
-        """Train from shards."""
+        """Measure training from shards."""
         batch_size = self.step.batch_size if self.step else self.options.batch
         training = self._trained()
         with tempfile.TemporaryDirectory() as folder, tensor_cores(self.device):
@@ -227,7 +227,7 @@ class Bench:
         )
 
     def _trained(self) -> Training:
-        """Give what took the step; something like it where that section was not asked for."""
+        """Return the model that took the step; a new one if that section did not run."""
         if self.training is None:
             self.training = Training(
                 recipe(self.options.recipe), batch_size=self.options.batch, device=self.device,
@@ -236,7 +236,7 @@ class Bench:
         return self.training
 
     def warm_up(self) -> None:
-        """Compile everything beforehand, on all cores."""
+        """Compile all models in advance, on all cores."""
         rest = ["--recipe", self.options.recipe, "--batch", str(self.options.batch),
                 "--images", str(self.options.images), "--device", self.options.device]  # fmt: skip
         models, only = list(gpu_training.variants(self.options.recipe)), set(self.options.only)
@@ -249,7 +249,7 @@ class Bench:
 
 
 def main() -> int:
-    """Measure, and write the page."""
+    """Run the benchmark and write the page."""
     options = _options()
     if options.warm:
         sizes = {"batch_size": options.batch, "images": options.images}
@@ -262,7 +262,7 @@ def main() -> int:
         if options.compile:
             bench.attempt("compiling beforehand", bench.warm_up)
         bench.run()
-    finally:  # what was measured before an interrupt is kept, too
+    finally:  # results before an interrupt are kept
         bench.report.say(f"All of it took {bench.budget.spent_s:.0f} s.\n")
         print(f"written to {bench.report.write(options.out, bench.device)}")
     return int(bench.failed)
@@ -272,11 +272,11 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recipe", default="csmoe-b16")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--batch", type=int, default=512, help="pairs a training step")
+    parser.add_argument("--batch", type=int, default=512, help="pairs per training step")
     parser.add_argument("--images", type=int, default=256, help="images encoded at once")
-    parser.add_argument("--minutes", type=float, default=7.5, help="that it may take")
-    parser.add_argument("--only", default=",".join(SECTIONS), help="sections, by commas")
-    parser.add_argument("--seed", type=int, help="of the checks; another each time without one")
+    parser.add_argument("--minutes", type=float, default=7.5, help="maximum duration")
+    parser.add_argument("--only", default=",".join(SECTIONS), help="sections, separated by commas")
+    parser.add_argument("--seed", type=int, help="seed of the checks; random by default")
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=None)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     parser.add_argument("--warm", help=argparse.SUPPRESS)

@@ -1,7 +1,7 @@
-"""Whether the fast step computes what the plain one does, on fresh random numbers.
+"""Check that the fast and the plain step compute the same, on new random numbers.
 
-Truth is the plain model in float32. The fast one, in bfloat16 and compiled, may err as much as
-the plain one in bfloat16 does, and a little more: which half of a rounding comes first differs.
+The reference is the plain model in float32. The fast model, compiled and in bfloat16, may have the
+error of the plain model in bfloat16 and a little more, because roundings come in another order.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ _LITTLE = 2e-3
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """How far two ways of computing something are from the truth, over its length."""
+    """Errors of the fast and the plain implementation, relative to the reference (norms)."""
 
     what: str
     fast: float
@@ -37,12 +37,12 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Tell whether the fast way errs no more than bfloat16 does; nothing finite fails."""
+        """Return whether the fast error is finite and at most about that of plain bfloat16."""
         return self.fast <= _MORE * self.plain + _LITTLE
 
 
 def shallow(config: ModelConfig) -> ModelConfig:
-    """Keep the widths and a layer of each kind."""
+    """Return the model with its widths and one layer of each kind."""
     return replace(config, sensor_layers=1, shared_layers=1, decoder_layers=1)
 
 
@@ -74,7 +74,7 @@ def check_step(
 def _outcome(
     model: CSMoE, normalise: Normalise, batch: Batch, forward: object, *, half: bool
 ) -> dict[str, Tensor]:
-    """Take a step's loss and gradients."""
+    """Compute the loss and the gradients of a step."""
     config, device = model.config, batch.tensors["s1"].device
     masks = draw_masks(
         np.asarray(batch.samples), num_patches=config.num_patches, mask_ratio=config.mask_ratio,
@@ -94,7 +94,7 @@ def _outcome(
 
 
 def _grouped(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Join gradients of one kind of weight to one vector."""
+    """Concatenate the gradients of each kind of weight."""
     kinds = {
         "gradient of experts": "experts.", "gradient of routers": "router.",
         "gradient of attention": "attention.", "gradient of decoders": "decoders.",
@@ -113,7 +113,7 @@ def _error(found: Tensor, wanted: Tensor) -> float:
 
 
 def _stir(model: nn.Module) -> None:
-    """Move norms and biases from their ones and zeros, where a mistake would not show."""
+    """Add noise to norms and biases: at their initial ones and zeros, errors would not show."""
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.ndim < 2 or "bias" in name:

@@ -1,4 +1,4 @@
-"""Images a second through an encoder: ours, the same with soft-moe-pytorch's layers, a ViT-B."""
+"""Images encoded per second: our encoder, the same with soft-moe-pytorch's layers, a ViT-B."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Attempt = Callable[[str, Callable[[], "EncodeTime"]], "EncodeTime | None"]
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeTime:
-    """What encoding a batch took."""
+    """Time and memory of encoding a batch."""
 
     name: str
     how: str
@@ -30,15 +30,15 @@ class EncodeTime:
 
     @property
     def images_per_s(self) -> float:
-        """Images encoded in a second."""
+        """Return the images encoded per second."""
         return self.batch_size / self.ms * 1e3
 
 
 class ViT(nn.Module):
-    """A vision transformer of torch's own layers: [CLS] of images."""
+    """Vision transformer of torch's own layers; returns the [CLS] of images."""
 
     def __init__(self, config: ModelConfig) -> None:
-        """Build it with the sizes of ViT-B where the configuration has ours."""
+        """Build the model with the sizes of the configuration (those of ViT-B for csmoe-b*)."""
         super().__init__()
         width, patch = config.width, config.patch_size
         self.embed = nn.Conv2d(BANDS, width, patch, stride=patch)
@@ -54,17 +54,17 @@ class ViT(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Encode."""
+        """Return the [CLS] of each image."""
         tokens = self.embed(image).flatten(2).transpose(1, 2) + self.position
         tokens = torch.cat([self.cls.expand(len(image), -1, -1), tokens], dim=1)
         return self.norm(self.layers(tokens))[:, 0]
 
 
 class Theirs(nn.Module):
-    """A layer of soft-moe-pytorch in the place of ours."""
+    """Layer of soft-moe-pytorch with the interface of ours."""
 
     def __init__(self, layer: SoftMoE) -> None:
-        """Build it with the sizes of ours, and weights of its own."""
+        """Build the layer with the same sizes and its own initial weights."""
         super().__init__()
         from soft_moe_pytorch import DynamicSlotsSoftMoE
 
@@ -72,12 +72,12 @@ class Theirs(nn.Module):
         self.layer = DynamicSlotsSoftMoE(width, num_experts=experts, expert_mult=hidden // width)
 
     def forward(self, x_BND: Tensor) -> tuple[Tensor, None]:
-        """Compute the layer; its routing is not told."""
+        """Compute the layer; it returns no routing."""
         return self.layer(x_BND), None
 
 
 def encoders(config: ModelConfig) -> dict[str, tuple[nn.Module, Callable[[Tensor], Tensor]]]:
-    """Build the encoders, and tell how each is called."""
+    """Build the encoders, by name."""
     ours = Backbone(config, sensors=("s2",))
     found = {"ours": (ours, lambda image: ours(s2=image)["s2"])}
     if config.num_experts and config.slots == "dynamic":
@@ -86,7 +86,7 @@ def encoders(config: ModelConfig) -> dict[str, tuple[nn.Module, Callable[[Tensor
             for block in (*theirs.sensors["s2"].trunk.blocks, *theirs.shared.trunk.blocks):
                 block.soft_moe = Theirs(block.soft_moe)
         except ImportError:
-            pass  # said in the report
+            pass  # named in the report
         else:
             found["soft-moe-pytorch"] = (theirs, lambda image: theirs(s2=image)["s2"])
     vit = ViT(config)
@@ -97,9 +97,9 @@ def measure(
     config: ModelConfig, *, batch_size: int, device: torch.device, compile_it: bool, repeats: int,
     attempt: Attempt,
 ) -> list[EncodeTime]:  # fmt: skip
-    """Time all encoders on images of the same size, plain and compiled; ours on one image, too.
+    """Measure all encoders on images of the same size, plain and compiled; ours on one image too.
 
-    `attempt` calls each, and gives None where it fails.
+    `attempt` calls each of them and returns None if it fails.
     """
     start_afresh(device)
     found = []
@@ -118,7 +118,7 @@ def measure(
 def first_calls(
     config: ModelConfig, *, batch_size: int, device: torch.device
 ) -> list[Callable[[], object]]:
-    """Give what `measure` would compile, for `gpu_warm.compile_only`."""
+    """Return the calls that `measure` compiles, for `gpu_warm.compile_only`."""
 
     def first_call(call: Callable[[Tensor], Tensor], how: str, image: Tensor) -> None:
         run = _compiled(call, how, device)
@@ -136,7 +136,7 @@ def first_calls(
 def _ways(
     name: str, count: int, *, compile_it: bool, device: torch.device
 ) -> list[tuple[str, int]]:
-    """List how an encoder is timed, and on how many images at once."""
+    """Return the ways to time an encoder, with their batch sizes."""
     ways = [("plain", count)] + ([("compiled", count)] if compile_it else [])
     if name == "ours" and count > 1:
         ways.append(("plain", 1))
@@ -148,7 +148,7 @@ def _ways(
 def _ready(
     config: ModelConfig, batch_size: int, device: torch.device
 ) -> list[tuple[str, Callable[[Tensor], Tensor], Tensor]]:
-    """Build the encoders on the device, and an input for each."""
+    """Build the encoders on the device, with an input for each."""
     with torch.device(device):
         built = encoders(config)
         side = config.image_size
@@ -178,7 +178,7 @@ def _compiled(
 
 
 def narrow(model: nn.Module) -> None:
-    """Hold each encoder's matrices in bfloat16: no one should pay for casts at each call."""
+    """Convert the matrices of all encoders to bfloat16, so that no call converts them."""
     if isinstance(model, ViT):
         model.bfloat16()
     else:

@@ -1,4 +1,4 @@
-"""Training from shards: how much of the time the device waits for the loader."""
+"""Training from shards: the time for which the device waits for the loader."""
 
 import sys
 import time
@@ -15,32 +15,32 @@ from csmoe_model.data.sampler import ShuffledBatches
 from minortom.shards.shard_set import ShardSet
 
 _WARM_UP = 8
-"""Batches after which every buffer of the loader has been made and filled before."""
+"""Number of batches after which all buffers of the loader have been filled once."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Feed:
-    """How a stretch of training from shards went."""
+    """Speeds of training from shards."""
 
     pairs: int
     threads: int
     alone_pairs_per_s: float
-    """Of the loader, with nobody training."""
+    """Speed of the loader without training."""
     step_ms: float
-    """Of a step on batches that lie on the device."""
+    """Time of a step on batches on the device."""
     fed_step_ms: float
-    """Of a step on batches from the shards."""
+    """Time of a step on batches from the shards."""
     loader_waits: float
-    """Part of the time in which the CPU waited for a batch."""
+    """Fraction of the time in which the CPU waited for a batch."""
 
     @property
     def idle(self) -> float:
-        """Part of the time by which shards made the steps longer."""
+        """Return the fraction by which reading shards lengthens the steps."""
         return max(0.0, 1 - self.step_ms / self.fed_step_ms)
 
 
 def make_shards(folder: Path, *, num_pairs: int, patch_px: int) -> ShardSet:
-    """Write shards of noise, with the makers of the tests."""
+    """Write shards of noise with the helpers of the tests."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
     from shard_maker import write_made_up_shards
 
@@ -50,9 +50,9 @@ def make_shards(folder: Path, *, num_pairs: int, patch_px: int) -> ShardSet:
 
 
 def measure(shards: ShardSet, training: Training, *, batch_size: int, steps: int) -> Feed:
-    """Train on batches from shards whose pages are in memory, and on what lies on the device.
+    """Train on batches from cached shards, and on batches that are already on the device.
 
-    Both by the same clock, over as many steps; the first few warm up.
+    Both use the same clock and the same number of steps; the first few steps are not measured.
     """
     device, threads = training.device, reader_threads(None)
 
@@ -74,7 +74,7 @@ def _seconds(
     batches: Iterable[Batch | None], use: Callable[[Batch | None], None], device: torch.device,
     *, waited_s: Callable[[], float] = lambda: 0.0,
 ) -> tuple[float, float]:  # fmt: skip
-    """Use batches; give the seconds since the first few, and those that were waited in them."""
+    """Use batches; return the seconds after the first few, and the seconds waited in them."""
     started = waited = 0.0
     for number, batch in enumerate(batches):
         use(batch)

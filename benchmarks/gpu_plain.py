@@ -1,7 +1,7 @@
-"""The model as one would first write it: the yardstick, and the truth, of the fast one.
+"""Plain implementation of the model: the baseline and the reference of the fast one.
 
-Experts are modules of their own in a list, called one after the other; routing is einsums over
-[B, N, E, S]; nothing is compiled.
+Experts are separate modules in a list, called one after the other. Routing uses einsums over
+[B, N, E, S]. Nothing is compiled.
 """
 
 from copy import deepcopy
@@ -18,7 +18,7 @@ class PlainSoftMoE(nn.Module):
     """The layer of `csmoe_model.nn.soft_moe`, with a loop over its experts."""
 
     def __init__(self, layer: SoftMoE) -> None:
-        """Take the weights of a layer."""
+        """Copy the weights of a layer."""
         super().__init__()
         self.router = deepcopy(layer.router)
         self.experts = nn.ModuleList(_alone(layer.experts, e) for e in range(layer.num_experts))
@@ -53,7 +53,7 @@ class PlainSoftMoE(nn.Module):
 
 
 def plain_twin(model: nn.Module) -> nn.Module:
-    """Copy a model, its layers with experts being plain."""
+    """Return a copy of a model with plain expert layers."""
     twin = deepcopy(model)
     for parent in list(twin.modules()):
         for name, child in list(parent.named_children()):
@@ -63,7 +63,7 @@ def plain_twin(model: nn.Module) -> nn.Module:
 
 
 def gradients(model: nn.Module) -> dict[str, Tensor]:
-    """Give the gradient of each weight; experts' stacked, whichever way the model has them."""
+    """Return the gradient of each weight; those of experts stacked, for both implementations."""
     found = {
         name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None
     }

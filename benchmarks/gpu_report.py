@@ -1,4 +1,4 @@
-"""What is measured, as Markdown: printed as it comes and kept as a dated file."""
+"""Report in Markdown: printed during the run and written to a dated file."""
 
 import os
 import platform
@@ -13,15 +13,15 @@ import torch
 
 
 class Report:
-    """Lines of a page."""
+    """Markdown page."""
 
     def __init__(self, title: str) -> None:
-        """Begin with a heading."""
+        """Start with a heading."""
         self.lines: list[str] = []
         self.say(f"# {title}\n")
 
     def say(self, text: str) -> None:
-        """Add a paragraph, and print it."""
+        """Add a paragraph and print it."""
         print(text, flush=True)
         self.lines.append(text)
 
@@ -31,7 +31,7 @@ class Report:
         self.say("\n".join(f"| {' | '.join(map(str, line))} |" for line in lines) + "\n")
 
     def write(self, folder: Path, device: torch.device) -> Path:
-        """Write `gpu-DATE-DEVICE.md`; beside one of the same day, not over it."""
+        """Write `gpu-DATE-DEVICE.md` under a free name, without replacing an earlier page."""
         slug = re.sub(r"[^a-z0-9]+", "-", device_name(device).lower()).strip("-")
         name = f"gpu-{datetime.now(UTC):%Y-%m-%d}-{slug}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,14 +44,14 @@ class Report:
 
 
 def device_name(device: torch.device) -> str:
-    """Name a device."""
+    """Return the name of a device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{platform.machine()} CPU"
 
 
 def machine(device: torch.device) -> str:
-    """Tell what it is measured on, and with what."""
+    """Return a text about the hardware and the library versions."""
     versions = f"torch {torch.__version__}, numpy {np.__version__}, pyarrow {pa.__version__}"
     versions += f", Python {platform.python_version()}"
     if device.type != "cuda":

@@ -1,4 +1,4 @@
-"""How long things take on a device: CUDA events and medians; on a CPU the clock."""
+"""Measurement of times: medians of CUDA events, or of the clock on a CPU."""
 
 import gc
 import statistics
@@ -13,25 +13,25 @@ import torch._dynamo
 
 @dataclass(kw_only=True)
 class Budget:
-    """Seconds that a whole run may take."""
+    """Time budget of a run, in seconds."""
 
     seconds: float
     started: float = field(default_factory=time.monotonic)
 
     @property
     def spent_s(self) -> float:
-        """Tell the seconds since the start."""
+        """Return the seconds since the start."""
         return time.monotonic() - self.started
 
     def has(self, seconds: float) -> bool:
-        """Tell whether so many are left."""
+        """Return whether a number of seconds is left."""
         return self.seconds - self.spent_s >= seconds
 
 
 def median_ms(call: Callable[[], object], *, device: torch.device, repeats: int) -> float:
-    """Call something again and again without waiting in between; the median of the times.
+    """Return the median time of a function that is called in a loop without waiting.
 
-    On a GPU the time from the end of one call to the end of the next: what a loop takes.
+    On a GPU this is the time from the end of one call to the end of the next.
     """
     call()  # warms up caches and allocators
     if device.type != "cuda":
@@ -43,7 +43,7 @@ def median_ms(call: Callable[[], object], *, device: torch.device, repeats: int)
         return statistics.median(times)
     marks = [torch.cuda.Event(enable_timing=True) for _ in range(repeats + 1)]
     torch.cuda.synchronize()
-    call()  # the first of a queue has the device to itself
+    call()  # the first call of a queue has the device to itself
     marks[0].record()
     for mark in marks[1:]:
         call()
@@ -53,7 +53,7 @@ def median_ms(call: Callable[[], object], *, device: torch.device, repeats: int)
 
 
 def matrix_tflops(device: torch.device) -> float:
-    """Measure the rate of a large bfloat16 product of random numbers, 10¹² operations a second."""
+    """Measure the rate of a large bfloat16 matrix product, in 10¹² operations per second."""
     side = 8192 if device.type == "cuda" else 512
     left, right = (torch.randn(side, side, device=device).bfloat16() for _ in range(2))
     repeats = 20 if device.type == "cuda" else 3
@@ -61,7 +61,7 @@ def matrix_tflops(device: torch.device) -> float:
 
 
 def copy_tb_per_s(device: torch.device) -> float:
-    """Measure a copy within the device's memory: 10¹² bytes read and written a second."""
+    """Measure a copy in device memory: bytes read and written, in 10¹² bytes per second."""
     size = 2**30 if device.type == "cuda" else 2**24
     source = torch.empty(size, dtype=torch.uint8, device=device).random_()
     target = torch.empty_like(source)
@@ -69,15 +69,15 @@ def copy_tb_per_s(device: torch.device) -> float:
 
 
 def peak_gb(device: torch.device) -> float | None:
-    """Tell the most memory that was allocated since `start_afresh`; None on a CPU."""
+    """Return the peak of allocated memory since `start_afresh`; None on a CPU."""
     if device.type != "cuda":
         return None
     return torch.cuda.max_memory_allocated(device) / 1e9
 
 
 def start_afresh(device: torch.device) -> None:
-    """Forget compiled code, give back memory that is not used, and measure the peak anew."""
-    # It would keep models alive, and after eight of them nothing more would be compiled.
+    """Delete compiled code, free unused memory, and reset the peak."""
+    # The cache keeps models alive, and torch compiles no more than eight of them.
     torch._dynamo.reset()  # noqa: SLF001
     gc.collect()
     if device.type == "cuda":

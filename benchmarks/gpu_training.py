@@ -1,4 +1,4 @@
-"""A training step as a run takes it, on made-up stored values; and the plain one beside it."""
+"""Training step of a run on random stored values, and that of the plain model."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -29,11 +29,11 @@ STATISTICS = {
     }
     for group in GROUPS
 }
-"""Of numbers that are all equally likely in their range."""
+"""Statistics of uniformly distributed numbers."""
 
 
 def variants(name: str) -> dict[str, ModelConfig]:
-    """Name the models to be measured: the one asked for first."""
+    """Return the models to measure, beginning with the requested one."""
     main = recipe(name)
     fixed = replace(main, slots="fixed")
     if not name.startswith("csmoe-b"):
@@ -46,30 +46,30 @@ def variants(name: str) -> dict[str, ModelConfig]:
 
 @dataclass(frozen=True, kw_only=True)
 class StepTime:
-    """What a training step took."""
+    """Time and memory of a training step."""
 
     name: str
     batch_size: int
     ms: float
     macs_per_pair: int
-    """Multiply-adds of the forward pass, as `cost` counts all of them."""
+    """Multiply-adds of the forward pass: the full count of `csmoe_model.nn.cost`."""
     peak_gb: float | None
 
     @property
     def pairs_per_s(self) -> float:
-        """Pairs trained on in a second."""
+        """Return the pairs trained per second."""
         return self.batch_size / self.ms * 1e3
 
     @property
     def tflops(self) -> float:
-        """10¹² operations a second: forward and twice as much backward, two a multiply-add."""
+        """Return 10¹² operations per second: 2 per multiply-add, forward once, backward twice."""
         return 6 * self.macs_per_pair * self.pairs_per_s / 1e12
 
 
 def step_table(
     times: Sequence[StepTime], rate_tflops: float
 ) -> tuple[Sequence[str], list[Sequence[object]]]:
-    """Lay out what steps took, beside the rate of a bfloat16 product: heads and rows."""
+    """Return headings and rows of a table of steps, with their share of a product's rate."""
     names = ("model", "pairs", "ms a step", "pairs/s", "GMAC a pair", "TFLOP/s",
              "of the product's rate", "peak GB")  # fmt: skip
     rows = [
@@ -82,7 +82,7 @@ def step_table(
 
 
 class Training:
-    """A model, its optimiser, and batches that go round."""
+    """A model, its optimiser, and batches used in turn."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Training:
         compile_it: bool,
         plain: bool = False,
     ) -> None:
-        """Draw weights and batches; `plain` makes the yardstick of them."""
+        """Initialise weights and batches; with `plain`, of the plain implementation."""
         torch.manual_seed(0)
         with torch.device(device):
             model = CSMoE(config)
@@ -112,7 +112,7 @@ class Training:
         self.unread: StepNumbers | None = None
 
     def step(self, batch: Batch | None = None) -> None:
-        """Take a step as a run does; its numbers are read after the next one has been started."""
+        """Take a step as in a run; its numbers are read after the next step has started."""
         batch = batch or self.batches[self.turn % len(self.batches)]
         self.turn += 1
         output = pretrain_batch(self.objective, batch, seed=0, flip=True, forward=self.forward)
@@ -135,7 +135,7 @@ class Training:
 
 
 def made_up_batch(size: int, turn: int, device: torch.device) -> Batch:
-    """Draw stored values, all different, where they are used."""
+    """Return random stored values on the device."""
     tensors = {}
     for group in GROUPS:
         low, high = RANGES[group.dtype]
@@ -156,7 +156,7 @@ def measure(
     repeats: int = 12,
     tell: Callable[[str], None] = print,
 ) -> tuple[StepTime, Training]:
-    """Time a step, of half as many pairs where they do not fit; give what took it, too."""
+    """Measure a step, halving the pairs until they fit; return the model too."""
     while True:
         start_afresh(device)
         try:

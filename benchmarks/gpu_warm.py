@@ -1,8 +1,8 @@
-"""Compile what will be measured, in processes beside each other, into the compiler's cache.
+"""Compile the models in parallel processes, into the cache of the compiler.
 
-A model takes a minute or two to compile on one core, and there are many. Each process traces and
-compiles one of them with inputs of the real shapes, and ends before anything runs; the process
-that measures then finds the kernels in the cache on disk.
+A model takes one or two minutes to compile on one core, and there are many models. Each process
+traces and compiles one model with inputs of the real shapes, and ends before the model runs. The
+measuring process then finds the kernels in the cache on disk.
 """
 
 import os
@@ -26,17 +26,17 @@ _HELPERS = max(1, (os.cpu_count() or 1) // 8)
 
 
 class CompiledError(BaseException):
-    """Ends a call once it is compiled; no `Exception`, which would be taken for a failure."""
+    """Ends a call once it is compiled. Not an `Exception`, which would count as a failure."""
 
 
 def compile_only(calls: Sequence[Callable[[], object]]) -> None:
-    """Make calls of compiled functions that end before they compute."""
+    """Make calls of compiled functions end before the computation."""
     real = torch.compile
 
     def not_running(function, *, dynamic, mode):
         from torch._inductor import list_mode_options
 
-        # Part of the key by which the cache finds what was compiled.
+        # Part of the key of the cache.
         patches = list_mode_options(mode, dynamic) if mode else {}
 
         def backend(graph, inputs):
@@ -57,14 +57,14 @@ def compile_only(calls: Sequence[Callable[[], object]]) -> None:
 def compile_named(
     name: str, model: str, *, batch_size: int, images: int, device: torch.device
 ) -> None:
-    """Compile what a section of the benchmark will call, and compute nothing.
+    """Compile the functions of a section of the benchmark without running them.
 
     Args:
         name: A model of `gpu_training.variants`, `checks`, or `encode` and a patch size.
-        model: Recipe that the benchmark is of.
-        batch_size: Pairs of a training step.
-        images: That are encoded at once.
-        device: That all will run on.
+        model: Recipe of the benchmark.
+        batch_size: Pairs per training step.
+        images: Images encoded at once.
+        device: Device of the benchmark.
     """
     config = recipe(model)
     with tensor_cores(device):
@@ -84,23 +84,23 @@ def compile_named(
 
 
 class Warming:
-    """Processes that compile."""
+    """Processes that compile models."""
 
     def __init__(self, arguments: Sequence[Sequence[str]]) -> None:
-        """Start this program with each of some arguments."""
+        """Start this program once for each of some arguments."""
         self.started = time.monotonic()
         self._processes = [
             subprocess.Popen(
                 [sys.executable, sys.argv[0], *given],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                # Each would start as many helpers as there are cores.
+                # By default each process would start one helper per core.
                 env={**os.environ, "TORCHINDUCTOR_COMPILE_THREADS": str(_HELPERS)},
             )
             for given in arguments
         ]  # fmt: skip
 
     def wait(self, limit_s: float) -> str:
-        """Wait for them, end those that are late, and tell how it went."""
+        """Wait for the processes, end late ones, and return a summary."""
         for process in self._processes:
             left_s = limit_s - (time.monotonic() - self.started)
             try:

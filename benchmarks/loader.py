@@ -1,11 +1,11 @@
-"""How fast the loader is, beside copying the same bytes: `python benchmarks/loader.py [SHARDS]`.
+"""Speed of the loader, relative to copying: `python benchmarks/loader.py [SHARDS]`.
 
-Prints pairs a second of shuffled batches for each number of threads, and its ratio to two bare
-ways to fill the same batch arrays with as many bytes, with the same number of threads: `memcpy`
-copies them from memory, `preadv` reads them from the shards in long stretches. Everything
-runs in turns in one process, and medians are shown; pages are cached. With `--cold` the kernel
-is asked to drop the shards' pages before each turn. Without SHARDS it makes pairs of 120 px of
-noise in a temporary folder, `--codec blosc2` of patches that can be packed.
+Prints the pairs per second of shuffled batches for each number of threads, and the ratio to two
+plain ways to fill the same arrays with as many bytes and threads: `memcpy` copies them from memory,
+`preadv` reads them from the shards in long stretches. All of them run in turns in one process, and
+medians are shown. Pages are cached; with `--cold` the kernel is asked to drop the pages of the
+shards before each turn. Without SHARDS, the pairs are noise of 120 px in a temporary folder, or
+compressible patches with `--codec blosc2`.
 """
 
 import argparse
@@ -29,11 +29,11 @@ from minortom.shards.shard_set import ShardSet
 from minortom.shards.writer import write_shards
 
 WARM_UP = 8
-"""Batches after which every buffer of the loader has been filled before."""
+"""Number of batches after which all buffers of the loader have been filled once."""
 
 
 def load(shards, turn, *, steps, workers, batch_size):
-    """Read shuffled batches; those that also make the buffers do not count, as in a long run."""
+    """Read shuffled batches; the first ones, which also create the buffers, do not count."""
     batches = ShuffledBatches(
         samples=np.arange(len(shards)), batch_size=batch_size, num_steps=steps + WARM_UP, seed=turn
     )
@@ -45,13 +45,13 @@ def load(shards, turn, *, steps, workers, batch_size):
 
 
 def in_parts(buffers, workers):
-    """Cut each column's batch array into a stretch of bytes a thread."""
+    """Split the batch array of each column into one range of bytes per thread."""
     cuts = [np.array_split(array.reshape(-1).view(np.uint8), workers) for array in buffers.values()]
     return list(zip(*cuts, strict=True))
 
 
 def copy(source, buffers, steps, *, workers):
-    """Fill the batch arrays from memory, again and again: as many bytes as the loader reads."""
+    """Fill the batch arrays from memory with as many bytes as the loader reads."""
     targets, sources = in_parts(buffers, workers), [in_parts(one, workers) for one in source]
 
     def fill(part):
@@ -65,7 +65,7 @@ def copy(source, buffers, steps, *, workers):
 
 
 def read(paths, buffers, steps, *, workers):
-    """Fill them from the shards in long stretches, one after the other."""
+    """Fill the batch arrays from the shards in long stretches."""
     targets = in_parts(buffers, workers)
     part_bytes = sum(len(target) for target in targets[0])
     files = [(os.open(path, os.O_RDONLY), path.stat().st_size) for path in paths]
@@ -83,7 +83,7 @@ def read(paths, buffers, steps, *, workers):
 
 
 def timed(fill, workers):
-    """Give the seconds in which threads do their parts."""
+    """Return the seconds that threads take for their parts."""
     with ThreadPoolExecutor(workers) as pool:
         started = time.perf_counter()
         list(pool.map(fill, range(workers)))
@@ -91,7 +91,7 @@ def timed(fill, workers):
 
 
 def drop_pages(paths):
-    """Ask the kernel to forget what it has of some files."""
+    """Ask the kernel to drop the cached pages of some files."""
     for path in paths:
         handle = os.open(path, os.O_RDONLY)
         os.fsync(handle)
@@ -100,12 +100,12 @@ def drop_pages(paths):
 
 
 def measure(shards, *, workers, batch_size, rounds, cold):
-    """Give the median pairs a second of each way."""
+    """Return the median pairs per second of each way."""
     paths, steps = sorted(shards.folder.glob("*.parquet")), len(shards) // batch_size
     buffers, source = shards.buffers(batch_size), [shards.buffers(batch_size) for _ in range(8)]
     for one in source:
         for array in one.values():
-            array[...] = 1  # pages that were never written are all one and the same
+            array[...] = 1  # pages that were never written share one physical page
     ways = {
         "loader": lambda turn: load(
             shards, turn, steps=steps, workers=workers, batch_size=batch_size
@@ -114,7 +114,7 @@ def measure(shards, *, workers, batch_size, rounds, cold):
         "memcpy": lambda _: copy(source, buffers, steps, workers=workers),
     }
     speeds = {name: [] for name in ways}
-    for turn in range(rounds + 1):  # the first only warms up
+    for turn in range(rounds + 1):  # the first round is not measured
         for name, run in ways.items():
             if cold:
                 drop_pages(paths)
@@ -123,7 +123,7 @@ def measure(shards, *, workers, batch_size, rounds, cold):
 
 
 def make_shards(folder, *, num_pairs, codec):
-    """Write shards, with the makers of the tests; of smooth patches where they are to be packed."""
+    """Write shards with the helpers of the tests; smooth patches if they are compressed."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
     from shard_maker import made_up_metadata, made_up_tensors
 
@@ -138,7 +138,7 @@ def make_shards(folder, *, num_pairs, codec):
 
 
 def main():
-    """Read the options and print a line for each number of threads."""
+    """Read the options and print one line per number of threads."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shards", type=Path, nargs="?")
     parser.add_argument("--pairs", type=int, default=4000)

@@ -1,10 +1,10 @@
-"""What an epoch costs on 1, 8 or 64 GPUs, on paper: compute, gradients, reading.
+"""Estimate an epoch on 1, 8 or 64 GPUs: computation, gradients, reading.
 
     python benchmarks/scaling.py [--step-ms 114] [--world 1,8,64] [--batch 512] [--measure]
 
-The step time of one GPU is given, or computed from `--share` of `--rate-tflops`, and the table
-says which. `--measure` lets two processes train `tiny` over gloo and counts the bytes that they
-send, beside what arithmetic says.
+The step time of one GPU is an option, or computed from `--share` of `--rate-tflops`; the table
+names which. `--measure` trains `tiny` with two processes over gloo and compares the bytes that
+they send with the estimate.
 """
 
 import argparse
@@ -17,52 +17,52 @@ from csmoe_model.nn.cost import pretraining_cost
 from minortom.shards.layout import SampleSpec
 
 PAIRS = round(1_055_080 * 0.95)
-"""Of the split `train` of the published data set."""
+"""Pairs in the split `train` of the published data set."""
 GPUS_PER_NODE = 8
 _OPTIMIZER_BYTES = 7 * 4
-"""AdamW reads weight, gradient and two moments, and writes all but the gradient, in float32."""
+"""Bytes of AdamW per weight: reads weight, gradient, two moments; writes all but the gradient."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What is assumed of the hardware."""
+    """Assumptions about the hardware."""
 
     memory_tb_s: float = 4.3
-    """Of a GPU: copies on an H200."""
+    """Memory bandwidth of a GPU: copies on an H200."""
     node_gb_s: float = 350.0
     """All-reduce within a node ("bus bandwidth"): about 80 % of NVLink's 450 GB/s."""
     net_gb_s: float = 350.0
-    """The same among nodes with eight 400 Gbit/s adapters each."""
+    """All-reduce between nodes with eight 400 Gbit/s adapters each."""
     disk_gb_s: float = 3.0
-    """Reading, of a node's local disk: one NVMe drive."""
+    """Reading from a node's local disk: one NVMe drive."""
     hub_gb_s: float = 0.1
-    """Fetching shards beforehand: about 1 Gbit/s."""
+    """Download of the shards: about 1 Gbit/s."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """An epoch on so many GPUs."""
+    """Estimate of an epoch on a number of GPUs."""
 
     world: int
     batch: int
-    """Pairs a step and GPU."""
+    """Pairs per step and GPU."""
     compute_ms: float
     reduce_ms: float
     read_gb_s: float
-    """What each node must read."""
+    """Reading rate of each node."""
     best_min: float
-    """An epoch, gradients being summed up wholly beside the backward pass."""
+    """Duration of an epoch if gradients are summed during the backward pass."""
     worst_min: float
-    """An epoch, gradients being summed up after it."""
+    """Duration of an epoch if gradients are summed after the backward pass."""
 
 
 def step_ms_of_share(config: ModelConfig, *, batch: int, share: float, rate_tflops: float) -> float:
-    """Compute a step from the part of the matrix rate that it reaches."""
+    """Return the time of a step from its share of the matrix rate."""
     return 6 * pretraining_cost(config).macs_full * batch / (share * rate_tflops * 1e12) * 1e3
 
 
 def sent_bytes(params: int, world: int) -> float:
-    """Count what each process of a ring sends to sum up float32 gradients."""
+    """Return the bytes that each process of a ring sends to sum float32 gradients."""
     return 2 * (world - 1) / world * 4 * params
 
 
@@ -70,7 +70,7 @@ def epoch(
     config: ModelConfig, *, world: int, batch: int, step_ms: float, step_batch: int,
     machine: Machine,
 ) -> Row:  # fmt: skip
-    """Compute an epoch from the step time that one GPU takes for `step_batch` pairs."""
+    """Estimate an epoch from the step time of one GPU for `step_batch` pairs."""
     params = pretraining_cost(config).params_trainable
     fixed_ms = _OPTIMIZER_BYTES * params / machine.memory_tb_s / 1e9
     compute_ms = fixed_ms + (step_ms - fixed_ms) * batch / step_batch
@@ -87,11 +87,11 @@ def epoch(
 
 
 def measured_bytes(*, steps: int = 20) -> tuple[float, float]:
-    """Let two processes train `tiny` over gloo.
+    """Train `tiny` with two processes over gloo.
 
     Returns:
-        Bytes that both sent in a step, counted by the loopback interface, and what `sent_bytes`
-        says. Whatever else uses the interface at the time is counted, too.
+        Bytes that both sent per step, counted at the loopback interface, and the estimate of
+        `sent_bytes`. Other traffic on the interface is counted too.
     """
     import torch
 
@@ -103,7 +103,7 @@ def measured_bytes(*, steps: int = 20) -> tuple[float, float]:
 
 
 def _train_over_gloo(rank: int, store: str, steps: int) -> None:
-    """Take steps as one of two processes; the first counts."""
+    """Take steps as one of two processes; the first process counts."""
     import torch
     from torch import distributed
     from torch.nn.parallel import DistributedDataParallel
@@ -122,7 +122,7 @@ def _train_over_gloo(rank: int, store: str, steps: int) -> None:
     )  # fmt: skip
     before = 0
     for step in range(steps + 2):
-        if step == 2:  # by then the buckets of gradients have been laid out
+        if step == 2:  # the buckets of gradients exist by now
             distributed.barrier()
             before = _loopback_bytes()
         model(*images, masks).loss.backward()
@@ -140,7 +140,7 @@ def _loopback_bytes() -> int:
 
 
 def table(rows: list[Row]) -> str:
-    """Lay rows out as Markdown."""
+    """Return rows as a Markdown table."""
     lines = [
         (
             "| GPUs | pairs a GPU | a step, ms | summing gradients, ms | reading, GB/s a node "
@@ -158,15 +158,15 @@ def table(rows: list[Row]) -> str:
 
 
 def main() -> None:
-    """Print the table, and what goes into it."""
+    """Print the table and its assumptions."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recipe", default="csmoe-b16")
     parser.add_argument("--step-ms", type=float, help="measured, for --batch pairs on one GPU")
-    parser.add_argument("--share", type=float, default=0.45, help="of the rate, if not measured")
+    parser.add_argument("--share", type=float, default=0.45, help="share of the rate")
     parser.add_argument("--rate-tflops", type=float, default=790.0, help="bf16 products, one GPU")
-    parser.add_argument("--world", default="1,8,64", help="numbers of GPUs, by commas")
+    parser.add_argument("--world", default="1,8,64", help="numbers of GPUs, separated by commas")
     parser.add_argument("--batch", type=int, default=512, help="pairs of the step time")
-    parser.add_argument("--measure", action="store_true", help="count bytes over gloo, too")
+    parser.add_argument("--measure", action="store_true", help="count bytes over gloo too")
     options = parser.parse_args()
     config, machine = recipe(options.recipe), Machine()
     cost, spec = pretraining_cost(config), SampleSpec(patch_px=120)

@@ -1,9 +1,9 @@
-"""Time the soft mixture-of-experts layer against `soft-moe-pytorch`, forward and backward.
+"""Measure the soft mixture-of-experts layer and `soft-moe-pytorch`, forward and backward.
 
     python benchmarks/soft_moe.py [--batch 16] [--tokens 99] [--threads 2] [--device cpu]
 
 The default is one layer of csmoe-b16 on a masked image: 98 visible patches and [CLS].
-Both layers have the same sizes and run the same tokens, in turns; the median is shown.
+Both layers have the same sizes and run on the same tokens, in turns; medians are shown.
 """
 
 import argparse
@@ -22,7 +22,7 @@ WIDTH, EXPERTS, HIDDEN = 768, 8, 3072
 
 
 def main() -> None:
-    """Print the median seconds a step of both layers and their ratio."""
+    """Print the median seconds per step of both layers, and their ratio."""
     options = _options()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
