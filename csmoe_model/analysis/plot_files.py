@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from minortom.errors import InputError, OutputExistsError
-from minortom.io.atomic_write import check_parents, whole_file, write_json
+from minortom.io.atomic_write import atomic_file, check_parents, write_json
 from minortom.results import Result
 
 Points = list[dict[str, Any]]
@@ -63,6 +63,6 @@ def save_plot(figure: Figure, points: Points, out: Path, numbers: Path) -> PlotR
 
 def save_png(figure: Figure, out: Path) -> None:
     """Write a picture; the file appears whole or not at all."""
-    with whole_file(out) as temporary:
+    with atomic_file(out) as temporary:
         # Without the name of the library, so that the same numbers give the same bytes.
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})

@@ -25,7 +25,7 @@ from csmoe_model.data.preprocess import Preprocess
 from csmoe_model.nn.image_encoder import ImageEncoder
 from minortom.arguments import path_of
 from minortom.errors import InputError, OutputExistsError
-from minortom.io.atomic_write import check_parents, is_empty_folder, whole_folder
+from minortom.io.atomic_write import atomic_folder, check_parents, is_empty_folder
 from minortom.io.provenance import Provenance, sha256_of
 from minortom.remote.hub_upload import HubRepository
 from minortom.sensors import SensorName
@@ -117,7 +117,7 @@ class Pretrained(ImageEncoder):
         check_parents(out)
         if out.exists() and not is_empty_folder(out):
             raise OutputExistsError(f"{out} exists; give a new or empty folder")
-        with whole_folder(out) as temporary:
+        with atomic_folder(out) as temporary:
             self._write(temporary, name or str(out))
 
     def push_to_hub(

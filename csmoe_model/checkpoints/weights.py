@@ -20,7 +20,7 @@ from csmoe_model.checkpoints.hub import CARD, CONFIG, EXPECTED, WEIGHTS
 from csmoe_model.checkpoints.model_card import model_card
 from csmoe_model.config import ModelConfig
 from minortom.errors import InputError
-from minortom.io.atomic_write import whole_file, write_json, write_text
+from minortom.io.atomic_write import atomic_file, write_json, write_text
 from minortom.io.provenance import KEY, licences_in, sha256_of
 from minortom.sensors import MODEL_BANDS, SensorName
 
@@ -76,7 +76,7 @@ def write_model(folder: Path, stored: StoredModel, *, name: str = "FOLDER") -> N
     from safetensors.torch import save_file
 
     # safetensors would make the file readable by its owner only.
-    with whole_file(folder / WEIGHTS) as temporary, _disk_errors():
+    with atomic_file(folder / WEIGHTS) as temporary, _disk_errors():
         save_file(weights, temporary, metadata={"format": "pt"})
     write_json(folder / CONFIG, config | {"statistics": origin.statistics})
     card = model_card(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from minortom import __version__
 from minortom.errors import InputError
-from minortom.io.atomic_write import check_parents, whole_file
+from minortom.io.atomic_write import atomic_file, check_parents
 
 Features = NDArray[np.float32]
 
@@ -49,7 +49,7 @@ class FeatureCache:
         if cached is not None and cached.dtype == np.float32 and cached.shape[:1] == (rows,):
             return cached
         found = make()
-        with whole_file(path) as temporary, temporary.open("wb") as stream:
+        with atomic_file(path) as temporary, temporary.open("wb") as stream:
             np.save(stream, found)
         return found
 

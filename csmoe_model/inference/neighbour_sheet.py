@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from minortom.io.atomic_write import whole_file
+from minortom.io.atomic_write import atomic_file
 from minortom.plotting.patch_pictures import Pixels, patch_pictures
 from minortom.shards.shard_set import ShardSet
 
@@ -77,7 +77,7 @@ def draw_neighbours(data: ShardSet, vectors: NDArray[np.float32], out: Path) -> 
         for place, sample in enumerate(found[line]):
             text = f"cosine {cosine[line, place]:.2f}"
             sheet.show(line, place + 1, patch_pictures(data, int(sample)), text, rows[sample])
-    with whole_file(out) as temporary:
+    with atomic_file(out) as temporary:
         sheet.figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
 
 

@@ -14,7 +14,7 @@ from csmoe_model.datasets.base import LabelledSet, Labels, Task
 from csmoe_model.evaluation.metrics import Predictions
 from csmoe_model.probing.rows import Row
 from minortom.errors import InputError
-from minortom.io.atomic_write import whole_file
+from minortom.io.atomic_write import atomic_file
 from minortom.io.provenance import KEY, Provenance
 
 PREDICTIONS = "predictions.parquet"
@@ -57,7 +57,7 @@ def write_predictions(
             columns[_SEPARATOR.join((row.features, row.probe, str(number)))] = _column(run)
     metadata = json.dumps({"task": data.task, "classes": data.classes}, ensure_ascii=False)
     table = pa.table(columns).replace_schema_metadata({KEY: provenance.to_json(), _SET: metadata})
-    with whole_file(out) as temporary:
+    with atomic_file(out) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
 

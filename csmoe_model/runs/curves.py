@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from csmoe_model.runs.csv_log import Row, RunLog
-from minortom.io.atomic_write import whole_file
+from minortom.io.atomic_write import atomic_file
 
 _PANELS = {
     "Reconstruction error (1 = each band's mean)": (
@@ -46,7 +46,7 @@ def draw_curve(log: RunLog, out: Path) -> None:
         figure.suptitle("training steps; no validation split", fontsize=9)
     else:
         figure.suptitle("lines: training steps; dots: validation", fontsize=9)
-    with whole_file(out) as temporary:
+    with atomic_file(out) as temporary:
         # The same log gives the same bytes only without the version of the library.
         figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
 

@@ -21,7 +21,7 @@ import yaml
 
 from csmoe_model.runs.csv_log import RunLog, expert_columns
 from minortom.errors import InputError, OutputExistsError
-from minortom.io.atomic_write import check_parents, is_empty_folder, whole_folder
+from minortom.io.atomic_write import atomic_folder, check_parents, is_empty_folder
 from minortom.io.provenance import KEY, Provenance
 
 State = Literal["new", "unfinished", "finished"]
@@ -107,7 +107,7 @@ class RunFolder:
         if is_empty_folder(self.path):
             self.path.rmdir()
         text = yaml.safe_dump(configuration(provenance), sort_keys=False, allow_unicode=True)
-        with whole_folder(self.path) as folder:
+        with atomic_folder(self.path) as folder:
             new = RunFolder(folder)
             new.checkpoint.parent.mkdir()
             new.config.write_text(text, encoding="utf-8")

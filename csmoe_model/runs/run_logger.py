@@ -6,7 +6,7 @@ from PIL import Image
 
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.runs.trackers import Picture, Tracker, Tracking, start_trackers
-from minortom.io.atomic_write import whole_file
+from minortom.io.atomic_write import atomic_file
 
 
 class RunLogger:
@@ -45,7 +45,7 @@ class RunLogger:
     def write_picture(self, step: int, pixels: Picture) -> None:
         """Write the picture of the reconstructions after a step."""
         self._folder.reconstructions.mkdir(exist_ok=True)
-        with whole_file(self._folder.reconstructions / f"step-{step:08d}.png") as temporary:
+        with atomic_file(self._folder.reconstructions / f"step-{step:08d}.png") as temporary:
             Image.fromarray(pixels).save(temporary, format="png")
         for tracker in self._trackers:
             tracker.log_picture(step, "reconstructions", pixels)

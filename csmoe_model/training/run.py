@@ -28,7 +28,7 @@ from csmoe_model.training.signals import StopRequest
 from csmoe_model.training.step_log import OnStep, ignore_steps
 from minortom.arguments import whole_number
 from minortom.errors import InputError
-from minortom.io.atomic_write import sole_writer
+from minortom.io.atomic_write import output_lock
 from minortom.io.provenance import Provenance, licences_in, sha256_of
 from minortom.io.up_to_date import now, write_run_record
 from minortom.shards.layout import DATASET_FILE
@@ -77,7 +77,7 @@ def run_training(
     """
     with process_group() as launch, ExitStack() as held:
         data = on_all_processes(lambda: ShardSet.open(shards))
-        from_first_process(lambda: held.enter_context(sole_writer(out)))  # returns None
+        from_first_process(lambda: held.enter_context(output_lock(out)))  # returns None
         run = TrainingRun(
             data=data, folder=RunFolder(out), configuration=configuration, launch=launch
         )

@@ -10,7 +10,7 @@ from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.normalise import Normalise
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.training.module import Pretraining
-from minortom.io.atomic_write import whole_folder
+from minortom.io.atomic_write import atomic_folder
 from minortom.io.provenance import Provenance
 
 
@@ -55,5 +55,5 @@ def save_model(
         config=model.config, encoder_of=model.encoder_only, origin=origin,
         tensors=model.state_dict(),
     )  # fmt: skip
-    with whole_folder(folder) as temporary:
+    with atomic_folder(folder) as temporary:
         write_model(temporary, stored)

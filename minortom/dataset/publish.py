@@ -8,7 +8,7 @@ from minortom.dataset.card import CARD
 from minortom.dataset.repository_files import checked_record, write_description
 from minortom.dataset.upload import PublishResult, upload
 from minortom.errors import InputError, OutputExistsError
-from minortom.io.atomic_write import is_empty_folder, whole_folder
+from minortom.io.atomic_write import atomic_folder, is_empty_folder
 from minortom.progress import OnProgress, ignore_progress
 from minortom.remote.hub_upload import HubRepository
 from minortom.results import Result
@@ -95,6 +95,6 @@ def write_preview(
     record = checked_record(shards)
     if out.exists() and not is_empty_folder(out):
         raise OutputExistsError(f"{out} must be a new or empty folder, but it has files")
-    with whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         write_description(folder, shards, record, repository, report)
     return PreviewResult(out=out, card=out / CARD)

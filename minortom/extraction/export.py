@@ -24,7 +24,7 @@ from minortom.extraction.options import (
 from minortom.extraction.plan import tiles_per_shard
 from minortom.io.artefact import artefact
 from minortom.io.up_to_date import status
-from minortom.io.work_folder import is_left_by, work_folder
+from minortom.io.work_folder import has_work_on, work_folder
 from minortom.progress import OnProgress, ignore_progress
 from minortom.results import Result
 from minortom.shards.formats import Codec, Format
@@ -205,7 +205,7 @@ def write_export(
         is_whole=lambda: _is_whole(out), in_place=True,
     ) as made:  # fmt: skip
         if made.up_to_date:
-            if is_left_by(work, provenance):  # interrupted after the shards were in place
+            if has_work_on(work, provenance):  # interrupted after the shards were in place
                 shutil.rmtree(work)
         else:
             job = ExportJob(

@@ -53,7 +53,7 @@ class ExportJob:
             OutputExistsError: If another export left the folder and ``overwrite`` is false; or if
                 the folder has other files, even with ``overwrite``.
         """
-        work_folder.take_up(self.work, self.provenance, overwrite=overwrite)
+        work_folder.prepare_work_folder(self.work, self.provenance, overwrite=overwrite)
         (self.work / "shards").mkdir(exist_ok=True)
         (self.work / "receipts").mkdir(exist_ok=True)
 

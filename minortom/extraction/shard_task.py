@@ -10,9 +10,9 @@ from minortom.errors import InputError
 from minortom.extraction.options import ExportOptions
 from minortom.extraction.plan import PlannedTile, windows_of
 from minortom.extraction.tile import Tally, TileOutcome, append_shuffled, export_tile
-from minortom.io.atomic_write import whole_file, write_json
+from minortom.io.atomic_write import atomic_file, write_json
 from minortom.io.provenance import Provenance
-from minortom.io.work_folder import is_left_by
+from minortom.io.work_folder import has_work_on
 from minortom.shards.formats import Format
 from minortom.shards.statistics import BandSums
 from minortom.shards.writer import ShardWriter, start_shard
@@ -85,7 +85,7 @@ class ShardTask:
         """
         receipt, spec = Receipt(), self.options.spec
         with (
-            whole_file(shard_path(self.work, self.number, spec.format)) as temporary,
+            atomic_file(shard_path(self.work, self.number, spec.format)) as temporary,
             start_shard(temporary, spec=spec, provenance=self.provenance) as writer,
         ):
             for _ in self.windows():
@@ -111,7 +111,7 @@ def make_shard(task: ShardTask, *, s2: Archive, s1: Archive) -> int:
         InputError: If this process does not see the folder of the export.
         RemoteError: If a download fails.
     """
-    if not is_left_by(task.work, task.provenance):
+    if not has_work_on(task.work, task.provenance):
         raise InputError(
             f"workers of the cluster must see {task.work}, but one of them does not; give an --out "
             "on a file system that all workers share"

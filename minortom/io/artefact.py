@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from minortom.io.atomic_write import sole_writer, whole_file, whole_folder
+from minortom.io.atomic_write import atomic_file, atomic_folder, output_lock
 from minortom.io.provenance import Provenance
 from minortom.io.up_to_date import is_up_to_date, now, status, write_run_record
 
@@ -73,7 +73,7 @@ def artefact(
     if done and (is_whole is None or is_whole()):
         yield Artefact(out=out, up_to_date=True, path=out)
         return
-    with sole_writer(out):
+    with output_lock(out):
         with _temporary(out, is_folder=bool(record), in_place=in_place) as path:
             made = Artefact(out=out, up_to_date=False, path=path)
             yield made
@@ -83,4 +83,4 @@ def artefact(
 def _temporary(out: Path, *, is_folder: bool, in_place: bool) -> AbstractContextManager[Path]:
     if in_place:
         return nullcontext(out)
-    return whole_folder(out) if is_folder else whole_file(out)
+    return atomic_folder(out) if is_folder else atomic_file(out)

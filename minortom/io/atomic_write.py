@@ -37,7 +37,7 @@ def is_empty_folder(path: Path) -> bool:
 
 
 @contextmanager
-def sole_writer(out: Path) -> Iterator[None]:
+def output_lock(out: Path) -> Iterator[None]:
     """Hold a lock on ``out`` against other processes; create its parent folders.
 
     Raises:
@@ -62,7 +62,7 @@ def sole_writer(out: Path) -> Iterator[None]:
 
 
 @contextmanager
-def whole_file(out: Path) -> Iterator[Path]:
+def atomic_file(out: Path) -> Iterator[Path]:
     """Yield the path of a temporary file beside ``out``, which replaces ``out`` at the end.
 
     After any exception, also an interrupt, the temporary file is deleted and ``out`` is unchanged.
@@ -85,7 +85,7 @@ def whole_file(out: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(out: Path) -> Iterator[Path]:
+def atomic_folder(out: Path) -> Iterator[Path]:
     """Yield an empty temporary folder beside ``out``, which replaces ``out`` at the end."""
     with _beside(out):
         temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
@@ -129,7 +129,7 @@ def replace_folder(finished: Path, out: Path) -> None:
 
 def write_text(out: Path, text: str) -> None:
     """Write a UTF-8 text file with an atomic write."""
-    with whole_file(out) as temporary:
+    with atomic_file(out) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

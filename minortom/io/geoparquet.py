@@ -44,7 +44,7 @@ def write_points(
 ) -> None:
     """Write a table with ``lat`` and ``lon`` (degrees) as GeoParquet with ``geometry``.
 
-    The write is not atomic: give the path that ``artefact`` or ``whole_file`` yields.
+    The write is not atomic: give the path that ``artefact`` or ``atomic_file`` yields.
 
     Args:
         table: One row per point.
@@ -106,7 +106,7 @@ def points_writer(
     """Write GeoParquet in parts; call the yielded function with one table after the other.
 
     The function adds ``geometry``, as ``write_points`` does. The write is not atomic: give the
-    path that ``artefact`` or ``whole_file`` yields.
+    path that ``artefact`` or ``atomic_file`` yields.
 
     Args:
         schema: Schema of all tables, with ``lat`` and ``lon`` (degrees).

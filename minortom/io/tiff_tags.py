@@ -22,7 +22,7 @@ _HEADER_BYTES, _BIG_HEADER_BYTES = 8, 16
 _BIG_MAGIC = 43
 
 
-def item_of(path: Path, key: str) -> str:
+def metadata_item(path: Path, key: str) -> str:
     """Return an item of the metadata that GDAL stores for a whole file.
 
     Raises:

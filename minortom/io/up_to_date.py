@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import check_parents, is_empty_folder, write_json
 from minortom.io.provenance import KEY, Provenance, licences_in, run_record, sha256_of
-from minortom.io.tiff_tags import SUFFIXES, item_of
+from minortom.io.tiff_tags import SUFFIXES, metadata_item
 
 _IN_PAGE = f'<script type="application/json" id="{KEY}">'
 
@@ -129,7 +129,7 @@ def stored_provenance(path: Path) -> dict[str, object] | None:
         elif path.suffix == ".json":
             found = json.loads(path.read_text(encoding="utf-8")).get(KEY)
         elif path.suffix.lower() in SUFFIXES:
-            found = json.loads(item_of(path, KEY))
+            found = json.loads(metadata_item(path, KEY))
         else:
             found = json.loads((pq.read_schema(path).metadata or {})[KEY.encode()])
     except (OSError, ValueError, LookupError, AttributeError, pa.ArrowException):

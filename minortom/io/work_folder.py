@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from minortom.errors import OutputExistsError
-from minortom.io.atomic_write import is_empty_folder, whole_folder, write_json
+from minortom.io.atomic_write import atomic_folder, is_empty_folder, write_json
 from minortom.io.provenance import KEY, Provenance
 from minortom.io.up_to_date import stored_provenance
 
@@ -16,20 +16,20 @@ def work_folder(out: Path) -> Path:
     return out.with_name(f"{out.name}.partial")
 
 
-def is_left_by(work: Path, provenance: Provenance) -> bool:
+def has_work_on(work: Path, provenance: Provenance) -> bool:
     """Return whether a folder contains unfinished work with the same provenance."""
     wanted: object = json.loads(provenance.to_json())
     return stored_provenance(work / _RECORD) == wanted
 
 
-def take_up(work: Path, provenance: Provenance, *, overwrite: bool) -> None:
+def prepare_work_folder(work: Path, provenance: Provenance, *, overwrite: bool) -> None:
     """Create the folder of unfinished work, or keep it if it has the same provenance.
 
     Raises:
         OutputExistsError: If the folder has another provenance and ``overwrite`` is false, or if
             it has files but no provenance, even with ``overwrite``.
     """
-    if is_left_by(work, provenance):
+    if has_work_on(work, provenance):
         return
     ours = is_empty_folder(work) or stored_provenance(work / _RECORD) is not None
     if work.exists() and not ours:
@@ -43,5 +43,5 @@ def take_up(work: Path, provenance: Provenance, *, overwrite: bool) -> None:
             f"{work} has unfinished work with other inputs or options; give those again to resume "
             "it, --overwrite to start again, or another --out"
         )
-    with whole_folder(work) as folder:
+    with atomic_folder(work) as folder:
         write_json(folder / _RECORD, {KEY: json.loads(provenance.to_json())})

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit, urlunsplit
 
 from minortom.errors import InputError, RemoteError, RemoteMissingError
-from minortom.io.atomic_write import whole_file
+from minortom.io.atomic_write import atomic_file
 from minortom.progress import OnProgress, ignore_progress
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def download(url: str, to: Path, *, on_progress: OnProgress = ignore_progress) -
     Raises:
         RemoteError: If the file cannot be downloaded; see :func:`send_request`.
     """
-    with open_session() as session, whole_file(to) as temporary, temporary.open("wb") as file:
+    with open_session() as session, atomic_file(to) as temporary, temporary.open("wb") as file:
         download_into(session, url, file, on_progress=on_progress)
 
 

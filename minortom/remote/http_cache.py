@@ -5,7 +5,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from minortom.io.atomic_write import whole_file, write_json
+from minortom.io.atomic_write import atomic_file, write_json
 from minortom.io.provenance import sha256_of
 from minortom.progress import OnProgress, ignore_progress
 from minortom.remote.http import (
@@ -49,7 +49,7 @@ def cached_copy(url: str, *, on_progress: OnProgress = ignore_progress) -> Path:
         make_cache_folder(folder)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             new = Path(scratch) / name
-            with whole_file(new) as temporary, temporary.open("wb") as file:
+            with atomic_file(new) as temporary, temporary.open("wb") as file:
                 etag = download_into(session, url, file, on_progress=on_progress).get("ETag")
             version = sha256_of(new)[:_DIGITS]
             copy = folder / version / name

@@ -17,7 +17,7 @@ import numpy as np
 from minortom.errors import InputError
 from minortom.genetic.algorithm import Evolution
 from minortom.io.provenance import Provenance
-from minortom.io.work_folder import take_up
+from minortom.io.work_folder import prepare_work_folder
 
 Search = tuple[int, int]
 """Number of the pass, and number of the stratum."""
@@ -89,7 +89,7 @@ def search_log_in(work: Path, provenance: Provenance, *, overwrite: bool) -> Ite
     """
     path = work / _FILE
     has_searches = path.is_file() and path.stat().st_size > 0
-    take_up(work, provenance, overwrite=overwrite or not has_searches)
+    prepare_work_folder(work, provenance, overwrite=overwrite or not has_searches)
     log = SearchLog(work)
     try:
         yield log

@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 
 from minortom.engine.executors import EngineOptions
 from minortom.io.artefact import artefact
-from minortom.io.atomic_write import whole_file
+from minortom.io.atomic_write import atomic_file
 from minortom.io.geoparquet import points_table
 from minortom.io.memory_tables import table_bytes
 from minortom.io.provenance import Provenance
 from minortom.io.table_result import IN_MEMORY
 from minortom.io.up_to_date import now
-from minortom.io.work_folder import is_left_by, work_folder
+from minortom.io.work_folder import has_work_on, work_folder
 from minortom.progress import OnProgress, ignore_progress
 from minortom.sampling.coupled_search import SearchResult
 from minortom.sampling.inputs import SampleInputs, read_inputs
@@ -143,11 +143,11 @@ def _write_selection(job: _Job, out: Path, *, overwrite: bool) -> SampleResult:
             log_in = partial(search_log_in, work, provenance, overwrite=overwrite)
             with log_in() if resumable else nullcontext() as log:
                 content, selection = job.run(log)
-            with whole_file(out) as path:
+            with atomic_file(out) as path:
                 path.write_bytes(content)
             made.run_details["convergence"] = selection.convergence
             table, strata = _table_in(content), selection.tiles.strata
-    if is_left_by(work, provenance):
+    if has_work_on(work, provenance):
         shutil.rmtree(work)
     return summarise(table, strata, job.options, out=out, status=made.status)
 

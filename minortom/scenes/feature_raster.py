@@ -12,7 +12,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from minortom.errors import InputError
-from minortom.io.atomic_write import whole_file
+from minortom.io.atomic_write import atomic_file
 from minortom.io.provenance import KEY, Provenance
 from minortom.io.tiff_tags import has_all_tiles
 from minortom.scenes.scene import OpenScene
@@ -54,7 +54,7 @@ def write_feature_raster(
     height, width = shape
     a, b, c, d, e, f = scene.transform
     with (
-        whole_file(out) as temporary,
+        atomic_file(out) as temporary,
         _explained_errors(temporary, out),
         rasterio.open(
             temporary, "w", driver="GTiff", dtype="float32", count=len(names), height=height,

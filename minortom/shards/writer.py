@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from minortom.errors import InputError
-from minortom.io.atomic_write import whole_folder, write_json
+from minortom.io.atomic_write import atomic_folder, write_json
 from minortom.io.provenance import KEY, Provenance, sha256_of
 from minortom.sensors import S2_10M
 from minortom.shards.byte_offsets import LENGTHS_KEY, lengths_text
@@ -260,7 +260,7 @@ def write_shards(
     sums.add_patches({column: array[splits == "train"] for column, array in tensors.items()})
     firsts = range(0, len(metadata), rows_per_shard)
     shards = []
-    with whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         for number, first in enumerate(firsts):
             rows = slice(first, first + rows_per_shard)
             path = folder / shard_name(number, len(firsts), spec.format)

@@ -12,7 +12,7 @@ import pytest
 
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.artefact import artefact
-from minortom.io.atomic_write import sole_writer, write_json
+from minortom.io.atomic_write import output_lock, write_json
 from minortom.io.provenance import KEY, Provenance, sha256_of
 
 FIRST = Provenance(command="annotate", options={"bbox": [0.0, 1.0]})
@@ -153,7 +153,7 @@ def test_an_output_that_is_up_to_date_needs_no_lock(tmp_path):
     out = tmp_path / "out.parquet"
     make(out, FIRST)
 
-    with sole_writer(out):
+    with output_lock(out):
         assert make(out, FIRST).up_to_date
 
 
@@ -204,7 +204,7 @@ def test_work_in_place_writes_to_the_output_itself(tmp_path):
 
     with artefact(out, FIRST, record=RECORD, in_place=True) as made:
         assert made.path == out
-        with pytest.raises(OutputExistsError), sole_writer(out):
+        with pytest.raises(OutputExistsError), output_lock(out):
             pass  # locked all the same
         out.mkdir()
         write_json(out / RECORD, {KEY: json.loads(FIRST.to_json())})

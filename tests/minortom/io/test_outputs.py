@@ -11,10 +11,10 @@ import pytest
 
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import (
+    atomic_file,
+    atomic_folder,
+    output_lock,
     replace_folder,
-    sole_writer,
-    whole_file,
-    whole_folder,
     write_json,
 )
 from minortom.io.provenance import KEY, Provenance
@@ -35,7 +35,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
     out = tmp_path / "out"
     out.write_text("old")
 
-    with pytest.raises(KeyboardInterrupt), whole_file(out) as temporary:
+    with pytest.raises(KeyboardInterrupt), atomic_file(out) as temporary:
         temporary.write_text("half")
         raise KeyboardInterrupt
 
@@ -46,7 +46,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
 def test_a_disk_that_is_full_says_which_file_found_it_so(tmp_path):
     with (
         pytest.raises(OSError, match="No space left on device") as caught,
-        whole_file(tmp_path / "out"),
+        atomic_file(tmp_path / "out"),
         Path("/dev/full").open("w") as full,
     ):
         full.write("new")
@@ -59,7 +59,7 @@ def test_a_finished_write_replaces_the_file_and_is_readable_by_the_group(tmp_pat
     out.write_text("old")
     mode = out.stat().st_mode
 
-    with whole_file(out) as temporary:
+    with atomic_file(out) as temporary:
         temporary.write_text("new")
 
     assert out.read_text() == "new"
@@ -72,7 +72,7 @@ def test_an_interrupted_folder_leaves_the_old_folder_and_nothing_else(tmp_path):
     out.mkdir()
     (out / "old").touch()
 
-    with pytest.raises(RuntimeError), whole_folder(out) as temporary:
+    with pytest.raises(RuntimeError), atomic_folder(out) as temporary:
         (temporary / "half").touch()
         raise RuntimeError
 
@@ -126,7 +126,7 @@ def test_the_folders_above_an_output_are_made(tmp_path):
     out = tmp_path / "runs" / "first" / "out.parquet"
 
     assert not is_up_to_date(out, MADE, inputs=(), overwrite=False)
-    with whole_file(out) as temporary:
+    with atomic_file(out) as temporary:
         temporary.write_text("new")
 
     assert out.read_text() == "new"
@@ -139,7 +139,7 @@ def test_an_output_below_a_file_is_refused(tmp_path):
         is_up_to_date(tmp_path / "file" / "out.parquet", MADE, inputs=(), overwrite=False)
 
 
-@pytest.mark.parametrize("make", [whole_file, whole_folder, sole_writer])
+@pytest.mark.parametrize("make", [atomic_file, atomic_folder, output_lock])
 @pytest.mark.parametrize("out", ["/proc/out", "/proc/folder/out"])
 def test_where_the_kernel_makes_no_files_an_output_is_refused_though_root_may_write(make, out):
     refused = pytest.raises(InputError, match=r"no file can be created in /proc(/folder)?; give")
@@ -193,11 +193,11 @@ def test_an_empty_folder_is_as_good_as_none(tmp_path):
 
 def test_two_processes_do_not_make_the_same_output(tmp_path):
     out = tmp_path / "runs" / "shards"
-    code = "import sys, pathlib; from minortom.io.atomic_write import sole_writer\n"
-    code += "with sole_writer(pathlib.Path(sys.argv[1])): pass"
+    code = "import sys, pathlib; from minortom.io.atomic_write import output_lock\n"
+    code += "with output_lock(pathlib.Path(sys.argv[1])): pass"
     command = [sys.executable, "-c", code, str(out)]
 
-    with sole_writer(out):
+    with output_lock(out):
         second = subprocess.run(command, capture_output=True, text=True, check=False)
     third = subprocess.run(command, capture_output=True, text=True, check=False)
 
