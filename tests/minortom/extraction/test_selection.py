@@ -55,7 +55,7 @@ def test_an_export_without_training_patches_is_an_error_and_leaves_nothing(expor
     ("cells", "columns", "message"),
     [
         (CELLS, {"role": ["reserve"] * 7}, "must have rows with the role `selected`, found none"),
-        (CELLS, {"split": [1] * 7}, "the column split holds .*; wanted text"),
+        (CELLS, {"split": [1] * 7}, "the column split must have text, found int64"),
         (
             CELLS,
             {"split": ["train"] * 6 + [None]},
