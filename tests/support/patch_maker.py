@@ -1,4 +1,4 @@
-"""Cut made-up tiles, for the tests of patches."""
+"""Cut synthetic tiles, for the tests of patches."""
 
 import numpy as np
 from archive_maker import s1_geotiffs, s1_pixels, s2_geotiffs, s2_pixels

@@ -1,4 +1,4 @@
-"""Small shards of made-up patches, for tests of what reads them."""
+"""Small shards of synthetic patches, for tests of readers."""
 
 from pathlib import Path
 

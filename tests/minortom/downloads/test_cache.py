@@ -1,4 +1,4 @@
-"""Files in the cache of maps: a change is noticed, and not looked for twice; scraps go."""
+"""Cache of maps: changes are noticed, files are hashed once, old temporary folders are deleted."""
 
 import os
 import time
@@ -21,7 +21,7 @@ def changed_before_its_hash(path):
     os.utime(path, (0, 0))
 
 
-def test_a_change_that_the_clock_hides_is_found_by_reading(kept):
+def test_a_change_with_an_old_time_stamp_is_found_by_hashing(kept):
     changed_before_its_hash(kept)
     verify(kept, thoroughly=False)
     with pytest.raises(InputError, match=r"a\.tif must have the SHA-256 .* found .*it has changed"):
@@ -36,7 +36,7 @@ def test_a_file_newer_than_its_hash_is_read_once(kept):
     assert beside.stat().st_mtime_ns >= kept.stat().st_mtime_ns
 
 
-def test_what_a_killed_run_left_goes_after_a_day(tmp_path):
+def test_files_of_a_killed_run_are_deleted_after_a_day(tmp_path):
     for name, age_s in ((".fetch-old", 25 * 3600), (".fetch-new", 3600)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "half.tif").touch()

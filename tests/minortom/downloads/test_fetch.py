@@ -38,7 +38,7 @@ def test_a_member_of_a_zip_is_taken_out_and_its_hash_stands_beside_it(zipped, tm
     assert sorted(p.name for p in path.parent.iterdir()) == ["a.tif", "a.tif.sha256", "source.json"]
 
 
-def test_what_is_there_is_not_asked_for_again(zipped, web_server):
+def test_a_cached_file_is_not_downloaded_again(zipped, web_server):
     fetch_map(zipped)
     assert fetch_map(zipped).as_dict()["status"] == "up to date"
     assert len(web_server.requests) == 1
@@ -74,7 +74,7 @@ def test_a_download_with_another_hash_is_not_used_and_not_deleted(tmp_path, web_
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256", "sha512"])
-def test_a_file_that_is_no_zip_is_held_to_its_hash(tmp_path, web_server, algorithm):
+def test_a_file_that_is_not_a_zip_is_checked_by_its_hash(tmp_path, web_server, algorithm):
     content = map_bytes(tmp_path)
     (web_server.folder / "a.tif").write_bytes(content)
     checksum = f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
@@ -141,7 +141,7 @@ def test_no_secret_is_written_into_the_cache(tmp_path, web_server):
     assert not [p for p in files if b"SECRET" in p.read_bytes() or "SECRET" in p.name]
 
 
-def test_what_needs_a_person_says_why_unless_it_was_put_into_the_cache(tmp_path, web_server):
+def test_a_download_by_hand_is_explained_unless_the_file_is_in_the_cache(tmp_path, web_server):
     manifest = manifest_of(tmp_path, f"{web_server.url}/a.tif", by_hand="behind a login")
     with pytest.raises(
         InputError, match="cannot be downloaded by minortom: behind a login; download it from http"
@@ -169,7 +169,7 @@ def test_only_tiles_that_the_box_touches_are_fetched_and_sea_is_counted(tmp_path
     assert [p.name for p in summary.folder.glob("*.tif")] == ["map_N00E006_v1.tif"]
 
 
-def test_sea_is_remembered_and_tiles_are_kept(tmp_path, web_server):
+def test_missing_tiles_are_recorded_and_existing_tiles_are_kept(tmp_path, web_server):
     serve_tile(web_server, "N00E006")
     manifest = tiled(tmp_path, web_server)
     fetch_map(manifest, bbox=BOX)
@@ -181,7 +181,9 @@ def test_sea_is_remembered_and_tiles_are_kept(tmp_path, web_server):
     assert len((summary.folder / "absent.txt").read_text().splitlines()) == 1
 
 
-def test_what_a_mirror_lacks_is_asked_for_again_at_its_original(tmp_path, web_server, monkeypatch):
+def test_a_tile_missing_on_a_mirror_is_requested_from_its_original(
+    tmp_path, web_server, monkeypatch
+):
     host = web_server.url.removeprefix("http://")
     (web_server.folder / "mirror").mkdir()
     (web_server.folder / "mirror" / host).symlink_to(web_server.folder)
@@ -196,7 +198,7 @@ def test_what_a_mirror_lacks_is_asked_for_again_at_its_original(tmp_path, web_se
     assert fetch_map(manifest, bbox=BOX).files == 2
 
 
-def test_a_run_that_broke_off_goes_on_where_it_stopped(tmp_path, web_server):
+def test_an_interrupted_download_of_tiles_is_resumed(tmp_path, web_server):
     first, second = (serve_tile(web_server, corner) for corner in ("N00E006", "N00E009"))
     manifest = tiled(tmp_path, web_server)
     web_server.fail(second, status=403, times=1)
@@ -208,7 +210,7 @@ def test_a_run_that_broke_off_goes_on_where_it_stopped(tmp_path, web_server):
     assert len(web_server.asked(first)) == 1
 
 
-def test_a_cut_connection_and_a_busy_server_are_got_over(tmp_path, web_server):
+def test_a_cut_connection_and_an_overloaded_server_are_retried(tmp_path, web_server):
     path = serve_tile(web_server, "N00E006")
     web_server.fail(path, status=503, times=1)
     web_server.fail(path, cut_after=20, times=1)
@@ -228,7 +230,7 @@ def test_a_tile_that_changed_in_the_cache_is_not_used_and_not_deleted(tmp_path, 
     assert path.exists()
 
 
-def test_a_tile_that_was_put_there_by_hand_is_taken_and_its_hash_noted(tmp_path, web_server):
+def test_a_tile_put_there_by_hand_is_used_and_its_hash_is_written(tmp_path, web_server):
     path = serve_tile(web_server, "N00E006")
     folder = tmp_path / "cache" / "maps" / "zones"
     folder.mkdir(parents=True)
@@ -238,7 +240,7 @@ def test_a_tile_that_was_put_there_by_hand_is_taken_and_its_hash_noted(tmp_path,
     assert len(list(folder.glob("*.sha256"))) == 2
 
 
-def test_an_area_without_any_tile_is_an_error_and_nothing_is_remembered(tmp_path, web_server):
+def test_an_area_without_any_tile_is_an_error_and_nothing_is_recorded(tmp_path, web_server):
     manifest = tiled(tmp_path, web_server)
     with pytest.raises(InputError, match="none of the 2 tiles of the area, such as N00E006"):
         fetch_map(manifest, bbox=BOX)

@@ -13,7 +13,7 @@ from minortom.maps.tile_lattice import TileName
 from minortom.maps.tiled_map import TileMap
 
 
-def test_a_file_is_itself(tmp_path, monkeypatch):
+def test_the_path_of_a_raster_is_its_source(tmp_path, monkeypatch):
     path = write_map(tmp_path / "map.tif", np.ones((2, 4), np.uint8))
     found = find_map(str(path))
     assert (found.source, found.manifest) == (path, None)
@@ -21,7 +21,7 @@ def test_a_file_is_itself(tmp_path, monkeypatch):
     assert find_map("map.tif").source.name == "map.tif"
 
 
-def test_a_folder_is_its_tiles(web_server):
+def test_a_folder_is_a_tiled_map(web_server):
     serve_tile(web_server, "N00E006")
     found = find_map(str(web_server.folder / "tiles"))
     assert isinstance(found.source, TileMap)
@@ -41,7 +41,7 @@ def test_a_manifest_of_one_file_is_fetched_once_and_then_needs_no_network(tmp_pa
     assert len(web_server.requests) == 1
 
 
-def test_tiles_are_taken_from_the_cache_and_known_sea_is_not_asked_for(tmp_path, web_server):
+def test_tiles_are_read_from_the_cache_and_known_sea_is_not_requested(tmp_path, web_server):
     url = f"{web_server.url}/tiles/map_{{TILE}}_v1.tif"
     path = write_manifest(tmp_path / "my.yaml", url, lattice_deg=3)
     serve_tile(web_server, "N00E006")
@@ -54,7 +54,7 @@ def test_tiles_are_taken_from_the_cache_and_known_sea_is_not_asked_for(tmp_path,
     assert web_server.requests == []
 
 
-def test_a_tile_that_is_not_in_the_cache_is_read_where_it_is(tmp_path, web_server):
+def test_a_tile_that_is_not_in_the_cache_is_read_over_the_network(tmp_path, web_server):
     url = f"{web_server.url}/tiles/map_{{TILE}}_v1.tif"
     path = write_manifest(tmp_path / "my.yaml", url, lattice_deg=3)
     served = serve_tile(web_server, "N00E006")
@@ -108,7 +108,7 @@ def test_a_name_is_looked_up_at_its_source_behind_the_mirror(web_server, monkeyp
     ],
 )
 @pytest.mark.usefixtures("web_server")  # for its empty cache
-def test_what_is_no_map_is_one_line(text, message):
+def test_text_that_is_not_a_map_is_one_line(text, message):
     with pytest.raises(InputError, match=message) as caught:
         find_map(text)
     assert "SECRET" not in str(caught.value)

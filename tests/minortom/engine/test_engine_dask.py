@@ -56,7 +56,7 @@ def test_only_a_few_calls_a_worker_are_under_way(address):
         assert len(list(results)) == 49
 
 
-def test_a_worker_that_is_killed_midway_loses_nothing_and_doubles_nothing(tmp_path):
+def test_a_worker_that_is_killed_midway_neither_loses_nor_repeats_results(tmp_path):
     items = [(number, str(tmp_path / "killed")) for number in range(30)]
     with processes.scheduler() as (_, address), processes.workers(address) as (one, two):
         with at(address, workers=2) as executor:
@@ -117,7 +117,7 @@ def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["", "here", "ftp://a:1", "tcp://a", "tcp://a:1/b"])
-def test_what_is_no_address_is_an_error(text):
+def test_an_invalid_address_is_an_error(text):
     with pytest.raises(InputError, match="--scheduler must be an address such as tcp:"), at(text):
         pass
 
@@ -149,7 +149,7 @@ def test_a_cluster_of_this_machine_has_as_many_processes_as_workers():
     assert len(pids - {os.getpid()}) == 2
 
 
-def test_of_an_error_in_a_call_a_cluster_of_this_machine_writes_nothing(capfd):
+def test_a_local_cluster_logs_nothing_about_an_error_in_a_call(capfd):
     with (
         pytest.raises(ValueError, match="invalid literal"),
         opened_executor(EngineOptions(engine="dask", workers=1)) as executor,

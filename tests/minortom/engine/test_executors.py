@@ -47,7 +47,7 @@ def test_options_that_contradict_each_other_are_an_error(options, message):
         EngineOptions(**options)
 
 
-def test_any_executor_serves():
+def test_any_executor_can_be_used():
     with ThreadPoolExecutor(3) as executor:
         assert map_items(executor, square, range(20)) == [n * n for n in range(20)]
 
@@ -59,7 +59,7 @@ def test_one_worker_is_this_process_and_two_are_others():
         assert os.getpid() not in map_items(executor, where, range(3))
 
 
-def test_progress_is_told_for_each_item():
+def test_progress_is_reported_for_each_item():
     told = []
     with local_executor(1) as executor:
         map_items(executor, square, range(3), on_progress=lambda *done: told.append(done))
@@ -73,7 +73,7 @@ def test_an_error_in_a_call_is_raised_as_it_is(workers):
         map_items(executor, fail_at_three, range(6))
 
 
-def test_calls_do_not_get_far_ahead_of_one_that_is_slow():
+def test_calls_are_not_submitted_far_ahead_of_a_slow_one():
     begun, go_on = [], threading.Event()
 
     def work(number):
@@ -97,7 +97,7 @@ def test_a_dead_worker_is_an_error_that_says_what_to_do():
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators are left alone")
-def test_workers_use_the_memory_of_large_arrays_again():
+def test_workers_reuse_the_memory_of_large_arrays():
     with local_executor(2) as executor:
         assert max(map_items(executor, fresh_pages, range(4))) < 100  # of 6,144; huge ones: 12
 

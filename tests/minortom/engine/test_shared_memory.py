@@ -1,4 +1,4 @@
-"""Arrays that come back from another process through memory that both see."""
+"""Transfer of arrays from another process through shared memory."""
 
 import contextlib
 from functools import partial
@@ -19,7 +19,7 @@ def open_slots():
     return sum("minortom-handover" in name for name in names)
 
 
-def test_what_another_process_wrote_is_taken_and_nothing_stays_open_when_it_is_gone():
+def test_arrays_of_another_process_are_read_and_their_memory_is_closed():
     with local_executor(2) as executor, WithSlots([3, 1, 7, 2]) as slots:
         found = {}
         for position, (slot, layout) in as_done(executor, fill, slots):
@@ -32,14 +32,14 @@ def test_what_another_process_wrote_is_taken_and_nothing_stays_open_when_it_is_g
     assert open_slots() == 0
 
 
-def test_slots_of_results_that_never_came_are_closed():
+def test_slots_without_a_result_are_closed():
     with WithSlots(["x"] * 5) as slots:
         assert len(list(slots)) == 5
         assert open_slots() == 5
     assert open_slots() == 0
 
 
-def test_where_descriptors_are_scarce_arrays_come_by_pickle(monkeypatch):
+def test_with_few_file_descriptors_arrays_return_by_pickle(monkeypatch):
     monkeypatch.setattr("resource.getrlimit", lambda _: (8, 8))
     with WithSlots([5, 4, 3]) as slots:
         (_, first), (_, second), (_, third) = slots
@@ -51,21 +51,21 @@ def test_where_descriptors_are_scarce_arrays_come_by_pickle(monkeypatch):
         np.testing.assert_array_equal(taken["a"], made(5)["a"])
 
 
-def test_a_process_that_does_not_see_the_memory_writes_nothing():
+def test_a_process_without_access_to_the_memory_writes_nothing():
     assert Slot(process=2**22 - 1, number=3).fill({"a": np.zeros(3)}) is None
     with WithSlots([1]) as slots:
         _, slot = slots[0]
         assert slots.take(slot, None) is None
 
 
-def test_taken_arrays_hold_after_the_slot_is_closed():
+def test_arrays_stay_valid_after_the_slot_is_closed():
     with WithSlots([4]) as slots:
         number, slot = slots[0]
         taken = slots.take(slot, partial(slot.fill, made(number))())
     np.testing.assert_array_equal(taken["a"], made(4)["a"])
 
 
-def test_memory_is_used_again_once_all_arrays_in_it_are_gone():
+def test_memory_is_reused_once_all_arrays_in_it_are_deleted():
     with WithSlots([4, 2, 3, 0]) as slots:
         items = iter(range(4))
 

@@ -51,7 +51,7 @@ def test_the_same_table_gives_the_same_bytes(table, tmp_path):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def test_a_missing_column_is_named_with_what_there_is(table, tmp_path):
+def test_a_missing_column_is_named_with_the_columns_found(table, tmp_path):
     pq.write_table(table, tmp_path / "t.parquet")
 
     with pytest.raises(InputError, match="must have the column stratum, found grid_cell, lat, lon"):
@@ -59,7 +59,7 @@ def test_a_missing_column_is_named_with_what_there_is(table, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"grid_cell\n0U_0R\n", b"PAR1" + bytes(64) + b"PAR1"])
-def test_what_is_no_parquet_file_is_refused_in_one_line(tmp_path, content):
+def test_a_file_that_is_not_parquet_is_refused_in_one_line(tmp_path, content):
     (tmp_path / "t.parquet").write_bytes(content)
 
     with pytest.raises(InputError, match="expected a Parquet file, .* cannot read") as error:
@@ -101,7 +101,7 @@ def test_a_missing_file_is_refused(tmp_path):
         ("grid_cell", ["0U_0R", None], "has tiles without grid_cell"),
     ],
 )
-def test_a_column_of_another_kind_is_refused_in_one_line(table, tmp_path, name, values, message):
+def test_a_column_of_another_type_is_refused_in_one_line(table, tmp_path, name, values, message):
     table = table.drop_columns([name]) if name in table.column_names else table
     pq.write_table(table.append_column(name, pa.array(values)), tmp_path / "t.parquet")
 
@@ -111,7 +111,7 @@ def test_a_column_of_another_kind_is_refused_in_one_line(table, tmp_path, name, 
         assert "\n" not in str(error.value)
 
 
-def test_a_column_that_is_there_twice_is_refused(table, tmp_path):
+def test_a_column_that_exists_twice_is_refused(table, tmp_path):
     pq.write_table(table.append_column("lat", table["lat"]), tmp_path / "t.parquet")
 
     for columns in (None, ["lat"]):

@@ -43,7 +43,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_a_disk_that_is_full_says_which_file_found_it_so(tmp_path):
+def test_the_error_about_a_full_disk_names_the_file(tmp_path):
     with (
         pytest.raises(OSError, match="No space left on device") as caught,
         atomic_file(tmp_path / "out"),
@@ -93,19 +93,19 @@ def test_a_finished_folder_holds_only_the_new_files(tmp_path):
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_an_output_made_from_the_same_is_up_to_date(made):
+def test_an_output_with_the_same_provenance_is_up_to_date(made):
     assert is_up_to_date(made, MADE, inputs=(), overwrite=False)
     assert is_up_to_date(made, MADE, inputs=(), overwrite=True)
 
 
-def test_an_output_made_from_something_else_is_not_replaced_unasked(made):
+def test_an_output_with_another_provenance_is_replaced_only_with_overwrite(made):
     with pytest.raises(OutputExistsError, match="made with other inputs or options.*--overwrite"):
         is_up_to_date(made, OTHER, inputs=(), overwrite=False)
     assert not is_up_to_date(made, OTHER, inputs=(), overwrite=True)
 
 
 @pytest.mark.parametrize("content", [b"", b"a text", b"PAR1 garbage PAR1"])
-def test_a_strangers_file_is_not_replaced_unasked(tmp_path, content):
+def test_a_file_without_provenance_is_replaced_only_with_overwrite(tmp_path, content):
     (tmp_path / "out.parquet").write_bytes(content)
 
     with pytest.raises(OutputExistsError, match="not made by this command"):
@@ -141,21 +141,21 @@ def test_an_output_below_a_file_is_refused(tmp_path):
 
 @pytest.mark.parametrize("make", [atomic_file, atomic_folder, output_lock])
 @pytest.mark.parametrize("out", ["/proc/out", "/proc/folder/out"])
-def test_where_the_kernel_makes_no_files_an_output_is_refused_though_root_may_write(make, out):
+def test_an_output_on_a_file_system_of_the_kernel_is_refused_even_for_root(make, out):
     refused = pytest.raises(InputError, match=r"no file can be created in /proc(/folder)?; give")
     with refused, make(Path(out)):
         pass
 
 
 @pytest.mark.parametrize("target", ["nowhere", "link"])
-def test_an_output_below_a_link_that_leads_nowhere_is_refused(tmp_path, target):
+def test_an_output_below_a_broken_link_is_refused(tmp_path, target):
     (tmp_path / "link").symlink_to(target)
 
     with pytest.raises(InputError, match="link must be a folder, but is a broken link; give"):
         is_up_to_date(tmp_path / "link" / "out", MADE, inputs=[tmp_path], overwrite=False)
 
 
-def test_a_link_that_leads_nowhere_may_be_an_output(tmp_path):
+def test_a_broken_link_may_be_an_output(tmp_path):
     (tmp_path / "link").symlink_to("link")
 
     assert not is_up_to_date(tmp_path / "link", MADE, inputs=[tmp_path], overwrite=False)
@@ -184,7 +184,7 @@ def test_a_strangers_folder_is_never_replaced(tmp_path, overwrite):
         is_up_to_date(out, MADE, inputs=(), overwrite=overwrite, record="dataset.json")
 
 
-def test_an_empty_folder_is_as_good_as_none(tmp_path):
+def test_an_empty_folder_may_be_replaced(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
 

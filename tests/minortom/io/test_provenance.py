@@ -43,7 +43,7 @@ def test_a_missing_file_is_a_users_mistake(tmp_path):
         sha256_of(tmp_path / "nowhere")
 
 
-def test_a_path_that_is_not_utf_8_does_not_keep_a_record_from_being_written(monkeypatch):
+def test_a_path_that_is_not_utf_8_does_not_prevent_a_record(monkeypatch):
     monkeypatch.setattr(provenance.sys, "argv", ["minortom", os.fsdecode(b"caf\xe9")])
 
     assert json.dumps(run_record(now()), ensure_ascii=False).encode().count(rb"caf\\udce9") == 1

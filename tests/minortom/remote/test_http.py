@@ -1,4 +1,4 @@
-"""Files over HTTP, from a server that misbehaves on purpose."""
+"""Downloads over HTTP from a server that fails on purpose."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ def file(web_server):
     return f"{web_server.url}/file.bin"
 
 
-def test_a_file_comes_whole_and_tells_how_far_it_is(file, tmp_path):
+def test_a_download_is_complete_and_reports_progress(file, tmp_path):
     told = []
     download(file, tmp_path / "new" / "out", on_progress=lambda *now: told.append(now))
     assert (tmp_path / "new" / "out").read_bytes() == CONTENT
@@ -28,7 +28,7 @@ def test_a_file_comes_whole_and_tells_how_far_it_is(file, tmp_path):
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_trouble_that_passes_is_waited_for(web_server, file, tmp_path, status):
+def test_temporary_errors_are_retried(web_server, file, tmp_path, status):
     web_server.fail("/file.bin", status=status, times=4)
     download(file, tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == CONTENT
@@ -44,7 +44,7 @@ def test_trouble_that_passes_is_waited_for(web_server, file, tmp_path, status):
         (204, 1, "the server answers with HTTP 204 instead of the file; check the address"),
     ],
 )
-def test_trouble_that_lasts_is_one_line_and_leaves_nothing(
+def test_lasting_errors_are_one_line_and_leave_no_file(
     web_server, file, tmp_path, status, asked, message
 ):
     web_server.fail("/file.bin", status=status)
@@ -55,7 +55,7 @@ def test_trouble_that_lasts_is_one_line_and_leaves_nothing(
     assert list((tmp_path / "new").iterdir()) == []
 
 
-def test_the_server_says_how_long_to_wait(web_server, file, tmp_path, monkeypatch):
+def test_the_wait_of_retry_after_is_respected(web_server, file, tmp_path, monkeypatch):
     waits = []
     monkeypatch.setattr("time.sleep", waits.append)
     web_server.fail("/file.bin", status=429, times=1, retry_after=17)
@@ -64,7 +64,7 @@ def test_the_server_says_how_long_to_wait(web_server, file, tmp_path, monkeypatc
     assert [wait for wait in waits if wait >= 1] == [17, 300]
 
 
-def test_after_a_cut_only_the_rest_is_asked_for(web_server, file, tmp_path):
+def test_a_cut_download_is_resumed(web_server, file, tmp_path):
     web_server.fail("/file.bin", cut_after=3 << 20, times=1)
     web_server.fail("/file.bin", cut_after=0, times=1)
     download(file, tmp_path / "out")
@@ -73,7 +73,7 @@ def test_after_a_cut_only_the_rest_is_asked_for(web_server, file, tmp_path):
     assert asked == [None, "bytes=3145728-", "bytes=3145728-"]
 
 
-def test_a_file_that_changes_after_a_cut_is_not_put_together_of_two(
+def test_a_file_that_changes_after_a_cut_is_downloaded_again(
     web_server, file, tmp_path, monkeypatch
 ):
     web_server.fail("/file.bin", cut_after=3_000_000, times=1)
@@ -90,7 +90,9 @@ def test_a_file_that_changes_after_a_cut_is_not_put_together_of_two(
 
 
 @pytest.mark.parametrize("lacking", ["etags", "ranges"])
-def test_where_the_server_cannot_go_on_all_is_asked_for_again(web_server, file, tmp_path, lacking):
+def test_a_download_starts_again_if_the_server_cannot_resume_it(
+    web_server, file, tmp_path, lacking
+):
     setattr(web_server, lacking, False)
     web_server.fail("/file.bin", cut_after=3_000_000, times=2)
     download(file, tmp_path / "out")
@@ -105,7 +107,7 @@ def test_a_connection_that_is_always_cut_is_one_line(web_server, file, tmp_path)
     assert not (tmp_path / "out").exists()
 
 
-def test_the_end_of_a_file_comes_once_after_a_cut(web_server, file):
+def test_the_end_of_a_file_is_complete_after_a_cut(web_server, file):
     web_server.fail("/file.bin", cut_after=100_000, times=1)
     with open_session() as session:
         data, size = read_range(session, file, -200_000, None)
@@ -113,7 +115,7 @@ def test_the_end_of_a_file_comes_once_after_a_cut(web_server, file):
     assert data == CONTENT[-200_000:]
 
 
-def test_a_body_that_ends_too_early_is_not_whole_where_no_one_else_notices(
+def test_a_body_that_ends_too_early_is_noticed_with_an_old_urllib3(
     web_server, file, tmp_path, monkeypatch
 ):
     lenient = property(lambda _: False, lambda *_: None)
@@ -142,7 +144,7 @@ def test_a_refused_connection_and_an_unknown_host_are_one_line_each(tmp_path):
         download("ftp://host/a", tmp_path / "out")
 
 
-def test_a_file_that_is_there_stays_when_the_new_one_does_not_come(web_server, file, tmp_path):
+def test_an_existing_file_stays_when_a_download_fails(web_server, file, tmp_path):
     (tmp_path / "out").write_text("old")
     web_server.fail("/file.bin", cut_after=10)
     with pytest.raises(RemoteError):
@@ -159,7 +161,7 @@ def test_no_secret_of_a_url_is_shown(web_server, tmp_path):
     assert web_server.requests[0].query == "X-Amz-Signature=geheim"
 
 
-def test_a_mirror_stands_for_every_host(web_server, tmp_path, monkeypatch):
+def test_a_mirror_replaces_every_host(web_server, tmp_path, monkeypatch):
     (web_server.folder / "kept" / "example.org").mkdir(parents=True)
     (web_server.folder / "kept" / "example.org" / "a.bin").write_bytes(b"mirrored")
     monkeypatch.setenv("MINORTOM_MIRROR", f"{web_server.url}/kept/")
@@ -181,13 +183,13 @@ def test_without_a_mirror_a_url_stays_as_it_is(monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["http://a/b", "HTTPS://a/b", "hf://datasets/a/b"])
-def test_urls_are_told_from_paths(text):
+def test_urls_are_distinguished_from_paths(text):
     assert is_url(text)
     assert not is_url(f"./{text}")
     assert not is_url("archive")
 
 
-def test_the_cache_is_where_the_user_wants_it(tmp_path, monkeypatch):
+def test_the_user_chooses_the_cache_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("MINORTOM_CACHE", str(tmp_path))
     assert cache_folder() == tmp_path
     monkeypatch.delenv("MINORTOM_CACHE")

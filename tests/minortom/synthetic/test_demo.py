@@ -93,7 +93,7 @@ def test_tiles_have_the_hub_s_columns_and_types(folder, real_data):
             )
 
 
-def test_each_row_is_a_row_group_and_where_the_metadata_says(folder):
+def test_each_row_is_a_row_group_at_the_place_in_the_metadata(folder):
     for repository in ("Core-S2L2A", "Core-S1RTC"):
         rows = pq.read_table(folder / repository / "metadata.parquet").to_pylist()
         assert len(rows) == 2
@@ -105,7 +105,7 @@ def test_each_row_is_a_row_group_and_where_the_metadata_says(folder):
             ]
 
 
-def test_tiles_go_round_the_land_covers_and_lie_among_the_cells(planet):
+def test_tiles_cycle_through_the_land_covers_and_lie_among_the_cells(planet):
     names = land_cells(planet)
     drawn = scenes(planet, names, 14)
     climate, landcover = planet.codes_at(*cells_from_names([s.cell for s in drawn]).centres())
@@ -146,7 +146,7 @@ def test_an_interrupted_demo_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_record_says_what_it_was_made_from(folder):
+def test_the_record_has_the_provenance(folder):
     record = json.loads((folder / "planet.json").read_text(encoding="utf-8"))["minortom"]
 
     assert (record["command"], record["seed"], record["options"]) == ("demo", 3, {"tiles": 2})
@@ -154,7 +154,7 @@ def test_the_record_says_what_it_was_made_from(folder):
 
 
 @pytest.mark.soak
-def test_band_statistics_tell_land_covers_apart_but_not_well(monkeypatch, repository):
+def test_band_statistics_separate_land_covers_moderately(monkeypatch, repository):
     monkeypatch.syspath_prepend(repository / "benchmarks")
     from demo_difficulty import balanced_accuracy
 

@@ -1,4 +1,4 @@
-"""The demo planet is frozen: what it looks like is on record."""
+"""The demo planet is frozen: its maps and pixels equal the stored ones."""
 
 import json
 
