@@ -77,7 +77,7 @@ def draw_epochs(
         ).points(kept)  # fmt: skip
         # The numbers hold the provenance, so they are written last.
         save_png(epoch_picture(points), out)
-        write_json(numbers, {"points": points, KEY: json.loads(provenance.to_json())})
+        write_json(numbers, {"points": points, KEY: provenance.as_dict()})
     return PlotResult(status=status(done), out=out, data=numbers, points=len(points))
 
 

@@ -4,7 +4,6 @@ The page is one file that needs no network. It holds no path, host or time, so t
 inputs give the same bytes.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 
@@ -73,7 +72,7 @@ def expert_page(
         layers=_layer_rows(usage, groups, tiles),
         tables=_tables(usage, groups, trained.model.sensors),
         patches=[_patch(trained, data, n, rows.slice(n, 1).to_pylist()[0]) for n in shown],
-        licences=provenance.licences, record=json.loads(provenance.to_json()),
+        licences=provenance.licences, record=provenance.as_dict(),
         weights=trained.weights_sha256,
     )  # fmt: skip
 

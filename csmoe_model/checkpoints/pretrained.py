@@ -3,7 +3,6 @@
 What it computes: `nn.image_encoder`, and `csmoe` for pretraining.
 """
 
-import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -174,6 +173,4 @@ def _changed(origin: Origin) -> Origin:
         command="save_pretrained", options={}, inputs={"weights": origin.weights_sha256},
         licences=origin.licences,
     )  # fmt: skip
-    return replace(
-        origin, record=json.loads(provenance.to_json()), history=(origin.record, *origin.history)
-    )
+    return replace(origin, record=provenance.as_dict(), history=(origin.record, *origin.history))

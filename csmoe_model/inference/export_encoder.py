@@ -1,6 +1,5 @@
 """`csmoe export`: write the encoder of one sensor, or of both without the decoders."""
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -94,7 +93,7 @@ def _part(whole: StoredModel, sensor: Sensors, provenance: Provenance) -> Stored
         if name.startswith(_ENCODER) and not name.startswith(dropped)
     }  # fmt: skip
     origin = replace(
-        whole.origin, record=json.loads(provenance.to_json()),
+        whole.origin, record=provenance.as_dict(),
         history=(whole.origin.record, *whole.origin.history), weights_sha256="",
     )  # fmt: skip
     return replace(whole, encoder_of=kept, origin=origin, tensors=tensors)

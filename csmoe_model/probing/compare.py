@@ -116,7 +116,7 @@ def compare(
     with artefact(out, provenance, inputs=folders, overwrite=overwrite, record=RESULT) as made:
         if not made.up_to_date:
             record = _record(found, seed)
-            write_json(made.path / RESULT, {**record, KEY: json.loads(provenance.to_json())})
+            write_json(made.path / RESULT, {**record, KEY: provenance.as_dict()})
             write_text(made.path / "table.md", _markdown(record))
     stored = json.loads((out / RESULT).read_text(encoding="utf-8"))
     return CompareResult(status=made.status, out=out, **stored)

@@ -207,7 +207,7 @@ def _write(
         rows = dense.rows(model, bootstrap)
         settings |= dense.settings(model)
     record = result_record(data, settings, rows, bootstrap)
-    record[KEY] = json.loads(provenance.to_json())
+    record[KEY] = provenance.as_dict()
     write_json(folder / RESULT, record)
     write_predictions(folder / PREDICTIONS, data, rows, provenance)
     write_text(folder / "table.md", markdown_table(record))

@@ -145,7 +145,7 @@ def retrieve(
             found = score_directions(
                 trained, labelled, sensors, options, cache=kept, on_progress=on_progress
             )
-            found[KEY] = json.loads(provenance.to_json())
+            found[KEY] = provenance.as_dict()
             write_json(made.path / RESULT, found)
             write_text(made.path / "table.md", markdown_table(found))
     stored = json.loads((out / RESULT).read_text(encoding="utf-8"))

@@ -1,6 +1,5 @@
 """Page of a search: pictures of the query and its hits, their columns, and a map."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +61,7 @@ def search_page(
         map=_map([card for card in cards if "lat" in card], coast_lines()),
         names=_NAMES,
         licences=provenance.licences,
-        record=json.loads(provenance.to_json()),
+        record=provenance.as_dict(),
     )
 
 

@@ -12,7 +12,6 @@ model-ema/              averaged weights, with `ema_decay`
 model/                  weights, written last: a run with this folder is finished
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -118,7 +117,7 @@ class RunFolder:
 
 def configuration(provenance: Provenance) -> dict[str, object]:
     """Return a run's provenance as `config.yaml` stores it: options first, then the rest."""
-    record = json.loads(provenance.to_json())
+    record = provenance.as_dict()
     return {**record.pop("options"), KEY: record}
 
 

@@ -1,6 +1,5 @@
 """Writing of the weights of a run: at its end, and every few epochs with `keep_every`."""
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,9 +47,7 @@ def save_model(
     folder: Path, *, model: CSMoE, normalise: Normalise, recipe: str, provenance: Provenance
 ) -> None:
     """Write a folder with the weights, the configuration and a card, atomically."""
-    origin = Origin(
-        recipe=recipe, statistics=normalise.statistics, record=json.loads(provenance.to_json())
-    )
+    origin = Origin(recipe=recipe, statistics=normalise.statistics, record=provenance.as_dict())
     stored = StoredModel(
         config=model.config, encoder_of=model.encoder_only, origin=origin,
         tensors=model.state_dict(),

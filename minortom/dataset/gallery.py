@@ -1,6 +1,5 @@
 """``minortom.show``: a page with random patches, and a tile with its dropped patches."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +114,7 @@ def _page(
         loader=PackageLoader("minortom.dataset"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    record = json.loads(provenance.to_json())
+    record = provenance.as_dict()
     return environment.get_template("gallery.html.j2").render(
         cards=cards, num_samples=len(data), patch_px=data.spec.patch_px, seed=seed, tile=tile,
         side=side, places=_positions(table, numbers, side, drawn[len(chosen) :]),

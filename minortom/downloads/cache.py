@@ -32,12 +32,13 @@ def folder_of(manifest: Manifest) -> Path:
         InputError: If the folder has files of another data set with the same name.
     """
     folder = cache_folder() / "maps" / manifest.name
-    found, wanted = _read_source(folder), _source(manifest)
-    other = [key for key in wanted if found and found.get(key) != wanted[key]]
+    found, expected = _read_source(folder), _source(manifest)
+    other = [key for key in expected if found and found.get(key) != expected[key]]
     if other:
         raise InputError(
-            f"{folder} must have {manifest.name} with {other[0]} {wanted[other[0]]}, found another "
-            f"source ({other[0]} {found.get(other[0])}); move it away, or rename the manifest"
+            f"{folder} must have {manifest.name} with {other[0]} {expected[other[0]]}, found "
+            f"another source ({other[0]} {found.get(other[0])}); move it away, or give the manifest "
+            "another name"
         )
     return folder
 
@@ -100,11 +101,11 @@ def verify(path: Path, *, thoroughly: bool) -> None:
         return
     if not thoroughly and path.stat().st_mtime_ns <= beside.stat().st_mtime_ns:
         return
-    wanted, found = beside.read_text(encoding="utf-8").partition(" ")[0], sha256_of(path)
-    if wanted != found:
+    expected, found = beside.read_text(encoding="utf-8").partition(" ")[0], sha256_of(path)
+    if expected != found:
         raise InputError(
-            f"{path} must have the SHA-256 {wanted} of its download, found {found}; it has changed "
-            "and is not used; delete it to download it again"
+            f"{path} must have the SHA-256 {expected} of its download, found {found}; it has "
+            "changed and is not used; delete it to download it again"
         )
     if os.access(beside, os.W_OK):
         os.utime(beside)  # so that the file is not read again

@@ -40,7 +40,7 @@ class FetchedMap(Result):
     credit: str = field(metadata=NOT_IN_JSON)
     """Title, licence and attribution."""
     citation: str = field(metadata=NOT_IN_JSON)
-    """What to cite."""
+    """Reference to cite."""
 
 
 @dataclass(frozen=True, kw_only=True)

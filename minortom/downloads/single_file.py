@@ -87,12 +87,12 @@ def _check(path: Path, manifest: Manifest, *, shown_as: Path | None = None) -> N
     """Check the hash of a downloaded file against the manifest."""
     if manifest.checksum is None:
         return
-    algorithm, _, wanted = manifest.checksum.partition(":")
+    algorithm, _, expected = manifest.checksum.partition(":")
     with path.open("rb") as stream:
         found = hashlib.file_digest(stream, algorithm).hexdigest()
-    if found != wanted:
+    if found != expected:
         raise InputError(
-            f"{shown_as or path} must have {algorithm}:{wanted} by the manifest {manifest.name}, "
+            f"{shown_as or path} must have {algorithm}:{expected} by the manifest {manifest.name}, "
             f"found {found}; it is not used; delete it to download it again, or correct the "
             "manifest"
         )

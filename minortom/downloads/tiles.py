@@ -70,7 +70,7 @@ def fetch_tiles(
 
     Args:
         manifest: The data set.
-        tiles: The wanted tiles, some of which may not exist at the source.
+        tiles: Tiles to download, some of which may not exist at the source.
         workers: Number of simultaneous downloads.
         on_progress: Called with (tiles done, tiles in all).
 

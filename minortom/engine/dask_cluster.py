@@ -161,14 +161,14 @@ def _connected(scheduler: str) -> Any:  # noqa: ANN401 - a distributed.Client
         ) from None
 
 
-def _wait_for_workers(client: Any, scheduler: str, wanted: int) -> None:  # noqa: ANN401
+def _wait_for_workers(client: Any, scheduler: str, expected: int) -> None:  # noqa: ANN401
     from distributed import TimeoutError as TimedOut
 
     try:
-        client.wait_for_workers(wanted, timeout=_FIRST_WORKER_S)
+        client.wait_for_workers(expected, timeout=_FIRST_WORKER_S)
     except TimedOut:
         raise MinorTomError(
-            f"the Dask cluster at {scheduler} must have {wanted} workers, found "
+            f"the Dask cluster at {scheduler} must have {expected} workers, found "
             f"{len(client.nthreads())} after {_FIRST_WORKER_S} seconds; start more with "
             f"`dask worker {scheduler}`"
         ) from None

@@ -164,7 +164,7 @@ def read_table(path: Path, columns: Sequence[str] | None, *, made_by: str) -> pa
             f"expected a Parquet file, the output of `{made_by}`; cannot read {path} ({found})"
         ) from None
     with file:
-        read = _wanted_columns(file.schema_arrow.names, columns, str(path), made_by)
+        read = _existing_columns(file.schema_arrow.names, columns, str(path), made_by)
         try:
             table = file.read(columns=read)
         except (OSError, pa.ArrowException) as error:
@@ -187,11 +187,11 @@ def checked(table: pa.Table, columns: Sequence[str] | None, *, name: str, made_b
     Raises:
         InputError: As ``read_table`` does.
     """
-    wanted = _wanted_columns(table.column_names, columns, name, made_by)
-    return _as_known(table.select(wanted), name, made_by)
+    expected = _existing_columns(table.column_names, columns, name, made_by)
+    return _as_known(table.select(expected), name, made_by)
 
 
-def _wanted_columns(
+def _existing_columns(
     present: Sequence[str], columns: Sequence[str] | None, name: str, made_by: str
 ) -> list[str]:
     """Return the columns to read, each of which exists once."""
@@ -220,13 +220,13 @@ def _as_known(table: pa.Table, path: str, made_by: str) -> pa.Table:
         (_DEGREES, _is_number, "numbers"),
         (_CODES, pa.types.is_integer, "whole numbers"),
     )
-    for names, fits, wanted in kinds:
+    for names, fits, expected in kinds:
         for name in (name for name in names if name in table.column_names):
             found = table.schema.field(name).type
             if not (fits(found) or pa.types.is_null(found)):
                 raise InputError(
-                    f"{path}: the column {name} must have {wanted}, found {found}; give the output "
-                    f"of `{made_by}`"
+                    f"{path}: the column {name} must have {expected}, found {found}; give the "
+                    f"output of `{made_by}`"
                 )
     for name, kind in (("grid_cell", pa.string()), *((name, pa.float64()) for name in _DEGREES)):
         if name in table.column_names:

@@ -104,7 +104,7 @@ def table_sha256(table: pa.Table) -> str:
 
 
 def table_provenance(table: pa.Table) -> dict[str, object] | None:
-    """Return the provenance record in a table's metadata; None where there is none."""
+    """Return the provenance record in a table's metadata; None if it has none."""
     stored = (table.schema.metadata or {}).get(KEY.encode())
     try:
         found = None if stored is None else json.loads(stored)

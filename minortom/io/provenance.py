@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from minortom.errors import InputError
 from minortom.version import __version__
@@ -49,6 +50,11 @@ class Provenance:
         """Return the record as JSON with sorted keys, so that equal records are equal strings."""
         record = {"tool": "minortom", **asdict(self)}
         return json.dumps(record, sort_keys=True, ensure_ascii=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the record as JSON has it, with sorted keys."""
+        record: dict[str, Any] = json.loads(self.to_json())
+        return record
 
 
 def licences_in(record: Mapping[str, object] | None) -> tuple[str, ...]:

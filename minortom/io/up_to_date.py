@@ -51,7 +51,7 @@ def is_up_to_date(
     if not out.exists() or is_empty_folder(out):
         return False
     stored = stored_provenance(out / record if record else out)
-    if stored == json.loads(provenance.to_json()):
+    if stored == provenance.as_dict():
         return True
     if stored is None or stored.get("command") != provenance.command:
         _refuse_parts(out, inputs)

@@ -1,6 +1,5 @@
 """Folder of unfinished work beside an output, from which the same run can resume."""
 
-import json
 from pathlib import Path
 
 from minortom.errors import OutputExistsError
@@ -18,8 +17,8 @@ def work_folder(out: Path) -> Path:
 
 def has_work_on(work: Path, provenance: Provenance) -> bool:
     """Return whether a folder contains unfinished work with the same provenance."""
-    wanted: object = json.loads(provenance.to_json())
-    return stored_provenance(work / _RECORD) == wanted
+    expected: object = provenance.as_dict()
+    return stored_provenance(work / _RECORD) == expected
 
 
 def prepare_work_folder(work: Path, provenance: Provenance, *, overwrite: bool) -> None:
@@ -44,4 +43,4 @@ def prepare_work_folder(work: Path, provenance: Provenance, *, overwrite: bool) 
             "it, --overwrite to start again, or another --out"
         )
     with atomic_folder(work) as folder:
-        write_json(folder / _RECORD, {KEY: json.loads(provenance.to_json())})
+        write_json(folder / _RECORD, {KEY: provenance.as_dict()})

@@ -55,13 +55,13 @@ def read_range(
                     f"{public_url(url)}: the server does not support byte ranges; download the "
                     "files, then give their folder"
                 )
-            wanted = int(response.headers["Content-Length"]) + len(data)
+            expected = int(response.headers["Content-Length"]) + len(data)
             try:
                 for block in response.iter_content(BLOCK_BYTES):
                     data += block
             except requests.RequestException:
                 pass  # cut connection; the next attempt continues after these bytes
-        if len(data) == wanted:
+        if len(data) == expected:
             return bytes(data), int(size)
         if start < 0:
             data.clear()

@@ -128,8 +128,8 @@ def open_session() -> "requests.Session":
 
     class LimitedRetry(Retry):
         def get_retry_after(self, response: Any) -> float | None:  # noqa: ANN401  (of urllib3)
-            wanted_s = super().get_retry_after(response)
-            return None if wanted_s is None else min(wanted_s, limits.max_wait_s)
+            requested_s = super().get_retry_after(response)
+            return None if requested_s is None else min(requested_s, limits.max_wait_s)
 
     policy = LimitedRetry(
         total=limits.retries,
@@ -164,11 +164,13 @@ def send_request(
     """
     import requests
 
-    asked = mirrored(url) if use_mirror else url
+    requested = mirrored(url) if use_mirror else url
     try:
-        response = session.get(asked, headers=headers, stream=True, timeout=RETRY_POLICY.timeout_s)
+        response = session.get(
+            requested, headers=headers, stream=True, timeout=RETRY_POLICY.timeout_s
+        )
     except requests.RequestException as error:
-        raise RemoteError(f"{public_url(url)}: {_reason(error, asked)}") from None
+        raise RemoteError(f"{public_url(url)}: {_reason(error, requested)}") from None
     status = response.status_code
     if status in accepted:
         return response

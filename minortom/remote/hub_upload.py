@@ -157,8 +157,8 @@ class HubRepository:
                 self._hub.preupload_lfs_files(
                     self.name, [addition], repo_type=self.kind, revision=self.revision
                 )
-                wanted = (hashes or {}).get(addition.path_in_repo)
-                if wanted and addition.upload_info.sha256.hex() != wanted:
+                expected = (hashes or {}).get(addition.path_in_repo)
+                if expected and addition.upload_info.sha256.hex() != expected:
                     raise InputError(
                         f"{files[addition.path_in_repo]} is damaged: its SHA-256 differs from the "
                         "recorded one; nothing was published; make or copy the file again"

@@ -5,7 +5,6 @@ bytes.
 """
 
 import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -88,7 +87,7 @@ def page(content: PageContent, drawn: Mapping[str, bytes], provenance: Provenanc
         splits=split_counts(source),
         num_reserves=int((~source.is_selected).sum()),
         map=map_part(source),
-        provenance=json.loads(provenance.to_json()),
+        provenance=provenance.as_dict(),
         on_earth=density_map.on_earth(lon, lat),
     )
 

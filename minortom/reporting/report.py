@@ -116,7 +116,7 @@ def _write(
     record = {
         "rows": rows,
         **({"splits": splits} if splits else {}),
-        KEY: json.loads(provenance.to_json()),
+        KEY: provenance.as_dict(),
     }
     write_json(folder / RECORD, record)
 

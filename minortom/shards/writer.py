@@ -213,7 +213,7 @@ def write_dataset(
     with ThreadPoolExecutor(_HASHED_AT_ONCE) as pool:
         entries = list(pool.map(partial(_finished, spec=spec, record=record), shards))
     record |= {"splits": dict(sorted(totals.items())), **(details or {}), "shards": entries}
-    write_json(folder / DATASET_FILE, {KEY: json.loads(provenance.to_json()), **record})
+    write_json(folder / DATASET_FILE, {KEY: provenance.as_dict(), **record})
 
 
 def _finished(

@@ -4,7 +4,6 @@ It serves to try the commands without a download. No place in it is real; layout
 and defects are those of the real files.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,7 +95,7 @@ def _write_planet(
     names = land_cells(planet)
     (folder / "cells.txt").write_text("\n".join(names.tolist()) + "\n", encoding="utf-8")
     write_archive(folder, scenes(planet, names, tiles), on_progress)
-    write_json(folder / RECORD, {KEY: json.loads(provenance.to_json())})
+    write_json(folder / RECORD, {KEY: provenance.as_dict()})
 
 
 def land_cells(planet: Planet, *, count: int = NUM_CELLS) -> NDArray[np.str_]:
@@ -105,8 +104,8 @@ def land_cells(planet: Planet, *, count: int = NUM_CELLS) -> NDArray[np.str_]:
     climate, landcover = planet.codes_at(*grid.centres())
     land = np.flatnonzero((climate > 0) & (landcover > 0))
     rng = np.random.default_rng([planet.seed, 2])
-    drawn = rng.choice(land, min(count, len(land)), replace=False)
-    return grid.take(np.sort(drawn)).names()
+    chosen = rng.choice(land, min(count, len(land)), replace=False)
+    return grid.take(np.sort(chosen)).names()
 
 
 def scenes(planet: Planet, names: NDArray[np.str_], count: int) -> list[Scene]:
@@ -114,18 +113,18 @@ def scenes(planet: Planet, names: NDArray[np.str_], count: int) -> list[Scene]:
     climate, landcover = planet.codes_at(*cells_from_names(names).centres())
     order = np.random.default_rng([planet.seed, 3]).permutation(len(names))
     waiting = {code: [i for i in order if landcover[i] == code] for code in LANDCOVER_CODES}
-    drawn: list[Scene] = []
-    while len(drawn) < min(count, len(names)):
+    chosen: list[Scene] = []
+    while len(chosen) < min(count, len(names)):
         for indices in waiting.values():
-            if indices and len(drawn) < count:
+            if indices and len(chosen) < count:
                 index = int(indices.pop())
-                drawn.append(
+                chosen.append(
                     Scene(
                         seed=planet.seed, cell=str(names[index]),
                         climate_code=int(climate[index]), landcover_code=int(landcover[index]),
                     )
                 )  # fmt: skip
-    return drawn
+    return chosen
 
 
 def _count_lines(path: Path) -> int:

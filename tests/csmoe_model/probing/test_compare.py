@@ -48,7 +48,7 @@ def write_result(folder, rows, *, weights="a", groups=CELLS, truth=TRUTH, shots=
     write_predictions(folder / PREDICTIONS, data, made, provenance)
     result = {
         "data": "own", "task": "multiclass", "headline": "average_accuracy", "groups": 50,
-        "splits": {"test": len(truth)}, KEY: json.loads(provenance.to_json()),
+        "splits": {"test": len(truth)}, KEY: provenance.as_dict(),
         "settings": {
             "weights_sha256": weights, "recipe": "tiny", "protocol": "standard",
             "sensors": ["s2"], "set": {"label": "landcover"}, "shots": shots,

@@ -100,7 +100,7 @@ def test_a_shard_that_another_worker_has_finished_is_left_alone(tmp_path):
     )  # fmt: skip
     (tmp_path / "w" / "receipts").mkdir(parents=True)
     (tmp_path / "w" / "provenance.json").write_text(
-        json.dumps({"minortom": json.loads(task.provenance.to_json())})
+        json.dumps({"minortom": task.provenance.as_dict()})
     )
     (tmp_path / "w" / "receipts" / "00003.json").write_text("{}")
     assert make_shard(task, s2=None, s1=None) == 2

@@ -42,7 +42,7 @@ def make_folder(out, provenance, name, **options):
     with artefact(out, provenance, record=RECORD, **options) as made:
         if not made.up_to_date:
             (made.path / name).touch()
-            write_json(made.path / RECORD, {KEY: json.loads(provenance.to_json())})
+            write_json(made.path / RECORD, {KEY: provenance.as_dict()})
     return made
 
 
@@ -207,7 +207,7 @@ def test_work_in_place_writes_to_the_output_itself(tmp_path):
         with pytest.raises(OutputExistsError), output_lock(out):
             pass  # locked all the same
         out.mkdir()
-        write_json(out / RECORD, {KEY: json.loads(FIRST.to_json())})
+        write_json(out / RECORD, {KEY: FIRST.as_dict()})
 
     assert make_folder(out, FIRST, "more").up_to_date
     assert names_in(tmp_path) == ["shards", "shards.run.json"]

@@ -1,4 +1,3 @@
-import json
 import os
 import subprocess
 import sys
@@ -115,7 +114,7 @@ def test_a_file_without_provenance_is_replaced_only_with_overwrite(tmp_path, con
 def test_a_folder_is_judged_by_its_record(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
-    write_json(out / "dataset.json", {KEY: json.loads(MADE.to_json())})
+    write_json(out / "dataset.json", {KEY: MADE.as_dict()})
 
     assert is_up_to_date(out, MADE, inputs=(), overwrite=False, record="dataset.json")
     with pytest.raises(OutputExistsError):
