@@ -37,8 +37,8 @@ def folder_of(manifest: Manifest) -> Path:
     if other:
         raise InputError(
             f"{folder} must have {manifest.name} with {other[0]} {expected[other[0]]}, found "
-            f"another source ({other[0]} {found.get(other[0])}); move it away, or give the manifest "
-            "another name"
+            f"another source ({other[0]} {found.get(other[0])}); move it away, or give the "
+            "manifest another name"
         )
     return folder
 
