@@ -106,7 +106,7 @@ class HubDataset:
             )
         if isinstance(error.__cause__, errors.OfflineModeIsEnabled):
             return RemoteError(
-                f"{self}: {name} is not in the cache, and HF_HUB_OFFLINE is set; unset it once"
+                f"{self}: {name} is not in the cache, and HF_HUB_OFFLINE is set; unset it"
             )
         if status is not None:
             return RemoteError(
