@@ -193,7 +193,7 @@ def test_an_error_is_one_line_and_writes_nothing(folder, tmp_path, capsys, scene
 
 def test_another_ending_of_the_output_is_one_line(folder, tmp_path, capsys):
     assert embed(folder, folder / "s2.tif", tmp_path / "f.parquet") == 1
-    assert "wanted a name that ends in .tif" in one_line(capsys.readouterr().err)
+    assert "--out must end in .tif, found" in one_line(capsys.readouterr().err)
 
 
 def test_a_sensor_that_the_model_does_not_encode_is_one_line(folder, tmp_path, capsys):

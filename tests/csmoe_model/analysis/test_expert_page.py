@@ -146,7 +146,7 @@ def test_a_stray_file_is_replaced_only_when_allowed(folder, tmp_path, capsys):
     assert "--overwrite" in one_line(capsys)
     assert inspect(*words, "--overwrite") == 0
     assert inspect(folder / "s1", folder / "shards", "--out", tmp_path / "p.pdf") == 1
-    assert "wanted a name that ends in .html" in one_line(capsys)
+    assert "--out must end in .html, found" in one_line(capsys)
     assert inspect(folder / "s1", folder / "shards", "--out", tmp_path) == 1
     assert "is a folder" in one_line(capsys)
 

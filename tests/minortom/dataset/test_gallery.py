@@ -188,4 +188,4 @@ def test_a_page_of_another_program_is_not_replaced(folder, tmp_path, capsys):
 
 def test_an_output_that_does_not_end_in_html_is_refused(folder, tmp_path, capsys):
     assert show(folder, tmp_path / "page.txt") == 1
-    assert "ends in .html" in capsys.readouterr().err
+    assert "--out must end in .html, found" in capsys.readouterr().err
