@@ -148,7 +148,7 @@ def test_a_stray_file_is_replaced_only_when_allowed(folder, tmp_path, capsys):
     assert inspect(folder / "s1", folder / "shards", "--out", tmp_path / "p.pdf") == 1
     assert "--out must end in .html, found" in one_line(capsys)
     assert inspect(folder / "s1", folder / "shards", "--out", tmp_path) == 1
-    assert "is a folder" in one_line(capsys)
+    assert "--out must be a file, found the folder" in one_line(capsys)
 
 
 @pytest.mark.parametrize("name", ["shards/dataset.json", "s1/model.safetensors"])
