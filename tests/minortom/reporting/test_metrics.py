@@ -1,11 +1,13 @@
 """``minortom.metrics``: the numbers of the report, of files and of tables in memory."""
 
 import json
+import re
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from report_inputs import annotated_table, report_of, written
+from repository import DOCS
 
 import minortom
 from minortom.errors import InputError
@@ -82,3 +84,11 @@ def test_a_wrong_argument_is_an_error_that_says_what_was_expected(files, wrong, 
 
     with pytest.raises(InputError, match=message):
         minortom.metrics(**arguments)
+
+
+def test_the_documented_script_runs(files, monkeypatch, capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "report.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(files[0].parent)
+    exec(compile(code, "report.md", "exec"), {})
+
+    assert len(capsys.readouterr().out.split()) == 4
