@@ -44,8 +44,8 @@ class ModelConfig:
     num_experts: int = 8
     """Experts in an encoder layer; 0 for a plain MLP instead (CSMAE)."""
     slots: Slots = "dynamic"
-    """`dynamic`: one slot per expert for each E tokens, computed from them (as published);
-    `fixed`: learned slots, `slots_per_expert` for each expert (as in the paper's text)."""
+    """Slots of the experts. `dynamic`: one for each E tokens, computed from them (as published).
+    `fixed`: learned, `slots_per_expert` for each expert (as in the paper's text)."""
     slots_per_expert: int = 1
     """Slots of each expert, with `slots` = `fixed`."""
     logit_scale: float = 1.0
@@ -61,7 +61,7 @@ class ModelConfig:
     mask_mode: MaskMode = "independent"
     """Relation of the masks of the two sensors; `disjoint`: no patch is visible in both."""
     mi_form: MiForm = "csmae"
-    """`csmae`: NT-Xent over all 2B vectors as in CSMAE; `eq10`: Eq. 10 to the letter."""
+    """Mutual-information loss. `csmae`: NT-Xent over all 2B vectors as in CSMAE. `eq10`: Eq. 10."""
     mi_temperature: float = 0.5
     """Temperature of the mutual-information loss."""
     rep_form: LossForm = "text"

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import minortom_cli.console  # noqa: F401  # sets how OpenMP waits, before any test loads torch
 import pytest
 from repository import REPOSITORY
 from web_server import WebServer, serving
 
+import csmoe_model  # noqa: F401  # sets how OpenMP waits, before any test loads torch
 from minortom.remote import http
 
 # A shell starts what it runs in the background with Ctrl-C ignored, and that is inherited; the

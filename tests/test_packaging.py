@@ -1,4 +1,5 @@
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -120,3 +121,15 @@ def test_completion_lists_the_public_names_and_no_others():
 def test_an_unknown_name_of_a_face_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'csmoe_model' has no attribute 'nothing'"):
         csmoe_model.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(("given", "wanted"), [("", "PASSIVE"), ("active", "active")])
+def test_idle_threads_sleep_unless_the_user_says_otherwise(given, wanted):
+    code = "import os, csmoe_model; print(os.environ['OMP_WAIT_POLICY'])"
+    others = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    env = others | ({"OMP_WAIT_POLICY": given} if given else {})
+
+    command = [sys.executable, "-c", code]
+    told = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+
+    assert told.stdout.strip() == wanted

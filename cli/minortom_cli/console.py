@@ -2,7 +2,6 @@
 
 import errno
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,10 +14,6 @@ from minortom.errors import InputError, MinorTomError, UsageError
 from minortom.grid.bbox import BBox
 from minortom.results import WIDTH, Result, Shown, as_table, plain
 from minortom_cli.interrupts import unwinding
-
-# Set before torch is imported. OpenMP threads that spin while they wait make a training step up to
-# 20 times slower when another process needs a core. Sleeping threads cost an idle machine nothing.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 EXIT_USER_ERROR = 1
 EXIT_WRONG_USAGE = 2  # the same as Click's

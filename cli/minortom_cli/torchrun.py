@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+import csmoe_model  # noqa: F401  # sets how OpenMP threads wait, before torch is imported
 from minortom_cli.console import say
 
 

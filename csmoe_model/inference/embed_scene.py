@@ -30,7 +30,7 @@ _TOLERANCE = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class SceneOptions:
-    """How a scene is divided into tiles.
+    """Options for the division of a scene into tiles.
 
     Raises:
         InputError: If a value is not a number.

@@ -23,7 +23,7 @@ Mode = Literal["center", "majority", "fractions"]
 
 @dataclass(frozen=True, kw_only=True)
 class LandcoverOptions:
-    """Which pixels the land cover of a cell comes from.
+    """Pixels that the land cover of a cell comes from.
 
     Raises:
         InputError: If a value is out of range.

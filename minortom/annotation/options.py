@@ -27,7 +27,7 @@ _TAKEN = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class AnnotateOptions:
-    """Which tiles are selected, and which pixels their classes come from."""
+    """Rules for the tiles to annotate, and the pixels that their classes come from."""
 
     bbox: BBox | None = None
     """Keep cells whose centre lies in this box."""

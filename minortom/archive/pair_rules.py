@@ -12,7 +12,7 @@ Time = date | datetime
 
 @dataclass(frozen=True, kw_only=True)
 class PairRules:
-    """Which rows of the archives may be selected; None and False mean "any".
+    """Rules for rows of the archives; None and False mean no restriction.
 
     A missing value passes every rule, unless ``require_known`` is set.
 

@@ -44,7 +44,7 @@ class VerifyResult(Result):
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """True if no problem was found."""
         return not self.problems
 
     def shown(self) -> Shown:

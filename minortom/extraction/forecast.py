@@ -30,7 +30,7 @@ _FOOTER_BYTES = 1 << 15
 
 @dataclass(frozen=True, kw_only=True)
 class ExportForecast(Result):
-    """What an export would do if each tile can be read and all patches are valid."""
+    """Forecast of an export, if each tile can be read and all patches are valid."""
 
     status: str = "dry run: nothing written"
     tiles: int

@@ -95,7 +95,7 @@ class ExportJob:
     def _write_on_cluster(
         self, tasks: Sequence[ShardTask], executor: Executor, progress: "_Progress"
     ) -> None:
-        """Let workers of a cluster write whole shards, so that they return no pixels."""
+        """Write whole shards on the workers of a cluster, so that they return no pixels."""
         s2, s1 = self.archives
         for _, num_tiles in as_done(executor, partial(make_shard, s2=s2, s1=s1), tasks):
             progress.add(num_tiles)

@@ -22,7 +22,7 @@ neighbouring cells do not overlap."""
 
 
 class Missing(StrEnum):
-    """What to do about selected cells for which an archive has no tile."""
+    """Treatment of selected cells for which an archive has no tile."""
 
     ERROR = "error"
     SKIP = "skip"

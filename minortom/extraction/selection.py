@@ -41,12 +41,12 @@ class SelectedTiles:
 
     @property
     def is_split(self) -> bool:
-        """Whether each tile has a split."""
+        """True if each tile has a split."""
         return "split" in self.chosen.column_names
 
     @property
     def names_products(self) -> bool:
-        """Whether each tile names its pair of products."""
+        """True if each tile names its pair of products."""
         return _MARKS[0] in self.chosen.column_names
 
     @property

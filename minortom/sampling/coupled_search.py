@@ -49,7 +49,7 @@ _SEARCH_STAGE, _REFERENCE_STAGE = 1, 2
 
 @dataclass(frozen=True, kw_only=True)
 class CouplingOptions:
-    """How the strata are coupled.
+    """Options for the coupling of the strata.
 
     Raises:
         InputError: If a value is out of its range.

@@ -26,7 +26,7 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class SampleOptions:
-    """How tiles are chosen.
+    """Options for the choice of tiles.
 
     Raises:
         InputError: If a value is out of its range, or two options contradict each other.

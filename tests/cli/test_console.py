@@ -1,8 +1,6 @@
 import errno
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 import typer
@@ -133,15 +131,3 @@ def test_rows_share_one_header(capsys):
     out = capsys.readouterr().out
     assert out.count("recipe") == 1
     assert "tiny" in out and "small" in out
-
-
-@pytest.mark.parametrize(("given", "wanted"), [("", "PASSIVE"), ("active", "active")])
-def test_idle_threads_sleep_unless_the_user_says_otherwise(given, wanted):
-    code = "import os, minortom_cli.console; print(os.environ['OMP_WAIT_POLICY'])"
-    others = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    env = others | ({"OMP_WAIT_POLICY": given} if given else {})
-
-    command = [sys.executable, "-c", code]
-    told = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
-
-    assert told.stdout.strip() == wanted

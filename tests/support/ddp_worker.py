@@ -14,12 +14,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import minortom_cli.console  # noqa: F401  # sets how OpenMP waits
 import torch
 from training_runs import SHORT, run, stop_after
 from training_shards import MODEL
 
-import csmoe_model
+import csmoe_model  # sets how OpenMP waits
 from csmoe_model import csmoe
 from csmoe_model.distributed.launch import process_group
 from csmoe_model.training import compile as compiling

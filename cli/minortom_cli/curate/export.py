@@ -24,13 +24,13 @@ def export(
     s2: Annotated[
         str,
         typer.Option(
-            help="Sentinel-2 archive, such as Core-S2L2A: folder, http(s):// or hf://datasets/…"
+            help="Sentinel-2 archive, such as Core-S2L2A: folder, http(s):// or hf:// address."
         ),
     ],
     s1: Annotated[
         str,
         typer.Option(
-            help="Sentinel-1 archive, such as Core-S1RTC: folder, http(s):// or hf://datasets/…"
+            help="Sentinel-1 archive, such as Core-S1RTC: folder, http(s):// or hf:// address."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Output folder for the shards.")],
