@@ -7,7 +7,7 @@ The names below are the Python API. Each is imported when it is first used, so t
 import os
 from typing import TYPE_CHECKING
 
-from minortom.lazy import lazy_names
+from minortom.api.lazy import lazy_names
 
 if TYPE_CHECKING:
     from csmoe_model.analysis import plot as plot

@@ -6,7 +6,7 @@ used, so that ``import minortom`` does not load numpy.
 
 from typing import TYPE_CHECKING
 
-from minortom.lazy import lazy_names
+from minortom.api.lazy import lazy_names
 from minortom.version import __version__ as __version__
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from minortom.api.results import WIDTH, Result, Shown, as_table, plain
 from minortom.errors import InputError, MinorTomError, UsageError
 from minortom.grid.bbox import BBox
-from minortom.results import WIDTH, Result, Shown, as_table, plain
 from minortom_cli.interrupts import unwinding
 
 EXIT_USER_ERROR = 1

@@ -8,12 +8,12 @@ import numpy as np
 from csmoe_model.analysis.expert_page import SHUFFLE_SEED, expert_page
 from csmoe_model.analysis.expert_usage import layers_of, measure_usage
 from csmoe_model.inference.load import load_encoder
-from minortom.arguments import path_of, whole_number
+from minortom.api.arguments import path_of, whole_number
+from minortom.api.results import Result
 from minortom.io.artefact import artefact
 from minortom.io.provenance import Provenance, licences_in, sha256_of
 from minortom.io.up_to_date import check_page, now
 from minortom.progress import OnProgress, ignore_progress
-from minortom.results import Result
 from minortom.shards.layout import DATASET_FILE
 from minortom.shards.shard_set import ShardSet
 

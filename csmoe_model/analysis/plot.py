@@ -13,7 +13,7 @@ from csmoe_model.datasets.names import LabelColumn, SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
 from csmoe_model.inference.encode_dataset import Pooling
 from csmoe_model.probing.options import ProbeOptions, Protocol, SensorChoice
-from minortom.arguments import number, one_of, path_of, whole_number
+from minortom.api.arguments import number, one_of, path_of, whole_number
 from minortom.progress import OnProgress, ignore_progress
 
 __all__ = ["epochs", "quality_cost", "tokens"]

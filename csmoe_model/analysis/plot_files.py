@@ -6,9 +6,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from minortom.api.results import Result
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import atomic_file, check_parents, write_json
-from minortom.results import Result
 
 Points = list[dict[str, Any]]
 """Points of a picture, as the JSON file holds them."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from minortom.arguments import path_of
+from minortom.api.arguments import path_of
 from minortom.errors import InputError
 from minortom.remote.hub_upload import is_repository, readable_hub_errors
 

@@ -22,7 +22,7 @@ from csmoe_model.checkpoints.weights import (
 from csmoe_model.config import ModelConfig
 from csmoe_model.data.preprocess import Preprocess
 from csmoe_model.nn.image_encoder import ImageEncoder
-from minortom.arguments import path_of
+from minortom.api.arguments import path_of
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import atomic_folder, check_parents, is_empty_folder
 from minortom.io.provenance import Provenance, sha256_of

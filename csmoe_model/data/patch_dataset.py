@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from csmoe_model.data.loader import check_bands
 from csmoe_model.data.normalise import Normalise
-from minortom.arguments import path_of, whole_number
+from minortom.api.arguments import path_of, whole_number
 from minortom.errors import InputError
 from minortom.shards.sample_sequence import open as open_samples
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from csmoe_model.data.bands import pick
 from csmoe_model.data.normalise import Normalise, Statistics, resized
-from minortom.arguments import whole_number
+from minortom.api.arguments import whole_number
 from minortom.errors import InputError
 from minortom.sensors import GROUPS, MODEL_BANDS, S1, SensorName
 

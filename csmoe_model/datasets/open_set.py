@@ -6,7 +6,7 @@ from typing import get_args
 
 from csmoe_model.datasets.base import LabelledSet
 from csmoe_model.datasets.names import LabelColumn, PublishedName, SetName, SplitBy
-from minortom.arguments import one_of, path_of
+from minortom.api.arguments import one_of, path_of
 from minortom.errors import InputError
 
 BandNames = str | Sequence[str]

@@ -6,7 +6,7 @@ from pathlib import Path
 from csmoe_model.datasets.open_set import BandNames, parse_bands
 from csmoe_model.inference.embed_scene import EmbedSceneResult, SceneOptions, embed_scene
 from csmoe_model.inference.embed_shards import EmbedShardsResult, embed_shards
-from minortom.arguments import path_of, whole_number
+from minortom.api.arguments import path_of, whole_number
 from minortom.errors import UsageError
 from minortom.progress import OnProgress, ignore_progress
 

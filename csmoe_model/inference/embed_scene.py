@@ -12,13 +12,13 @@ from csmoe_model.inference.scene_encoder import SceneEncoder
 from csmoe_model.inference.scene_features import feature_rows
 from csmoe_model.inference.scene_rows import Scene
 from csmoe_model.inference.tile_grid import FloatArray, TileGrid
-from minortom.arguments import number, whole_number
+from minortom.api.arguments import number, whole_number
+from minortom.api.results import Result
 from minortom.errors import InputError
 from minortom.io.artefact import artefact
 from minortom.io.provenance import Provenance, sha256_of
 from minortom.io.up_to_date import check_raster, now
 from minortom.progress import OnProgress, ignore_progress
-from minortom.results import Result
 from minortom.sensors import BASE_RESOLUTION_M, PATCH_PX
 
 if TYPE_CHECKING:

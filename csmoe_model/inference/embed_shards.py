@@ -18,6 +18,7 @@ from csmoe_model.distributed.device import fast_inference
 from csmoe_model.inference.embeddings import BOTH, read_vectors
 from csmoe_model.inference.load import LoadedModel, load_encoder
 from csmoe_model.inference.neighbour_sheet import draw_neighbours
+from minortom.api.results import Result
 from minortom.errors import OutputExistsError
 from minortom.io.artefact import artefact
 from minortom.io.atomic_write import check_parents
@@ -25,7 +26,6 @@ from minortom.io.geoparquet import box_of, points_writer
 from minortom.io.provenance import Provenance, licences_in, sha256_of
 from minortom.io.up_to_date import now
 from minortom.progress import OnProgress, ignore_progress
-from minortom.results import Result
 from minortom.shards.layout import DATASET_FILE
 from minortom.shards.shard_set import ShardSet
 

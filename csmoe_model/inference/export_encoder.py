@@ -7,12 +7,12 @@ from typing import Literal, get_args
 from csmoe_model.checkpoints.hub import CARD, CONFIG, WEIGHTS, find_checkpoint
 from csmoe_model.checkpoints.weights import StoredModel, read_model, write_model
 from csmoe_model.nn.backbone import SENSORS
-from minortom.arguments import one_of, path_of
+from minortom.api.arguments import one_of, path_of
+from minortom.api.results import Result
 from minortom.errors import InputError
 from minortom.io.artefact import artefact
 from minortom.io.provenance import Provenance
 from minortom.io.up_to_date import now
-from minortom.results import Result
 from minortom.sensors import SensorName
 
 Sensors = Literal["s2", "s1", "both"]

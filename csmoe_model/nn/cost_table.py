@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from csmoe_model.config import RECIPES, ModelConfig, recipe_with
 from csmoe_model.nn.cost import encoder_cost, pretraining_cost
-from minortom.results import Result
+from minortom.api.results import Result
 from minortom.sensors import MODEL_BANDS
 
 

@@ -16,12 +16,12 @@ from csmoe_model.evaluation.tables import markdown_grid, subject, with_interval
 from csmoe_model.probing.pooling import pooled_rows
 from csmoe_model.probing.predictions import PREDICTIONS, PredictionTable, read_predictions
 from csmoe_model.probing.record import RESULT
-from minortom.arguments import path_of, whole_number
+from minortom.api.arguments import path_of, whole_number
+from minortom.api.results import Result
 from minortom.errors import InputError
 from minortom.io.artefact import artefact
 from minortom.io.atomic_write import write_json, write_text
 from minortom.io.provenance import KEY, Provenance, licences_in, sha256_of
-from minortom.results import Result
 
 
 @dataclass(frozen=True, kw_only=True)

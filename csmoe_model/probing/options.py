@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from csmoe_model.inference.encode_dataset import Pooling
-from minortom.arguments import one_of
+from minortom.api.arguments import one_of
 from minortom.errors import InputError
 
 Protocol = Literal["standard", "paper"]

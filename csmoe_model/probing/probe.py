@@ -21,13 +21,13 @@ from csmoe_model.probing.options import ProbeOptions, Protocol, SensorChoice
 from csmoe_model.probing.predictions import PREDICTIONS, write_predictions
 from csmoe_model.probing.protocols import probe_rows
 from csmoe_model.probing.record import RESULT, result_record, settings_record
-from minortom.arguments import number, path_of, whole_number
+from minortom.api.arguments import number, path_of, whole_number
+from minortom.api.results import Result
 from minortom.errors import InputError
 from minortom.io.artefact import artefact
 from minortom.io.atomic_write import write_json, write_text
 from minortom.io.provenance import KEY, Provenance
 from minortom.progress import OnProgress, ignore_progress
-from minortom.results import Result
 from minortom.sensors import SensorName
 
 _FILES = (RESULT, PREDICTIONS, "table.md", "table.tex")

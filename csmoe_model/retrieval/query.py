@@ -19,7 +19,7 @@ from csmoe_model.datasets.open_set import BandNames, parse_bands
 from csmoe_model.inference.encode_dataset import encode_set
 from csmoe_model.inference.load import LoadedModel, load_encoder
 from csmoe_model.retrieval.search_page import Card
-from minortom.arguments import path_of
+from minortom.api.arguments import path_of
 from minortom.errors import InputError, UsageError
 from minortom.plotting.patch_pictures import picture
 from minortom.sensors import MODEL_BANDS, S2_10M, SensorName

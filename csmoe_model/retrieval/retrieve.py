@@ -15,14 +15,14 @@ from csmoe_model.inference.encode_dataset import Pooling, choose_sensors
 from csmoe_model.inference.load import LoadedModel, load_encoder
 from csmoe_model.retrieval.directions import RetrieveOptions, score_directions
 from csmoe_model.retrieval.nearest import IndexKind
-from minortom.arguments import one_of, path_of, whole_number
+from minortom.api.arguments import one_of, path_of, whole_number
+from minortom.api.results import Result
 from minortom.errors import InputError
 from minortom.io.artefact import artefact
 from minortom.io.atomic_write import write_json, write_text
 from minortom.io.provenance import KEY, Provenance
 from minortom.io.up_to_date import now
 from minortom.progress import OnProgress, ignore_progress
-from minortom.results import Result
 
 RESULT = "result.json"
 

@@ -17,13 +17,13 @@ from csmoe_model.inference.embeddings import BOTH, check_embeddings, read_vector
 from csmoe_model.retrieval.nearest import IndexKind, nearest
 from csmoe_model.retrieval.query import ImageQuery, Images, PatchQuery, image_files
 from csmoe_model.retrieval.search_page import Card, search_page
-from minortom.arguments import one_of, path_of, whole_number
+from minortom.api.arguments import one_of, path_of, whole_number
+from minortom.api.results import Result
 from minortom.errors import InputError, UsageError
 from minortom.io.artefact import artefact
 from minortom.io.provenance import Provenance, sha256_of
 from minortom.io.up_to_date import check_page, now, stored_licences, stored_provenance
 from minortom.plotting.patch_pictures import patch_pictures
-from minortom.results import Result
 from minortom.sensors import MODEL_BANDS
 from minortom.shards.layout import DATASET_FILE
 from minortom.shards.shard_set import ShardSet

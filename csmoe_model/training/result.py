@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from csmoe_model.runs.folder import RunFolder
-from minortom.results import Result
+from minortom.api.results import Result
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from csmoe_model.training.result import TrainResult, read_result
 from csmoe_model.training.save_weights import RunWeights
 from csmoe_model.training.signals import StopRequest
 from csmoe_model.training.step_log import OnStep, ignore_steps
-from minortom.arguments import whole_number
+from minortom.api.arguments import whole_number
 from minortom.errors import InputError
 from minortom.io.atomic_write import output_lock
 from minortom.io.provenance import Provenance, licences_in, sha256_of

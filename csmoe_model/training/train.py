@@ -15,7 +15,7 @@ from csmoe_model.training.field_arguments import with_fields
 from csmoe_model.training.result import TrainResult
 from csmoe_model.training.run import Settings, run_training
 from csmoe_model.training.step_log import OnStep, ignore_steps
-from minortom.arguments import path_of
+from minortom.api.arguments import path_of
 
 
 @with_fields(ModelConfig, TrainConfig)

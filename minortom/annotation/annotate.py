@@ -11,8 +11,8 @@ from minortom.annotation.columns import LandcoverOptions, Mode
 from minortom.annotation.job import AnnotateJob
 from minortom.annotation.options import AnnotateOptions, Maps, Sources, further_maps
 from minortom.annotation.result import AnnotateResult
+from minortom.api.arguments import number, path_of, whole_number
 from minortom.archive.pair_rules import PairRules, Time, parse_time
-from minortom.arguments import number, path_of, whole_number
 from minortom.downloads.open_map import MapChoice
 from minortom.engine.executors import EngineOptions
 from minortom.errors import InputError

@@ -10,14 +10,14 @@ import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
-from minortom.arguments import path_of, whole_number
+from minortom.api.arguments import path_of, whole_number
+from minortom.api.results import Result
 from minortom.io.artefact import artefact
 from minortom.io.provenance import Provenance, licences_in, sha256_of
 from minortom.io.up_to_date import check_page, now
 from minortom.plotting import patch_pictures as pictures
 from minortom.plotting.patch_pictures import data_uri, patch_pictures
 from minortom.progress import OnProgress, ignore_progress
-from minortom.results import Result
 from minortom.shards.layout import DATASET_FILE
 from minortom.shards.shard_set import ShardSet
 

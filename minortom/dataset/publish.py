@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from minortom.arguments import path_of
+from minortom.api.arguments import path_of
+from minortom.api.results import Result
 from minortom.dataset.card import CARD
 from minortom.dataset.repository_files import checked_record, write_description
 from minortom.dataset.upload import PublishResult, upload
@@ -11,7 +12,6 @@ from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import atomic_folder, is_empty_folder
 from minortom.progress import OnProgress, ignore_progress
 from minortom.remote.hub_upload import HubRepository
-from minortom.results import Result
 
 
 @dataclass(frozen=True, kw_only=True)

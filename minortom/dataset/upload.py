@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from minortom.api.results import Result
 from minortom.dataset.repository_files import checked_record, write_description
 from minortom.errors import OutputExistsError
 from minortom.io.provenance import sha256_of
 from minortom.io.up_to_date import now, write_run_record
 from minortom.progress import OnProgress, ignore_progress
 from minortom.remote.hub_upload import HubRepository, RemoteFile, RemoteState
-from minortom.results import Result
 from minortom.shards.layout import DATASET_FILE
 
 _SHARD = re.compile(r"shard-\d+-of-\d+\.parquet")

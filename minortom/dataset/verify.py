@@ -12,11 +12,11 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minortom.arguments import path_of, whole_number
+from minortom.api.arguments import path_of, whole_number
+from minortom.api.results import Result, Shown
 from minortom.dataset.checks import CheckedShard, check_shard
 from minortom.engine.executors import available_cores, map_items
 from minortom.progress import OnProgress, ignore_progress
-from minortom.results import Result, Shown
 from minortom.shards.formats import Format
 from minortom.shards.layout import DATASET_FILE, spec_of
 from minortom.shards.record import read_record

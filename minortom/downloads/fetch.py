@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from minortom.arguments import path_of, whole_number
+from minortom.api.arguments import path_of, whole_number
+from minortom.api.results import NOT_IN_JSON, Result
 from minortom.downloads.find_map import find_data_set
 from minortom.downloads.single_file import fetch_file
 from minortom.downloads.tiles import fetch_tiles, tiles_of_area
@@ -13,7 +14,6 @@ from minortom.grid.bbox import BBox, BBoxLike, as_bbox
 from minortom.grid.regions import Region
 from minortom.maps.manifests import Manifest
 from minortom.progress import OnProgress, ignore_progress
-from minortom.results import NOT_IN_JSON, Result
 
 OnMapProgress = Callable[[int, int, str], None]
 """Called with (tiles done, tiles in all, name of the data set); with bytes for a single file."""

@@ -5,7 +5,7 @@ Layer: beside `io`, above the modules of the root.
 
 from typing import TYPE_CHECKING
 
-from minortom.lazy import lazy_names
+from minortom.api.lazy import lazy_names
 
 if TYPE_CHECKING:
     from minortom.engine.executors import EngineOptions as EngineOptions

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Literal, TypeVar
 
-from minortom.arguments import whole_number
+from minortom.api.arguments import whole_number
 from minortom.engine.dask_cluster import ClusterPool, opened_cluster
 from minortom.errors import InputError, MinorTomError
 from minortom.progress import OnProgress, ignore_progress

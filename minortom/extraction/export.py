@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from minortom.arguments import number, one_of, path_of, whole_number
+from minortom.api.arguments import number, one_of, path_of, whole_number
+from minortom.api.results import Result
 from minortom.engine.executors import EngineOptions, opened_executor
 from minortom.errors import InputError, UsageError
 from minortom.extraction.forecast import ExportForecast, forecast
@@ -26,7 +27,6 @@ from minortom.io.artefact import artefact
 from minortom.io.up_to_date import status
 from minortom.io.work_folder import has_work_on, work_folder
 from minortom.progress import OnProgress, ignore_progress
-from minortom.results import Result
 from minortom.shards.formats import Codec, Format
 from minortom.shards.layout import DATASET_FILE
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from minortom.api.results import Result
 from minortom.archive.archive import Archive
 from minortom.archive.parts import LocalParts
 from minortom.errors import InputError
@@ -17,7 +18,6 @@ from minortom.extraction.patch_grid import patches_per_tile
 from minortom.extraction.plan import PlannedTile, shards_of, tiles_per_shard
 from minortom.io.atomic_write import check_parents
 from minortom.progress import OnProgress, ignore_progress
-from minortom.results import Result
 
 _REMOTE_ROW_BYTES = 10_000_000
 """Typical size of a row of either product on the hub. Over HTTP only a part's footer would say."""

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from minortom.arguments import path_of
+from minortom.api.arguments import path_of
+from minortom.api.results import NOT_IN_JSON, Result, Shown
 from minortom.errors import InputError
 from minortom.grid.bbox import BBox, BBoxLike, as_bbox
 from minortom.grid.cells import N_ROWS, Cells, whole_grid
@@ -21,7 +22,6 @@ from minortom.io.provenance import Provenance
 from minortom.io.table_result import IN_MEMORY
 from minortom.io.tables import csv_bytes, is_parquet
 from minortom.io.up_to_date import now
-from minortom.results import NOT_IN_JSON, Result, Shown
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

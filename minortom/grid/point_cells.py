@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from minortom.arguments import number, path_of
+from minortom.api.arguments import number, path_of
+from minortom.api.results import NOT_IN_JSON, Result, Shown
 from minortom.errors import InputError
 from minortom.grid.cell_lists import COLUMN
 from minortom.grid.cells import cells_at
@@ -22,7 +23,6 @@ from minortom.io.provenance import KEY, Provenance, sha256_of
 from minortom.io.table_result import IN_MEMORY
 from minortom.io.tables import csv_bytes, is_parquet, read_any_table
 from minortom.io.up_to_date import now
-from minortom.results import NOT_IN_JSON, Result, Shown
 
 _COORDINATES = ("lat", "lon")
 

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from minortom.api.results import NOT_IN_JSON, Result
 from minortom.io.memory_tables import to_geopandas
-from minortom.results import NOT_IN_JSON, Result
 
 IN_MEMORY = "in memory"
 """Status of a result without a file."""

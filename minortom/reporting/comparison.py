@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from minortom.api.results import Result
 from minortom.engine.executors import available_cores
 from minortom.errors import InputError
 from minortom.progress import OnProgress, ignore_progress
@@ -21,7 +22,6 @@ from minortom.reporting.measures import (
     measure_tiles,
     without_nan,
 )
-from minortom.results import Result
 from minortom.sampling.baselines import farthest_point_selection, random_selection
 from minortom.sampling.strata import Tiles
 

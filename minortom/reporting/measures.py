@@ -14,10 +14,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from minortom.api.results import Result
 from minortom.errors import InputError
 from minortom.genetic.pairwise_distance import mean_pairwise_by_bins_km, mean_pairwise_km
 from minortom.grid.sphere import km_of_chord
-from minortom.results import Result
 from minortom.sampling.strata import Tiles, mask_of
 
 MAX_FOR_PAIRS = 20_000

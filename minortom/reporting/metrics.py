@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from minortom.arguments import whole_number
+from minortom.api.arguments import whole_number
 from minortom.progress import OnProgress, ignore_progress
 from minortom.reporting.comparison import RandomDraws, measure_draws
 from minortom.reporting.inputs import read_input

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minortom.arguments import path_of, whole_number
+from minortom.api.arguments import path_of, whole_number
+from minortom.api.results import Result, Shown
 from minortom.io.artefact import artefact
 from minortom.io.atomic_write import write_json
 from minortom.io.provenance import KEY, Provenance, sha256_of
@@ -25,7 +26,6 @@ from minortom.reporting.inputs import (
 )
 from minortom.reporting.map import split_counts
 from minortom.reporting.page import PageContent, page, pictures
-from minortom.results import Result, Shown
 from minortom.sampling.quotas import stored_requested_sizes
 
 RECORD = "metrics.json"

@@ -5,7 +5,7 @@ Layer: with `annotation` and `synthetic`, above `genetic`.
 
 from typing import TYPE_CHECKING
 
-from minortom.lazy import lazy_names
+from minortom.api.lazy import lazy_names
 
 if TYPE_CHECKING:
     from minortom.sampling.options import SampleOptions as SampleOptions

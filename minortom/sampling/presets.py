@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
-from minortom.arguments import number, one_of, whole_number
+from minortom.api.arguments import number, one_of, whole_number
 from minortom.errors import InputError
 from minortom.genetic.objectives import Objective
 from minortom.genetic.options import GeneticOptions

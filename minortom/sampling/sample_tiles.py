@@ -102,7 +102,7 @@ def sample(
     worker processes import it.
     """
     started = datetime.now(UTC)  # before the heavy imports, which the time budget includes
-    from minortom.arguments import path_of
+    from minortom.api.arguments import path_of
     from minortom.engine.executors import EngineOptions
     from minortom.sampling.presets import sample_options
     from minortom.sampling.selection_file import make_selection

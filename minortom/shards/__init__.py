@@ -5,7 +5,7 @@ Layer: with `grid` and `remote`, above `io`.
 
 from typing import TYPE_CHECKING
 
-from minortom.lazy import lazy_names
+from minortom.api.lazy import lazy_names
 
 if TYPE_CHECKING:
     from minortom.shards.rows import decode as decode

@@ -5,7 +5,7 @@ Layer: beside `annotation` and `sampling`, above `archive`.
 
 from typing import TYPE_CHECKING
 
-from minortom.lazy import lazy_names
+from minortom.api.lazy import lazy_names
 
 if TYPE_CHECKING:
     from minortom.synthetic.noise import Window as Window

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from minortom.arguments import path_of, whole_number
+from minortom.api.arguments import path_of, whole_number
+from minortom.api.results import Result
 from minortom.grid.cells import cells_from_names, whole_grid
 from minortom.io.artefact import artefact
 from minortom.io.atomic_write import write_json
 from minortom.io.provenance import KEY, Provenance
 from minortom.progress import OnProgress, ignore_progress
-from minortom.results import Result
 from minortom.synthetic.archive import write_archive
 from minortom.synthetic.maps import LANDCOVER_CODES, Planet, make_planet, write_map
 from minortom.synthetic.scene import Scene

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minortom.arguments import number, one_of, path_of, whole_number
+from minortom.api.arguments import number, one_of, path_of, whole_number
 from minortom.errors import InputError
 
 

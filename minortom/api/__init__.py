@@ -1,0 +1,4 @@
+"""Building blocks of the public functions: checked arguments, results, lazy names.
+
+Layer: below `io` and `engine`, above the root modules.
+"""
