@@ -1,7 +1,7 @@
 """Curate Major TOM satellite tiles by climate, land cover and place.
 
-The names below are the Python API, one function a command. Each is imported when it is first
-used, so that ``import minortom`` does not load numpy.
+The names below are the Python API: one function a command, and the packages with public names of
+their own. Each is imported when it is first used, so that ``import minortom`` does not load numpy.
 """
 
 from typing import TYPE_CHECKING
@@ -10,6 +10,11 @@ from minortom.api.lazy import lazy_names
 from minortom.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from minortom import engine as engine
+    from minortom import grid as grid
+    from minortom import sampling as sampling
+    from minortom import shards as shards
+    from minortom import synthetic as synthetic
     from minortom.annotation.annotate import annotate as annotate
     from minortom.dataset.gallery import show as show
     from minortom.dataset.publish import publish as publish
@@ -27,14 +32,19 @@ __all__ = [
     "annotate",
     "cells",
     "demo",
+    "engine",
     "export",
     "fetch",
+    "grid",
     "locate",
     "metrics",
     "publish",
     "report",
     "sample",
+    "sampling",
+    "shards",
     "show",
+    "synthetic",
     "verify",
 ]
 
@@ -44,14 +54,19 @@ __getattr__, __dir__ = lazy_names(
         "annotate": "minortom.annotation.annotate",
         "cells": "minortom.grid.area_cells",
         "demo": "minortom.synthetic.planet",
+        "engine": "minortom.engine",
         "export": "minortom.extraction.export",
         "fetch": "minortom.downloads.fetch",
+        "grid": "minortom.grid",
         "locate": "minortom.grid.point_cells",
         "metrics": "minortom.reporting.metrics",
         "publish": "minortom.dataset.publish",
         "report": "minortom.reporting.report",
         "sample": "minortom.sampling.sample_tiles",
+        "sampling": "minortom.sampling",
+        "shards": "minortom.shards",
         "show": "minortom.dataset.gallery",
+        "synthetic": "minortom.synthetic",
         "verify": "minortom.dataset.verify",
     },
 )

@@ -1,4 +1,5 @@
 import importlib
+import inspect
 import os
 import re
 import subprocess
@@ -99,17 +100,23 @@ def test_importing_a_package_loads_neither_numpy_nor_torch(package):
 
 
 def test_public_names_of_a_face_are_no_files_of_its_package():
-    # A file's import would put the module in the place of the function (see minortom/lazy.py).
+    # A file's import would put the module in the place of the function (see minortom/api/lazy.py).
     for name in ("minortom", "minortom.shards", "minortom.grid", "minortom.engine",
                  "minortom.sampling", "minortom.synthetic", "csmoe_model"):  # fmt: skip
         face = importlib.import_module(name)
         folder = REPOSITORY.joinpath(*name.split("."))
         files = {path.stem for path in folder.iterdir()}
+        values = {public: getattr(face, public) for public in face.__all__}
+        functions = {name for name, value in values.items() if not inspect.ismodule(value)}
 
-        assert not files & set(getattr(face, "__all__", ()))
-        for public in getattr(face, "__all__", ()):
-            assert public in dir(face)
-            assert getattr(face, public) is not None
+        assert not files & functions
+        assert set(values) <= set(dir(face))
+
+
+def test_rooms_with_a_face_are_reached_without_an_import_of_their_own():
+    code = "import minortom; print(minortom.shards.open.__name__, minortom.grid.cells_at.__name__)"
+
+    assert run_python(code) == "open cells_at\n"
 
 
 def test_completion_lists_the_public_names_and_no_others():

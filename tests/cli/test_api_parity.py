@@ -69,7 +69,8 @@ def test_callbacks_of_a_function_come_last_and_by_name(function):
 
 def test_every_public_function_is_a_command_or_has_none_on_purpose():
     commands = {command.name for command in minortom_app.registered_commands} - NO_FUNCTION
-    assert set(minortom.__all__) - commands == {"metrics"}
+    rooms = {"engine", "grid", "sampling", "shards", "synthetic"}
+    assert set(minortom.__all__) - commands - rooms == {"metrics"}
 
     commands = {command.name for command in csmoe_app.registered_commands} | {"plot"}
     assert set(csmoe_model.__all__) - commands == {
