@@ -6,10 +6,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from minortom.api import choices
 from minortom.api.results import WIDTH, Result, Shown, as_table, plain
 from minortom.errors import InputError, MinorTomError, UsageError
 from minortom.grid.bbox import BBox
@@ -69,7 +70,7 @@ RegionFile = Annotated[
     ),
 ]
 Engine = Annotated[
-    Literal["local", "dask"],
+    choices.Engine,
     typer.Option(help="Run the work in processes of this machine, or on a Dask cluster."),
 ]
 Scheduler = Annotated[

@@ -8,11 +8,11 @@ from csmoe_model.analysis.epochs import draw_epochs
 from csmoe_model.analysis.plot_files import PlotResult
 from csmoe_model.analysis.quality_cost import draw_quality_cost
 from csmoe_model.analysis.token_poolings import draw_tokens
+from csmoe_model.choices import Pooling, Protocol, SensorChoice
 from csmoe_model.datasets.base import LabelledSet
 from csmoe_model.datasets.names import LabelColumn, SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
-from csmoe_model.inference.encode_dataset import Pooling
-from csmoe_model.probing.options import ProbeOptions, Protocol, SensorChoice
+from csmoe_model.probing.options import ProbeOptions
 from minortom.api.arguments import number, one_of, path_of, whole_number
 from minortom.progress import OnProgress, ignore_progress
 

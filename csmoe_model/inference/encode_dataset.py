@@ -5,13 +5,13 @@ Axes, as name suffixes:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from csmoe_model.choices import Pooling, SensorChoice
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.datasets.base import LabelledSet, LabelledSplit
 from csmoe_model.distributed.device import fast_inference
@@ -23,8 +23,6 @@ from minortom.sensors import SensorName
 VectorsOf = Callable[[Mapping[SensorName, Tensor]], Tensor]
 """Function from the images of a batch, [B, C, H, W] by sensor, to vectors [B, D]."""
 
-Pooling = Literal["cls", "mean", "both"]
-"""`cls`: the [CLS] vector; `mean`: the mean of the patch tokens; `both`: the two concatenated."""
 
 BATCH_SIZE = 64
 
@@ -125,7 +123,7 @@ def untrained(model: ImageEncoder, *, seed: int) -> CSMoE:
 
 
 def choose_sensors(
-    model: ImageEncoder, data: LabelledSet, wanted: Literal["s2", "s1", "both"] | None
+    model: ImageEncoder, data: LabelledSet, wanted: SensorChoice | None
 ) -> tuple[SensorName, ...]:
     """Return the sensors to encode: those given, or all that the model and the set have in common.
 

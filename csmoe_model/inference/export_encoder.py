@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from csmoe_model.checkpoints.hub import CARD, CONFIG, WEIGHTS, find_checkpoint
 from csmoe_model.checkpoints.weights import StoredModel, read_model, write_model
+from csmoe_model.choices import SensorChoice
 from csmoe_model.nn.backbone import SENSORS
 from minortom.api.arguments import one_of, path_of
 from minortom.api.results import Result
@@ -14,9 +15,6 @@ from minortom.io.artefact import artefact
 from minortom.io.provenance import Provenance
 from minortom.io.up_to_date import now
 from minortom.sensors import SensorName
-
-Sensors = Literal["s2", "s1", "both"]
-"""Sensors of the encoder to write."""
 
 _ENCODER = "backbone."
 
@@ -38,7 +36,7 @@ class ExportResult(Result):
 
 
 def export(
-    checkpoint: str | Path, *, out: str | Path, sensor: Sensors, overwrite: bool = False
+    checkpoint: str | Path, *, out: str | Path, sensor: SensorChoice, overwrite: bool = False
 ) -> ExportResult:
     """Write the encoder of one sensor, to deploy or to share.
 
@@ -56,7 +54,7 @@ def export(
         OutputExistsError: If `out` was made from something else.
     """
     out = path_of("out", out)
-    one_of("sensor", sensor, get_args(Sensors))
+    one_of("sensor", sensor, get_args(SensorChoice))
     started, folder = now(), find_checkpoint(checkpoint)
     whole = read_model(folder)
     provenance = Provenance(
@@ -77,7 +75,7 @@ def export(
     )  # fmt: skip
 
 
-def _part(whole: StoredModel, sensor: Sensors, provenance: Provenance) -> StoredModel:
+def _part(whole: StoredModel, sensor: SensorChoice, provenance: Provenance) -> StoredModel:
     """Return the tensors of a sensor's encoder, with their provenance."""
     kept: tuple[SensorName, ...] = SENSORS if sensor == "both" else (sensor,)
     existing = whole.encoder_of or SENSORS

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 
+from csmoe_model.choices import Pooling
 from csmoe_model.datasets.base import SPLITS, LabelledSet, LabelledSplit, SplitName
 from csmoe_model.evaluation.baseline_features import (
     NUM_FILTERS,
@@ -11,7 +12,7 @@ from csmoe_model.evaluation.baseline_features import (
     band_statistics,
 )
 from csmoe_model.evaluation.feature_cache import FeatureCache
-from csmoe_model.inference.encode_dataset import Pooling, encode_set, untrained
+from csmoe_model.inference.encode_dataset import encode_set, untrained
 from csmoe_model.inference.load import LoadedModel
 from csmoe_model.nn.image_encoder import ImageEncoder
 from csmoe_model.probing.heads import Features

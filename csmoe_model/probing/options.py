@@ -1,14 +1,11 @@
 """Options of a probe."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
-from csmoe_model.inference.encode_dataset import Pooling
+from csmoe_model.choices import Pooling, Protocol, SensorChoice
 from minortom.api.arguments import one_of
 from minortom.errors import InputError
-
-Protocol = Literal["standard", "paper"]
-SensorChoice = Literal["s2", "s1", "both"]
 
 
 @dataclass(frozen=True, kw_only=True)

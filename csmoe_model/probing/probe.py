@@ -6,18 +6,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from csmoe_model.choices import Pooling, Protocol, SensorChoice
 from csmoe_model.datasets.base import LabelledSet, Task, check_for_probe
 from csmoe_model.datasets.names import LabelColumn, SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
 from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap
 from csmoe_model.evaluation.feature_cache import FeatureCache
 from csmoe_model.evaluation.tables import latex_table, markdown_table, shown_rows
-from csmoe_model.inference.encode_dataset import Pooling, choose_sensors
+from csmoe_model.inference.encode_dataset import choose_sensors
 from csmoe_model.inference.load import LoadedModel, load_encoder
 from csmoe_model.probing.dense_probe import DenseProbe
 from csmoe_model.probing.feature_sources import FeatureMaker
 from csmoe_model.probing.few_shot import check_shots
-from csmoe_model.probing.options import ProbeOptions, Protocol, SensorChoice
+from csmoe_model.probing.options import ProbeOptions
 from csmoe_model.probing.predictions import PREDICTIONS, write_predictions
 from csmoe_model.probing.protocols import probe_rows
 from csmoe_model.probing.record import RESULT, result_record, settings_record

@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from csmoe_model.choices import IndexKind, Pooling
 from csmoe_model.datasets.base import LabelledSet
 from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap, interval
 from csmoe_model.evaluation.feature_cache import FeatureCache
 from csmoe_model.evaluation.published_results import CBIR
-from csmoe_model.inference.encode_dataset import Pooling
 from csmoe_model.inference.load import LoadedModel
 from csmoe_model.probing.feature_sources import FeatureMaker, Splits
 from csmoe_model.probing.heads import SMALLEST_STD, Features
 from csmoe_model.retrieval.metrics import BoolArray, Retrieved, as_sets, by_chance, retrieved
-from csmoe_model.retrieval.nearest import IndexKind, nearest
+from csmoe_model.retrieval.nearest import nearest
 from minortom.progress import OnProgress
 from minortom.sensors import SensorName
 

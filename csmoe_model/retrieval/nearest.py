@@ -5,15 +5,13 @@ Axes, as name suffixes:
 """
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from csmoe_model.choices import IndexKind
 from minortom.errors import InputError
-
-IndexKind = Literal["exact", "ivf"]
-"""`exact` compares all vectors; `ivf` (inverted file) those of the cells nearest to the query."""
 
 _POINTS_A_CELL = 39
 """Minimum number of vectors from which faiss computes the centre of a cell."""

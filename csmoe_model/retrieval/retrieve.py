@@ -6,15 +6,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from csmoe_model.choices import IndexKind, Pooling
 from csmoe_model.datasets.base import SPLITS, LabelledSet
 from csmoe_model.datasets.names import LabelColumn, SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
 from csmoe_model.evaluation.feature_cache import FeatureCache
 from csmoe_model.evaluation.tables import markdown_grid, with_interval
-from csmoe_model.inference.encode_dataset import Pooling, choose_sensors
+from csmoe_model.inference.encode_dataset import choose_sensors
 from csmoe_model.inference.load import LoadedModel, load_encoder
 from csmoe_model.retrieval.directions import RetrieveOptions, score_directions
-from csmoe_model.retrieval.nearest import IndexKind
 from minortom.api.arguments import one_of, path_of, whole_number
 from minortom.api.results import Result
 from minortom.errors import InputError

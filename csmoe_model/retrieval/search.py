@@ -7,14 +7,15 @@ Axes, as name suffixes:
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from csmoe_model.choices import IndexKind, SensorChoice
 from csmoe_model.datasets.open_set import BandNames
 from csmoe_model.inference.embeddings import BOTH, check_embeddings, read_vectors
-from csmoe_model.retrieval.nearest import IndexKind, nearest
+from csmoe_model.retrieval.nearest import nearest
 from csmoe_model.retrieval.query import ImageQuery, Images, PatchQuery, image_files
 from csmoe_model.retrieval.search_page import Card, search_page
 from minortom.api.arguments import one_of, path_of, whole_number
@@ -27,9 +28,6 @@ from minortom.plotting.patch_pictures import patch_pictures
 from minortom.sensors import MODEL_BANDS
 from minortom.shards.layout import DATASET_FILE
 from minortom.shards.shard_set import ShardSet
-
-Sensors = Literal["s2", "s1", "both"]
-"""Sensor of a vector; `both` is the mean of the two."""
 
 COLUMNS = ("grid_cell", "patch_row", "patch_col", "split", "climate", "landcover", "lat", "lon")
 """Columns of a patch in the result and on the page."""
@@ -48,16 +46,16 @@ class SearchOptions:
 
     k: int = 10
     """Patches to find."""
-    sensor: Sensors = "s2"
+    sensor: SensorChoice = "s2"
     """Sensor of the query's vector."""
-    against: Sensors = "s2"
+    against: SensorChoice = "s2"
     """Sensor of the vectors that are searched."""
     index: IndexKind = "exact"
 
     def __post_init__(self) -> None:
         whole_number("k", self.k, minimum=1)
-        one_of("sensor", self.sensor, get_args(Sensors))
-        one_of("against", self.against, get_args(Sensors))
+        one_of("sensor", self.sensor, get_args(SensorChoice))
+        one_of("against", self.against, get_args(SensorChoice))
         one_of("index", self.index, get_args(IndexKind))
         if self.k > MAX_HITS:
             raise InputError(
@@ -96,8 +94,8 @@ def search(
     like: str | None = None,
     checkpoint: str | Path | None = None,
     k: int = 10,
-    sensor: Sensors = "s2",
-    against: Sensors | None = None,
+    sensor: SensorChoice = "s2",
+    against: SensorChoice | None = None,
     index: IndexKind = "exact",
     s2_bands: BandNames | None = None,
     s1_bands: BandNames | None = None,

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Literal
 
 import pyarrow as pa
 
-from minortom.annotation.columns import LandcoverOptions, Mode
+from minortom.annotation.columns import LandcoverOptions
 from minortom.annotation.job import AnnotateJob
 from minortom.annotation.options import AnnotateOptions, Maps, Sources, further_maps
 from minortom.annotation.result import AnnotateResult
 from minortom.api.arguments import number, path_of, whole_number
+from minortom.api.choices import Engine, LandcoverMode
 from minortom.archive.pair_rules import PairRules, Time, parse_time
 from minortom.downloads.open_map import MapChoice
 from minortom.engine.executors import EngineOptions
@@ -41,12 +41,12 @@ def annotate(
     region: str | Path | None = None,
     climate_legend: str | None = None,
     landcover_legend: str | None = None,
-    landcover_mode: Mode = "center",
+    landcover_mode: LandcoverMode = "center",
     landcover_resolution: float = 40.0,
     descriptor: str | Sequence[str] | None = None,
     manifest: str | Path | Sequence[str | Path] | None = None,
     keep_unmapped: bool = False,
-    engine: Literal["local", "dask"] = "local",
+    engine: Engine = "local",
     scheduler: str | None = None,
     workers: int | None = None,
     overwrite: bool = False,

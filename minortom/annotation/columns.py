@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from minortom.annotation.class_columns import class_columns, joint_class, mapped, with_unmapped
+from minortom.api.choices import LandcoverMode
 from minortom.errors import InputError
 from minortom.grid.cells import Cells
 from minortom.maps.class_table import NO_CLASS, OUTSIDE
@@ -18,7 +19,6 @@ from minortom.progress import OnProgress, ignore_progress
 
 Codes = NDArray[np.int16]
 _OF_STRATUM = ("climate", "landcover")
-Mode = Literal["center", "majority", "fractions"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class LandcoverOptions:
         InputError: If a value is out of range.
     """
 
-    mode: Mode = "center"
+    mode: LandcoverMode = "center"
     """``center``: the pixel at the centre. ``majority``: the class of most pixels of the cell, in
     a tie the lowest code. ``fractions``: as ``majority``, with each class's share of the pixels."""
     resolution_m: float = 40.0
@@ -37,8 +37,8 @@ class LandcoverOptions:
     with such pixels is read."""
 
     def __post_init__(self) -> None:
-        if self.mode not in get_args(Mode):
-            expected = ", ".join(get_args(Mode))
+        if self.mode not in get_args(LandcoverMode):
+            expected = ", ".join(get_args(LandcoverMode))
             raise InputError(f"expected --landcover-mode {expected}, found {self.mode!r}")
         if not 0 < self.resolution_m < np.inf:
             raise InputError(

@@ -1,4 +1,4 @@
-"""Building blocks of the public functions: checked arguments, results, lazy names.
+"""Building blocks of the public functions: checked arguments, choices, results, lazy names.
 
 Layer: below `io` and `engine`, above the root modules.
 """

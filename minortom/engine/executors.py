@@ -22,9 +22,10 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from minortom.api.arguments import whole_number
+from minortom.api.choices import Engine
 from minortom.engine.dask_cluster import ClusterPool, opened_cluster
 from minortom.errors import InputError, MinorTomError
 from minortom.progress import OnProgress, ignore_progress
@@ -46,7 +47,7 @@ class EngineOptions:
             given without the Dask engine.
     """
 
-    engine: Literal["local", "dask"] = "local"
+    engine: Engine = "local"
     scheduler: str | None = None
     """Address of a running Dask scheduler; None starts a cluster on this machine."""
     workers: int | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from minortom.api.arguments import number, one_of, path_of, whole_number
+from minortom.api.choices import Engine
 from minortom.api.results import Result
 from minortom.engine.executors import EngineOptions, opened_executor
 from minortom.errors import InputError, UsageError
@@ -91,7 +92,7 @@ def export(
     rate_mb_s: float | None = None,
     seed: int = 0,
     workers: int | None = None,
-    engine: Literal["local", "dask"] = "local",
+    engine: Engine = "local",
     scheduler: str | None = None,
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,

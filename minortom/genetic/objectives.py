@@ -3,20 +3,18 @@
 ``points`` and ``members`` as in ``minortom.genetic.kernels``; d_ij is the Haversine distance in km.
 """
 
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minortom.api.choices import Objective
 from minortom.engine.numba_jit import compiled
 from minortom.genetic.kernels import entropy
 from minortom.genetic.pairwise_distance import mean_pairwise_km
 from minortom.genetic.subset_kernels import members_of
 from minortom.grid.sphere import EARTH_RADIUS_KM
 
-Objective = Literal[
-    "entropy", "histogram-entropy", "distance-entropy", "mean-distance", "min-distance"
-]
 CODES: dict[Objective, int] = {name: code for code, name in enumerate(get_args(Objective))}
 """Objective -> number of the objective in the kernels."""
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from minortom.api.choices import Objective
 from minortom.errors import InputError
-from minortom.genetic.objectives import CODES, Objective
+from minortom.genetic.objectives import CODES
 
 FloatArray = NDArray[np.float64]
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minortom.api.choices import Method
 from minortom.errors import InputError
 from minortom.genetic.options import GeneticOptions
 from minortom.grid.spatial_split import SplitOptions
@@ -15,8 +16,6 @@ from minortom.sampling.quotas import MAX_TILES, Allocation, requested_sizes
 from minortom.sampling.reserves import check_count
 from minortom.sampling.spacing import min_chord2_of
 from minortom.sampling.strata import Strata
-
-Method = Literal["genetic", "random", "farthest-point", "grts"]
 
 PER_STRATUM = 100
 """N_s of the paper."""

@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from minortom.api.arguments import number, one_of, whole_number
+from minortom.api.choices import AllocationRule, Method, Objective, Preset
 from minortom.errors import InputError
-from minortom.genetic.objectives import Objective
 from minortom.genetic.options import GeneticOptions
 from minortom.grid.spatial_split import SplitOptions
 from minortom.sampling.coupled_search import CouplingOptions
-from minortom.sampling.options import Method, SampleOptions
-from minortom.sampling.quotas import Allocation, Rule
-
-Preset = Literal["default", "paper"]
+from minortom.sampling.options import SampleOptions
+from minortom.sampling.quotas import Allocation
 
 _PLAIN = GeneticOptions(generations=2500, population=10, crossover_rate=0.5, tries=0)
 """The paper's T, N_p and r_c (Section III-A); its mutation rate is printed illegibly there."""
@@ -30,7 +28,7 @@ def sample_options(
     method: Method = "genetic",
     per_stratum: int | None = None,
     tiles: int | None = None,
-    allocation: Rule | None = None,
+    allocation: AllocationRule | None = None,
     stratify_by: str | Sequence[str] | None = None,
     min_distance_km: float | None = None,
     reserves: int = 0,
@@ -122,10 +120,10 @@ def _start(preset: Preset, objective: Objective) -> tuple[GeneticOptions, Coupli
     return _PLAIN, _INDEPENDENT
 
 
-def _allocation(tiles: int | None, rule: Rule | None) -> Allocation | None:
+def _allocation(tiles: int | None, rule: AllocationRule | None) -> Allocation | None:
     if tiles is not None:
         total = whole_number("tiles", tiles, minimum=1)
-        return Allocation(tiles=total, rule=_word("allocation", rule or "equal", Rule))
+        return Allocation(tiles=total, rule=_word("allocation", rule or "equal", AllocationRule))
     if rule is not None:
         raise InputError(f"--allocation {rule} needs a total; give --tiles with it")
     return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +16,9 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from minortom.api.choices import AllocationRule
 from minortom.errors import InputError
 from minortom.sampling.strata import Strata
-
-Rule = Literal["equal", "proportional", "sqrt"]
-"""A stratum's weight in a total: 1, the number of its tiles, or the square root of that number."""
 
 MAX_TILES = 10**8
 _SQRT_BITS = 20  # binary places of a square root; times any total it stays below 2^63
@@ -39,15 +37,14 @@ class Allocation:
     """
 
     tiles: int
-    rule: Rule = "equal"
+    rule: AllocationRule = "equal"
 
     def __post_init__(self) -> None:
         if not 1 <= self.tiles <= MAX_TILES:
             raise InputError(f"--tiles must be from 1 to {MAX_TILES:,}, found {self.tiles:,}")
-        if self.rule not in get_args(Rule):
-            raise InputError(
-                f"--allocation must be one of {', '.join(get_args(Rule))}, found {self.rule}"
-            )
+        if self.rule not in get_args(AllocationRule):
+            expected = ", ".join(get_args(AllocationRule))
+            raise InputError(f"--allocation must be one of {expected}, found {self.rule}")
 
     def shares(self, sizes: IntArray) -> IntArray:
         """Return the tiles to choose in each stratum [S], at most as many as it has.

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from minortom.api.choices import AllocationRule, Engine, Method, Objective, Preset
 from minortom.progress import OnProgress, ignore_progress
 
 if TYPE_CHECKING:
@@ -19,21 +20,19 @@ def sample(
     annotated: "str | Path | pa.Table | gpd.GeoDataFrame",
     *,
     out: str | Path | None = None,
-    method: Literal["genetic", "random", "farthest-point", "grts"] = "genetic",
+    method: Method = "genetic",
     keep: "str | Path | pa.Table | pd.DataFrame | Sequence[str] | None" = None,
     per_stratum: int | None = None,
     quota: "str | Path | pa.Table | pd.DataFrame | Mapping[str, int] | None" = None,
     tiles: int | None = None,
-    allocation: Literal["equal", "proportional", "sqrt"] | None = None,
+    allocation: AllocationRule | None = None,
     stratify_by: str | Sequence[str] | None = None,
     min_distance_km: float | None = None,
     reserves: int = 0,
     split: str | Sequence[float] | None = None,
     split_block_km: float | None = None,
-    preset: Literal["default", "paper"] = "default",
-    objective: Literal[
-        "entropy", "histogram-entropy", "distance-entropy", "mean-distance", "min-distance"
-    ] = "entropy",
+    preset: Preset = "default",
+    objective: Objective = "entropy",
     spread: float | None = None,
     density: float | None = None,
     generations: int | None = None,
@@ -43,7 +42,7 @@ def sample(
     tolerance: float | None = None,
     time_budget: float | None = None,
     seed: int = 0,
-    engine: Literal["local", "dask"] = "local",
+    engine: Engine = "local",
     scheduler: str | None = None,
     workers: int | None = None,
     overwrite: bool = False,

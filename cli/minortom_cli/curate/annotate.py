@@ -1,10 +1,11 @@
 """``minortom annotate``: tiles with climate, land cover and stratum."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from minortom.api.choices import LandcoverMode
 from minortom.grid.bbox import BBox
 from minortom_cli.console import (
     Engine,
@@ -121,7 +122,7 @@ def annotate(
         _map_option("Legend of a land-cover raster: worldcover or igbp.", default="worldcover"),
     ] = None,
     landcover_mode: Annotated[
-        Literal["center", "majority", "fractions"],
+        LandcoverMode,
         _map_option(
             "Land cover of a cell: the pixel at its centre, the class of most pixels, or this and "
             "the share of each class."

@@ -1,11 +1,12 @@
 """``minortom sample``: choose tiles that are spread over each stratum."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 import minortom
+from minortom.api import choices
 from minortom_cli.console import Engine, Json, Overwrite, Scheduler, Seed, Workers, emit, progress
 
 
@@ -41,7 +42,7 @@ Quota = Annotated[
 ]
 Total = Annotated[int | None, _number("Total number of tiles to choose.", "no total", min=1)]
 Allocation = Annotated[
-    Literal["equal", "proportional", "sqrt"] | None,
+    choices.AllocationRule | None,
     _number(
         "How strata share --tiles: equally, by their number of tiles, or by its square root.",
         "equal",
@@ -63,11 +64,11 @@ Split = Annotated[
 ]
 SplitBlock = Annotated[float | None, _place("Minimum side of these blocks, in km.", "100")]
 Preset = Annotated[
-    Literal["default", "paper"],
+    choices.Preset,
     _search("Start values of the options below; paper is Algorithm 2 of the CSMoE paper."),
 ]
 Objective = Annotated[
-    Literal["entropy", "histogram-entropy", "distance-entropy", "mean-distance", "min-distance"],
+    choices.Objective,
     _search("Score that the search maximises in each stratum."),
 ]
 Spread = Annotated[
@@ -104,7 +105,7 @@ def sample(
     *,
     out: Annotated[Path, typer.Option(help="GeoParquet file for the selection.")],
     method: Annotated[
-        Literal["genetic", "random", "farthest-point", "grts"],
+        choices.Method,
         typer.Option(help="Genetic search for the best spread, or a baseline."),
     ] = "genetic",
     keep: Keep = None,

@@ -1,10 +1,11 @@
 """The command `csmoe export`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from csmoe_model.choices import SensorChoice
 from minortom_cli.console import Json, Overwrite, emit
 from minortom_cli.model.checkpoint_argument import Checkpoint
 
@@ -14,7 +15,7 @@ def export(
     *,
     out: Annotated[Path, typer.Option(help="Folder for the encoder and its card.")],
     sensor: Annotated[
-        Literal["s2", "s1", "both"],
+        SensorChoice,
         typer.Option(help="Sensor of the encoder; `both` for both without the decoders."),
     ],
     overwrite: Overwrite = False,

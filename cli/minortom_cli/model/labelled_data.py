@@ -1,10 +1,11 @@
 """Options of the commands that read a labelled set or GeoTIFFs."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from csmoe_model.choices import IndexKind, Pooling
 from csmoe_model.datasets.names import LabelColumn, SetName, SplitBy
 
 _IN_FILES = "the names in the files"
@@ -50,7 +51,7 @@ S1Bands = Annotated[
     ),
 ]
 PoolingOption = Annotated[
-    Literal["cls", "mean", "both"],
+    Pooling,
     typer.Option(help="Feature of an image: [CLS] token, mean of the patch tokens, or both."),
 ]
 Cache = Annotated[
@@ -60,7 +61,7 @@ Cache = Annotated[
     ),
 ]
 Index = Annotated[
-    Literal["exact", "ivf"],
+    IndexKind,
     typer.Option(
         help="Compare with all vectors, or with those in the nearest cells of an inverted file, "
         "which is faster for millions of vectors."

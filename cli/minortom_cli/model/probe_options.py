@@ -1,18 +1,20 @@
 """Options of the commands that probe frozen features."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from csmoe_model.choices import Protocol, SensorChoice
+
 ProtocolOption = Annotated[
-    Literal["standard", "paper"],
+    Protocol,
     typer.Option(
         help="Probes: tuned logistic regression and k nearest neighbours (`standard`), or the "
         "linear layer of the paper (`paper`)."
     ),
 ]
 SensorOption = Annotated[
-    Literal["s2", "s1", "both"] | None,
+    SensorChoice | None,
     typer.Option(
         help="Sensor to encode.", show_default="all sensors of both the model and the set"
     ),

@@ -1,10 +1,11 @@
 """The command `csmoe search`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from csmoe_model.choices import SensorChoice
 from minortom_cli.console import Json, Overwrite, emit
 from minortom_cli.model.labelled_data import Index, S1Bands, S2Bands
 
@@ -39,11 +40,9 @@ def search(
         ),
     ] = None,
     k: Annotated[int, typer.Option(min=1, help="Patches to find, at most 1,000.")] = 10,
-    sensor: Annotated[
-        Literal["s2", "s1", "both"], typer.Option(help="Sensor of the query's vector.")
-    ] = "s2",
+    sensor: Annotated[SensorChoice, typer.Option(help="Sensor of the query's vector.")] = "s2",
     against: Annotated[
-        Literal["s2", "s1", "both"] | None,
+        SensorChoice | None,
         typer.Option(help="Sensor of the vectors to search.", show_default="as --sensor"),
     ] = None,
     index: Index = "exact",

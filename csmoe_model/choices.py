@@ -1,0 +1,15 @@
+"""Values of options with a few choices. Light: the command line reads them for `--help`."""
+
+from typing import Literal
+
+SensorChoice = Literal["s2", "s1", "both"]
+"""Sentinel-2, Sentinel-1, or both."""
+
+Pooling = Literal["cls", "mean", "both"]
+"""`cls`: the [CLS] vector; `mean`: the mean of the patch tokens; `both`: the two concatenated."""
+
+Protocol = Literal["standard", "paper"]
+"""Protocol of a probe: ours, or that of the paper."""
+
+IndexKind = Literal["exact", "ivf"]
+"""`exact` compares all vectors; `ivf` (inverted file) those of the cells nearest to the query."""

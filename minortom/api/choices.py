@@ -1,0 +1,23 @@
+"""Values of options with a few choices. Light: the command line reads them for `--help`."""
+
+from typing import Literal
+
+Engine = Literal["local", "dask"]
+"""Processes of this machine, or a Dask cluster."""
+
+LandcoverMode = Literal["center", "majority", "fractions"]
+"""Pixels that the land cover of a cell comes from."""
+
+Method = Literal["genetic", "random", "farthest-point", "grts"]
+"""Genetic search, or a baseline without a search."""
+
+Preset = Literal["default", "paper"]
+"""Start values of the search; ``paper`` is Algorithm 2 of the CSMoE paper."""
+
+Objective = Literal[
+    "entropy", "histogram-entropy", "distance-entropy", "mean-distance", "min-distance"
+]
+"""Score that the search maximises in each stratum."""
+
+AllocationRule = Literal["equal", "proportional", "sqrt"]
+"""A stratum's weight in a total: 1, the number of its tiles, or the square root of that number."""
