@@ -20,13 +20,13 @@ EXIT_USER_ERROR = 1
 EXIT_WRONG_USAGE = 2  # the same as Click's
 
 _ADVICE = {
-    errno.ENOSPC: "make room, then run the same command again",
-    errno.EDQUOT: "make room in your quota, then run the same command again",
+    errno.ENOSPC: "free disk space, then run the same command again",
+    errno.EDQUOT: "free space in your quota, then run the same command again",
     errno.EACCES: "give a path that you may read and write",
     errno.EPERM: "give a path that you may read and write",
     errno.EROFS: "give a path on a file system that can be written",
-    errno.ENOTDIR: "one of the folders of this path is a file",
-    errno.ENAMETOOLONG: "give a shorter one",
+    errno.ENOTDIR: "one of the folders of this path is a file; give another path",
+    errno.ENAMETOOLONG: "give a shorter path",
     errno.ELOOP: "give a path whose links do not lead in a circle",
 }
 """Advice for errors of the operating system that the user can solve, by error number."""
@@ -35,7 +35,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print only the result, as JS
 Overwrite = Annotated[
     bool,
     typer.Option(
-        "--overwrite", help="Replace an existing output that has other inputs or options."
+        "--overwrite",
+        help="Replace an existing output that was made with other inputs or options.",
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Random seed. The same seed gives the same result.")]
@@ -71,7 +72,7 @@ RegionFile = Annotated[
 ]
 Engine = Annotated[
     choices.Engine,
-    typer.Option(help="Run the work in processes of this machine, or on a Dask cluster."),
+    typer.Option(help="Run the work in processes on this machine, or on a Dask cluster."),
 ]
 Scheduler = Annotated[
     str | None,

@@ -88,7 +88,7 @@ def _checkpoint_errors(checkpoint: str) -> Iterator[None]:
         ) from None
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled):
         raise InputError(
-            f"{checkpoint} is not in the cache of the hub, and the hub is switched off or does not "
+            f"{checkpoint} is not in the cache of the hub, and the hub is disabled or does not "
             "answer; check the network and HF_HUB_OFFLINE, or give a local folder"
         ) from None
 
@@ -96,7 +96,7 @@ def _checkpoint_errors(checkpoint: str) -> Iterator[None]:
 def _local_folder(checkpoint: Path) -> Path:
     if checkpoint.is_file():
         raise InputError(
-            f"a checkpoint must be a folder, found the file {checkpoint}, which is never "
+            f"a checkpoint must be a folder, found the file {checkpoint}; single files are never "
             f"unpickled; {EXPECTED}"
         )
     if not checkpoint.is_dir():
@@ -106,7 +106,7 @@ def _local_folder(checkpoint: Path) -> Path:
             return folder
     if (checkpoint / "config.yaml").is_file():
         raise InputError(
-            f"the run in {checkpoint} is not finished and has no weights yet; continue it with "
+            f"the run in {checkpoint} is not finished and has no weights yet; resume it with "
             "`csmoe train … --resume`"
         )
     raise InputError(f"{checkpoint} does not hold {WEIGHTS}; {EXPECTED}")

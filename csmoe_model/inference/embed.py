@@ -30,8 +30,8 @@ def embed(
 ) -> EmbedShardsResult | EmbedSceneResult:
     """Encode the patches of shards, or a scene of any size.
 
-    Of shards: write one vector for each sensor of each patch, and one for both sensors
-    (GeoParquet). Of a scene: encode overlapping tiles and write one pixel for each token and one
+    Shards: write one vector for each sensor of each patch, and one for both sensors
+    (GeoParquet). Scene: encode overlapping tiles and write one pixel for each token and one
     band for each feature (GeoTIFF).
 
     Args:
@@ -98,5 +98,5 @@ def _check_unused(options: Mapping[str, object], applies_to: str, source: Path) 
     if given:
         found = "a folder" if applies_to == "a scene" else "a file"
         raise UsageError(
-            f"{given[0]} goes with {applies_to}, found {found}, {source}; leave the option out"
+            f"{given[0]} works with {applies_to} only, found {found}, {source}; leave it out"
         )

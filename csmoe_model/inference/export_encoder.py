@@ -46,7 +46,7 @@ def export(
     Args:
         checkpoint: Folder of a run, folder of a model, or a repository of the hub (`user/name`).
         out: Folder for the encoder and its card.
-        sensor: Sensor of the encoder: `s2`, `s1`, or `both` for both without the decoders.
+        sensor: Sensor to keep: `s2`, `s1`, or `both`, which removes only the decoders.
         overwrite: Whether to replace an output that was made otherwise.
 
     Raises:

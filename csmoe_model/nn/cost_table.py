@@ -28,7 +28,7 @@ class InfoResult(Result):
 def info(
     *, recipe: str | None = None, slots: str | None = None, slots_per_expert: int | None = None
 ) -> InfoResult:
-    """Compute the parameters, the multiply-adds of one image and C2C of models.
+    """Compute the parameters of models, the multiply-adds of one image, and their ratio (C2C).
 
     Example:
         >>> (row,) = csmoe_model.info(recipe="csmoe-b16").as_dict()

@@ -89,7 +89,7 @@ def compare(
             each checkpoint.
         out: Folder to write.
         seed: Random seed of the bootstrap.
-        overwrite: Whether to replace a result that has other inputs or options.
+        overwrite: Whether to replace a result that was made with other options.
 
     Returns:
         Scores and differences with intervals over groups, and over groups and checkpoints.

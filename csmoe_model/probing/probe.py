@@ -111,7 +111,7 @@ def probe(
         shots: Maximum number of training samples of each class, drawn five times; all when None.
         cache: Folder of cached features; no cache when None.
         seed: First random seed.
-        overwrite: Whether to replace a result that has other inputs or options.
+        overwrite: Whether to replace a result that was made with other options.
         on_progress: Called with (images done, images in all) for each kind of features.
 
     Returns:

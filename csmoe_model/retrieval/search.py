@@ -165,7 +165,7 @@ def _check_usage(
     if image is None:
         return ()
     if checkpoint is None:
-        raise UsageError("--image goes with --checkpoint, which encodes it; give both")
+        raise UsageError("--image needs --checkpoint, the model that encodes it; give both")
     return image_files(image)
 
 

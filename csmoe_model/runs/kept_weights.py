@@ -62,8 +62,8 @@ def _kept(folder: Path) -> KeptWeights:
     after = _options(folder).get(AFTER)
     if after is None:
         raise InputError(
-            f"{folder / CONFIG} does not name the epochs of its weights; give a run in the form "
-            "that csmoe train wrote"
+            f"{folder / CONFIG} must name the epochs of its weights, found none; give the folder "
+            "of a run as csmoe train wrote it"
         )
     return KeptWeights(
         folder=folder, epochs=float(after["epochs"]), steps=int(after["steps"]),

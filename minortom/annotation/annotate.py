@@ -66,11 +66,11 @@ def annotate(
             column ``grid_cell`` (``pyarrow.Table`` or data frame), or a list of these. Each cell
             is used once. A string is never the name of a cell: put names into a table,
             ``pyarrow.table({"grid_cell": names})``. With archives, only cells in both are used.
-        climate: Climate map: a raster, or the NAME of a manifest.
-        landcover: Land-cover map: a raster, a folder of tiles, or the NAME of a manifest.
+        climate: Climate map: a raster, or the NAME of a data set.
+        landcover: Land-cover map: a raster, a folder of tiles, or the NAME of a data set.
         out: GeoParquet file to write. Nothing is written when None.
         s2: Sentinel-2 archive: a folder, ``http(s)://…`` or ``hf://datasets/OWNER/NAME``.
-        s1: Sentinel-1 archive, as Core-S1RTC.
+        s1: Sentinel-1 archive, such as Core-S1RTC.
         max_cloud: Maximum cloud cover of Sentinel-2, in percent.
         max_nodata: Maximum share of nodata pixels in either product, 0 to 1.
         max_dt: Maximum number of days between the two products.
@@ -90,7 +90,7 @@ def annotate(
         descriptor: Further maps, each as ``NAME=MAP`` with the name of its column.
         manifest: Manifests of the further maps, in the order of ``descriptor``.
         keep_unmapped: Whether tiles without a class are kept, as ``unmapped``.
-        engine: Where maps in many tiles are read: processes of this machine, or a Dask cluster.
+        engine: Where maps in many tiles are read: processes on this machine, or a Dask cluster.
         scheduler: Address of a running Dask scheduler.
         workers: Number of processes; all cores when None.
         overwrite: Whether to replace an output with another provenance.

@@ -101,7 +101,7 @@ def _not_empty(found: Candidates) -> Candidates:
     if not found.cells_in:
         raise InputError(
             "expected rows with grid_cell, parquet_url and parquet_row in the archive of "
-            "Sentinel-2, found none"
+            "Sentinel-2, found none; give another --s2"
         )
     reasons = ", ".join(f"{name} {n:,}" for name, n in found.removed.items() if n)
     raise InputError(

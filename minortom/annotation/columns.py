@@ -30,7 +30,7 @@ class LandcoverOptions:
     """
 
     mode: LandcoverMode = "center"
-    """``center``: the pixel at the centre. ``majority``: the class of most pixels of the cell, in
+    """``center``: the pixel at the centre. ``majority``: the most frequent class of the cell, in
     a tie the lowest code. ``fractions``: as ``majority``, with each class's share of the pixels."""
     resolution_m: float = 40.0
     """Largest pixel to count for ``majority`` and ``fractions``, in metres. The coarsest overview

@@ -82,7 +82,7 @@ def upload(
         changed = _changed(files, hashes, state)
         if DATASET_FILE in changed and set(state.files) - _MADE_BY_THE_HUB and not overwrite:
             raise OutputExistsError(
-                f"{repository} exists and holds something else than {shards}; look at its page, "
+                f"{repository} exists and has other content than {shards}; look at its page, "
                 "then give --overwrite or another --repo"
             )
         stale = [name for name in state.files if _SHARD.fullmatch(name) and name not in files]

@@ -1,4 +1,4 @@
-"""Executor on a Dask cluster: the workers of a scheduler, or processes of this machine.
+"""Executor on a Dask cluster: the workers of a scheduler, or processes on this machine.
 
 Dask runs a call again when the worker that ran it, or its result, is lost. A call must therefore
 be idempotent and return little. A dead worker then does not change the result.

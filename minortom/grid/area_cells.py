@@ -68,7 +68,7 @@ def cells(
     out: str | Path | None = None,
     overwrite: bool = False,
 ) -> CellsResult:
-    """List the cells of the grid that overlap a region, a box, or both where both are given.
+    """List the cells of the grid that overlap a region, a box, or both if both are given.
 
     Args:
         region: Vector file with polygons in any coordinate system.

@@ -116,7 +116,9 @@ def locate(
     if points is None and lat is not None and lon is not None and out is None:
         return locate_point(number("lon", lon), number("lat", lat))
     if points is None or lat is not None or lon is not None:
-        raise InputError("expected --lat and --lon, or --points FILE; --out goes with --points")
+        raise InputError(
+            "expected --lat and --lon, or --points FILE; --out works with --points only"
+        )
     started = now()
     table = in_memory(points)
     inputs = [path_of("points", points)] if table is None else []

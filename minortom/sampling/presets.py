@@ -151,8 +151,8 @@ def _split(shares: str | Sequence[float] | None, block_km: float | None) -> Spli
         return SplitOptions.parse(shares, **more)
     if not isinstance(shares, Sequence) or len(shares) != 3:
         raise InputError(
-            f"split must be three shares, of train, val and test, found {shares!r}; give such as "
-            "(0.9, 0.05, 0.05)"
+            f"split must be three shares, of train, val and test, found {shares!r}; give for "
+            "example (0.9, 0.05, 0.05)"
         )
     train, val, test = (number("split", share) for share in shares)
     return SplitOptions(shares=(train, val, test), **more)

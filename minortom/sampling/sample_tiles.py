@@ -83,7 +83,7 @@ def sample(
         time_budget: Seconds from this call until the search stops with the best selection found
             so far; None means no limit.
         seed: Seed of all random numbers; the same seed gives the same tiles.
-        engine: Where the strata are searched: processes of this machine, or a Dask cluster.
+        engine: Where the strata are searched: processes on this machine, or a Dask cluster.
         scheduler: Address of a running Dask scheduler; None starts a cluster on this machine.
         workers: Processes; None means all cores. The result does not depend on it.
         overwrite: Whether to replace a file with another provenance.

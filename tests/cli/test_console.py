@@ -39,15 +39,16 @@ def test_a_full_disk_is_one_line_that_says_where(capsys):
 
     assert console.run(app_that(lambda: raise_(full)), []) == 1
     assert capsys.readouterr().err == (
-        "error: /data/shards: No space left on device; make room, then run the same command again\n"
+        "error: /data/shards: No space left on device; free disk space, then run the same command "
+        "again\n"
     )
 
 
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("x" * 300, "File name too long; give a shorter one"),
-        ("file/x", "Not a directory; one of the folders of this path is a file"),
+        ("x" * 300, "File name too long; give a shorter path"),
+        ("file/x", "Not a directory; one of the folders of this path is a file; give another path"),
         ("loop/x", "Too many levels of symbolic links; give a path whose links do not lead in"),
     ],
 )

@@ -210,10 +210,10 @@ def test_a_sensor_that_the_model_does_not_encode_is_one_line(folder, tmp_path, c
 )
 def test_options_of_scenes_do_not_go_with_shards(folder, tmp_path, capsys, words):
     assert embed(folder, folder / "shards", tmp_path / "e.parquet", *words) == 2
-    assert "goes with a scene" in capsys.readouterr().err
+    assert "works with a scene only" in capsys.readouterr().err
 
 
 def test_neighbours_do_not_go_with_a_scene(folder, tmp_path, capsys):
     words = (folder / "s2.tif", tmp_path / "f.tif", "--neighbours", tmp_path / "n.png")
     assert embed(folder, *words) == 2
-    assert "--neighbours goes with shards" in capsys.readouterr().err
+    assert "--neighbours works with shards only" in capsys.readouterr().err

@@ -123,7 +123,7 @@ def test_another_set_needs_overwrite(folder, hub, capsys):
     there.mkdir(parents=True)
     (there / "data.csv").write_text("1")
     assert publish(folder) == 1
-    assert capsys.readouterr().err.startswith(f"error: {REPO} exists and holds something else")
+    assert capsys.readouterr().err.startswith(f"error: {REPO} exists and has other content")
     assert publish(folder, "--overwrite") == 0
     assert (there / "data.csv").read_text() == "1"
 

@@ -48,9 +48,9 @@ def annotate(
         ),
     ] = None,
     *,
-    climate: Annotated[str, _map_option("Climate map: a raster, or the NAME of a manifest.")],
+    climate: Annotated[str, _map_option("Climate map: a raster, or the NAME of a data set.")],
     landcover: Annotated[
-        str, _map_option("Land-cover map: a raster, a folder of tiles, or the NAME of a manifest.")
+        str, _map_option("Land-cover map: a raster, a folder of tiles, or the NAME of a data set.")
     ],
     out: Annotated[Path, typer.Option(help="GeoParquet file for the annotated tiles.")],
     s2: Annotated[
@@ -61,7 +61,7 @@ def annotate(
         ),
     ] = None,
     s1: Annotated[
-        str | None, _archive_option("Sentinel-1 archive, as Core-S1RTC.", default="none")
+        str | None, _archive_option("Sentinel-1 archive, such as Core-S1RTC.", default="none")
     ] = None,
     max_cloud: Annotated[
         float | None,
@@ -124,8 +124,8 @@ def annotate(
     landcover_mode: Annotated[
         LandcoverMode,
         _map_option(
-            "Land cover of a cell: the pixel at its centre, the class of most pixels, or this and "
-            "the share of each class."
+            "Land cover of a cell: class of the pixel at its centre (center), most frequent class "
+            "(majority), or most frequent class and share of each class (fractions)."
         ),
     ] = "center",
     landcover_resolution: Annotated[

@@ -23,7 +23,7 @@ def cells(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """List the cells of the grid that overlap a region, a box, or both where both are given."""
+    """List the cells of the grid that overlap a region, a box, or both if both are given."""
     from minortom.grid.area_cells import cells as list_cells
 
     emit(list_cells(region=region, bbox=bbox, out=out, overwrite=overwrite), as_json=as_json)

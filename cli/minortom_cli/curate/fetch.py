@@ -27,7 +27,7 @@ def fetch(
     ] = 8,
     as_json: Json = False,
 ) -> None:
-    """Download maps into the cache (MINORTOM_CACHE); of tiled maps, the tiles of an area."""
+    """Download maps, or the tiles of an area from tiled maps, into the cache (MINORTOM_CACHE)."""
     from minortom.downloads.fetch import fetch
 
     with progress("fetch") as advance:

@@ -17,7 +17,7 @@ def verify(
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
-    """Check shards against their record; print each problem and exit with 1 if there are any."""
+    """Check shards against dataset.json; print each problem and exit with 1 if there are any."""
     # Imported here so that `minortom --help` does not load pyarrow.
     from minortom.dataset.verify import verify as run
 

@@ -62,8 +62,8 @@ def embed(
 ) -> None:
     """Encode the patches of shards, or a scene of any size.
 
-    Of shards: write a vector for Sentinel-2, one for Sentinel-1 and one for both, for each patch.
-    Of a scene: encode overlapping tiles, and write a map with one pixel for each patch token of
+    Shards: write a vector for Sentinel-2, one for Sentinel-1 and one for both, for each patch.
+    Scene: encode overlapping tiles, and write a map with one pixel for each patch token of
     the model and one band for each feature.
     """  # fmt: skip
     # Imported here so that `csmoe --help` does not load torch.

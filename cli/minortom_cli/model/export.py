@@ -16,7 +16,9 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder for the encoder and its card.")],
     sensor: Annotated[
         SensorChoice,
-        typer.Option(help="Sensor of the encoder; `both` for both without the decoders."),
+        typer.Option(
+            help="Sensor to keep; `both` keeps both encoders and removes only the decoders."
+        ),
     ],
     overwrite: Overwrite = False,
     as_json: Json = False,

@@ -25,7 +25,7 @@ def info(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print the parameters, the multiply-adds of one image and C2C of the Sentinel-2 path."""
+    """Print parameters, multiply-adds of one image and their ratio C2C, of the Sentinel-2 path."""
     # Imported here, as in every command, so that `csmoe --help` stays fast.
     from csmoe_model.nn.cost_table import info as compute
 

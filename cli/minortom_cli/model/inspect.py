@@ -24,7 +24,7 @@ def inspect(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Show where each expert looks, and which sensor, climate and land cover uses it."""
+    """Show which tokens each expert reads, and its use by sensor, climate and land cover."""
     # Imported here so that `csmoe --help` does not load torch.
     from csmoe_model.analysis.inspect import inspect as run
 

@@ -20,7 +20,7 @@ from minortom_cli.model.probe_options import ProtocolOption, Rate, Seeds, Sensor
 
 plot = typer.Typer(
     no_args_is_help=True,
-    help="Draw the pictures of the paper from results of `csmoe probe` and of runs.",
+    help="Draw the figures of the paper from results of `csmoe probe` and of runs.",
 )
 
 Out = Annotated[
@@ -29,7 +29,7 @@ Out = Annotated[
 Results = Annotated[
     list[Path] | None,
     typer.Argument(
-        help="Folders of `csmoe probe`.", show_default="none: only the points of the paper"
+        help="Output folders of `csmoe probe`.", show_default="none: only the points of the paper"
     ),
 ]
 

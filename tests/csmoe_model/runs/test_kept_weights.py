@@ -106,7 +106,7 @@ def test_final_weights_are_listed_once_if_the_last_epoch_was_kept(shards, tmp_pa
 
 def test_weights_that_do_not_name_their_epoch_are_an_error(kept, tmp_path):
     shutil.copytree(kept / "model", tmp_path / "epochs" / "0007" / "model")
-    with pytest.raises(InputError, match="0007.*does not name the epochs"):
+    with pytest.raises(InputError, match="0007.*must name the epochs"):
         kept_weights(tmp_path)
     (tmp_path / "epochs" / "0007" / "model" / "config.json").write_text("{")
     with pytest.raises(InputError, match="is damaged"):

@@ -102,7 +102,7 @@ def test_another_data_set_is_replaced_only_with_overwrite_and_leaves_no_shard(
     write_made_up_shards(tmp_path / "other", num_patches=60, rows_per_shard=60, num_val=0, seed=1)
     refused(
         OutputExistsError, lambda: publish(tmp_path / "other"),
-        f"{REPO} exists and holds something else .* --overwrite",
+        f"{REPO} exists and has other content .* --overwrite",
     )  # fmt: skip
     publish(tmp_path / "other", overwrite=True)
     assert [p.name for p in there(hub).glob("*.parquet")] == ["shard-00000-of-00001.parquet"]
