@@ -151,11 +151,6 @@ def emit(result: Result | Shown, *, as_json: bool) -> None:
     Console(width=width, highlight=False, markup=False).print(as_table(shown))
 
 
-def emit_lines(lines: Sequence[str], *, as_json: bool) -> None:
-    """Print a list on stdout: one a line, for other programs to read, or as JSON."""
-    typer.echo(json.dumps(lines, indent=2, ensure_ascii=False) if as_json else "\n".join(lines))
-
-
 def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     """Run an app and return its exit code.
 

@@ -14,8 +14,17 @@ if TYPE_CHECKING:
     from minortom.grid.cells import whole_grid as whole_grid
     from minortom.grid.footprints import cell_polygons as cell_polygons
     from minortom.grid.footprints import tile_bounds_m as tile_bounds_m
+    from minortom.grid.footprints import tile_polygons as tile_polygons
 
-__all__ = ["BBox", "cell_polygons", "cells_at", "cells_from_names", "tile_bounds_m", "whole_grid"]
+__all__ = [
+    "BBox",
+    "cell_polygons",
+    "cells_at",
+    "cells_from_names",
+    "tile_bounds_m",
+    "tile_polygons",
+    "whole_grid",
+]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -26,5 +35,6 @@ __getattr__, __dir__ = lazy_names(
         "whole_grid": "minortom.grid.cells",
         "cell_polygons": "minortom.grid.footprints",
         "tile_bounds_m": "minortom.grid.footprints",
+        "tile_polygons": "minortom.grid.footprints",
     },
 )

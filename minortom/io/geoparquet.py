@@ -39,22 +39,6 @@ def points_wkb(lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]) -> pa
     return pa.BinaryArray.from_buffers(pa.binary(), len(wkb), buffers)
 
 
-def write_points(
-    table: pa.Table, path: Path, provenance: Provenance, *, more: Mapping[str, str] | None = None
-) -> None:
-    """Write a table with ``lat`` and ``lon`` (degrees) as GeoParquet with ``geometry``.
-
-    The write is not atomic: give the path that ``artefact`` or ``atomic_file`` yields.
-
-    Args:
-        table: One row per point.
-        path: The file to write.
-        provenance: All that the content depends on; stored under the key ``minortom``.
-        more: Further metadata of the file, by key.
-    """
-    write_table(points_table(table, provenance, more=more), path)
-
-
 def points_table(
     table: pa.Table, provenance: Provenance, *, more: Mapping[str, str] | None = None
 ) -> pa.Table:
@@ -105,7 +89,7 @@ def points_writer(
 ) -> Iterator[Callable[[pa.Table], None]]:
     """Write GeoParquet in parts; call the yielded function with one table after the other.
 
-    The function adds ``geometry``, as ``write_points`` does. The write is not atomic: give the
+    The function adds ``geometry``, as ``points_table`` does. The write is not atomic: give the
     path that ``artefact`` or ``atomic_file`` yields.
 
     Args:

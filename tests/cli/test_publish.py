@@ -8,10 +8,10 @@ import pytest
 from hub_server import HubHandler
 from minortom_cli.console import run
 from minortom_cli.curate.app import app
+from points_files import write_points
 from shard_maker import made_up_metadata, made_up_tensors
 from web_server import COMMIT, serving
 
-from minortom.io.geoparquet import write_points
 from minortom.io.provenance import Provenance
 from minortom.shards.writer import write_shards
 

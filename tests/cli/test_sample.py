@@ -7,8 +7,8 @@ import typer
 from minortom_cli.console import run
 from minortom_cli.curate.sample import sample
 from points import annotated_table, random_lonlat
+from points_files import write_points
 
-from minortom.io.geoparquet import write_points
 from minortom.io.provenance import Provenance
 
 app = typer.Typer()

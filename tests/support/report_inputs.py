@@ -2,9 +2,9 @@
 
 import numpy as np
 import pyarrow as pa
+from points_files import write_points
 
 import minortom
-from minortom.io.geoparquet import write_points
 from minortom.io.provenance import Provenance
 from minortom.sampling.options import SampleOptions
 from minortom.sampling.selection_file import make_selection

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from points import annotated_table, random_lonlat
+from points_files import write_points
 
-from minortom.io.geoparquet import write_points
 from minortom.io.provenance import Provenance
 
 STRATA = {"Af/tree_cover": 400, "BWh/bare": 300, "Cfa/built_up": 60, "ET/snow": 25, "EF/snow": 1}

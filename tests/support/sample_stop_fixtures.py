@@ -2,8 +2,8 @@
 
 import pytest
 from points import annotated_table, random_lonlat
+from points_files import write_points
 
-from minortom.io.geoparquet import write_points
 from minortom.io.provenance import Provenance
 
 STRATA = {"Af/x": 90, "BWh/x": 80, "Cfa/x": 70, "Dfb/x": 60, "ET/x": 50}

@@ -4,9 +4,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
+from points_files import write_points
 
 from minortom.errors import InputError
-from minortom.io.geoparquet import points_wkb, read_table, write_points
+from minortom.io.geoparquet import points_wkb, read_table
 from minortom.io.provenance import KEY, Provenance
 
 PROVENANCE = Provenance(command="annotate", options={})

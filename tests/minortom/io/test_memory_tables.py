@@ -4,9 +4,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from geopandas.testing import assert_geodataframe_equal
+from points_files import write_points
 
 from minortom.errors import InputError
-from minortom.io.geoparquet import points_table, read_table, write_points
+from minortom.io.geoparquet import points_table, read_table
 from minortom.io.memory_tables import as_table, table_provenance, table_sha256, to_geopandas
 from minortom.io.provenance import KEY, Provenance, sha256_of
 

@@ -1,7 +1,8 @@
 import pyarrow as pa
 import pytest
+from points_files import write_points
 
-from minortom.io.geoparquet import points_table, write_points
+from minortom.io.geoparquet import points_table
 from minortom.io.provenance import Provenance
 from minortom.io.table_result import IN_MEMORY, TableResult
 

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from file_hashes import hashes
+from points_files import write_points
 from report_inputs import annotated_table, report_of, written
 
 from minortom.errors import InputError, OutputExistsError
-from minortom.io.geoparquet import write_points
 from minortom.io.provenance import Provenance
 from minortom.reporting.comparison import SETS, compare
 from minortom.reporting.measures import measure

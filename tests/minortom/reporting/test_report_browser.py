@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from chromium import find_chromium, opened_browser
+from points_files import write_points
 from report_inputs import CLIMATES, LANDCOVERS, annotated_table, report_of
 
-from minortom.io.geoparquet import write_points
 from minortom.io.provenance import Provenance
 
 READY = "document.querySelector('#map-section[data-ready]')"

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from file_hashes import hashes
+from points_files import write_points
 from report_inputs import annotated_table, report_of
 
 from minortom.engine.executors import EngineOptions
-from minortom.io.geoparquet import write_points
 from minortom.io.provenance import Provenance
 from minortom.sampling.presets import sample_options
 from minortom.sampling.selection_file import make_selection
