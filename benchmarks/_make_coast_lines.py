@@ -11,7 +11,7 @@ OUT = Path(__file__).parents[1] / "minortom" / "plotting" / "coast_lines.json"
 
 
 def rings(geojson):
-    """Give each outline and each lake as a list of [lon, lat] in degrees."""
+    """Return each outline and each lake as a list of [lon, lat] in degrees."""
     for feature in geojson["features"]:
         geometry = feature["geometry"]
         single = geometry["type"] == "Polygon"
@@ -20,7 +20,7 @@ def rings(geojson):
 
 
 def rounded(ring):
-    """Round to 0.1° and drop points that fall together."""
+    """Round to 0.1° and drop repeated points."""
     points = [[round(lon, 1), round(lat, 1)] for lon, lat, *_ in ring]
     return [
         point for point, before in zip(points, [None, *points], strict=False) if point != before

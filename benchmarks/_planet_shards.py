@@ -1,9 +1,9 @@
-"""Patches of the demo planet as shards, to pretrain and to probe on.
+"""Write patches of the synthetic planet as shards, to pretrain and to probe on.
 
     python benchmarks/_planet_shards.py planet-shards --cells 100,20,60 --patches 4
 
-Cells are drawn of each land cover alike; no cell of one split lies within 100 km of a cell of
-another.
+The same number of cells is drawn for each land cover. Cells of different splits are more than 100
+km apart.
 """
 
 import argparse
@@ -32,10 +32,10 @@ SPLITS = ("train", "val", "test")
 
 
 def draw_cells(seed, wanted):
-    """Draw cells: for each split as many of each land cover as wanted, or all there are.
+    """Draw the requested number of cells for each split and land cover, or all if there are fewer.
 
-    Blocks of 6 degrees go to a split; of two cells of different splits within 100 km the one
-    that comes earlier in `SPLITS` is left out.
+    Each block of 6 degrees belongs to one split. If cells of two splits are within 100 km, the
+    cell of the split that comes earlier in `SPLITS` is left out.
     """
     planet = make_planet(seed=seed)
     names = land_cells(planet)
@@ -61,7 +61,7 @@ def draw_cells(seed, wanted):
 
 
 def cut(drawn, patches):
-    """Look at some patches of a cell; give the tensors and the metadata of each."""
+    """Render some patches of a cell; return the tensors and the metadata of each."""
     scene, split, lon_deg, lat_deg = drawn
     found = []
     for place in scene.rng(9).choice(64, patches, replace=False).tolist():
@@ -88,11 +88,13 @@ def cut(drawn, patches):
 
 
 def main():
-    """Make the shards."""
+    """Write the shards."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--cells", default="100,20,60", help="of each land cover, a split")
+    parser.add_argument(
+        "--cells", default="100,20,60", help="cells of each land cover in train, val and test"
+    )
     parser.add_argument("--patches", type=int, default=4, help="patches of each cell")
     options = parser.parse_args()
     wanted = tuple(map(int, options.cells.split(",")))

@@ -1,4 +1,4 @@
-"""The set that the benchmarks of the sampler share: 1.4 million real cells, annotated."""
+"""The benchmark set of the sampler: 1.4 million real cells, annotated."""
 
 import argparse
 import os
@@ -22,14 +22,14 @@ PER_STRATUM = 100
 SHOWN = ("nn_km", "within_km", "cover_km", "balance")
 """The measures that the tables show."""
 PLAIN = GeneticOptions(generations=500, population=10, tries=0)
-"""Algorithm 2 without what minortom adds, exact in number, for a fifth of its generations."""
+"""Algorithm 2 without minortom's additions: exact number of tiles, a fifth of the generations."""
 APART = CouplingOptions(spread=0, density=0, passes=1)
-"""Strata that do not see each other."""
+"""Independent strata."""
 RESULTS = Path(__file__).parent / "results"
 
 
 def stand_in(data, folder):
-    """Annotate the cells of the land north of 60° S; gives the file."""
+    """Annotate the land cells north of 60° S; return the file."""
     koppen, igbp = (data / "descriptors" / name for name in (KOPPEN, IGBP))
     out = folder / "annotated.parquet"
     minortom(
@@ -40,13 +40,13 @@ def stand_in(data, folder):
 
 
 def minortom(*arguments, **environment):
-    """Run the real command, as a user does; its summary is not shown."""
+    """Run the command as a user does, without its summary."""
     command = [Path(sys.executable).parent / "minortom", *map(str, arguments)]
     subprocess.run(command, env=os.environ | environment, check=True, stdout=subprocess.DEVNULL)
 
 
 class Set:
-    """The tiles of an annotated file, and how many are wanted."""
+    """The tiles of an annotated file, and the number to select in each stratum."""
 
     def __init__(self, annotated):
         """Read the file."""
@@ -56,14 +56,14 @@ class Set:
         self.sizes = np.minimum(self.wanted, self.tiles.strata.sizes)
 
     def measures(self, rows):
-        """Give the measures of chosen rows, or of a mask, in the order of ``SHOWN``."""
+        """Return the measures of selected rows, or of a mask, in the order of ``SHOWN``."""
         mask = np.zeros(len(self.tiles), np.bool_)
         mask[rows] = True
         found = measure_tiles(self.tiles, mask, self.wanted)
         return np.array([getattr(found, name) for name in SHOWN])
 
     def searched(self, executor, genetic, coupling, *, seed=0):
-        """Give the measures of what a search chooses."""
+        """Return the measures of the tiles that a search selects."""
         found = spread_selection(
             self.tiles, self.sizes, genetic=genetic, coupling=coupling, seed=seed,
             executor=executor,
@@ -72,20 +72,20 @@ class Set:
 
 
 def row(name, values, *more):
-    """Format a row of a table: the measures, and what else there is."""
+    """Format a row of a table: the measures and additional columns."""
     nn, within, cover, balance = values
     cells = [name, f"{nn:.1f}", f"{within:,.0f}", f"{cover:.1f}", f"{balance:.2f}", *more]
     return f"| {' | '.join(cells)} |"
 
 
 def head(name, *more):
-    """Format the head of a table whose rows :func:`row` gives."""
+    """Format the header of a table of rows from :func:`row`."""
     names = [name, *(shown.removesuffix("_km") for shown in SHOWN), *more]
     return f"| {' | '.join(names)} |\n|{'---|' * len(names)}"
 
 
 def printed(lines):
-    """Print lines as they come; give all of them."""
+    """Print lines as they are computed; return all of them."""
     kept = []
     for line in lines:
         print(line, flush=True)
@@ -94,27 +94,27 @@ def printed(lines):
 
 
 def machine():
-    """Describe where this runs."""
+    """Return a description of the machine and the versions."""
     return f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}\n"
 
 
 def write(name, lines):
-    """Keep lines as a dated Markdown file."""
+    """Write lines to a dated Markdown file."""
     RESULTS.mkdir(exist_ok=True)
     today = datetime.now(UTC).date().isoformat()
     (RESULTS / f"{today}-{name}.md").write_text("\n".join([f"# {name}, {today}\n", *lines, ""]))
 
 
 def parser(description):
-    """Give the options that the benchmarks of the sampler share."""
+    """Return a parser with the common options of the benchmarks of the sampler."""
     shared = argparse.ArgumentParser(description=description.splitlines()[0])
     shared.add_argument("--data", type=Path, default=os.environ.get("MINORTOM_DATA"))
-    shared.add_argument("--write", action="store_true", help="keep a dated file")
+    shared.add_argument("--write", action="store_true", help="write the results to a dated file")
     return shared
 
 
 def parsed(arguments):
-    """Parse the options; ends the program, without an error, where there are no real maps."""
+    """Parse the options; exit without an error if the real maps are missing."""
     options = arguments.parse_args()
     if options.data is None:
         print("skipped: set MINORTOM_DATA to the folder of the real maps, or give --data")

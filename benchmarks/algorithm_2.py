@@ -1,11 +1,12 @@
-"""Time Algorithm 2 as one would write it first, beside minortom's, on three real strata.
+"""Compare a straightforward implementation of Algorithm 2 with minortom's on three real strata.
 
     python benchmarks/algorithm_2.py [--data $MINORTOM_DATA] [--generations 250] [--write]
 
-First is pymoo with a boolean mask over the stratum, its own uniform crossover and bit flips (one
-a child), a repair that prunes or adds at random, and the Haversine formula in NumPy. Both run the
-paper's N_p = 10, r_c = 0.5, 90 to 110 of 100 tiles, for a tenth of its generations. H is the
-Kozachenko-Leonenko entropy that both make highest, in nats.
+The straightforward implementation uses pymoo with a boolean mask over the stratum, uniform
+crossover and bit flips of pymoo (one per child), a repair that prunes or adds at random, and the
+Haversine formula in NumPy. Both use the paper's N_p = 10, r_c = 0.5 and 90 to 110 of 100 tiles,
+for a tenth of the paper's generations. H is the Kozachenko-Leonenko entropy that both maximise, in
+nats.
 """
 
 import tempfile
@@ -35,7 +36,7 @@ SIZES = (1_000, 10_000, 10**9)  # the strata nearest to these
 
 
 class FirstProblem(ElementwiseProblem):
-    """Choose tiles by a mask; the entropy of their Haversine distances."""
+    """Problem of choosing tiles by a mask with the highest entropy of their Haversine distances."""
 
     def __init__(self, lon_deg, lat_deg):
         self.lon, self.lat = np.radians(lon_deg), np.radians(lat_deg)
@@ -63,7 +64,7 @@ class RandomMasks(Sampling):
 
 
 class FitNumber(Repair):
-    """Prune or add at random until the number is in the band."""
+    """Prune or add tiles at random until their number is in the allowed range."""
 
     def _do(self, _, masks, random_state, **__):
         for mask in masks:
@@ -77,14 +78,14 @@ class FitNumber(Repair):
 
 
 def timed(function):
-    """Give the seconds a call takes, and the entropy it reaches."""
+    """Return the seconds that a call takes, and the entropy that it reaches."""
     started = time.perf_counter()
     entropy = function()
     return time.perf_counter() - started, entropy
 
 
 def first(lon_deg, lat_deg, generations):
-    """Search as one would at first; gives the entropy."""
+    """Search with the straightforward implementation; return the entropy."""
     algorithm = GA(
         pop_size=10, sampling=RandomMasks(), crossover=UniformCrossover(prob=0.5),
         mutation=BitflipMutation(prob_var=1 / len(lon_deg)), repair=FitNumber(),
@@ -94,7 +95,7 @@ def first(lon_deg, lat_deg, generations):
 
 
 def ours(lon_deg, lat_deg, options):
-    """Search one stratum as minortom does, without a view of the others; gives the entropy."""
+    """Search one stratum with minortom, independent of the others; return the entropy."""
     points, weight = unit_vectors(lon_deg, lat_deg), np.zeros(len(lon_deg))
     stratum = Stratum(points=points, num_fixed=0, size=PER_STRATUM, weight=weight)
     found = evolve(stratum, options, seed=np.random.SeedSequence(0))
@@ -126,7 +127,7 @@ def compare(annotated, generations):
 
 
 def main():
-    """Run all of it."""
+    """Run the benchmark."""
     arguments = parser(__doc__)
     arguments.add_argument("--generations", type=int, default=250)
     options = parsed(arguments)

@@ -1,11 +1,12 @@
-"""Time the grid, and the classes of all its cells, beside what a user would do instead.
+"""Time the grid and the look-up of classes of all its cells, compared with other libraries.
 
     python benchmarks/annotate.py [--data $MINORTOM_DATA] [--rounds 3]
 
-Points and cells stand beside `majortom_eg`, the classes at centres beside `rasterio`'s `sample()`,
-the shares of classes in cells beside `exactextract` and `rasterstats`; what takes long is timed
-on a part and scaled up, and the answers are compared. All run in one process. The best of the
-rounds is shown (of one round for the others), wall-clock seconds.
+Points and cells are compared with `majortom_eg`, the classes at centres with `sample()` of
+`rasterio`, and the shares of classes in cells with `exactextract` and `rasterstats`. Slow
+functions are timed on a part of the data and scaled up. The results are compared, too. Everything
+runs in one process. The table shows wall-clock seconds, the best of the rounds (one round for the
+other libraries).
 """
 
 import argparse
@@ -33,11 +34,11 @@ ASKED_POINTS = 5_000
 RASTERIZED = 30
 WORLDCOVER_TILES = 2651
 BAND_DEG = (0.0, 5.0)
-"""Latitudes of the part of the grid that the other implementation builds."""
+"""Latitudes of the part of the grid that `majortom_eg` builds."""
 
 
 def best_s(function, rounds):
-    """Give the shortest of a few runs, seconds, and what the last one gave."""
+    """Return the shortest time of a few runs in seconds, and the result of the last run."""
     times = []
     for _ in range(rounds):
         started = time.perf_counter()
@@ -47,19 +48,19 @@ def best_s(function, rounds):
 
 
 def show(what, seconds, *, ours_s=None):
-    """Print one row, with how many times longer than ours it took."""
+    """Print one row, with the time as a multiple of ours."""
     times = "" if ours_s is None else f"   {seconds / ours_s:6.1f} x ours"
     print(f"{what:<62} {seconds:9.3f} s{times}")
 
 
 def described(path, legend):
-    """Join a map to a legend."""
+    """Return a map with its legend."""
     manifest_path, manifest = find_manifest(legend)
     return Descriptor.of(path, manifest=manifest, manifest_path=manifest_path)
 
 
 def bench_grid(rounds):
-    """Time building, naming, reading names and finding points; gives the grid."""
+    """Time building the grid, writing and parsing names, and finding points; return the grid."""
     grid_s, grid = best_s(whole_grid, rounds)
     edges_s, edges = best_s(grid.bounds_deg, rounds)
     show(f"whole grid with its edges, {len(grid):,} cells", grid_s + edges_s)
@@ -99,10 +100,10 @@ def bench_points(other, rounds):
 
 
 def bench_centres(grid, maps, rounds):
-    """Time maps at the centres of all cells, and rasterio's own sampling."""
+    """Time the look-up of classes at the centres of all cells, and sampling by rasterio."""
     lon_deg, lat_deg = grid.centres()
     part = np.arange(0, len(grid), len(grid) // SAMPLED)
-    part = part[lon_deg[part] < 180]  # to rasterio, 180 lies beside the map
+    part = part[lon_deg[part] < 180]  # for rasterio, 180 is outside the map
     ours_s = sample_s = 0.0
     for path, legend in maps:
         descriptor = described(path, legend)
@@ -148,7 +149,7 @@ def bench_fractions(grid, path, rounds):
 
 
 def by_exactextract(path, cells: Cells, codes, ours_s):
-    """Time exactextract in the faster of its two ways; gives [n, K] shares."""
+    """Time exactextract in the faster of its two modes; return [n, K] shares."""
     edges = zip(*cells.bounds_deg(), strict=True)
     features = [
         {"type": "Feature", "properties": {"i": i}, "geometry": box(*e).__geo_interface__}
@@ -179,11 +180,11 @@ def by_rasterstats(path, cells: Cells, counts, ours_s):
     show(f"  rasterstats, full resolution, scaled from {len(part)}", scaled_s, ours_s=ours_s)
     theirs = [[a.get(int(code), 0) for code in counts.codes] for a in answers]
     differing = np.abs(np.array(theirs) - counts.counts[part]).sum()
-    print(f"  pixels that rasterstats puts elsewhere: {differing} of {np.sum(theirs):,}")
+    print(f"  pixels that rasterstats counts in other cells: {differing} of {np.sum(theirs):,}")
 
 
 def show_differences(what, shares, expected):
-    """Print how far shares are from exactextract's, percentage points, in cells of 2 classes."""
+    """Print the differences from exactextract (percentage points) in cells of 2 classes."""
     mixed = (expected > 0).sum(axis=1) > 1
     assert (np.isnan(shares[:, 0]) == np.isnan(expected[:, 0])).all()
     worst = np.abs(shares - expected)[mixed].max(axis=1) * 100
@@ -194,7 +195,7 @@ def show_differences(what, shares, expected):
 
 
 def bench_command(maps, rounds):
-    """Time the whole of `minortom annotate grid`, hashing and writing included."""
+    """Time the whole command `minortom annotate grid`, including hashing and writing."""
     (climate, climate_legend), (landcover, landcover_legend) = maps
     for what, bbox in (("grid", None), ("grid --bbox -180,-60,180,85", "-180,-60,180,85")):
         with tempfile.TemporaryDirectory() as folder:
@@ -212,7 +213,7 @@ def bench_command(maps, rounds):
 
 
 def main():
-    """Run all of it."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=os.environ.get("MINORTOM_DATA"))
     parser.add_argument("--rounds", type=int, default=3)

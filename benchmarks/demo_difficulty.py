@@ -1,7 +1,8 @@
-"""How much of the demo planet's land cover do the bands' means and deviations give away?
+"""Measure how well band statistics predict the land cover of the synthetic planet.
 
-A logistic probe on per-band statistics of patches of 120 px, trained and tested on different
-cells. Between 40 and 75 % balanced accuracy the planet is neither trivial nor hopeless:
+A logistic probe reads the mean and standard deviation of each band in patches of 120 px. It is
+trained and tested on different cells. A balanced accuracy of 40 to 75 % means that the task is
+neither trivial nor too hard:
 
     python benchmarks/demo_difficulty.py --cells 60 --patches 4
 """
@@ -27,7 +28,7 @@ PATCH_PX, MARGIN_PX = 120, 54
 
 
 def draw_scenes(seed, cells_per_class):
-    """Draw as many cells of each land cover, spread over the planet."""
+    """Draw the same number of cells of each land cover, spread over the planet."""
     planet = make_planet(seed=seed)
     names = land_cells(planet)
     climate, landcover = planet.codes_at(*cells_from_names(names).centres())
@@ -42,7 +43,7 @@ def draw_scenes(seed, cells_per_class):
 
 
 def statistics(scene, patches):
-    """Give [patches, 2 * bands]: means, then deviations; Sentinel-1 in dB, last."""
+    """Return [patches, 2 * bands]: means, then deviations; Sentinel-1, in dB, comes last."""
     rows = []
     for place in scene.rng(9).choice(64, patches, replace=False).tolist():
         row, col = (MARGIN_PX + PATCH_PX * index for index in divmod(place, 8))
@@ -54,7 +55,7 @@ def statistics(scene, patches):
 
 
 def balanced_accuracy(seed=0, cells_per_class=60, patches=4):
-    """Probe both sensors' statistics, and each sensor's alone; 5 folds of whole cells."""
+    """Probe the statistics of both sensors and of each sensor alone; 5 folds of whole cells."""
     scenes = list(draw_scenes(seed, cells_per_class))
     with ProcessPoolExecutor() as pool:
         found = pool.map(statistics, scenes, [patches] * len(scenes), chunksize=16)

@@ -1,10 +1,10 @@
-"""Does the model see anything? Pretrain on the demo planet, probe far from what it saw, compare.
+"""Pretrain on the synthetic planet, probe far from the training patches, and compare seeds.
 
     python benchmarks/evaluate.py out/ [--seeds 0,1,2] [--sensors both,s2,s1] [--shots all,100,10]
 
-Runs the commands that a user would: shards of the demo planet whose splits lie 100 km apart, a
-pretraining run of each seed, a probe of each run beside the baselines, and `csmoe compare`. What is
-there already is not made again, so that it goes on where it was stopped.
+It runs the commands of a user: shards of the synthetic planet with splits more than 100 km apart,
+a pretraining run for each seed, a probe of each run and of the baselines, and `csmoe compare`.
+Existing outputs are kept, so that an interrupted benchmark resumes.
 """
 
 import argparse
@@ -17,8 +17,8 @@ SHARDS = {
     "pretraining": ["--cells", "1000,20,0", "--patches", "1"],
     "probing": ["--cells", "100,20,60", "--patches", "4"],
 }
-"""Patches of many cells to pretrain on, and of all three splits to probe on. A cell's split hangs
-on its block of ground alone, so that no probe is tested within 100 km of what was trained on."""
+"""Patches of many cells to pretrain on, and of all three splits to probe on. The split of a cell
+depends only on its block of ground, so that no test cell is within 100 km of a training cell."""
 MODEL = [
     "--recipe", "tiny", "--patch-size", "12", "--image-size", "120", "--mask-ratio", "0.75",
     "--mi-temperature", "0.1", "--logit-scale", "0.1",
@@ -28,12 +28,12 @@ TRAINING = [
     "--val-every", "500",
 ]  # fmt: skip
 PROCESSES = 2
-"""To pretrain with, of a core each; the loss terms of a step are those of one process."""
+"""Processes of the pretraining, one core each. The loss terms equal those of a single process."""
 CSMOE = Path(sys.executable).parent / "csmoe"
 
 
 def run(*words):
-    """Run a command, its output where ours goes; end where it fails."""
+    """Run a command and show its output; exit if it fails."""
     print("$", *words, flush=True)
     if subprocess.run([str(word) for word in words], check=False).returncode:
         sys.exit(f"{words[0]} failed; the same command goes on from here")
@@ -45,14 +45,14 @@ def csmoe(*words):
 
 
 def shards(out):
-    """Cut patches of the planet, unless they are there."""
+    """Make shards of the planet, unless they exist."""
     if not out.exists():
         run(sys.executable, Path(__file__).with_name("_planet_shards.py"), out, *SHARDS[out.name])
     return out
 
 
 def pretrained(patches, out, seed):
-    """Pretrain with a seed, or go on with it."""
+    """Pretrain with a seed, or resume the run."""
     if not (out / "model").exists():
         begun = any((out / "checkpoints").glob("*"))
         how = ["--resume"] if begun else [*MODEL, *TRAINING, "--seed", seed]
@@ -68,8 +68,8 @@ def main():
     """Print the tables of the comparison."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
-    parser.add_argument("--seeds", default="0,1,2", help="of the pretraining")
-    parser.add_argument("--sensors", default="both,s2,s1", help="whose images are probed")
+    parser.add_argument("--seeds", default="0,1,2", help="seeds of the pretraining")
+    parser.add_argument("--sensors", default="both,s2,s1", help="sensors to probe")
     parser.add_argument("--shots", default="all,100,10", help="training patches of each land cover")
     options = parser.parse_args()
     out, seeds = options.out, options.seeds.split(",")

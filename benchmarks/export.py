@@ -1,12 +1,12 @@
-"""Time `minortom export` of full tiles beside the least that any program would have to do.
+"""Time `minortom export` of full tiles, compared with a minimal program.
 
     python benchmarks/export.py [--tiles 100] [--rounds 5] [--folder DIR]
 
-Tiles: the two real Sentinel-2 ones of MINORTOM_DATA in turn under many names, as the archive has
-compressed them, or a demo tile where there are none; Sentinel-1 is made up, with speckle. The plain
-program decodes the same GeoTIFFs with rasterio in two processes, writes as many bytes as the export
-and hashes them once. Rounds are interleaved; medians; memory is that of all processes together
-(PSS). 100 tiles take some 4 GB of disk.
+The tiles are the two real Sentinel-2 tiles in MINORTOM_DATA, in turn and under many names, or a
+synthetic tile without MINORTOM_DATA. Sentinel-1 is synthetic, with speckle. The minimal ("plain")
+program decodes the same GeoTIFFs with rasterio in two processes, writes as many bytes as the
+export and hashes them once. The two run in turns; the medians are shown. Memory is the sum over
+all processes (PSS). 100 tiles take some 4 GB of disk.
 """
 
 import argparse
@@ -37,7 +37,7 @@ MARGIN_PX, BLOCK_PX, ROWS_PER_PART = 54, 960, 10
 
 
 def plain_part(paths):
-    """Decode all bands of a pair of parts; write what an export keeps of them, and hash it."""
+    """Decode all bands of a pair of parts; write as many bytes as an export, and hash them."""
     digest, (s2, s1, out) = hashlib.sha256(), paths
     with out.open("wb") as stream:
         for path, sensor in ((s2, "s2"), (s1, "s1")):
@@ -57,7 +57,7 @@ def plain_part(paths):
 
 
 def plain(folder, out):
-    """Do that in two processes."""
+    """Run the minimal program in two processes."""
     out.mkdir()
     parts = sorted((folder / "s2" / "images").iterdir())
     work = [(part, folder / "s1" / "images" / part.name, out / part.name) for part in parts]
@@ -66,7 +66,7 @@ def plain(folder, out):
 
 
 def templates():
-    """Give rows of images of Sentinel-2 to repeat, and where their first band lies."""
+    """Return rows of Sentinel-2 images to repeat, and the grid of their first band."""
     data = os.environ.get("MINORTOM_DATA")
     columns = ["product_id", *MODEL_BANDS["s2"]]
     if data:
@@ -77,7 +77,7 @@ def templates():
 
 
 def speckled(like, rng):
-    """Make both polarisations of Sentinel-1 on the grid of a band, four looks."""
+    """Make both polarisations of Sentinel-1 with four looks on the grid of a band."""
     with rasterio.MemoryFile(like) as memory, memory.open() as band:
         profile = band.profile | {"dtype": "float32", "nodata": -32768.0, "compress": "deflate"}
     images = {}
@@ -124,7 +124,7 @@ def write_archives(folder, tiles):
 
 
 def tree_bytes(root):
-    """Add up the memory of a process and all below it; shared pages count in parts."""
+    """Sum the memory of a process and its descendants; shared pages are divided among them."""
     parents, total = {}, 0
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -147,7 +147,7 @@ def tree_bytes(root):
 
 
 def timed(command):
-    """Run a command; give the seconds and the most memory that was seen."""
+    """Run a command; return its seconds and its peak memory."""
     started, peak, done = time.perf_counter(), [0], threading.Event()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -170,7 +170,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tiles", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--folder", type=Path, help="where to work")
+    parser.add_argument(
+        "--folder", type=Path, help="folder for the files; a temporary folder by default"
+    )
     parser.add_argument("--plain", nargs=2, type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.plain:

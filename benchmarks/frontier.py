@@ -1,10 +1,10 @@
-"""Draw the frontier of --spread: spacing of the whole set against cover of each stratum.
+"""Draw the trade-off of --spread: spacing of the whole set against cover of each stratum.
 
     python benchmarks/frontier.py [--data $MINORTOM_DATA] [--picture FILE.png] [--write]
 
-One search for each spread and density, seed 0, on the 1.4 million real cells of
-benchmarks/sample.py; beside them plain entropy and the methods without a search. Some 5 minutes
-on two quiet cores.
+There is one search for each spread and density, with seed 0, on the 1.4 million real cells of
+benchmarks/sample.py. For comparison it shows the plain search for entropy and the methods without
+a search. It takes some 5 minutes on two idle cores.
 """
 
 import tempfile
@@ -46,7 +46,7 @@ def searched(cells):
 
 
 def others(cells):
-    """Yield (name, measures) of what the searches are held against."""
+    """Yield (name, measures) of the selections that the searches are compared with."""
     with opened_executor(EngineOptions()) as executor:
         yield "plain entropy, 500 generations", cells.searched(executor, PLAIN, APART)
     for name, method in (("farthest point", farthest_point_selection), ("grts", grts_selection)):
@@ -105,9 +105,9 @@ def drawn(found, other, path):
 
 
 def main():
-    """Run all of it."""
+    """Run the benchmark."""
     arguments = parser(__doc__)
-    arguments.add_argument("--picture", type=Path, help="where to draw it", default=None)
+    arguments.add_argument("--picture", type=Path, help="PNG file of the figure", default=None)
     options = parsed(arguments)
     with tempfile.TemporaryDirectory() as name:
         cells = Set(stand_in(options.data, Path(name)))

@@ -147,7 +147,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--cold", action="store_true")
-    parser.add_argument("--folder", type=Path, help="where to write; a temporary folder")
+    parser.add_argument(
+        "--folder", type=Path, help="folder for the shards; a temporary folder by default"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
         folder = options.shards or Path(temporary) / "shards"

@@ -1,11 +1,11 @@
-"""Time the pairing of two archives as large as those on the hub, beside pandas.
+"""Time the pairing of two archives as large as those on the hub, compared with pandas.
 
     python benchmarks/pairing.py [--folder DIR] [--write]
 
-The metadata are made up, with the hub's columns and numbers of rows, repeated rows, missing
-values and unequal CRS; `--folder` keeps them. Each way of pairing runs in a process of its own, so
-that its peak of memory is its own: wall-clock seconds from the two files to the ordered table, of
-the better of two runs. The last line says whether the answers are equal.
+The metadata are synthetic, with the columns and numbers of rows of the hub, repeated rows, missing
+values and different CRS; `--folder` keeps them. Each implementation runs in a separate process, so
+that its peak memory is measured alone. The time is wall-clock seconds from the two files to the
+ordered table, the better of two runs. The last line shows whether the results are equal.
 """
 
 import argparse
@@ -39,7 +39,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def make_metadata(folder):
-    """Write the metadata of both archives; what is there already stays."""
+    """Write the metadata of both archives; existing files are kept."""
     rng = np.random.default_rng(0)
     grid = whole_grid()
     grid = grid.take(grid.row >= SOUTHERNMOST_ROW)
@@ -54,7 +54,7 @@ def make_metadata(folder):
 
 
 def metadata_of(name, cells, repeated, rng):
-    """Make the rows of one archive, cells in the order of the grid, some of them twice."""
+    """Make the rows of one archive: cells in the order of the grid, some of them twice."""
     which = np.sort(np.append(np.arange(len(cells)), rng.integers(0, len(cells), repeated)))
     cells = cells.take(which)
     n, (lon_deg, lat_deg) = len(cells), cells.centres()
@@ -97,7 +97,7 @@ def lost(rng, n):
 
 
 def with_minortom(folder):
-    """Pair with this library, under rules of every kind."""
+    """Pair with minortom, with rules of every kind."""
     box = BBox.parse(BOX)
     found = pair_archives(
         Archive.open(folder / "Core-S2L2A", "s2"), Archive.open(folder / "Core-S1RTC", "s1"),
@@ -108,7 +108,7 @@ def with_minortom(folder):
 
 
 def with_pandas(folder):
-    """Pair as most people would: sort, drop duplicates, merge, sort and drop again."""
+    """Pair with pandas in the usual way: sort, drop duplicates, merge, sort and drop again."""
     import pandas as pd
 
     columns = ["grid_cell", "product_id", "timestamp", "nodata", "crs", "parquet_url",
@@ -149,11 +149,11 @@ WAYS = {"minortom": with_minortom, "pandas": with_pandas}
 
 
 def run_one(way, folder, out):
-    """Pair in this process; keep the answer, and print seconds and the peak of memory."""
+    """Pair in this process; write the result, and print the seconds and the peak memory."""
     started = time.perf_counter()
     table = WAYS[way](folder)
     spent = time.perf_counter() - started
-    # Not getrusage: it remembers the process that started this one.
+    # Not getrusage: it includes the memory of the parent process.
     status = Path("/proc/self/status").read_text(encoding="ascii")
     peak_gb = int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e9
     pq.write_table(table.select(KEYS), out)
@@ -186,10 +186,10 @@ def measured(folder, scratch):
 
 
 def main():
-    """Run all of it, or one way of it."""
+    """Run the benchmark, or one implementation."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, help="keep the metadata here")
-    parser.add_argument("--write", action="store_true", help="keep a dated file")
+    parser.add_argument("--folder", type=Path, help="folder that keeps the metadata")
+    parser.add_argument("--write", action="store_true", help="write the results to a dated file")
     parser.add_argument("--run", choices=list(WAYS), help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -1,12 +1,12 @@
-"""Probe a model on four real scenes, each held out in turn: a smoke test, no measure of quality.
+"""Probe a model on four real scenes, each held out in turn: a smoke test, not a measure of quality.
 
     python benchmarks/real_scenes.py runs/first [--data $MINORTOM_DATA] [--patch-px 16] [--seeds 3]
 
-Patches of the scenes in `majortom-sample` whose 10 m labels (`landcover-labels`) are at least
-half of one class, of the classes that at least three scenes have. A probe is trained on all
-scenes but one and tested on that one; every fourth patch of each class of the others chooses its
-strength instead.
-Scores are the mean of the recalls of the classes that the scene has, in %; drawing lots gives 33.
+The patches come from the scenes in `majortom-sample`. At least half of the 10 m labels of a patch
+(`landcover-labels`) are of one class, and at least three scenes have this class. A probe is
+trained on all scenes but one and tested on that one. Every fourth patch of each class of the
+training scenes is used for validation, to choose the regularisation strength. A score is the mean
+recall of the classes that the scene has, in %; chance is 33.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from minortom.extraction.patches import cut_tile
 from minortom.sensors import BASE_RESOLUTION_M, MODEL_BANDS, S1
 
 CLASSES = {2: "trees", 4: "crops", 9: "rangeland"}
-"""Those that at least three of the scenes have, by their code."""
+"""Classes that at least three of the scenes have, by their code."""
 SENSORS = ("s2", "s1")
 PROBES = {"logistic": logistic_probe, "5-NN": lambda table: knn_probe(table, k=5)}
 
@@ -51,7 +51,7 @@ class Patches:
         return len(self.labels)
 
     def split(self, chosen):
-        """Give some of them as a split."""
+        """Return some of the patches as a split."""
         images = {sensor: values[chosen] for sensor, values in self.images.items()}
         return LabelledSplit(
             images=lambda indices: {sensor: values[indices] for sensor, values in images.items()},
@@ -105,7 +105,7 @@ def _of_scene(data, label_file, patch_px):
 
 
 def _image(tensors, spec, sensor):
-    """Put all bands of a sensor on one grid, in the units of `CSMoE.prepare`."""
+    """Return all bands of a sensor on one grid, in the units of `CSMoE.prepare`."""
     found = {}
     for group in spec.groups:
         if group.sensor == sensor:
@@ -118,7 +118,7 @@ def _image(tensors, spec, sensor):
 
 
 def folds(patches):
-    """Yield each scene with the numbers of the patches to train, choose and test on."""
+    """Yield each scene with the numbers of its training, validation and test patches."""
     scenes, of_scene = np.unique(patches.scenes, return_inverse=True)
     chooses = np.zeros(len(patches), bool)
     kinds = of_scene * len(CLASSES) + patches.labels
@@ -134,7 +134,7 @@ def folds(patches):
 
 
 def features_of(model, patches, seeds, image_size):
-    """Give the features that no fold changes, [n, D] of all patches: by name, one a seed."""
+    """Return the features that do not depend on the fold, [n, D]: by name, one per seed."""
     every = patches.split(np.arange(len(patches)))
     found = {"band statistics": [band_statistics(every, sensors=SENSORS, bands=MODEL_BANDS)]}
     if model is not None:
@@ -146,7 +146,7 @@ def features_of(model, patches, seeds, image_size):
 
 
 def convolved(patches, fold, seeds):
-    """Give random convolutional features of all patches, the filters from those trained on."""
+    """Return random convolution features of all patches, with filters from the training patches."""
     every, train = patches.split(np.arange(len(patches))), patches.split(fold["train"])
     return [
         RandomConvolutions.fit(train, sensors=SENSORS, bands=MODEL_BANDS, seed=seed).features(
@@ -157,7 +157,7 @@ def convolved(patches, fold, seeds):
 
 
 def score_fold(patches, fold, features_nD):
-    """Train each probe on the fold's features; give its score on the scene held out."""
+    """Train each probe on the features of a fold; return its score on the held-out scene."""
     table = Table(
         task="multiclass", num_classes=len(CLASSES),
         features={name: features_nD[chosen] for name, chosen in fold.items()},
@@ -169,7 +169,7 @@ def score_fold(patches, fold, features_nD):
 
 
 def measure(model, patches, *, seeds, image_size=None):
-    """Give {(features, probe): {scene: score}}, means over the seeds; of no model where None."""
+    """Return {(features, probe): {scene: score}}, means over seeds; baselines only when None."""
     found = {}
     features = features_of(model, patches, seeds, image_size)
     for scene, fold in folds(patches):
@@ -183,12 +183,14 @@ def measure(model, patches, *, seeds, image_size=None):
 
 
 def main():
-    """Print how many patches there are, and the scores as a Markdown table."""
+    """Print the numbers of patches, and the scores as a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkpoint", nargs="?", help="a run, or its weights; none for baselines")
+    parser.add_argument("checkpoint", nargs="?", help="checkpoint; the baselines alone without it")
     parser.add_argument("--data", type=Path, default=os.environ.get("MINORTOM_DATA"))
     parser.add_argument("--patch-px", type=int, default=16)
-    parser.add_argument("--image-size", type=int, help="to resize to, if not as in training")
+    parser.add_argument(
+        "--image-size", type=int, help="size of the images in pixels; the training size by default"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     if options.data is None:

@@ -1,9 +1,9 @@
-"""Time finding the ten nearest of a quarter of a million vectors: all compared, and by cells.
+"""Time the search for the ten nearest of 250,000 vectors: exact, and with an inverted file.
 
     python benchmarks/retrieve.py [--archive 250000] [--queries 2000] [--width 768]
 
-Vectors are made up: clusters of unequal size, as of land cover, with noise as wide as the clusters
-are apart. Memory is the most that the process ever held.
+The vectors are synthetic: clusters of different sizes, as in land cover, with noise as large as
+the distances between the clusters. Memory is the peak of the process.
 """
 
 import argparse
@@ -18,7 +18,7 @@ CLUSTERS = 500
 
 
 def made_up(count, width, rng, centres):
-    """Draw vectors around the centres, few of which are common."""
+    """Draw vectors around the centres; a few centres are frequent."""
     share = 1 / np.arange(1, CLUSTERS + 1)
     which = rng.choice(CLUSTERS, count, p=share / share.sum())
     vectors = rng.standard_normal((count, width), np.float32)
@@ -42,11 +42,11 @@ def main():
         started = time.perf_counter()
         found[index], _ = nearest(query, archive, 10, index=index)
         seconds = time.perf_counter() - started
-        print(f"{index:5} {seconds:6.1f} s with making the index, {options.queries:,} queries")
+        print(f"{index:5} {seconds:6.1f} s including the index, {options.queries:,} queries")
     pairs = zip(found["exact"], found["ivf"], strict=True)
     recall = np.mean([len(set(exact) & set(quick)) / 10 for exact, quick in pairs])
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    print(f"of the ten nearest ivf finds {recall:.1%}; {peak_gb:.1f} GB at most")
+    print(f"ivf finds {recall:.1%} of the ten nearest; peak memory {peak_gb:.1f} GB")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""Measure and time `minortom sample` on 1.4 million real cells, beside the baselines.
+"""Measure and time `minortom sample` on 1.4 million real cells, compared with the baselines.
 
     python benchmarks/sample.py [--data $MINORTOM_DATA] [--quick] [--write]
 
-The set is that of `minortom annotate grid --bbox -180,-60,180,85` with the real maps. Seconds are
-those of the whole command, from start to exit, once with an empty numba cache and then with what
-that left. Some 15 minutes on two quiet cores; `--quick` leaves out the paper's preset and the
-other objectives, and takes 3. `--write` keeps the tables as a dated file in benchmarks/results/.
+The set is made by `minortom annotate grid --bbox -180,-60,180,85` with the real maps. The times
+are seconds of the whole command, from start to exit, first with an empty numba cache and then with
+the filled cache. It takes some 15 minutes on two idle cores. `--quick` omits the paper's preset
+and the other objectives, and takes 3 minutes. `--write` writes the tables to a dated file in
+benchmarks/results/.
 """
 
 import os
@@ -40,20 +41,20 @@ from minortom.sampling.strata import mask_of
 
 SEEDS, DRAWS = 5, 20
 WORST = {"nn_km": min, "within_km": min, "cover_km": max, "balance": max}
-"""Which of several values is the worst."""
+"""Function that returns the worst of several values, by measure."""
 WANTED = {"nn_km": (62, 1.55), "within_km": (None, 1.10), "cover_km": (76, 0.63)}
-"""What the default is held to: kilometres, and times the random draws' mean."""
+"""Requirements for the default: kilometres, and multiples of the mean of the random draws."""
 
 
 def sampled(annotated, out, arguments, cache):
-    """Run the real command; give its seconds from start to exit, and the load before it."""
+    """Run the command; return its seconds from start to exit, and the load before it."""
     load, started = os.getloadavg()[0], time.perf_counter()
     minortom("sample", annotated, "--out", out, *arguments, NUMBA_CACHE_DIR=str(cache))
     return f"{time.perf_counter() - started:.1f}", f"{load:.1f}"
 
 
 def table_of_methods(cells, annotated, folder, options):
-    """Yield the lines of the table, and what the default is against what is wanted of it."""
+    """Yield the lines of the table, and the comparison of the default with its requirements."""
     cache = folder / "numba"
     yield f"{len(cells.tiles):,} tiles, N_s = {PER_STRATUM}; load: before each run\n"
     yield head("selection", "seconds", "load")
@@ -88,7 +89,7 @@ def table_of_methods(cells, annotated, folder, options):
 
 
 def verdicts(worst, random):
-    """Yield what the default is held to, and what was found."""
+    """Yield each requirement for the default, and the measured value."""
     yield ""
     for name, (km, times) in WANTED.items():
         place = SHOWN.index(name)
@@ -102,7 +103,7 @@ def verdicts(worst, random):
 
 
 def table_of_objectives(cells):
-    """Yield the lines of the table of objectives, each under the plain algorithm."""
+    """Yield the lines of the table of objectives, each with the plain algorithm."""
     yield f"\nThe plain algorithm: {PLAIN.generations} generations of {PLAIN.population}, seed 0\n"
     yield head("objective", "seconds")
     with opened_executor(EngineOptions()) as executor:
@@ -113,9 +114,9 @@ def table_of_objectives(cells):
 
 
 def main():
-    """Run all of it."""
+    """Run the benchmark."""
     arguments = parser(__doc__)
-    arguments.add_argument("--quick", action="store_true", help="leave out what takes minutes")
+    arguments.add_argument("--quick", action="store_true", help="omit the parts that take minutes")
     options = parsed(arguments)
     with tempfile.TemporaryDirectory() as name:
         annotated = stand_in(options.data, Path(name))

@@ -161,12 +161,27 @@ def main() -> None:
     """Print the table and its assumptions."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recipe", default="csmoe-b16")
-    parser.add_argument("--step-ms", type=float, help="measured, for --batch pairs on one GPU")
-    parser.add_argument("--share", type=float, default=0.45, help="share of the rate")
-    parser.add_argument("--rate-tflops", type=float, default=790.0, help="bf16 products, one GPU")
+    parser.add_argument(
+        "--step-ms", type=float, help="measured step time in ms, for --batch pairs on one GPU"
+    )
+    parser.add_argument(
+        "--share", type=float, default=0.45, help="share of --rate-tflops that a step reaches"
+    )
+    parser.add_argument(
+        "--rate-tflops",
+        type=float,
+        default=790.0,
+        help="rate of bfloat16 products on one GPU, in TFLOP/s",
+    )
     parser.add_argument("--world", default="1,8,64", help="numbers of GPUs, separated by commas")
-    parser.add_argument("--batch", type=int, default=512, help="pairs of the step time")
-    parser.add_argument("--measure", action="store_true", help="count bytes over gloo too")
+    parser.add_argument(
+        "--batch", type=int, default=512, help="pairs per step to which the step time applies"
+    )
+    parser.add_argument(
+        "--measure",
+        action="store_true",
+        help="also count the bytes that two processes send over gloo",
+    )
     options = parser.parse_args()
     config, machine = recipe(options.recipe), Machine()
     cost, spec = pretraining_cost(config), SampleSpec(patch_px=120)

@@ -1,11 +1,11 @@
-"""Time reading single pairs from shards in random order, beside memcpy and pyarrow.
+"""Time reading single pairs from shards in random order, compared with memcpy and pyarrow.
 
     python benchmarks/shards.py [--pairs 4000] [--batch 256] [--rounds 5] [--folder DIR]
 
-Shards of made-up patches of 120 px are written first. Files lie in the page cache; each reader
-fills the same batch arrays again and again; rounds are interleaved and the median is shown.
-"memcpy" copies the same bytes, pair by pair in the same order, from one array in memory.
-"pyarrow row groups" decodes whole row groups in random order, which is the best it can do.
+Shards of synthetic patches of 120 px are written first, and stay in the page cache. Each reader
+fills the same batch arrays repeatedly. The readers run in turns; the median is shown. "memcpy"
+copies the same bytes, pair by pair in the same order, from one array in memory. "pyarrow row
+groups" decodes whole row groups in random order, the fastest way with pyarrow.
 """
 
 import argparse
@@ -31,7 +31,7 @@ PATCH_PX = 120
 
 
 def made_up_metadata(pairs):
-    """Give a row a patch; what it says does not matter here."""
+    """Return one row of metadata per patch, with arbitrary values."""
     fillers = {pa.string(): "train", pa.float64(): 0.0}
     arrays = [
         pa.nulls(pairs, field.type)
@@ -43,7 +43,7 @@ def made_up_metadata(pairs):
 
 
 def write(folder, pairs):
-    """Write the shards; returns the seconds."""
+    """Write the shards; return the seconds."""
     rng, spec = np.random.default_rng(0), SampleSpec(patch_px=PATCH_PX)
     tensors = {
         group.column: rng.integers(1, 9000, (pairs, *spec.shape(group.column))).astype(group.dtype)
@@ -99,7 +99,7 @@ def copy_memory(source, order, buffers):
 
 
 def bench(shards, batch, rounds):
-    """Give the median pairs a second of each way to read."""
+    """Return the median pairs per second of each reader."""
     buffers, source = shards.buffers(batch), shards.buffers(len(shards))
     read_by_offset(shards, np.arange(len(shards)), source, 1)
     ways = {
@@ -119,12 +119,14 @@ def bench(shards, batch, rounds):
 
 
 def main():
-    """Write, read, and show the table."""
+    """Write shards, read them, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=4000)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--folder", type=Path, help="where to write; a temporary folder")
+    parser.add_argument(
+        "--folder", type=Path, help="folder for the shards; a temporary folder by default"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         path = Path(folder) / "shards"
