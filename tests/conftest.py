@@ -11,8 +11,8 @@ from web_server import WebServer, serving
 import csmoe_model  # noqa: F401  # sets how OpenMP waits, before any test loads torch
 from minortom.remote import http
 
-# A shell starts what it runs in the background with Ctrl-C ignored, and that is inherited; the
-# tests of interrupts need it as it is on a terminal.
+# A shell starts background processes with Ctrl-C ignored, and child processes inherit this; the
+# tests of interrupts need the behaviour of a terminal.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -34,7 +34,7 @@ def repository() -> Path:
 
 @pytest.fixture
 def web_server(tmp_path, monkeypatch) -> Iterator[WebServer]:
-    """A web server over ``tmp_path / "web"`` whose faults are got over without long waits."""
+    """A web server over ``tmp_path / "web"`` with short waits before retries."""
     monkeypatch.setattr(http, "RETRY_POLICY", replace(http.RETRY_POLICY, backoff_s=0.001))
     monkeypatch.setenv("MINORTOM_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MINORTOM_MIRROR", raising=False)

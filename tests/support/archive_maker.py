@@ -1,4 +1,4 @@
-"""Small archives in Major TOM's layout, whose every pixel a test knows."""
+"""Small archives in Major TOM's layout with known pixels."""
 
 from pathlib import Path
 
@@ -33,14 +33,14 @@ def geotiff(pixels, *, epsg=EPSG, west_m=WEST_M, north_m=NORTH_M, pixel_m=10.0, 
 
 
 def s2_pixels(side_px=48, *, seed=0):
-    """Valid values of all ten bands, by name; 20 m bands at half the side."""
+    """Return valid values of all ten bands, by name; 20 m bands have half the side."""
     rng = np.random.default_rng(seed)
     sides = dict.fromkeys(S2_BANDS_10M, side_px) | dict.fromkeys(S2_BANDS_20M, side_px // 2)
     return {name: rng.integers(1200, 9000, (side, side), np.uint16) for name, side in sides.items()}
 
 
 def s1_pixels(side_px=48, *, seed=0):
-    """Valid linear power of both polarisations, by name."""
+    """Return valid linear power of both polarisations, by name."""
     rng = np.random.default_rng((seed, 1))
     return {
         name: rng.uniform(0.001, 1.5, (side_px, side_px)).astype(np.float32)
@@ -49,7 +49,7 @@ def s1_pixels(side_px=48, *, seed=0):
 
 
 def s2_geotiffs(pixels, **georeference):
-    """Encode Sentinel-2 bands, those of 20 m with pixels of 20 m."""
+    """Encode Sentinel-2 bands; 20 m bands have pixels of 20 m."""
     return {
         name: geotiff(band, pixel_m=20.0 if name in S2_BANDS_20M else 10.0, **georeference)
         for name, band in pixels.items()
@@ -61,7 +61,7 @@ def s1_geotiffs(pixels, **georeference):
 
 
 def write_archive(folder: Path, rows, *, rows_per_part=2) -> Path:
-    """Write rows as a product: each a dict of metadata (what is left out is null) and ``bands``."""
+    """Write rows as a product: each a dict of metadata (missing keys become null) and ``bands``."""
     (folder / "images").mkdir(parents=True)
     is_s2 = "B02" in rows[0]["bands"]
     metadata = []
@@ -92,7 +92,7 @@ S1_BYTES = {"vv": b"vv", "vh": b"vh"}
 
 
 def open_pair(folder: Path, s2_rows, s1_rows):
-    """Write both archives, of the cell 1U_1R where a row names none, and open them."""
+    """Write and open both archives; a row without a cell is in 1U_1R."""
     s2 = [{"grid_cell": "1U_1R", "bands": S2_BYTES, **row} for row in s2_rows]
     s1 = [{"grid_cell": "1U_1R", "bands": S1_BYTES, **row} for row in s1_rows]
     return (
@@ -102,7 +102,7 @@ def open_pair(folder: Path, s2_rows, s1_rows):
 
 
 def write_selection(path: Path, cells, **columns) -> Path:
-    """Write a selection of these cells, with more or other columns as given."""
+    """Write a selection of these cells, with additional or replaced columns."""
     table = {
         "grid_cell": list(cells), "climate": ["Cfb"] * len(cells),
         "landcover": ["cropland"] * len(cells), "stratum": ["Cfb/cropland"] * len(cells),
@@ -120,7 +120,7 @@ CELLS = tuple(f"{number}U_{number + 3}R" for number in range(7))
 
 
 def write_pair_of_archives(folder: Path, cells=CELLS, *, side_px=48):
-    """Write both products with one random, valid tile a cell; returns (S2, S1) folders."""
+    """Write both products with one random, valid tile per cell; return the folders (S2, S1)."""
     s2 = [{"grid_cell": cell, "product_id": "S2A_MSIL2A_20200101T000000_N0213_R001",
            "timestamp": "20200101T000000", "bands": s2_geotiffs(s2_pixels(side_px, seed=number))}
           for number, cell in enumerate(cells)]  # fmt: skip

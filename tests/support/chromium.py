@@ -1,4 +1,4 @@
-"""Drive a headless Chromium by its DevTools pipe, with the standard library alone."""
+"""Control a headless Chromium by its DevTools pipe, with the standard library only."""
 
 import base64
 import contextlib
@@ -15,19 +15,19 @@ FLAGS = (
     "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-dev-shm-usage", "--hide-scrollbars", "--force-device-scale-factor=1",
-    "--host-resolver-rules=MAP * ~NOTFOUND",  # no name has an address: the network is blocked
+    "--host-resolver-rules=MAP * ~NOTFOUND",  # no host name is resolved: the network is blocked
     "--proxy-server=127.0.0.1:9", "--window-size=1200,1000", "--remote-debugging-pipe",
 )  # fmt: skip
 
 
 def find_chromium():
-    """Give the path of a Chromium, or None."""
+    """Return the path of a Chromium, or None."""
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
     return next((path for path in map(shutil.which, names) if path), None)
 
 
 class Page:
-    """One page of a browser of its own."""
+    """One page in a separate browser."""
 
     def __init__(self, to_browser, from_browser):
         self._out, self._in = to_browser, from_browser
@@ -35,7 +35,7 @@ class Page:
         self.requests, self.errors = [], []
 
     def call(self, method, **parameters):
-        """Call a DevTools method and give its result."""
+        """Call a DevTools method and return its result."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
         if self._session:
@@ -80,7 +80,7 @@ class Page:
         self.wait(ready)
 
     def run(self, code):
-        """Evaluate JavaScript; a promise is awaited. Gives a plain value."""
+        """Evaluate JavaScript, await a promise, and return a plain value."""
         found = self.call(
             "Runtime.evaluate", expression=code, returnByValue=True, awaitPromise=True
         )
@@ -95,11 +95,11 @@ class Page:
             time.sleep(0.05)
 
     def mouse(self, kind, x, y, **more):
-        """Send an event of the mouse at a place of the window, CSS pixels."""
+        """Send a mouse event at a position in the window (CSS pixels)."""
         self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)
 
     def picture(self, clip=None):
-        """Take a picture, of the window or of {x, y, width, height} of the page: PNG."""
+        """Take a screenshot (PNG) of the window, or of {x, y, width, height} of the page."""
         area = {"clip": {**clip, "scale": 1}, "captureBeyondViewport": True} if clip else {}
         return base64.b64decode(self.call("Page.captureScreenshot", format="png", **area)["data"])
 
@@ -110,7 +110,7 @@ def opened_browser(program, profile):
     from_us, to_browser = os.pipe()
     from_browser, to_us = os.pipe()
 
-    def connect():  # DevTools speaks on descriptors 3 and 4
+    def connect():  # DevTools uses file descriptors 3 and 4
         ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (from_us, to_us)]
         os.dup2(ends[0], 3)
         os.dup2(ends[1], 4)

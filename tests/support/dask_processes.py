@@ -1,4 +1,4 @@
-"""A Dask scheduler and workers as processes of their own, and calls for them to make."""
+"""A Dask scheduler and workers in separate processes, and functions for them to call."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ def ended(*command, **env):
     paths = os.pathsep.join(filter(None, [env.pop("first_path", ""), *folders]))
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths},
-        cwd="/",  # not where the test stands: on another machine, neither
+        cwd="/",  # another working directory than the test, as on another machine
     ) as process:  # fmt: skip
         try:
             yield process
@@ -29,7 +29,7 @@ def ended(*command, **env):
 
 @contextmanager
 def scheduler():
-    """Start a scheduler on a free port: yields its process and address."""
+    """Start a scheduler on a free port; yield its process and address."""
     host = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard")
     with ended(*_DASK, "scheduler", *host) as process:
         address = next(
@@ -41,7 +41,7 @@ def scheduler():
 
 @contextmanager
 def workers(address, count=2, first_path=""):
-    """Start worker processes that nobody starts again; ``first_path`` goes before all packages."""
+    """Start workers that are not restarted; ``first_path`` comes first in their search path."""
     flags = ("--nthreads", "1", "--no-dashboard", "--no-nanny")
     with ExitStack() as stack:
         started = [
@@ -58,7 +58,7 @@ def _drain(process):
 
 
 def square(number):
-    """Take a moment, so that both workers get some."""
+    """Wait a moment, so that both workers get calls."""
     time.sleep(0.02)
     return number * number
 
@@ -69,7 +69,7 @@ def where(_):
 
 
 def square_or_die_once(item):
-    """Kill this worker at item 7, unless the file says that it was killed already."""
+    """Kill this worker at item 7, unless the file shows that it was killed before."""
     number, marker = item
     if number == 7 and not Path(marker).exists():
         Path(marker).touch()

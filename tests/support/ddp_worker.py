@@ -1,4 +1,4 @@
-"""Scenarios of two processes for tests, all in one start of the processes.
+"""Scenarios with two processes for tests, all in one start of the processes.
 
     python ddp_worker.py SHARDS FOLDER    with the environment that torchrun sets
 

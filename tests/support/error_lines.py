@@ -1,4 +1,4 @@
-"""What a command says on stderr when it refuses."""
+"""The error message of a command on stderr."""
 
 
 def one_line(text):

@@ -16,7 +16,7 @@ def archives(tmp_path_factory):
 
 @pytest.fixture
 def export(archives, tmp_path):
-    """Export cells to ``tmp_path/name``; returns the result."""
+    """Return a function that exports cells to ``tmp_path/name`` and returns the result."""
 
     def call(name="shards", cells=CELLS, *, folders=archives, columns=None, **options):
         selection = tmp_path / f"{name}.selection.parquet"

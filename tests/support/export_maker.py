@@ -13,11 +13,11 @@ from minortom.shards.shard_set import ShardSet
 
 PATCH_PX = 12
 TWO_TILES = 30_000_000
-"""Bytes of the patches of two tiles of 1000 px: two tiles a shard."""
+"""Size of the patches of two tiles of 1000 px: a shard holds two tiles."""
 
 
 def replace_row(folder: Path, row: int, **values) -> None:
-    """Put other values into a row of images, counted over all parts of two rows."""
+    """Replace values in a row of images; rows are counted over all parts, two in each."""
     path = folder / "images" / f"part_{row // 2 + 1:05d}.parquet"
     rows = pq.read_table(path).to_pylist()
     rows[row % 2] |= values

@@ -1,8 +1,8 @@
-"""Makes `tiny_losses.json`: the loss terms of 20 training steps of `tiny` on the CPU.
+"""Write `tiny_losses.json`: the loss terms of 20 training steps of `tiny` on the CPU.
 
     python tests/support/golden_losses.py
 
-Run it only where a change of the numbers is meant, and say why in the commit.
+Run it only if the numbers are meant to change, and give the reason in the commit message.
 """
 
 import json
@@ -20,7 +20,7 @@ STEPS, BATCH = 20, 2
 
 
 def curve() -> list[dict[str, float]]:
-    """Train on two smooth pairs whose sensors share their shapes; give each step's terms."""
+    """Train on two smooth pairs with equal shapes in both sensors; return the terms of each step."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the model is too small for more
     try:
@@ -32,8 +32,8 @@ def curve() -> list[dict[str, float]]:
 def _curve() -> list[dict[str, float]]:
     config = recipe("tiny")
     torch.manual_seed(0)
-    # Training is chaotic: what differs in the last bit differs in the first decimal after 20
-    # steps. So it runs in float64, where another number of threads does not show, and draws
+    # Training is chaotic: a difference in the last bit becomes one in the first decimal after 20
+    # steps. Therefore it runs in float64, where the number of threads has no effect, and draws
     # uniform numbers only, since normal ones depend on the processor's instructions.
     model = CSMoE(config).double()
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Makes `planet.json`: what the demo planet of seed 0 looks like at a few places.
+"""Write `planet.json`: samples of the synthetic planet with seed 0.
 
     python tests/support/golden_planet.py
 
@@ -17,11 +17,11 @@ from minortom.synthetic.scene import Scene, render
 
 FILE = GOLDEN / "planet.json"
 WINDOW = Window(row=54, col=54, height=480, width=120)
-"""Down one side of the tile, where other classes show beside the tile's own."""
+"""A strip along one side of the tile, where other classes occur beside the class of the tile."""
 
 
 def planet():
-    """Give the codes of both maps every 10°, and the pixels of a patch of each land cover."""
+    """Return the codes of both maps every 10°, and statistics of a patch of each land cover."""
     maps = make_planet(seed=0)
     lon_deg, lat_deg = np.meshgrid(np.arange(-175.0, 180, 10), np.arange(75.0, -90, -10))
     climate, landcover = maps.codes_at(lon_deg.ravel(), lat_deg.ravel())
@@ -33,7 +33,7 @@ def planet():
 
 
 def patch(code):
-    """Give each band's mean in the quarters of a patch and its deviation; pixels of each class.
+    """Return the mean of each band in the quarters of a patch, its deviation, and pixels per class.
 
     Reflectance in 1/10,000 and backscatter in 0.01 dB, to whole numbers: another processor's
     or library's logarithm shows in single pixels, not here.
@@ -51,7 +51,7 @@ def patch(code):
 
 
 def summary(band):
-    """Give the mean of each quarter, row by row, and the deviation of the whole."""
+    """Return the mean of each quarter, row by row, and the deviation of the whole."""
     height, width = band.shape
     means = band.reshape(2, height // 2, 2, width // 2).mean(axis=(1, 3), dtype=np.float64)
     return np.rint([*means.ravel(), band.std(dtype=np.float64)]).astype(int).tolist()

@@ -1,4 +1,4 @@
-"""A hub on this machine to upload to and to read from: what `huggingface_hub` and `datasets` ask.
+"""A local server that answers the upload and download requests of `huggingface_hub` and `datasets`.
 
 Files named ``*.parquet`` are large: they come by the LFS protocol, each once, and lie in
 ``folder/lfs`` by their hash. All others come inside the commit. Faults are told to the web server
@@ -23,7 +23,7 @@ _OBJECT = re.compile(r"/lfs/([0-9a-f]{64})")
 
 
 class HubHandler(Handler):
-    """Puts the files of a commit into ``folder/KIND/OWNER/NAME``, where they are served."""
+    """Handler that writes the files of a commit to ``folder/KIND/OWNER/NAME``, where they are served."""
 
     def do_POST(self):  # noqa: N802  (http.server's name)
         path, fault = self.take_request()
@@ -79,7 +79,7 @@ class HubHandler(Handler):
             self.send(200, {}, b"", True)
 
     def take_request(self):
-        """Note a request; gives its path and the fault that is due."""
+        """Record a request; return its path and the fault to simulate."""
         parts, state = urlsplit(self.path), self.server_state
         path = unquote(parts.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -115,7 +115,7 @@ class HubHandler(Handler):
         self.reply(url)
 
     def wanted(self, item):
-        """Say where a large file is to be put; nothing of one that is here."""
+        """Return the upload address of a large file; none if the file exists."""
         if (self.server_state.folder / "lfs" / item["oid"]).is_file():
             return item
         href = f"{self.server_state.url}/lfs/{item['oid']}"
@@ -177,7 +177,7 @@ def files_of(folder):
 
 
 def told(folder, file):
-    """Tell of a file what the hub tells."""
+    """Return the description of a file as the hub does."""
     content, name = file.read_bytes(), file.relative_to(folder).as_posix()
     entry = {"type": "file", "path": name, "size": len(content)}
     if is_large(name):

@@ -1,4 +1,4 @@
-"""Labelled sets in memory, whose right answers a reader can work out."""
+"""Labelled sets in memory, with results that a reader can compute by hand."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from minortom.sensors import MODEL_BANDS
 
 
 def split_of(images, labels, groups=None):
-    """A split over arrays in memory."""
+    """Return a split of arrays in memory."""
     return LabelledSplit(
         images=lambda indices: {name: array[indices] for name, array in images.items()},
         labels=np.asarray(labels), groups=groups,
@@ -24,7 +24,7 @@ def set_of(
 
 
 def bright_and_dark(sizes, *, side=16, sensors=("s2", "s1"), seed=0):
-    """Class 1 is brighter in every band; enough for any probe."""
+    """Return a set where class 1 is brighter in every band; every probe separates the classes."""
     rng = np.random.default_rng(seed)
     splits = {}
     for name, count in sizes.items():

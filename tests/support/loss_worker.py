@@ -8,7 +8,7 @@ from csmoe_model.nn.losses import imbalance_loss, mutual_information_loss
 
 
 def loss_of_shared_vectors(weight, s2, s1):
-    """A loss like the model's: projected vectors of all processes, and a mean of shares."""
+    """Compute a loss like that of the model: vectors of all processes, and a mean of shares."""
     projected = gather_rows(s2 @ weight), gather_rows(s1 @ weight)
     usage = mean_over_processes((s2 @ weight).softmax(1).mean(0))
     return mutual_information_loss(*projected, temperature=0.5) + imbalance_loss(usage)
@@ -23,6 +23,6 @@ def save_share(rank, folder, weight, s2, s1):
     loss = loss_of_shared_vectors(weight, s2[half], s1[half])
     loss.backward()
     mean = weight.grad.clone()
-    distributed.all_reduce(mean)  # what DDP does with gradients
+    distributed.all_reduce(mean)  # as DDP averages gradients
     torch.save((loss.detach(), mean / 2), f"{folder}/{rank}.pt")
     distributed.destroy_process_group()

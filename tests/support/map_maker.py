@@ -37,20 +37,20 @@ def write_map(
 
 
 def described(source, *, legend="koppen"):
-    """Join a map to the legend of this name."""
+    """Return a map with the legend of this name."""
     manifest_path, manifest = find_manifest(legend)
     return Descriptor.of(source, manifest=manifest, manifest_path=manifest_path)
 
 
 def codes_at(path, lon_deg, lat_deg, *, legend="koppen"):
-    """Look points up in a map; codes as a list."""
+    """Look up points in a map; return the codes as a list."""
     descriptor = described(path, legend=legend)
     points = np.atleast_1d(lon_deg).astype(float), np.atleast_1d(lat_deg).astype(float)
     return descriptor.codes_at(*points).tolist()
 
 
 def cells_within(west, south, east, north):
-    """The cells that a box of degrees touches, ordered by row, then by column."""
+    """Return the cells that overlap a box in degrees, ordered by row, then by column."""
     lon_deg = np.append(np.arange(west, east, 0.04), east - 1e-6)
     lat_deg = np.append(np.arange(south, north, 0.04), north - 1e-6)
     return merged([cells_at(*(a.ravel() for a in np.meshgrid(lon_deg, lat_deg)))])
@@ -61,7 +61,7 @@ WORLDCOVER_CODES = (10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100)
 
 
 def made_classes(side_px, *, seed, sea=0.2, codes=WORLDCOVER_CODES):
-    """Make a square of classes in large and small patches, and of nodata (0), the sea."""
+    """Return a square with large and small areas of classes, and nodata (0) as sea."""
     rng = np.random.default_rng(seed)
     shares = (sea, *[(1 - sea) / len(codes)] * len(codes))
     values = np.zeros((side_px, side_px), dtype=np.uint8)
@@ -84,7 +84,7 @@ def write_tile(
     factors=(2, 4, 8),
     file: str = WORLDCOVER_FILE,
 ) -> Path:
-    """Write a tile as the bucket has it: a COG whose overviews are the mode of valid pixels.
+    """Write a tile like those of WorldCover: a COG with overviews by the mode of valid pixels.
 
     Args:
         folder: Where to.

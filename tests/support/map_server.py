@@ -15,7 +15,7 @@ TILES = "tiles/map_{TILE}_v1.tif"
 
 
 def serve_tile(server, corner, code=10):
-    """Put a tile of 3 degrees, all of one class, on the server; gives its path there."""
+    """Put a tile of 3 degrees with one class on the server; return its path there."""
     lat = int(corner[1:3]) * (1 if corner[0] == "N" else -1)
     lon = int(corner[4:7]) * (1 if corner[3] == "E" else -1)
     path = f"/{TILES.replace('{TILE}', corner)}"
@@ -26,7 +26,7 @@ def serve_tile(server, corner, code=10):
 
 
 def serve_zip(server, members, name="maps.zip"):
-    """Put a zip with members {name: content} on the server; gives the checksum."""
+    """Put a zip with members {name: content} on the server; return its checksum."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for member, content in members.items():
@@ -36,12 +36,12 @@ def serve_zip(server, members, name="maps.zip"):
 
 
 def map_bytes(folder: Path, code=1) -> bytes:
-    """Give a small global map as the content of a file."""
+    """Return the bytes of a file with a small global map."""
     return write_map(folder / "made.tif", np.full((4, 8), code, np.uint8)).read_bytes()
 
 
 def write_manifest(path: Path, url: str, **more) -> Path:
-    """Write a manifest of one's own; further keys, or None to leave one out."""
+    """Write a user's manifest with additional keys; None leaves a key out."""
     content = {
         "name": "zones", "title": "Zones", "version": "1", "url": url, "checksum": None,
         "licence": "CC0-1.0", "attribution": "made here", "citation": "none",

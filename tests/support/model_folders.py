@@ -1,4 +1,4 @@
-"""Folders of small models that nobody trained, as a finished run leaves its own."""
+"""Folders of small untrained models, with the files of a finished run."""
 
 import torch
 from training_shards import MODEL

@@ -1,4 +1,4 @@
-"""Pairing in plain Python, a row at a time: slow, and easy to check by reading."""
+"""Slow reference implementation of pairing: plain Python, row by row."""
 
 import math
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ def days_apart(a, b):
 
 
 def last(value):
-    """Make a key that sorts None after everything."""
+    """Return a sort key that places None last."""
     return (value is None, value)
 
 
@@ -53,7 +53,7 @@ def s1_key(a, b):
 
 
 def first_broken(checks, require_known, suffix):
-    """Give the name of the first rule that a row breaks; None if it keeps all.
+    """Return the name of the first rule that a row breaks; None if it breaks none.
 
     ``checks``: (name, the value that the rule looks at, whether a known value breaks it).
     """
@@ -99,7 +99,7 @@ ORDER = ("since", "until", "max_cloud", "max_nodata_s2", "require_known_s2", "wi
 
 
 def paired(s2_rows, s1_rows, rules):
-    """Give {cell: (row of S2, row of S1)}, and {cell: the rule that removed it}."""
+    """Return {cell: (row of S2, row of S1)}, and {cell: rule that removed it}."""
     found, removed = {}, {}
     for cell in sorted({cell_of(row) for row in s2_rows}):
         rows = [row for row in s2_rows if cell_of(row) == cell]

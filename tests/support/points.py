@@ -1,4 +1,4 @@
-"""Points and slow twins for the tests of the sampler."""
+"""Points and slow reference implementations for the tests of the sampler."""
 
 import numpy as np
 import pyarrow as pa
@@ -7,7 +7,7 @@ RADIUS_KM = 6371.0088
 
 
 def haversine_km(lon_a, lat_a, lon_b, lat_b):
-    """The Haversine formula as it stands in textbooks, in degrees."""
+    """Compute the distance by the textbook Haversine formula, from degrees."""
     lon_a, lat_a, lon_b, lat_b = map(np.radians, (lon_a, lat_a, lon_b, lat_b))
     h = (
         np.sin((lat_b - lat_a) / 2) ** 2
@@ -21,13 +21,13 @@ def distances_km(lon, lat):
 
 
 def random_lonlat(count, seed=0):
-    """Points that are uniform on the sphere, in degrees."""
+    """Return uniformly distributed points on the sphere, in degrees."""
     rng = np.random.default_rng(seed)
     return rng.uniform(-180, 180, count), np.degrees(np.arcsin(rng.uniform(-1, 1, count)))
 
 
 def annotated_table(lon, lat, strata):
-    """A table as `minortom annotate` writes it; strata are ``climate/landcover``."""
+    """Return a table as `minortom annotate` writes it; strata are ``climate/landcover``."""
     climate, landcover = zip(*(name.split("/") for name in strata), strict=True)
     return pa.table(
         {

@@ -1,4 +1,4 @@
-"""Starts processes that train together, as torchrun or a scheduler does."""
+"""Start processes of a distributed run, as torchrun or a scheduler does."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ SUPPORT = Path(__file__).parent
 
 
 def torchrun(rank, world_size):
-    """What torchrun tells its processes."""
+    """Return the environment variables that torchrun sets."""
     return {
         "TORCHELASTIC_RUN_ID": "tests", "GROUP_RANK": "0", "RANK": str(rank),
         "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world_size),
@@ -19,7 +19,7 @@ def torchrun(rank, world_size):
 
 
 def slurm(rank, world_size):
-    """What SLURM tells the tasks of a job on one machine."""
+    """Return the environment variables that SLURM sets for a job on one machine."""
     return {
         "SLURM_JOB_NAME": "tests", "SLURM_JOB_ID": "1234", "SLURM_NNODES": "1",
         "SLURM_NODEID": "0", "SLURM_NTASKS": str(world_size),
@@ -29,13 +29,13 @@ def slurm(rank, world_size):
 
 
 def nothing(rank, world_size):
-    """What a shell tells a program."""
+    """Return the environment variables of a plain shell."""
     del rank, world_size
     return {}
 
 
 def start(words, *, world_size=2, launcher=torchrun):
-    """Start a program of Python so many times; gives the processes, by rank."""
+    """Start a Python program several times; return the processes by rank."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

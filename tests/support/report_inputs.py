@@ -14,7 +14,7 @@ LANDCOVERS = {10: "tree_cover", 60: "bare_sparse_vegetation"}
 
 
 def annotated_table(count=600, seed=0, *, names=LANDCOVERS):
-    """Tiles on land and sea between 60° S and 75° N, few of them in Dfc/bare."""
+    """Return tiles on land and sea between 60° S and 75° N, few of them in Dfc/bare."""
     rng = np.random.default_rng(seed)
     climate = rng.choice(list(CLIMATES), count, p=[0.5, 0.4, 0.1])
     landcover = rng.choice(list(names), count, p=[0.8, 0.2])

@@ -1,4 +1,4 @@
-"""Where the files of this repository are that tests read beside the packages."""
+"""Paths of files of the repository that tests read."""
 
 from pathlib import Path
 

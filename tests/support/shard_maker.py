@@ -13,7 +13,7 @@ PROVENANCE = Provenance(command="test", options={}, seed=0, licences=("of these 
 
 
 def made_up_tensors(num_patches: int, patch_px: int, *, seed: int = 0, bands=ALL_BANDS):
-    """Random valid pixels, by tensor column [patch, band, row, column]."""
+    """Return random valid pixels, by tensor column [patch, band, row, column]."""
     rng, spec = np.random.default_rng(seed), SampleSpec(patch_px=patch_px, bands=bands)
     limits = {"uint16": (1, 10_000), "int16": (-3000, 500)}
     return {
@@ -25,7 +25,7 @@ def made_up_tensors(num_patches: int, patch_px: int, *, seed: int = 0, bands=ALL
 
 
 def made_up_metadata(num_patches: int, *, num_val: int = 0) -> pa.Table:
-    """Metadata of patches; the first ``num_val`` are in the split ``val``."""
+    """Return metadata of patches; the first ``num_val`` are in the split ``val``."""
     numbers = np.arange(num_patches)
     columns = {
         "grid_cell": [f"{number // 4}U_{number // 4}R" for number in numbers],
@@ -57,7 +57,7 @@ def write_made_up_shards(
     out: Path, *, num_patches: int = 150, patch_px: int = 8, num_val: int = 10,
     rows_per_shard: int = 100, seed: int = 0,
 ):  # fmt: skip
-    """Write such a data set; returns its tensors, in order of the samples."""
+    """Write such a data set; return its tensors in the order of the samples."""
     tensors = made_up_tensors(num_patches, patch_px, seed=seed)
     write_shards(
         out, tensors=tensors, metadata=made_up_metadata(num_patches, num_val=num_val),

@@ -1,4 +1,4 @@
-"""Small shards whose pixels can be learnt from, and a model that fits them."""
+"""Small shards that a model can learn from, and a model for them."""
 
 from pathlib import Path
 
@@ -22,9 +22,9 @@ def learnable_shards(
     out: Path, *, train: int = 20, val: int = 4, test: int = 0, patch_px: int = 16,
     apart_deg: float = 0.0,
 ) -> Path:  # fmt: skip
-    """Write patches of four kinds of land, each with stripes of its own in every band.
+    """Write patches of four land covers, each with its own stripes in every band.
 
-    The splits lie `apart_deg` of latitude from one another.
+    The splits are `apart_deg` of latitude apart.
     """
     count = train + val + test
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""A web server on this machine that behaves like a bucket or the hub, and misbehaves as told.
+"""A local web server that behaves like a bucket or the hub, and simulates faults.
 
 A file ``folder/a/b`` is served as ``/a/b``, with ETag, HEAD and ranges. A folder
 ``folder/datasets/OWNER/NAME`` is a data set of the hub as well: its files are served as
@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-"""What every revision of every data set of the hub stands for."""
+"""Commit that every revision of every data set of the hub refers to."""
 
 _RESOLVE = re.compile(r"/(datasets/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
 _INFO = re.compile(r"/api/datasets/([^/]+/[^/]+)(?:/revision/[^/]+)?")
@@ -27,11 +27,11 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 @dataclass(kw_only=True)
 class Fault:
-    """How the answers for a path go wrong, ``times`` times (for ever when None)."""
+    """Fault in the answers for a path, ``times`` times (always when None)."""
 
     times: int | None
     every: int
-    """Which one of so many goes wrong: the last."""
+    """The fault occurs in every answer with a multiple of this number."""
     seen: int = 0
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Fault:
     cut_after: int | None = None
 
     def is_due(self):
-        """Count a request; say whether its answer goes wrong."""
+        """Count a request; return whether its answer is faulty."""
         self.seen += 1
         if self.seen % self.every or self.times == 0:
             return False
@@ -50,7 +50,7 @@ class Fault:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What was asked for: ``path`` without query, the names of ``headers`` in lower case."""
+    """A request: ``path`` without query, the names of ``headers`` in lower case."""
 
     method: str
     path: str
@@ -60,7 +60,7 @@ class Request:
 
 @dataclass(kw_only=True)
 class WebServer:
-    """What a test sees of the server."""
+    """The server as a test uses it."""
 
     folder: Path
     url: str
@@ -74,7 +74,7 @@ class WebServer:
         self, path, *, status=None, times=None, every=1, retry_after=None, cut_after=None,
         headers=(), body=b"trouble",
     ):  # fmt: skip
-        """Let the next answers for a path go wrong; several calls are used up one by one.
+        """Simulate a fault in the next answers for a path; several calls apply one after the other.
 
         Args:
             path: Such as ``/a/b``; ``*`` for any.
@@ -94,17 +94,17 @@ class WebServer:
         self.faults.setdefault(path, []).append(fault)
 
     def asked(self, path):
-        """Give the requests for a path."""
+        """Return the requests for a path."""
         return [request for request in self.requests if request.path == path]
 
     def stand_for_the_hub(self, monkeypatch, home: Path):
-        """Let huggingface_hub, here and in processes to come, ask this server; a new cache."""
+        """Point huggingface_hub, here and in new processes, to this server, with an empty cache."""
         names = {"HF_ENDPOINT": self.url, "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1"}
         for name, value in names.items():
             monkeypatch.setenv(name, value)
         for name in ("HF_TOKEN", "HF_HUB_CACHE", "HF_HUB_OFFLINE"):
             monkeypatch.delenv(name, raising=False)
-        # What it read from the environment when it was imported.
+        # Values that it read from the environment when it was imported.
         here = "huggingface_hub.constants"
         monkeypatch.setattr(f"{here}.ENDPOINT", self.url)
         monkeypatch.setattr(f"{here}.HF_HUB_CACHE", str(home / "hub"))
@@ -113,7 +113,7 @@ class WebServer:
         monkeypatch.setattr(f"{here}.HUGGINGFACE_CO_URL_TEMPLATE", address)
 
     def next_fault(self, path):
-        """Take the fault that is due."""
+        """Return the next fault."""
         for fault in self.faults.get(path, []) + self.faults.get("*", []):
             if fault.is_due():
                 return fault
@@ -122,7 +122,7 @@ class WebServer:
 
 @contextmanager
 def serving(folder: Path, *, handler: "type[Handler] | None" = None):
-    """Serve a folder on a free port of this machine; by another handler where it is to do more."""
+    """Serve a folder on a free local port, optionally with another handler."""
     server = WebServer(folder=folder, url="")
     handler = type(
         "Bound", (handler or Handler,), {"server_state": server, "lock": threading.Lock()}
@@ -141,7 +141,7 @@ def serving(folder: Path, *, handler: "type[Handler] | None" = None):
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request, client_address):
-        """Say nothing of a client that has left; of anything else what is usual."""
+        """Ignore a client that has disconnected; report other errors as usual."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -159,7 +159,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(with_body=True)
 
     def log_message(self, *_):
-        """Say nothing: the tests read ``requests``."""
+        """Log nothing: the tests read ``requests``."""
 
     def answer(self, *, with_body):
         state, parts = self.server_state, urlsplit(self.path)
@@ -230,7 +230,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_bytes(file, *span, fault)
 
     def wanted_span(self, size, tag):
-        """Give (start, end) in bytes, or None where the range lies outside."""
+        """Return (start, end) in bytes, or None if the range is outside the file."""
         found = _RANGE.fullmatch(self.headers.get("Range", ""))
         condition = self.headers.get("If-Range")
         if not found or not self.server_state.ranges or condition not in (None, tag):

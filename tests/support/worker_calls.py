@@ -1,4 +1,4 @@
-"""Calls that tests have worker processes make: those import them from here, by name."""
+"""Functions that worker processes call in tests: workers import them from here by name."""
 
 import os
 import resource
