@@ -23,7 +23,7 @@ def run_python(code):
 
 
 def modules_of(package):
-    """Give the dotted names of a package's modules, those of its folders too."""
+    """Return the dotted names of a package's modules, subpackages included."""
     files = sorted((REPOSITORY / package).rglob("*.py"))
     names = [".".join(file.relative_to(REPOSITORY).with_suffix("").parts) for file in files]
     assert len(names) > 50

@@ -1,4 +1,4 @@
-"""Tests beside TerraTorch, in an environment of their own: `make test-eo`."""
+"""Tests with TerraTorch, in a separate environment: `make test-eo`."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The benchmark of the GPU, run at `tiny` size on the CPU; and its yardstick against the model."""
+"""The GPU benchmark, run at `tiny` size on the CPU; its plain model compared with the real one."""
 
 import os
 import subprocess
@@ -74,7 +74,7 @@ def test_the_benchmark_runs_with_torch_numpy_and_pyarrow_alone(tmp_path):
 
 @dataclass
 class Clock:
-    """A budget whose time passes as it is told."""
+    """A budget with a clock that the test sets."""
 
     seconds: float
     spent_s: float = 0.0

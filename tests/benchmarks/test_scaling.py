@@ -1,4 +1,4 @@
-"""The costs of an epoch on paper, against arithmetic that a reader can do."""
+"""Estimated costs of an epoch, compared with arithmetic that a reader can do."""
 
 import subprocess
 import sys

@@ -15,7 +15,7 @@ try:
 except:
     pass
 """
-"""A module as there are some: it catches whatever is raised while it imports another."""
+"""A module that catches every exception while it imports another, as some libraries do."""
 
 
 def app_that(act):

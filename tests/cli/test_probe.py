@@ -89,7 +89,7 @@ def test_every_option_is_in_the_record(folder, tmp_path, capsys):
 
 
 def test_shards_are_split_by_blocks_on_request(folder, tmp_path, capsys):
-    # All in one place: whatever the seed, one block holds everything.
+    # All in one place: with any seed, one block holds everything.
     learnable_shards(tmp_path / "near", train=12, val=4)
     words = ("--split-by", "blocks", "--seed", "1")
     assert probe(folder, tmp_path / "out", *words, root=tmp_path / "near") == 1

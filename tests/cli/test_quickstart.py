@@ -1,6 +1,6 @@
-"""`minortom quickstart`: how it ends where it cannot go on, and what it holds training to.
+"""`minortom quickstart`: its errors, and its check that training learned.
 
-The whole of it is run by `make quickstart`.
+`make quickstart` runs the whole command.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""What README and docs show is true of the program: each command in them is understood."""
+"""README and docs agree with the program: each command in them is valid."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ PROGRAMS = {"minortom": main.app, "csmoe": model.app, "csmoe-train": model.train
 
 
 def commands_of(page):
-    """Give the words of each line in a fenced block that begins with one of our programs."""
+    """Return the words of each line in a fenced block that begins with one of our programs."""
     blocks = re.findall(r"```[^\n]*\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
     found = [shlex.split(line, comments=True) for line in lines if line.split(" ")[0] in PROGRAMS]

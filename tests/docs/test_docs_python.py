@@ -1,4 +1,4 @@
-"""docs/python.md runs as it stands, and its functions write what the commands write."""
+"""The code of docs/python.md runs, and its functions write what the commands write."""
 
 import re
 

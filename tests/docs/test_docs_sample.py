@@ -1,4 +1,4 @@
-"""What docs/sample.md says is run, and holds."""
+"""The commands and statements of docs/sample.md are run and checked."""
 
 import re
 import subprocess

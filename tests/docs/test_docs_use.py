@@ -20,7 +20,7 @@ PAGE = DOCS / "use.md"
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Where the page's paths are, with a hub that has nothing yet."""
+    """A folder with the paths of the page, and an empty hub."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_TOKEN", "-")

@@ -20,7 +20,7 @@ STEPS, BATCH = 20, 2
 
 
 def curve() -> list[dict[str, float]]:
-    """Train on two smooth pairs with equal shapes in both sensors; return the terms of each step."""
+    """Train on two smooth pairs with equal shapes in both sensors; return the terms by step."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the model is too small for more
     try:

@@ -23,7 +23,7 @@ _OBJECT = re.compile(r"/lfs/([0-9a-f]{64})")
 
 
 class HubHandler(Handler):
-    """Handler that writes the files of a commit to ``folder/KIND/OWNER/NAME``, where they are served."""
+    """Handler that writes the files of a commit to ``folder/KIND/OWNER/NAME`` and serves them."""
 
     def do_POST(self):  # noqa: N802  (http.server's name)
         path, fault = self.take_request()

@@ -1,4 +1,4 @@
-"""Weights that a run keeps on the way."""
+"""Copies of the weights that a run keeps during training."""
 
 import json
 import shutil

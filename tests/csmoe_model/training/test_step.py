@@ -161,7 +161,7 @@ def test_narrow_matrices_change_no_bit_of_what_autocast_encodes(changes):
 
 @pytest.fixture
 def one_unread(monkeypatch):
-    """Let the numbers of a step be read after the next, as on a GPU."""
+    """Read the numbers of a step after the next step, as on a GPU."""
     real = TrainingRun._prepare
 
     def prepare(self, settings):

@@ -90,7 +90,7 @@ def test_the_experts_log_of_a_resumed_run_has_each_row_once(shards, finished, tm
 
 
 def scalars(out):
-    """What the event files of a run show, by name: (step, value) each."""
+    """Return the content of a run's event files, by name: (step, value) each."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     found = EventAccumulator(str(out / "tensorboard")).Reload()

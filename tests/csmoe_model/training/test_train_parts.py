@@ -112,7 +112,7 @@ def test_the_average_does_not_change_the_run(shards, finished, tmp_path):
 
 @pytest.fixture
 def small_gpu(monkeypatch):
-    """Let the model run out of memory where it sees more than some pairs."""
+    """Simulate a model that runs out of memory with more than some pairs."""
     real = CSMoE.forward
     limit = [2]
 

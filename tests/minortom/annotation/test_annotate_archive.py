@@ -1,4 +1,4 @@
-"""Annotate from two archives: which tiles there are, what rules remove, and what comes along."""
+"""Annotate from two archives: tiles, removals by rules, and columns from the archives."""
 
 import json
 from datetime import UTC, datetime

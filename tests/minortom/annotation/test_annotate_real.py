@@ -1,4 +1,4 @@
-"""Annotate on the real lists and maps, and as its page says."""
+"""Annotate real lists and maps, with the numbers of the page."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The commands of the pages, against a server that has what the hub and the buckets have.
+"""The commands of the docs, with a local server in place of the hub and the buckets.
 
 The archive is the sample of real tiles. WorldCover is its one real tile, and made ones where the
 cells of the archive lie. The zip of climate maps is made from the real map, so its hash is not the

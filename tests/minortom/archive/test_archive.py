@@ -1,4 +1,4 @@
-"""The archive: that it is what it should be, and that a row's bytes are its own."""
+"""The archive: checks of its layout, and the bytes of a row."""
 
 import pyarrow as pa
 import pyarrow.parquet as pq

@@ -1,4 +1,4 @@
-"""Archives behind HTTP and on the hub: found, kept, and read by the bytes of a row."""
+"""Archives behind HTTP and on the hub: found, cached, and read by byte ranges."""
 
 import shutil
 from functools import partial

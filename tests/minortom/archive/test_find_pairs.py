@@ -1,4 +1,4 @@
-"""Which row of each archive a cell gets: among repeated rows, and at its odd names."""
+"""The rows that are selected for a cell: among repeated rows, and with published names."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Whole archives paired: against a slow twin, and cells that add up."""
+"""Whole archives paired: compared with a slow implementation, and sums of cells."""
 
 from collections import Counter
 from datetime import UTC, date, datetime

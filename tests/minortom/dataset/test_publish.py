@@ -1,4 +1,4 @@
-"""Upload to the hub, for which a server on this machine stands in."""
+"""Upload to the hub, with a local server in place of the hub."""
 
 import json
 

@@ -10,7 +10,7 @@ from minortom.grid.footprints import cell_polygons, tile_bounds_m, tile_polygons
 
 
 def tiles(real_data, sensor, band):
-    """Give (cell name, EPSG code, bounds) of each tile of the sample archive."""
+    """Return (cell name, EPSG code, bounds) of each tile of the sample archive."""
     for part in sorted((real_data / "majortom-sample" / sensor / "images").glob("*.parquet")):
         rows = pq.read_table(part, columns=["grid_cell", band]).to_pylist()
         for row in rows:

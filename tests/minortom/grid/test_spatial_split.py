@@ -1,4 +1,4 @@
-"""The split by blocks: shares kept, splits apart, no tile lost where none has to be."""
+"""The split by blocks: shares, distances between splits, and no unnecessary loss of tiles."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Classes of whole cells: counted once, by the grid's own rule, on whatever raster."""
+"""Class counts of whole cells: each pixel counted once, by the rule of the grid, on any raster."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Maps that are none, and maps of another legend."""
+"""Errors for files that are not maps, and for maps with another legend."""
 
 import numpy as np
 import pytest

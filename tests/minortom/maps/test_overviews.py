@@ -1,4 +1,4 @@
-"""The overview that a resolution names, and maps on which no classes can be counted."""
+"""The overview for a resolution, and maps on which classes cannot be counted."""
 
 import numpy as np
 import pytest

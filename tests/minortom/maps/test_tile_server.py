@@ -1,4 +1,4 @@
-"""Maps in tiles behind a server: what is asked for, and servers that misbehave."""
+"""Maps in tiles behind a server: the requests, and faulty servers."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Maps in tiles: which tile holds a point, which tiles a folder has."""
+"""Maps in tiles: the tile of a point, and the tiles in a folder."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""The report's map in a real browser that has no network: drawn, moved, read and filtered."""
+"""The map of the report in a real browser without network: drawn, moved, hovered and filtered."""
 
 import io
 import json
@@ -65,7 +65,7 @@ def large(browser, large_file):
 
 
 def pixels_of_map(page):
-    """Give the colours of the map's part of the window: [height, width, 3], 0 to 255."""
+    """Return the colours of the map's part of the window: [height, width, 3], 0 to 255."""
     import matplotlib.image
 
     area = page.run(

@@ -77,7 +77,7 @@ def test_the_datasets_library_streams_them_and_zeros_at_the_end_survive(tmp_path
         tmp_path / "own", tensors=tensors, metadata=made_up_metadata(10, num_val=4),
         provenance=PROVENANCE,
     )  # fmt: skip
-    # In a process of its own: the library keeps a cache and asks nobody here whether it may.
+    # In a separate process, since the library writes a cache to the folder HF_HOME.
     environment = {
         "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1",
         "PATH": "/usr/bin:/bin",

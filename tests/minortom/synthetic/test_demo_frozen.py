@@ -1,4 +1,4 @@
-"""The demo planet is frozen: its maps and pixels equal the stored ones."""
+"""The synthetic planet does not change: its maps and pixels equal the stored ones."""
 
 import json
 
