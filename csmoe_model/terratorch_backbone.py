@@ -35,7 +35,7 @@ class CSMoEBackbone(nn.Module):
         Args:
             checkpoint: Folder or repository, as for `CSMoE.from_pretrained`.
             sensor: Sensor of the images, `s2` or `s1`.
-            bands: Names of the channels, in any order; further bands are left out. TerraTorch's
+            bands: Names of the channels, in any order; other bands are left out. TerraTorch's
                 names are allowed. `MODEL_BANDS` when None.
             layers: Numbers of the maps to return, as in `CSMoE.feature_info`; all when None.
             normalise: Whether to normalise measured values (reflectance × 10,000, dB) with the

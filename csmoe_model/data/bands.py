@@ -14,7 +14,7 @@ from minortom.sensors import MODEL_BANDS, SensorName
 
 
 class _BandNames(NamedTuple):
-    """Further names of the bands of a sensor."""
+    """Alternative names of the bands of a sensor."""
 
     unused: tuple[str, ...]
     """Bands of the sensor that the model does not see."""

@@ -63,7 +63,7 @@ class ImageEncoder(nn.Module):
                 floating-point dtype, all bands on one grid: reflectance × 10,000 without the
                 offset of processing baseline 04.00.
             s1: Sentinel-1 images [B, C, H, W]: gamma0 in dB.
-            s2_bands: Names of the channels of `s2`, in any order; further bands are left out.
+            s2_bands: Names of the channels of `s2`, in any order; other bands are left out.
                 `MODEL_BANDS["s2"]` when None.
             s1_bands: The same for `s1`.
             image_size: Side of the result in pixels, resized as in training; that of the images
@@ -104,7 +104,7 @@ class ImageEncoder(nn.Module):
                 that the patch divides. A tensor lies on the device of the model; a NumPy array is
                 copied to it, as float32.
             s1: Normalised Sentinel-1 images; their number and size may differ from those of `s2`.
-            s2_bands: Names of the channels of `s2`, in any order; further bands are left out.
+            s2_bands: Names of the channels of `s2`, in any order; other bands are left out.
                 `MODEL_BANDS["s2"]` when None.
             s1_bands: The same for `s1`.
             patch_tokens: Whether to return the tokens of the patches, too.

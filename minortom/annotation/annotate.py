@@ -87,8 +87,8 @@ def annotate(
         landcover_mode: ``center`` takes the pixel at the cell's centre, ``majority`` the class of
             most pixels of the cell, ``fractions`` adds the share of each class.
         landcover_resolution: Pixel size to count for ``majority`` and ``fractions``, in metres.
-        descriptor: Further maps, each as ``NAME=MAP`` with the name of its column.
-        manifest: Manifests of the further maps, in the order of ``descriptor``.
+        descriptor: Additional maps, each as ``NAME=MAP`` with the name of its column.
+        manifest: Manifests of the additional maps, in the order of ``descriptor``.
         keep_unmapped: Whether tiles without a class are kept, as ``unmapped``.
         engine: Where maps in many tiles are read: processes on this machine, or a Dask cluster.
         scheduler: Address of a running Dask scheduler.

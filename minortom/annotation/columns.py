@@ -59,7 +59,7 @@ class TileClasses:
     rows: NDArray[np.intp]
     """[n] indices into the cells that were looked up, ascending."""
     columns: Mapping[str, pa.Array]
-    """Classes, codes and ``stratum``; fractions and further maps on request."""
+    """Classes, codes and ``stratum``; fractions and additional maps on request."""
     dropped: Mapping[str, int]
     """Number of cells that did not become tiles, by the first reason that applies."""
     unmapped: Mapping[str, int]
@@ -80,7 +80,7 @@ def look_up(
     Args:
         cells: Candidates for tiles.
         descriptors: Maps by the name of their column. ``climate`` and ``landcover`` make the
-            stratum. A tile outside a further map, or on its nodata, stays and is ``unmapped``
+            stratum. A tile outside an additional map, or on its nodata, stays and is ``unmapped``
             there.
         options: Which pixels the land cover comes from.
         keep_unmapped: Whether cells without a climate or land-cover class stay, as ``unmapped``.

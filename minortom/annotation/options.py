@@ -22,7 +22,7 @@ _TAKEN = re.compile(
     r"grid_cell|lat|lon|climate|landcover|stratum|geometry|role|kept|reserve_rank|split|dt_days"
     r"|.*_code|fraction_.*|s[12]_.*"
 )
-"""Names that a further map cannot have: another column has the name, or may have it."""
+"""Names that an additional map cannot have, because another column has or may have them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,13 +110,13 @@ class Maps:
     """Maps that give the classes, as the user names them.
 
     Raises:
-        InputError: If the name of a further map cannot be the name of a column.
+        InputError: If the name of an additional map cannot be the name of a column.
     """
 
     climate: MapChoice
     landcover: MapChoice
     further: Mapping[str, MapChoice] = field(default_factory=dict)
-    """Further maps by the name of their column."""
+    """Additional maps by the name of their column."""
 
     def __post_init__(self) -> None:
         for name in self.further:

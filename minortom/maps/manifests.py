@@ -1,7 +1,7 @@
 """Manifests of external data sets: source, licence, and the meaning of values.
 
 Each data set has one YAML file, in ``data_manifests/`` or written by the user. A manifest with a
-legend describes a categorical map. A further map needs only such a file.
+legend describes a categorical map. An additional map needs only such a file.
 """
 
 import re

@@ -38,7 +38,7 @@ class Row:
 
 
 def table_of_sets(compared: Comparison) -> list[Row]:
-    """Return the rows of the paper's Table II and further statistics, one column a set.
+    """Return the rows of the paper's Table II and other statistics, one column a set.
 
     The column of the random draws has the mean over the draws, and their standard deviation
     after ±.

@@ -135,7 +135,7 @@ def annotate(
     descriptor: Annotated[
         list[str] | None,
         _map_option(
-            "Further map and the name of its column. Repeat the option for several maps.",
+            "Additional map and the name of its column. Repeat the option for several maps.",
             metavar="NAME=MAP",
             default="none",
         ),
@@ -143,7 +143,7 @@ def annotate(
     manifest: Annotated[
         list[Path] | None,
         _map_option(
-            "Manifest of a further map, in the order of --descriptor.",
+            "Manifest of an additional map, in the order of --descriptor.",
             default="the manifest NAME",
         ),
     ] = None,

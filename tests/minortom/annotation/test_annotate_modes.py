@@ -1,4 +1,4 @@
-"""Land cover of the whole cell, tiles without a class, and further descriptors."""
+"""Land cover of the whole cell, tiles without a class, and additional descriptors."""
 
 import json
 
