@@ -8,6 +8,10 @@ it after ``error: `` and exits with 1. Any other exception is a bug and ends wit
 class MinorTomError(Exception):
     """Mistake in the input or the environment that the user can correct."""
 
+    def __str__(self) -> str:
+        """Return the message in one line, also where it quotes a value of several lines."""
+        return " ".join(super().__str__().splitlines())
+
 
 class InputError(MinorTomError):
     """File, value or name that the command cannot use."""
