@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from csmoe_model.data.loader import check_bands
 from csmoe_model.data.normalise import Normalise
-from minortom.api.arguments import path_of, whole_number
+from minortom.api.arguments import flag, path_of, whole_number
 from minortom.errors import InputError
 from minortom.shards.sample_sequence import open as open_samples
 
@@ -76,7 +76,7 @@ class PatchDataset(Dataset[dict[str, Any]]):
         """The samples with their stored values; `samples.shards` is the data set."""
         shards = self.samples.shards
         self._normalise: Normalise | None = None
-        if normalised:
+        if flag("normalised", normalised):
             check_bands(shards)
             size = shards.spec.patch_px if image_size is None else image_size
             size = whole_number("image_size", size, minimum=1)
@@ -92,6 +92,9 @@ class PatchDataset(Dataset[dict[str, Any]]):
         """Return the number of samples."""
         return len(self.samples)
 
+    def __repr__(self) -> str:
+        return f"<{len(self):,} patches of {self.samples.shards.folder}>"
+
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return one sample; see the class for its keys.
 
@@ -99,7 +102,13 @@ class PatchDataset(Dataset[dict[str, Any]]):
             IndexError: If the index is out of range.
             TypeError: If the index is not a whole number.
         """
-        position = operator.index(index)
+        try:
+            position = operator.index(index)
+        except TypeError:
+            raise TypeError(
+                f"patches are indexed by whole numbers, found {type(index).__name__}; take several "
+                "with torch.utils.data.Subset(patches, range(10))"
+            ) from None
         sample = self.samples[position]
         columns = [group.column for group in self.samples.shards.spec.groups]
         stored = {column: torch.from_numpy(sample[column]) for column in columns}

@@ -94,8 +94,12 @@ def as_tensor(sensor: SensorName, images: Images) -> Tensor:
     """Return images as a torch tensor; the memory of a NumPy array is shared where possible.
 
     Raises:
-        InputError: If they are neither a tensor nor an array, or not of real numbers.
+        InputError: If they are neither a tensor nor an array, not of real numbers, masked or
+            empty.
     """
+    if isinstance(images, Tensor | np.ndarray) and 0 in images.shape:
+        found = "none" if images.shape[0] == 0 else f"the shape {list(images.shape)}"
+        raise InputError(f"{sensor} images must be at least one image, found {found}")
     if isinstance(images, Tensor):
         if images.dtype == torch.bool or images.is_complex():
             raise _not_numbers(sensor, images.dtype)
@@ -105,6 +109,11 @@ def as_tensor(sensor: SensorName, images: Images) -> Tensor:
             f"{sensor} images must be a NumPy array or a torch tensor [batch, "
             f"{len(MODEL_BANDS[sensor])}, height, width], found {type(images).__name__}; convert "
             "them with numpy.asarray"
+        )
+    if np.ma.is_masked(images):
+        raise InputError(
+            f"{sensor} images must have no masked pixels, found some; fill the pixels that were "
+            "not measured"
         )
     if images.dtype.kind not in "uif":
         raise _not_numbers(sensor, images.dtype)

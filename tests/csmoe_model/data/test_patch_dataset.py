@@ -128,8 +128,9 @@ def test_a_data_set_can_be_pickled(folder):
 def test_a_path_may_be_text_and_an_index_past_the_end_stops(folder):
     patches = csmoe_model.PatchDataset(str(folder))
     assert len(list(patches)) == 30
-    with pytest.raises(TypeError):
-        patches["0"]
+    assert repr(patches) == f"<30 patches of {folder}>"
+    with pytest.raises(TypeError, match=r"whole numbers, found slice; take .*Subset"):
+        patches[:3]
 
 
 @pytest.mark.parametrize(

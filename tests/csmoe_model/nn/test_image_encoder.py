@@ -93,6 +93,8 @@ def test_an_array_that_is_not_normalised_is_not_encoded(model):
         (np.ones((1, 2, 16, 16), complex), "floating-point numbers, found complex128; convert"),
         (torch.ones(1, 2, 16, 16, dtype=torch.bool), "found torch.bool; convert"),
         (np.full((1, 2, 16, 16), "a"), "floating-point numbers, found <U1; convert"),
+        (np.ma.masked_less(np.zeros((1, 2, 16, 16)), 1), "no masked pixels, found some; fill"),
+        (np.zeros((0, 2, 16, 16)), "at least one image, found none"),
     ],
 )  # fmt: skip
 def test_images_of_a_wrong_type_or_shape_are_refused_in_one_line(model, images, message):
