@@ -33,18 +33,34 @@ def as_table(source: object, columns: Sequence[str] | None = None, *, made_by: s
         return read_table(Path(source), columns, made_by=made_by)
     table = in_memory(source)
     if table is None:
-        raise InputError(
-            f"expected a path, a pyarrow.Table or a GeoDataFrame, found {type(source).__name__}; "
-            f"give the output of `{made_by}`"
-        )
+        raise no_table("the input", source, made_by=made_by)
     return checked(table, columns, name="the table", made_by=made_by)
+
+
+def no_table(name: str, source: object, *, made_by: str) -> InputError:
+    """Return the error about an argument that is neither a path nor a table.
+
+    Args:
+        name: Name of the argument.
+        source: The argument.
+        made_by: The command that makes such a table.
+    """
+    found = type(source).__name__
+    has_table = isinstance(getattr(source, "table", None), pa.Table)
+    advice = f"give the .table of this {found}" if has_table else f"give the output of `{made_by}`"
+    return InputError(
+        f"{name} must be a path, a pyarrow.Table or a GeoDataFrame, found {found}; {advice}"
+    )
 
 
 def in_memory(source: object) -> pa.Table | None:
     """Return a ``pyarrow.Table``, or a data frame as one; None of any other type.
 
     The geometries of a ``GeoDataFrame`` become WKB in degrees, and its provenance is taken from
-    ``attrs``, where ``to_geopandas`` puts it.
+    ``attrs``, where ``to_geopandas`` puts it. Levels of the index that have a name become columns.
+
+    Raises:
+        InputError: If two columns have the same name, or a column has values of several types.
     """
     if isinstance(source, pa.Table):
         return source
@@ -52,6 +68,15 @@ def in_memory(source: object) -> pa.Table | None:
     if pandas is None or not isinstance(source, pandas.DataFrame):
         return None
     frame: Any = source
+    levels = [name for name in frame.index.names if name is not None]
+    repeated = [name for name in levels if name in frame]
+    repeated += frame.columns[frame.columns.duplicated()].tolist()
+    if repeated:
+        raise InputError(
+            f"expected a data frame with each column once, found {repeated[0]} more than once; "
+            "rename or drop one"
+        )
+    frame = frame.reset_index(level=levels) if levels else frame
     metadata = {KEY: frame.attrs[KEY]} if KEY in frame.attrs else {}
     if getattr(frame, "active_geometry_name", None) is not None:
         points = frame.geometry if frame.crs is None else frame.geometry.to_crs(CRS)
@@ -63,8 +88,11 @@ def in_memory(source: object) -> pa.Table | None:
     try:
         table = pa.Table.from_pandas(frame, preserve_index=False)
     except pa.ArrowException as error:
-        found = str(error).splitlines()[0]
-        raise InputError(f"expected a data frame with one type per column ({found})") from None
+        found = "; ".join(str(part) for part in error.args)
+        raise InputError(
+            "expected a data frame with plain values of one type in each column; drop or convert "
+            f"the others ({found})"
+        ) from None
     schema = pa.schema([(field.name, _stored_type(field.type)) for field in table.schema])
     return table.cast(schema).replace_schema_metadata(metadata)
 

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from minortom.api.arguments import path_of
 from minortom.errors import InputError
 from minortom.io.geoparquet import checked, read_table
-from minortom.io.memory_tables import in_memory, table_provenance
+from minortom.io.memory_tables import in_memory, no_table, table_provenance
 from minortom.io.provenance import sha256_of
 from minortom.io.up_to_date import stored_provenance
 from minortom.reporting.measures import BoolArray, IntArray
@@ -73,13 +74,10 @@ class _Source:
     @classmethod
     def of(cls, given: object, role: str, made_by: str) -> "_Source":
         if isinstance(given, str | Path):
-            return cls(found=Path(given), name=str(given), made_by=made_by)
+            return cls(found=path_of(role, given), name=str(given), made_by=made_by)
         table = in_memory(given)
         if table is None:
-            raise InputError(
-                f"{role} must be a path, a pyarrow.Table or a GeoDataFrame, found "
-                f"{type(given).__name__}; give the output of `{made_by}`"
-            )
+            raise no_table(role, given, made_by=made_by)
         return cls(found=table, name=f"the table {role}", made_by=made_by)
 
     def columns(self, names: Sequence[str]) -> pa.Table:

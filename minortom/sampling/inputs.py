@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from minortom.api.arguments import path_of
 from minortom.errors import InputError
 from minortom.grid.cell_lists import read_cells
 from minortom.grid.cells import cells_from_names
 from minortom.io.geoparquet import checked, read_table
-from minortom.io.memory_tables import in_memory, table_bytes, table_provenance
+from minortom.io.memory_tables import in_memory, no_table, table_bytes, table_provenance
 from minortom.io.provenance import licences_in, sha256_of
 from minortom.io.up_to_date import stored_provenance
 from minortom.sampling.quotas import quota_of_table, read_quota
@@ -92,11 +93,8 @@ def read_inputs(annotated: object, *, keep: object, quota: object) -> SampleInpu
     paths: list[Path] = []
     if table is None:
         if not isinstance(annotated, str | Path):
-            raise InputError(
-                "annotated must be a path, a pyarrow.Table or a GeoDataFrame, found "
-                f"{type(annotated).__name__}; give the output of `{MADE_BY}`"
-            )
-        source: Path | pa.Table = Path(annotated)
+            raise no_table("annotated", annotated, made_by=MADE_BY)
+        source: Path | pa.Table = path_of("annotated", annotated)
         paths.append(source)
         hashes = {"annotated": sha256_of(source)}
         record = stored_provenance(source)
@@ -122,12 +120,16 @@ def _read_keep(keep: Any) -> tuple[Path | tuple[str, ...] | None, str]:  # noqa:
     if keep is None:
         return None, ""
     if isinstance(keep, str | Path):
-        return Path(keep), sha256_of(Path(keep))
+        path = path_of("keep", keep)
+        return path, sha256_of(path)
     table = in_memory(keep)
     if table is not None:
         cells = checked(table, ["grid_cell"], name="the table keep", made_by=MADE_BY)
         keep = cells["grid_cell"].to_pylist()
-    names = tuple(keep) if isinstance(keep, Iterable) else (None,)
+    try:
+        names = tuple(keep)
+    except TypeError:  # no iterable, or an array without a dimension
+        names = (None,)
     if not all(isinstance(name, str) for name in names):
         raise InputError(
             f"keep must be a path, a table with grid_cell, or names of cells, found {keep!r:.100}"
@@ -140,7 +142,8 @@ def _read_quota(quota: Any) -> tuple[dict[str, int] | None, str]:  # noqa: ANN40
     if quota is None:
         return None, ""
     if isinstance(quota, str | Path):
-        return read_quota(Path(quota)), sha256_of(Path(quota))
+        path = path_of("quota", quota)
+        return read_quota(path), sha256_of(path)
     table = in_memory(quota)
     if table is None:
         if not isinstance(quota, Mapping):

@@ -101,7 +101,7 @@ def test_a_plain_data_frame_is_a_table_without_geometry(points):
 
 @pytest.mark.parametrize("source", [3, None, ["annotated.parquet"], {"lat": [1.0]}])
 def test_another_type_is_refused_with_what_was_expected(source):
-    wanted = f"expected a path, a pyarrow.Table or a GeoDataFrame, found {type(source).__name__}"
+    wanted = f"must be a path, a pyarrow.Table or a GeoDataFrame, found {type(source).__name__}"
     with pytest.raises(InputError, match=wanted):
         as_table(source, made_by=MADE_BY)
 
@@ -125,7 +125,42 @@ def test_a_column_of_several_types_is_an_error():
     frame = pa.table({"grid_cell": ["a", "b"]}).to_pandas()
     frame["mixed"] = [1, "a"]
 
-    with pytest.raises(InputError, match="expected a data frame with one type per column"):
+    with pytest.raises(InputError, match="one type in each column.*column mixed"):
+        as_table(frame, made_by=MADE_BY)
+
+
+def test_a_result_in_place_of_its_table_is_an_error_that_names_the_table(points):
+    class SampleResult:
+        table = points
+
+    with pytest.raises(InputError, match="found SampleResult; give the .table of this"):
+        as_table(SampleResult(), made_by=MADE_BY)
+
+
+def test_named_levels_of_an_index_are_columns(points):
+    frame = points.to_pandas()
+
+    assert as_table(frame.set_index("grid_cell"), made_by=MADE_BY).equals(
+        as_table(frame, made_by=MADE_BY)
+    )
+    assert as_table(frame[frame.lat > 0], made_by=MADE_BY).column_names == list(frame)
+
+
+@pytest.mark.parametrize("twice", ["columns", "index and columns"])
+def test_a_repeated_column_of_a_frame_is_an_error(twice):
+    frame = pa.table({"lat": [1.0], "lon": [2.0]}).to_pandas()
+    frame.columns = ["lat", "lat"] if twice == "columns" else ["lat", "lon"]
+    frame = frame if twice == "columns" else frame.set_index("lat", drop=False)
+
+    with pytest.raises(InputError, match="each column once, found lat more than once"):
+        as_table(frame, made_by=MADE_BY)
+
+
+def test_a_second_column_of_geometries_is_an_error_that_names_it():
+    frame = geopandas.GeoDataFrame({"lat": [1.0]}, geometry=geopandas.points_from_xy([2], [1]))
+    frame["box"] = frame.geometry
+
+    with pytest.raises(InputError, match="plain values.*column box"):
         as_table(frame, made_by=MADE_BY)
 
 
