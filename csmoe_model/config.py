@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal, get_args
 
+from minortom.api.arguments import one_of
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName
 
@@ -84,11 +85,7 @@ class ModelConfig:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in choices:
-                allowed = get_args(choices[field.name])
-                if value not in allowed:
-                    raise InputError(
-                        f"{field.name} must be one of {', '.join(allowed)}, found {value!r}"
-                    )
+                one_of(field.name, value, get_args(choices[field.name]))
             elif isinstance(value, bool) or not isinstance(
                 value, int if field.type is int else int | float
             ):

@@ -6,6 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from minortom.api.arguments import flag
 from minortom.api.results import Result
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import atomic_file, check_parents, write_json
@@ -47,7 +48,7 @@ def check_not_existing(out: Path, *, overwrite: bool) -> Path:
         InputError: As `numbers_path`.
         OutputExistsError: If one of the two exists and `overwrite` is false.
     """
-    numbers = numbers_path(out)
+    numbers, overwrite = numbers_path(out), flag("overwrite", overwrite)
     for path in (out, numbers):
         if path.exists() and not overwrite:
             raise OutputExistsError(f"{path} exists; give --overwrite or another --out")

@@ -85,7 +85,8 @@ def _open_shards(
 ) -> LabelledSet:
     from csmoe_model.datasets.shards import ShardLabels, open_shards
 
-    label, split_by = label or "landcover", split_by or "shards"
+    label = "landcover" if label is None else label
+    split_by = "shards" if split_by is None else split_by
     one_of("label", label, get_args(LabelColumn))
     one_of("split_by", split_by, get_args(SplitBy))
     return open_shards(root, ShardLabels(label=label, split_by=split_by, seed=seed))

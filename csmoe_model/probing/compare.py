@@ -16,7 +16,7 @@ from csmoe_model.evaluation.tables import markdown_grid, subject, with_interval
 from csmoe_model.probing.pooling import pooled_rows
 from csmoe_model.probing.predictions import PREDICTIONS, PredictionTable, read_predictions
 from csmoe_model.probing.record import RESULT
-from minortom.api.arguments import path_of, whole_number
+from minortom.api.arguments import path_of, shown, whole_number
 from minortom.api.results import Result
 from minortom.errors import InputError
 from minortom.io.artefact import artefact
@@ -99,8 +99,10 @@ def compare(
             or two results are of the same checkpoint.
         OutputExistsError: If `out` is another result.
     """
-    if isinstance(results, str | Path) or not results:
-        raise InputError(f"results must be a sequence of folders of `csmoe probe`, found {results}")
+    if isinstance(results, str | Path) or not isinstance(results, Sequence) or not results:
+        raise InputError(
+            f"results must be a sequence of folders of `csmoe probe`, found {shown(results)}"
+        )
     folders = [path_of("results", folder) for folder in results]
     out, seed = path_of("out", out), whole_number("seed", seed, minimum=0)
     found = [_read(folder) for folder in folders]

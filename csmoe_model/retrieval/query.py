@@ -129,7 +129,7 @@ class PatchQuery:
         try:
             cell, row, col = text.split(":")
             return cls(cell=cell, row=int(row), col=int(col))
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, TypeError):
             raise InputError(
                 f"--like must be a cell, a row and a column, such as 433D_629L:3:1, found {text}"
             ) from None

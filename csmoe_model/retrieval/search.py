@@ -135,7 +135,9 @@ def search(
     """
     started, embeddings, out = now(), path_of("embeddings", embeddings), path_of("html", html)
     files = _check_usage(image, like, checkpoint)
-    options = SearchOptions(k=k, sensor=sensor, against=against or sensor, index=index)
+    options = SearchOptions(
+        k=k, sensor=sensor, against=sensor if against is None else against, index=index
+    )
     patch = None if like is None else PatchQuery.parse(like)
     check_page(out)
     check_embeddings(embeddings)

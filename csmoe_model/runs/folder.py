@@ -19,6 +19,7 @@ from typing import Any, Literal
 import yaml
 
 from csmoe_model.runs.csv_log import RunLog, expert_columns
+from minortom.api.arguments import flag
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import atomic_folder, check_parents, is_empty_folder
 from minortom.io.provenance import KEY, Provenance
@@ -61,6 +62,7 @@ class RunFolder:
                 neither `resume` nor `overwrite` is set.
             InputError: If there is no run to resume, or its configuration differs.
         """
+        resume, overwrite = flag("resume", resume), flag("overwrite", overwrite)
         check_parents(self.path)
         if not self.path.exists() or is_empty_folder(self.path):
             if resume:

@@ -26,7 +26,7 @@ from csmoe_model.training.result import TrainResult, read_result
 from csmoe_model.training.save_weights import RunWeights
 from csmoe_model.training.signals import StopRequest
 from csmoe_model.training.step_log import OnStep, ignore_steps
-from minortom.api.arguments import whole_number
+from minortom.api.arguments import flag, whole_number
 from minortom.errors import InputError
 from minortom.io.atomic_write import output_lock
 from minortom.io.provenance import Provenance, licences_in, sha256_of
@@ -58,6 +58,9 @@ class Settings:
         whole_number("save_every", self.save_every, minimum=1)
         if self.workers is not None:
             whole_number("workers", self.workers, minimum=1)
+        if self.compile is not None:
+            flag("compile", self.compile)
+        flag("tensorboard", self.tracking.tensorboard)
 
 
 def run_training(

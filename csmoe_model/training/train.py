@@ -15,7 +15,7 @@ from csmoe_model.training.field_arguments import with_fields
 from csmoe_model.training.result import TrainResult
 from csmoe_model.training.run import Settings, run_training
 from csmoe_model.training.step_log import OnStep, ignore_steps
-from minortom.api.arguments import path_of
+from minortom.api.arguments import flag, path_of
 
 
 @with_fields(ModelConfig, TrainConfig)
@@ -79,12 +79,12 @@ def train(
     """
 
     def checked() -> tuple[Path, Path, Configuration, Settings]:
-        folder = path_of("out", out)
+        folder, is_resumed = path_of("out", out), flag("resume", resume)
         configuration = configure(
             recipe,
             {name: _plain(value) for name, value in fields.items()},
             file=None if config is None else path_of("config", config),
-            resume=folder if resume else None,
+            resume=folder if is_resumed else None,
         )
         settings = Settings(
             workers=workers, save_every=save_every, compile=compile,

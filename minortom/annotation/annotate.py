@@ -10,7 +10,7 @@ from minortom.annotation.columns import LandcoverOptions
 from minortom.annotation.job import AnnotateJob
 from minortom.annotation.options import AnnotateOptions, Maps, Sources, further_maps
 from minortom.annotation.result import AnnotateResult
-from minortom.api.arguments import number, path_of, whole_number
+from minortom.api.arguments import flag, number, path_of, several, whole_number
 from minortom.api.choices import Engine, LandcoverMode
 from minortom.archive.pair_rules import PairRules, Time, parse_time
 from minortom.downloads.open_map import MapChoice
@@ -110,22 +110,29 @@ def annotate(
     """
     rules = PairRules(
         max_cloud=_number("max_cloud", max_cloud), max_nodata=_number("max_nodata", max_nodata),
-        max_dt_days=_number("max_dt", max_dt), same_crs=same_crs,
-        since=_time("since", since), until=_time("until", until), require_known=require_known,
+        max_dt_days=_number("max_dt", max_dt), same_crs=flag("same_crs", same_crs),
+        since=_time("since", since), until=_time("until", until),
+        require_known=flag("require_known", require_known),
     )  # fmt: skip
     maps = Maps(
         climate=MapChoice(map=_text("climate", climate), legend=climate_legend),
         landcover=MapChoice(map=_text("landcover", landcover), legend=landcover_legend),
         further=further_maps(
-            [_text("descriptor", text) for text in _several(descriptor)],
-            [path_of("manifest", path) for path in _several(manifest)],
+            [
+                _text("descriptor", text)
+                for text in several("descriptor", descriptor, expected="NAME=MAP")
+            ],
+            [
+                path_of("manifest", path)
+                for path in several("manifest", manifest, expected="a path (str or Path)")
+            ],
         ),
     )
     options = AnnotateOptions(
         bbox=as_bbox(bbox),
         region=None if region is None else Region.read(path_of("region", region)),
         rules=rules,
-        keep_unmapped=keep_unmapped,
+        keep_unmapped=flag("keep_unmapped", keep_unmapped),
         landcover=LandcoverOptions(
             mode=landcover_mode, resolution_m=number("landcover_resolution", landcover_resolution)
         ),
@@ -157,12 +164,6 @@ def _place(name: str, value: object) -> str | None:
 
 def _number(name: str, value: object) -> float | None:
     return None if value is None else number(name, value)
-
-
-def _several(value: str | Path | Sequence[str | Path] | None) -> Sequence[str | Path]:
-    if value is None:
-        return []
-    return [value] if isinstance(value, str | Path) else value
 
 
 def _time(name: str, value: object) -> Time | None:

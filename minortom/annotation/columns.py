@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from minortom.annotation.class_columns import class_columns, joint_class, mapped, with_unmapped
+from minortom.api.arguments import shown
 from minortom.api.choices import LandcoverMode
 from minortom.errors import InputError
 from minortom.grid.cells import Cells
@@ -37,9 +38,9 @@ class LandcoverOptions:
     with such pixels is read."""
 
     def __post_init__(self) -> None:
-        if self.mode not in get_args(LandcoverMode):
+        if not isinstance(self.mode, str) or self.mode not in get_args(LandcoverMode):
             expected = ", ".join(get_args(LandcoverMode))
-            raise InputError(f"expected --landcover-mode {expected}, found {self.mode!r}")
+            raise InputError(f"expected --landcover-mode {expected}, found {shown(self.mode)}")
         if not 0 < self.resolution_m < np.inf:
             raise InputError(
                 f"expected --landcover-resolution above 0 metres, found {self.resolution_m}"

@@ -26,7 +26,7 @@ def whole_number(name: str, value: object, *, minimum: int) -> int:
         found = None
     if found is None or found < minimum:
         raise InputError(
-            f"{name} must be a whole number of at least {minimum}, found {_shown(value)}"
+            f"{name} must be a whole number of at least {minimum}, found {shown(value)}"
         )
     return found
 
@@ -47,7 +47,7 @@ def number(name: str, value: object) -> float:
             return float(found)
         except (TypeError, ValueError):
             pass
-    raise InputError(f"{name} must be a number, found {_shown(value)}")
+    raise InputError(f"{name} must be a number, found {shown(value)}")
 
 
 def one_of(name: str, value: object, choices: Sequence[str]) -> str:
@@ -58,21 +58,56 @@ def one_of(name: str, value: object, choices: Sequence[str]) -> str:
     """
     if isinstance(value, str) and value in choices:
         return value
-    raise InputError(f"{name} must be one of {', '.join(choices)}, found {_shown(value)}")
+    raise InputError(f"{name} must be one of {', '.join(choices)}, found {shown(value)}")
+
+
+def flag(name: str, value: object) -> bool:
+    """Return an argument that must be true or false: the text ``"no"`` would count as true.
+
+    Raises:
+        InputError: If it is neither a ``bool`` nor a NumPy one.
+    """
+    if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):  # NumPy's
+        return bool(value)
+    raise InputError(f"{name} must be True or False, found {shown(value)}")
 
 
 def path_of(name: str, value: object) -> Path:
     """Return an argument as a ``Path``.
 
     Raises:
-        InputError: If it is neither a ``str`` nor a ``Path``.
+        InputError: If it is neither a ``str`` nor a ``Path``, or has a null character.
     """
     if isinstance(value, str | Path):
+        if "\0" in str(value):
+            raise InputError(f"{name} must be a path without null characters, found {value!r}")
         return Path(value)
-    raise InputError(f"{name} must be a path (str or Path), found {_shown(value)}")
+    raise InputError(f"{name} must be a path (str or Path), found {shown(value)}")
 
 
-def _shown(value: object) -> str:
+def several(name: str, value: object, *, expected: str) -> list[Any]:
+    """Return an argument that may be one value or a sequence of them, as a list.
+
+    Args:
+        name: Name of the argument, for the error message.
+        value: A ``str`` or ``Path``, a sequence of these, or None for none. The values in a
+            sequence are not checked.
+        expected: What the argument must be, for the error message.
+
+    Raises:
+        InputError: If it is something else.
+    """
+    if value is None:
+        return []
+    if isinstance(value, str | Path):
+        return [value]
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return list(value)
+    raise InputError(f"{name} must be {expected}, or a sequence of these, found {shown(value)}")
+
+
+def shown(value: object) -> str:
+    """Return a value for an error message: short values in full, others by their type."""
     if value is None or isinstance(value, str | bytes | int | float):
         return repr(value)
     return type(value).__name__

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from minortom.api.arguments import path_of
+from minortom.api.arguments import flag, path_of
 from minortom.api.results import Result
 from minortom.dataset.card import CARD
 from minortom.dataset.repository_files import checked_record, write_description
@@ -62,7 +62,8 @@ def publish(
         OutputExistsError: If the repository has another data set and ``overwrite`` is false, or
             the preview's folder is not empty.
     """
-    folder = path_of("shards", shards)
+    folder, private = path_of("shards", shards), flag("private", private)
+    overwrite = flag("overwrite", overwrite)
     table = None if report is None else path_of("report", report)
     if not isinstance(repo, str):
         raise InputError(f"repo must be text such as user/name, found {type(repo).__name__}")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minortom.api.arguments import path_of, whole_number
+from minortom.api.arguments import flag, path_of, whole_number
 from minortom.api.results import Result, Shown
 from minortom.dataset.checks import CheckedShard, check_shard
 from minortom.engine.executors import available_cores, map_items
@@ -84,7 +84,7 @@ def verify(
         InputError: If an argument is invalid.
         ShardError: If the folder has no ``dataset.json`` of this schema version to check against.
     """
-    folder = path_of("shards", shards)
+    folder, deep = path_of("shards", shards), flag("deep", deep)
     if workers is not None:
         workers = whole_number("workers", workers, minimum=1)
     record = read_record(folder)

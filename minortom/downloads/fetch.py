@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from minortom.api.arguments import path_of, whole_number
+from minortom.api.arguments import flag, path_of, shown, whole_number
 from minortom.api.results import NOT_IN_JSON, Result
 from minortom.downloads.find_map import find_data_set
 from minortom.downloads.single_file import fetch_file
@@ -88,6 +88,7 @@ def fetch(
             or has changed since its download. Such a file stays where it is and is not used.
     """
     workers = whole_number("workers", workers, minimum=1)
+    everything = flag("everything", everything)
     area = None if region is None else Region.read(path_of("region", region))
     box = as_bbox(bbox)
     manifests = [find_data_set(str(name))[1] for name in _as_names(names)]
@@ -133,7 +134,7 @@ def _as_names(names: object) -> list[str | Path]:
     if not found or not all(isinstance(name, str | Path) for name in found):
         raise InputError(
             "names must be a data set's name, the path of a manifest, or a list of these, "
-            f"found {names!r}"
+            f"found {shown(names)}"
         )
     return found
 

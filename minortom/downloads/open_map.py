@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from minortom.api.arguments import shown
 from minortom.downloads.find_map import find_map
 from minortom.errors import InputError
 from minortom.maps.descriptor import Descriptor
@@ -12,7 +13,11 @@ from minortom.progress import OnProgress, ignore_progress
 
 @dataclass(frozen=True, kw_only=True)
 class MapChoice:
-    """Map and the legend of its values."""
+    """Map and the legend of its values.
+
+    Raises:
+        InputError: If ``legend`` is of another type.
+    """
 
     map: str
     """Path of a raster, a folder of tiles or a manifest, or the name of a data set."""
@@ -20,6 +25,12 @@ class MapChoice:
     """Name of a legend; the legend of the manifest when None."""
     manifest: Path | None = None
     """Manifest of the user's own, which takes precedence over ``legend``."""
+
+    def __post_init__(self) -> None:
+        if not (self.legend is None or isinstance(self.legend, str)):
+            raise InputError(
+                f"a legend must be the name of one, such as koppen, found {shown(self.legend)}"
+            )
 
 
 def open_map(

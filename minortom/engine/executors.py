@@ -22,9 +22,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
-from minortom.api.arguments import whole_number
+from minortom.api.arguments import one_of, whole_number
 from minortom.api.choices import Engine
 from minortom.engine.dask_cluster import ClusterPool, opened_cluster
 from minortom.errors import InputError, MinorTomError
@@ -54,8 +54,7 @@ class EngineOptions:
     """Processes on this machine (all cores when None); with a scheduler, workers to wait for."""
 
     def __post_init__(self) -> None:
-        if self.engine not in ("local", "dask"):
-            raise InputError(f"engine must be local or dask, found {self.engine!r}")
+        one_of("engine", self.engine, get_args(Engine))
         if self.scheduler is not None and self.engine != "dask":
             raise InputError("--scheduler needs the Dask engine; add --engine dask")
         if self.workers is not None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from minortom.api.arguments import number, one_of, path_of, whole_number
+from minortom.api.arguments import flag, number, one_of, path_of, shown, whole_number
 from minortom.api.choices import Engine
 from minortom.api.results import Result
 from minortom.engine.executors import EngineOptions, opened_executor
@@ -165,7 +165,7 @@ def export(
         max_invalid=number("max_invalid", max_invalid),
         max_cloud=None if max_cloud is None else number("max_cloud", max_cloud),
         resampling=Resampling(one_of("resampling", resampling, list(Resampling))),
-        strict_grid=strict_grid,
+        strict_grid=flag("strict_grid", strict_grid),
         codec=Codec(one_of("codec", codec, list(Codec))),
         format=Format(one_of("format", format, list(Format))),
         seed=whole_number("seed", seed, minimum=0),
@@ -173,7 +173,7 @@ def export(
     if workers is not None:
         workers = whole_number("workers", workers, minimum=1)
     where = EngineOptions(engine=engine, scheduler=scheduler, workers=workers)
-    target = path_of("out", out)
+    target, dry_run = path_of("out", out), flag("dry_run", dry_run)
     if rate_mb_s is not None and not dry_run:
         raise UsageError("rate_mb_s (--rate-mb-s) needs dry_run (--dry-run)")
     path_of("s2", s2), path_of("s1", s1)  # addresses stay text
@@ -240,8 +240,8 @@ def _bands(bands: str | Sequence[str] | None) -> tuple[str, ...] | None:
     if bands is None:
         return None
     names = bands.split(",") if isinstance(bands, str) else bands
-    if not all(isinstance(name, str) for name in names):
-        raise InputError(f"bands must be names of bands, found {list(names)}")
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"bands must be names of bands, such as B02,B03,B04, found {shown(bands)}")
     return tuple(name.strip() for name in names)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from minortom.api.arguments import flag
 from minortom.io.atomic_write import atomic_file, atomic_folder, output_lock
 from minortom.io.provenance import Provenance
 from minortom.io.up_to_date import is_up_to_date, now, status, write_run_record
@@ -66,7 +67,7 @@ def artefact(
     """
     started = started or now()
     same = content is not None and out.is_file() and out.read_bytes() == content
-    may_replace = overwrite or same
+    may_replace = flag("overwrite", overwrite) or same
     done = is_up_to_date(out, provenance, inputs=inputs, overwrite=may_replace, record=record)
     if content is not None:
         done = same

@@ -16,13 +16,15 @@ def check_parents(out: Path) -> None:
     """Check that the parent folders of ``out`` exist or can be created.
 
     Raises:
-        InputError: If a parent is a file or a broken link, if ``out`` is not UTF-8, or if it has
-            no name of its own, such as ``.``.
+        InputError: If a parent is a file or a broken link, if ``out`` is not UTF-8, if it has
+            no name of its own, such as ``.``, or if it starts with ``~``.
     """
     try:
         str(out).encode()
     except UnicodeEncodeError:  # Arrow would refuse it only after all the work
         raise InputError(f"--out {str(out)!a} is not UTF-8; give another name") from None
+    if out.parts[:1] == ("~",):  # only a shell expands it; here it would be a folder named ~
+        raise InputError(f"--out {out} starts with ~; give the whole path, as {out.expanduser()}")
     if out.name in ("", ".."):
         raise InputError(f"--out {out} has no file name; give one, such as {out / 'out'}")
     above = next(path for path in out.absolute().parents if path.exists() or path.is_symlink())

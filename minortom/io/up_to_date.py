@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from minortom.api.arguments import flag
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import check_parents, is_empty_folder, write_json
 from minortom.io.provenance import KEY, Provenance, licences_in, run_record, sha256_of
@@ -41,6 +42,7 @@ def is_up_to_date(
             file instead of a folder, is an input, contains an input, or is a file of another kind
             in an input folder.
     """
+    overwrite = flag("overwrite", overwrite)
     check_parents(out)
     if out.is_dir() and not record:
         raise InputError(f"--out must be a file, found the folder {out}; give another --out")

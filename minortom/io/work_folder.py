@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from minortom.api.arguments import flag
 from minortom.errors import OutputExistsError
-from minortom.io.atomic_write import atomic_folder, is_empty_folder, write_json
+from minortom.io.atomic_write import atomic_folder, check_parents, is_empty_folder, write_json
 from minortom.io.provenance import KEY, Provenance
 from minortom.io.up_to_date import stored_provenance
 
@@ -11,7 +12,12 @@ _RECORD = "provenance.json"
 
 
 def work_folder(out: Path) -> Path:
-    """Return the folder of unfinished work on an output: ``<out>.partial``."""
+    """Return the folder of unfinished work on an output: ``<out>.partial``.
+
+    Raises:
+        InputError: If ``out`` is not a possible place for an output.
+    """
+    check_parents(out)
     return out.with_name(f"{out.name}.partial")
 
 
@@ -28,6 +34,7 @@ def prepare_work_folder(work: Path, provenance: Provenance, *, overwrite: bool) 
         OutputExistsError: If the folder has another provenance and ``overwrite`` is false, or if
             it has files but no provenance, even with ``overwrite``.
     """
+    overwrite = flag("overwrite", overwrite)
     if has_work_on(work, provenance):
         return
     ours = is_empty_folder(work) or stored_provenance(work / _RECORD) is not None

@@ -81,6 +81,7 @@ def sample_options(
             each other.
     """
     preset, objective = _word("preset", preset, Preset), _word("objective", objective, Objective)
+    method = _word("method", method, Method)
     of_coupling = _numbers({"spread": spread, "density": density})
     of_genetic = (
         _whole_numbers({"generations": (generations, 1), "population": (population, 2)})
@@ -101,7 +102,7 @@ def sample_options(
             {"min_distance_km": min_distance_km, "time_budget_s": time_budget},
             names={"time_budget_s": "time_budget"},
         ),
-        method=_word("method", method, Method),
+        method=method,
         seed=whole_number("seed", seed, minimum=0),
         allocation=_allocation(tiles, allocation),
         stratify_by=_names(stratify_by),
@@ -123,8 +124,11 @@ def _start(preset: Preset, objective: Objective) -> tuple[GeneticOptions, Coupli
 def _allocation(tiles: int | None, rule: AllocationRule | None) -> Allocation | None:
     if tiles is not None:
         total = whole_number("tiles", tiles, minimum=1)
-        return Allocation(tiles=total, rule=_word("allocation", rule or "equal", AllocationRule))
+        return Allocation(
+            tiles=total, rule=_word("allocation", "equal" if rule is None else rule, AllocationRule)
+        )
     if rule is not None:
+        rule = _word("allocation", rule, AllocationRule)
         raise InputError(f"--allocation {rule} needs a total; give --tiles with it")
     return None
 
@@ -160,10 +164,10 @@ def _split(shares: str | Sequence[float] | None, block_km: float | None) -> Spli
 
 def _rate(rate: str | float) -> float | None:
     """Return a mutation rate; None stands for 1/N_s."""
-    if rate == "auto":
-        return None
     if not isinstance(rate, str):
         return number("mutation_rate", rate)
+    if rate == "auto":
+        return None
     try:
         return float(rate)
     except ValueError:

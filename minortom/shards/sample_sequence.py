@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from minortom.api.arguments import path_of, shown
 from minortom.errors import InputError
 from minortom.shards.layout import METADATA_SCHEMA
 from minortom.shards.shard_set import ShardSet
@@ -155,15 +156,16 @@ def open(folder: str | Path, split: str | None = None) -> SampleSequence:  # noq
             version, or one is missing or damaged.
         InputError: If the data set has no such split, or the package of its codec is missing.
     """
-    shards = ShardSet.open(Path(folder))
+    shards = ShardSet.open(path_of("folder", folder))
     if split is None:
         return SampleSequence(shards, np.arange(len(shards), dtype=np.int64))
     splits = shards.metadata(["split"])["split"]
-    numbers = np.flatnonzero(splits.to_numpy() == split)
+    known = sorted(splits.unique().to_pylist())
+    numbers = np.flatnonzero(splits.to_numpy() == split) if isinstance(split, str) else ()
     if not len(numbers):
-        found = ", ".join(sorted(splits.unique().to_pylist()))
+        found = ", ".join(known)
         raise InputError(
-            f"split must be one of {found} (the splits of {folder}), found {split!r}; leave it out "
-            "for all samples"
+            f"split must be one of {found} (the splits of {folder}), found {shown(split)}; leave "
+            "it out for all samples"
         )
     return SampleSequence(shards, numbers)

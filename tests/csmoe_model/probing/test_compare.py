@@ -155,7 +155,7 @@ def test_the_result_is_the_content_of_the_file_and_no_results_are_an_error(tmp_p
     stored = json.loads((tmp_path / "out" / "result.json").read_text())
     wanted = {"status": "written", "out": str(tmp_path / "out"), **stored}
     assert list(found.as_dict().items()) == list(wanted.items())
-    for nothing in ([], str(tmp_path / "1")):
+    for nothing in ([], str(tmp_path / "1"), 3, None):
         with pytest.raises(InputError, match="results must be a sequence of folders"):
             compare(nothing, out=tmp_path / "out")
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minortom.api.arguments import number, one_of, path_of, whole_number
+from minortom.api.arguments import flag, number, one_of, path_of, several, whole_number
 from minortom.errors import InputError
 
 
@@ -12,6 +12,10 @@ def test_values_of_the_right_kind_become_plain_python():
     assert type(whole_number("n", np.int64(3), minimum=1)) is int
     assert (number("x", 2), one_of("m", "a", ["a", "b"])) == (2.0, "a")
     assert path_of("out", "a/b") == path_of("out", Path("a/b")) == Path("a/b")
+    assert flag("f", np.True_) is True
+    assert flag("f", False) is False
+    assert several("m", None, expected="x") == []
+    assert several("m", "a", expected="x") == several("m", ("a",), expected="x") == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -29,7 +33,18 @@ def test_values_of_the_right_kind_become_plain_python():
         (lambda: number("x", [1]), "x must be a number, found list"),
         (lambda: one_of("m", "c", ["a", "b"]), "m must be one of a, b, found 'c'"),
         (lambda: one_of("m", ["a"], ["a", "b"]), "m must be one of a, b, found list"),
+        (lambda: one_of("m", np.array([1, 2]), ["a", "b"]),
+         "m must be one of a, b, found ndarray"),
         (lambda: path_of("out", 3), "out must be a path (str or Path), found 3"),
+        (lambda: path_of("out", "a\0b"),
+         r"out must be a path without null characters, found 'a\x00b'"),
+        (lambda: flag("f", "no"), "f must be True or False, found 'no'"),
+        (lambda: flag("f", None), "f must be True or False, found None"),
+        (lambda: flag("f", np.array([True])), "f must be True or False, found ndarray"),
+        (lambda: several("m", 3, expected="a path"),
+         "m must be a path, or a sequence of these, found 3"),
+        (lambda: several("m", b"a", expected="a path"),
+         "m must be a path, or a sequence of these, found b'a'"),
     ],
 )  # fmt: skip
 def test_another_kind_is_an_error_that_says_what_was_expected(check, message):

@@ -37,7 +37,7 @@ def test_the_local_engine_takes_the_workers_that_it_is_given():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"engine": "ray"}, "engine must be local or dask, found 'ray'"),
+        ({"engine": "ray"}, "engine must be one of local, dask, found 'ray'"),
         ({"scheduler": "tcp://a:1"}, "--scheduler needs the Dask engine; add --engine dask"),
         ({"workers": 0}, "workers must be a whole number of at least 1, found 0"),
     ],

@@ -63,6 +63,10 @@ def test_a_split_has_its_samples_alone(folder, tensors):
 def test_an_unknown_split_names_those_of_the_set(folder):
     with pytest.raises(InputError, match=r"one of train, val \(the splits of .*\), found 'tset'"):
         minortom.shards.open(folder, split="tset")
+    with pytest.raises(InputError, match="found ndarray; leave it out"):
+        minortom.shards.open(folder, split=np.array(["train", "val"]))
+    with pytest.raises(InputError, match="folder must be a path"):
+        minortom.shards.open(None)
 
 
 def test_numbers_count_from_the_end_and_end_with_an_index_error(folder):
