@@ -87,7 +87,7 @@ def epochs(
         split_by: How to split shards; by their own splits when None.
         s2_bands: Names of the Sentinel-2 bands in the files of a folder, such as `B02,B03`; the
             names in the files when None.
-        s1_bands: Names of the Sentinel-1 bands, likewise.
+        s1_bands: Names of the Sentinel-1 bands, as for `s2_bands`.
         protocol: `standard` or `paper`; see `ProbeOptions`.
         pooling: `cls` for the [CLS] vector, `mean` for the mean of the patch tokens, or `both`.
         sensor: Sensor of the images; all that the model and the set have in common when None.

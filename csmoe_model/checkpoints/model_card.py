@@ -19,8 +19,8 @@ _CARD = """\
 
 # CSMoE, `{recipe}`
 
-{what} of a masked autoencoder for pairs of Sentinel-2 (L2A) and
-Sentinel-1 (RTC) images whose layers hold a soft mixture of experts. Made by minortom {version}.
+{what} of a masked autoencoder with soft mixture-of-experts layers, for pairs of
+Sentinel-2 (L2A) and Sentinel-1 (RTC) images. Made by minortom {version}.
 
 | | |
 |---|---|
@@ -45,15 +45,15 @@ model = CSMoE.from_pretrained("{name}")
 ## Input
 
 `prepare` takes NumPy arrays or tensors and normalises them with the statistics of the training
-data. Bands are taken by name, in any order. All bands lie on one grid of 10 m, Sentinel-2's 20 m
-bands by nearest neighbour.
+data. Bands are selected by name and may be in any order. All bands must be on one 10 m grid;
+resample the 20 m bands of Sentinel-2 by nearest neighbour.
 
 | sensor | band | unit | mean | standard deviation |
 |---|---|---|---|---|
 {bands}
 
 Sentinel-2: surface reflectance × 10,000, without the offset of processing baseline 04.00.
-Sentinel-1: radiometrically terrain-corrected gamma0. Training resized its patches to
+Sentinel-1: radiometrically terrain-corrected gamma0. In training, patches were resized to
 {image_size} × {image_size} pixels; `prepare(…, image_size={image_size})` resizes your images in the
 same way.
 
@@ -71,7 +71,8 @@ provenance. No quality is claimed: measure it on your task.
 ## Citation
 
 Hackel, Burgert and Demir, "CSMoE: An Efficient Remote Sensing Foundation Model with Soft
-Mixture-of-Experts", describes the layers and the objective. These weights are not by its authors.
+Mixture-of-Experts", describes the layers and the objective. The authors of the paper did not make
+these weights.
 """
 
 _SHARE_ALIKE = "CC-BY-SA-4.0"

@@ -33,7 +33,7 @@ def open_set(
         split_by: How to split shards; by their own splits when None.
         s2_bands: Names of the Sentinel-2 bands in the files of a `folder`, in their order, such
             as `B02,B03`; the names in the files when None.
-        s1_bands: Names of the Sentinel-1 bands, likewise.
+        s1_bands: Names of the Sentinel-1 bands, as for `s2_bands`.
         seed: Seed of the split, where the set has no split of its own.
 
     Raises:

@@ -42,7 +42,7 @@ def embed(
         s1: Scene only: GeoTIFF with Sentinel-1 on the same pixels as `source`.
         s2_bands: Scene only: names of the Sentinel-2 bands, such as `B02,B03`, in the order of
             the file; the names in the file when None.
-        s1_bands: Scene only: names of the Sentinel-1 bands, likewise.
+        s1_bands: Scene only: names of the Sentinel-1 bands, as for `s2_bands`.
         overlap: Scene only: part of a tile's side that the next tile covers again, from 0 to
             below 1; 0.5 when None.
         tile_px: Scene only: side of a tile in pixels of the scene; 120 (at 10 m) when None.

@@ -101,7 +101,7 @@ def probe(
         split_by: Shards only: their own splits (`shards`, also when None) or `blocks` of ground.
         s2_bands: Folder only: names of the Sentinel-2 bands, such as `B02,B03`, in the order of
             the files; the names in the files when None.
-        s1_bands: Folder only: names of the Sentinel-1 bands, likewise.
+        s1_bands: Folder only: names of the Sentinel-1 bands, as for `s2_bands`.
         protocol: `standard` (tuned logistic regression and k nearest neighbours) or `paper` (one
             linear layer).
         pooling: `cls` (the [CLS] token), `mean` (mean of the patch tokens), or `both`.

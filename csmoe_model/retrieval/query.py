@@ -56,7 +56,7 @@ class ImageQuery:
             image: Files of the image.
             checkpoint: Model that made the embeddings.
             s2_bands: Names of the Sentinel-2 bands; the names in the files when None.
-            s1_bands: Names of the Sentinel-1 bands, likewise.
+            s1_bands: Names of the Sentinel-1 bands, as for `s2_bands`.
 
         Raises:
             UsageError: If there are more than two files.

@@ -104,7 +104,7 @@ def retrieve(
         split_by: How to split shards; by their own splits when None.
         s2_bands: Names of the Sentinel-2 bands in the files of a folder, such as `B02,B03`; the
             names in the files when None.
-        s1_bands: Names of the Sentinel-1 bands, likewise.
+        s1_bands: Names of the Sentinel-1 bands, as for `s2_bands`.
         k: Images to retrieve for each query.
         index: `exact` compares all vectors; `ivf` those of the nearest cells, for millions.
         pooling: `cls` for the [CLS] vector, `mean` for the mean of the patch tokens, or `both`.

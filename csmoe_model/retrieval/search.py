@@ -120,7 +120,7 @@ def search(
         index: `exact` compares all vectors; `ivf` those of the nearest cells, for millions.
         s2_bands: Names of the Sentinel-2 bands of `image`, such as `B02,B03`; the names in the
             file when None.
-        s1_bands: Names of the Sentinel-1 bands of `image`, likewise.
+        s1_bands: Names of the Sentinel-1 bands of `image`, as for `s2_bands`.
         overwrite: Whether to replace an output that was made otherwise.
 
     Returns:

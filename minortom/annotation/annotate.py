@@ -77,7 +77,7 @@ def annotate(
         same_crs: Whether both products must have the same coordinate system.
         since: First day or time of Sentinel-2, in UTC unless it has a time zone: ISO 8601 text,
             ``date`` or ``datetime``.
-        until: Last day or time of Sentinel-2, likewise.
+        until: Last day or time of Sentinel-2, in the same form.
         require_known: Whether a row without a value that a rule needs is removed.
         bbox: Keep cells whose centre lies in this box, in degrees: ``"W,S,E,N"``, four numbers
             or a ``BBox``.

@@ -3,7 +3,7 @@
 from typing import Literal
 
 Engine = Literal["local", "dask"]
-"""Processes of this machine, or a Dask cluster."""
+"""Processes on this machine, or a Dask cluster."""
 
 LandcoverMode = Literal["center", "majority", "fractions"]
 """Pixels that the land cover of a cell comes from."""

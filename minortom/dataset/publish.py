@@ -57,7 +57,7 @@ def publish(
 
     Raises:
         ShardError: If the shards are missing or damaged.
-        InputError: If an argument is invalid, nobody is logged in, the hub refuses or does not
+        InputError: If an argument is invalid, no user is logged in, the hub refuses or does not
             answer, or the report is of another selection.
         OutputExistsError: If the repository has another data set and ``overwrite`` is false, or
             the preview's folder is not empty.

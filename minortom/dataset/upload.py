@@ -64,7 +64,7 @@ def upload(
 
     Raises:
         ShardError: If the shards are missing or damaged.
-        InputError: If nobody is logged in, the hub refuses or does not answer, or the report is
+        InputError: If no user is logged in, the hub refuses or does not answer, or the report is
             not a report or of another selection.
         OutputExistsError: If the repository has another data set and ``overwrite`` is false.
     """

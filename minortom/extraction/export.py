@@ -113,7 +113,7 @@ def export(
         selection: Output of ``minortom.sample``.
         s2: Sentinel-2 archive, such as Core-S2L2A, in Major TOM's layout: a folder, an ``http(s)``
             address, or ``hf://datasets/OWNER/NAME``.
-        s1: Sentinel-1 archive, such as Core-S1RTC, likewise.
+        s1: Sentinel-1 archive, such as Core-S1RTC, as for ``s2``.
         out: Folder to write; ``<out>.run.json`` beside it is the run record.
         missing: What to do about selected cells for which an archive has no tile and no reserve is
             left: fail (``error``) or leave them out (``skip``).

@@ -70,7 +70,7 @@ def forecast(
 
     Args:
         inputs: Selection and archives.
-        out: Folder that the export would write; its disk is asked for its free space.
+        out: Folder that the export would write; the free space of its disk is reported.
         options: Options of the export.
         rate_mb_s: Assumed reading speed in MB/s (1e6 bytes).
         on_progress: Called with (footers of local parts read, footers in total).

@@ -87,7 +87,7 @@ def swap_search(
     The score of a set is the sum over its members of log(squared chord to the nearest other
     member) + ``weight``. The best member to remove for a candidate is found in one pass over the
     k members, as in FastPAM for k-medoids (Schubert and Rousseeuw 2021, doi
-    10.1016/j.is.2021.101804): a removed member affects only the members whose nearest it was.
+    10.1016/j.is.2021.101804): removing a member affects only members that had it as their nearest.
 
     Args:
         points: [n, 3] unit vectors.

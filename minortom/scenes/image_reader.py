@@ -25,7 +25,7 @@ class ImageReader:
     s2_bands: tuple[str, ...] | None = None
     """Names of the Sentinel-2 bands in the files, in order; the names in the files when None."""
     s1_bands: tuple[str, ...] | None = None
-    """Names of the Sentinel-1 bands, likewise."""
+    """Names of the Sentinel-1 bands, as for `s2_bands`."""
 
     def __call__(
         self, files: Mapping[Role, Path]

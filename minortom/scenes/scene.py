@@ -90,7 +90,7 @@ def open_scene(
             is given.
         s1: Raster file of Sentinel-1 on the same pixel grid.
         s2_bands: Names of the Sentinel-2 bands, in order; the names in the file when None.
-        s1_bands: Names of the Sentinel-1 bands, likewise; in one file they follow those of
+        s1_bands: Names of the Sentinel-1 bands, as for `s2_bands`; in one file they follow those of
             Sentinel-2.
         workers: Threads that decode; all cores when None.
 

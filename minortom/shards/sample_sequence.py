@@ -46,7 +46,7 @@ class SampleSequence:
     - ``s2_product_id``, ``s1_product_id``: the products that the patches are cut from.
     - ``s2_timestamp``, ``s1_timestamp``: their acquisition as ``datetime`` in UTC, or None.
     - ``dt_days``: time of Sentinel-1 minus time of Sentinel-2, in days, or None.
-    - ``s2_offset``: what the export subtracted from the archive's Sentinel-2 values.
+    - ``s2_offset``: the number that the export subtracted from the archive's Sentinel-2 values.
     - ``s2_invalid``, ``s1_invalid``: share of the sensor's values, 0 to 1, that were not measured
       and are filled.
     - ``epsg``, ``ulx_m``, ``uly_m``: projection, and north-west corner of the patch in metres.
