@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from minortom.api.arguments import one_of, shown
 from minortom.errors import InputError
 from minortom.sensors import SensorName
 
@@ -36,7 +37,8 @@ class LabelledSplit:
     """Samples of one split: labels in memory, images read on demand.
 
     Raises:
-        InputError: If the numbers of labels and groups differ.
+        InputError: If the numbers of labels and groups differ, the labels are not an array of
+            whole numbers, or the images are not a function.
     """
 
     images: ReadImages
@@ -50,6 +52,17 @@ class LabelledSplit:
                 "a split needs one label and one group for each sample, found "
                 f"{len(self.labels)} labels and {len(self.groups)} groups"
             )
+        labels = self.labels if isinstance(self.labels, np.ndarray) else None
+        if labels is None or labels.dtype.kind not in "biu":
+            found = shown(self.labels) if labels is None else f"an array of {labels.dtype}"
+            raise InputError(
+                f"labels must be a NumPy array of class numbers, bool or integers, found {found}"
+            )
+        if not callable(self.images):
+            raise InputError(
+                "images must be a function from numbers of samples to the images of each sensor, "
+                f"found {shown(self.images)}"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -57,7 +70,11 @@ class LabelledSplit:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LabelledSet:
-    """Labelled images of one or both sensors, split into `train`, `val` and `test`."""
+    """Labelled images of one or both sensors, split into `train`, `val` and `test`.
+
+    Raises:
+        InputError: If the task is unknown, or the name is not text.
+    """
 
     name: str
     """Name of a published set, as the paper writes it, such as `m-eurosat`. The name of a user's
@@ -72,6 +89,11 @@ class LabelledSet:
     settings: Mapping[str, object] = field(default_factory=dict)
     """Options that the set was opened with, for the record of a result."""
     licences: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        one_of("task", self.task, get_args(Task))
+        if not isinstance(self.name, str):
+            raise InputError(f"name must be text, found {shown(self.name)}")
 
     @property
     def sensors(self) -> tuple[SensorName, ...]:

@@ -9,7 +9,7 @@ from labelled_sets import set_of, split_of
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 from training_shards import LANDCOVERS, learnable_shards
 
-from csmoe_model.datasets.base import LabelledSplit, check_for_probe, class_counts
+from csmoe_model.datasets.base import LabelledSet, LabelledSplit, check_for_probe, class_counts
 from csmoe_model.datasets.shards import APART_KM, ShardLabels, open_shards
 from minortom.errors import InputError
 from minortom.grid.sphere import km_of_chord, unit_vectors
@@ -186,3 +186,33 @@ def test_patches_without_a_label_are_a_one_line_error(tmp_path):
         InputError, match="column landcover, found 1 without one, the first in cell 0U"
     ):
         open_shards(tmp_path / "shards", ShardLabels())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"labels": [0, 1]}, "labels must be a NumPy array of class numbers.*found list"),
+        ({"labels": np.array(["a", "b"])}, "labels must be a NumPy array.*an array of <U1"),
+        ({"labels": np.array([0.0, 1.0])}, "labels must be a NumPy array.*an array of float64"),
+        ({"images": 3}, "images must be a function .*found 3"),
+    ],
+)
+def test_a_split_of_another_kind_is_an_error_that_says_what_was_expected(wrong, message):
+    fields = {"images": lambda _: {}, "labels": np.array([0, 1])} | wrong
+
+    with pytest.raises(InputError, match=message):
+        LabelledSplit(**fields)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"task": "regression"}, "task must be one of multiclass, multilabel, segmentation"),
+        ({"name": 3}, "name must be text, found 3"),
+    ],
+)
+def test_a_set_of_another_kind_is_an_error_that_says_what_was_expected(wrong, message):
+    fields = {"name": "x", "task": "multiclass", "classes": ("a",), "bands": {}, "splits": {}}
+
+    with pytest.raises(InputError, match=message):
+        LabelledSet(**fields | wrong, sha256="")
