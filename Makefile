@@ -36,7 +36,7 @@ quickstart: $(INSTALLED)
 	@$(BIN)/minortom quickstart --out quickstart --overwrite
 
 test: $(INSTALLED)
-	@echo "running the quick suite on all cores"; $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	@echo "running the quick suite on all cores"; $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 soak: $(INSTALLED)
 	@echo "running the slow tests"; $(BIN)/python -m pytest -m soak

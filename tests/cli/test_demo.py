@@ -1,6 +1,7 @@
 """``minortom demo`` as a user types it."""
 
 import json
+import shutil
 
 import pyarrow.parquet as pq
 import pytest
@@ -35,10 +36,10 @@ def test_another_planet_in_its_place_is_an_error_of_one_line(planet, capsys):
     assert (planet / "planet.json").read_bytes() == before
 
 
-def test_overwrite_replaces_it(tmp_path):
+def test_overwrite_replaces_it(planet, tmp_path):
     out = tmp_path / "planets" / "one"
+    shutil.copytree(planet, out)
 
-    assert run(app, ["demo", str(out), "--tiles", "1"]) == 0
     assert run(app, ["demo", str(out), "--tiles", "2"]) == 1
     assert run(app, ["demo", str(out), "--tiles", "2", "--overwrite"]) == 0
     assert len(pq.read_table(out / "Core-S2L2A" / "metadata.parquet")) == 2

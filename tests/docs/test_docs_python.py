@@ -64,11 +64,12 @@ def test_an_error_is_one_line(names, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.soak  # test_api_parity holds the commands to the functions
 def test_functions_and_commands_write_the_same_bytes(names, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(names["folder"])
     commands = (
         f"annotate {MAPS} --landcover-legend worldcover planet/cells.txt --out",
-        "sample annotated.parquet --per-stratum 20 --keep planet/Core-S1RTC/metadata.parquet --out",
+        "sample annotated.parquet --per-stratum 5 --keep planet/Core-S1RTC/metadata.parquet --out",
         f"export selection.parquet {ARCHIVES} --missing skip --patch-size 56 --out",
     )
     outputs = ("annotated.parquet", "selection.parquet", "shards")

@@ -87,7 +87,10 @@ def test_known_times_are_iso_8601(tmp_path):
 
 
 @pytest.mark.parametrize("normalised", [True, False])
-@pytest.mark.parametrize(("workers", "start"), [(0, None), (2, "fork"), (2, "spawn")])
+@pytest.mark.parametrize(
+    ("workers", "start"),
+    [(0, None), (2, "fork"), pytest.param(2, "spawn", marks=pytest.mark.soak)],
+)
 def test_a_data_loader_collates_every_item_once(folder, normalised, workers, start):
     patches = csmoe_model.PatchDataset(folder, split="train", normalised=normalised)
     loader = DataLoader(

@@ -42,6 +42,7 @@ def test_a_pool_and_a_cluster_write_what_one_process_writes(place):
     assert annotated(place, "pool.parquet", "--workers", "2") == alone
 
 
+@pytest.mark.soak  # tests/minortom/engine kills a worker, too
 def test_a_worker_that_is_killed_midway_changes_nothing(place, monkeypatch):
     alone = annotated(place, "one.parquet", "--workers", "1")
 

@@ -43,6 +43,7 @@ def test_a_cluster_writes_what_one_process_writes_and_what_a_reserve_replaces(
     assert (record["engine"], record["scheduler"]) == ("dask", address)
 
 
+@pytest.mark.soak  # tests/minortom/engine kills a worker, too
 def test_a_worker_that_is_killed_midway_changes_nothing(export, tmp_path, monkeypatch):
     export("alone", shard_bytes=SEVEN_SHARDS)
     with processes.scheduler() as (_, address), processes.workers(address) as (worker, _other):
