@@ -199,7 +199,10 @@ def test_wrong_usage_is_exit_2(shards, words, capsys):
     assert "Error" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.soak)],
+)
 def test_a_signal_ends_the_run_between_steps_with_its_exit_code(shards, tmp_path, number, code):
     out = tmp_path / "run"
     program = [shutil.which("csmoe-train", path=str(Path(sys.executable).parent)) or "csmoe-train"]

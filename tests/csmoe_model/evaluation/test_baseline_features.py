@@ -31,10 +31,10 @@ def test_baselines_use_only_the_bands_of_the_model():
     images = rng.random((3, 12, 5, 5)).astype(np.float32)
     names = ("B01", *MODEL_BANDS["s2"], "B09")
     found = band_statistics(
-        split_of({"s2": images}, np.zeros(3)), sensors=["s2"], bands={"s2": names}
+        split_of({"s2": images}, np.zeros(3, np.int64)), sensors=["s2"], bands={"s2": names}
     )
     wanted = band_statistics(
-        split_of({"s2": images[:, 1:11]}, np.zeros(3)), sensors=["s2"], bands={}
+        split_of({"s2": images[:, 1:11]}, np.zeros(3, np.int64)), sensors=["s2"], bands={}
     )
     np.testing.assert_array_equal(found, wanted)
 
@@ -95,12 +95,12 @@ def test_each_sensor_has_filters_of_its_own(split):
 
 
 def test_a_constant_band_has_finite_features():
-    flat = split_of({"s1": np.full((4, 2, 8, 8), -12, np.float32)}, np.zeros(4))
+    flat = split_of({"s1": np.full((4, 2, 8, 8), -12, np.float32)}, np.zeros(4, np.int64))
     fitted = RandomConvolutions.fit(flat, sensors=["s1"], bands={}, seed=0, num_filters=4)
     assert np.isfinite(fitted.features(flat, bands={})).all()
 
 
 def test_an_image_smaller_than_a_filter_is_a_one_line_error():
-    tiny = split_of({"s1": np.ones((2, 2, 2, 9), np.float32)}, np.zeros(2))
+    tiny = split_of({"s1": np.ones((2, 2, 2, 9), np.float32)}, np.zeros(2, np.int64))
     with pytest.raises(InputError, match="images of at least 3 × 3 pixels, found 2 × 9"):
         RandomConvolutions.fit(tiny, sensors=["s1"], bands={}, seed=0)

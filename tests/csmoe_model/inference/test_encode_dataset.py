@@ -68,7 +68,7 @@ def test_the_batch_size_changes_no_vector_and_limits_the_batches(model, data):
         asked.append(len(indices))
         return data.split("train").images(indices)
 
-    split = split_of({}, np.zeros(7))
+    split = split_of({}, np.zeros(7, np.int64))
     counted = type(split)(images=images, labels=split.labels)
     found = encode_set(model, counted, sensors=["s2"], batch_size=3)
     assert asked == [3, 3, 1]
@@ -78,7 +78,8 @@ def test_the_batch_size_changes_no_vector_and_limits_the_batches(model, data):
 
 def test_bands_are_found_by_name(model, data):
     turned = split_of(
-        {"s1": data.split("train").images(np.arange(7))["s1"][:, ::-1].copy()}, np.zeros(7)
+        {"s1": data.split("train").images(np.arange(7))["s1"][:, ::-1].copy()},
+        np.zeros(7, np.int64),
     )
     found = encode_set(model, turned, sensors=["s1"], bands={"s1": ("vh", "vv")})
     whole = encode_set(model, data.split("train"), sensors=["s1"])
@@ -86,13 +87,13 @@ def test_bands_are_found_by_name(model, data):
 
 
 def test_a_band_missing_in_the_set_is_one_line(model):
-    red = split_of({"s2": np.ones((2, 3, 16, 16), np.float32)}, np.zeros(2))
+    red = split_of({"s2": np.ones((2, 3, 16, 16), np.float32)}, np.zeros(2, np.int64))
     with pytest.raises(InputError, match="needs the s2 bands .*; add B05, B06"):
         encode_set(model, red, sensors=["s2"], bands={"s2": ("B02", "B03", "B04")})
 
 
 def test_an_image_smaller_than_a_patch_is_one_line(model):
-    tiny = split_of({"s1": np.ones((2, 2, 3, 9), np.float32)}, np.zeros(2))
+    tiny = split_of({"s1": np.ones((2, 2, 3, 9), np.float32)}, np.zeros(2, np.int64))
     with pytest.raises(InputError, match="one patch of the model, 4 × 4 px, found 3 × 9 px"):
         encode_set(model, tiny, sensors=["s1"])
 

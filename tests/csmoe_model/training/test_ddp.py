@@ -158,10 +158,8 @@ def test_sigterm_to_one_slurm_task_alone_ends_all_with_143(tmp_path):
     assert not RunFolder(out).model.exists()
 
 
-@pytest.mark.parametrize(
-    ("number", "code"),
-    [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.soak)],
-)
+@pytest.mark.soak  # the processes of a run stop together above; tests/cli holds torchrun's code
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_to_torchrun_ends_all_with_its_code(tmp_path, number, code):
     out, shards = tmp_path / "run", learnable_shards(tmp_path / "shards", train=10, val=2)
     command = Path(sys.executable).with_name("csmoe-train")

@@ -176,7 +176,10 @@ def wait_for_searches(process, work, count):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGKILL, -9), pytest.param(signal.SIGINT, 130, marks=pytest.mark.soak)],
+)
 def test_a_killed_process_resumes_to_the_same_bytes(tiles_file, number, code):
     out, unbroken = tiles_file.with_name("out.parquet"), tiles_file.with_name("unbroken.parquet")
     process = started(tiles_file, out)
