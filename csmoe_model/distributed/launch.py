@@ -23,7 +23,7 @@ class Launch:
     """Rank and environment of this process in a training run."""
 
     environment: ClusterEnvironment | None = None
-    """What started the processes; None for a single process."""
+    """Launcher of the processes; None for a single process."""
     rank: int = 0
     world_size: int = 1
     local_rank: int = 0

@@ -30,7 +30,7 @@ class AnnotateResult(TableResult):
     """Number of listed cells that the Sentinel-2 archive does not have; None unless both were
     given."""
     citations: Sequence[str]
-    """What to cite for the maps."""
+    """Citations of the maps."""
 
     def as_dict(self) -> dict[str, object]:
         """Return the counts that are known, as JSON has them."""

@@ -35,7 +35,7 @@ class CheckedShard:
     """Findings about one shard."""
 
     problems: list[str] = field(default_factory=list)
-    """What is wrong, in words; empty where nothing is wrong."""
+    """Descriptions of the problems; empty if there are none."""
     places: pa.Table | None = None
     """``PATCH_COLUMNS`` of its patches; None where they cannot be read."""
     sums: BandSums | None = None

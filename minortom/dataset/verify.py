@@ -33,7 +33,7 @@ class VerifyResult(Result):
     folder: Path
     status: Literal["whole", "damaged"]
     checked: str
-    """What was read: ``every byte``, or ``sizes, footers and counts``."""
+    """Extent of the check: ``every byte``, or ``sizes, footers and counts``."""
     shards: int
     patches: int
     """As ``dataset.json`` counts them."""

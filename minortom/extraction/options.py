@@ -51,7 +51,7 @@ class ExportOptions:
     """
 
     missing: Missing = Missing.ERROR
-    """What to do about selected cells for which an archive has no tile and no reserve is left."""
+    """Treatment of selected cells for which an archive has no tile and no reserve is left."""
     patch_px: int = PATCH_PX
     """Side of a patch in 10 m pixels; even, at most ``BLOCK_PX``. The default gives 8 × 8 patches
     in a cell, as in the paper."""

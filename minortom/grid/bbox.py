@@ -98,7 +98,7 @@ class BBox:
 
 
 BBoxLike = BBox | str | Sequence[float]
-"""What public functions take as a box."""
+"""A box, as public functions accept it."""
 
 
 def as_bbox(value: BBoxLike | None) -> BBox | None:

@@ -13,7 +13,7 @@ from minortom.grid.sphere import unit_vectors
 from minortom.io.geoparquet import is_text
 
 COLUMNS = ("grid_cell", "lat", "lon", "stratum")
-"""What is needed of an annotated table to group and place its tiles."""
+"""Columns of an annotated table that group and place its tiles."""
 
 IntArray = NDArray[np.int64]
 
