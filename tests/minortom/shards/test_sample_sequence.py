@@ -167,14 +167,16 @@ def test_opening_loads_no_torch():
 def test_files_are_closed_with_the_sequence_and_at_the_end_of_a_program(folder):
     # A global sequence lives until the interpreter takes its modules down.
     code = (
-        "import os, minortom.shards\n"
+        "import os, time, minortom.shards\n"
         "def handles():\n"
         "    links = [f'/proc/self/fd/{n}' for n in os.listdir('/proc/self/fd')]\n"
         "    return sum(os.readlink(link).endswith('.parquet') for link in links\n"
         "               if os.path.lexists(link))\n"
         f"samples = minortom.shards.open({str(folder)!r}); samples[0]\n"
-        "assert handles() == 1, handles()\n"
+        "assert handles() >= 1\n"
         "del samples\n"
+        "end = time.monotonic() + 10  # pyarrow closes what it read of the metadata in a thread\n"
+        "while handles() and time.monotonic() < end: time.sleep(0.01)\n"
         "assert handles() == 0, handles()\n"
         f"samples = minortom.shards.open({str(folder)!r}); samples[0]\n"
     )
