@@ -19,7 +19,9 @@ def test_patches_are_whitened_as_torchgeo_does():
 
 def test_responses_are_those_of_torchgeo():
     images = RNG.normal(size=(5, 2, 12, 12)).astype(np.float32)
-    split = LabelledSplit(images=lambda chosen: {"s1": images[chosen]}, labels=np.zeros(5))
+    split = LabelledSplit(
+        images=lambda chosen: {"s1": images[chosen]}, labels=np.zeros(5, np.int64)
+    )
     fitted = RandomConvolutions.fit(split, sensors=["s1"], bands={}, seed=0, num_filters=8)
     oracle = RCF(in_channels=2, features=16, kernel_size=3, bias=BIAS)
     oracle.weights = fitted.filters["s1"]

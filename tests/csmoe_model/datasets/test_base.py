@@ -61,7 +61,9 @@ def test_a_multilabel_split_without_labels_is_a_one_line_error():
 
 def test_the_numbers_of_groups_and_labels_must_be_equal():
     with pytest.raises(InputError, match="found 3 labels and 2 groups"):
-        LabelledSplit(images=lambda _: {}, labels=np.zeros(3), groups=np.array(["a", "b"]))
+        LabelledSplit(
+            images=lambda _: {}, labels=np.zeros(3, np.int64), groups=np.array(["a", "b"])
+        )
 
 
 def test_classes_are_counted_in_samples_or_pixels():
