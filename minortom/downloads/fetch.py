@@ -63,6 +63,7 @@ def fetch(
     everything: bool = False,
     workers: int = 8,
     on_progress: OnMapProgress | None = None,
+    on_map: Callable[[FetchedMap], None] | None = None,
 ) -> FetchResult:
     """Download maps into the cache (``MINORTOM_CACHE``); files in the cache are verified and kept.
 
@@ -77,6 +78,7 @@ def fetch(
         workers: Number of simultaneous downloads of tiles.
         on_progress: Called with (tiles done, tiles in all, name), or with bytes in place of
             tiles for a data set that is a single file.
+        on_map: Called with each data set when it is complete, also if a later one fails.
 
     Returns:
         The number and size of the files of each data set, with its credit and citation.
@@ -92,15 +94,16 @@ def fetch(
     area = None if region is None else Region.read(path_of("region", region))
     box = as_bbox(bbox)
     manifests = [find_data_set(str(name))[1] for name in _as_names(names)]
-    return FetchResult(
-        maps=tuple(
-            fetch_map(
-                manifest, region=area, bbox=box, everything=everything, workers=workers,
-                on_progress=_named(on_progress, manifest.name),
-            )
-            for manifest in manifests
-        )
-    )  # fmt: skip
+    maps: list[FetchedMap] = []
+    for manifest in manifests:
+        found = fetch_map(
+            manifest, region=area, bbox=box, everything=everything, workers=workers,
+            on_progress=_named(on_progress, manifest.name),
+        )  # fmt: skip
+        maps.append(found)
+        if on_map is not None:
+            on_map(found)
+    return FetchResult(maps=tuple(maps))
 
 
 def fetch_map(

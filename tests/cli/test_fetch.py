@@ -32,6 +32,15 @@ def test_several_data_sets_give_a_row_each_and_credits_on_stderr(
     assert rows[1]["folder"] == str(tmp_path / "cache" / "maps" / "zones")
 
 
+def test_the_credit_of_a_finished_map_is_printed_although_the_next_one_fails(
+    zones, tmp_path, web_server, capsys
+):
+    missing = write_manifest(tmp_path / "no.yaml", f"{web_server.url}/no.zip", name="no")
+    assert run(app, ["fetch", zones, str(missing), "--bbox", "6,0,9,3"]) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("Zones (CC0-1.0): made here\nPlease cite: none\nerror: ")
+
+
 def test_a_region_chooses_the_tiles(zones, tmp_path, capsys):
     ring = [[7, 1], [10, 1], [7, 2], [7, 1]]
     (tmp_path / "aoi.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))

@@ -34,7 +34,6 @@ def fetch(
         result = fetch(
             names, region=region, bbox=bbox, everything=everything, workers=workers,
             on_progress=advance,
+            on_map=lambda found: say(f"{found.credit}\nPlease cite: {found.citation}"),
         )  # fmt: skip
-    for found in result.maps:
-        say(f"{found.credit}\nPlease cite: {found.citation}")
     emit(result, as_json=as_json)
