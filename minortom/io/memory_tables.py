@@ -7,34 +7,13 @@ is that of its file, so that an output has the same provenance and the same byte
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from minortom.errors import InputError
-from minortom.io.geoparquet import CRS, GEOMETRY, checked, geo_metadata, read_table, write_table
+from minortom.io.geoparquet import CRS, GEOMETRY, geo_metadata, write_table
 from minortom.io.provenance import KEY
-
-
-def as_table(source: object, columns: Sequence[str] | None = None, *, made_by: str) -> pa.Table:
-    """Return a table from a file, or one in memory, with the checks of ``read_table``.
-
-    Args:
-        source: A path (``str`` or ``Path``), a ``pyarrow.Table`` or a ``GeoDataFrame``.
-        columns: Names that must exist; only these are taken. All when None.
-        made_by: The command that makes such a table, for the error message.
-
-    Raises:
-        InputError: As ``read_table`` does, and if ``source`` is of another type.
-    """
-    if isinstance(source, str | Path):
-        return read_table(Path(source), columns, made_by=made_by)
-    table = in_memory(source)
-    if table is None:
-        raise no_table("the input", source, made_by=made_by)
-    return checked(table, columns, name="the table", made_by=made_by)
 
 
 def no_table(name: str, source: object, *, made_by: str) -> InputError:

@@ -1,3 +1,5 @@
+import re
+
 import geopandas
 import numpy as np
 import pyarrow as pa
@@ -7,8 +9,14 @@ from geopandas.testing import assert_geodataframe_equal
 from points_files import write_points
 
 from minortom.errors import InputError
-from minortom.io.geoparquet import points_table, read_table
-from minortom.io.memory_tables import as_table, table_provenance, table_sha256, to_geopandas
+from minortom.io.geoparquet import checked, points_table, read_table
+from minortom.io.memory_tables import (
+    in_memory,
+    no_table,
+    table_provenance,
+    table_sha256,
+    to_geopandas,
+)
 from minortom.io.provenance import KEY, Provenance, sha256_of
 
 PROVENANCE = Provenance(command="annotate", options={"landcover_mode": "center"})
@@ -55,12 +63,14 @@ def test_the_hash_of_a_table_is_the_hash_of_its_file(points, file):
     assert table_sha256(pq.read_table(file)) == sha256_of(file)
 
 
-def test_a_table_and_a_path_are_taken_alike(points, file):
+def test_a_table_is_taken_like_its_file(points, file):
     table = points_table(points, PROVENANCE)
 
-    for source in (table, file, str(file)):
-        assert as_table(source, made_by=MADE_BY).equals(read_table(file, None, made_by=MADE_BY))
-    assert as_table(table, ["lat"], made_by=MADE_BY).column_names == ["lat"]
+    assert in_memory(table).equals(read_table(file, None, made_by=MADE_BY))
+    for path in (file, str(file)):
+        assert in_memory(path) is None
+    found = checked(table, ["lat"], name="the table", made_by=MADE_BY)
+    assert found.column_names == ["lat"]
 
 
 def test_the_frame_is_what_geopandas_reads_of_the_file(points, file):
@@ -72,7 +82,7 @@ def test_the_frame_is_what_geopandas_reads_of_the_file(points, file):
 def test_a_frame_becomes_the_table_that_it_was_made_of(points, file):
     table = points_table(points, PROVENANCE)
 
-    back = as_table(to_geopandas(table), made_by=MADE_BY)
+    back = in_memory(to_geopandas(table))
 
     assert back.equals(table)
     assert table_sha256(back) == sha256_of(file)
@@ -82,7 +92,7 @@ def test_a_frame_becomes_the_table_that_it_was_made_of(points, file):
 def test_a_frame_in_another_system_comes_back_in_degrees(points):
     table = points_table(points.slice(0, 100), PROVENANCE)
 
-    back = as_table(to_geopandas(table).to_crs(6933), made_by=MADE_BY)
+    back = in_memory(to_geopandas(table).to_crs(6933))
 
     geometries = geopandas.GeoSeries.from_wkb(back["geometry"].to_numpy())
     np.testing.assert_allclose(geometries.x, table["lon"], atol=1e-6)
@@ -92,7 +102,7 @@ def test_a_frame_in_another_system_comes_back_in_degrees(points):
 def test_a_plain_data_frame_is_a_table_without_geometry(points):
     frame = points.select(["grid_cell", "lat", "lon"]).to_pandas()
 
-    table = as_table(frame, made_by=MADE_BY)
+    table = in_memory(frame)
 
     assert table.schema.names == ["grid_cell", "lat", "lon"]
     assert table.schema.field("grid_cell").type == pa.string()
@@ -102,23 +112,23 @@ def test_a_plain_data_frame_is_a_table_without_geometry(points):
 @pytest.mark.parametrize("source", [3, None, ["annotated.parquet"], {"lat": [1.0]}])
 def test_another_type_is_refused_with_what_was_expected(source):
     wanted = f"must be a path, a pyarrow.Table or a GeoDataFrame, found {type(source).__name__}"
-    with pytest.raises(InputError, match=wanted):
-        as_table(source, made_by=MADE_BY)
+    assert in_memory(source) is None
+    assert re.search(wanted, str(no_table("cells", source, made_by=MADE_BY)))
 
 
 def test_a_table_in_memory_is_checked_like_a_file(points):
     with pytest.raises(InputError, match="the table must have the column stratum, found grid_cell"):
-        as_table(points, ["stratum"], made_by=MADE_BY)
+        checked(points, ["stratum"], name="the table", made_by=MADE_BY)
     with pytest.raises(InputError, match="the table has no rows"):
-        as_table(points.slice(0, 0), made_by=MADE_BY)
+        checked(points.slice(0, 0), None, name="the table", made_by=MADE_BY)
     with pytest.raises(InputError, match="the column lat must have numbers, found string"):
-        as_table(pa.table({"lat": ["a"]}), made_by=MADE_BY)
+        checked(pa.table({"lat": ["a"]}), None, name="the table", made_by=MADE_BY)
 
 
 def test_a_frame_without_an_active_geometry_is_a_plain_table():
     frame = geopandas.GeoDataFrame({"grid_cell": ["5U_1R"]})
 
-    assert as_table(frame, made_by=MADE_BY).column_names == ["grid_cell"]
+    assert in_memory(frame).column_names == ["grid_cell"]
 
 
 def test_a_column_of_several_types_is_an_error():
@@ -126,24 +136,24 @@ def test_a_column_of_several_types_is_an_error():
     frame["mixed"] = [1, "a"]
 
     with pytest.raises(InputError, match="one type in each column.*column mixed"):
-        as_table(frame, made_by=MADE_BY)
+        in_memory(frame)
 
 
 def test_a_result_in_place_of_its_table_is_an_error_that_names_the_table(points):
     class SampleResult:
         table = points
 
-    with pytest.raises(InputError, match="found SampleResult; give the .table of this"):
-        as_table(SampleResult(), made_by=MADE_BY)
+    error = no_table("annotated", SampleResult(), made_by=MADE_BY)
+
+    assert isinstance(error, InputError)
+    assert "found SampleResult; give the .table of this" in str(error)
 
 
 def test_named_levels_of_an_index_are_columns(points):
     frame = points.to_pandas()
 
-    assert as_table(frame.set_index("grid_cell"), made_by=MADE_BY).equals(
-        as_table(frame, made_by=MADE_BY)
-    )
-    assert as_table(frame[frame.lat > 0], made_by=MADE_BY).column_names == list(frame)
+    assert in_memory(frame.set_index("grid_cell")).equals(in_memory(frame))
+    assert in_memory(frame[frame.lat > 0]).column_names == list(frame)
 
 
 @pytest.mark.parametrize("twice", ["columns", "index and columns"])
@@ -153,7 +163,7 @@ def test_a_repeated_column_of_a_frame_is_an_error(twice):
     frame = frame if twice == "columns" else frame.set_index("lat", drop=False)
 
     with pytest.raises(InputError, match="each column once, found lat more than once"):
-        as_table(frame, made_by=MADE_BY)
+        in_memory(frame)
 
 
 def test_a_second_column_of_geometries_is_an_error_that_names_it():
@@ -161,7 +171,7 @@ def test_a_second_column_of_geometries_is_an_error_that_names_it():
     frame["box"] = frame.geometry
 
     with pytest.raises(InputError, match="plain values.*column box"):
-        as_table(frame, made_by=MADE_BY)
+        in_memory(frame)
 
 
 def test_a_record_that_is_no_json_is_no_provenance():
