@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from csmoe_model.data.loader import Loader, reader_threads
@@ -91,8 +92,9 @@ def embed_shards(
         check_parents(neighbours)
     provenance = _provenance(trained, data)
     with artefact(
-        out, provenance, inputs=[trained.folder, shards], overwrite=overwrite, started=started
-    ) as made:
+        out, provenance, inputs=[trained.folder, shards], overwrite=overwrite, started=started,
+        is_whole=lambda: _num_rows(out) == len(data) * len(names_of(trained)),
+    ) as made:  # fmt: skip
         if neighbours is not None and neighbours.exists() and not (made.up_to_date or overwrite):
             raise OutputExistsError(
                 f"{neighbours} exists; give --overwrite or another --neighbours"
@@ -100,7 +102,8 @@ def embed_shards(
         if not made.up_to_date:
             _write(trained, data, made.path, provenance, workers=workers, on_progress=on_progress)
     if neighbours is not None and (overwrite or not neighbours.exists()):
-        draw_neighbours(data, read_vectors(out, names_of(trained)[-1]), neighbours)
+        vectors = read_vectors(out, names_of(trained)[-1], data)
+        draw_neighbours(data, vectors.vector_nD, neighbours)
     return EmbedShardsResult(
         status=made.status, out=out, patches=len(data), width=trained.model.config.width,
         neighbours=neighbours,
@@ -139,6 +142,11 @@ def names_of(trained: LoadedModel) -> tuple[str, ...]:
     """Return the names of a model's vectors: its sensors, and `both` if it has two."""
     sensors = trained.model.sensors
     return (*sensors, BOTH) if len(sensors) > 1 else sensors
+
+
+def _num_rows(out: Path) -> int:
+    """Return the number of rows of a file, from which a user may have removed some."""
+    return int(pq.read_metadata(out).num_rows)
 
 
 def _provenance(trained: LoadedModel, data: ShardSet) -> Provenance:

@@ -1,5 +1,11 @@
-"""Files of embeddings, as `csmoe embed` writes them: read, and checked."""
+"""Files of embeddings, as `csmoe embed` writes them: read, checked, and matched with shards.
 
+Axes, as name suffixes:
+    n  vectors    D  width
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,30 +16,61 @@ from numpy.typing import NDArray
 
 from minortom.errors import InputError
 from minortom.io.geoparquet import read_table
+from minortom.shards.shard_set import ShardSet
 
 BOTH = "both"
 """Name of the vectors that are the mean of the two sensors' vectors."""
+_PATCH = ("grid_cell", "patch_row", "patch_col")
+"""Columns that identify a patch."""
+_MADE_BY = "give a file that `csmoe embed` wrote"
 
 
-def read_vectors(path: Path, sensor: str) -> NDArray[np.float32]:
-    """Read the vectors of one sensor, [sample, width], in the order of the shards.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PatchVectors:
+    """Vectors of one sensor, and the patches of the shards that they belong to."""
 
-    Memory holds these vectors and one row group.
+    samples: NDArray[np.int64]
+    """Number of each vector's patch in the shards, [n], ascending."""
+    vector_nD: NDArray[np.float32]
+
+    def position(self, sample: int) -> int | None:
+        """Return the position of a patch's vector; None if it has none."""
+        found = int(np.searchsorted(self.samples, sample))
+        return found if found < len(self.samples) and self.samples[found] == sample else None
+
+
+def read_vectors(path: Path, sensor: str, data: ShardSet) -> PatchVectors:
+    """Read the vectors of one sensor, in the order of the shards.
+
+    A row belongs to the patch with its cell, row and column, so that the rows may have any order
+    and rows may be missing. Memory holds these vectors and one row group.
 
     Args:
         path: GeoParquet file from `csmoe embed`.
         sensor: `s2`, `s1` or `both`.
+        data: Shards that the embeddings were made from.
 
     Raises:
-        InputError: If the file was not written by `csmoe embed`.
+        InputError: If the file was not written by `csmoe embed`; if a value is missing or not
+            finite; if the shards do not have a patch, or a patch has two vectors of the sensor.
     """
     check_embeddings(path)
-    parts = []
-    with pq.ParquetFile(path) as file:
-        for number in range(file.num_row_groups):
-            table = file.read_row_group(number, columns=["sensor", "vector"])
-            parts.append(_as_array(table.filter(pc.equal(table["sensor"], sensor))["vector"]))
-    return np.concatenate(parts)
+    patches = _Patches(data)
+    samples, vectors = [], []
+    for table in _row_groups(path):
+        of_sensor = table.filter(pc.equal(table["sensor"], sensor))
+        samples.append(patches.samples_of(of_sensor, path))
+        vectors.append(_as_array(of_sensor, path))
+    numbers, vector_nD = np.concatenate(samples), np.concatenate(vectors)
+    order = np.argsort(numbers, kind="stable")
+    numbers = numbers[order]
+    twice = np.flatnonzero(numbers[1:] == numbers[:-1])
+    if len(twice):
+        raise InputError(
+            f"expected one vector of {sensor} for each patch in {path}, found several for "
+            f"{patches.name_of(int(numbers[twice[0]]))}; remove the repeated rows"
+        )
+    return PatchVectors(samples=numbers, vector_nD=vector_nD[order])
 
 
 def check_embeddings(path: Path) -> None:
@@ -42,16 +79,103 @@ def check_embeddings(path: Path) -> None:
     Raises:
         InputError: If it does not exist, is not a Parquet file, or has no such column.
     """
-    read_table(path, ["sensor", "grid_cell"], made_by="csmoe embed")
+    read_table(path, ["sensor", *_PATCH], made_by="csmoe embed")
     schema = pq.read_schema(path)
     kind = schema.field("vector").type if "vector" in schema.names else pa.null()
-    if not pa.types.is_fixed_size_list(kind):
+    if not (pa.types.is_fixed_size_list(kind) and pa.types.is_floating(kind.value_type)):
         raise InputError(
-            f"expected vectors of one length in the column `vector` of {path}, found {kind}; give "
-            "a file that `csmoe embed` wrote"
+            f"expected vectors of one length in the column `vector` of {path}, found {kind}; "
+            f"{_MADE_BY}"
         )
 
 
-def _as_array(column: pa.ChunkedArray) -> NDArray[np.float32]:
-    flat: NDArray[np.float32] = pc.list_flatten(column).to_numpy()
-    return flat.reshape(len(column), -1) if len(column) else flat.reshape(0, column.type.list_size)
+class _Patches:
+    """Patches of shards by cell, row and column."""
+
+    def __init__(self, data: ShardSet) -> None:
+        self._folder = data.folder
+        self._table = data.metadata(_PATCH)
+        row, col = (self._table[name].to_numpy().astype(np.int64) for name in _PATCH[1:])
+        self._cells = pc.unique(self._table["grid_cell"])
+        self._sides = int(row.max(initial=0)) + 1, int(col.max(initial=0)) + 1
+        key = self._keys(self._table["grid_cell"], row, col)
+        self._order = np.argsort(key, kind="stable")
+        self._sorted_key = key[self._order]
+        if (self._sorted_key[1:] == self._sorted_key[:-1]).any():
+            raise InputError(
+                f"expected each patch once in the shards of {data.folder}, found a cell, row and "
+                "column that occur twice; export a selection in which each cell occurs once"
+            )
+
+    def samples_of(self, table: pa.Table, path: Path) -> NDArray[np.int64]:
+        """Return the number of each row's patch.
+
+        Raises:
+            InputError: If a row has no number, or the shards do not have its patch.
+        """
+        try:
+            row, col = (table[name].cast(pa.int64()).to_numpy() for name in _PATCH[1:])
+            cells = table["grid_cell"].cast(pa.string())
+        except pa.ArrowException as error:
+            raise InputError(
+                f"expected names of cells and whole numbers in the columns {', '.join(_PATCH)} of "
+                f"{path}, found other values ({error}); {_MADE_BY}"
+            ) from None
+        key = self._keys(cells, row, col)
+        place = np.searchsorted(self._sorted_key, key)
+        is_known = place < len(self._sorted_key)
+        is_known[is_known] = self._sorted_key[place[is_known]] == key[is_known]
+        if not is_known.all():
+            first = int(np.flatnonzero(~is_known)[0])
+            raise InputError(
+                f"expected patches of the shards in {self._folder}, found "
+                f"{cells[first]}:{row[first]}:{col[first]} in {path}, which they do not have; give "
+                "the shards that it was made from"
+            )
+        return self._order[place]
+
+    def name_of(self, sample: int) -> str:
+        """Return a patch as text: cell, row, column."""
+        [values] = self._table.slice(sample, 1).to_pylist()
+        return ":".join(str(values[name]) for name in _PATCH)
+
+    def _keys(
+        self, cells: pa.ChunkedArray, row: NDArray[np.int64], col: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Return one number for each patch; -1 for a patch outside the shards."""
+        rows, cols = self._sides
+        code = pc.fill_null(pc.index_in(cells, value_set=self._cells), -1).to_numpy()
+        is_inside = (code >= 0) & (row >= 0) & (row < rows) & (col >= 0) & (col < cols)
+        return np.where(is_inside, (code.astype(np.int64) * rows + row) * cols + col, -1)
+
+
+def _row_groups(path: Path) -> Iterator[pa.Table]:
+    """Yield the row groups of a file, without missing values."""
+    with pq.ParquetFile(path) as file:
+        if not file.num_row_groups:
+            yield file.read(columns=["sensor", *_PATCH, "vector"])
+        for number in range(file.num_row_groups):
+            table = file.read_row_group(number, columns=["sensor", *_PATCH, "vector"])
+            empty = [name for name in table.column_names if table[name].null_count]
+            if empty:
+                raise InputError(
+                    f"expected a value in each row of the columns {', '.join(table.column_names)} "
+                    f"of {path}, found rows without {', '.join(empty)}; remove these rows"
+                )
+            yield table
+
+
+def _as_array(table: pa.Table, path: Path) -> NDArray[np.float32]:
+    """Return the vectors of a table, [n, D]."""
+    column = table["vector"]
+    with np.errstate(over="ignore"):  # a double beyond the range becomes infinity
+        flat = pc.list_flatten(column).to_numpy().astype(np.float32)
+    vector_nD: NDArray[np.float32] = flat.reshape(len(column), column.type.list_size)
+    wrong = np.flatnonzero(~np.isfinite(vector_nD).all(1))
+    if len(wrong):  # a missing value inside a vector is NaN here
+        name = ":".join(str(table[name][int(wrong[0])]) for name in _PATCH)
+        raise InputError(
+            f"expected finite numbers in the vectors of {path}, found NaN or infinity in {name}; "
+            "remove these rows, or embed the shards again"
+        )
+    return vector_nD

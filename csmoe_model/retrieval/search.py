@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-
 from csmoe_model.choices import IndexKind, SensorChoice
 from csmoe_model.datasets.open_set import BandNames
-from csmoe_model.inference.embeddings import BOTH, check_embeddings, read_vectors
+from csmoe_model.inference.embeddings import (
+    BOTH,
+    PatchVectors,
+    check_embeddings,
+    read_vectors,
+)
 from csmoe_model.retrieval.nearest import nearest
 from csmoe_model.retrieval.query import ImageQuery, Images, PatchQuery, image_files
 from csmoe_model.retrieval.search_page import Card, search_page
@@ -104,7 +106,8 @@ def search(
     """Find the patches nearest to an image or a patch; write a page that needs no network.
 
     Vectors are compared by cosine after the mean vector of their sensor is subtracted, since all
-    [CLS] vectors have it in common.
+    [CLS] vectors have it in common. A vector belongs to the patch of its cell, row and column, so
+    that rows of the embeddings may be sorted or left out.
 
     Args:
         embeddings: GeoParquet file from `csmoe embed`.
@@ -129,8 +132,9 @@ def search(
     Raises:
         UsageError: If not exactly one of `image` and `like` is given, or `image` without
             `checkpoint`.
-        InputError: If the embeddings cannot be read, or were made from other shards or by another
-            checkpoint; if the query does not exist or does not fit the model.
+        InputError: If the embeddings cannot be read, have values that are missing or not finite,
+            or were made from other shards or by another checkpoint; if the query does not exist or
+            does not fit the model.
         OutputExistsError: If `html` was made from something else.
     """
     started, embeddings, out = now(), path_of("embeddings", embeddings), path_of("html", html)
@@ -172,7 +176,13 @@ def _check_usage(
 
 
 def _check_shards(embeddings: Path, data: ShardSet) -> None:
-    if _input_sha256(embeddings, "shards") != sha256_of(data.folder / DATASET_FILE):
+    made_from = _input_sha256(embeddings, "shards")
+    if not made_from:
+        raise InputError(
+            f"expected the record of `csmoe embed` in the metadata of {embeddings}, found none; "
+            "filter and sort the file with a tool that keeps metadata, such as pyarrow"
+        )
+    if made_from != sha256_of(data.folder / DATASET_FILE):
         raise InputError(
             f"expected the shards that {embeddings} was made from, found others in "
             f"{data.folder}; give those shards, or embed these"
@@ -203,28 +213,35 @@ def _find(
     embeddings: Path, data: ShardSet, query: ImageQuery | PatchQuery, options: SearchOptions
 ) -> tuple[Card, list[Card]]:
     """Return the query and its hits, nearest first."""
-    vectors = {name: _vectors(embeddings, name) for name in {options.sensor, options.against}}
+    vectors = {name: _vectors(embeddings, name, data) for name in {options.sensor, options.against}}
+    of_query, searched = vectors[options.sensor], vectors[options.against]
     own = query.position(data) if isinstance(query, PatchQuery) else None
     if isinstance(query, ImageQuery):
         made_by = _input_sha256(embeddings, "weights")
         vector_D, card = query.encode(options.sensor, weights_sha256=made_by)
     else:
         assert own is not None
-        vector_D, card = vectors[options.sensor][own], _cards(data, [(own, None)])[0]
-    centred_D = vector_D - vectors[options.sensor].mean(0)
-    archive_nD = vectors[options.against] - vectors[options.against].mean(0)
+        row = of_query.position(own)
+        if row is None:
+            raise InputError(
+                f"--like must be a patch with a vector of {options.sensor} in {embeddings}, found "
+                f"{query}, which has none; give another patch, or embeddings of all patches"
+            )
+        vector_D, card = of_query.vector_nD[row], _cards(data, [(own, None)])[0]
+    centred_D = vector_D - of_query.vector_nD.mean(0)
+    archive_nD = searched.vector_nD - searched.vector_nD.mean(0)
     # The query itself is the nearest patch of its own sensor, and near in the other sensor.
     number_qk, cosine_qk = nearest(
         centred_D[None], archive_nD, options.k + (own is not None), index=options.index
     )
-    pairs = zip(number_qk[0].tolist(), cosine_qk[0].tolist(), strict=True)
-    found = [(number, cosine) for number, cosine in pairs if number != own][: options.k]
+    pairs = zip(searched.samples[number_qk[0]].tolist(), cosine_qk[0].tolist(), strict=True)
+    found = [(sample, cosine) for sample, cosine in pairs if sample != own][: options.k]
     return card, _cards(data, found)
 
 
-def _vectors(embeddings: Path, sensor: str) -> NDArray[np.float32]:
-    vectors = read_vectors(embeddings, sensor)
-    if not len(vectors):
+def _vectors(embeddings: Path, sensor: str, data: ShardSet) -> PatchVectors:
+    vectors = read_vectors(embeddings, sensor, data)
+    if not len(vectors.samples):
         raise InputError(
             f"expected vectors of {sensor} in {embeddings}, found none; give another --sensor"
         )
@@ -248,4 +265,4 @@ def _cards(data: ShardSet, found: Sequence[tuple[int, float | None]]) -> list[Ca
 def _input_sha256(embeddings: Path, name: str) -> str:
     """Return the hash of an input that embeddings were made from; empty where not recorded."""
     inputs = (stored_provenance(embeddings) or {}).get("inputs")
-    return str(inputs.get(name)) if isinstance(inputs, dict) else ""
+    return str(inputs.get(name, "")) if isinstance(inputs, dict) else ""

@@ -7,13 +7,13 @@ import pytest
 import torch
 from hub_server import HubHandler
 from model_folders import write
+from stored_vectors import stored_vectors
 from training_shards import MODEL, learnable_shards
 from web_server import COMMIT, serving
 
 from csmoe_model.checkpoints.hub import find_checkpoint
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.inference.embed import embed
-from csmoe_model.inference.embeddings import read_vectors
 from minortom.errors import InputError
 from minortom.shards.shard_set import ShardSet
 
@@ -258,6 +258,6 @@ def test_embedding_takes_a_repository(folder, tmp_path):
     embed(folder, shards, out=tmp_path / "folder.parquet")
 
     np.testing.assert_array_equal(
-        read_vectors(tmp_path / "hub.parquet", "s2"),
-        read_vectors(tmp_path / "folder.parquet", "s2"),
+        stored_vectors(tmp_path / "hub.parquet", "s2"),
+        stored_vectors(tmp_path / "folder.parquet", "s2"),
     )

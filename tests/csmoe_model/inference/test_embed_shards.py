@@ -6,18 +6,17 @@ import sys
 
 import geopandas
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 from model_folders import write_model
+from stored_vectors import stored_vectors
 from training_shards import learnable_shards
 
 from csmoe_model.data.normalise import Normalise
 from csmoe_model.inference import embed_shards
 from csmoe_model.inference.embed import embed
 from csmoe_model.inference.embed_shards import encode_shards
-from csmoe_model.inference.embeddings import read_vectors
 from csmoe_model.inference.load import load_model
 from minortom.errors import InputError, OutputExistsError
 from minortom.shards.shard_set import ShardSet
@@ -60,12 +59,12 @@ def test_a_vector_is_the_cls_token_of_that_patch_alone(folder, embedded):
         with torch.no_grad():
             for sensor in ("s2", "s1"):
                 wanted = trained.model.encode(**{sensor: images[sensor]})[sensor][0].numpy()
-                found = read_vectors(embedded, sensor)[number]
+                found = stored_vectors(embedded, sensor)[number]
                 np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 def test_both_is_the_mean_of_the_two(embedded):
-    s2, s1, both = (read_vectors(embedded, name) for name in ("s2", "s1", "both"))
+    s2, s1, both = (stored_vectors(embedded, name) for name in ("s2", "s1", "both"))
     np.testing.assert_allclose(both, (s2 + s1) / 2, atol=1e-6)
     assert both.shape == (14, 32)
 
@@ -107,17 +106,26 @@ def test_vectors_are_written_while_they_are_computed(folder, embedded, tmp_path,
     assert [found.metadata.row_group(g).num_rows for g in range(3)] == [15, 18, 9]
     assert found.read().drop_columns("vector").equals(wanted.drop_columns("vector"))
     for sensor in ("s2", "s1", "both"):
-        vectors = read_vectors(tmp_path / "e.parquet", sensor)
-        np.testing.assert_allclose(vectors, read_vectors(embedded, sensor), atol=1e-5)
+        vectors = stored_vectors(tmp_path / "e.parquet", sensor)
+        np.testing.assert_allclose(vectors, stored_vectors(embedded, sensor), atol=1e-5)
 
 
-def test_a_file_without_vectors_is_refused(tmp_path):
-    pq.write_table(pa.table({"sensor": ["s2"], "grid_cell": ["0U_0R"]}), tmp_path / "e.parquet")
-    with pytest.raises(
-        InputError,
-        match="expected vectors of one length .* found null; give a file that `csmoe emb",
-    ):
-        read_vectors(tmp_path / "e.parquet", "s2")
+def test_the_picture_shows_the_nearest_patches_of_a_file_in_another_order(folder, tmp_path):
+    out, sorted_out = tmp_path / "e.parquet", tmp_path / "sorted" / "e.parquet"
+    embed(folder / "model", folder / "shards", out=out, neighbours=tmp_path / "n.png")
+    sorted_out.parent.mkdir()
+    pq.write_table(pq.read_table(out)[::-1], sorted_out)
+    embed(folder / "model", folder / "shards", out=sorted_out, neighbours=tmp_path / "s.png")
+    assert (tmp_path / "s.png").read_bytes() == (tmp_path / "n.png").read_bytes()
+
+
+def test_a_file_with_removed_rows_is_made_again(folder, tmp_path):
+    out = tmp_path / "e.parquet"
+    embed(folder / "model", folder / "shards", out=out)
+    written = out.read_bytes()
+    pq.write_table(pq.read_table(out)[3:], out)
+    assert embed(folder / "model", folder / "shards", out=out).status == "written"
+    assert out.read_bytes() == written
 
 
 def test_the_file_is_up_to_date_until_weights_or_shards_change(folder, tmp_path):

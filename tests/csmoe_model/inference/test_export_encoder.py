@@ -9,13 +9,13 @@ import torch
 from minortom_cli.console import run
 from minortom_cli.model.app import app
 from model_folders import write
+from stored_vectors import stored_vectors
 from training_shards import MODEL, learnable_shards
 
 from csmoe_model.checkpoints.weights import read_model
 from csmoe_model.config import recipe
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.inference.embed import embed
-from csmoe_model.inference.embeddings import read_vectors
 from csmoe_model.inference.export_encoder import export as write_encoder
 from csmoe_model.nn.cost import encoder_cost
 from minortom.errors import InputError, OutputExistsError
@@ -147,7 +147,8 @@ def test_its_embeddings_are_those_of_its_sensor(alone, tmp_path):
     table = read_table(tmp_path / "s1.parquet", ["sensor"], made_by="csmoe embed")
     assert set(table["sensor"].to_pylist()) == {"s1"}
     np.testing.assert_array_equal(
-        read_vectors(tmp_path / "s1.parquet", "s1"), read_vectors(tmp_path / "whole.parquet", "s1")
+        stored_vectors(tmp_path / "s1.parquet", "s1"),
+        stored_vectors(tmp_path / "whole.parquet", "s1"),
     )
     assert (tmp_path / "neighbours.png").is_file()
 
