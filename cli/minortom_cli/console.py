@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -68,6 +69,15 @@ RegionFile = Annotated[
         "--region",
         help="Vector file of polygons, such as GeoJSON, in any CRS.",
         show_default="no region",
+    ),
+]
+RegionLayer = Annotated[
+    str | None,
+    typer.Option(
+        "--region-layer",
+        metavar="NAME",
+        help="Layer of the region, for a file with several layers of polygons.",
+        show_default="the only layer",
     ),
 ]
 Engine = Annotated[
@@ -151,6 +161,25 @@ def emit(result: Result | Shown, *, as_json: bool) -> None:
     Console(width=width, highlight=False, markup=False).print(as_table(shown))
 
 
+@contextmanager
+def _notes() -> Iterator[None]:
+    """Print the warnings of the libraries on stderr, one line each after ``note: ``."""
+
+    class Printer(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say("note: " + " ".join(record.getMessage().split()))
+
+    loggers = [logging.getLogger(name) for name in ("minortom", "csmoe_model")]
+    printer = Printer(level=logging.WARNING)
+    for logger in loggers:
+        logger.addHandler(printer)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(printer)
+
+
 def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     """Run an app and return its exit code.
 
@@ -158,7 +187,7 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     Click does), an interrupt with 130, SIGTERM with 143. A bug raises, with its traceback.
     """
     try:
-        with unwinding():
+        with unwinding(), _notes():
             app(args=arguments)
     except MinorTomError as error:
         typer.secho("error: " + " ".join(str(error).split()), fg="red", err=True)

@@ -18,7 +18,7 @@ from minortom.engine.executors import EngineOptions
 from minortom.errors import InputError
 from minortom.grid.bbox import BBoxLike, as_bbox
 from minortom.grid.cell_lists import cell_sources
-from minortom.grid.regions import Region
+from minortom.grid.regions import region_of
 from minortom.progress import OnProgress, ignore_progress
 
 
@@ -39,6 +39,7 @@ def annotate(
     require_known: bool = False,
     bbox: BBoxLike | None = None,
     region: str | Path | None = None,
+    region_layer: str | None = None,
     climate_legend: str | None = None,
     landcover_legend: str | None = None,
     landcover_mode: LandcoverMode = "center",
@@ -82,6 +83,7 @@ def annotate(
         bbox: Keep cells whose centre lies in this box, in degrees: ``"W,S,E,N"``, four numbers
             or a ``BBox``.
         region: Keep cells that overlap the polygons of this vector file.
+        region_layer: Layer of the region, for a file with several layers of polygons.
         climate_legend: Legend of a climate raster; ``koppen`` when None.
         landcover_legend: Legend of a land-cover raster; ``worldcover`` when None.
         landcover_mode: ``center`` takes the pixel at the cell's centre, ``majority`` the class of
@@ -130,7 +132,7 @@ def annotate(
     )
     options = AnnotateOptions(
         bbox=as_bbox(bbox),
-        region=None if region is None else Region.read(path_of("region", region)),
+        region=region_of(region, region_layer),
         rules=rules,
         keep_unmapped=flag("keep_unmapped", keep_unmapped),
         landcover=LandcoverOptions(

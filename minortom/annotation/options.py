@@ -43,6 +43,7 @@ class AnnotateOptions:
         """Return the options that change the result, for the provenance."""
         return {
             "bbox": None if self.bbox is None else self.bbox.as_list(),
+            **({} if self.region is None else self.region.as_options()),
             **self.landcover.as_options(),
             "keep_unmapped": self.keep_unmapped,
             **(self.rules.as_options() if with_archives else {}),

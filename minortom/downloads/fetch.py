@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from minortom.api.arguments import flag, path_of, shown, whole_number
+from minortom.api.arguments import flag, shown, whole_number
 from minortom.api.results import NOT_IN_JSON, Result
 from minortom.downloads.find_map import find_data_set
 from minortom.downloads.single_file import fetch_file
 from minortom.downloads.tiles import fetch_tiles, tiles_of_area
 from minortom.errors import InputError
 from minortom.grid.bbox import BBox, BBoxLike, as_bbox
-from minortom.grid.regions import Region
+from minortom.grid.regions import Region, region_of
 from minortom.maps.manifests import Manifest
 from minortom.progress import OnProgress, ignore_progress
 
@@ -59,6 +59,7 @@ def fetch(
     names: str | Path | Sequence[str | Path],
     *,
     region: str | Path | None = None,
+    region_layer: str | None = None,
     bbox: BBoxLike | None = None,
     everything: bool = False,
     workers: int = 8,
@@ -72,6 +73,7 @@ def fetch(
     Args:
         names: One or more data sets, such as ``koppen-geiger-2023``, or paths of manifests.
         region: Vector file of polygons; only tiles that overlap it are downloaded.
+        region_layer: Layer of the region, for a file with several layers of polygons.
         bbox: Box in degrees: ``"W,S,E,N"``, four numbers or a ``BBox``; only tiles that overlap
             it are downloaded.
         everything: Whether to download all tiles of tiled data sets (``--all``).
@@ -91,8 +93,7 @@ def fetch(
     """
     workers = whole_number("workers", workers, minimum=1)
     everything = flag("everything", everything)
-    area = None if region is None else Region.read(path_of("region", region))
-    box = as_bbox(bbox)
+    area, box = region_of(region, region_layer), as_bbox(bbox)
     manifests = [find_data_set(str(name))[1] for name in _as_names(names)]
     maps: list[FetchedMap] = []
     for manifest in manifests:

@@ -14,7 +14,7 @@ from minortom.errors import InputError
 from minortom.grid.bbox import BBox, BBoxLike, as_bbox
 from minortom.grid.cells import N_ROWS, Cells, whole_grid
 from minortom.grid.footprints import cell_polygons
-from minortom.grid.regions import Region, touched
+from minortom.grid.regions import Region, region_of, touched
 from minortom.io.artefact import artefact
 from minortom.io.geoparquet import geometry_table, write_table
 from minortom.io.memory_tables import to_geopandas
@@ -64,6 +64,7 @@ class CellsResult(Result):
 def cells(
     *,
     region: str | Path | None = None,
+    region_layer: str | None = None,
     bbox: BBoxLike | None = None,
     out: str | Path | None = None,
     overwrite: bool = False,
@@ -72,6 +73,7 @@ def cells(
 
     Args:
         region: Vector file with polygons in any coordinate system.
+        region_layer: Layer of the region, for a file with several layers of polygons.
         bbox: Box in degrees: ``"W,S,E,N"``, four numbers or a ``BBox``.
         out: File to write. ``.parquet`` and ``.geoparquet`` have the columns ``grid_cell``,
             ``lat``, ``lon`` (centre, degrees) and ``geometry`` (outline), ``.csv`` has the first
@@ -88,12 +90,11 @@ def cells(
         OutputExistsError: If ``out`` has another provenance and ``overwrite`` is false.
     """
     started = now()
-    inputs = [] if region is None else [path_of("region", region)]
-    area, box = Region.read(inputs[0]) if inputs else None, as_bbox(bbox)
+    area, box = region_of(region, region_layer), as_bbox(bbox)
     found = cells_of_area(region=area, bbox=box)
     provenance = Provenance(
         command="cells",
-        options={"bbox": box.as_list() if box else None},
+        options={"bbox": box.as_list() if box else None, **(area.as_options() if area else {})},
         inputs={"region": area.sha256} if area else {},
     )
     if out is None:
@@ -101,7 +102,12 @@ def cells(
     path = path_of("out", out)
     content = None if is_parquet(path) else _as_text(found, path)
     with artefact(
-        path, provenance, inputs=inputs, overwrite=overwrite, content=content, started=started
+        path,
+        provenance,
+        inputs=[Path(area.name)] if area else [],
+        overwrite=overwrite,
+        content=content,
+        started=started,
     ) as made:
         if not made.up_to_date:
             if content is None:

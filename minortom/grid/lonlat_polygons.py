@@ -33,8 +33,14 @@ def to_lonlat(polygons: Shapes, crs: Any, *, name: str) -> Any:  # noqa: ANN401 
     """
     import shapely
 
+    if not np.isfinite(shapely.get_coordinates(polygons)).all():
+        raise InputError(
+            f"expected numbers as coordinates in {name}, found NaN or infinity; correct or delete "
+            "the polygon"
+        )
     if crs.is_geographic:
         _require_degrees(polygons, name)
+        _require_short_edges(polygons, name)
         area = shapely.union_all(shapely.make_valid(_transformed(polygons, crs, name)))
     else:
         step = _STEP_M / crs.axis_info[0].unit_conversion_factor
@@ -64,6 +70,27 @@ def _require_degrees(polygons: Shapes, name: str) -> None:
             raise InputError(
                 f"expected degrees from -{limit} to {limit} in {name}, found the {word} "
                 f"{bad[0]:g}{'; cut polygons in two at the antimeridian' if axis == 0 else ''}"
+            )
+
+
+def _require_short_edges(polygons: Shapes, name: str) -> None:
+    """Refuse edges of more than 180 degrees of longitude, whose two readings differ.
+
+    As GeoJSON defines it, such an edge passes the prime meridian; most authors mean the short
+    way across the antimeridian. An edge from -180 to 180 has one reading: all the way round.
+    """
+    import shapely
+
+    for ring in shapely.get_rings(polygons):
+        lon_deg = shapely.get_coordinates(ring)[:, 0]
+        length_deg = np.abs(np.diff(lon_deg))
+        long = (length_deg > 180 + _TOLERANCE_DEG) & (length_deg < 360 - _TOLERANCE_DEG)
+        if long.any():
+            start_deg, end_deg = lon_deg[np.argmax(long) :][:2]
+            raise InputError(
+                f"expected edges of at most 180 degrees of longitude in {name}, found one from "
+                f"{start_deg:g} to {end_deg:g}; cut an area across the antimeridian in two, at "
+                "180 and -180; give an edge that goes the long way round a corner in its middle"
             )
 
 

@@ -13,20 +13,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minortom.errors import InputError
+from minortom.api.arguments import path_of
+from minortom.errors import InputError, UsageError
 from minortom.grid.lonlat_polygons import to_lonlat
+from minortom.grid.region_files import EXPECTED, OPTION, read_layer
 from minortom.io.provenance import sha256_of
 
 if TYPE_CHECKING:
-    from geopandas import GeoDataFrame
-
     from minortom.grid.bbox import BBox
     from minortom.grid.cells import Cells, Edges
 
 BoolArray = NDArray[np.bool_]
 
-_EXPECTED = "expected polygons in a vector file such as GeoJSON, GeoPackage or a shapefile"
-_AREAS = ("Polygon", "MultiPolygon")
 _INSIDE, _OUTSIDE, _MIXED = 1, 0, -1
 
 
@@ -38,6 +36,8 @@ class Region:
     """The path of the file, for error messages."""
     area: Any
     """Polygon or multipolygon of shapely in degrees, longitudes from -180 to 180."""
+    layer: str | None = None
+    """The name of the layer that the user chose."""
     sha256: str
     """SHA-256 of the file, for provenance; of a shapefile with its ``.prj`` file."""
     _blocks: NDArray[np.int8] = field(init=False, repr=False)
@@ -50,37 +50,32 @@ class Region:
         object.__setattr__(self, "_blocks", _blocks_of(self.area))
 
     @classmethod
-    def read(cls, path: Path) -> Region:
+    def read(cls, path: Path, layer: str | None = None) -> Region:
         """Read the union of all polygons in a file, in any coordinate system.
 
         Polygons in degrees that cross the antimeridian must be cut there into two parts, as
         GeoJSON requires (RFC 7946). Projected polygons are cut here.
 
+        Args:
+            path: The file; see ``read_layer``.
+            layer: Name of its layer; None for the only layer that can have polygons.
+
         Raises:
             InputError: If the file is missing, unreadable, empty or without a coordinate system,
-                has other geometries than polygons, or has degrees out of range.
+                has several layers or other geometries than polygons, or has degrees out of range
+                or edges of more than 180 degrees of longitude.
         """
-        import shapely
-
-        frame = _read(path)
-        if not hasattr(frame, "geometry"):  # a table, which GDAL reads too
-            raise InputError(f"{path} has no geometry; {_EXPECTED}")
-        shapes = frame.geometry.values
-        shapes = shapes[~(shapes.is_empty | shapes.isna())]
-        if not len(shapes):
-            raise InputError(f"{path} has no geometry; {_EXPECTED}")
-        others = sorted(set(shapes.geom_type) - set(_AREAS))
-        if others:
-            raise InputError(
-                f"{_EXPECTED}, found {', '.join(others)} in {path}; buffer lines, and use "
-                "`minortom locate --points` for points"
-            )
-        if frame.crs is None:
+        found = read_layer(path, layer)
+        if found.crs is None:
             raise InputError(f"{path} has no coordinate system; add one, such as a .prj file")
-        area = to_lonlat(shapely.force_2d(shapes.to_numpy()), frame.crs, name=str(path))
+        area = to_lonlat(found.polygons, found.crs, name=str(path))
         if not area.area > 0:
-            raise InputError(f"{path} has polygons without area; {_EXPECTED}")
-        return cls(name=str(path), area=area, sha256=_hash(path))
+            raise InputError(f"{path} has polygons without area; {EXPECTED}")
+        return cls(name=str(path), layer=layer, area=area, sha256=_hash(path))
+
+    def as_options(self) -> dict[str, object]:
+        """Return the options that change the result beside the file, for the provenance."""
+        return {} if self.layer is None else {"region_layer": self.layer}
 
     def touches(self, cells: Cells) -> BoolArray:
         """Return a mask [n] of the cells whose bounds in degrees overlap the area."""
@@ -116,6 +111,20 @@ class Region:
         open_ = np.flatnonzero(~(inside | outside))
         inside[open_] = _overlap(self.area, *(edge[open_] for edge in edges))
         return inside
+
+
+def region_of(region: object, region_layer: object) -> Region | None:
+    """Read the region that a public function was given; None where it was given none.
+
+    Raises:
+        UsageError: If there is a layer without a region.
+        InputError: If the region is unusable; see ``Region.read``.
+    """
+    if region_layer is not None and not isinstance(region_layer, str):
+        raise InputError(f"region_layer must be the name of a layer, found {region_layer!r}")
+    if region is None and region_layer is not None:
+        raise UsageError(f"expected --region beside {OPTION}; give the file of the layer")
+    return None if region is None else Region.read(path_of("region", region), region_layer)
 
 
 def touched(edges: Edges, *, region: Region | None, bbox: BBox | None) -> BoolArray:
@@ -156,28 +165,6 @@ def _overlap(
     meets[meets] = ~shapely.touches(area, boxes[meets])
     found[near] = meets
     return found
-
-
-def _read(path: Path) -> GeoDataFrame:
-    import geopandas
-    import pyarrow as pa
-
-    if not path.exists():
-        raise InputError(f"the region {path} does not exist; {_EXPECTED}")
-    try:
-        if path.suffix.lower() in (".parquet", ".geoparquet"):
-            return geopandas.read_parquet(path)
-        layers = geopandas.list_layers(path)["name"].tolist()
-        if len(layers) > 1:
-            shown = ", ".join(layers[:5]) + (", …" if len(layers) > 5 else "")
-            raise InputError(
-                f"expected one layer in {path}, found {len(layers)} ({shown}); save one alone"
-            )
-        with np.errstate(invalid="ignore"):  # NaN coordinates are refused later
-            return geopandas.read_file(path, columns=[])
-    except (RuntimeError, ValueError, OSError, pa.ArrowException) as error:
-        found = str(error).partition("; It might help")[0].strip().partition("\n")[0]
-        raise InputError(f"cannot read the region {path} ({found}); {_EXPECTED}") from None
 
 
 def _hash(path: Path) -> str:

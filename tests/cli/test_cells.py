@@ -92,6 +92,23 @@ def test_annotate_takes_them(aoi, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["tiles"] == 4
 
 
+def test_a_layer_of_a_file_with_several_is_chosen_by_name(aoi, tmp_path, capsys):
+    path, out = tmp_path / "a.gpkg", tmp_path / "cells.parquet"
+    frame = geopandas.read_file(aoi)
+    frame.to_file(path, layer="near")
+    frame.translate(10).to_file(path, layer="far")
+
+    assert run(app, ["cells", "--region", str(path)]) == 1
+    assert "choose one by --region-layer NAME" in capsys.readouterr().err
+    chosen = ["--region", str(path), "--region-layer", "near"]
+    assert run(app, ["cells", *chosen, "--out", str(out)]) == 0
+    assert read_cells([str(out)]).names().tolist() == IN_TRIANGLE
+    assert stored_provenance(out)["options"]["region_layer"] == "near"
+    capsys.readouterr()
+    assert run(app, ["cells", "--region-layer", "near", "--bbox", "0,0,1,1"]) == 2
+    assert capsys.readouterr().err.startswith("error: expected --region beside --region-layer")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

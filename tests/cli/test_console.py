@@ -1,5 +1,6 @@
 import errno
 import json
+import logging
 import os
 
 import pytest
@@ -25,6 +26,20 @@ def test_a_users_mistake_is_one_line_and_exit_code_1(capsys):
 
     assert code == 1
     assert capsys.readouterr() == ("", "error: wanted a, found b\n")
+
+
+def test_a_warning_of_a_library_is_one_line_on_stderr(capsys):
+    def act():
+        for name in ("minortom.grid", "csmoe_model.training"):
+            logging.getLogger(name).warning("closed %d\n rings", 2)
+        logging.getLogger("minortom").info("not shown")
+        console.emit({"tiles": 3}, as_json=True)
+
+    for _ in range(2):
+        assert console.run(app_that(act), []) == 0
+        out, err = capsys.readouterr()
+        assert json.loads(out) == {"tiles": 3}
+        assert err == "note: closed 2 rings\n" * 2
 
 
 def test_options_that_do_not_go_together_are_one_line_and_exit_code_2(capsys):

@@ -49,6 +49,10 @@ def test_a_region_chooses_the_tiles(zones, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)[0]["files"] == 2
     assert run(app, ["fetch", zones, *region, "--bbox", "8.9,1,8.95,1.1"]) == 0
     assert "up to date" in capsys.readouterr().out
+    assert run(app, ["fetch", zones, *region, "--region-layer", "aoi", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["files"] == 2
+    assert run(app, ["fetch", zones, *region, "--region-layer", "other"]) == 1
+    assert "its layers are aoi; correct --region-layer" in capsys.readouterr().err
 
 
 def test_all_asks_for_all_of_the_lattice(tmp_path, web_server, capsys):

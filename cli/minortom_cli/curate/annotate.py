@@ -11,6 +11,7 @@ from minortom_cli.console import (
     Engine,
     Json,
     Overwrite,
+    RegionLayer,
     Scheduler,
     Workers,
     emit,
@@ -113,6 +114,7 @@ def annotate(
             show_default="no region",
         ),
     ] = None,
+    region_layer: RegionLayer = None,
     climate_legend: Annotated[
         str | None,
         _map_option("Legend of a climate raster.", default="koppen"),
@@ -164,6 +166,7 @@ def annotate(
             cells, climate=climate, landcover=landcover, out=out, s2=s2, s1=s1,
             max_cloud=max_cloud, max_nodata=max_nodata, max_dt=max_dt, same_crs=same_crs,
             since=since, until=until, require_known=require_known, bbox=bbox, region=region,
+            region_layer=region_layer,
             climate_legend=climate_legend, landcover_legend=landcover_legend,
             landcover_mode=landcover_mode, landcover_resolution=landcover_resolution,
             descriptor=descriptor, manifest=manifest, keep_unmapped=keep_unmapped,

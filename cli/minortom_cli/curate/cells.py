@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from minortom_cli.console import Box, Json, Overwrite, RegionFile, emit
+from minortom_cli.console import Box, Json, Overwrite, RegionFile, RegionLayer, emit
 
 
 def cells(
     *,
     region: RegionFile = None,
+    region_layer: RegionLayer = None,
     bbox: Box = None,
     out: Annotated[
         Path | None,
@@ -26,4 +27,9 @@ def cells(
     """List the cells of the grid that overlap a region, a box, or both if both are given."""
     from minortom.grid.area_cells import cells as list_cells
 
-    emit(list_cells(region=region, bbox=bbox, out=out, overwrite=overwrite), as_json=as_json)
+    emit(
+        list_cells(
+            region=region, region_layer=region_layer, bbox=bbox, out=out, overwrite=overwrite
+        ),
+        as_json=as_json,
+    )

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from minortom_cli.console import Box, Json, RegionFile, emit, progress, say
+from minortom_cli.console import Box, Json, RegionFile, RegionLayer, emit, progress, say
 
 
 def fetch(
@@ -18,6 +18,7 @@ def fetch(
     ],
     *,
     region: RegionFile = None,
+    region_layer: RegionLayer = None,
     bbox: Box = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Download all tiles of tiled data sets.")
@@ -32,7 +33,8 @@ def fetch(
 
     with progress("fetch") as advance:
         result = fetch(
-            names, region=region, bbox=bbox, everything=everything, workers=workers,
+            names, region=region, region_layer=region_layer, bbox=bbox,
+            everything=everything, workers=workers,
             on_progress=advance,
             on_map=lambda found: say(f"{found.credit}\nPlease cite: {found.citation}"),
         )  # fmt: skip

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 
+import geopandas
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,6 +11,7 @@ import pytest
 from map_maker import write_map
 from minortom_cli.console import run
 from minortom_cli.curate.app import app
+from shapely.geometry import box
 
 from minortom.io.provenance import sha256_of
 
@@ -143,6 +145,17 @@ def test_a_region_keeps_cells_that_it_touches(arguments, tmp_path, capsys):
     assert summary["removed"]["region"] == 3
     record = json.loads(pq.read_schema(summary["out"]).metadata[b"minortom"])
     assert record["inputs"]["region"] == sha256_of(tmp_path / "aoi.geojson")
+    assert "region_layer" not in record["options"]
+
+
+def test_the_layer_of_a_region_is_recorded(arguments, tmp_path, capsys):
+    for layer, area in (("here", box(0.5, 0.2, 1, 1)), ("there", box(20, 0, 21, 1))):
+        geopandas.GeoSeries([area], crs=4326).to_file(tmp_path / "aoi.gpkg", layer=layer)
+    chosen = ("--region", str(tmp_path / "aoi.gpkg"), "--region-layer", "here")
+    summary, rows = annotated(arguments, capsys, *chosen)
+    assert list(rows) == ["9U_9R"]
+    record = json.loads(pq.read_schema(summary["out"]).metadata[b"minortom"])
+    assert record["options"]["region_layer"] == "here"
 
 
 def test_lists_choose_among_the_archives_cells(arguments, tmp_path, capsys):

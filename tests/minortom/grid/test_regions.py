@@ -176,13 +176,6 @@ def test_other_geometries_than_areas_are_an_error(tmp_path, shapes, message):
         Region.read(geojson(tmp_path / "a.json", *shapes))
 
 
-def test_a_coordinate_that_is_not_a_number_is_an_error_and_no_warning(tmp_path):
-    ring = "[[0, 0], [NaN, 1], [1, 1], [0, 0]]"
-    (tmp_path / "a.json").write_text(f'{{"type": "Polygon", "coordinates": [{ring}]}}')
-    with pytest.raises(InputError, match="expected degrees .* found the longitude nan"):
-        Region.read(tmp_path / "a.json")
-
-
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
     with pytest.raises(InputError, match="does not exist; expected polygons in a vector file"):
         Region.read(tmp_path / "nowhere.gpkg")
@@ -212,15 +205,30 @@ def test_a_shapefile_without_a_system_is_an_error(tmp_path):
         Region.read(tmp_path / "a.shp")
 
 
-def test_several_layers_are_an_error_that_names_them(tmp_path):
-    for layer in ("land", "sea"):
-        frame = geopandas.GeoSeries([box(0, 0, 1, 1)], crs=4326)
-        frame.to_file(tmp_path / "a.gpkg", layer=layer)
-    with pytest.raises(InputError, match=r"expected one layer in .*, found 2 \(land, sea\)"):
-        Region.read(tmp_path / "a.gpkg")
-
-
 def test_coordinates_without_a_place_on_the_globe_are_an_error(tmp_path):
     geopandas.GeoSeries([box(1e9, 1e9, 2e9, 2e9)], crs=32632).to_file(tmp_path / "a.gpkg")
     with pytest.raises(InputError, match="no place on the globe; correct the coordinate system"):
         Region.read(tmp_path / "a.gpkg")
+
+
+@pytest.mark.parametrize(("west", "east"), [(179, -179), (-100, 100), (-179.9, 179.9)])
+def test_an_edge_with_two_readings_is_an_error_that_says_how_to_write_both(tmp_path, west, east):
+    ring = [[west, -17], [east, -17], [east, -16], [west, -16], [west, -17]]
+    path = geojson(tmp_path / "a.json", shapely.Polygon(ring))
+
+    with pytest.raises(InputError, match=f"found one from {west} to {east}; cut an area") as caught:
+        Region.read(path)
+
+    assert "in two, at 180 and -180" in str(caught.value)
+    # The advice holds: the strip in two parts, and the long way round with a corner in its middle.
+    strip = shapely.MultiPolygon([box(max(west, east), -17, 180, -16), box(-180, -17, -179, -16)])
+    assert Region.read(geojson(path, strip)).area.area == pytest.approx(181 - max(west, east))
+    middle = (west + east) / 2
+    long_way = shapely.Polygon([*ring[:2], ring[2], [middle, -16], *ring[3:4], ring[0]])
+    long_way = shapely.Polygon([ring[0], [middle, -17], *long_way.exterior.coords[1:]])
+    assert Region.read(geojson(path, long_way)).area.area == pytest.approx(abs(east - west))
+
+
+@pytest.mark.parametrize("shape", [box(-180, -90, 180, 90), box(-180, -10, 180, 10)])
+def test_an_edge_all_the_way_round_has_one_reading(tmp_path, shape):
+    assert Region.read(geojson(tmp_path / "a.json", shape)).area.equals(shape)
