@@ -172,12 +172,21 @@ def _records(records: Sequence[Mapping[str, Any]]) -> list[str]:
         settings = _settings(options.get("train", options))
         if AFTER in options:
             settings.append(f"weights after {options[AFTER]['epochs']} epochs")
-        inputs = [f"{k} with the SHA-256 `{v}`" for k, v in record.get("inputs", {}).items()]
+        inputs = [
+            f"{_named(name, options)} with the SHA-256 `{sha256}`"
+            for name, sha256 in record.get("inputs", {}).items()
+        ]
         command = f"- `{record.get('command')}` of minortom {record.get('version')}"
         lines.append(
             "; ".join([command, *(["from " + ", ".join(inputs)] if inputs else []), *settings])
         )
     return lines
+
+
+def _named(name: str, options: Mapping[str, Any]) -> str:
+    """Return an input of a record, with the checkpoint if it is the weights of a training."""
+    given = options.get(name)
+    return f"{name} `{given.replace('`', '')}`" if isinstance(given, str) else name
 
 
 def _settings(options: Mapping[str, Any]) -> list[str]:

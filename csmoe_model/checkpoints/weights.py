@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,17 +68,13 @@ def write_model(folder: Path, stored: StoredModel, *, name: str = "FOLDER") -> N
         name: Argument of `from_pretrained` in the example of the card.
     """
     origin = stored.origin
-    config: dict[str, object] = {KEY: origin.record}
-    config |= {_HISTORY: list(origin.history)} if origin.history else {}
-    config |= {"recipe": origin.recipe, "model": stored.config.to_dict()}
-    config |= {_ENCODER_OF: list(stored.encoder_of)} if stored.encoder_of else {}
     weights = {key: t.detach().cpu().contiguous() for key, t in stored.tensors.items()}
     from safetensors.torch import save_file
 
     # safetensors would make the file readable by its owner only.
     with atomic_file(folder / WEIGHTS) as temporary, _disk_errors():
         save_file(weights, temporary, metadata={"format": "pt"})
-    write_json(folder / CONFIG, config | {"statistics": origin.statistics})
+    write_config(folder / CONFIG, stored)
     card = model_card(
         name=name, config=stored.config, sensors=stored.encoder_of or tuple(MODEL_BANDS),
         encoder_only=stored.encoder_of is not None, recipe=origin.recipe,
@@ -86,6 +82,16 @@ def write_model(folder: Path, stored: StoredModel, *, name: str = "FOLDER") -> N
         num_weights=sum(t.numel() for t in weights.values()),
     )  # fmt: skip
     write_text(folder / CARD, card)
+
+
+def write_config(file: Path, stored: StoredModel) -> None:
+    """Write `config.json`: all of a model but its tensors."""
+    origin = stored.origin
+    config: dict[str, object] = {KEY: origin.record}
+    config |= {_HISTORY: list(origin.history)} if origin.history else {}
+    config |= {"recipe": origin.recipe, "model": stored.config.to_dict()}
+    config |= {_ENCODER_OF: list(stored.encoder_of)} if stored.encoder_of else {}
+    write_json(file, config | {"statistics": origin.statistics})
 
 
 def read_model(folder: Path) -> StoredModel:
@@ -97,24 +103,36 @@ def read_model(folder: Path) -> StoredModel:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    config = _read_config(folder)
-    try:
-        model = ModelConfig.from_dict(config["model"])
-        origin = Origin(
-            recipe=str(config["recipe"]),
-            statistics={column: dict(of) for column, of in config["statistics"].items()},
-            record=dict(config[KEY]), history=tuple(map(dict, config.get(_HISTORY, ()))),
-            weights_sha256=sha256_of(folder / WEIGHTS),
-        )  # fmt: skip
-        encoder_of = _sensors(config.get(_ENCODER_OF))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{folder / CONFIG} is damaged ({error!r}); {EXPECTED}") from None
+    stored = read_config(folder / CONFIG, weights_sha256=sha256_of(folder / WEIGHTS))
     try:
         # Weights saved in half precision are computed in float32, too.
         tensors = {name: tensor.float() for name, tensor in load_file(folder / WEIGHTS).items()}
     except (OSError, SafetensorError) as error:
         raise mismatched_weights(folder, error) from None
-    return StoredModel(config=model, encoder_of=encoder_of, origin=origin, tensors=tensors)
+    return replace(stored, tensors=tensors)
+
+
+def read_config(file: Path, *, weights_sha256: str) -> StoredModel:
+    """Read a file that `write_config` wrote; the model has no tensors.
+
+    Raises:
+        InputError: If the file is missing or damaged.
+    """
+    config = _read_json(file)
+    try:
+        return StoredModel(
+            config=ModelConfig.from_dict(config["model"]),
+            encoder_of=_sensors(config.get(_ENCODER_OF)),
+            origin=Origin(
+                recipe=str(config["recipe"]),
+                statistics={column: dict(of) for column, of in config["statistics"].items()},
+                record=dict(config[KEY]), history=tuple(map(dict, config.get(_HISTORY, ()))),
+                weights_sha256=weights_sha256,
+            ),
+            tensors={},
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{file} is damaged ({error!r}); {EXPECTED}") from None
 
 
 @contextmanager
@@ -149,11 +167,11 @@ def _sensors(names: Sequence[str] | None) -> tuple[SensorName, ...] | None:
     return found
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def _read_json(file: Path) -> dict[str, Any]:
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {folder / CONFIG} ({error}); {EXPECTED}") from None
+        raise InputError(f"cannot read {file} ({error}); {EXPECTED}") from None
     if not isinstance(config, dict):
-        raise InputError(f"{folder / CONFIG} is not a configuration; {EXPECTED}")
+        raise InputError(f"{file} is not a configuration; {EXPECTED}")
     return config

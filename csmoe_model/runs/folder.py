@@ -1,6 +1,7 @@
 """Folder of a training run: its files, and the check whether a new run may use it.
 
 config.yaml             the complete configuration, written first
+parent.json             provenance and statistics of the checkpoint of `--weights`
 log.csv                 loss terms, written during the run
 experts.csv             usage of the experts, layer by layer
 reconstructions/        reconstructions of some validation pairs
@@ -12,19 +13,24 @@ model-ema/              averaged weights, with `ema_decay`
 model/                  weights, written last: a run with this folder is finished
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import yaml
 
+from csmoe_model.checkpoints.hub import CONFIG
 from csmoe_model.runs.csv_log import RunLog, expert_columns
 from minortom.api.arguments import flag
 from minortom.errors import InputError, OutputExistsError
-from minortom.io.atomic_write import atomic_folder, check_parents, is_empty_folder
+from minortom.io.atomic_write import atomic_folder, check_parents, is_empty_folder, write_text
 from minortom.io.provenance import KEY, Provenance
+from minortom.io.up_to_date import stored_provenance
 
-State = Literal["new", "unfinished", "finished"]
+State = Literal["new", "unfinished", "lengthened", "finished"]
+
+_LENGTH = {"train.epochs", "train.steps"}
+_SHARDS = f"{KEY}.inputs.shards"
 
 _MAX_NAMED = 5
 """Maximum number of differing values in an error message."""
@@ -36,6 +42,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config = path / "config.yaml"
+        self.parent = path / "parent.json"
         self.log = RunLog(path / "log.csv")
         self.checkpoint = path / "checkpoints" / "last.ckpt"
         self.epochs = path / "epochs"
@@ -57,6 +64,8 @@ class RunFolder:
     def state(self, provenance: Provenance, *, resume: bool, overwrite: bool) -> State:
         """Return the state of the folder; raise an error if it does not fit the options.
 
+        A finished run that is resumed with another length is `lengthened`.
+
         Raises:
             OutputExistsError: If the folder holds something else, or an unfinished run, and
                 neither `resume` nor `overwrite` is set.
@@ -73,27 +82,50 @@ class RunFolder:
             # Even --overwrite must not delete a folder with unknown content.
             raise OutputExistsError(f"{self.path} exists and is not a run; give another --out")
         differing = list(_differing(stored, configuration(provenance)))
-        named = "; ".join(differing[:_MAX_NAMED]) + " …" * (len(differing) > _MAX_NAMED)
-        if not differing and self.model.is_dir():
+        finished = self._is_finished(stored)
+        if not differing and finished:
             return "finished"
         if resume:
-            if differing:
-                raise InputError(
-                    f"--resume needs the configuration of the run in {self.path}: {named}; give "
-                    "the same options or another --out"
-                )
-            return "unfinished"
+            return self._resumed(differing, finished=finished)
         if overwrite:
             return "new"
         if differing:
             raise OutputExistsError(
-                f"{self.path} exists with other inputs or options: {'; '.join(differing)}; "
-                "give --overwrite or another --out"
+                f"{self.path} exists with other inputs or options: "
+                f"{'; '.join(one.text for one in differing)}; give --overwrite or another --out"
             )
         raise OutputExistsError(
             f"{self.path} holds an unfinished run with the same configuration; give --resume to "
             "continue it, or --overwrite to start again"
         )
+
+    def _resumed(self, differing: "list[_Difference]", *, finished: bool) -> State:
+        """Return the state of a run to resume."""
+        keys = {one.key for one in differing}
+        if _SHARDS in keys:
+            raise InputError(
+                f"--resume needs the shards of the run in {self.path}, found other shards; to "
+                f"train its weights on other shards, give --weights {self.path} and another --out"
+            )
+        if keys and keys <= _LENGTH and finished:
+            return "lengthened"
+        if differing:
+            named = "; ".join(one.text for one in differing[:_MAX_NAMED])
+            advice = "give the same options or another --out"
+            if keys <= _LENGTH:
+                advice = "finish it with --resume alone, then give its new length"
+            raise InputError(
+                f"--resume needs the configuration of the run in {self.path}: {named}"
+                f"{' …' * (len(differing) > _MAX_NAMED)}; {advice}"
+            )
+        return "unfinished"
+
+    def _is_finished(self, stored: Mapping[str, Any]) -> bool:
+        """Return whether the folder has weights that are not older than its present length."""
+        record = stored_provenance(self.model / CONFIG)
+        options = record.get("options") if record else None
+        former = options.get("lengthened") if isinstance(options, dict) else None
+        return self.model.is_dir() and (record is None or former == stored.get("lengthened"))
 
     def stored(self) -> dict[str, Any] | None:
         """Return the stored configuration; None if the folder is not a run."""
@@ -103,18 +135,31 @@ class RunFolder:
             return None
         return found if isinstance(found, dict) and KEY in found else None
 
-    def start(self, provenance: Provenance) -> None:
-        """Create the folder with its configuration; delete a previous run."""
+    def start(
+        self, provenance: Provenance, *, more: "Callable[[RunFolder], None] | None" = None
+    ) -> None:
+        """Create the folder with its configuration; delete a previous run.
+
+        Args:
+            provenance: Provenance of the run.
+            more: Writes more files into the folder before it takes its place.
+        """
         if is_empty_folder(self.path):
             self.path.rmdir()
-        text = yaml.safe_dump(configuration(provenance), sort_keys=False, allow_unicode=True)
         with atomic_folder(self.path) as folder:
             new = RunFolder(folder)
             new.checkpoint.parent.mkdir()
-            new.config.write_text(text, encoding="utf-8")
+            new.configure(provenance)
             new.log.start()
             if len(new.experts.columns) > len(expert_columns(0)):
                 new.experts.start()
+            if more is not None:
+                more(new)
+
+    def configure(self, provenance: Provenance) -> None:
+        """Write the configuration."""
+        text = yaml.safe_dump(configuration(provenance), sort_keys=False, allow_unicode=True)
+        write_text(self.config, text)
 
 
 def configuration(provenance: Provenance) -> dict[str, object]:
@@ -123,13 +168,25 @@ def configuration(provenance: Provenance) -> dict[str, object]:
     return {**record.pop("options"), KEY: record}
 
 
+class _Difference(NamedTuple):
+    """A value of the configuration that the options change."""
+
+    key: str
+    there: object
+    now: object
+
+    @property
+    def text(self) -> str:
+        return f"{self.key} is {self.there} in the run and {self.now} in the options"
+
+
 def _differing(
     stored: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = ""
-) -> Iterator[str]:
-    """Yield a text for each value that differs, with the stored and the requested value."""
+) -> Iterator[_Difference]:
+    """Yield each value that differs, with the stored and the requested value."""
     for key in (*wanted, *(key for key in stored if key not in wanted)):
         there, now = stored.get(key), wanted.get(key)
         if isinstance(there, dict) and isinstance(now, dict):
             yield from _differing(there, now, f"{prefix}{key}.")
         elif there != now:
-            yield f"{prefix}{key} is {there} in the run and {now} in the options"
+            yield _Difference(f"{prefix}{key}", there, now)

@@ -92,8 +92,9 @@ class TrainingCallback(lightning.Callback):
     def on_train_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Run a validation that a signal interrupted, then start to measure the speed."""
+        """Set the learning rate, run an interrupted validation, start to measure the speed."""
         self._step = trainer.global_step
+        _run(pl_module).follow_schedule(trainer.global_step)
         self.catch_up(_run(pl_module), trainer.global_step)
         self._step_log.restart_meters()
         trainer.should_stop = self._stop.agreed() or trainer.should_stop

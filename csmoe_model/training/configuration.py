@@ -1,27 +1,28 @@
 """Complete configuration of a run, from the options, a configuration file and a recipe.
 
 The value of a field is that of the option, else that of the file, else that of the recipe. When
-a run is resumed, its own configuration takes the place of the recipe.
+a run is resumed, its own configuration takes the place of the recipe. When a run starts from given
+weights, the model is theirs.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from csmoe_model.config import RECIPES, ModelConfig, check_keys, recipe
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.training.config import TrainConfig, changed, train_recipe
+from csmoe_model.training.configuration_file import (
+    MODEL_FIELDS,
+    TRAIN_FIELDS,
+    ConfigurationFile,
+    read_configuration,
+)
+from csmoe_model.training.parent import Parent, read_parent, stored_parent
 from minortom.errors import InputError
-from minortom.io.provenance import KEY
 
 DEFAULT_RECIPE = "csmoe-b16"
 
-_MODEL = tuple(field.name for field in fields(ModelConfig))
-_TRAIN = tuple(field.name for field in fields(TrainConfig))
-_NUMBERS = {f.name for f in (*fields(ModelConfig), *fields(TrainConfig)) if f.type is float}
 _LENGTH = {"epochs", "steps"}
 
 
@@ -32,6 +33,18 @@ class Configuration:
     recipe: str
     model: ModelConfig
     train: TrainConfig
+    parent: Parent | None = None
+    """Checkpoint whose weights the run starts from; None for random weights."""
+    lengthened: tuple[int, ...] = ()
+    """Number of steps of the run at each time that `--resume` made it longer."""
+
+    def options(self) -> dict[str, object]:
+        """Return the options that change the result, for the provenance."""
+        own: dict[str, object] = {
+            "recipe": self.recipe, "model": self.model.to_dict(), "train": self.train.to_dict(),
+        }  # fmt: skip
+        own |= {"weights": self.parent.checkpoint} if self.parent else {}
+        return own | ({"lengthened": list(self.lengthened)} if self.lengthened else {})
 
     def changed(self, values: Mapping[str, object]) -> "Configuration":
         """Return a configuration with some fields of the model or the training changed.
@@ -39,11 +52,11 @@ class Configuration:
         Raises:
             InputError: If a field does not exist, or a value is not allowed.
         """
-        check_keys(values, (*_MODEL, *_TRAIN), kind="training")
-        of_model = {key: value for key, value in values.items() if key in _MODEL}
-        of_train = {key: value for key, value in values.items() if key in _TRAIN}
-        return Configuration(
-            recipe=self.recipe,
+        check_keys(values, (*MODEL_FIELDS, *TRAIN_FIELDS), kind="training")
+        of_model = {key: value for key, value in values.items() if key in MODEL_FIELDS}
+        of_train = {key: value for key, value in values.items() if key in TRAIN_FIELDS}
+        return replace(
+            self,
             model=ModelConfig.from_dict({**self.model.to_dict(), **of_model}),
             train=changed(self.train, of_train),
         )
@@ -54,119 +67,88 @@ def configure(
     options: Mapping[str, object],
     *,
     file: Path | None = None,
+    weights: str | Path | None = None,
     resume: Path | None = None,
 ) -> Configuration:
     """Return the complete configuration of a run.
 
     Args:
-        name: Name of a recipe. When None, that of the file, of the resumed run, or the default.
+        name: Name of a recipe. When None, that of the file, of the resumed run, of the weights, or
+            the default.
         options: Fields of the model and the training, by name.
         file: YAML file with such fields, for example the `config.yaml` of a run.
+        weights: Checkpoint whose weights the run starts from. Its model is that of the run.
         resume: Folder of a run to resume. Its configuration provides the missing fields.
 
     Raises:
-        InputError: If a recipe or a field does not exist, a value is not allowed, or the file
-            is malformed.
+        InputError: If a recipe or a field does not exist, a value is not allowed or contradicts
+            the weights, or the file or the checkpoint is malformed.
     """
     if not (name is None or isinstance(name, str)):
         raise InputError(f"recipe must be a name, found {name!r}; csmoe info lists the recipes")
-    named, values = read_configuration(file) if file else (None, {})
-    if name and named and name != named:
+    found = read_configuration(file) if file else ConfigurationFile()
+    if name and found.recipe and name != found.recipe:
         raise InputError(
-            f"--recipe must be {named}, the recipe of {file}, found {name}; omit --recipe, or "
-            "remove `recipe` and its fields from the file"
+            f"--recipe must be {found.recipe}, the recipe of {file}, found {name}; omit --recipe, "
+            "or remove `recipe` and its fields from the file"
         )
-    name = name or named
-    stored = RunFolder(resume).stored() if resume else None
-    if stored is not None and name in (None, stored.get("recipe")):
-        base = Configuration(
-            recipe=str(stored.get("recipe")),
-            model=ModelConfig.from_dict(stored.get("model", {})),
-            train=TrainConfig.from_dict(stored.get("train", {})),
-        )
-    elif name and name not in RECIPES and set(_MODEL) <= set(values):
-        # The file describes a whole model, so its name need not be an existing recipe.
-        base = Configuration(recipe=name, model=ModelConfig(), train=TrainConfig())
-    else:
-        name = name or DEFAULT_RECIPE
-        base = Configuration(recipe=name, model=recipe(name), train=train_recipe(name))
+    name, values = name or found.recipe, found.fields
     if len(_LENGTH & set(options)) == 1:  # replaces the length in the file
         values = {key: value for key, value in values.items() if key not in _LENGTH}
-    return base.changed({**values, **options})
+    given = {**values, **options}
+    checkpoint = found.weights if weights is None else weights
+    parent = _parent(checkpoint, RunFolder(resume) if resume else None)
+    base = _resumed(RunFolder(resume), name, parent) if resume else None
+    if base is None and parent is not None:
+        _check_fits(parent, name, given)
+        base = Configuration(
+            recipe=parent.origin.recipe, model=parent.model, parent=parent,
+            train=train_recipe(parent.origin.recipe),
+        )  # fmt: skip
+    elif base is None and name and name not in RECIPES and set(MODEL_FIELDS) <= set(values):
+        # The file describes a whole model, so its name need not be an existing recipe.
+        base = Configuration(recipe=name, model=ModelConfig(), train=TrainConfig())
+    elif base is None:
+        name = name or DEFAULT_RECIPE
+        base = Configuration(recipe=name, model=recipe(name), train=train_recipe(name))
+    return base.changed(given)
 
 
-class _NoKeyTwice(yaml.SafeLoader):
-    """YAML loader that rejects duplicate keys; YAML itself would use the last one."""
+def _parent(weights: str | Path | None, resumed: RunFolder | None) -> Parent | None:
+    """Return the given checkpoint, or that of the resumed run if it is the same or none is given.
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build a mapping; raise an error if a key occurs twice."""
-        found: dict[Any, Any] = super().construct_mapping(node, deep=deep)
-        names = [key.value for key, _ in node.value]
-        twice = [name for name in found if names.count(name) > 1]
-        if twice:
-            raise yaml.YAMLError(f"the key {twice[0]} occurs twice")
-        return found
-
-
-def read_configuration(file: Path) -> tuple[str | None, dict[str, object]]:
-    """Read the recipe and the fields from a YAML file.
-
-    Fields may stand at the top level, or below `model` and `train` as in the `config.yaml` of a
-    run. The provenance in that file is ignored.
-
-    Raises:
-        InputError: If the file cannot be read, is not a mapping, or has an unknown or a
-            duplicate key.
+    The checkpoint itself may be gone when a run resumes.
     """
-    try:
-        found = yaml.load(file.read_text(encoding="utf-8"), Loader=_NoKeyTwice)  # noqa: S506  # safe
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror or error}; check --config") from None
-    except (ValueError, yaml.YAMLError) as error:
-        what = " ".join(str(error).split())[:200]
+    stored = stored_parent(resumed) if resumed else None
+    if weights is None or (stored is not None and str(weights) == stored.checkpoint):
+        return stored
+    return read_parent(weights)
+
+
+def _resumed(folder: RunFolder, name: str | None, parent: Parent | None) -> Configuration | None:
+    """Return the configuration of a run to resume; None if there is none of that recipe."""
+    stored = folder.stored()
+    if stored is None or name not in (None, stored.get("recipe")):
+        return None
+    return Configuration(
+        recipe=str(stored.get("recipe")),
+        model=ModelConfig.from_dict(stored.get("model", {})),
+        train=TrainConfig.from_dict(stored.get("train", {})),
+        parent=parent,
+        lengthened=tuple(stored.get("lengthened", ())),
+    )
+
+
+def _check_fits(parent: Parent, name: str | None, given: Mapping[str, object]) -> None:
+    """Check that no option contradicts the model of the weights that a run starts from."""
+    there = {"recipe": parent.origin.recipe, **parent.model.to_dict()}
+    wanted = {**({"recipe": name} if name else {}), **given}
+    other = [
+        f"{key} is {there[key]} in the checkpoint and {value} in the options"
+        for key, value in wanted.items() if key in there and value != there[key]
+    ]  # fmt: skip
+    if other:
         raise InputError(
-            f"{file} is not a YAML file of fields such as `lr: 0.001` ({what}); check --config"
-        ) from None
-    found = {} if found is None else found
-    if not isinstance(found, dict):
-        raise InputError(
-            f"{file} must contain fields such as `lr: 0.001`, found a {type(found).__name__}; "
-            "check --config"
+            f"--weights {parent.checkpoint} sets the recipe and the model: {'; '.join(other)}; "
+            "omit these options, or give other weights"
         )
-    return _recipe_and_fields(found, file)
-
-
-def _recipe_and_fields(
-    found: Mapping[str, Any], file: Path
-) -> tuple[str | None, dict[str, object]]:
-    known = ("recipe", "model", "train", *_MODEL, *_TRAIN)
-    own = {key: value for key, value in found.items() if key != KEY}
-    check_keys(own, known, kind=str(file))
-    values = {key: value for key, value in own.items() if key not in known[:3]}
-    for part, names in (("model", _MODEL), ("train", _TRAIN)):
-        below = own.get(part) or {}
-        if not isinstance(below, dict):
-            raise InputError(
-                f"{file}: {part} must contain fields such as `lr: 0.001`, found {below!r}"
-            )
-        check_keys(below, names, kind=f"{file} {part}")
-        twice = [key for key in below if key in values]
-        if twice:
-            raise InputError(
-                f"{file} sets {', '.join(twice)} both at the top level and below {part}; remove one"
-            )
-        values |= below
-    name = own.get("recipe")
-    if not (name is None or isinstance(name, str)):
-        raise InputError(f"{file}: recipe must be a name, found {name!r}")
-    return name, {
-        key: _number(value) if key in _NUMBERS else value for key, value in values.items()
-    }
-
-
-def _number(value: object) -> object:
-    """Return `1e-4` as a number: YAML 1.1 reads it as text, since it has no decimal point."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value

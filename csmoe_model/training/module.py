@@ -1,6 +1,7 @@
 """Lightning module of pretraining: loss, gradient clipping, optimiser and schedule."""
 
 import math
+from typing import Any
 
 import lightning
 import torch
@@ -168,3 +169,19 @@ class Pretraining(lightning.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Mark the last batch of a run that was lengthened as one before others."""
+        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        progress["is_last_batch"] = checkpoint["global_step"] >= self.num_steps
+
+    def follow_schedule(self, step: int) -> None:
+        """Set the learning rate of a step (counted from 0).
+
+        A checkpoint has the rate of the schedule that the run had when it was saved; a run that
+        was lengthened since has another one.
+        """
+        rate = self.config.lr * self.config.lr_factor(step, self.num_steps)
+        for optimizer in self.trainer.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate

@@ -1,9 +1,10 @@
 """A pretraining run: from shards to weights, in a folder from which it can resume."""
 
+import logging
 import pickle
 import zipfile
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,9 +17,10 @@ from csmoe_model.distributed.collectives import from_first_process, on_all_proce
 from csmoe_model.distributed.device import tensor_cores
 from csmoe_model.distributed.launch import Launch, process_group
 from csmoe_model.runs.curves import draw_curve
-from csmoe_model.runs.folder import RunFolder
+from csmoe_model.runs.folder import RunFolder, State
 from csmoe_model.runs.trackers import Tracking
 from csmoe_model.training.compile import compiled
+from csmoe_model.training.config import TrainConfig
 from csmoe_model.training.configuration import Configuration
 from csmoe_model.training.loop import TrainingLoop
 from csmoe_model.training.module import Pretraining
@@ -33,6 +35,8 @@ from minortom.io.provenance import Provenance, licences_in, sha256_of
 from minortom.io.up_to_date import now, write_run_record
 from minortom.shards.layout import DATASET_FILE
 from minortom.shards.shard_set import ShardSet
+
+_log = logging.getLogger(__name__)
 
 _VERSION = "pytorch-lightning_version"
 """Key of a checkpoint that Lightning needs to resume."""
@@ -100,18 +104,31 @@ class TrainingRun:
         self, *, resume: bool, overwrite: bool, settings: Settings, on_step: OnStep
     ) -> TrainResult:
         """Take the steps that are left and write the weights."""
-        started, provenance, folder = now(), self._provenance(), self.folder
+        folder, provenance = self.folder, self.provenance
         state = from_first_process(
             lambda: folder.state(provenance, resume=resume, overwrite=overwrite)
         )
         if state == "finished":
             return from_first_process(lambda: read_result(folder, "up to date"))
-        module = on_all_processes(lambda: self._prepare(settings))
+        if state == "lengthened":
+            longer = on_all_processes(self._lengthened)
+            return longer.take_steps(state, settings=settings, on_step=on_step)
+        return self.take_steps(state, settings=settings, on_step=on_step)
+
+    def take_steps(self, state: State, *, settings: Settings, on_step: OnStep) -> TrainResult:
+        """Take the steps of an unfinished run and write the weights."""
+        started, provenance, folder = now(), self.provenance, self.folder
+        fresh = state == "new" or not folder.checkpoint.is_file()
+        module = on_all_processes(lambda: self._prepare(settings, fresh=fresh))
         if state == "new":
-            from_first_process(lambda: folder.start(provenance))
+            from_first_process(lambda: self._start(provenance))
         step = from_first_process(lambda: _last_step(folder, module))
+        if state == "lengthened":
+            from_first_process(lambda: self._write_length(module, after=step))
+        parent = self.configuration.parent
+        history = (parent.origin.record, *parent.origin.history) if parent else ()
         weights = RunWeights(
-            run=module, recipe=self.configuration.recipe, provenance=provenance
+            run=module, recipe=self.configuration.recipe, provenance=provenance, history=history
         )  # fmt: skip
         with StopRequest() as stop, tensor_cores(self.launch.device):
             loop = TrainingLoop(
@@ -126,23 +143,63 @@ class TrainingRun:
         from_first_process(lambda: write_run_record(folder.path, started))
         return from_first_process(lambda: read_result(folder, "trained"))
 
-    def _provenance(self) -> Provenance:
-        configuration = self.configuration
+    @property
+    def provenance(self) -> Provenance:
+        """Provenance of the run."""
+        configuration, parent = self.configuration, self.configuration.parent
+        inputs = {"shards": sha256_of(self.data.folder / DATASET_FILE)}
+        inputs |= {"weights": parent.origin.weights_sha256} if parent else {}
+        licences = (*licences_in(self.data.provenance), *(parent.origin.licences if parent else ()))
         return Provenance(
-            command="train",
-            options={
-                "recipe": configuration.recipe,
-                "model": configuration.model.to_dict(),
-                "train": configuration.train.to_dict(),
-            },
-            inputs={"shards": sha256_of(self.data.folder / DATASET_FILE)},
-            seed=configuration.train.seed,
-            licences=licences_in(self.data.provenance),
-        )
+            command="train", options=configuration.options(), inputs=inputs,
+            seed=configuration.train.seed, licences=tuple(dict.fromkeys(licences)),
+        )  # fmt: skip
 
-    def _prepare(self, settings: Settings) -> Pretraining:
-        """Initialise the weights from the seed and set up the batches."""
-        config, samples, launch = self.configuration.train, self.data.indices("train"), self.launch
+    def _start(self, provenance: Provenance) -> None:
+        """Create the folder of the run."""
+        parent = self.configuration.parent
+        if parent is not None:
+            parent.check_outside(self.folder.path)
+        self.folder.start(provenance, more=parent.store if parent else None)
+
+    def _lengthened(self) -> "TrainingRun":
+        """Return the finished run in the folder with the new number of steps.
+
+        Raises:
+            InputError: If the run already has as many steps, or has no checkpoint any more.
+        """
+        stored, samples = self.folder.stored() or {}, len(self.data.indices("train"))
+        former = TrainConfig.from_dict(stored["train"]).num_steps(samples)
+        found = self.configuration.train.num_steps(samples)
+        if found <= former:
+            raise InputError(
+                f"--resume needs a length above the {former} steps of the finished run in "
+                f"{self.folder.path}, found {found}; give more --steps or --epochs"
+            )
+        if not self.folder.checkpoint.is_file():
+            raise InputError(
+                f"--resume needs {self.folder.checkpoint} to lengthen the run, found no such file; "
+                f"give --weights {self.folder.path} and another --out"
+            )
+        lengths = (*self.configuration.lengthened, former)
+        return replace(self, configuration=replace(self.configuration, lengthened=lengths))
+
+    def _write_length(self, module: Pretraining, *, after: int) -> None:
+        self.folder.configure(self.provenance)
+        _log.warning(
+            "lengthening the run from %d to %d steps: the learning rate now follows the schedule "
+            "of %d steps, from step %d on", after, module.num_steps, module.num_steps, after + 1,
+        )  # fmt: skip
+
+    def _prepare(self, settings: Settings, *, fresh: bool) -> Pretraining:
+        """Initialise the weights, from the parent or the seed, and set up the batches.
+
+        Args:
+            settings: Settings that do not change the result.
+            fresh: Whether the run has no checkpoint, whose weights would replace the parent's.
+        """
+        config, parent = self.configuration.train, self.configuration.parent
+        samples, launch = self.data.indices("train"), self.launch
         if config.batch_size % (config.accumulate * launch.world_size):
             raise InputError(
                 f"batch_size must be a multiple of {launch.world_size} processes times "
@@ -156,14 +213,18 @@ class TrainingRun:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             model = CSMoE(self.configuration.model)
+        if parent is not None and fresh:
+            parent.load_into(model)
         loader = Loader(
             self.data, MicroBatches(batches=batches, parts=config.accumulate),
             workers=reader_threads(settings.workers), rank=launch.rank,
             world_size=launch.world_size, device=launch.device,
         )  # fmt: skip
+        # Given weights continue to see images normalised as before.
+        statistics = parent.origin.statistics if parent else self.data.statistics
         size = self.configuration.model.image_size
         run = Pretraining(
-            model=model, normalise=Normalise(self.data.statistics, image_size=size),
+            model=model, normalise=Normalise(statistics, image_size=size),
             config=config, loader=loader, shards=self.data,
         )  # fmt: skip
         run.forward_pass = compiled(run.objective, wanted=settings.compile, device=launch.device)

@@ -1,7 +1,9 @@
 """Writing of the weights of a run: at its end, and every few epochs with `keep_every`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from csmoe_model.checkpoints.model_card import AFTER
 from csmoe_model.checkpoints.weights import Origin, StoredModel, write_model
@@ -21,6 +23,8 @@ class RunWeights:
     recipe: str
     provenance: Provenance
     """Provenance of the run."""
+    history: tuple[Mapping[str, Any], ...] = ()
+    """Provenance of the weights that the run started from, newest first."""
 
     def save(self, folder: RunFolder) -> None:
         """Write the averaged weights, if the run has them, then the weights."""
@@ -30,7 +34,7 @@ class RunWeights:
             assert isinstance(model, CSMoE)
             save_model(
                 path, model=model, normalise=self.run.normalise, recipe=self.recipe,
-                provenance=self.provenance,
+                provenance=self.provenance, history=self.history,
             )  # fmt: skip
 
     def keep(self, folder: RunFolder, *, epochs: int, steps: int) -> None:
@@ -44,10 +48,14 @@ class RunWeights:
 
 
 def save_model(
-    folder: Path, *, model: CSMoE, normalise: Normalise, recipe: str, provenance: Provenance
-) -> None:
+    folder: Path, *, model: CSMoE, normalise: Normalise, recipe: str, provenance: Provenance,
+    history: tuple[Mapping[str, Any], ...] = (),
+) -> None:  # fmt: skip
     """Write a folder with the weights, the configuration and a card, atomically."""
-    origin = Origin(recipe=recipe, statistics=normalise.statistics, record=provenance.as_dict())
+    origin = Origin(
+        recipe=recipe, statistics=normalise.statistics, record=provenance.as_dict(),
+        history=history,
+    )  # fmt: skip
     stored = StoredModel(
         config=model.config, encoder_of=model.encoder_only, origin=origin,
         tensors=model.state_dict(),

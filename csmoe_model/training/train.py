@@ -25,6 +25,7 @@ def train(
     out: str | Path,
     recipe: str | None = None,
     config: str | Path | None = None,
+    weights: str | Path | None = None,
     resume: bool = False,
     save_every: int = 500,
     workers: int | None = None,
@@ -38,7 +39,8 @@ def train(
     """Pretrain a model on the split `train` of some shards; validate it on `val`.
 
     Values that are not given come from the configuration file, else from the recipe (when
-    resuming: from the run). Defaults in brackets are those of the recipe `csmoe-b16`.
+    resuming: from the run; with `weights`: the model from the checkpoint). Defaults in brackets
+    are those of the recipe `csmoe-b16`.
 
     In processes that torchrun or SLURM started, call the function in every process with the
     same arguments.
@@ -53,7 +55,11 @@ def train(
         out: Folder of the run.
         recipe: Name of the model to train, see `csmoe_model.info()`; `csmoe-b16` when None.
         config: YAML file with any of the fields below, such as the `config.yaml` of a run.
-        resume: Whether to resume the run in `out` from its last checkpoint.
+        weights: Checkpoint to start from: a run, a folder of a model, or a repository of the hub
+            (`user/name`). The model and the normalisation are those of the checkpoint. None for
+            random weights.
+        resume: Whether to resume the run in `out` from its last checkpoint. With more `steps` or
+            `epochs` than a finished run has, it becomes longer.
         save_every: Steps between checkpoints.
         workers: Threads that read shards, in each process; all cores, at most 8, when None.
         compile: Whether to use `torch.compile`; on a GPU only when None.
@@ -84,6 +90,7 @@ def train(
             recipe,
             {name: _plain(value) for name, value in fields.items()},
             file=None if config is None else path_of("config", config),
+            weights=weights,
             resume=folder if is_resumed else None,
         )
         settings = Settings(

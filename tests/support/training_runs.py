@@ -11,6 +11,7 @@ from csmoe_model.runs.folder import RunFolder
 from csmoe_model.runs.trackers import Tracking
 from csmoe_model.training.config import TrainConfig
 from csmoe_model.training.configuration import Configuration
+from csmoe_model.training.parent import read_parent
 from csmoe_model.training.run import Settings, run_training
 
 SHORT = TrainConfig(
@@ -22,8 +23,11 @@ QUIET = Tracking(tensorboard=False)
 OF_SETTINGS = {field.name for field in fields(Settings)}
 
 
-def run(shards, out, config=SHORT, *, model=MODEL, **options):
-    configuration = Configuration(recipe="test", model=model, train=config)
+def run(shards, out, config=SHORT, *, model=MODEL, parent=None, lengthened=(), **options):
+    configuration = Configuration(
+        recipe="test", model=model, train=config,
+        parent=None if parent is None else read_parent(parent), lengthened=lengthened,
+    )  # fmt: skip
     given = {name: options.pop(name) for name in OF_SETTINGS & set(options)}
     settings = Settings(**{"workers": 1, "tracking": QUIET, **given})
     return run_training(shards, out, configuration, settings=settings, **options)

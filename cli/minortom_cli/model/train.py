@@ -30,8 +30,21 @@ def _train(
             show_default="none",
         ),
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Start from the weights of a run, a model folder or a repository user/name.",
+            metavar="CHECKPOINT",
+            show_default="random weights",
+        ),
+    ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Resume the run in --out from its last checkpoint.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Resume the run in --out from its last checkpoint. More --steps or --epochs "
+            "lengthen a finished run.",
+        ),
     ] = False,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 500,
     workers: Annotated[
@@ -75,9 +88,10 @@ def _train(
     try:
         with step_progress(is_first=is_first) as on_step:
             result = pretrain(
-                shards, out=out, recipe=recipe, config=config, resume=resume,
-                save_every=save_every, workers=workers, compile=compile, tensorboard=tensorboard,
-                wandb_project=wandb_project, overwrite=overwrite, on_step=on_step, **fields,
+                shards, out=out, recipe=recipe, config=config, weights=weights,
+                resume=resume, save_every=save_every, workers=workers, compile=compile,
+                tensorboard=tensorboard, wandb_project=wandb_project, overwrite=overwrite,
+                on_step=on_step, **fields,
             )  # fmt: skip
     except OtherProcessError:  # the process in which the error occurred prints it
         raise typer.Exit(EXIT_USER_ERROR) from None

@@ -1,0 +1,105 @@
+"""Weights that a run starts from (`--weights`): their model, provenance and statistics."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from csmoe_model.checkpoints.hub import CONFIG, WEIGHTS, find_checkpoint
+from csmoe_model.checkpoints.weights import (
+    Origin,
+    StoredModel,
+    mismatched_weights,
+    read_config,
+    read_model,
+    write_config,
+)
+from csmoe_model.config import ModelConfig
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.runs.folder import RunFolder
+from minortom.errors import InputError
+from minortom.io.provenance import KEY, sha256_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parent:
+    """Checkpoint whose weights a run starts from."""
+
+    checkpoint: str
+    """Path or repository, as it was given."""
+    stored: StoredModel
+    """The model without its tensors."""
+
+    @property
+    def model(self) -> ModelConfig:
+        """Sizes and options of the model."""
+        return self.stored.config
+
+    @property
+    def origin(self) -> Origin:
+        """Provenance of the weights, and the statistics that normalise the images."""
+        return self.stored.origin
+
+    def load_into(self, model: CSMoE) -> None:
+        """Replace the weights of a model by those of the checkpoint.
+
+        Raises:
+            InputError: If the checkpoint does not exist any more, or has other weights now.
+        """
+        folder = find_checkpoint(self.checkpoint)
+        found, wanted = sha256_of(folder / WEIGHTS), self.origin.weights_sha256
+        if found != wanted:
+            raise InputError(
+                f"--weights {self.checkpoint} must hold the weights that the run began with, "
+                f"SHA-256 {wanted}, found {found}; start again with --overwrite"
+            )
+        try:
+            model.load_state_dict(read_model(folder).tensors)
+        except RuntimeError as error:
+            raise mismatched_weights(folder, error) from None
+
+    def store(self, folder: RunFolder) -> None:
+        """Write the provenance and the statistics into a run, which then resumes without them."""
+        write_config(folder.parent, self.stored)
+
+    def check_outside(self, out: Path) -> None:
+        """Check that a new run does not replace the checkpoint.
+
+        Raises:
+            InputError: If the checkpoint lies in the folder of the run.
+        """
+        place = Path(os.path.realpath(find_checkpoint(self.checkpoint)))
+        if Path(os.path.realpath(out)) in (place, *place.parents):
+            raise InputError(
+                f"--out {out} contains the checkpoint {self.checkpoint} of --weights; give "
+                "another --out"
+            )
+
+
+def read_parent(checkpoint: str | Path) -> Parent:
+    """Read the model and the provenance of a checkpoint, to start a run from its weights.
+
+    Raises:
+        InputError: If the checkpoint does not exist, is damaged, or has no decoders.
+    """
+    folder = find_checkpoint(checkpoint)
+    stored = read_config(folder / CONFIG, weights_sha256=sha256_of(folder / WEIGHTS))
+    if stored.encoder_of is not None:
+        raise InputError(
+            f"--weights needs a whole model, and {checkpoint} is an encoder without the decoders "
+            "that pretraining needs; give the run that it was exported from"
+        )
+    return Parent(checkpoint=str(checkpoint), stored=stored)
+
+
+def stored_parent(folder: RunFolder) -> Parent | None:
+    """Read the checkpoint that a run started from; None if it started from random weights.
+
+    Raises:
+        InputError: If the file in the run is missing or damaged.
+    """
+    configuration = folder.stored() or {}
+    if "weights" not in configuration:
+        return None
+    sha256 = str(configuration[KEY].get("inputs", {}).get("weights"))
+    stored = read_config(folder.parent, weights_sha256=sha256)
+    return Parent(checkpoint=str(configuration["weights"]), stored=stored)
