@@ -8,7 +8,7 @@ Engine = Literal["local", "dask"]
 LandcoverMode = Literal["center", "majority", "fractions"]
 """Pixels that the land cover of a cell comes from."""
 
-Method = Literal["genetic", "random", "farthest-point", "grts"]
+Method = Literal["genetic", "random", "farthest-point", "grts", "k-means"]
 """Genetic search, or a baseline without a search."""
 
 Preset = Literal["default", "paper"]

@@ -19,6 +19,7 @@ from minortom.sampling.baselines import (
     random_selection,
 )
 from minortom.sampling.coupled_search import SearchResult, spread_selection
+from minortom.sampling.kmeans import k_means_selection
 from minortom.sampling.options import SampleOptions
 from minortom.sampling.reserves import ranked_reserves
 from minortom.sampling.search_log import SearchLog
@@ -30,6 +31,7 @@ BASELINES = {
     "random": random_selection,
     "farthest-point": farthest_point_selection,
     "grts": grts_selection,
+    "k-means": k_means_selection,
 }
 """Methods without a search: (tiles, sizes, seed, kept) -> chosen rows."""
 

@@ -15,7 +15,7 @@ from points_files import write_points
 
 from minortom.io.provenance import Provenance
 
-METHODS = ["genetic", "random", "farthest-point", "grts"]
+METHODS = ["genetic", "random", "farthest-point", "grts", "k-means"]
 app = typer.Typer()
 app.command()(sample)
 

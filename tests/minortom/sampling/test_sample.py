@@ -32,7 +32,7 @@ def as_mask(table, rows):
     return mask
 
 
-@pytest.mark.parametrize("method", ["genetic", "random", "farthest-point", "grts"])
+@pytest.mark.parametrize("method", ["genetic", "random", "farthest-point", "grts", "k-means"])
 def test_each_stratum_gives_the_requested_number_or_all(table, method):
     rows = select(table, SampleOptions(per_stratum=30, method=method), engine=ONE).rows
 
@@ -47,14 +47,14 @@ def test_a_number_above_every_stratum_takes_every_tile(table):
     assert selection.convergence == {}
 
 
-@pytest.mark.parametrize("method", ["genetic", "random", "farthest-point", "grts"])
+@pytest.mark.parametrize("method", ["genetic", "random", "farthest-point", "grts", "k-means"])
 def test_one_tile_a_stratum(table, method):
     rows = select(table, SampleOptions(per_stratum=1, method=method), engine=ONE).rows
 
     assert held(table, rows) == dict.fromkeys(STRATA, 1)
 
 
-@pytest.mark.parametrize("method", ["genetic", "random", "farthest-point", "grts"])
+@pytest.mark.parametrize("method", ["genetic", "random", "farthest-point", "grts", "k-means"])
 def test_kept_tiles_are_selected_and_counted(table, method):
     kept = np.zeros(len(table), np.bool_)
     kept[:60] = True
@@ -80,7 +80,7 @@ def test_more_kept_than_requested_is_an_error_that_names_the_stratum(table):
         select(table, SampleOptions(per_stratum=20), kept=kept, engine=ONE)
 
 
-@pytest.mark.parametrize("method", ["genetic", "random", "farthest-point", "grts"])
+@pytest.mark.parametrize("method", ["genetic", "random", "farthest-point", "grts", "k-means"])
 def test_the_same_seed_gives_the_same_tiles_and_another_seed_others(table, method):
     runs = [
         select(table, SampleOptions(per_stratum=20, method=method, seed=seed), engine=ONE).rows
@@ -156,7 +156,7 @@ def test_farthest_point_has_larger_distances_than_a_random_draw(table):
     ],
     ids=["duplicates", "pole", "antimeridian"],
 )
-@pytest.mark.parametrize("method", ["genetic", "farthest-point", "grts"])
+@pytest.mark.parametrize("method", ["genetic", "farthest-point", "grts", "k-means"])
 def test_difficult_positions(place, method):
     table = annotated_table(*place, ["A/x"] * 150 + ["B/y"] * 50)
     rows = select(table, SampleOptions(per_stratum=20, method=method), engine=ONE).rows

@@ -113,7 +113,7 @@ def test_numpy_numbers_are_stored_as_plain_numbers(annotated):
         ({"seed": 1.5}, "seed must be a whole number of at least 0, found 1.5"),
         ({"time_budget": "long"}, "time_budget must be a number, found 'long'"),
         ({"method": "best"},
-         "method must be one of genetic, random, farthest-point, grts, found 'best'"),
+         "method must be one of genetic, random, farthest-point, grts, k-means, found 'best'"),
         ({"split": (0.5, 0.5)}, "split must be three shares"),
         ({"stratify_by": 3}, "--stratify-by must be names of columns"),
         ({"quota": 100}, "quota must be a path, a table with stratum and tiles, or a mapping"),

@@ -21,6 +21,7 @@ from minortom.sampling.selection import select
         ("random", "7f4b90da7304c577"),
         ("farthest-point", "1ed6c3a3224eeb6c"),
         ("grts", "247bfbb464b620b5"),
+        ("k-means", "a2eee0de4db7fc71"),
     ],
 )
 def test_each_method_chooses_the_tiles_it_was_measured_with(method, golden):
