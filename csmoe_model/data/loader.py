@@ -1,6 +1,5 @@
 """Loader of batches: threads read samples by byte offset into reused buffers."""
 
-import os
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from csmoe_model.data.device_copy import StartTransfer, Transfer, transfer_to
 from csmoe_model.data.sampler import Batches, Samples, rank_share
+from minortom.cores import available_cores
 from minortom.errors import InputError
 from minortom.shards.layout import ALL_BANDS
 from minortom.shards.shard_set import ShardSet
@@ -41,7 +41,7 @@ class Batch:
 
 def reader_threads(wanted: int | None) -> int:
     """Return the number of reading threads: `wanted`, or one per core and at most 8 when None."""
-    return wanted or min(8, os.cpu_count() or 1)
+    return wanted or min(8, available_cores())
 
 
 class Loader:

@@ -25,7 +25,7 @@ from minortom.archive.pair_queries import (
     broken_by_s2,
 )
 from minortom.archive.pair_rules import PairRules
-from minortom.engine.executors import available_cores
+from minortom.cores import available_cores
 from minortom.errors import ArchiveError
 from minortom.grid.cells import N_ROWS, Cells, cells_from_names, columns_of_rows
 

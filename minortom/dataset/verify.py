@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 
 from minortom.api.arguments import flag, path_of, whole_number
 from minortom.api.results import Result, Shown
+from minortom.cores import available_cores
 from minortom.dataset.checks import CheckedShard, check_shard
-from minortom.engine.executors import available_cores, map_items
+from minortom.engine.executors import map_items
 from minortom.progress import OnProgress, ignore_progress
 from minortom.shards.formats import Format
 from minortom.shards.layout import DATASET_FILE, spec_of

@@ -26,6 +26,7 @@ from typing import Any, TypeVar, get_args
 
 from minortom.api.arguments import one_of, whole_number
 from minortom.api.choices import Engine
+from minortom.cores import available_cores
 from minortom.engine.dask_cluster import ClusterPool, opened_cluster
 from minortom.errors import InputError, MinorTomError
 from minortom.progress import OnProgress, ignore_progress
@@ -81,11 +82,6 @@ class ProcessPool(ProcessPoolExecutor):
     """Process pool with a public number of workers."""
 
     workers: int
-
-
-def available_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

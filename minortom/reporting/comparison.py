@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from minortom.api.results import Result
-from minortom.engine.executors import available_cores
+from minortom.cores import available_cores
 from minortom.errors import InputError
 from minortom.progress import OnProgress, ignore_progress
 from minortom.reporting.measures import (

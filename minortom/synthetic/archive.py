@@ -1,6 +1,5 @@
 """Archive of the synthetic planet: metadata, and parts with one row per row group."""
 
-import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +9,7 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from minortom.cores import available_cores
 from minortom.progress import OnProgress
 from minortom.synthetic.scene import S2_BANDS, Scene
 from minortom.synthetic.tiles import Fault, Tile, make_tile
@@ -94,7 +94,7 @@ def _metadata_schema(repository: str) -> pa.Schema:
 
 def _tiles_in_order(scenes: Sequence[Scene]) -> Iterator[Tile]:
     """Yield tiles made on all cores, a few in advance: each takes hundreds of MB."""
-    workers = min(os.cpu_count() or 1, 4)
+    workers = min(available_cores(), 4)
     waiting: deque[Future[Tile]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for number, scene in enumerate(scenes):

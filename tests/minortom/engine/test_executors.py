@@ -14,7 +14,6 @@ from worker_calls import die_at_three, fail_at_three, fresh_pages, square, where
 from minortom.engine.executors import (
     EngineOptions,
     as_done,
-    available_cores,
     local_executor,
     map_items,
     opened_executor,
@@ -100,10 +99,6 @@ def test_a_dead_worker_is_an_error_that_says_what_to_do():
 def test_workers_reuse_the_memory_of_large_arrays():
     with local_executor(2) as executor:
         assert max(map_items(executor, fresh_pages, range(4))) < 100  # of 6,144; huge ones: 12
-
-
-def test_there_is_at_least_one_core():
-    assert available_cores() >= 1
 
 
 _WITHOUT_GUARD = """
