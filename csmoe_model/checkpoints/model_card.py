@@ -1,11 +1,13 @@
 """The card of a model: README.md beside the weights, for people and for the Hugging Face hub."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from csmoe_model.config import ModelConfig
 from csmoe_model.data.normalise import Statistics
 from csmoe_model.data.preprocess import UNITS, Preprocess
+from minortom.io.markdown import markdown_code, markdown_text
 from minortom.io.provenance import licences_in
 from minortom.sensors import MODEL_BANDS, SensorName
 
@@ -17,7 +19,7 @@ _CARD = """\
 {front}
 ---
 
-# CSMoE, `{recipe}`
+# CSMoE, {recipe}
 
 {what} of a masked autoencoder with soft mixture-of-experts layers, for pairs of
 Sentinel-2 (L2A) and Sentinel-1 (RTC) images. Made by minortom {version}.
@@ -38,7 +40,7 @@ With minortom and its extra `train` installed:
 ```python
 from csmoe_model.csmoe import CSMoE
 
-model = CSMoE.from_pretrained("{name}")
+model = CSMoE.from_pretrained({name})
 {code}
 ```
 
@@ -105,13 +107,15 @@ def model_card(
     both = " and ".join(_LONG[sensor] for sensor in sensors)
     part = f"The encoder of {both}" if encoder_only else "Encoders and decoders"
     return _CARD.format(
-        front=_front(licences, sensors), recipe=recipe, what=part,
-        version=records[0].get("version", "unknown"), sensors=both, millions=num_weights / 1e6,
-        width=config.width, patch_size=config.patch_size, image_size=config.image_size,
-        experts=_experts(config), name=name, code="\n".join(_code(sensors)),
+        front=_front(licences, sensors), recipe=markdown_code(recipe), what=part,
+        version=markdown_text(records[0].get("version", "unknown")), sensors=both,
+        millions=num_weights / 1e6, width=config.width, patch_size=config.patch_size,
+        image_size=config.image_size,
+        experts=_experts(config), name=json.dumps(name, ensure_ascii=False),
+        code="\n".join(_code(sensors)),
         bands="\n".join(_bands(statistics, sensors)),
         records="\n".join(_records(records)),
-        licences="\n".join(f"- {line}" for line in licences) or "- none recorded",
+        licences="\n".join(f"- {markdown_text(line)}" for line in licences) or "- none recorded",
     )  # fmt: skip
 
 
@@ -171,12 +175,15 @@ def _records(records: Sequence[Mapping[str, Any]]) -> list[str]:
         options = record.get("options", {})
         settings = _settings(options.get("train", options))
         if AFTER in options:
-            settings.append(f"weights after {options[AFTER]['epochs']} epochs")
+            settings.append(f"weights after {markdown_text(options[AFTER]['epochs'])} epochs")
         inputs = [
-            f"{_named(name, options)} with the SHA-256 `{sha256}`"
+            f"{_named(name, options)} with the SHA-256 {markdown_code(sha256)}"
             for name, sha256 in record.get("inputs", {}).items()
         ]
-        command = f"- `{record.get('command')}` of minortom {record.get('version')}"
+        command = (
+            f"- {markdown_code(record.get('command'))} of minortom "
+            f"{markdown_text(record.get('version'))}"
+        )
         lines.append(
             "; ".join([command, *(["from " + ", ".join(inputs)] if inputs else []), *settings])
         )
@@ -186,11 +193,14 @@ def _records(records: Sequence[Mapping[str, Any]]) -> list[str]:
 def _named(name: str, options: Mapping[str, Any]) -> str:
     """Return an input of a record, with the checkpoint if it is the weights of a training."""
     given = options.get(name)
-    return f"{name} `{given.replace('`', '')}`" if isinstance(given, str) else name
+    shown = markdown_text(name)
+    return f"{shown} {markdown_code(given)}" if isinstance(given, str) else shown
 
 
 def _settings(options: Mapping[str, Any]) -> list[str]:
     values = [
-        f"{key} {value}" for key, value in options.items() if isinstance(value, int | float | str)
+        f"{markdown_text(key)} {markdown_text(value)}"
+        for key, value in options.items()
+        if isinstance(value, int | float | str)
     ]
     return [", ".join(values)] if values else []

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from minortom.io.markdown import markdown_text
+
 ResultRecord = Mapping[str, Any]
 """Content of `result.json`."""
 
@@ -22,7 +24,8 @@ _ESCAPED |= {"−": "$-$", "–": "--", "×": r"$\times$", "\\": r"\textbackslas
 def markdown_table(result: ResultRecord) -> str:
     """Return a Markdown table of all scores in %, with 95 % intervals, and of the differences."""
     scores = list(result["rows"][0]["scores"])
-    parts = [f"# {result['data']}: {subject(result)}\n", _caption(result) + "\n"]
+    title = markdown_text(f"{result['data']}: {subject(result)}")
+    parts = [f"# {title}\n", markdown_text(_caption(result)) + "\n"]
     parts.append(
         markdown_grid(
             ["features", "probe", *(TITLES[name] for name in scores)],
@@ -130,9 +133,9 @@ def with_interval(found: Mapping[str, float]) -> str:
 
 
 def markdown_grid(header: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    """Return a Markdown table; cells show their text without markup."""
+    head, *body = ([markdown_text(cell) for cell in line] for line in (header, *rows))
+    return "".join("| " + " | ".join(line) + " |\n" for line in (head, ["---"] * len(head), *body))
 
 
 def _line(cells: list[str]) -> str:
@@ -140,4 +143,4 @@ def _line(cells: list[str]) -> str:
 
 
 def _tex(text: str) -> str:
-    return "".join(_ESCAPED.get(letter, letter) for letter in text)
+    return "".join(_ESCAPED.get(letter, letter) for letter in " ".join(text.split()))

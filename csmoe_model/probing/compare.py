@@ -21,6 +21,7 @@ from minortom.api.results import Result
 from minortom.errors import InputError
 from minortom.io.artefact import artefact
 from minortom.io.atomic_write import write_json, write_text
+from minortom.io.markdown import markdown_text
 from minortom.io.provenance import KEY, Provenance, licences_in, sha256_of
 
 
@@ -197,8 +198,9 @@ def _markdown(result: dict[str, Any]) -> str:
     header = ["features", "probe", f"{result['headline'].replace('_', ' ')}, over groups",
               "over groups and checkpoints", "each"]  # fmt: skip
     rows = [[str(cell) for cell in row.values()] for row in _shown_rows(result)]
+    title = markdown_text(f"{result['data']}: {result['of']}")
     return (
-        f"# {result['data']}: {result['of']}, {len(result['checkpoints'])} checkpoints\n\n"
+        f"# {title}, {len(result['checkpoints'])} checkpoints\n\n"
         f"In %, means over checkpoints (of baselines over seeds), in brackets 95 % intervals of "
         f"{result['bootstrap']['draws']:,} bootstrap draws over {over}, and over these and "
         "checkpoints (seeds) together; then each by itself. Differences are paired.\n\n"

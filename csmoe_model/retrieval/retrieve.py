@@ -20,6 +20,7 @@ from minortom.api.results import Result
 from minortom.errors import InputError
 from minortom.io.artefact import artefact
 from minortom.io.atomic_write import write_json, write_text
+from minortom.io.markdown import markdown_text
 from minortom.io.provenance import KEY, Provenance
 from minortom.io.up_to_date import now
 from minortom.progress import OnProgress, ignore_progress
@@ -168,7 +169,7 @@ def markdown_table(result: Mapping[str, Any]) -> str:
         rows.append([f"{row['features']} ({row['source']})", *cells])
     settings = result["settings"]
     return (
-        f"# {result['data']}: F1@{k}\n\n"
+        f"# {markdown_text(result['data'])}: F1@{k}\n\n"
         f"{result['queries']:,} queries of the split val, {result['archive']:,} images of the "
         f"split test, {len(result['classes'])} classes; {settings['pooling']} pooling, index "
         f"{settings['index']}, {len(settings['seeds'])} seeds. In %, in brackets 95 % intervals of "

@@ -6,7 +6,9 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 
+from minortom.io.markdown import markdown_code, markdown_text
 from minortom.io.provenance import KEY, licences_in
 from minortom.maps.manifests import load_manifest, manifest_paths
 from minortom.shards.formats import Codec, Format
@@ -105,13 +107,29 @@ def citations(licences: Sequence[str]) -> list[str]:
 
 @cache
 def _template() -> Template:
-    # Markdown, not HTML: escaped characters would be shown as they are.
+    # Markdown, not HTML: `finalize` escapes every text, and only a Markup stays as it is.
     environment = Environment(  # noqa: S701
         loader=PackageLoader("minortom.dataset"),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
+        finalize=_escaped,
     )
+    environment.filters["code"] = _code
+    environment.filters["literal"] = _literal
     return environment.get_template("card.md.j2")
+
+
+def _escaped(value: object) -> object:
+    return markdown_text(value) if isinstance(value, str) and type(value) is not Markup else value
+
+
+def _code(value: object) -> Markup:
+    return Markup(markdown_code(value))  # noqa: S704  # Markdown, escaped
+
+
+def _literal(value: object) -> Markup:
+    """Return a value for the example: Python reads the literals of JSON, each in one line."""
+    return Markup(json.dumps(value, ensure_ascii=False))  # noqa: S704  # in a block of code
 
 
 def _fn_kwargs(spec: SampleSpec) -> str:
@@ -121,7 +139,7 @@ def _fn_kwargs(spec: SampleSpec) -> str:
         given["bands"] = list(spec.bands)
     if spec.codec != Codec.NONE:
         given["codec"] = str(spec.codec)
-    return f", fn_kwargs={json.dumps(given)}" if given else ""
+    return Markup(f", fn_kwargs={json.dumps(given)}" if given else "")  # noqa: S704  # in a block of code
 
 
 def _table(report: Sequence[Mapping[str, Any]]) -> list[list[str]]:
@@ -139,5 +157,4 @@ def _number(value: float | None) -> str:
 
 
 def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text.replace("|", "\\|").replace("\n", " ")
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -6,9 +6,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from markdown_reader import HOSTILE, PARSER, hostile, outline
 from model_folders import write
 from training_shards import MODEL, learnable_shards
 
+from csmoe_model.checkpoints.model_card import AFTER, model_card
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.bands import channels
 from csmoe_model.data.normalise import Normalise
@@ -224,6 +226,28 @@ def test_the_card_names_licence_bands_statistics_and_source(folder, model):
     assert f"| s1 | vv | dB | {mean:.4g} | {std:.4g} |" in card
     for wanted in (*S2, "ab" * 32, "- CC-BY-SA-4.0", "No quality is claimed"):
         assert wanted in card
+
+
+def test_text_of_others_adds_no_markup_to_the_card(model):
+    record = {
+        "command": "train", "version": "1", "options": {"train": {"lr": "0.1", "name": "a"}},
+        "inputs": {"shards": "ab" * 32}, "licences": ["CC-BY-SA-4.0"],
+    }  # fmt: skip
+    kept = record | {"options": {AFTER: {"epochs": HOSTILE, "steps": 3}}}
+    odd = {key: hostile(value) for key, value in record.items()}
+
+    def card(records, name, recipe):
+        return model_card(
+            name=name, config=MODEL, sensors=("s2", "s1"), encoder_only=False, recipe=recipe,
+            statistics=model.origin.statistics, records=records, num_weights=1,
+        ).split("\n---\n", 1)[1]  # fmt: skip
+
+    plain = card([record, kept | {"options": {}}], "someone/tiny", "tiny")
+    text = card([odd, kept], f"someone/tiny {HOSTILE}", f"tiny {HOSTILE}")
+
+    assert outline(text) == outline(plain)
+    (example,) = [token.content for token in PARSER.parse(text) if token.type == "fence"]
+    compile(example, "card", "exec")
 
 
 def test_an_encoder_alone_cannot_be_pretrained():
