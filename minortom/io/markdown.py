@@ -11,11 +11,11 @@ _MARKUP = re.compile(
     | \](?=[(\[:])                  # the end of a link's text
     | (?<![^\W_])_ | _(?![^\W_])    # emphasis; a _ inside a word is none
     | &(?=\#?\w+;)                  # a character by its name, such as &lt;
-    | ^[#>=+\-:]                    # at the start: heading, quote, list, rule
+    | ^[#>=:] | ^[+-](?=\s|-|$)     # at the start: heading, quote, rule, list
     """,
     re.VERBOSE,
 )
-_NUMBERED = re.compile(r"^(\d+)([.)])")
+_NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 _PLAIN_CODE = re.compile(r"[\w .,:;/=+@%()-]*")
 
 

@@ -48,7 +48,7 @@ def test_a_text_shows_its_characters_and_is_one_line(place, text):
 @pytest.mark.parametrize(
     "text",
     ["Köppen-Geiger (CC-BY-4.0): A. Author (2023), https://example.org/a_b?c=1", "min_distance_km",
-     "[5.0, 45.0, 6.0, 46.0]", "cells 1", "50 % & more", "a/b-c_d.e"],
+     "[5.0, 45.0, 6.0, 46.0]", "cells 1", "50 % & more", "a/b-c_d.e", "91.0", "-0.5", "n + 1"],
 )  # fmt: skip
 def test_ordinary_text_stays_as_it_is(text):
     assert markdown_text(text) == text
