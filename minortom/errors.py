@@ -4,13 +4,15 @@ Each message is one line: what was expected, what was found, what to do. The com
 it after ``error: `` and exits with 1. Any other exception is a bug and ends with a traceback.
 """
 
+from minortom.public_urls import public_text
+
 
 class MinorTomError(Exception):
     """Mistake in the input or the environment that the user can correct."""
 
     def __str__(self) -> str:
-        """Return the message in one line, also where it quotes a value of several lines."""
-        return " ".join(super().__str__().splitlines())
+        """Return the message in one line, without the secrets of URLs that it quotes."""
+        return public_text(" ".join(super().__str__().splitlines()))
 
 
 class InputError(MinorTomError):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -15,10 +15,14 @@ from minortom.api import choices
 from minortom.api.results import WIDTH, Result, Shown, as_table, plain
 from minortom.errors import InputError, MinorTomError, UsageError
 from minortom.grid.bbox import BBox
+from minortom.public_urls import public_text
 from minortom_cli.interrupts import unwinding
 
 EXIT_USER_ERROR = 1
 EXIT_WRONG_USAGE = 2  # the same as Click's
+
+_ClickError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
+"""Click's base class of errors, which typer has under no public name."""
 
 _ADVICE = {
     errno.ENOSPC: "free disk space, then run the same command again",
@@ -110,7 +114,7 @@ Version = Annotated[
 
 def say(text: str) -> None:
     """Print a message on stderr; stdout is for the result."""
-    typer.echo(text, err=True)
+    typer.echo(public_text(text), err=True)
 
 
 @contextmanager
@@ -137,7 +141,7 @@ def progress(label: str) -> Iterator[Callable[..., None]]:
         task = bar.add_task("", total=None)
 
         def move(done: int, total: int, note: str = "") -> None:
-            bar.update(task, completed=done, total=total, description=note)
+            bar.update(task, completed=done, total=total, description=public_text(note))
 
         yield move
 
@@ -153,7 +157,7 @@ def emit(result: Result | Shown, *, as_json: bool) -> None:
         return
     shown = result.shown() if isinstance(result, Result) else result
     if isinstance(shown, str):
-        typer.echo(shown)
+        typer.echo(public_text(shown))
         return
     from rich.console import Console
 
@@ -188,14 +192,19 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     """
     try:
         with unwinding(), _notes():
-            app(args=arguments)
+            code = app(args=arguments, standalone_mode=False)
+    except _ClickError as error:
+        return _show_usage(error)
+    except typer.Abort:
+        typer.secho("aborted", fg="red", err=True)
+        return EXIT_USER_ERROR
     except MinorTomError as error:
         typer.secho("error: " + " ".join(str(error).split()), fg="red", err=True)
         return EXIT_WRONG_USAGE if isinstance(error, UsageError) else EXIT_USER_ERROR
     except OSError as error:
         if error.errno not in _ADVICE:
             raise
-        where = f" {error.filename}:" if error.filename else ""
+        where = f" {public_text(str(error.filename))}:" if error.filename else ""
         advice = _ADVICE[error.errno]
         typer.secho(f"error:{where} {error.strerror or error}; {advice}", fg="red", err=True)
         return EXIT_USER_ERROR
@@ -209,4 +218,13 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         return EXIT_USER_ERROR
     except SystemExit as end:  # typer's end, also of wrong usage and of Ctrl-C
         return end.code if isinstance(end.code, int) else EXIT_USER_ERROR
-    return 0
+    return code if isinstance(code, int) else 0  # a number after --help and after Ctrl-C
+
+
+def _show_usage(error: typer.BadParameter) -> int:
+    """Print wrong usage as typer does, without the secrets of URLs; return the exit code."""
+    from typer.rich_utils import rich_format_error
+
+    error.message = public_text(error.message)
+    rich_format_error(error)
+    return error.exit_code

@@ -7,6 +7,8 @@ from io import StringIO
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from minortom.public_urls import public_text
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -40,11 +42,16 @@ class Result:
 
 
 def plain(value: object) -> object:
-    """Return a value as JSON has it: paths as strings, tuples as lists, results as dictionaries."""
+    """Return a value as JSON has it, and URLs without secrets.
+
+    Paths become strings, tuples lists, and results dictionaries.
+    """
     if isinstance(value, Result):
         return value.as_dict()
     if isinstance(value, PurePath):
-        return str(value)
+        return public_text(str(value))
+    if isinstance(value, str):
+        return public_text(value)
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -55,7 +62,7 @@ def plain(value: object) -> object:
 def as_text(shown: Shown) -> str:
     """Return values as text for people, as wide as the terminal (120 characters elsewhere)."""
     if isinstance(shown, str):
-        return shown
+        return public_text(shown)
     # Imported here so that `import minortom` stays light.
     from rich.console import Console
 
@@ -99,4 +106,4 @@ def _cell(value: object) -> str:
         return ", ".join(f"{key} {_cell(item)}" for key, item in value.items()) or "none"
     if isinstance(value, list | tuple):
         return ", ".join(_cell(item) for item in value) or "none"
-    return "–" if value is None else str(value)
+    return "–" if value is None else public_text(str(value))

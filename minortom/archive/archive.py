@@ -18,7 +18,8 @@ from minortom.archive.parts import LocalParts, Parts, RemoteParts
 from minortom.errors import ArchiveError, RemoteError
 from minortom.grid.cells import cells_from_names
 from minortom.progress import OnProgress, ignore_progress
-from minortom.remote.http import is_url, public_url
+from minortom.public_urls import public_url
+from minortom.remote.http import is_url
 from minortom.remote.http_cache import cached_copy
 from minortom.remote.hub_datasets import HubDataset
 from minortom.sensors import MODEL_BANDS, SensorName
@@ -176,6 +177,11 @@ class Archive:
                 f"of {found_id}"
             )
         return {name: image[0].as_py() or b"" for name, image in images.items()}
+
+
+def part_of(parquet_url: str) -> str:
+    """Return the file name of a part, without the query of a signed URL."""
+    return parquet_url.partition("?")[0].partition("#")[0].rpartition("/")[2]
 
 
 def _has_type(kind: pa.DataType, expected: str) -> bool:

@@ -36,7 +36,8 @@ SELECT
     {cloud_cover}
     known(nodata) AS nodata,
     nullif(CAST(crs AS VARCHAR), '') AS crs,
-    regexp_extract(CAST(parquet_url AS VARCHAR), '[^/]+$') AS part,
+    regexp_extract(split_part(split_part(CAST(parquet_url AS VARCHAR), '?', 1), '#', 1), '[^/]+$')
+        AS part,
     CAST(parquet_row AS BIGINT) AS row,
 FROM found LEFT JOIN grid_rows g ON g.grid_row = row_number AND abs(col_number) <= n_columns // 2
 """

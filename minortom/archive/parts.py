@@ -6,7 +6,7 @@ Over HTTP each process requests a footer once, and then one range per row.
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import SEEK_CUR, SEEK_END, SEEK_SET, BytesIO, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -62,11 +62,11 @@ class LocalParts:
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteParts:
-    """Parts behind HTTP. No open connection and, except ``query``, no secret is stored here."""
+    """Parts behind HTTP. No open connection is stored here."""
 
-    folder: str
-    """URL of the folder, without a slash at the end."""
-    query: str = ""
+    folder: str = field(repr=False)
+    """URL of the folder, without a slash at the end; it may have a password."""
+    query: str = field(default="", repr=False)
     """Query of the URL: empty, or ``?`` and the rest."""
     on_hub: bool = False
     """Whether the user's token for the hub is sent."""

@@ -1,7 +1,7 @@
 """Cache of downloaded maps: one folder per data set, with the SHA-256 of each file.
 
 ``sha256sum -c`` reads ``<file>.sha256``. ``source.json`` stores the source of the files,
-``absent.txt`` the URLs of tiles that do not exist.
+``absent.txt`` the URLs of tiles that do not exist, without their signatures.
 """
 
 import json
@@ -17,7 +17,8 @@ from minortom.errors import InputError
 from minortom.io.atomic_write import write_json, write_text
 from minortom.io.provenance import sha256_of
 from minortom.maps.manifests import Manifest
-from minortom.remote.http import cache_folder, make_cache_folder, public_url
+from minortom.public_urls import identity_of
+from minortom.remote.http import cache_folder, make_cache_folder
 
 _SOURCE, _ABSENT = "source.json", "absent.txt"
 _HASH = ".sha256"
@@ -143,6 +144,6 @@ def _read_source(folder: Path) -> dict[str, str | None]:
 
 def _source(manifest: Manifest) -> dict[str, str | None]:
     return {
-        "url": public_url(manifest.url), "checksum": manifest.checksum, "member": manifest.member,
+        "url": identity_of(manifest.url), "checksum": manifest.checksum, "member": manifest.member,
         "version": manifest.version,
     }  # fmt: skip

@@ -42,7 +42,7 @@ def find_map(text: str, *, on_progress: OnProgress = ignore_progress) -> FoundMa
     if is_url(text):
         raise InputError(
             "expected a map as a file, a folder of tiles, a data set's name or a manifest (.yaml), "
-            f"found the URL {text.partition('?')[0]}; write a manifest with the URL"
+            f"found the URL {text}; write a manifest with the URL"
         )
     path = Path(text)
     if not (path.exists() or os.sep in text):

@@ -18,7 +18,8 @@ from minortom.errors import InputError
 from minortom.maps.manifests import Manifest
 from minortom.maps.rasters import opened_map
 from minortom.progress import OnProgress, ignore_progress
-from minortom.remote.http import download, public_url
+from minortom.public_urls import public_url
+from minortom.remote.http import download
 
 _BLOCK_BYTES = 1 << 20
 

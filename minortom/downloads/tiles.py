@@ -25,7 +25,8 @@ from minortom.grid.regions import Region, touched
 from minortom.maps.manifests import TILE, Manifest
 from minortom.maps.tile_lattice import TileName
 from minortom.progress import OnProgress
-from minortom.remote.http import download, mirrored, public_url
+from minortom.public_urls import identity_of, public_url
+from minortom.remote.http import download, mirrored
 
 _Outcome = Literal["kept", "fetched", "absent"]
 
@@ -145,4 +146,4 @@ def _note(manifest: Manifest, folder: Path, outcomes: Mapping[TileName, _Outcome
 
 def _requested_url(manifest: Manifest, tile: TileName) -> str:
     """Return the requested URL: a tile that a mirror does not have may exist at its source."""
-    return public_url(mirrored(manifest.url.replace(TILE, str(tile))))
+    return identity_of(mirrored(manifest.url.replace(TILE, str(tile))))

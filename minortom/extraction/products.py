@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from minortom.archive.archive import Archive, published_names
+from minortom.archive.archive import Archive, part_of, published_names
 from minortom.archive.pairing import Pairs, find_pairs
 from minortom.errors import ArchiveError
 from minortom.extraction.selection import PRODUCT_KINDS, SelectedTiles
@@ -70,7 +70,7 @@ def _places(archive: Archive, rows: list[dict[str, Any]]) -> dict[tuple[str, str
         raise archive.unreadable(error) from None
     places: dict[tuple[str, str], list[_Place]] = {}
     for cell, product, url, number in zip(*lists, numbers, strict=True):
-        places.setdefault((cell, product), []).append((url.rpartition("/")[2], number))
+        places.setdefault((cell, product), []).append((part_of(url), number))
     return {key: sorted(found) for key, found in places.items()}
 
 

@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from minortom.errors import InputError
+from minortom.public_urls import HIDDEN, public_text, public_value
 from minortom.version import __version__
 
 KEY = "minortom"
 """Key of the record in a Parquet file's metadata, and in a folder's JSON file."""
 
 _LIBRARIES = ("numpy", "pyarrow", "rasterio", "numba", "pymoo", "duckdb", "torch", "lightning")
-_SECRET = re.compile(
-    r"(?i)(token|secret|password|api[-_]?key|hf_[a-z0-9]{8,}|//[^/@\s]+:[^/@\s]+@)"
-)
+_SECRET_OPTION = re.compile(r"(?i)--[\w-]*(token|secret|password|api-?key)[\w-]*(=.*)?")
+"""Option whose value is never written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +47,11 @@ class Provenance:
     version: str = __version__
 
     def to_json(self) -> str:
-        """Return the record as JSON with sorted keys, so that equal records are equal strings."""
-        record = {"tool": "minortom", **asdict(self)}
+        """Return the record as JSON with sorted keys, so that equal records are equal strings.
+
+        URLs are stored without secrets. Inputs behind them differ by their hashes.
+        """
+        record = public_value({"tool": "minortom", **asdict(self)})
         return json.dumps(record, sort_keys=True, ensure_ascii=False)
 
     def as_dict(self) -> dict[str, Any]:
@@ -112,12 +115,14 @@ def _user() -> str | None:
 
 
 def _without_secrets(words: list[str]) -> list[str]:
-    """Return a command line with stars for words that look like secrets and for their values."""
+    """Return a command line with stars for the values of secret options, and public URLs."""
     shown, hide_next = [], False
     for word in words:
-        looks_secret = bool(_SECRET.search(word))
-        shown.append("***" if hide_next or (looks_secret and not word.startswith("--")) else word)
-        if looks_secret and "=" in word and word.startswith("--"):
-            shown[-1] = word.split("=", 1)[0] + "=***"
-        hide_next = looks_secret and word.startswith("--") and "=" not in word
+        option = _SECRET_OPTION.fullmatch(word)
+        name, mark, _ = word.partition("=")
+        if hide_next:
+            shown.append(HIDDEN)
+        else:
+            shown.append(f"{name}={HIDDEN}" if option and mark else public_text(word))
+        hide_next = option is not None and not mark and not hide_next
     return shown

@@ -14,6 +14,7 @@ from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import check_parents, is_empty_folder, write_json
 from minortom.io.provenance import KEY, Provenance, licences_in, run_record, sha256_of
 from minortom.io.tiff_tags import SUFFIXES, metadata_item
+from minortom.public_urls import public_value
 
 _IN_PAGE = f'<script type="application/json" id="{KEY}">'
 
@@ -145,7 +146,8 @@ def write_run_record(out: Path, started: datetime, **more: object) -> None:
     The SHA-256 in it identifies the file, which may later be replaced by another one.
     """
     of_file = {"sha256": sha256_of(out)} if out.is_file() else {}
-    write_json(out.with_name(f"{out.name}.run.json"), {**run_record(started), **of_file, **more})
+    record = {**run_record(started), **of_file, **more}
+    write_json(out.with_name(f"{out.name}.run.json"), public_value(record))
 
 
 def now() -> datetime:

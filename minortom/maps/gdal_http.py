@@ -7,8 +7,9 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from minortom.errors import RemoteError
+from minortom.public_urls import hide_secrets_in_logs, public_url
 from minortom.remote import http
-from minortom.remote.http import is_url, open_session, public_url, send_request
+from minortom.remote.http import is_url, open_session, send_request
 
 Result = TypeVar("Result")
 
@@ -36,6 +37,7 @@ _SETTINGS = {
 
 def settings_for(url: str) -> dict[str, object]:
     """Return the settings of GDAL for reading a map behind this URL."""
+    hide_secrets_in_logs()
     suffix = Path(urlsplit(url).path).suffix
     return {
         **_SETTINGS,

@@ -129,8 +129,10 @@ class Manifest:
             raise InputError(
                 f"expected whole degrees that divide 180 under lattice_deg, found {step!r}"
             )
-        if TILE not in self.url:
-            raise InputError(f"expected {TILE} in the url with lattice_deg, found {self.url}")
+        if TILE not in self.file_name():  # two tiles would share one file
+            raise InputError(
+                f"expected {TILE} in the file name of the url with lattice_deg, found {self.url}"
+            )
         if self.checksum or self.member:
             raise InputError(
                 "a tiled data set has many files, so it has no checksum and no member; remove them"

@@ -14,7 +14,8 @@ from rasterio.windows import Window
 
 from minortom.errors import InputError, RemoteError
 from minortom.maps.gdal_http import settings_for, title_of
-from minortom.remote.http import is_url, public_url
+from minortom.public_urls import public_url
+from minortom.remote.http import is_url
 
 Raster = Any
 """Open ``rasterio.DatasetReader``; rasterio has no published types."""

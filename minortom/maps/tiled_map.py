@@ -18,7 +18,8 @@ from minortom.maps.manifests import TILE, Manifest
 from minortom.maps.rasters import Raster, opened_map
 from minortom.maps.tile_lattice import Lattice, TileName
 from minortom.progress import OnProgress, ignore_progress
-from minortom.remote.http import mirrored, open_session, public_url, send_request
+from minortom.public_urls import public_url
+from minortom.remote.http import mirrored, open_session, send_request
 
 _PARALLEL_REQUESTS = 10  # as many connections as requests keeps open
 _TOLERANCE_PX = 0.01
@@ -31,7 +32,7 @@ class Tile:
 
     name: TileName
     side_deg: int
-    place: str
+    place: str = field(repr=False)
     """Path, or URL to read from."""
     version: str | None = None
     """Version of the file at a URL; None for a local file."""
@@ -70,7 +71,7 @@ class TileMap:
     lattice: Lattice
     files: Mapping[TileName, Path]
     """Local tiles."""
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
     """URL of the other tiles, with ``{TILE}``; None if all tiles are local."""
     _answers: dict[TileName, Tile | None] = field(default_factory=dict, init=False, repr=False)
     """Answers of the server, which is asked for each tile once; None if a tile does not exist."""

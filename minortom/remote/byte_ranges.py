@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from minortom.errors import RemoteError
+from minortom.public_urls import public_url
 from minortom.remote import http
-from minortom.remote.http import BLOCK_BYTES, connection_lost, public_url, send_request
+from minortom.remote.http import BLOCK_BYTES, connection_lost, send_request
 
 if TYPE_CHECKING:
     import requests

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 from minortom.errors import InputError, RemoteError, RemoteMissingError
 from minortom.io.atomic_write import atomic_file
 from minortom.progress import OnProgress, ignore_progress
+from minortom.public_urls import hide_secrets_in_logs, public_url
 
 if TYPE_CHECKING:
     import requests
@@ -94,12 +95,6 @@ def mirrored(url: str) -> str:
     return urlunsplit(urlsplit(f"{mirror}/{host}{parts.path}")._replace(query=parts.query))
 
 
-def public_url(url: str) -> str:
-    """Return a URL without credentials, query and fragment, for messages and records."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
 def download(url: str, to: Path, *, on_progress: OnProgress = ignore_progress) -> None:
     """Download a file with an atomic write.
 
@@ -124,6 +119,7 @@ def open_session() -> "requests.Session":
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
 
+    hide_secrets_in_logs()
     limits = RETRY_POLICY
 
     class LimitedRetry(Retry):

@@ -8,12 +8,12 @@ from pathlib import Path
 from minortom.io.atomic_write import atomic_file, write_json
 from minortom.io.provenance import sha256_of
 from minortom.progress import OnProgress, ignore_progress
+from minortom.public_urls import identity_of, public_url
 from minortom.remote.http import (
     cache_folder,
     download_into,
     make_cache_folder,
     open_session,
-    public_url,
     send_request,
 )
 
@@ -27,7 +27,7 @@ def cached_copy(url: str, *, on_progress: OnProgress = ignore_progress) -> Path:
     A returned file never changes: new content at the server gets another path.
 
     Args:
-        url: Address, ``http://`` or ``https://``; its query is not stored.
+        url: Address, ``http://`` or ``https://``; its signature is not stored.
         on_progress: Called with (bytes downloaded, bytes in all) during a download.
 
     Raises:
@@ -36,7 +36,7 @@ def cached_copy(url: str, *, on_progress: OnProgress = ignore_progress) -> Path:
         InputError: If the cache folder cannot be created.
     """
     place = public_url(url)
-    folder = cache_folder() / "http" / _digest(place)
+    folder = cache_folder() / "http" / _digest(identity_of(url))
     record, name = folder / "current.json", place.rsplit("/", 1)[1]
     with open_session() as session:
         known = _read(record)
