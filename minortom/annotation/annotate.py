@@ -56,7 +56,7 @@ def annotate(
 ) -> AnnotateResult:
     """Look up climate and land cover of each cell; drop cells without a class in either map.
 
-    The rows are ordered by grid row, then by grid column, both ascending.
+    The rows are in spatial order: near cells are in near rows.
 
     Example:
         ``annotate("grid", climate="koppen.tif", landcover="worldcover", bbox=(5, 45, 15, 50))``

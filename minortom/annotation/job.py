@@ -25,6 +25,7 @@ from minortom.engine.executors import EngineOptions, opened_executor
 from minortom.errors import InputError
 from minortom.grid.cell_lists import hash_cells
 from minortom.io.artefact import artefact
+from minortom.io.covering import spatial_order
 from minortom.io.geoparquet import points_table, read_table, write_table
 from minortom.io.provenance import Provenance, sha256_of
 from minortom.io.table_result import IN_MEMORY
@@ -64,8 +65,7 @@ class AnnotateJob:
     ) -> AnnotateResult:
         """Look up the tiles, and write ``annotated.parquet`` if ``out`` is given.
 
-        The rows are ordered by grid row, then by grid column, both ascending, for any order of
-        the sources.
+        The rows are in spatial order, for any order of the sources; see ``spatial_order``.
         """
         started = now()
         archives, descriptors = self.sources.open_archives(on_fetch), self.maps.open(on_fetch)
@@ -177,14 +177,17 @@ def _result(
 
 
 def _table(candidates: Candidates, classes: TileClasses) -> pa.Table:
+    """Return the tiles in spatial order, without geometry."""
     if not len(classes.rows):
         raise InputError(_about_no_tile(classes.dropped, len(candidates.cells)))
     cells = candidates.cells.take(classes.rows)
+    order = spatial_order(*cells.centres())
+    cells, positions = cells.take(order), pa.array(order)
     lon_deg, lat_deg = cells.centres()
     columns = {"grid_cell": pa.array(cells.names()), "lat": lat_deg, "lon": lon_deg}
-    table = pa.table(columns | dict(classes.columns))
+    table = pa.table(columns | {name: c.take(positions) for name, c in classes.columns.items()})
     if candidates.archive is not None:
-        archive = candidates.archive.take(pa.array(classes.rows))
+        archive = candidates.archive.take(pa.array(classes.rows[order]))
         for name in archive.column_names:
             table = table.append_column(name, archive[name])
     return table

@@ -16,6 +16,7 @@ from minortom.grid.cells import N_ROWS, Cells, whole_grid
 from minortom.grid.footprints import cell_polygons
 from minortom.grid.regions import Region, region_of, touched
 from minortom.io.artefact import artefact
+from minortom.io.covering import spatial_order
 from minortom.io.geoparquet import geometry_table, write_table
 from minortom.io.memory_tables import to_geopandas
 from minortom.io.provenance import Provenance
@@ -43,7 +44,10 @@ class CellsResult(Result):
 
     @cached_property
     def table(self) -> pa.Table:
-        """The table of a GeoParquet file of the cells: ``grid_cell``, centres and outlines."""
+        """The table of a GeoParquet file of the cells: ``grid_cell``, centres and outlines.
+
+        Its rows are in spatial order.
+        """
         return _outlines(self.cells, self.provenance)
 
     def to_geopandas(self) -> Any:  # noqa: ANN401 - geopandas has no types
@@ -82,7 +86,8 @@ def cells(
         overwrite: Whether to replace an output with another provenance.
 
     Returns:
-        The cells, by grid row, then by column; with ``names``, ``table`` and ``to_geopandas()``.
+        The cells, by grid row, then by column; with ``names``, and ``table`` and
+        ``to_geopandas()`` in spatial order.
 
     Raises:
         InputError: If neither region nor box is given, one of them is unusable, or no cell
@@ -157,13 +162,15 @@ def _rows_of(region: Region | None, bbox: BBox | None) -> Cells:
 
 
 def _outlines(found: Cells, provenance: Provenance) -> pa.Table:
+    """Return the cells in spatial order, with their outlines."""
     import shapely
 
+    found = found.take(spatial_order(*found.centres()))
     polygons = cell_polygons(found)
     wkb = pa.array(shapely.to_wkb(polygons), pa.binary())
     kinds = ["Polygon", "MultiPolygon"]  # a cell across the antimeridian has two parts
-    box_deg = shapely.total_bounds(polygons).tolist()
-    return geometry_table(_centres(found), wkb, provenance, kinds=kinds, box_deg=box_deg)
+    bounds_deg = tuple(shapely.bounds(polygons).T)
+    return geometry_table(_centres(found), wkb, provenance, kinds=kinds, bounds_deg=bounds_deg)
 
 
 def _as_text(found: Cells, out: Path) -> bytes:

@@ -12,7 +12,15 @@ from typing import Any
 import pyarrow as pa
 
 from minortom.errors import InputError
-from minortom.io.geoparquet import CRS, GEOMETRY, geo_metadata, write_table
+from minortom.io.crs84 import CRS
+from minortom.io.geoparquet import (
+    GEOMETRY,
+    geo_metadata,
+    total_box,
+    with_geometry,
+    without_geometry,
+    write_table,
+)  # fmt: skip
 from minortom.io.provenance import KEY
 
 
@@ -57,13 +65,18 @@ def in_memory(source: object) -> pa.Table | None:
         )
     frame = frame.reset_index(level=levels) if levels else frame
     metadata = {KEY: frame.attrs[KEY]} if KEY in frame.attrs else {}
-    if getattr(frame, "active_geometry_name", None) is not None:
-        points = frame.geometry if frame.crs is None else frame.geometry.to_crs(CRS)
-        kinds = sorted(points.geom_type.unique())
-        box_deg = points.total_bounds.tolist() if len(points) else []
-        metadata = geo_metadata(kinds, box_deg) | metadata
-        frame = pandas.DataFrame(frame.drop(columns=frame.geometry.name))
-        frame[GEOMETRY] = points.to_wkb()
+    if getattr(frame, "active_geometry_name", None) is None:
+        return _plain_table(frame).replace_schema_metadata(metadata)
+    shapes = frame.geometry if frame.crs is None else frame.geometry.to_crs(CRS)
+    table = _plain_table(pandas.DataFrame(frame.drop(columns=frame.geometry.name)))
+    bounds_deg = tuple(shapes.bounds.to_numpy().T)
+    table = with_geometry(table, pa.array(shapes.to_wkb(), pa.binary()), bounds_deg)
+    kinds = sorted(shapes.geom_type.unique())
+    return table.replace_schema_metadata(geo_metadata(kinds, total_box(bounds_deg)) | metadata)
+
+
+def _plain_table(frame: Any) -> pa.Table:  # noqa: ANN401 - pandas may not be loaded
+    """Return a data frame as a table with the types that our files have."""
     try:
         table = pa.Table.from_pandas(frame, preserve_index=False)
     except pa.ArrowException as error:
@@ -73,7 +86,7 @@ def in_memory(source: object) -> pa.Table | None:
             f"the others ({found})"
         ) from None
     schema = pa.schema([(field.name, _stored_type(field.type)) for field in table.schema])
-    return table.cast(schema).replace_schema_metadata(metadata)
+    return table.cast(schema)
 
 
 def _stored_type(kind: pa.DataType) -> pa.DataType:
@@ -90,7 +103,7 @@ def to_geopandas(table: pa.Table) -> Any:  # noqa: ANN401 - geopandas has no typ
     """
     import geopandas
 
-    frame = table.drop_columns([GEOMETRY]).to_pandas(ignore_metadata=True)
+    frame = without_geometry(table).to_pandas(ignore_metadata=True)
     points = geopandas.GeoSeries.from_wkb(table[GEOMETRY].to_numpy(), crs=CRS)
     frame = geopandas.GeoDataFrame(frame, geometry=points)
     stored = (table.schema.metadata or {}).get(KEY.encode())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from minortom.errors import InputError
 from minortom.grid.spatial_split import IN_BUFFER, SPLITS, SplitOptions, split_tiles
-from minortom.io.geoparquet import GEOMETRY
+from minortom.io.geoparquet import refuse_other_bbox, without_geometry
 from minortom.sampling.strata import COLUMNS, Tiles, mask_of
 
 MADE_BY = "minortom annotate"
@@ -82,8 +82,7 @@ def selected_table(annotated: pa.Table, chosen: Chosen, kept: BoolArray) -> pa.T
 
     If the tiles are split, the table also has the column ``split``.
     """
-    table = annotated.drop_columns([GEOMETRY]) if GEOMETRY in annotated.column_names else annotated
-    table = table.take(pa.array(chosen.all_rows))
+    table = without_geometry(annotated).take(pa.array(chosen.all_rows))
     num_selected, num_reserves = len(chosen.rows), len(chosen.reserves)
     roles = pa.array(["selected"] * num_selected + ["reserve"] * num_reserves)
     ranks = [pa.nulls(num_selected, pa.int32()), pa.array(chosen.ranks, pa.int32())]
@@ -127,7 +126,8 @@ def check_annotated(table: pa.Table, name: str, *, to_split: bool) -> None:
         to_split: Whether a column ``split`` will be added.
 
     Raises:
-        InputError: If a column is missing, the table is a selection, or has a cell twice.
+        InputError: If a column is missing or reserved, the table is a selection, or it has a cell
+            twice.
     """
     missing = [column for column in COLUMNS if column not in table.column_names]
     if missing:
@@ -144,6 +144,7 @@ def check_annotated(table: pa.Table, name: str, *, to_split: bool) -> None:
         )
     if to_split and "split" in table.column_names:
         raise InputError(f"{name} already has a column split; rename it, or omit --split")
+    refuse_other_bbox(table, name)
     counts = table["grid_cell"].combine_chunks().value_counts()
     repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
     if len(repeated):

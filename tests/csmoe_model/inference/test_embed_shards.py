@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from geoparquet_checks import failures
 from model_folders import write_model
 from stored_vectors import stored_vectors
 from training_shards import learnable_shards
@@ -47,6 +48,7 @@ def test_geopandas_reads_three_rows_for_each_patch_at_its_position(folder, embed
     assert found.crs.to_epsg() in (4326, None)
     np.testing.assert_array_equal(found.geometry.x, found["lon"])
     np.testing.assert_array_equal(found.geometry.y, found["lat"])
+    assert failures(embedded) == []
 
 
 def test_a_vector_is_the_cls_token_of_that_patch_alone(folder, embedded):

@@ -8,11 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 import rasterio
 from annotating import annotate_lists
+from geoparquet_checks import failures
 from map_maker import write_map
 
 from minortom.errors import InputError, OutputExistsError
 from minortom.grid.bbox import BBox
 from minortom.grid.cells import cells_at, cells_from_names
+from minortom.io.covering import BBOX_TYPE, spatial_order
 from minortom.io.provenance import sha256_of
 
 COLUMNS = {
@@ -24,6 +26,7 @@ COLUMNS = {
     "climate_code": pa.uint8(),
     "landcover_code": pa.uint8(),
     "stratum": pa.dictionary(pa.int32(), pa.string()),
+    "bbox": BBOX_TYPE,
     "geometry": pa.binary(),
 }
 
@@ -84,7 +87,9 @@ def test_rows_are_those_of_the_algorithm_written_out(planet):
         expected.append((cell.keys()[0], name, lat, lon, *names, u, v, "/".join(names)))
     expected = [row[1:] for row in sorted(expected)]
 
-    rows = [tuple(row.values()) for row in planet.table().drop("geometry").to_pylist()]
+    table = planet.table().drop(["bbox", "geometry"])
+    keys = cells_from_names(table["grid_cell"].to_pylist()).keys()
+    rows = [tuple(row.values()) for row in table.take(np.argsort(keys)).to_pylist()]
     assert rows == expected
     assert summary["dropped"] == {"outside_climate_map": 0, **dropped}
     assert summary["cells_in"] == len(set(planet.names))
@@ -109,10 +114,13 @@ def test_a_dictionary_has_only_names_that_occur_in_the_order_of_their_codes(plan
     assert len(column.dictionary) == 9
 
 
-def test_rows_are_ordered_by_grid_row_then_column(planet):
+def test_rows_are_in_spatial_order_and_then_by_grid_row_and_column(planet):
     planet.annotate()
-    keys = cells_from_names(planet.table()["grid_cell"].to_pylist()).keys()
-    assert (np.diff(keys) > 0).all()
+    cells = cells_from_names(planet.table()["grid_cell"].to_pylist())
+    sorted_cells = cells.take(np.argsort(cells.keys()))
+    expected = sorted_cells.take(spatial_order(*sorted_cells.centres()))
+    np.testing.assert_array_equal(cells.keys(), expected.keys())
+    assert failures(planet.folder / "a.parquet") == []
 
 
 def test_the_order_of_the_lists_does_not_matter_to_a_single_byte(planet):

@@ -84,7 +84,7 @@ def annotated(arguments, capsys, *more):
 
 def test_a_tile_is_a_cell_that_both_archives_have(arguments, capsys):
     summary, rows = annotated(arguments, capsys)
-    assert list(rows) == ["3D_2L", "0U_20R", "5U_1R", "9U_9R"]
+    assert set(rows) == {"3D_2L", "0U_20R", "5U_1R", "9U_9R"}
     assert (summary["cells_in"], summary["removed"]) == (5, {"without_s1": 1})
     assert summary["unknown"] == {"s2_timestamp": 1, "s2_cloud_cover": 1}
 
@@ -128,7 +128,7 @@ def test_the_products_of_both_sensors_come_along(arguments, capsys):
 )
 def test_each_rule_removes_what_it_says_and_counts_it(arguments, capsys, rule, removed, left):
     summary, rows = annotated(arguments, capsys, *rule)
-    assert list(rows) == left
+    assert sorted(rows) == sorted(left)
     assert {name: n for name, n in summary["removed"].items() if n and name != "without_s1"} == (
         removed
     )

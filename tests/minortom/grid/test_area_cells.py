@@ -29,7 +29,8 @@ def test_the_table_in_memory_is_the_table_of_the_file(tmp_path):
     assert read.equals(found.table, check_metadata=True)
     assert table_sha256(found.table) == table_sha256(written.table) == sha256_of(written.out)
     west, south, east, north = found.cells.bounds_deg()
-    outlines = found.to_geopandas().geometry.to_numpy()
+    frame = found.to_geopandas().set_index("grid_cell").loc[found.names]
+    outlines = frame.geometry.to_numpy()
     np.testing.assert_allclose(shapely.area(outlines), (east - west) * (north - south))
 
 
@@ -39,7 +40,7 @@ def test_the_result_of_a_file_prints_its_summary(tmp_path):
 
     assert written.as_dict() == {"out": str(out), "status": "written", "cells": 144}
     assert "cells   144" in str(written)
-    assert written.table["grid_cell"].to_pylist() == written.names
+    assert sorted(written.table["grid_cell"].to_pylist()) == sorted(written.names)
     assert minortom.cells(bbox="0,0,1,1", out=out).status == "up to date"
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from geoparquet_checks import failures
 from points import annotated_table
 
 from minortom.engine.executors import EngineOptions
@@ -23,7 +24,8 @@ def test_the_file_holds_the_annotated_columns_and_the_role(tmp_path, annotated, 
     make_selection(annotated, out, options=SampleOptions(per_stratum=30), engine=ONE)
     written = pq.read_table(out)
 
-    more = ["role", "kept", "reserve_rank", "geometry"]
+    more = ["role", "kept", "reserve_rank", "bbox", "geometry"]
+    assert failures(out) == []
     assert written.column_names == [*table.column_names, *more]
     assert set(written["role"].to_pylist()) == {"selected"}
     assert written["reserve_rank"].null_count == len(written)
