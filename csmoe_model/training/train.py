@@ -7,7 +7,7 @@ import numpy as np
 
 from csmoe_model.config import ModelConfig
 from csmoe_model.distributed.collectives import on_all_processes
-from csmoe_model.distributed.launch import process_group
+from csmoe_model.distributed.launch import JOIN_TIMEOUT_S, process_group
 from csmoe_model.runs.trackers import Tracking
 from csmoe_model.training.config import TrainConfig
 from csmoe_model.training.configuration import Configuration, configure
@@ -15,7 +15,7 @@ from csmoe_model.training.field_arguments import with_fields
 from csmoe_model.training.result import TrainResult
 from csmoe_model.training.run import Settings, run_training
 from csmoe_model.training.step_log import OnStep, ignore_steps
-from minortom.api.arguments import flag, path_of
+from minortom.api.arguments import flag, path_of, whole_number
 
 
 @with_fields(ModelConfig, TrainConfig)
@@ -29,6 +29,7 @@ def train(
     resume: bool = False,
     save_every: int = 500,
     workers: int | None = None,
+    join_timeout: int = JOIN_TIMEOUT_S,
     compile: bool | None = None,  # noqa: A002  # named as the option
     tensorboard: bool = True,
     wandb_project: str | None = None,
@@ -62,6 +63,7 @@ def train(
             `epochs` than a finished run has, it becomes longer.
         save_every: Steps between checkpoints.
         workers: Threads that read shards, in each process; all cores, at most 8, when None.
+        join_timeout: Seconds to wait for the other processes that torchrun or SLURM started.
         compile: Whether to use `torch.compile`; on a GPU only when None.
         tensorboard: Whether to write curves and pictures for TensorBoard into the run.
         wandb_project: Project on Weights & Biases that gets them too; None for no project.
@@ -99,7 +101,8 @@ def train(
         )  # fmt: skip
         return path_of("shards", shards), folder, configuration, settings
 
-    with process_group():
+    wait_s = whole_number("join_timeout", join_timeout, minimum=1)
+    with process_group(join_timeout=wait_s):
         data, folder, configuration, settings = on_all_processes(checked)
         return run_training(
             data, folder, configuration, resume=resume, overwrite=overwrite, settings=settings,

@@ -55,6 +55,10 @@ def _train(
             show_default="all cores, at most 8",
         ),
     ] = None,
+    join_timeout: Annotated[
+        int,
+        typer.Option(min=1, help="Seconds to wait for the other processes of torchrun or SLURM."),
+    ] = 600,
     compile: Annotated[  # noqa: A002  # named as the option
         bool | None,
         typer.Option(
@@ -89,9 +93,9 @@ def _train(
         with step_progress(is_first=is_first) as on_step:
             result = pretrain(
                 shards, out=out, recipe=recipe, config=config, weights=weights,
-                resume=resume, save_every=save_every, workers=workers, compile=compile,
-                tensorboard=tensorboard, wandb_project=wandb_project, overwrite=overwrite,
-                on_step=on_step, **fields,
+                resume=resume, save_every=save_every, workers=workers,
+                join_timeout=join_timeout, compile=compile, tensorboard=tensorboard,
+                wandb_project=wandb_project, overwrite=overwrite, on_step=on_step, **fields,
             )  # fmt: skip
     except OtherProcessError:  # the process in which the error occurred prints it
         raise typer.Exit(EXIT_USER_ERROR) from None

@@ -4,6 +4,7 @@ import pytest
 from processes import slurm, torchrun
 
 from csmoe_model.distributed.launch import Launch, LostProcessError, process_group
+from minortom.errors import InputError
 
 
 @pytest.fixture
@@ -22,6 +23,7 @@ def group_calls(monkeypatch):
     """Record the calls to torch, and wait for no other process."""
     calls = []
     module = "csmoe_model.distributed.launch.distributed"
+    monkeypatch.setattr("csmoe_model.distributed.launch.Meeting.join", lambda *_: "the store")
     monkeypatch.setattr(f"{module}.init_process_group", lambda *a, **k: calls.append((a, k)))
     monkeypatch.setattr(f"{module}.destroy_process_group", lambda: calls.append("destroyed"))
     monkeypatch.setenv("MASTER_ADDR", "here")
@@ -44,13 +46,22 @@ def test_a_program_started_by_hand_is_a_single_process(group_calls):
 def test_torchrun_sets_the_rank(environment, group_calls):
     environment({**torchrun(3, 8), "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "1"})
     assert found() == (3, 8, 1, 2, 4)
-    assert group_calls == [(("gloo",), {"rank": 3, "world_size": 8}), "destroyed"]
+    joined = {"store": "the store", "rank": 3, "world_size": 8}
+    assert group_calls == [(("gloo",), joined), "destroyed"]
 
 
 def test_slurm_sets_the_rank(environment):
     environment({**slurm(5, 8), "SLURM_LOCALID": "1", "SLURM_NNODES": "2", "SLURM_NODEID": "1"})
     environment({"SLURM_NTASKS_PER_NODE": "4"})
     assert found() == (5, 8, 1, 4, 2)
+
+
+@pytest.mark.parametrize("name", ["SLURM_PROCID", "SLURM_LOCALID"])
+def test_a_shell_of_slurm_without_srun_is_refused_in_one_line(environment, monkeypatch, name):
+    environment(slurm(0, 4))
+    monkeypatch.delenv(name)
+    with pytest.raises(InputError, match=rf"SLURM_NTASKS is 4, and .* {name} is not set; start"):
+        found()
 
 
 def test_an_interactive_slurm_session_is_one_process(environment):
