@@ -1,6 +1,7 @@
 """Checks of arguments of the public functions: a wrong type is an error of one line."""
 
 import operator
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -76,13 +77,40 @@ def path_of(name: str, value: object) -> Path:
     """Return an argument as a ``Path``.
 
     Raises:
-        InputError: If it is neither a ``str`` nor a ``Path``, or has a null character.
+        InputError: If it is neither a ``str`` nor a ``Path``, has a null character, or names a
+            pipe or a device.
     """
     if isinstance(value, str | Path):
         if "\0" in str(value):
             raise InputError(f"{name} must be a path without null characters, found {value!r}")
-        return Path(value)
+        return not_special(name, Path(value))
     raise InputError(f"{name} must be a path (str or Path), found {shown(value)}")
+
+
+def not_special(name: str, path: Path) -> Path:
+    """Return a path that does not name a pipe, a device or a socket.
+
+    Inputs are read twice, for their content and for their hash, which a pipe does not allow; and
+    the open of a FIFO without a writer never returns. An output would replace a device.
+
+    Args:
+        name: Name of the argument, for the error message.
+        path: A path; it may name nothing.
+
+    Raises:
+        InputError: If it names one of these.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # reported where the path is used
+        return path
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return path
+    kind = "pipe" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
+    raise InputError(
+        f"{name} must be a regular file or a folder, found the {kind} {path}; write the output of "
+        "a command to a file first, and give the file"
+    )
 
 
 def several(name: str, value: object, *, expected: str) -> list[Any]:

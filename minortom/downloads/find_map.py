@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from minortom.api.arguments import not_special
 from minortom.downloads.cache import folder_of, verify
 from minortom.downloads.single_file import fetch_file
 from minortom.downloads.tiles import absent_tiles
@@ -52,7 +53,9 @@ def find_map(text: str, *, on_progress: OnProgress = ignore_progress) -> FoundMa
             f"expected a raster file, a folder of tiles or a manifest, but {path} does not exist; "
             "check the path"
         )
-    path = path.absolute()  # workers of a cluster have another working directory
+    path = not_special(
+        "a map", path
+    ).absolute()  # workers of a cluster have another working directory
     if path.is_dir():
         return FoundMap(source=TileMap.of_folder(path))
     if is_manifest(path):
@@ -66,7 +69,7 @@ def find_data_set(text: str) -> tuple[Path, Manifest]:
     Raises:
         InputError: If it does not exist or is not a manifest.
     """
-    path = Path(text)
+    path = not_special("a manifest", Path(text))
     if path.exists() or os.sep in text:
         return path, load_manifest(path)
     return named_manifest(text)

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from minortom.api.arguments import not_special
 from minortom.errors import InputError
 from minortom.grid.cells import Cells, cells_from_names, merged, whole_grid
 from minortom.io.memory_tables import in_memory, table_sha256
@@ -112,7 +113,7 @@ def _read(source: CellSource) -> Cells:
 
 
 def _file(source: str) -> Path:
-    path = Path(source)
+    path = not_special("cells", Path(source))
     if path.is_dir():
         raise InputError(f"{path} is a folder; {_EXPECTED}, such as an archive's metadata.parquet")
     if not path.exists():

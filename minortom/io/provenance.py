@@ -19,6 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from minortom.api.arguments import not_special
 from minortom.errors import InputError
 from minortom.public_urls import HIDDEN, public_text, public_value
 from minortom.version import __version__
@@ -70,8 +71,9 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file, or of the relative names and contents of a folder's files.
 
     Raises:
-        InputError: If the path does not exist or cannot be read.
+        InputError: If the path does not exist, cannot be read, or is a pipe or a device.
     """
+    not_special("an input", path)
     if path.is_dir():
         digest = hashlib.sha256()
         for file in sorted(p for p in path.rglob("*") if p.is_file()):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from minortom.api.arguments import not_special
 from minortom.errors import InputError
 
 MAX_CODE = 255
@@ -156,7 +157,7 @@ def load_manifest(path: Path) -> Manifest:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(not_special("a manifest", path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"cannot read the manifest {path}: {error}") from None
     try:
