@@ -1,8 +1,10 @@
 """Shared by all commands: common options, progress bars, printing of results, exit codes."""
 
 import errno
+import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +19,9 @@ from minortom.errors import InputError, MinorTomError, UsageError
 from minortom.grid.bbox import BBox
 from minortom.public_urls import public_text
 from minortom_cli.interrupts import unwinding
+
+_STDERR = 2
+_UNICODE = ("utf-8", "utf8")
 
 EXIT_USER_ERROR = 1
 EXIT_WRONG_USAGE = 2  # the same as Click's
@@ -153,7 +158,8 @@ def emit(result: Result | Shown, *, as_json: bool) -> None:
     """
     if as_json:
         value = result.as_dict() if isinstance(result, Result) else plain(result)
-        typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+        as_it_is = (sys.stdout.encoding or "").lower() in _UNICODE
+        typer.echo(json.dumps(value, indent=2, ensure_ascii=not as_it_is))
         return
     shown = result.shown() if isinstance(result, Result) else result
     if isinstance(shown, str):
@@ -163,6 +169,24 @@ def emit(result: Result | Shown, *, as_json: bool) -> None:
 
     width = None if sys.stdout.isatty() else WIDTH
     Console(width=width, highlight=False, markup=False).print(as_table(shown))
+
+
+def _open_standard_streams() -> None:
+    """Make stdout and stderr accept every text, and drop what is printed to a closed one.
+
+    A shell closes them by ``>&-``. A file that is opened later would then get their number, and
+    what a library prints would go into it.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        pass  # stays open in place of a closed stream
+    os.close(number)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
+            setattr(sys, name, nowhere)
+        elif isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in _UNICODE:
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager
@@ -190,6 +214,7 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     An error of the user is one line on stderr and exit code 1. Wrong usage exits with 2 (as
     Click does), an interrupt with 130, SIGTERM with 143. A bug raises, with its traceback.
     """
+    _open_standard_streams()
     try:
         with unwinding(), _notes():
             code = app(args=arguments, standalone_mode=False)

@@ -60,7 +60,10 @@ def find_checkpoint(
             )
         )  # fmt: skip
 
-    with readable_hub_errors(checkpoint, revision), _checkpoint_errors(checkpoint):
+    with (
+        readable_hub_errors(checkpoint, revision, token=token),
+        _checkpoint_errors(checkpoint),
+    ):
         config = fetch(CONFIG, revision)
         # The same commit, even if the repository changes in between.
         fetch(WEIGHTS, config.parent.name)

@@ -1,8 +1,10 @@
 """Download of a data set in one file: check of its hash, and extraction from a zip."""
 
 import hashlib
+import lzma
 import shutil
 import zipfile
+import zlib
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -122,7 +124,13 @@ def _unpacked(source: Path, member: str, folder: Path, scratch: Path) -> tuple[P
             name = found[0].rpartition("/")[2]
             with archive.open(found[0]) as packed, (scratch / f"member-{name}").open("wb") as out:
                 shutil.copyfileobj(packed, out, _BLOCK_BYTES)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError) as error:
+    except RuntimeError as error:  # encrypted, or compressed by another method
+        raise InputError(
+            f"cannot extract {source.name} ({' '.join(str(error).split())}); extract {member} by "
+            "hand and give its path in place of the name"
+        ) from None
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, EOFError,
+            ValueError) as error:  # fmt: skip
         raise InputError(
             f"expected a zip file, cannot read {source.name} ({error}); correct `member` in the "
             "manifest"

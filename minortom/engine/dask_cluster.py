@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
+from minortom.engine.semaphores import require_semaphores
 from minortom.errors import InputError, MinorTomError
 
 _ADDRESS = re.compile(r"((tcp|tls|ws|wss|ucx)://)?[^/\s]+:\d{1,5}")
@@ -105,6 +106,7 @@ def opened_cluster(scheduler: str | None, workers: int | None) -> Iterator[Clust
     distributed = _distributed()
     with _quiet(), _large_arguments():
         if scheduler is None:
+            require_semaphores()
             with (
                 distributed.LocalCluster(
                     n_workers=workers,

@@ -28,6 +28,7 @@ from minortom.api.arguments import one_of, whole_number
 from minortom.api.choices import Engine
 from minortom.cores import available_cores
 from minortom.engine.dask_cluster import ClusterPool, opened_cluster
+from minortom.engine.semaphores import require_semaphores
 from minortom.errors import InputError, MinorTomError
 from minortom.progress import OnProgress, ignore_progress
 
@@ -119,6 +120,7 @@ def local_executor(workers: int | None = None) -> Iterator[Executor]:
         return
     # Spawned, not forked: this process has threads (Arrow's, the progress bar's), and a fork
     # may copy a lock that one of them holds.
+    require_semaphores()
     context = multiprocessing.get_context("spawn")
     alive, stop = context.Pipe(duplex=False)
     executor = ProcessPool(count, mp_context=context, initializer=_start_worker, initargs=(alive,))

@@ -11,6 +11,7 @@ from rasterio.windows import Window
 
 from minortom.errors import ArchiveError
 from minortom.extraction.pixel_grid import Box, Grid
+from minortom.io.proj_data import require_proj_data
 
 
 class Band:
@@ -64,6 +65,7 @@ def opened(name: str, geotiff: bytes | None) -> Iterator[Band]:
     """
     if not geotiff:
         raise ArchiveError(f"{name} must be a GeoTIFF, found no bytes")
+    require_proj_data()
     with rasterio.MemoryFile(geotiff) as file:
         with _errors_named(name, file.name):
             dataset = file.open(driver="GTiff")

@@ -107,6 +107,10 @@ class Manifest:
                 raise InputError(f"expected text under {name}, in quotes, found {value!r}")
         if not _NAME.fullmatch(self.name):
             raise InputError(f"expected letters, digits, . _ - as name, found {self.name!r}")
+        try:
+            self.file_name()
+        except ValueError as error:
+            raise InputError(f"expected an address under url, found {self.url} ({error})") from None
         self._check_checksum()
         self._check_lattice()
 

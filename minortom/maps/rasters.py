@@ -13,6 +13,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from minortom.errors import InputError, RemoteError
+from minortom.io.proj_data import require_proj_data
 from minortom.maps.gdal_http import settings_for, title_of
 from minortom.public_urls import public_url
 from minortom.remote.http import is_url
@@ -39,6 +40,7 @@ def opened_map(place: Path | str, *, overview: int | None = None) -> Iterator[Ra
             band, or other values than whole numbers.
         RemoteError: If the map is behind a URL and cannot be read.
     """
+    require_proj_data()
     url = str(place) if is_url(str(place)) else None
     settings = settings_for(url) if url else {}
     level = {} if overview is None else {"overview_level": overview}

@@ -1,5 +1,6 @@
 """Byte ranges of files over HTTP."""
 
+import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 from minortom.errors import RemoteError
 from minortom.public_urls import public_url
 from minortom.remote import http
-from minortom.remote.http import BLOCK_BYTES, connection_lost, send_request
+from minortom.remote.http import BLOCK_BYTES, connection_lost, content_length, send_request
 
 if TYPE_CHECKING:
     import requests
@@ -56,7 +57,15 @@ def read_range(
                     f"{public_url(url)}: the server does not support byte ranges; download the "
                     "files, then give their folder"
                 )
-            expected = int(response.headers["Content-Length"]) + len(data)
+            length = content_length(response)
+            if length is None:
+                length = _length_of_range(response.headers["Content-Range"])
+            if length is None:
+                raise RemoteError(
+                    f"{public_url(url)}: the server does not say how many bytes it sends; download "
+                    "the files, then give their folder"
+                )
+            expected = length + len(data)
             try:
                 for block in response.iter_content(BLOCK_BYTES):
                     data += block
@@ -67,3 +76,9 @@ def read_range(
         if start < 0:
             data.clear()
     raise connection_lost(url)
+
+
+def _length_of_range(text: str) -> int | None:
+    """Return the number of bytes in ``bytes FIRST-LAST/SIZE``; None if it has another form."""
+    found = re.match(r"bytes (\d{1,18})-(\d{1,18})/", text)
+    return None if found is None else int(found[2]) - int(found[1]) + 1

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from minortom.errors import InputError, RemoteError, RemoteMissingError
 from minortom.io.atomic_write import atomic_file
@@ -90,9 +90,25 @@ def mirrored(url: str) -> str:
         raise RemoteError(
             "MINORTOM_MIRROR must be a URL such as http://host/path; correct or unset it"
         )
-    parts = urlsplit(url)
+    parts = split_url(url)
     host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(urlsplit(f"{mirror}/{host}{parts.path}")._replace(query=parts.query))
+    return urlunsplit(split_url(f"{mirror}/{host}{parts.path}")._replace(query=parts.query))
+
+
+def split_url(url: str) -> SplitResult:
+    """Return the parts of a URL.
+
+    Raises:
+        RemoteError: If it is no URL, such as ``http://[/x``.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # parsed when it is read
+    except ValueError as error:
+        raise RemoteError(
+            f"{public_url(url)} is not a valid address ({error}); correct it"
+        ) from None
+    return parts
 
 
 def download(url: str, to: Path, *, on_progress: OnProgress = ignore_progress) -> None:
@@ -161,6 +177,7 @@ def send_request(
     import requests
 
     requested = mirrored(url) if use_mirror else url
+    split_url(requested)
     try:
         response = session.get(
             requested, headers=headers, stream=True, timeout=RETRY_POLICY.timeout_s
@@ -229,8 +246,8 @@ def _write_body(response: "requests.Response", file: BinaryIO, on_progress: OnPr
     """Append the body of an answer to a file; return whether it was complete."""
     import requests
 
-    length = response.headers.get("Content-Length")
-    total = file.tell() + int(length) if length else 0
+    length = content_length(response)
+    total = 0 if length is None else file.tell() + length
     try:
         for block in response.iter_content(BLOCK_BYTES):
             file.write(block)
@@ -238,7 +255,13 @@ def _write_body(response: "requests.Response", file: BinaryIO, on_progress: OnPr
     except requests.RequestException:  # cut connection or timeout
         return False
     # urllib3 before version 2 does not report a body that ends too early.
-    return file.tell() == total or not length
+    return length is None or file.tell() == total
+
+
+def content_length(response: "requests.Response") -> int | None:
+    """Return the number of bytes that an answer announces; None if it is missing or no number."""
+    text = response.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdecimal() else None
 
 
 def _status_reason(status: int) -> str:

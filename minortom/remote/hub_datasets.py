@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from minortom.errors import ArchiveError, RemoteError
+from minortom.remote.hub_settings import require_hub_settings
 
 _ADDRESS = re.compile(r"hf://datasets/([^/@]+/[^/@]+?)/?(?:@(.+?))?/?", re.IGNORECASE)
 
@@ -55,6 +56,8 @@ class HubDataset:
         """
         from huggingface_hub import errors, hf_hub_download
         from huggingface_hub.utils.tqdm import tqdm
+
+        require_hub_settings()
 
         class NoProgressBar(tqdm):
             def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  (of tqdm)
@@ -136,6 +139,7 @@ def hub_headers() -> dict[str, str]:
     """Return the headers of a request to the hub, with the user's token if one is set."""
     from huggingface_hub.utils._headers import build_hf_headers
 
+    require_hub_settings()
     return build_hf_headers()
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from minortom.errors import InputError
 from minortom.progress import OnProgress, ignore_progress
+from minortom.remote.hub_settings import require_hub_settings
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -95,7 +96,7 @@ class HubRepository:
         Raises:
             InputError: If the hub refuses or does not answer.
         """
-        with readable_hub_errors(self.name, self.revision):
+        with readable_hub_errors(self.name, self.revision, token=self.token):
             self._hub.create_repo(self.name, repo_type=self.kind, private=private, exist_ok=True)
 
     def state(self) -> RemoteState:
@@ -104,7 +105,7 @@ class HubRepository:
         Raises:
             InputError: If the repository or the branch does not exist, or the hub does not answer.
         """
-        with readable_hub_errors(self.name, self.revision):
+        with readable_hub_errors(self.name, self.revision, token=self.token):
             hub = self._hub
             request = hub.dataset_info if self.kind == "dataset" else hub.model_info
             info = request(self.name, revision=self.revision, files_metadata=True)
@@ -151,7 +152,7 @@ class HubRepository:
             for name, path in files.items()
         ]
         deletions = [CommitOperationDelete(path_in_repo=name) for name in delete]
-        with readable_hub_errors(self.name, self.revision):
+        with readable_hub_errors(self.name, self.revision, token=self.token):
             on_progress(0, len(additions))
             for done, addition in enumerate(additions, start=1):
                 self._hub.preupload_lfs_files(
@@ -183,10 +184,13 @@ class HubRepository:
 
 
 @contextmanager
-def readable_hub_errors(repository: str, revision: str | None) -> Iterator[None]:
+def readable_hub_errors(
+    repository: str, revision: str | None, *, token: str | None = None
+) -> Iterator[None]:
     """Raise errors of the hub as one line with advice, and turn off the log of its library."""
     from huggingface_hub import errors
 
+    require_hub_settings(token)
     # The class of httpx or httpx2; the hub's library uses one of them.
     network_error = getattr(errors, "HTTPError", OSError)
     try:

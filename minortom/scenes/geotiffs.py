@@ -18,6 +18,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from minortom.errors import InputError
+from minortom.io.proj_data import require_proj_data
 from minortom.sensors import SensorName
 
 _S1_NAMES = ("VV", "VH", "HH", "HV")
@@ -104,6 +105,7 @@ def open_bands(path: Path, names: Sequence[str] | None = None) -> Iterator[OpenB
         InputError: If the file cannot be read, the number of names is not that of the bands, or
             bands have no name.
     """
+    require_proj_data()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # an image needs none

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from minortom.io.proj_data import require_proj_data
 from minortom.maps.descriptor import COPYRIGHT_TAG
 
 CLIMATE_STEP_DEG = 0.2
@@ -82,6 +83,7 @@ def write_map(codes: NDArray[np.uint8], path: Path) -> None:
     import rasterio
     from rasterio import Affine
 
+    require_proj_data()
     height, width = codes.shape
     with rasterio.open(
         path, "w", driver="GTiff", dtype="uint8", count=1, height=height, width=width,

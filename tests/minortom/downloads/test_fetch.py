@@ -1,8 +1,10 @@
 import hashlib
+import io
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import pytest
 from map_server import manifest_of, map_bytes, serve_tile, serve_zip, tiled
@@ -53,6 +55,50 @@ def test_a_file_that_changed_in_the_cache_is_not_used_and_not_deleted(zipped):
     assert path.read_bytes() == b"other"
     path.unlink()
     assert fetch_file(zipped) == (path, True)
+
+
+def _damaged(content):
+    """Change bytes within the compressed data of the first file."""
+    start = 30 + len("a.tif")
+    return content[:start] + bytes(20) + content[start + 20 :]
+
+
+def _encrypted(content):
+    """Set the bit for encryption in the local and in the central header."""
+    central = content.index(b"PK\x01\x02")
+    changed = bytearray(content)
+    changed[6] |= 1
+    changed[central + 8] |= 1
+    return bytes(changed)
+
+
+def _of_another_method(content):
+    central = content.index(b"PK\x01\x02")
+    changed = bytearray(content)
+    changed[8] = changed[central + 10] = 97
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_damaged, "expected a zip file, cannot read maps.zip"),
+        (lambda content: content[:-30], "expected a zip file, cannot read maps.zip"),
+        (lambda _: b"<html>log in</html>", "expected a zip file, cannot read maps.zip"),
+        (_encrypted, r"cannot extract maps.zip \(.*encrypted.*\); extract \*.tif by hand and give"),
+        (_of_another_method, r"cannot extract maps.zip \(.*\); extract \*.tif by hand and give"),
+    ],
+)
+def test_a_zip_that_cannot_be_read_is_one_line(tmp_path, web_server, spoil, message):
+    pack = io.BytesIO()
+    with zipfile.ZipFile(pack, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.tif", map_bytes(tmp_path))
+    (web_server.folder / "maps.zip").write_bytes(spoil(pack.getvalue()))
+    manifest = manifest_of(tmp_path, f"{web_server.url}/maps.zip", member="*.tif")
+    with pytest.raises(InputError, match=message):
+        fetch_file(manifest)
+    folder = tmp_path / "cache" / "maps" / "zones"
+    assert not folder.exists() or list(folder.iterdir()) == []
 
 
 def test_a_download_with_another_hash_is_not_used_and_not_deleted(tmp_path, web_server):

@@ -1,3 +1,4 @@
+import errno
 import os
 import platform
 import signal
@@ -49,6 +50,20 @@ def test_options_that_contradict_each_other_are_an_error(options, message):
 def test_any_executor_can_be_used():
     with ThreadPoolExecutor(3) as executor:
         assert map_items(executor, square, range(20)) == [n * n for n in range(20)]
+
+
+@pytest.mark.parametrize("options", [{}, {"engine": "dask"}])
+def test_shared_memory_that_cannot_be_written_is_named(monkeypatch, options):
+    def refused(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", refused)
+    wanted = r"semaphores in /dev/shm, which cannot be written \(Permission denied\); mount it"
+    with (
+        pytest.raises(MinorTomError, match=wanted),
+        opened_executor(EngineOptions(workers=2, **options)),
+    ):
+        pass
 
 
 def test_one_worker_is_this_process_and_two_are_others():

@@ -144,6 +144,13 @@ def test_a_refused_connection_and_an_unknown_host_are_one_line_each(tmp_path):
         download("ftp://host/a", tmp_path / "out")
 
 
+@pytest.mark.parametrize("url", ["http://[/x", "https://a:b@[::/x", "http://a:999999/x"])
+def test_a_url_that_is_none_is_one_line(url, tmp_path):
+    with pytest.raises(RemoteError, match=r"is not a valid address \(.*\); correct it$"):
+        download(url, tmp_path / "to")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_existing_file_stays_when_a_download_fails(web_server, file, tmp_path):
     (tmp_path / "out").write_text("old")
     web_server.fail("/file.bin", cut_after=10)
