@@ -1,6 +1,7 @@
 """Optional packages: imported when they are needed, with a one-line error if they are missing."""
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from minortom.errors import InputError
@@ -21,13 +22,26 @@ def load_package(module: str, *, extra: str) -> Any:  # noqa: ANN401
         return import_module(module)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{module}.".startswith(f"{error.name}."):
-            raise InputError(
-                f"{package} is not installed; run `pip install 'minortom[{extra}]'`"
-            ) from None
+            raise _missing(package, extra) from None
         raise _broken(package, error) from error
     except (ImportError, RuntimeError, OSError) as error:
         # Such as a torchvision built for another torch, which torchgeo and TerraTorch import.
         raise _broken(package, error) from error
+
+
+def require_packages(*packages: str, extra: str) -> None:
+    """Check that packages are installed, without importing them.
+
+    Raises:
+        InputError: If one is missing.
+    """
+    for package in packages:
+        if find_spec(package) is None:
+            raise _missing(package, extra)
+
+
+def _missing(package: str, extra: str) -> InputError:
+    return InputError(f"{package} is not installed; run `pip install 'minortom[{extra}]'`")
 
 
 def _broken(package: str, error: Exception) -> InputError:

@@ -30,6 +30,9 @@ def quickstart(
 
     Uses the real files in the folder that MINORTOM_DATA names, or else a synthetic planet.
     """
+    from minortom_cli.model.needs_torch import require_torch
+
+    require_torch()  # before the minutes of curation
     start = time.monotonic()
     for command in _commands(out):
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for the summary alone

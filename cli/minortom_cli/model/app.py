@@ -15,6 +15,7 @@ from minortom_cli.model import (
     search,
     train,
 )
+from minortom_cli.model.needs_torch import NeedsTorch
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,16 +31,16 @@ def common(version: Version = False) -> None:
     del version  # handled by its callback
 
 
-app.command(name="train")(train.train)
+app.command(name="train", cls=NeedsTorch)(train.train)
 app.command(name="info")(info.info)
-app.command(name="embed")(embed.embed)
-app.command(name="export")(export.export)
-app.command(name="probe")(probe.probe)
-app.command(name="compare")(compare.compare)
-app.command(name="retrieve")(retrieve.retrieve)
-app.command(name="search")(search.search)
-app.command(name="inspect")(inspect.inspect)
+app.command(name="embed", cls=NeedsTorch)(embed.embed)
+app.command(name="export", cls=NeedsTorch)(export.export)
+app.command(name="probe", cls=NeedsTorch)(probe.probe)
+app.command(name="compare", cls=NeedsTorch)(compare.compare)
+app.command(name="retrieve", cls=NeedsTorch)(retrieve.retrieve)
+app.command(name="search", cls=NeedsTorch)(search.search)
+app.command(name="inspect", cls=NeedsTorch)(inspect.inspect)
 app.add_typer(plot.plot, name="plot")
 
 train_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-train_app.command()(train.train)
+train_app.command(cls=NeedsTorch)(train.train)

@@ -16,6 +16,7 @@ from minortom_cli.model.labelled_data import (
     S2Bands,
     SplitByOption,
 )
+from minortom_cli.model.needs_torch import NeedsTorch
 from minortom_cli.model.probe_options import ProtocolOption, Rate, Seeds, SensorOption
 
 plot = typer.Typer(
@@ -34,7 +35,7 @@ Results = Annotated[
 ]
 
 
-@plot.command(name="quality-cost")
+@plot.command(name="quality-cost", cls=NeedsTorch)
 def quality_cost(
     results: Results = None, *, out: Out, overwrite: Overwrite = False, as_json: Json = False
 ) -> None:
@@ -45,7 +46,7 @@ def quality_cost(
     emit(run(results, out=out, overwrite=overwrite), as_json=as_json)
 
 
-@plot.command(name="tokens")
+@plot.command(name="tokens", cls=NeedsTorch)
 def tokens(
     results: Results = None, *, out: Out, overwrite: Overwrite = False, as_json: Json = False
 ) -> None:
@@ -55,7 +56,7 @@ def tokens(
     emit(run(results, out=out, overwrite=overwrite), as_json=as_json)
 
 
-@plot.command(name="epochs")
+@plot.command(name="epochs", cls=NeedsTorch)
 def epochs(
     runs: Annotated[
         list[Path], typer.Argument(help="Folders of runs of `csmoe train --keep-every`.")

@@ -1,0 +1,26 @@
+"""Commands that need torch: without it, an error of one line before any work."""
+
+from typing import Any
+
+import click
+from typer.core import TyperCommand
+
+from csmoe_model.optional_packages import require_packages
+
+
+def require_torch() -> None:
+    """Check that the packages of the extra `train` are installed, without importing them.
+
+    Raises:
+        InputError: If one is missing.
+    """
+    require_packages("torch", "lightning", "safetensors", extra="train")
+
+
+class NeedsTorch(TyperCommand):
+    """Command that checks its packages before it begins; `--help` needs none."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # as Click declares it
+        """Run the command."""
+        require_torch()
+        return super().invoke(ctx)
