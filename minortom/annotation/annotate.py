@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from minortom.annotation.columns import LandcoverOptions
 from minortom.annotation.job import AnnotateJob
+from minortom.annotation.modes import Modes, modes_of_descriptors
 from minortom.annotation.options import AnnotateOptions, Maps, Sources, further_maps
 from minortom.annotation.result import AnnotateResult
 from minortom.api.arguments import flag, number, path_of, several, whole_number
-from minortom.api.choices import Engine, LandcoverMode
+from minortom.api.choices import Engine, MapMode
 from minortom.archive.pair_rules import PairRules, Time, parse_time
 from minortom.downloads.open_map import MapChoice
 from minortom.engine.executors import EngineOptions
@@ -42,10 +42,12 @@ def annotate(
     region_layer: str | None = None,
     climate_legend: str | None = None,
     landcover_legend: str | None = None,
-    landcover_mode: LandcoverMode = "center",
+    climate_mode: MapMode = "center",
+    landcover_mode: MapMode = "center",
     landcover_resolution: float = 40.0,
     descriptor: str | Sequence[str] | None = None,
     manifest: str | Path | Sequence[str | Path] | None = None,
+    descriptor_mode: str | Sequence[str] | None = None,
     keep_unmapped: bool = False,
     engine: Engine = "local",
     scheduler: str | None = None,
@@ -86,11 +88,14 @@ def annotate(
         region_layer: Layer of the region, for a file with several layers of polygons.
         climate_legend: Legend of a climate raster; ``koppen`` when None.
         landcover_legend: Legend of a land-cover raster; ``worldcover`` when None.
-        landcover_mode: ``center`` takes the pixel at the cell's centre, ``majority`` the class of
+        climate_mode: ``center`` takes the pixel at the cell's centre, ``majority`` the class of
             most pixels of the cell, ``fractions`` adds the share of each class.
-        landcover_resolution: Pixel size to count for ``majority`` and ``fractions``, in metres.
+        landcover_mode: The same for land cover.
+        landcover_resolution: Largest pixel to count for ``majority`` and ``fractions``, in
+            metres, in every map.
         descriptor: Additional maps, each as ``NAME=MAP`` with the name of its column.
         manifest: Manifests of the additional maps, in the order of ``descriptor``.
+        descriptor_mode: Modes of additional maps, each as ``NAME=MODE``; ``center`` for others.
         keep_unmapped: Whether tiles without a class are kept, as ``unmapped``.
         engine: Where maps in many tiles are read: processes on this machine, or a Dask cluster.
         scheduler: Address of a running Dask scheduler.
@@ -135,8 +140,17 @@ def annotate(
         region=region_of(region, region_layer),
         rules=rules,
         keep_unmapped=flag("keep_unmapped", keep_unmapped),
-        landcover=LandcoverOptions(
-            mode=landcover_mode, resolution_m=number("landcover_resolution", landcover_resolution)
+        modes=Modes(
+            climate=climate_mode,
+            landcover=landcover_mode,
+            further=modes_of_descriptors(
+                [
+                    _text("descriptor_mode", text)
+                    for text in several("descriptor_mode", descriptor_mode, expected="NAME=MODE")
+                ],
+                list(maps.further),
+            ),
+            resolution_m=number("landcover_resolution", landcover_resolution),
         ),
     )
     job = AnnotateJob(

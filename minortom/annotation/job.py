@@ -1,7 +1,7 @@
 """Annotate tiles with climate, land cover and their stratum (Algorithm 1 of the CSMoE paper).
 
-A tile has the classes of the pixels at its cell's centre. On request its land cover is taken from
-all pixels of the cell. A tile without a class in either map is dropped and counted, unless the
+A tile has the classes of the pixels at its cell's centre. On request a class is taken from all
+pixels of the cell. A tile without a class in either map is dropped and counted, unless the
 class ``unmapped`` is requested.
 """
 
@@ -76,7 +76,7 @@ class AnnotateJob:
 
             def make() -> tuple[pa.Table, TileClasses]:
                 classes = look_up(
-                    candidates.cells, descriptors, options=self.options.landcover,
+                    candidates.cells, descriptors, modes=self.options.modes,
                     keep_unmapped=self.options.keep_unmapped, executor=executor,
                     on_progress=on_progress,
                 )  # fmt: skip
@@ -114,7 +114,7 @@ class AnnotateJob:
     def _executor(self, descriptors: Mapping[str, Descriptor]) -> Iterator[Executor | None]:
         """Open workers if there is much to read; without them, centres in one raster are faster."""
         tiled = any(isinstance(map_.source, TileMap) for map_ in descriptors.values())
-        if not tiled and self.options.landcover.mode == "center":
+        if not tiled and not self.options.modes.count_pixels:
             yield None
             return
         with opened_executor(self.engine) as executor:
@@ -169,6 +169,7 @@ def _result(
         strata=len(pc.unique(table["stratum"].cast(pa.string()))),
         dropped=None if classes is None else classes.dropped,
         unmapped=None if classes is None else classes.unmapped,
+        notes=None if classes is None else classes.notes or None,
         unknown={name: n for name, n in unknown.items() if n} if in_archive else None,
         repeated=candidates.repeated if in_archive else None,
         not_in_archive=candidates.not_in_archive,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from minortom.annotation.columns import LandcoverOptions
+from minortom.annotation.modes import Modes
 from minortom.archive.archive import Archive
 from minortom.archive.pair_rules import PairRules
 from minortom.archive.pairing import Place
@@ -35,7 +35,8 @@ class AnnotateOptions:
     """Keep cells that overlap this area."""
     rules: PairRules = field(default_factory=PairRules)
     """Which rows of the archives may be selected."""
-    landcover: LandcoverOptions = field(default_factory=LandcoverOptions)
+    modes: Modes = field(default_factory=Modes)
+    """Which pixels the classes come from."""
     keep_unmapped: bool = False
     """Keep tiles without a climate or land-cover class, as ``unmapped``."""
 
@@ -44,7 +45,7 @@ class AnnotateOptions:
         return {
             "bbox": None if self.bbox is None else self.bbox.as_list(),
             **({} if self.region is None else self.region.as_options()),
-            **self.landcover.as_options(),
+            **self.modes.as_options(),
             "keep_unmapped": self.keep_unmapped,
             **(self.rules.as_options() if with_archives else {}),
         }

@@ -29,6 +29,8 @@ class AnnotateResult(TableResult):
     not_in_archive: int | None = None
     """Number of listed cells that the Sentinel-2 archive does not have; None unless both were
     given."""
+    notes: Sequence[str] | None = None
+    """Sentences about maps that were read in another way than expected; None without any."""
     citations: Sequence[str]
     """Citations of the maps."""
 

@@ -5,8 +5,8 @@ from typing import Literal
 Engine = Literal["local", "dask"]
 """Processes on this machine, or a Dask cluster."""
 
-LandcoverMode = Literal["center", "majority", "fractions"]
-"""Pixels that the land cover of a cell comes from."""
+MapMode = Literal["center", "majority", "fractions"]
+"""Pixels that the class of a cell comes from."""
 
 Method = Literal["genetic", "random", "farthest-point", "grts", "k-means"]
 """Genetic search, or a baseline without a search."""

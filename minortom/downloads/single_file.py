@@ -17,6 +17,7 @@ from minortom.downloads.cache import (
     verify,
 )
 from minortom.errors import InputError
+from minortom.maps.class_band import ClassBand
 from minortom.maps.manifests import Manifest
 from minortom.maps.rasters import opened_map
 from minortom.progress import OnProgress, ignore_progress
@@ -77,8 +78,8 @@ def check_map(path: Path, manifest: Manifest, url: str) -> None:
     if manifest.legend is None:
         return
     try:
-        with opened_map(path):
-            pass
+        with opened_map(path) as source:
+            ClassBand.of(source, str(path))
     except InputError:
         raise InputError(
             f"expected a map of classes at {public_url(url)}, found another file of "

@@ -9,11 +9,13 @@ from rasterio.windows import Window
 
 from minortom.engine.numba_jit import compiled
 from minortom.grid.cells import N_ROWS, Cells, cells_at, columns_of_rows
-from minortom.maps.class_table import ClassTable
+from minortom.maps.class_table import ClassTable, NotCategoriesError
 from minortom.maps.gdal_http import read_with_retries, title_of
-from minortom.maps.overviews import CELL_DEG, Level, opened_level
+from minortom.maps.overview_check import MAX_SQUARES, require_categories
+from minortom.maps.overviews import CELL_DEG, Level, opened_level, size_deg
 from minortom.maps.tiled_map import Tile
 
+_ROWS_AT_ONCE = 64
 _TOLERANCE = 1e-9
 """Rounding error of an edge, as a fraction of a cell: such an edge counts as that of the cell."""
 
@@ -45,15 +47,15 @@ class LevelRead:
 
     factor: int
     """Width of a counted pixel, in pixels of the map."""
-    pixel_deg: tuple[float, float]
-    """Width and height of a counted pixel, in degrees."""
+    full_deg: tuple[float, float]
+    """Width and height of a pixel of the map, in degrees."""
 
     def __str__(self) -> str:
-        return f"{self.pixel_deg[0]:.8g} degrees a pixel"
+        return f"{self.full_deg[0]:.8g} degrees a pixel"
 
     def matches(self, other: "LevelRead") -> bool:
-        """Return whether both have the same pixel size, so that counts may be added."""
-        return bool(np.allclose(self.pixel_deg, other.pixel_deg, rtol=1e-6, atol=0))
+        """Return whether the maps have the same pixel size, so that counts may be added."""
+        return bool(np.allclose(self.full_deg, other.full_deg, rtol=1e-6, atol=0))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,6 +65,8 @@ class JobCounts:
     counts: NDArray[np.int64]
     """[m, K + 1] pixels by class, ordered by code; pixels without a class come last."""
     level: LevelRead
+    is_blended: bool = False
+    """Whether the overview has values that are not those of the map; then nothing is counted."""
 
 
 def count(job: CountJob) -> JobCounts:
@@ -73,22 +77,38 @@ def count(job: CountJob) -> JobCounts:
 
     Raises:
         InputError: If the raster cannot be read or counted, has other edges than its name says,
-            or has values in these cells that the legend does not have.
+            or has values in these cells at full resolution that the legend does not have.
         RemoteError: If the raster is behind a URL and cannot be read.
     """
     return read_with_retries(job.place, lambda: _count(job))
 
 
 def _count(job: CountJob) -> JobCounts:
-    counts = np.zeros((len(job.keys), len(job.classes.codes) + 2), dtype=np.int64)
     with opened_level(job.place, resolution_m=job.resolution_m) as level:
+        read = LevelRead(level.factor, size_deg(level.full.source))
         if job.tile is not None:
-            job.tile.check(level.source)
-        windows = level.windows() if job.window is None else [Window(*job.window)]
-        for window in windows:
-            for part in windows_with_cells(level, window, job.keys):
-                _count_window(level, part, job, counts)
-        return JobCounts(counts=counts[:, :-1], level=LevelRead(level.factor, level.pixel_deg))
+            job.tile.check(level.full.source)
+        try:
+            counts = _counted(level, job)
+        except NotCategoriesError:
+            if level.factor == 1:
+                raise
+            nothing = np.zeros((len(job.keys), len(job.classes.codes) + 1), dtype=np.int64)
+            return JobCounts(counts=nothing, level=read, is_blended=True)
+    return JobCounts(counts=counts, level=read)
+
+
+def _counted(level: Level, job: CountJob) -> NDArray[np.int64]:
+    """Return the counts [m, K + 1] at a level, after a check of its values in some squares."""
+    counts = np.zeros((len(job.keys), len(job.classes.codes) + 2), dtype=np.int64)
+    windows = level.windows() if job.window is None else [Window(*job.window)]
+    squares = MAX_SQUARES
+    for window in windows:
+        for part in windows_with_cells(level, window, job.keys):
+            block = level.read(part)
+            squares -= require_categories(level, part, block, max_squares=squares)
+            _count_window(level, part, block, job, counts)
+    return counts[:, :-1]
 
 
 def windows_with_cells(level: Level, window: Window, keys: NDArray[np.int64]) -> Iterator[Window]:
@@ -98,10 +118,10 @@ def windows_with_cells(level: Level, window: Window, keys: NDArray[np.int64]) ->
         Windows of whole blocks that do not overlap. Together they contain all pixels of the
         cells in ``window``.
     """
-    here = slots_in(keys, *level.box_deg(window))
+    here = slots_in(keys, *level.positions.box_deg(window))
     if not len(here):
         return
-    width_deg, height_deg = level.pixel_deg
+    width_deg, height_deg = level.positions.pixel_deg
     needed_px = len(here) * CELL_DEG**2 / (width_deg * height_deg)
     down = window.height / level.block[0] >= window.width / level.block[1]
     side, block = (window.height, level.block[0]) if down else (window.width, level.block[1])
@@ -154,23 +174,65 @@ def slots_in(
     return np.sort(np.concatenate(runs)) if runs else np.empty(0, dtype=np.intp)
 
 
-def _count_window(level: Level, window: Window, job: CountJob, counts: NDArray[np.int64]) -> None:
-    """Add the pixels of a window to counts [m, K + 2]; unknown values come last."""
-    lon_deg, lat_deg = level.centres_deg(window)
+def _count_window(
+    level: Level,
+    window: Window,
+    block: NDArray[np.integer],
+    job: CountJob,
+    counts: NDArray[np.int64],
+) -> None:
+    """Add the pixels [h, w] of a window to counts [m, K + 2]; unknown values come last."""
+    numbers, class_of = job.classes.numbered(block, level.nodata)
+    if level.positions.is_regular:
+        _add_rows(level, window, numbers, class_of, job.keys, counts)
+    else:
+        _add_pixels(level, window, class_of[numbers], job.keys, counts)
+    if counts[:, -1].any():
+        job.classes.require_known(job.classes.unknown_in(block, level.nodata), job.title)
+
+
+def _add_rows(
+    level: Level,
+    window: Window,
+    numbers: NDArray[np.integer],
+    class_of: NDArray[np.int64],
+    keys: NDArray[np.int64],
+    counts: NDArray[np.int64],
+) -> None:
+    """Add pixels whose columns have one longitude and whose rows have one latitude."""
+    lon_deg, lat_deg = level.positions.centres_deg(window)
     on_globe = np.flatnonzero(np.abs(lat_deg) <= 90)  # some maps extend beyond a pole
     if not len(on_globe):
         return
-    block = level.read(window)
-    numbers, class_of = job.classes.numbered(block, level.nodata)
     row_of = cells_at(np.zeros(len(on_globe)), lat_deg[on_globe]).row
     starts = np.flatnonzero(np.diff(row_of, prepend=row_of[0] - 1))
     for start, stop in zip(starts, [*starts[1:], len(row_of)], strict=True):
         rows = on_globe[start:stop]
-        edges, slots = _runs(lon_deg, lat_deg[rows[0]], job.keys)
+        edges, slots = _runs(lon_deg, lat_deg[rows[0]], keys)
         if (slots >= 0).any():
             count_runs(numbers[rows[0] : rows[-1] + 1], edges, slots, class_of, counts)
-    if counts[:, -1].any():
-        job.classes.require_known(job.classes.unknown_in(block, level.nodata), job.title)
+
+
+def _add_pixels(
+    level: Level,
+    window: Window,
+    classes: NDArray[np.int64],
+    keys: NDArray[np.int64],
+    counts: NDArray[np.int64],
+) -> None:
+    """Add pixels that have a longitude and a latitude each."""
+    for top in range(0, window.height, _ROWS_AT_ONCE):
+        high = min(_ROWS_AT_ONCE, window.height - top)
+        part = Window(window.col_off, window.row_off + top, window.width, high)
+        lon_deg, lat_deg = level.positions.each_centre_deg(part)
+        there = np.isfinite(lon_deg) & (np.abs(lat_deg) <= 90)
+        lon_deg = (lon_deg[there] + 180) % 360 - 180
+        here = cells_at(lon_deg, lat_deg[there]).keys()
+        slots = np.minimum(np.searchsorted(keys, here), len(keys) - 1)
+        listed = keys[slots] == here
+        found = classes[top : top + high][there][listed]
+        pairs = slots[listed] * counts.shape[1] + found
+        counts += np.bincount(pairs, minlength=counts.size).reshape(counts.shape)
 
 
 def _runs(

@@ -1,8 +1,9 @@
 """Class counts of cells, from a raster or from the tiles of a map."""
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,16 @@ from numpy.typing import NDArray
 from minortom.engine.executors import as_done
 from minortom.errors import InputError
 from minortom.grid.cells import Cells, merged
-from minortom.maps.cell_histogram import CountJob, LevelRead, count, slots_in
+from minortom.maps.cell_histogram import CountJob, JobCounts, LevelRead, count, slots_in
 from minortom.maps.class_table import NO_CLASS, OUTSIDE, ClassTable
-from minortom.maps.overviews import METRES_PER_DEGREE, opened_level
+from minortom.maps.overviews import FULL_RESOLUTION, METRES_PER_DEGREE, opened_level
 from minortom.maps.tiled_map import TileMap
 from minortom.progress import OnProgress, ignore_progress
+
+_NOT_CLASSES = (
+    "hold values that the pixels beneath them do not have, so full resolution was read; "
+    "`gdaladdo -r mode` makes overviews of classes"
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,6 +38,8 @@ class ClassCounts:
     """Width of a counted pixel in pixels of the map: 4 at the overview 1/4, 1 without overview."""
     resolution_m: float
     """Height of a counted pixel on the ground, in metres."""
+    note: str | None = None
+    """Sentence about overviews that could not be used; None if there are none."""
 
     def majority(self) -> NDArray[np.int16]:
         """Return the most frequent class of each cell: [n] codes.
@@ -65,19 +73,14 @@ def count_in_map(
 ) -> ClassCounts:
     """Count the classes in one raster, with one job per window; see ``Descriptor.counts_in``."""
     keys = merged([cells]).keys()
-    jobs = []
-    with opened_level(path, resolution_m=resolution_m) as level:
-        for window in level.windows():
-            here = keys[slots_in(keys, *level.box_deg(window))]
-            if len(here):
-                jobs.append(
-                    CountJob(
-                        place=str(path), classes=classes, resolution_m=resolution_m, keys=here,
-                        window=(window.col_off, window.row_off, window.width, window.height),
-                    )
-                )  # fmt: skip
-    counts, reached, read = _summed(jobs, keys, classes, executor, on_progress)
-    return _counts_of(cells, keys, classes, counts, ~reached, read)
+    total = _Total.of(keys, classes)
+    jobs = _window_jobs(path, classes, keys, resolution_m)
+    note = None
+    if total.add(jobs, executor, on_progress):
+        note = f"the overviews of {path} {_NOT_CLASSES}"
+        total = _Total.of(keys, classes)
+        total.add(_window_jobs(path, classes, keys, FULL_RESOLUTION), executor, on_progress)
+    return total.counts_of(cells, outside=~total.reached, note=note)
 
 
 def count_in_tiles(
@@ -101,60 +104,98 @@ def count_in_tiles(
         )
         for tile in tiles.existing(tiles.lattice.touched_by(cells))
     ]  # fmt: skip
-    counts, reached, read = _summed(jobs, keys, classes, executor, on_progress)
-    return _counts_of(cells, keys, classes, counts, np.zeros_like(reached), read)
+    total = _Total.of(keys, classes)
+    blended = total.add(jobs, executor, on_progress)
+    note = None
+    if blended:
+        note = f"the overviews of {len(blended):,} of {len(jobs):,} tiles in {tiles.title}"
+        note = f"{note}, such as {Path(blended[0].title).name}, {_NOT_CLASSES}"
+        again = [replace(job, resolution_m=FULL_RESOLUTION) for job in blended]
+        total.add(again, executor, on_progress)
+    return total.counts_of(cells, outside=np.zeros_like(total.reached), note=note)
 
 
-def _summed(
-    jobs: Sequence[CountJob],
-    keys: NDArray[np.int64],
-    classes: ClassTable,
-    executor: Executor,
-    on_progress: OnProgress,
-) -> tuple[NDArray[np.int64], NDArray[np.bool_], LevelRead | None]:
-    """Run jobs and add their counts. The sum of integers does not depend on the order.
+def _window_jobs(
+    path: Path, classes: ClassTable, keys: NDArray[np.int64], resolution_m: float
+) -> list[CountJob]:
+    jobs = []
+    with opened_level(path, resolution_m=resolution_m) as level:
+        for window in level.windows():
+            here = keys[slots_in(keys, *level.positions.box_deg(window))]
+            if len(here):
+                jobs.append(
+                    CountJob(
+                        place=str(path), classes=classes, resolution_m=resolution_m, keys=here,
+                        window=(window.col_off, window.row_off, window.width, window.height),
+                    )
+                )  # fmt: skip
+    return jobs
 
-    Returns:
-        [n, K] counts of the cells with these keys; [n] whether the cell has any pixel; and the
-        level that was read, None without jobs.
 
-    Raises:
-        InputError: If a tile has another pixel size at this level than the others.
-    """
-    n_classes = len(classes.codes)
-    counts = np.zeros((len(keys), n_classes), dtype=np.int64)
-    reached = np.zeros(len(keys), dtype=bool)
+@dataclass(kw_only=True, eq=False)
+class _Total:
+    """Sum of the counts of jobs. The sum of integers does not depend on the order."""
+
+    keys: NDArray[np.int64]
+    """[n] keys of the cells, ascending."""
+    classes: ClassTable
+    counts: NDArray[np.int64]
+    """[n, K] counts, in pixels of the map at full resolution."""
+    reached: NDArray[np.bool_]
+    """[n] whether the cell has any pixel."""
+    factors: set[int] = field(default_factory=set)
+    """Factors of the levels that were counted."""
     first: tuple[CountJob, LevelRead] | None = None
-    for done, (at, found) in enumerate(as_done(executor, count, jobs), start=1):
-        first = first or (jobs[at], found.level)
-        if not found.level.matches(first[1]):
+
+    @classmethod
+    def of(cls, keys: NDArray[np.int64], classes: ClassTable) -> "_Total":
+        counts = np.zeros((len(keys), len(classes.codes)), dtype=np.int64)
+        return cls(keys=keys, classes=classes, counts=counts, reached=np.zeros(len(keys), bool))
+
+    def add(
+        self, jobs: Sequence[CountJob], executor: Executor, on_progress: OnProgress
+    ) -> list[CountJob]:
+        """Run jobs, and add their counts.
+
+        Returns:
+            The jobs whose overview has values that are not those of the map, in order. Nothing
+            was counted there.
+
+        Raises:
+            InputError: If a tile has pixels of another size than the others.
+        """
+        blended = []
+        for done, (at, found) in enumerate(as_done(executor, count, jobs), start=1):
+            if found.is_blended:
+                blended.append(at)
+            else:
+                self._add(jobs[at], found)
+            on_progress(done, len(jobs))
+        return [jobs[at] for at in sorted(blended)]
+
+    def _add(self, job: CountJob, found: JobCounts) -> None:
+        self.first = self.first or (job, found.level)
+        if not found.level.matches(self.first[1]):
             raise InputError(
-                f"expected tiles with equal pixels, found {first[0].title} at {first[1]} and "
-                f"{jobs[at].title} at {found.level}; give all tiles the same pixels and overviews "
-                "(`gdaladdo -r mode`)"
+                f"expected tiles with equal pixels, found {self.first[0].title} at "
+                f"{self.first[1]} and {job.title} at {found.level}; give all tiles the same pixels"
             )
-        here = np.searchsorted(keys, jobs[at].keys)
-        counts[here] += found.counts[:, :n_classes]
-        reached[here] |= found.counts.any(axis=1)
-        on_progress(done, len(jobs))
-    return counts, reached, first and first[1]
+        self.factors.add(found.level.factor)
+        here = np.searchsorted(self.keys, job.keys)
+        self.counts[here] += found.counts[:, :-1] * found.level.factor**2
+        self.reached[here] |= found.counts.any(axis=1)
 
-
-def _counts_of(
-    cells: Cells,
-    keys: NDArray[np.int64],
-    classes: ClassTable,
-    counts: NDArray[np.int64],
-    outside: NDArray[np.bool_],
-    read: LevelRead | None,
-) -> ClassCounts:
-    """Return the counts in the order of the cells; ``keys`` are the cells ascending, each once."""
-    given = cells.keys()
-    if not np.array_equal(given, keys):
-        here = np.searchsorted(keys, given)
-        counts, outside = counts[here], outside[here]
-    return ClassCounts(
-        codes=classes.codes, counts=counts, outside=outside,
-        factor=read.factor if read else 1,
-        resolution_m=read.pixel_deg[1] * METRES_PER_DEGREE if read else 0.0,
-    )  # fmt: skip
+    def counts_of(
+        self, cells: Cells, *, outside: NDArray[np.bool_], note: str | None
+    ) -> ClassCounts:
+        """Return the counts in the order of the cells, in the largest pixel that divides all."""
+        factor = math.gcd(*self.factors) if self.factors else 1
+        counts, given = self.counts // factor**2, cells.keys()
+        if not np.array_equal(given, self.keys):
+            here = np.searchsorted(self.keys, given)
+            counts, outside = counts[here], outside[here]
+        height_deg = self.first[1].full_deg[1] * factor if self.first else 0.0
+        return ClassCounts(
+            codes=self.classes.codes, counts=counts, outside=outside, factor=factor,
+            resolution_m=height_deg * METRES_PER_DEGREE, note=note,
+        )  # fmt: skip

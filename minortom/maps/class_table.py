@@ -16,6 +16,10 @@ NO_CLASS = -2
 """Code of a point or a cell where the map has nodata."""
 
 
+class NotCategoriesError(InputError):
+    """Values that are not codes of classes; in an overview they may be blends of codes."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClassTable:
     """Class codes of the pixel values of a map."""
@@ -52,7 +56,7 @@ class ClassTable:
 
         Args:
             values: Pixel values.
-            nodata: Nodata value of the file, which applies in addition to that of the legend.
+            nodata: Value of pixels without data, in addition to the nodata of the legend.
         """
         codable = (values >= 0) & (values <= MAX_CODE)
         codes = self.table[np.where(codable, values, 0).astype(np.intp)]
@@ -93,13 +97,14 @@ class ClassTable:
         """Check that no values are missing from the legend.
 
         Raises:
-            InputError: If there are such values; the message names the map and the first of them.
+            NotCategoriesError: If there are such values; the message names the map and the first
+                of them.
         """
         if not unknown:
             return
         values = sorted(unknown)
         shown = ", ".join(map(str, values[:10])) + (", …" if len(values) > 10 else "")
-        raise InputError(
+        raise NotCategoriesError(
             f"expected values of the legend {self.legend} in {place} "
             f"({', '.join(map(str, sorted(self.known)))}), found {shown}; choose another legend or "
             "correct the map"

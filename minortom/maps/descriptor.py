@@ -5,6 +5,7 @@ projected, never the map. Only blocks that contain points are read, each block o
 """
 
 import hashlib
+import re
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from minortom.maps.tiled_map import TileMap
 from minortom.progress import OnProgress, ignore_progress
 
 COPYRIGHT_TAG = "TIFFTAG_COPYRIGHT"
+_MEANING = re.compile(rb"<(SRS|GeoTransform|GCPList|NoDataValue|ColorInterp)\b|NODATA_VALUES")
+"""Entries of an .aux.xml that change the position or the mask of a raster."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,8 +100,8 @@ class Descriptor:
             names = self.source.lattice.touched_by(cells)
             return self.source.hash(names, executor=executor, on_progress=on_progress)
         with opened_map(self.source) as raster:
-            # External overviews (.ovr) count, statistics (.aux.xml) change no result.
-            files = [Path(name) for name in raster.files if not name.endswith(".aux.xml")]
+            # External overviews (.ovr) and masks (.msk) count.
+            files = [Path(name) for name in raster.files if _changes_results(Path(name))]
         if len(files) == 1:
             return sha256_of(self.source)
         lines = "".join(f"{file.name} {sha256_of(file)}\n" for file in files if file.is_file())
@@ -173,3 +176,10 @@ class Descriptor:
             self.source, self.classes, cells, resolution_m=resolution_m, executor=where,
             on_progress=on_progress,
         )  # fmt: skip
+
+
+def _changes_results(file: Path) -> bool:
+    """Return whether a file of a raster matters; statistics beside it (.aux.xml) do not."""
+    if not file.name.endswith(".aux.xml"):
+        return True
+    return file.is_file() and _MEANING.search(file.read_bytes()) is not None

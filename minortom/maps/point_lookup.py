@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minortom.engine.executors import as_done
+from minortom.maps.class_band import ClassBand
 from minortom.maps.class_table import NO_CLASS, OUTSIDE, ClassTable
 from minortom.maps.gdal_http import read_with_retries, title_of
 from minortom.maps.rasters import Raster, opened_map, pixels_at, windows_with
@@ -102,13 +103,14 @@ def _codes(
 ) -> NDArray[np.int16]:
     codes = np.full(len(lon_deg), OUTSIDE, dtype=np.int16)
     unknown: set[int] = set()
+    band = ClassBand.of(source, str(place))
     points, row, col = pixels_at(source, lon_deg, lat_deg)
     done = len(codes) - len(points)
     for window, here in windows_with(source, row, col):
-        block = source.read(1, window=window)
-        unknown |= classes.unknown_in(block, source.nodata)
+        block = band.read(window)
+        unknown |= classes.unknown_in(block, band.nodata)
         values = block[row[here] - window.row_off, col[here] - window.col_off]
-        codes[points[here]] = classes.codes_of(values, source.nodata)
+        codes[points[here]] = classes.codes_of(values, band.nodata)
         done += len(here)
         on_progress(done, len(codes))
     classes.require_known(unknown, place)

@@ -1,4 +1,4 @@
-"""Rasters of categorical maps: opening, pixels of points, and windows that contain points."""
+"""Rasters: opening, pixels of points, and windows that contain points."""
 
 import warnings
 from collections.abc import Iterator
@@ -29,16 +29,18 @@ _CACHE_BYTES = 128 * 1024 * 1024
 
 @contextmanager
 def opened_map(place: Path | str, *, overview: int | None = None) -> Iterator[Raster]:
-    """Open a map of classes; errors in opening and reading become errors of one line.
+    """Open a raster with a position; errors in opening and reading become errors of one line.
+
+    :class:`minortom.maps.class_band.ClassBand` checks that it is a map of classes.
 
     Args:
         place: Path of a file, or its URL. Of a URL only the necessary blocks are read.
         overview: Index of an overview of the file to open in place of the map.
 
     Raises:
-        InputError: If the map cannot be read, has no coordinate system or position, more than one
-            band, or other values than whole numbers.
-        RemoteError: If the map is behind a URL and cannot be read.
+        InputError: If the raster cannot be read, has no band, or has no coordinate system or
+            position.
+        RemoteError: If the raster is behind a URL and cannot be read.
     """
     require_proj_data()
     url = str(place) if is_url(str(place)) else None
@@ -70,8 +72,8 @@ def pixels_at(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     """Return the points (WGS 84) that lie on a map, and their pixels.
 
-    On a map in degrees, longitudes are shifted by multiples of 360 degrees onto the map. Maps from
-    0 to 360 degrees and maps across the antimeridian therefore work too.
+    Of a map in degrees (or grads), longitudes are shifted by multiples of 360 degrees onto the
+    map. Maps from 0 to 360 degrees and maps across the antimeridian therefore work too.
 
     Returns:
         Indices, pixel rows and pixel columns of the m points on the map, [m] each.
@@ -88,7 +90,8 @@ def pixels_at(
             col = (e * (x - c) - b * (y - f)) / (a * e - b * d)
             row = (a * (y - f) - d * (x - c)) / (a * e - b * d)
         if source.crs.is_geographic and b == d == 0:
-            col = _wrapped_columns(col, 360 / abs(a), source.width)
+            turn_px = 360 / (abs(a) * unit_deg(source))
+            col = _wrapped_columns(col, turn_px, source.width)
         inside = (col >= 0) & (col < source.width) & (row >= 0) & (row < source.height)
     points = np.flatnonzero(inside)
     return points, row[points].astype(np.intp), col[points].astype(np.intp)
@@ -141,24 +144,57 @@ def _wrapped_columns(col: NDArray[np.float64], turn_px: float, width: int) -> ND
     return np.minimum(wrapped, width - 0.5)
 
 
-def _check(path: str, source: Raster) -> None:
-    if source.crs is None:
+def transformer(source: Raster, *, from_map: bool) -> Any:  # noqa: ANN401  (pyproj has no types)
+    """Return pyproj's transformation between WGS 84 and a map's coordinates.
+
+    Args:
+        source: Open map.
+        from_map: Whether the transformation is from the map to WGS 84.
+
+    Returns:
+        A ``pyproj.Transformer``, longitude first; None if the map is in EPSG:4326.
+
+    Raises:
+        InputError: If longitude and latitude cannot be transformed to the map's coordinates.
+    """
+    if source.crs == rasterio.CRS.from_string(_LONLAT):
+        return None
+    from pyproj import Transformer
+    from pyproj.exceptions import ProjError
+
+    of_map = source.crs.to_wkt()
+    try:
+        start, end = (of_map, _LONLAT) if from_map else (_LONLAT, of_map)
+        return Transformer.from_crs(start, end, always_xy=True)
+    except ProjError as error:
+        found = str(error).splitlines()[0]
         raise InputError(
-            f"the map {path} has no coordinate system; set it, for example with "
-            f"`gdal_edit.py -a_srs EPSG:4326 {path}`"
+            f"longitude and latitude cannot be transformed to the coordinate system of the map "
+            f"{source.name} ({found}); warp the map to EPSG:4326 with gdalwarp"
+        ) from None
+
+
+def unit_deg(source: Raster) -> float:
+    """Return the unit of a map with geographic coordinates, in degrees; a grad is 0.9 degrees."""
+    return float(np.rad2deg(source.crs.units_factor[1]))
+
+
+def _check(path: str, source: Raster) -> None:
+    if not source.count:
+        raise InputError(
+            f"expected a raster with a band, found none in {path}; a container of several rasters "
+            "needs one of them written as a GeoTIFF, with `gdal_translate`"
         )
+    if source.crs is None:
+        points = "has ground control points only; warp it with `gdalwarp -r near`"
+        needed = f"set it, for example with `gdal_edit.py -a_srs EPSG:4326 {path}`"
+        raise InputError(
+            f"the map {path} {points}" if source.gcps[0] else
+            f"the map {path} has no coordinate system; {needed}"
+        )  # fmt: skip
     if source.transform.is_identity:
         raise InputError(
             f"the map {path} has no position (no geotransform); set it with `gdal_edit.py -a_ullr`"
-        )
-    if source.count != 1:
-        raise InputError(
-            f"expected one band of class codes in the map {path}, found {source.count} bands"
-        )
-    if not np.issubdtype(np.dtype(source.dtypes[0]), np.integer):
-        raise InputError(
-            f"expected whole numbers, the codes of classes, in the map {path}, found "
-            f"{source.dtypes[0]}"
         )
 
 
@@ -166,18 +202,8 @@ def _projected(
     source: Raster, lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Project points to the map's coordinate system; points outside its domain are infinite."""
-    if source.crs == rasterio.CRS.from_string(_LONLAT):
+    to_map = transformer(source, from_map=False)
+    if to_map is None:
         return lon_deg, lat_deg
-    from pyproj import Transformer
-    from pyproj.exceptions import ProjError
-
-    try:
-        to_map = Transformer.from_crs(_LONLAT, source.crs.to_wkt(), always_xy=True)
-    except ProjError as error:
-        found = str(error).splitlines()[0]
-        raise InputError(
-            f"longitude and latitude cannot be transformed to the coordinate system of the map "
-            f"{source.name} ({found}); warp the map to EPSG:4326 with gdalwarp"
-        ) from None
     x, y = to_map.transform(lon_deg, lat_deg)
     return np.asarray(x), np.asarray(y)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from minortom.api.choices import LandcoverMode
+from minortom.api.choices import MapMode
 from minortom.grid.bbox import BBox
 from minortom_cli.console import (
     Engine,
@@ -123,8 +123,12 @@ def annotate(
         str | None,
         _map_option("Legend of a land-cover raster: worldcover or igbp.", default="worldcover"),
     ] = None,
+    climate_mode: Annotated[
+        MapMode,
+        _map_option("Climate of a cell, in the modes of --landcover-mode."),
+    ] = "center",
     landcover_mode: Annotated[
-        LandcoverMode,
+        MapMode,
         _map_option(
             "Land cover of a cell: class of the pixel at its centre (center), most frequent class "
             "(majority), or most frequent class and share of each class (fractions)."
@@ -132,7 +136,7 @@ def annotate(
     ] = "center",
     landcover_resolution: Annotated[
         float,
-        _map_option("Largest pixel to count for majority and fractions, in metres."),
+        _map_option("Largest pixel to count for majority and fractions, in metres, in every map."),
     ] = 40.0,
     descriptor: Annotated[
         list[str] | None,
@@ -147,6 +151,14 @@ def annotate(
         _map_option(
             "Manifest of an additional map, in the order of --descriptor.",
             default="the manifest NAME",
+        ),
+    ] = None,
+    descriptor_mode: Annotated[
+        list[str] | None,
+        _map_option(
+            "Mode of an additional map, as for --landcover-mode. Repeat the option for several.",
+            metavar="NAME=MODE",
+            default="center",
         ),
     ] = None,
     keep_unmapped: Annotated[
@@ -168,8 +180,9 @@ def annotate(
             since=since, until=until, require_known=require_known, bbox=bbox, region=region,
             region_layer=region_layer,
             climate_legend=climate_legend, landcover_legend=landcover_legend,
-            landcover_mode=landcover_mode, landcover_resolution=landcover_resolution,
-            descriptor=descriptor, manifest=manifest, keep_unmapped=keep_unmapped,
+            climate_mode=climate_mode, landcover_mode=landcover_mode,
+            landcover_resolution=landcover_resolution, descriptor=descriptor, manifest=manifest,
+            descriptor_mode=descriptor_mode, keep_unmapped=keep_unmapped,
             engine=engine, scheduler=scheduler, workers=workers, overwrite=overwrite,
             on_progress=advance,
             on_fetch=lambda done, total: advance(done, total, "bytes downloaded"),

@@ -144,6 +144,16 @@ def test_another_output_is_kept_unless_overwritten(cells, maps, tmp_path):
         ({"keep_unmapped": "no"}, "keep_unmapped must be True or False, found 'no'"),
         ({"climate_legend": 3}, "a legend must be the name of one, such as koppen, found 3"),
         ({"landcover_mode": ["center"]}, "expected --landcover-mode .* found list"),
+        ({"climate_mode": "mode"}, "expected --climate-mode center, majority, fractions, found"),
+        (
+            {"descriptor": "soil=a.tif", "descriptor_mode": "soil=most"},
+            "expected --descriptor-mode soil=center, majority, fractions, found 'most'",
+        ),
+        (
+            {"descriptor": "soil=a.tif", "descriptor_mode": ["soil=center", "soil=center"]},
+            r"at most once \(soil\), found 'soil=center'",
+        ),
+        ({"descriptor_mode": 3}, "descriptor_mode must be NAME=MODE, or a sequence"),
         ({"max_cloud": "20"}, "max_cloud must be a number, found '20'"),
         ({"until": 2020}, "until must be ISO 8601 text, a date or a datetime, found 2020"),
         ({"since": date(2020, 1, 1)}, "rules about products need the archives"),

@@ -1,4 +1,4 @@
-"""Land cover of the whole cell, tiles without a class, and additional descriptors."""
+"""Classes of the whole cell, tiles without a class, and additional descriptors."""
 
 import json
 
@@ -51,14 +51,14 @@ def annotated(arguments, capsys, *more):
     return summary, pq.read_table(summary["out"])
 
 
-def counts_by_hand(folder, name):
+def counts_by_hand(folder, name, *, file="landcover", codes=(10, 40, 80)):
     """Count the pixels whose centre lies in a cell, one by one."""
     import rasterio
 
-    with rasterio.open(folder / "landcover.tif") as source:
+    with rasterio.open(folder / f"{file}.tif") as source:
         values = source.read(1)
     west, south, east, north = (float(edge[0]) for edge in cells_from_names([name]).bounds_deg())
-    counts = dict.fromkeys((10, 40, 80), 0)
+    counts = dict.fromkeys(codes, 0)
     for row in range(200):
         for col in range(200):
             lon, lat = 0.005 + 0.01 * col, 1.995 - 0.01 * row
@@ -111,6 +111,102 @@ def test_the_mode_and_its_resolution_are_part_of_the_provenance(arguments, capsy
     options = json.loads(pq.read_schema(summary["out"]).metadata[b"minortom"])["options"]
     assert options["landcover_mode"] == "majority"
     assert options["landcover_resolution_m"] == 2000
+
+
+def fine_maps(tmp_path):
+    """Write climate and ecoregions in pixels of 0.01 degree, like the land cover."""
+    rng = np.random.default_rng(9)
+    climate = rng.choice(np.uint8([0, 1, 1, 2]), (200, 200))
+    regions = rng.choice(np.uint8([0, 1, 2, 2]), (200, 200))
+    write_map(tmp_path / "climate.tif", climate, west=0, north=2, step=0.01)
+    write_map(tmp_path / "my.tif", regions, west=0, north=2, step=0.01)
+    (tmp_path / "my.yaml").write_text(MANIFEST)
+    return ["--descriptor", f"ecoregion={tmp_path / 'my.tif'}",
+            "--manifest", str(tmp_path / "my.yaml")]  # fmt: skip
+
+
+def test_climate_and_further_maps_have_majorities_and_fractions_too(arguments, tmp_path, capsys):
+    more = fine_maps(tmp_path)
+    _, table = annotated(
+        arguments, capsys, *more, "--climate-mode", "fractions", "--landcover-mode", "fractions",
+        "--descriptor-mode", "ecoregion=fractions",
+    )  # fmt: skip
+    rows = {row["grid_cell"]: row for row in table.to_pylist()}
+    for column, file, names in (
+        ("climate", "climate", {1: "Af", 2: "Am"}),
+        ("ecoregion", "my", {1: "taiga", 2: "mangrove"}),
+    ):
+        for cell in CELLS[:3]:
+            counts = counts_by_hand(tmp_path, cell, file=file, codes=tuple(names))
+            for code, name in names.items():
+                share = counts[code] / sum(counts.values())
+                assert rows[cell][f"fraction_{column}_{name}"] == np.float32(share)
+            assert rows[cell][column] == names[max(counts, key=counts.get)]
+    names = table.column_names
+    assert rows["0U_0R"]["stratum"] == "Af/tree_cover"
+    assert rows["0U_0R"]["fraction_climate_EF"] == 0
+    assert "fraction_tree_cover" in names
+    assert "fraction_landcover_tree_cover" not in names
+    after = names.index("ecoregion_code") + 1
+    expected = ["fraction_ecoregion_taiga", "fraction_ecoregion_mangrove"]
+    assert names[after : after + 2] == expected
+    assert sum(name.startswith("fraction_climate_") for name in names) == 30
+
+    _, majority = annotated(
+        arguments, capsys, *more, "--climate-mode", "majority", "--landcover-mode", "majority",
+        "--descriptor-mode", "ecoregion=majority",
+    )  # fmt: skip
+    assert majority.equals(table.select(majority.column_names), check_metadata=False)
+
+
+def test_the_mode_of_each_map_is_part_of_the_provenance_unless_it_is_center(
+    arguments, tmp_path, capsys
+):
+    more = fine_maps(tmp_path)
+
+    def options(*words):
+        summary, _ = annotated(arguments, capsys, *more, *words)
+        return json.loads(pq.read_schema(summary["out"]).metadata[b"minortom"])["options"]
+
+    plain = options()
+    assert {name for name in plain if "mode" in name or "resolution" in name} == {"landcover_mode"}
+    assert options("--descriptor-mode", "ecoregion=center") == plain
+    counted = options("--climate-mode", "majority", "--descriptor-mode", "ecoregion=fractions")
+    assert counted == plain | {
+        "climate_mode": "majority", "ecoregion_mode": "fractions", "landcover_resolution_m": 40.0,
+    }  # fmt: skip
+
+
+def test_a_note_says_once_that_overviews_hold_no_classes(arguments, tmp_path, capsys):
+    import rasterio
+
+    with rasterio.open(tmp_path / "landcover.tif", "r+") as target:
+        target.build_overviews([2], rasterio.enums.Resampling.average)
+    words = ("--landcover-mode", "fractions", "--landcover-resolution", "2300")
+    summary, table = annotated(arguments, capsys, *words)
+    (note,) = summary["notes"]
+    assert note.startswith(f"the overviews of {tmp_path / 'landcover.tif'} hold values that the")
+    record = json.loads((tmp_path / "a.parquet.run.json").read_text())
+    assert record["summary"]["notes"] == [note]
+    summary, fine = annotated(arguments, capsys, *words[:2])
+    assert "notes" not in summary
+    assert fine.equals(table, check_metadata=False)
+
+
+def test_two_classes_cannot_have_one_column_of_shares(arguments, tmp_path, capsys):
+    fine_maps(tmp_path)
+    for name, legend in (("a", "{1: b_c, 2: d}"), ("a_b", "{1: c, 2: d}")):
+        text = MANIFEST.replace("{1: taiga, 2: mangrove}", legend).replace("ecoregion", name)
+        (tmp_path / f"{name}.yaml").write_text(text)
+    words = [
+        word for name in ("a", "a_b") for word in (
+            "--descriptor", f"{name}={tmp_path / 'my.tif'}", "--manifest",
+            str(tmp_path / f"{name}.yaml"), "--descriptor-mode", f"{name}=fractions",
+        )
+    ]  # fmt: skip
+    assert run(app, [*arguments, *words]) == 1
+    message = "expected a column for each class, found fraction_a_b_c in the fractions of a and"
+    assert message in capsys.readouterr().err
 
 
 def test_a_tile_without_a_class_is_kept_as_unmapped_on_request(arguments, capsys):
@@ -209,6 +305,12 @@ def test_a_further_descriptor_needs_a_manifest_and_no_code(arguments, tmp_path, 
         (
             ["--landcover-mode", "majority", "--landcover-resolution", "0"],
             "resolution above 0 metres, found 0.0",
+        ),
+        (["--descriptor-mode", "soil=majority"], "(none is given), found 'soil=majority'"),
+        (["--descriptor-mode", "majority"], "found 'majority'"),
+        (
+            ["--climate-mode", "majority"],
+            "expected at least 16 pixels in a cell of 10 km to count classes",
         ),
     ],
 )

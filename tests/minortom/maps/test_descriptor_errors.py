@@ -35,7 +35,8 @@ def test_the_wrong_legend_for_a_real_map_is_an_error(real_data):
     ("values", "options", "message"),
     [
         (np.uint8([[1]]), {"crs": None}, "has no coordinate system; set it"),
-        (np.float32([[1]]), {}, "expected whole numbers, .* found float32"),
+        (np.float32([[1.5]]), {}, "expected whole numbers, .* found 1.5; give a map of classes"),
+        (np.complex64([[1]]), {}, "expected whole numbers, .* found complex64"),
         (np.ones((3, 2, 2), np.uint8), {}, "expected one band .* found 3 bands"),
         (
             np.uint8([[1]]),
