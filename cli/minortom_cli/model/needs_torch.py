@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import click
 from typer.core import TyperCommand
 
 from csmoe_model.optional_packages import require_packages
@@ -20,7 +19,7 @@ def require_torch() -> None:
 class NeedsTorch(TyperCommand):
     """Command that checks its packages before it begins; `--help` needs none."""
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # as Click declares it
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  # the Click inside Typer or beside it
         """Run the command."""
         require_torch()
         return super().invoke(ctx)
