@@ -15,6 +15,7 @@ from csmoe_model.datasets.open_set import BandNames, open_set
 from csmoe_model.probing.options import ProbeOptions
 from minortom.api.arguments import number, one_of, path_of, whole_number
 from minortom.progress import OnProgress, ignore_progress
+from minortom.scenes.radiometry import GivenOffset
 
 __all__ = ["epochs", "quality_cost", "tokens"]
 
@@ -65,6 +66,7 @@ def epochs(
     split_by: SplitBy | None = None,
     s2_bands: BandNames | None = None,
     s1_bands: BandNames | None = None,
+    s2_offset: GivenOffset = "auto",
     protocol: Protocol = "standard",
     pooling: Pooling = "cls",
     sensor: SensorChoice | None = None,
@@ -88,6 +90,8 @@ def epochs(
         s2_bands: Names of the Sentinel-2 bands in the files of a folder, such as `B02,B03`; the
             names in the files when None.
         s1_bands: Names of the Sentinel-1 bands, as for `s2_bands`.
+        s2_offset: Offset to subtract from Sentinel-2 values without offset tags, in
+            reflectance × 10,000; `auto` takes it from the name of the product.
         protocol: `standard` or `paper`; see `ProbeOptions`.
         pooling: `cls` for the [CLS] vector, `mean` for the mean of the patch tokens, or `both`.
         sensor: Sensor of the images; all that the model and the set have in common when None.
@@ -113,7 +117,14 @@ def epochs(
         lr=None if lr is None else number("lr", lr),
     )  # fmt: skip
     labelled = open_set(
-        data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands, seed=seed
+        data,
+        root,
+        label=label,
+        split_by=split_by,
+        s2_bands=s2_bands,
+        s1_bands=s1_bands,
+        s2_offset=s2_offset,
+        seed=seed,
     )
     return draw_epochs(
         _paths("runs", runs), labelled, path_of("out", out), options=options, averaged=ema,

@@ -5,35 +5,12 @@ Axes, as name suffixes:
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from torch import Tensor
 
 from minortom.errors import InputError
+from minortom.scenes.band_names import SKIP, band_names, known_band
 from minortom.sensors import MODEL_BANDS, SensorName
-
-
-class _BandNames(NamedTuple):
-    """Alternative names of the bands of a sensor."""
-
-    unused: tuple[str, ...]
-    """Bands of the sensor that the model does not see."""
-    synonyms: dict[str, str]
-    """Names in TerraTorch and torchgeo, in upper case."""
-
-
-_BAND_NAMES: dict[SensorName, _BandNames] = {
-    "s2": _BandNames(
-        ("B01", "B09", "B10"),
-        {
-            "COASTAL_AEROSOL": "B01", "BLUE": "B02", "GREEN": "B03", "RED": "B04",
-            "RED_EDGE_1": "B05", "RED_EDGE_2": "B06", "RED_EDGE_3": "B07", "NIR_BROAD": "B08",
-            "NIR_NARROW": "B8A", "WATER_VAPOR": "B09", "CIRRUS": "B10", "SWIR_1": "B11",
-            "SWIR_2": "B12",
-        },
-    ),
-    "s1": _BandNames(("hh", "hv"), {}),
-}  # fmt: skip
 
 
 def check_image(sensor: SensorName, image_BCHW: Tensor, bands: Sequence[str] | None = None) -> None:
@@ -77,9 +54,8 @@ def pick(sensor: SensorName, image_BCHW: Tensor, bands: Sequence[str] | None) ->
 def channels(sensor: SensorName, names: Sequence[str]) -> list[int]:
     """Return the index of each band of the model among a user's channels.
 
-    Names are those of `MODEL_BANDS` in upper or lower case, with or without the zero (`B2`,
-    `b02`), or TerraTorch's (`RED_EDGE_1`). Bands that the model does not see (`B01`, `B09`,
-    `B10`; `hh`, `hv`) may be among them.
+    Names may be spelled as in `minortom.scenes.band_names`. Bands that the model does not see
+    (`B01`, `B09`, `B10`; `hh`, `hv`), layers such as `SCL` and `angle`, and `-` may be among them.
 
     Args:
         sensor: Sensor of the channels.
@@ -92,10 +68,13 @@ def channels(sensor: SensorName, names: Sequence[str]) -> list[int]:
     _check_names(sensor, names)
     found: dict[str, int] = {}
     for number, name in enumerate(names):
-        band = _canonical(sensor, name)
+        known = known_band(name)
+        if name == SKIP or (known is not None and known.sensor is None):
+            continue
+        band = known.name if known is not None and known.sensor == sensor else None
         if band is None:
-            known = ", ".join((*wanted, *_BAND_NAMES[sensor].unused))
-            raise InputError(f"unknown {sensor} band {name!r}; known bands are {known}")
+            known_names = ", ".join(band_names(sensor))
+            raise InputError(f"unknown {sensor} band {name!r}; known bands are {known_names}")
         if band in found:
             raise InputError(f"the {sensor} band {band} occurs twice; name each channel once")
         found[band] = number
@@ -114,15 +93,3 @@ def _check_names(sensor: SensorName, names: Sequence[str]) -> None:
             f"the bands of {sensor} must be a list of names, found the text {names!r}; pass "
             f"{names.replace(',', ' ').split()}"
         )
-
-
-def _canonical(sensor: SensorName, name: str) -> str | None:
-    """Return the name of a band as in `MODEL_BANDS`; None if it is unknown."""
-    spelled = str(name).upper()
-    spelled = _BAND_NAMES[sensor].synonyms.get(spelled, spelled)
-    if len(spelled) == 2 and spelled[0] == "B":
-        spelled = f"B0{spelled[1]}"
-    if sensor == "s1":
-        spelled = spelled.lower()
-    known = (*MODEL_BANDS[sensor], *_BAND_NAMES[sensor].unused)
-    return spelled if spelled in known else None

@@ -15,13 +15,16 @@ from csmoe_model.data.bands import pick
 from csmoe_model.data.normalise import Normalise, Statistics, resized
 from minortom.api.arguments import whole_number
 from minortom.errors import InputError
+from minortom.scenes.units import MODEL_UNIT, recognise
 from minortom.sensors import GROUPS, MODEL_BANDS, S1, SensorName
 
+_CHECKED_PIXELS = 10_000
+"""Pixels of a batch whose unit is checked."""
 Images = Tensor | NDArray[np.generic]
 """Images of a user, [B, C, H, W]: a torch tensor or a NumPy array."""
 
 UNITS: dict[SensorName, tuple[str, float]] = {
-    "s2": ("reflectance × 10,000", 1.0),
+    "s2": (MODEL_UNIT["s2"].name, 1.0),
     "s1": ("dB", S1.scale),
 }
 """Unit of a user's images, and the value of one stored unit in it."""
@@ -73,8 +76,8 @@ class Preprocess(nn.Module):
             Normalised images [B, C, H, W], on the device of the statistics.
 
         Raises:
-            InputError: If the type, the axes or the bands do not fit, or a pixel is not a finite
-                number.
+            InputError: If the type, the axes or the bands do not fit, a pixel is not a finite
+                number, or the values clearly have another unit.
         """
         mean, std = getattr(self, f"{sensor}_mean"), getattr(self, f"{sensor}_std")
         image_BCHW = as_tensor(sensor, images).to(device=mean.device, dtype=mean.dtype)
@@ -84,10 +87,23 @@ class Preprocess(nn.Module):
                 f"{sensor} pixels must be finite numbers, found NaN or infinity; fill the pixels "
                 "that were not measured"
             )
+        _check_unit(sensor, picked_BCHW)
         normal_BCHW: Tensor = (picked_BCHW - mean) / std
         if image_size is None:
             return normal_BCHW
         return resized(normal_BCHW, whole_number("image_size", image_size, minimum=1))
+
+
+def _check_unit(sensor: SensorName, image_BCHW: Tensor) -> None:
+    """Check that the values of some pixels are in the unit of the model."""
+    pixel_CN = image_BCHW.detach().transpose(0, 1).flatten(1)
+    step = -(-pixel_CN.shape[1] // _CHECKED_PIXELS)
+    unit, seen = recognise(sensor, list(pixel_CN[:, ::step].float().cpu().numpy()))
+    if unit is not None and unit.conversion:
+        raise InputError(
+            f"{sensor} pixels must be {MODEL_UNIT[sensor].name}, found {seen}, which is "
+            f"{unit.name}; {unit.conversion}"
+        )
 
 
 def as_tensor(sensor: SensorName, images: Images) -> Tensor:

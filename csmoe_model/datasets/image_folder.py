@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from csmoe_model.datasets.base import SPLITS, Images, LabelledSet, LabelledSplit
 from csmoe_model.datasets.labels_csv import LABELS_FILE, ImageLine, Role, check_splits, read_labels
 from minortom.errors import InputError
 from minortom.io.provenance import sha256_of
+from minortom.scenes.band_names import known_band
 from minortom.sensors import SensorName
 
 SHARES = (0.6, 0.15, 0.25)
@@ -35,12 +36,44 @@ ReadBands = Callable[[Mapping[Role, Path]], ImageBands]
 """Reads the files of one image, keyed by the column that names them."""
 
 
-def open_image_folder(root: Path, read_bands: ReadBands, *, seed: int = 0) -> LabelledSet:
+FilesOf = Callable[[Path], Sequence[Path]]
+"""Returns the files of an image that a path in the labels names."""
+
+
+class FitReader(Protocol):
+    """Function that decides how the images of a folder are read."""
+
+    def __call__(self, images: Sequence[Mapping[Role, Path]], where: Path) -> "FittedReader":
+        """Return a reader for the images, by the files of each."""
+        ...
+
+
+class FittedReader(Protocol):
+    """Reader that converts all images of a folder alike."""
+
+    @property
+    def record(self) -> Mapping[str, object]:
+        """Conversions that are not the default."""
+        ...
+
+    def files(self, path: Path) -> Sequence[Path]:
+        """Return the files of an image that a path in the labels names."""
+        ...
+
+    def __call__(self, files: Mapping[Role, Path]) -> ImageBands:
+        """Read the files of one image."""
+        ...
+
+
+def open_image_folder(
+    root: Path, read_bands: ReadBands, *, fit: FitReader | None = None, seed: int = 0
+) -> LabelledSet:
     """Open a folder of images with `labels.csv`.
 
     Args:
         root: The folder. Paths in the file are relative to it.
         read_bands: Reads the GeoTIFFs of one image.
+        fit: Returns a reader for all images of the folder, which is used instead of `read_bands`.
         seed: Random seed of the split, where the file has none.
 
     Raises:
@@ -55,6 +88,11 @@ def open_image_folder(root: Path, read_bands: ReadBands, *, seed: int = 0) -> La
     for row, line in enumerate(lines):
         labels_nK[row, [number[label] for label in line.labels]] = True
     labels = labels_nK if several else labels_nK.argmax(1).astype(np.int64)
+    conversions: Mapping[str, object] = {}
+    files_of: FilesOf = _itself
+    if fit is not None:
+        fitted = fit([line.files for line in lines], root)
+        read_bands, conversions, files_of = fitted, fitted.record, fitted.files
     first = read_bands(lines[0].files)
     bands = {sensor: names for sensor, (names, _) in first.items()}
     shapes = {sensor: pixels.shape for sensor, (_, pixels) in first.items()}
@@ -72,11 +110,17 @@ def open_image_folder(root: Path, read_bands: ReadBands, *, seed: int = 0) -> La
     return LabelledSet(
         name=f"{root.resolve().name}/",
         task="multilabel" if several else "multiclass",
-        classes=tuple(classes), bands=bands, splits=splits, sha256=_sha256(root, lines),
-        settings={"split_by": "labels.csv"} if has_splits else {
-            "split_by": "drawn, each class alike", "shares": list(SHARES), "split_seed": seed,
-        },
+        classes=tuple(classes), bands=bands, splits=splits, sha256=_sha256(root, lines, files_of),
+        settings={**conversions, **(
+            {"split_by": "labels.csv"} if has_splits else {
+                "split_by": "drawn, each class alike", "shares": list(SHARES), "split_seed": seed,
+            }
+        )},
     )  # fmt: skip
+
+
+def _itself(path: Path) -> Sequence[Path]:
+    return (path,)
 
 
 def _random_splits(lines: Sequence[ImageLine], seed: int) -> list[SplitName]:
@@ -98,11 +142,12 @@ def _random_splits(lines: Sequence[ImageLine], seed: int) -> list[SplitName]:
     return cast(list[SplitName], found)
 
 
-def _sha256(root: Path, lines: Sequence[ImageLine]) -> str:
+def _sha256(root: Path, lines: Sequence[ImageLine], files_of: FilesOf) -> str:
     digest = hashlib.sha256(sha256_of(root / LABELS_FILE).encode())
     for line in lines:
-        for file in line.files.values():
-            digest.update(sha256_of(file).encode())
+        for path in line.files.values():
+            for file in files_of(path):
+                digest.update(sha256_of(file).encode())
     return digest.hexdigest()
 
 
@@ -124,15 +169,30 @@ class _Reader:
             found = self.read_bands(line.files)
             for sensor, images in stacked.items():
                 names, pixels = found.get(sensor, ((), np.empty((0, 0, 0), np.float32)))
-                if names != self.bands[sensor] or pixels.shape != self.shape[sensor]:
+                order = _order(self.bands[sensor], names)
+                if order is None or pixels.shape != self.shape[sensor]:
                     raise InputError(
                         "all images must have the same bands and size, found "
                         f"{_described(sensor, names, pixels.shape)} in {path} and "
                         f"{_described(sensor, self.bands[sensor], self.shape[sensor])} in the "
                         "first image; change one of them"
                     )
-                images.append(pixels)
+                images.append(pixels[order])
         return {sensor: np.stack(images) for sensor, images in stacked.items()}
+
+
+def _order(wanted: Sequence[str], found: Sequence[str]) -> list[int] | None:
+    """Return the place of each band among others that may be spelled otherwise; None if absent."""
+    places = {_spelled_alike(name): number for number, name in enumerate(found)}
+    order = [places.get(_spelled_alike(name)) for name in wanted]
+    if len(found) != len(wanted):
+        return None
+    return None if None in order else [number for number in order if number is not None]
+
+
+def _spelled_alike(name: str) -> str:
+    known = known_band(name)
+    return name if known is None else known.name
 
 
 def _described(sensor: SensorName, names: Sequence[str], shape: Sequence[int]) -> str:

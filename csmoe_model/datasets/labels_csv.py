@@ -68,7 +68,7 @@ def _line(
     files: dict[Role, Path] = {name: root / cells[name] for name in _FILES if cells.get(name)}
     if not files:
         raise InputError(f"{where} must name a file, found none; add it or remove the line")
-    missing = [file for file in files.values() if not file.is_file()]
+    missing = [file for file in files.values() if not file.exists()]
     if missing:
         raise InputError(f"{where}: the file {missing[0]} does not exist; correct the path")
     named = next(iter(files.values())).name

@@ -8,6 +8,7 @@ from csmoe_model.datasets.base import LabelledSet
 from csmoe_model.datasets.names import LabelColumn, PublishedName, SetName, SplitBy
 from minortom.api.arguments import one_of, path_of
 from minortom.errors import InputError
+from minortom.scenes.radiometry import GivenOffset, parse_offset
 
 BandNames = str | Sequence[str]
 """Names of bands as `"B02,B03"` or as a sequence."""
@@ -21,6 +22,7 @@ def open_set(
     split_by: SplitBy | None = None,
     s2_bands: BandNames | None = None,
     s1_bands: BandNames | None = None,
+    s2_offset: GivenOffset = "auto",
     seed: int = 0,
 ) -> LabelledSet:
     """Open a labelled set.
@@ -34,6 +36,8 @@ def open_set(
         s2_bands: Names of the Sentinel-2 bands in the files of a `folder`, in their order, such
             as `B02,B03`; the names in the files when None.
         s1_bands: Names of the Sentinel-1 bands, as for `s2_bands`.
+        s2_offset: Offset to subtract from Sentinel-2 values without offset tags, in
+            reflectance × 10,000; `auto` takes it from the name of the product.
         seed: Seed of the split, where the set has no split of its own.
 
     Raises:
@@ -44,7 +48,10 @@ def open_set(
         one_of("data", data, get_args(SetName))
     kind = "a LabelledSet" if isinstance(data, LabelledSet) else data
     _check_kind(kind, "shards", {"--label": label, "--split-by": split_by})
-    _check_kind(kind, "folder", {"--s2-bands": s2_bands, "--s1-bands": s1_bands})
+    _check_kind(kind, "folder", {
+        "--s2-bands": s2_bands, "--s1-bands": s1_bands,
+        "--s2-offset": None if s2_offset == "auto" else s2_offset,
+    })  # fmt: skip
     if isinstance(data, LabelledSet):
         return data
     if root is None:
@@ -58,8 +65,11 @@ def open_set(
         from csmoe_model.datasets.image_folder import open_image_folder
         from minortom.scenes.image_reader import ImageReader
 
-        reader = ImageReader(s2_bands=parse_bands(s2_bands), s1_bands=parse_bands(s1_bands))
-        return open_image_folder(root, reader, seed=seed)
+        reader = ImageReader(
+            s2_bands=parse_bands(s2_bands), s1_bands=parse_bands(s1_bands),
+            s2_offset=parse_offset(s2_offset),
+        )  # fmt: skip
+        return open_image_folder(root, reader, fit=reader.fitted, seed=seed)
     return _open_published(data, root)
 
 

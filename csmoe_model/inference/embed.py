@@ -9,6 +9,8 @@ from csmoe_model.inference.embed_shards import EmbedShardsResult, embed_shards
 from minortom.api.arguments import path_of, whole_number
 from minortom.errors import UsageError
 from minortom.progress import OnProgress, ignore_progress
+from minortom.scenes.radiometry import GivenOffset, parse_offset
+from minortom.shards.layout import DATASET_FILE
 
 _RASTERS = (".tif", ".tiff", ".vrt")
 
@@ -22,6 +24,7 @@ def embed(
     s1: str | Path | None = None,
     s2_bands: BandNames | None = None,
     s1_bands: BandNames | None = None,
+    s2_offset: GivenOffset = "auto",
     overlap: float | None = None,
     tile_px: int | None = None,
     workers: int | None = None,
@@ -43,6 +46,8 @@ def embed(
         s2_bands: Scene only: names of the Sentinel-2 bands, such as `B02,B03`, in the order of
             the file; the names in the file when None.
         s1_bands: Scene only: names of the Sentinel-1 bands, as for `s2_bands`.
+        s2_offset: Scene only: offset to subtract from Sentinel-2 values without offset tags, in
+            reflectance × 10,000; `auto` takes it from the name of the product.
         overlap: Scene only: part of a tile's side that the next tile covers again, from 0 to
             below 1; 0.5 when None.
         tile_px: Scene only: side of a tile in pixels of the scene; 120 (at 10 m) when None.
@@ -66,6 +71,7 @@ def embed(
     if not _is_scene(source):
         of_scenes = {
             "--s1": s1, "--s2-bands": s2_bands, "--s1-bands": s1_bands, "--overlap": overlap,
+            "--s2-offset": None if s2_offset == "auto" else s2_offset,
             "--tile-px": tile_px,
         }  # fmt: skip
         _check_unused(of_scenes, "a scene", source)
@@ -80,7 +86,7 @@ def embed(
 
     with open_scene(
         source, s1=None if s1 is None else path_of("s1", s1), s2_bands=parse_bands(s2_bands),
-        s1_bands=parse_bands(s1_bands), workers=workers,
+        s1_bands=parse_bands(s1_bands), s2_offset=parse_offset(s2_offset), workers=workers,
     ) as scene:  # fmt: skip
         return embed_scene(
             checkpoint, scene, out, options=SceneOptions.of(overlap=overlap, tile_px=tile_px),
@@ -89,7 +95,21 @@ def embed(
 
 
 def _is_scene(source: Path) -> bool:
-    return source.is_file() or (source.suffix.lower() in _RASTERS and not source.is_dir())
+    return (
+        source.is_file()
+        or _is_image_folder(source)
+        or (source.suffix.lower() in _RASTERS and not source.is_dir())
+    )
+
+
+def _is_image_folder(source: Path) -> bool:
+    """Return whether a folder is one image, with its bands in separate files."""
+    if not source.is_dir() or (source / DATASET_FILE).exists():
+        return False
+    # Imported here so that embedding shards does not load rasterio.
+    from minortom.scenes.find_bands import is_image_folder
+
+    return is_image_folder(source)
 
 
 def _check_unused(options: Mapping[str, object], applies_to: str, source: Path) -> None:

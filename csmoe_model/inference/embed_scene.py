@@ -142,13 +142,14 @@ def _rows(
     )  # fmt: skip
 
 
-def _provenance(trained: LoadedModel, scene: Scene, grid: TileGrid) -> Provenance:
+def _provenance(trained: LoadedModel, scene: "OpenScene", grid: TileGrid) -> Provenance:
     files = {f"scene_{number}": sha256_of(path) for number, path in enumerate(scene.files)}
     return Provenance(
         command="embed",
         options={
             "overlap": grid.overlap, "tile_px": grid.tile_px,
             "bands": {sensor: list(names) for sensor, names in scene.bands.items()},
+            **scene.radiometry.record,
         },
         inputs={"weights": trained.weights_sha256, **files}, licences=trained.licences,
     )  # fmt: skip

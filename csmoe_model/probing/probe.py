@@ -29,6 +29,7 @@ from minortom.io.artefact import artefact
 from minortom.io.atomic_write import write_json, write_text
 from minortom.io.provenance import KEY, Provenance
 from minortom.progress import OnProgress, ignore_progress
+from minortom.scenes.radiometry import GivenOffset
 from minortom.sensors import SensorName
 
 _FILES = (RESULT, PREDICTIONS, "table.md", "table.tex")
@@ -76,6 +77,7 @@ def probe(
     split_by: SplitBy | None = None,
     s2_bands: BandNames | None = None,
     s1_bands: BandNames | None = None,
+    s2_offset: GivenOffset = "auto",
     protocol: Protocol = "standard",
     pooling: Pooling = "cls",
     sensor: SensorChoice | None = None,
@@ -102,6 +104,8 @@ def probe(
         s2_bands: Folder only: names of the Sentinel-2 bands, such as `B02,B03`, in the order of
             the files; the names in the files when None.
         s1_bands: Folder only: names of the Sentinel-1 bands, as for `s2_bands`.
+        s2_offset: Folder only: offset to subtract from Sentinel-2 values without offset tags, in
+            reflectance × 10,000; `auto` takes it from the name of the product.
         protocol: `standard` (tuned logistic regression and k nearest neighbours) or `paper` (one
             linear layer).
         pooling: `cls` (the [CLS] token), `mean` (mean of the patch tokens), or `both`.
@@ -132,6 +136,7 @@ def probe(
     )  # fmt: skip
     labelled = open_set(
         data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands,
+        s2_offset=s2_offset,
         seed=options.seed,
     )  # fmt: skip
     return probe_set(

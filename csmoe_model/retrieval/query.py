@@ -4,7 +4,7 @@ Axes, as name suffixes:
     D  token width    C  bands    H W  pixel rows and columns
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from csmoe_model.retrieval.search_page import Card
 from minortom.api.arguments import path_of
 from minortom.errors import InputError, UsageError
 from minortom.plotting.patch_pictures import picture
+from minortom.scenes.radiometry import GivenOffset, parse_offset
 from minortom.sensors import MODEL_BANDS, S2_10M, SensorName
 from minortom.shards.shard_set import ShardSet
 
@@ -38,8 +39,12 @@ class ImageQuery:
 
     checkpoint: str | Path
     files: tuple[Path, ...]
+    inputs: tuple[Path, ...]
+    """Files that the image depends on; those of its bands where they are separate files."""
     bands: ImageBands
     """By sensor the names of the bands, and their pixels [C, H, W]."""
+    conversions: Mapping[str, object]
+    """Conversions of the values that are not the default."""
 
     @classmethod
     def read(
@@ -49,14 +54,17 @@ class ImageQuery:
         *,
         s2_bands: BandNames | None = None,
         s1_bands: BandNames | None = None,
+        s2_offset: GivenOffset = "auto",
     ) -> "ImageQuery":
-        """Read an image from one GeoTIFF or two.
+        """Read an image from one GeoTIFF or two, or from folders with a file for each band.
 
         Args:
             image: Files of the image.
             checkpoint: Model that made the embeddings.
             s2_bands: Names of the Sentinel-2 bands; the names in the files when None.
             s1_bands: Names of the Sentinel-1 bands, as for `s2_bands`.
+            s2_offset: Offset to subtract from Sentinel-2 values without offset tags, in
+                reflectance × 10,000; `auto` takes it from the name of the product.
 
         Raises:
             UsageError: If there are more than two files.
@@ -66,11 +74,18 @@ class ImageQuery:
         from minortom.scenes.image_reader import ImageReader
 
         files = image_files(image)
-        reader = ImageReader(s2_bands=parse_bands(s2_bands), s1_bands=parse_bands(s1_bands))
+        reader = ImageReader(
+            s2_bands=parse_bands(s2_bands), s1_bands=parse_bands(s1_bands),
+            s2_offset=parse_offset(s2_offset),
+        )  # fmt: skip
         roles: dict[Role, Path] = (
             {"file": files[0]} if len(files) == 1 else {"s2": files[0], "s1": files[1]}
         )
-        return cls(checkpoint=checkpoint, files=files, bands=reader(roles))
+        fitted = reader.fitted([roles], files[0])
+        return cls(
+            checkpoint=checkpoint, files=files, bands=fitted(roles), conversions=fitted.record,
+            inputs=tuple(file for path in files for file in fitted.files(path)),
+        )  # fmt: skip
 
     def encode(self, sensor: str, *, weights_sha256: str) -> tuple[NDArray[np.float32], Card]:
         """Encode the image with the model that made the embeddings.

@@ -24,6 +24,7 @@ from minortom.io.markdown import markdown_text
 from minortom.io.provenance import KEY, Provenance
 from minortom.io.up_to_date import now
 from minortom.progress import OnProgress, ignore_progress
+from minortom.scenes.radiometry import GivenOffset
 
 RESULT = "result.json"
 
@@ -82,6 +83,7 @@ def retrieve(
     split_by: SplitBy | None = None,
     s2_bands: BandNames | None = None,
     s1_bands: BandNames | None = None,
+    s2_offset: GivenOffset = "auto",
     k: int = 10,
     index: IndexKind = "exact",
     pooling: Pooling = "cls",
@@ -106,6 +108,8 @@ def retrieve(
         s2_bands: Names of the Sentinel-2 bands in the files of a folder, such as `B02,B03`; the
             names in the files when None.
         s1_bands: Names of the Sentinel-1 bands, as for `s2_bands`.
+        s2_offset: Offset to subtract from Sentinel-2 values without offset tags, in
+            reflectance × 10,000; `auto` takes it from the name of the product.
         k: Images to retrieve for each query.
         index: `exact` compares all vectors; `ivf` those of the nearest cells, for millions.
         pooling: `cls` for the [CLS] vector, `mean` for the mean of the patch tokens, or `both`.
@@ -131,7 +135,14 @@ def retrieve(
     one_of("index", index, get_args(IndexKind))
     one_of("pooling", pooling, get_args(Pooling))
     labelled = open_set(
-        data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands, seed=seed
+        data,
+        root,
+        label=label,
+        split_by=split_by,
+        s2_bands=s2_bands,
+        s1_bands=s1_bands,
+        s2_offset=s2_offset,
+        seed=seed,
     )
     _check_set(labelled, k=options.k)
     trained = load_encoder(checkpoint)

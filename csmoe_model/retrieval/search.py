@@ -27,6 +27,7 @@ from minortom.io.artefact import artefact
 from minortom.io.provenance import Provenance, sha256_of
 from minortom.io.up_to_date import check_page, now, stored_licences, stored_provenance
 from minortom.plotting.patch_pictures import patch_pictures
+from minortom.scenes.radiometry import GivenOffset
 from minortom.sensors import MODEL_BANDS
 from minortom.shards.layout import DATASET_FILE
 from minortom.shards.shard_set import ShardSet
@@ -101,6 +102,7 @@ def search(
     index: IndexKind = "exact",
     s2_bands: BandNames | None = None,
     s1_bands: BandNames | None = None,
+    s2_offset: GivenOffset = "auto",
     overwrite: bool = False,
 ) -> SearchResult:
     """Find the patches nearest to an image or a patch; write a page that needs no network.
@@ -124,6 +126,8 @@ def search(
         s2_bands: Names of the Sentinel-2 bands of `image`, such as `B02,B03`; the names in the
             file when None.
         s1_bands: Names of the Sentinel-1 bands of `image`, as for `s2_bands`.
+        s2_offset: Offset to subtract from Sentinel-2 values of `image` without offset tags, in
+            reflectance × 10,000; `auto` takes it from the name of the product.
         overwrite: Whether to replace an output that was made otherwise.
 
     Returns:
@@ -147,7 +151,9 @@ def search(
     check_embeddings(embeddings)
     data = ShardSet.open(path_of("shards", shards))
     _check_shards(embeddings, data)
-    query = patch or ImageQuery.read(files, checkpoint or "", s2_bands=s2_bands, s1_bands=s1_bands)
+    query = patch or ImageQuery.read(
+        files, checkpoint or "", s2_bands=s2_bands, s1_bands=s1_bands, s2_offset=s2_offset
+    )  # fmt: skip
     provenance = _provenance(embeddings, query, options)
     with artefact(
         out, provenance, inputs=[embeddings, data.folder, *files], overwrite=overwrite,
@@ -193,13 +199,14 @@ def _provenance(
     embeddings: Path, query: ImageQuery | PatchQuery, options: SearchOptions
 ) -> Provenance:
     image = query if isinstance(query, ImageQuery) else None
-    files, bands = (image.files, image.bands) if image else ((), {})
+    files, bands = (image.inputs, image.bands) if image else ((), {})
     return Provenance(
         command="search",
         options={
             "k": options.k, "sensor": options.sensor, "against": options.against,
             "index": options.index, "like": None if image else str(query),
             "bands": [name for names, _ in bands.values() for name in names],
+            **(image.conversions if image else {}),
         },
         inputs={
             "embeddings": sha256_of(embeddings),

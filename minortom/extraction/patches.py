@@ -13,8 +13,9 @@ from minortom.extraction.gaps import fill, find_gaps
 from minortom.extraction.options import ExportOptions
 from minortom.extraction.patch_grid import Block
 from minortom.extraction.pixel_grid import Grid
-from minortom.extraction.radiometry import offset_is_doubtful, offset_of_product, remove_offset
+from minortom.extraction.radiometry import remove_offset
 from minortom.extraction.tile_reader import TilePixels, read_tile
+from minortom.scenes.baseline import offset_is_doubtful, offset_of_product
 from minortom.sensors import S1, SensorName
 
 _CHECK_EVERY_PX = 8
@@ -52,7 +53,7 @@ class TilePatches:
     baseline_known: bool
     """Whether the name of the product contains its processing baseline."""
     offset_doubtful: bool
-    """Whether the values contradict ``s2_offset``; see ``radiometry.offset_is_doubtful``."""
+    """Whether the values contradict ``s2_offset``; see ``baseline.offset_is_doubtful``."""
     s1_warped: bool
     """Whether Sentinel-1 was on another grid and has been resampled."""
 

@@ -1,27 +1,33 @@
 """Bands of a user's GeoTIFF by name: the whole file, or windows of it.
 
-Values are returned as stored. Other files of this package expect Sentinel-2 as reflectance
-× 10,000 without offset, and Sentinel-1 in dB.
+Values have the scale and offset tags of the file applied, as GDAL applies them. `radiometry`
+converts them to the units of the model.
 """
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from minortom.errors import InputError
 from minortom.io.proj_data import require_proj_data
+from minortom.scenes.band_files import PRODUCT_TAG, opened_as_one
+from minortom.scenes.band_names import known_band
+from minortom.scenes.baseline import offset_of_product, product_in
+from minortom.scenes.find_bands import find_bands
+from minortom.scenes.radiometry import Origin, Sample, measured
 from minortom.sensors import SensorName
 
-_S1_NAMES = ("VV", "VH", "HH", "HV")
+_ALPHA = "alpha"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,11 +38,47 @@ class BandStack:
     values: NDArray[np.float32]
     """[band, row, column]."""
     valid: NDArray[np.bool_]
-    """[band, row, column], True where measured: finite and not the nodata value of the file."""
+    """[band, row, column], True where measured; see `radiometry`."""
     epsg: int | None
     """EPSG code of the projection; None where the file has no projection, or one without code."""
     transform: tuple[float, ...]
     """(a, b, c, d, e, f): x = a · column + b · row + c, y = d · column + e · row + f."""
+    origin: Origin
+    """Information about the offset of the values."""
+
+    def select(self, numbers: Sequence[int]) -> "BandStack":
+        """Return some bands, by their numbers from 0."""
+        chosen = list(numbers)
+        return replace(
+            self, names=tuple(self.names[number] for number in chosen),
+            values=self.values[chosen], valid=self.valid[chosen],
+        )  # fmt: skip
+
+    def sample(self, sensor: SensorName) -> Sample:
+        """Return the measured values of the bands of a sensor, each under its known name."""
+        bands = {}
+        for name, band, valid in zip(self.names, self.values, self.valid, strict=True):
+            known = known_band(name)
+            bands[known.name if known else name] = band[valid]
+        return Sample(sensor=sensor, bands=bands, origin=self.origin)
+
+    def filled(self) -> NDArray[np.float32]:
+        """Return the values with the mean of the band where they were not measured.
+
+        Raises:
+            InputError: If a band has no measured pixel.
+        """
+        if self.valid.all():
+            return self.values
+        values = self.values.copy()
+        for name, band, valid in zip(self.names, values, self.valid, strict=True):
+            if not valid.any():
+                raise InputError(
+                    f"expected measured pixels in {name}, found none in {self.origin.path}; leave "
+                    "this image out"
+                )
+            band[~valid] = band[valid].mean(dtype=np.float64)
+        return values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +95,8 @@ class OpenBands:
     epsg: int | None
     crs_wkt: str | None
     transform: tuple[float, ...]
+    origin: Origin
+    """Information about the offset of the values."""
     _source: Any
 
     def read(
@@ -81,24 +125,34 @@ class OpenBands:
             )  # fmt: skip
         except RasterioError as error:
             raise _unreadable(self.path, error) from None
-        values = np.ma.getdata(found)
+        stored = np.ma.getdata(found)
+        valid = measured(stored, [sensor_of(self.names[number]) for number in chosen])
+        values = self._unscaled(stored, chosen)
         a, b, c, d, e, f = self.transform
         moved = (
             a, b, c + a * col_px + b * row_px, d, e, f + d * col_px + e * row_px,
         )  # fmt: skip
         return BandStack(
             names=tuple(self.names[number] for number in chosen), values=values,
-            valid=~np.ma.getmaskarray(found) & np.isfinite(values),
-            epsg=self.epsg, transform=moved,
+            valid=valid & ~np.ma.getmaskarray(found),
+            epsg=self.epsg, transform=moved, origin=self.origin,
         )  # fmt: skip
+
+    def _unscaled(self, stored: NDArray[np.float32], chosen: Sequence[int]) -> NDArray[np.float32]:
+        """Apply the scale and offset tags of the bands."""
+        tags = [_scale_and_offset(self._source, number) for number in chosen]
+        if all(tag == (1, 0) for tag in tags):
+            return stored
+        scale, offset = np.array(tags).T[:, :, None, None]
+        return np.asarray(stored * scale + offset, np.float32)
 
 
 @contextmanager
 def open_bands(path: Path, names: Sequence[str] | None = None) -> Iterator[OpenBands]:
-    """Open a raster file.
+    """Open a raster file, or an image whose bands are separate files.
 
     Args:
-        path: A GeoTIFF, or another raster that GDAL reads.
+        path: A GeoTIFF, or another raster that GDAL reads; or see `find_bands`.
         names: Names of its bands, in order; the band descriptions in the file when None.
 
     Raises:
@@ -106,19 +160,21 @@ def open_bands(path: Path, names: Sequence[str] | None = None) -> Iterator[OpenB
             bands have no name.
     """
     require_proj_data()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # an image needs none
-            source = rasterio.open(path)
-    except RasterioError as error:
-        raise _unreadable(path, error) from None
-    with source:
+    found = find_bands(path)
+    with ExitStack() as stack:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)  # an image needs none
+                opened = rasterio.open(path) if found is None else opened_as_one(found)
+                source = stack.enter_context(opened)
+        except RasterioError as error:
+            raise _unreadable(path, error) from None
         crs = source.crs
         yield OpenBands(
-            path=path, files=_files(path, source.files),
+            path=path, files=_files(path, source.files) if found is None else found.files,
             names=_names(path, source, names), height_px=source.height, width_px=source.width,
             epsg=crs.to_epsg() if crs else None, crs_wkt=crs.to_wkt() if crs else None,
-            transform=tuple(source.transform)[:6], _source=source,
+            transform=tuple(source.transform)[:6], origin=_origin(path, source), _source=source,
         )  # fmt: skip
 
 
@@ -128,9 +184,23 @@ def read_bands(path: Path, names: Sequence[str] | None = None) -> BandStack:
         return opened.read()
 
 
-def sensor_of(name: str) -> SensorName:
-    """Return the sensor of a band: `s1` if its name is a polarisation, otherwise `s2`."""
-    return "s1" if name.upper() in _S1_NAMES else "s2"
+def sensor_of(name: str) -> SensorName | None:
+    """Return the sensor of a band; None if the name is unknown or that of no band."""
+    band = known_band(name)
+    return None if band is None else band.sensor
+
+
+def _origin(path: Path, source: Any) -> Origin:  # noqa: ANN401
+    product = source.tags().get(PRODUCT_TAG, "") or product_in(path.absolute()) or ""
+    offsets = [_scale_and_offset(source, number)[1] for number in range(source.count)]
+    return Origin(
+        path=path, has_offset_tag=any(offsets), named_offset=offset_of_product(product)
+    )  # fmt: skip
+
+
+def _scale_and_offset(source: Any, number: int) -> tuple[float, float]:  # noqa: ANN401
+    """Return the tags of a band, by its number from 0; a scale of 0 is that of a damaged tag."""
+    return source.scales[number] or 1.0, source.offsets[number]
 
 
 def _files(path: Path, found: Sequence[str]) -> tuple[Path, ...]:
@@ -147,7 +217,10 @@ def _names(path: Path, source: Any, given: Sequence[str] | None) -> tuple[str, .
                 f"{len(given)}: {', '.join(given)}; give --s2-bands and --s1-bands again"
             )
         return tuple(given)
-    found = tuple((name or "").strip() for name in source.descriptions)
+    named = zip(source.descriptions, source.colorinterp, strict=True)
+    found = tuple(
+        (name or (_ALPHA if kind == ColorInterp.alpha else "")).strip() for name, kind in named
+    )
     if not all(found):
         raise InputError(
             f"expected a name for each of the {len(found)} bands of {path}, found "

@@ -1,7 +1,8 @@
-"""Images from one GeoTIFF or two: bands by sensor, without gaps and in known units."""
+"""Images from one GeoTIFF or two: bands by sensor, without gaps and in the units of the model."""
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -9,13 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minortom.errors import InputError
-from minortom.scenes.geotiffs import BandStack, read_bands, sensor_of
-from minortom.sensors import SensorName
+from minortom.scenes.band_names import choose_bands
+from minortom.scenes.find_bands import files_of
+from minortom.scenes.geotiffs import BandStack, read_bands
+from minortom.scenes.radiometry import Radiometry, S2Offset
+from minortom.sensors import MODEL_BANDS, SensorName
 
 Role = Literal["file", "s2", "s1"]
 """Content of a file: bands of any sensor (`file`), or of one sensor."""
-_MAX_REFLECTANCE = 2.0
-"""Reflectance is never above this value; times 10,000, some pixel always is."""
+_SAMPLED_IMAGES = 24
+"""Images of a folder whose values are read to recognise the unit."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +29,42 @@ class ImageReader:
     """Reader of images; it is called with the files of one image, by role."""
 
     s2_bands: tuple[str, ...] | None = None
-    """Names of the Sentinel-2 bands in the files, in order; the names in the files when None."""
+    """Names of the Sentinel-2 bands in the files, in order, `-` for a band to skip; the names in
+    the files when None."""
     s1_bands: tuple[str, ...] | None = None
     """Names of the Sentinel-1 bands, as for `s2_bands`."""
+    s2_offset: S2Offset = "auto"
+    """Offset to subtract from Sentinel-2 values without offset tags."""
+    radiometry: Radiometry | None = None
+    """Conversion of the values; decided for each image by itself when None."""
+
+    def fitted(self, images: Sequence[Mapping[Role, Path]], where: Path) -> "ImageReader":
+        """Return a reader that converts all images of a folder alike.
+
+        Args:
+            images: Files of all images, by role.
+            where: The folder, for messages.
+
+        Raises:
+            InputError: If an image cannot be read, or the unit of the images is not clear.
+        """
+        step = -(-len(images) // _SAMPLED_IMAGES)
+        samples = [
+            image.sample(sensor)
+            for number, files in enumerate(images[::step])
+            for sensor, image in self._stored(files, says=number == 0).items()
+        ]
+        rule = Radiometry.of(samples, s2_offset=self.s2_offset, where=where)
+        return replace(self, radiometry=rule)
+
+    @property
+    def record(self) -> Mapping[str, object]:
+        """Return the conversions that are not the default, for a provenance record."""
+        return self.radiometry.record if self.radiometry else {}
+
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """Return the files that an image depends on; see `find_bands`."""
+        return files_of(path)
 
     def __call__(
         self, files: Mapping[Role, Path]
@@ -35,23 +74,44 @@ class ImageReader:
         Pixels that were not measured get the mean of their band.
 
         Raises:
-            InputError: If a file cannot be read or its bands have no names, a band has no measured
-                pixel, or the values have another unit.
+            InputError: As `read`; or if a band has no measured pixel.
         """
-        found: dict[SensorName, tuple[tuple[str, ...], NDArray[np.float32]]] = {}
+        return {sensor: (image.names, image.filled()) for sensor, image in self.read(files).items()}
+
+    def read(self, files: Mapping[Role, Path]) -> dict[SensorName, BandStack]:
+        """Read the bands of the model, by sensor, in its units.
+
+        Raises:
+            InputError: If a file cannot be read, its bands have no names or are none of the
+                model's, or the unit is not clear or not that of the other images.
+        """
+        stored = self._stored(files, says=self.radiometry is None)
+        samples = [image.sample(sensor) for sensor, image in stored.items()]
+        rule = self.radiometry
+        if rule is None:
+            where = next(iter(files.values()))
+            rule = Radiometry.of(samples, s2_offset=self.s2_offset, where=where)
+        else:
+            for sample in samples:
+                rule.check(sample)
+        found = {}
+        for sensor, image in stored.items():
+            values, valid = rule.convert(sensor, image.values, image.valid, image.origin)
+            found[sensor] = replace(image, values=values, valid=valid)
+        return found
+
+    def _stored(self, files: Mapping[Role, Path], *, says: bool) -> dict[SensorName, BandStack]:
+        """Read the bands of the model with the tags of the files applied."""
+        found: dict[SensorName, BandStack] = {}
         for role, path in files.items():
             stack = read_bands(path, self._given(role))
-            sensors = [role] if role != "file" else [sensor_of(name) for name in stack.names]
-            filled = _filled(path, stack)
-            for sensor in ("s2", "s1"):
-                mine = [
-                    n for n in range(len(stack.names))
-                    if sensors[n if role == "file" else 0] == sensor
-                ]  # fmt: skip
-                if mine:
-                    check_unit(path, sensor, filled[mine])
-                    found[sensor] = (tuple(stack.names[n] for n in mine), filled[mine])
-        return found
+            chosen = choose_bands(stack.names, None if role == "file" else role)
+            report_left_out(path, chosen.left_out, says=says)
+            if not chosen.numbers:
+                raise no_bands(path, stack.names, None if role == "file" else role)
+            for sensor, numbers in chosen.numbers.items():
+                found[sensor] = stack.select(numbers)
+        return {sensor: found[sensor] for sensor in MODEL_BANDS if sensor in found}
 
     def _given(self, role: Role) -> Sequence[str] | None:
         if role == "s2":
@@ -61,17 +121,20 @@ class ImageReader:
         return (*(self.s2_bands or ()), *(self.s1_bands or ())) or None
 
 
-def _filled(path: Path, stack: BandStack) -> NDArray[np.float32]:
-    if stack.valid.all():
-        return stack.values
-    values = stack.values.copy()
-    for name, band, valid in zip(stack.names, values, stack.valid, strict=True):
-        if not valid.any():
-            raise InputError(
-                f"expected measured pixels in {name}, found none in {path}; leave this image out"
-            )
-        band[~valid] = band[valid].mean(dtype=np.float64)
-    return values
+def report_left_out(path: Path, names: Sequence[str], *, says: bool = True) -> None:
+    """Log which bands of a file are not read."""
+    if names and says:
+        _log.warning("%s: left out %s, which the model does not use", path, ", ".join(names))
+
+
+def no_bands(path: Path, names: Sequence[str], sensor: SensorName | None) -> InputError:
+    """Return the error for a file without a band of the model, or of a sensor."""
+    wanted = " or ".join(MODEL_BANDS if sensor is None else (sensor,))
+    example = "vv,vh" if sensor == "s1" else "B02,B03"
+    return InputError(
+        f"expected bands of {wanted} in {path}, found {', '.join(names)}; give their names in "
+        f"order with --{sensor or 's2'}-bands, such as {example}, and - for a band to skip"
+    )
 
 
 def read_band(path: Path) -> NDArray[np.float32]:
@@ -83,29 +146,5 @@ def read_band(path: Path) -> NDArray[np.float32]:
         InputError: If the file cannot be read, has several bands, or no measured pixel.
     """
     name = path.stem.rpartition("_")[2]  # as in `…_B02.tif`
-    (pixels,) = _filled(path, read_bands(path, (name,)))
+    (pixels,) = read_bands(path, (name,)).filled()
     return np.asarray(pixels)
-
-
-def check_unit(path: Path, sensor: SensorName, values: NDArray[np.float32]) -> None:
-    """Check that Sentinel-2 is reflectance × 10,000 and Sentinel-1 is in dB.
-
-    Args:
-        path: File of the values, for the error message.
-        sensor: The sensor.
-        values: Values of all bands of the sensor.
-
-    Raises:
-        InputError: If the values look like reflectance from 0 to 1, or like power.
-    """
-    largest, smallest = float(values.max()), float(values.min())
-    if sensor == "s2" and 0 < largest <= _MAX_REFLECTANCE:
-        raise InputError(
-            "expected reflectance × 10,000 for Sentinel-2, found no value above "
-            f"{largest:g} in {path}, which looks like reflectance; multiply it by 10,000"
-        )
-    if sensor == "s1" and smallest >= 0 and largest > 0:
-        raise InputError(
-            f"expected gamma0 in dB for Sentinel-1, found no value below 0 in {path}, which looks "
-            "like power; convert it with 10 · log10"
-        )

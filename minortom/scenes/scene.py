@@ -11,12 +11,15 @@ import rasterio
 from numpy.typing import NDArray
 
 from minortom.errors import InputError
-from minortom.scenes.geotiffs import OpenBands, open_bands, sensor_of
-from minortom.scenes.image_reader import check_unit
+from minortom.scenes.band_names import choose_bands
+from minortom.scenes.geotiffs import OpenBands, open_bands
+from minortom.scenes.image_reader import no_bands, report_left_out
+from minortom.scenes.radiometry import Radiometry, S2Offset, Sample
 from minortom.sensors import SensorName
 
-_MIN_VALUES = 1000
-"""Minimum number of values to check the unit: a few pixels at a swath's edge can have any value."""
+_SAMPLED_WINDOWS = 6
+"""Windows along a side of a scene whose values are read to recognise the unit."""
+_WINDOW_PX = 64
 _GRID_TOLERANCE_PX = 1e-3
 _CACHE_BYTES = 512 * 1024 * 1024
 """Size of GDAL's cache, which is 5 % of memory by default. A scene is read in strips, and a row of
@@ -41,6 +44,8 @@ class OpenScene:
     """Side of a pixel in metres; None where pixels are not square or not in metres."""
     files: tuple[Path, ...]
     """Files of the scene; for a virtual raster also its source files."""
+    radiometry: Radiometry
+    """Conversion of the values to the units of the model."""
     _parts: Mapping[SensorName, _Part]
 
     def read(
@@ -55,23 +60,17 @@ class OpenScene:
             height_px: Rows to read.
 
         Returns:
-            Values, and a mask that is True where they were measured, [band, row, column]. Pixels
-            where all these bands of Sentinel-2 are 0 were not measured.
+            Values in the unit of the model, and a mask that is True where they were measured,
+            [band, row, column]; see `radiometry`.
 
         Raises:
-            InputError: If the rows cannot be read, or the values have another unit.
+            InputError: If the rows cannot be read.
         """
         opened, numbers = self._parts[sensor]
         stack = opened.read(
             row_px=row_px, height_px=height_px, channels=[numbers[n] for n in channels]
         )
-        valid = stack.valid
-        if sensor == "s2":
-            valid = valid & stack.values.any(axis=0)
-        values = stack.values[valid]
-        if len(values) >= _MIN_VALUES:
-            check_unit(opened.path, sensor, values)
-        return stack.values, valid
+        return self.radiometry.convert(sensor, stack.values, stack.valid, stack.origin)
 
 
 @contextmanager
@@ -81,6 +80,7 @@ def open_scene(
     s1: Path | None = None,
     s2_bands: Sequence[str] | None = None,
     s1_bands: Sequence[str] | None = None,
+    s2_offset: S2Offset = "auto",
     workers: int | None = None,
 ) -> Iterator[OpenScene]:
     """Open a scene.
@@ -89,14 +89,17 @@ def open_scene(
         path: Raster file with bands of either sensor or both; with bands of Sentinel-2 if `s1`
             is given.
         s1: Raster file of Sentinel-1 on the same pixel grid.
-        s2_bands: Names of the Sentinel-2 bands, in order; the names in the file when None.
+        s2_bands: Names of the Sentinel-2 bands, in order, `-` for a band to skip; the names in
+            the file when None.
         s1_bands: Names of the Sentinel-1 bands, as for `s2_bands`; in one file they follow those of
             Sentinel-2.
+        s2_offset: Offset to subtract from Sentinel-2 values without offset tags.
         workers: Threads that decode; all cores when None.
 
     Raises:
-        InputError: If a file cannot be read, its bands have no names, it is not georeferenced, or
-            the two files have different pixel grids.
+        InputError: If a file cannot be read, its bands have no names or are none of the model's,
+            it is not georeferenced, the two files have different pixel grids, or the unit of the
+            values is not clear.
     """
     with ExitStack() as stack:
         stack.enter_context(
@@ -105,23 +108,29 @@ def open_scene(
         first_names = s2_bands if s1 else (*(s2_bands or ()), *(s1_bands or ())) or None
         first = stack.enter_context(open_bands(path, first_names))
         second = stack.enter_context(open_bands(s1, s1_bands)) if s1 else None
-        yield _scene(first, _parts(first, second))
+        yield _scene(first, _parts(first, second), s2_offset)
 
 
 def _parts(first: OpenBands, second: OpenBands | None) -> dict[SensorName, _Part]:
     if second is not None:
         _check_same_grid(first, second)
-        return {
-            "s2": (first, tuple(range(len(first.names)))),
-            "s1": (second, tuple(range(len(second.names)))),
-        }
-    numbers: dict[SensorName, list[int]] = {"s2": [], "s1": []}
-    for number, name in enumerate(first.names):
-        numbers[sensor_of(name)].append(number)
-    return {sensor: (first, tuple(found)) for sensor, found in numbers.items() if found}
+        return {"s2": (first, _numbers(first, "s2")), "s1": (second, _numbers(second, "s1"))}
+    chosen = choose_bands(first.names)
+    report_left_out(first.path, chosen.left_out)
+    if not chosen.numbers:
+        raise no_bands(first.path, first.names, None)
+    return {sensor: (first, numbers) for sensor, numbers in chosen.numbers.items()}
 
 
-def _scene(first: OpenBands, parts: Mapping[SensorName, _Part]) -> OpenScene:
+def _numbers(opened: OpenBands, sensor: SensorName) -> tuple[int, ...]:
+    chosen = choose_bands(opened.names, sensor)
+    report_left_out(opened.path, chosen.left_out)
+    if not chosen.numbers:
+        raise no_bands(opened.path, opened.names, sensor)
+    return chosen.numbers[sensor]
+
+
+def _scene(first: OpenBands, parts: Mapping[SensorName, _Part], s2_offset: S2Offset) -> OpenScene:
     if first.crs_wkt is None or first.transform == (1.0, 0.0, 0.0, 0.0, 1.0, 0.0):
         raise InputError(
             f"expected a georeferenced file, found no coordinate system or geotransform in "
@@ -135,7 +144,26 @@ def _scene(first: OpenBands, parts: Mapping[SensorName, _Part]) -> OpenScene:
         },
         height_px=first.height_px, width_px=first.width_px, crs_wkt=first.crs_wkt,
         transform=first.transform, pixel_m=_pixel_m(first), files=tuple(files), _parts=parts,
+        radiometry=Radiometry.of(_samples(parts), s2_offset=s2_offset, where=first.path),
     )  # fmt: skip
+
+
+def _samples(parts: Mapping[SensorName, _Part]) -> list[Sample]:
+    """Read windows that are spread evenly over the scene."""
+    samples: list[Sample] = []
+    for sensor, (opened, numbers) in parts.items():
+        height, width = (min(_WINDOW_PX, side) for side in (opened.height_px, opened.width_px))
+        tops, lefts = (
+            sorted({int(at) for at in np.linspace(0, side - size, _SAMPLED_WINDOWS)})
+            for side, size in ((opened.height_px, height), (opened.width_px, width))
+        )
+        samples += [
+            opened.read(
+                row_px=top, col_px=left, height_px=height, width_px=width, channels=numbers
+            ).sample(sensor)
+            for top in tops for left in lefts
+        ]  # fmt: skip
+    return samples
 
 
 def _pixel_m(opened: OpenBands) -> float | None:

@@ -7,7 +7,7 @@ import typer
 
 from minortom_cli.console import Json, Overwrite, Workers, emit, progress
 from minortom_cli.model.checkpoint_argument import Checkpoint
-from minortom_cli.model.labelled_data import S1Bands, S2Bands
+from minortom_cli.model.labelled_data import S1Bands, S2Bands, S2OffsetOption
 
 
 def embed(
@@ -40,6 +40,7 @@ def embed(
     ] = None,
     s2_bands: S2Bands = None,
     s1_bands: S1Bands = None,
+    s2_offset: S2OffsetOption = "auto",
     overlap: Annotated[
         float | None,
         typer.Option(
@@ -72,7 +73,8 @@ def embed(
     with progress("encoded") as on_progress:
         result = run(
             checkpoint, source, out=out, neighbours=neighbours, s1=s1, s2_bands=s2_bands,
-            s1_bands=s1_bands, overlap=overlap, tile_px=tile_px, workers=workers,
+            s1_bands=s1_bands,
+            s2_offset=s2_offset, overlap=overlap, tile_px=tile_px, workers=workers,
             overwrite=overwrite, on_progress=on_progress,
         )  # fmt: skip
     emit(result, as_json=as_json)

@@ -38,7 +38,8 @@ S2Bands = Annotated[
     str | None,
     typer.Option(
         metavar="NAMES",
-        help="Names of the Sentinel-2 bands in the GeoTIFFs, in order, such as B02,B03.",
+        help="Names of the Sentinel-2 bands in the GeoTIFFs, in order, such as B02,B03; - "
+        "skips a band.",
         show_default=_IN_FILES,
     ),
 ]
@@ -46,8 +47,18 @@ S1Bands = Annotated[
     str | None,
     typer.Option(
         metavar="NAMES",
-        help="Names of the Sentinel-1 bands in the GeoTIFFs, in order, such as vv,vh.",
+        help="Names of the Sentinel-1 bands in the GeoTIFFs, in order, such as vv,vh; - "
+        "skips a band.",
         show_default=_IN_FILES,
+    ),
+]
+S2OffsetOption = Annotated[
+    str,
+    typer.Option(
+        "--s2-offset",
+        metavar="auto|NUMBER",
+        help="Offset to subtract from Sentinel-2 values without offset tags, in reflectance × "
+        "10,000; `auto` takes it from the processing baseline in the name of the product.",
     ),
 ]
 PoolingOption = Annotated[

@@ -14,6 +14,7 @@ from minortom_cli.model.labelled_data import (
     Root,
     S1Bands,
     S2Bands,
+    S2OffsetOption,
     SplitByOption,
 )
 from minortom_cli.model.needs_torch import NeedsTorch
@@ -72,6 +73,7 @@ def epochs(
     split_by: SplitByOption = None,
     s2_bands: S2Bands = None,
     s1_bands: S1Bands = None,
+    s2_offset: S2OffsetOption = "auto",
     protocol: ProtocolOption = "standard",
     pooling: PoolingOption = "cls",
     sensor: SensorOption = None,
@@ -88,7 +90,8 @@ def epochs(
     with progress("images") as on_progress:
         result = run(
             runs, data=data, root=root, out=out, ema=ema, label=label, split_by=split_by,
-            s2_bands=s2_bands, s1_bands=s1_bands, protocol=protocol, pooling=pooling,
+            s2_bands=s2_bands, s1_bands=s1_bands,
+            s2_offset=s2_offset, protocol=protocol, pooling=pooling,
             sensor=sensor, seeds=seeds, lr=lr, cache=cache, seed=seed, overwrite=overwrite,
             on_progress=on_progress,
         )  # fmt: skip

@@ -15,6 +15,7 @@ from minortom_cli.model.labelled_data import (
     Root,
     S1Bands,
     S2Bands,
+    S2OffsetOption,
     SplitByOption,
 )
 from minortom_cli.model.probe_options import ProtocolOption, Rate, Seeds, SensorOption, Shots
@@ -33,6 +34,7 @@ def probe(
     split_by: SplitByOption = None,
     s2_bands: S2Bands = None,
     s1_bands: S1Bands = None,
+    s2_offset: S2OffsetOption = "auto",
     protocol: ProtocolOption = "standard",
     pooling: PoolingOption = "cls",
     sensor: SensorOption = None,
@@ -54,7 +56,8 @@ def probe(
     with progress("images") as on_progress:
         result = run(
             checkpoint, data=data, root=root, out=out, label=label, split_by=split_by,
-            s2_bands=s2_bands, s1_bands=s1_bands, protocol=protocol, pooling=pooling,
+            s2_bands=s2_bands, s1_bands=s1_bands,
+            s2_offset=s2_offset, protocol=protocol, pooling=pooling,
             sensor=sensor, seeds=seeds, lr=lr, shots=shots, cache=cache, seed=seed,
             overwrite=overwrite, on_progress=on_progress,
         )  # fmt: skip

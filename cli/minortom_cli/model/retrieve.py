@@ -16,6 +16,7 @@ from minortom_cli.model.labelled_data import (
     Root,
     S1Bands,
     S2Bands,
+    S2OffsetOption,
     SplitByOption,
 )
 
@@ -30,6 +31,7 @@ def retrieve(
     split_by: SplitByOption = None,
     s2_bands: S2Bands = None,
     s1_bands: S1Bands = None,
+    s2_offset: S2OffsetOption = "auto",
     k: Annotated[int, typer.Option(min=1, help="Images to retrieve for each query.")] = 10,
     index: Index = "exact",
     pooling: PoolingOption = "cls",
@@ -48,7 +50,8 @@ def retrieve(
     with progress("images") as on_progress:
         result = run(
             checkpoint, data=data, root=root, out=out, label=label, split_by=split_by,
-            s2_bands=s2_bands, s1_bands=s1_bands, k=k, index=index, pooling=pooling, seeds=seeds,
+            s2_bands=s2_bands, s1_bands=s1_bands,
+            s2_offset=s2_offset, k=k, index=index, pooling=pooling, seeds=seeds,
             cache=cache, seed=seed, overwrite=overwrite, on_progress=on_progress,
         )  # fmt: skip
     emit(result, as_json=as_json)

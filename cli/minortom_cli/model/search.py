@@ -7,7 +7,7 @@ import typer
 
 from csmoe_model.choices import SensorChoice
 from minortom_cli.console import Json, Overwrite, emit
-from minortom_cli.model.labelled_data import Index, S1Bands, S2Bands
+from minortom_cli.model.labelled_data import Index, S1Bands, S2Bands, S2OffsetOption
 
 
 def search(
@@ -48,6 +48,7 @@ def search(
     index: Index = "exact",
     s2_bands: S2Bands = None,
     s1_bands: S1Bands = None,
+    s2_offset: S2OffsetOption = "auto",
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -58,6 +59,7 @@ def search(
     result = run(
         embeddings, shards=shards, html=html, image=image, like=like, checkpoint=checkpoint, k=k,
         sensor=sensor, against=against, index=index, s2_bands=s2_bands, s1_bands=s1_bands,
+        s2_offset=s2_offset,
         overwrite=overwrite,
     )  # fmt: skip
     emit(result, as_json=as_json)

@@ -118,3 +118,25 @@ def test_an_image_size_that_is_no_whole_number_is_refused(model, size):
 def test_a_model_is_not_made_from_a_name():
     with pytest.raises(InputError, match="config must be a ModelConfig, found str; get one from"):
         CSMoE("tiny")
+
+
+@pytest.mark.parametrize(
+    ("sensor", "convert", "message"),
+    [
+        ("s2", lambda v: v / 10_000, "which is reflectance from 0 to 1; multiply it by 10,000"),
+        ("s2", lambda v: v / 100, "which is reflectance in percent; multiply it by 100"),
+        ("s1", lambda v: 10 ** (v / 10), "which is linear power; take 10 · log10"),
+        ("s1", lambda v: 10 ** (v / 20), "which is amplitude; take 20 · log10"),
+    ],
+)
+def test_values_in_another_unit_are_not_prepared(model, sensor, convert, message):
+    rng = np.random.default_rng(0)
+    pixels = {
+        "s2": rng.gamma(3, 400, (2, 10, 16, 16)).astype(np.float32),
+        "s1": rng.normal([[[[-8.0]], [[-14.0]]]], 1.5, (2, 2, 16, 16)).astype(np.float32),
+    }[sensor]
+    model.prepare(**{sensor: pixels})
+    other = convert(pixels)
+    other[0, 0, 0, 0] *= 50  # one bright pixel
+    with pytest.raises(InputError, match=message):
+        model.prepare(**{sensor: other})

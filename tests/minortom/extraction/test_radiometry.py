@@ -5,12 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from minortom.extraction.radiometry import (
-    decibels,
-    offset_is_doubtful,
-    offset_of_product,
-    remove_offset,
-)
+from minortom.extraction.radiometry import decibels, remove_offset
+from minortom.scenes.baseline import offset_is_doubtful, offset_of_product
 
 OLD = "S2B_MSIL2A_20200223T032739_N0214_R018_T48QUE_20200223T183543"
 NEW = "S2A_MSIL2A_20220706T085611_N0400_R007_T33NZA_20220706T153419"
