@@ -32,7 +32,8 @@ from minortom.api.arguments import flag, whole_number
 from minortom.errors import InputError
 from minortom.io.atomic_write import output_lock
 from minortom.io.provenance import Provenance, licences_in, sha256_of
-from minortom.io.up_to_date import now, write_run_record
+from minortom.io.run_records import complete_run_record, write_run_record
+from minortom.io.up_to_date import now
 from minortom.shards.layout import DATASET_FILE
 from minortom.shards.shard_set import ShardSet
 
@@ -109,6 +110,7 @@ class TrainingRun:
             lambda: folder.state(provenance, resume=resume, overwrite=overwrite)
         )
         if state == "finished":
+            from_first_process(lambda: complete_run_record(folder.path, provenance, now()))
             return from_first_process(lambda: read_result(folder, "up to date"))
         if state == "lengthened":
             longer = on_all_processes(self._lengthened)
@@ -140,7 +142,7 @@ class TrainingRun:
         stop.deliver()
         from_first_process(lambda: draw_curve(folder.log, folder.curve))
         from_first_process(lambda: weights.save(folder))
-        from_first_process(lambda: write_run_record(folder.path, started))
+        from_first_process(lambda: write_run_record(folder.path, started, provenance=provenance))
         return from_first_process(lambda: read_result(folder, "trained"))
 
     @property

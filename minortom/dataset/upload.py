@@ -11,7 +11,8 @@ from minortom.api.results import Result
 from minortom.dataset.repository_files import checked_record, write_description
 from minortom.errors import OutputExistsError
 from minortom.io.provenance import sha256_of
-from minortom.io.up_to_date import now, write_run_record
+from minortom.io.run_records import write_run_record
+from minortom.io.up_to_date import now
 from minortom.progress import OnProgress, ignore_progress
 from minortom.remote.hub_upload import HubRepository, RemoteFile, RemoteState
 from minortom.shards.layout import DATASET_FILE
@@ -96,8 +97,10 @@ def upload(
             )  # fmt: skip
             write_run_record(
                 shards.resolve().with_name(f"{shards.resolve().name}.publish"), started,
-                repository=repository, commit=commit, files_sent=sorted(changed),
-                dataset_sha256=sha256_of(shards / DATASET_FILE),
+                details={
+                    "repository": repository, "commit": commit, "files_sent": sorted(changed),
+                    "dataset_sha256": sha256_of(shards / DATASET_FILE),
+                },
             )  # fmt: skip
     return PublishResult(
         repository=repository, status="published" if changed else "up to date", commit=commit,

@@ -27,6 +27,7 @@ from minortom.extraction.tile import Tally, TileOutcome, export_to_slot, outcome
 from minortom.io import work_folder
 from minortom.io.atomic_write import replace_folder, write_text
 from minortom.io.provenance import Provenance
+from minortom.io.up_to_date import stored_provenance
 from minortom.progress import OnProgress
 from minortom.shards.layout import DATASET_FILE, shard_name
 from minortom.shards.record import read_record
@@ -53,6 +54,9 @@ class ExportJob:
             OutputExistsError: If another export left the folder and ``overwrite`` is false; or if
                 the folder has other files, even with ``overwrite``.
         """
+        shards = stored_provenance(self.work / "shards" / DATASET_FILE)
+        if shards not in (None, self.provenance.as_dict()):
+            shutil.rmtree(self.work)  # killed after the shards had changed places with older ones
         work_folder.prepare_work_folder(self.work, self.provenance, overwrite=overwrite)
         (self.work / "shards").mkdir(exist_ok=True)
         (self.work / "receipts").mkdir(exist_ok=True)
@@ -64,7 +68,7 @@ class ExportJob:
             RemoteError: If a download fails.
             InputError: If a worker of a cluster does not see the folder.
         """
-        for path in (self.work / "shards").glob(".*.tmp"):  # left by a killed process
+        for path in self.work.glob("*/.*.tmp"):  # left by a killed process
             path.unlink()
         tiles, per_shard = self.plan.first_round, tiles_per_shard(self.options)
         while tiles:

@@ -7,9 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 from minortom.api.arguments import flag
-from minortom.io.atomic_write import atomic_file, atomic_folder, output_lock
+from minortom.io.atomic_write import atomic_file, atomic_folder, output_lock, recover
 from minortom.io.provenance import Provenance
-from minortom.io.up_to_date import is_up_to_date, now, status, write_run_record
+from minortom.io.run_records import complete_run_record, write_run_record
+from minortom.io.up_to_date import is_up_to_date, now, status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,8 @@ def artefact(
     """Check whether an output is up to date; if not, lock, write and record it.
 
     The body of the ``with`` statement writes to ``Artefact.path`` unless ``up_to_date``. On any
-    exception ``out`` stays as it was. At the end ``<out>.run.json`` is written.
+    exception ``out`` stays as it was. At the end ``<out>.run.json`` is written. Files that a killed
+    process left beside ``out`` are removed, and its missing run record is written.
 
     Args:
         out: The file or folder to make.
@@ -66,19 +68,21 @@ def artefact(
         InputError: If ``out`` is not a possible place for the output.
     """
     started = started or now()
+    was_killed = recover(out)
     same = content is not None and out.is_file() and out.read_bytes() == content
     may_replace = flag("overwrite", overwrite) or same
     done = is_up_to_date(out, provenance, inputs=inputs, overwrite=may_replace, record=record)
     if content is not None:
         done = same
     if done and (is_whole is None or is_whole()):
+        complete_run_record(out, provenance, started, may_be_missing=not was_killed)
         yield Artefact(out=out, up_to_date=True, path=out)
         return
     with output_lock(out):
         with _temporary(out, is_folder=bool(record), in_place=in_place) as path:
             made = Artefact(out=out, up_to_date=False, path=path)
             yield made
-        write_run_record(out, started, **made.run_details)
+        write_run_record(out, started, provenance=provenance, details=made.run_details)
 
 
 def _temporary(out: Path, *, is_folder: bool, in_place: bool) -> AbstractContextManager[Path]:

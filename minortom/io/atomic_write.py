@@ -3,13 +3,21 @@
 import fcntl
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 
 from minortom.errors import InputError, OutputExistsError
+from minortom.io.exchange import exchange
+from minortom.io.leftovers import (
+    clean_up,
+    leftovers,
+    locked,
+    move_aside,
+    remove,
+    temporary_beside,
+)
 
 
 def check_parents(out: Path) -> None:
@@ -47,20 +55,50 @@ def output_lock(out: Path) -> Iterator[None]:
         InputError: If ``out`` lies below a file, or where no file can be created.
     """
     check_parents(out)
-    path = out.with_name(f".{out.name}.lock")
-    with _beside(out):
+    path = _lock_of(out)
+    with created_parents(out):
+        with _beside(out):
+            stream = _locked_file(path)
+        if stream is None:
+            raise OutputExistsError(
+                f"another process is writing {out}; wait for it, or give another --out"
+            )
+        with stream:
+            clean_up(out)
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+
+
+def recover(out: Path) -> bool:
+    """Clean up after a killed process; return whether there was one.
+
+    Nothing happens while another process is writing ``out``.
+    """
+    if leftovers(out) or _lock_of(out).exists():
+        with suppress(OSError, OutputExistsError), output_lock(out):
+            return True  # the lock has cleaned up
+    return False
+
+
+def _lock_of(out: Path) -> Path:
+    return out.with_name(f".{out.name}.lock")
+
+
+def _locked_file(path: Path) -> TextIOWrapper | None:
+    """Open and lock a file; None if another process holds the lock."""
+    while True:
         stream = path.open("a")
-    with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise OutputExistsError(
-                f"another process is writing {out}; wait for it, or give another --out"
-            ) from None
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+            stream.close()
+            return None
+        # The process that held the lock before may have deleted this file in between.
+        if path.exists() and os.path.samestat(path.stat(), os.fstat(stream.fileno())):
+            return stream
+        stream.close()
 
 
 @contextmanager
@@ -69,45 +107,61 @@ def atomic_file(out: Path) -> Iterator[Path]:
 
     After any exception, also an interrupt, the temporary file is deleted and ``out`` is unchanged.
     """
-    with _beside(out):
-        handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())  # mkstemp allows only its owner to read
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(out)
-    except OSError as error:
-        error.filename = error.filename or str(out)  # a full disk is reported without a path
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
+    with created_parents(out), _temporary(out, is_folder=False) as temporary:
+        try:
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())  # mkstemp allows only its owner to read
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
+            temporary.replace(out)
+        except OSError as error:
+            error.filename = error.filename or str(out)  # a full disk is reported without a path
+            raise
 
 
 @contextmanager
 def atomic_folder(out: Path) -> Iterator[Path]:
-    """Yield an empty temporary folder beside ``out``, which replaces ``out`` at the end."""
-    with _beside(out):
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
-    try:
+    """Yield an empty temporary folder beside ``out``, which replaces ``out`` at the end.
+
+    ``out`` is the old or the new folder at any time; a folder that it replaces is deleted.
+    """
+    with created_parents(out), _temporary(out, is_folder=True) as temporary:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
         replace_folder(temporary, out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _temporary(out: Path, *, is_folder: bool) -> Iterator[Path]:
+    with ExitStack() as held:
+        with _beside(out):
+            path = held.enter_context(temporary_beside(out, is_folder=is_folder))
+        yield path
+
+
+@contextmanager
+def created_parents(out: Path) -> Iterator[None]:
+    """Create the parent folders of ``out``; after an exception remove those that are empty."""
+    created = [folder for folder in out.absolute().parents if not folder.exists()]
+    try:
+        with _beside(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for folder in created:  # from the deepest
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 @contextmanager
 def _beside(out: Path) -> Iterator[None]:
-    """Create the parent folders of ``out``; the body creates a file or folder beside ``out``.
+    """Create a file or a folder beside ``out`` in the body.
 
     Raises:
         InputError: If the file system does not accept files, such as ``/proc``.
     """
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
         yield
     except FileNotFoundError:
         raise InputError(
@@ -116,17 +170,21 @@ def _beside(out: Path) -> Iterator[None]:
 
 
 def replace_folder(finished: Path, out: Path) -> None:
-    """Move the folder ``finished`` to ``out``, then delete what it replaced."""
-    if not out.exists():
+    """Move the folder ``finished`` to ``out``, then delete what it replaced.
+
+    Both change places in one step, so that a killed process leaves the old or the new folder in its
+    place. A file system that cannot do so needs two steps; ``clean_up`` recovers the old folder
+    from a process that was killed between them.
+    """
+    if not os.path.lexists(out):
         finished.rename(out)
-        return
-    old = out.with_name(f".{out.name}.old-{os.getpid()}")
-    out.rename(old)
-    finished.rename(out)
-    if old.is_dir():
-        shutil.rmtree(old)
+    elif exchange(finished, out):
+        remove(finished)
     else:
-        old.unlink()
+        with locked(out):
+            old = move_aside(out)
+            finished.rename(out)
+            remove(old)
 
 
 def write_text(out: Path, text: str) -> None:

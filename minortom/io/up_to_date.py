@@ -1,4 +1,4 @@
-"""Up-to-date checks of outputs by their stored provenance, and records of runs."""
+"""Up-to-date checks of outputs by their stored provenance."""
 
 import json
 import os
@@ -11,10 +11,9 @@ import pyarrow.parquet as pq
 
 from minortom.api.arguments import flag
 from minortom.errors import InputError, OutputExistsError
-from minortom.io.atomic_write import check_parents, is_empty_folder, write_json
-from minortom.io.provenance import KEY, Provenance, licences_in, run_record, sha256_of
+from minortom.io.atomic_write import check_parents, is_empty_folder
+from minortom.io.provenance import KEY, Provenance, licences_in
 from minortom.io.tiff_tags import SUFFIXES, metadata_item
-from minortom.public_urls import public_value
 
 _IN_PAGE = f'<script type="application/json" id="{KEY}">'
 
@@ -138,16 +137,6 @@ def stored_provenance(path: Path) -> dict[str, object] | None:
     except (OSError, ValueError, LookupError, AttributeError, pa.ArrowException):
         return None
     return found if isinstance(found, dict) else None
-
-
-def write_run_record(out: Path, started: datetime, **more: object) -> None:
-    """Write ``<out>.run.json``, the record of the run that made an output.
-
-    The SHA-256 in it identifies the file, which may later be replaced by another one.
-    """
-    of_file = {"sha256": sha256_of(out)} if out.is_file() else {}
-    record = {**run_record(started), **of_file, **more}
-    write_json(out.with_name(f"{out.name}.run.json"), public_value(record))
 
 
 def now() -> datetime:

@@ -18,6 +18,7 @@ from minortom.io.atomic_write import atomic_file
 from minortom.io.geoparquet import points_table
 from minortom.io.memory_tables import table_bytes
 from minortom.io.provenance import Provenance
+from minortom.io.run_records import has_run_record
 from minortom.io.table_result import IN_MEMORY
 from minortom.io.up_to_date import now
 from minortom.io.work_folder import has_work_on, work_folder
@@ -130,8 +131,13 @@ def _write_selection(job: _Job, out: Path, *, overwrite: bool) -> SampleResult:
     work, provenance = work_folder(out), job.provenance
     with artefact(
         out, provenance, inputs=job.inputs.paths, overwrite=overwrite, started=job.started,
-        # With --overwrite, a search that its time budget ended is repeated.
-        is_whole=lambda: not overwrite or is_search_complete(out), in_place=True,
+        # With --overwrite, a search that its time budget ended is repeated. A run that was killed
+        # before its record was written has left its log, from which the record is completed.
+        is_whole=lambda: (
+            (not overwrite or is_search_complete(out))
+            and (has_run_record(out, provenance) or not has_work_on(work, provenance))
+        ),
+        in_place=True,
     ) as made:  # fmt: skip
         if made.up_to_date:
             with pq.ParquetFile(out) as file:

@@ -224,3 +224,33 @@ def test_the_run_record_holds_the_start_the_hash_and_the_details_of_the_body(tmp
     assert record["started"] == "2026-05-01T00:00:00+00:00"
     assert (record["sha256"], record["tiles"]) == (sha256_of(out), 3)
     assert list(record)[-1] == "tiles"
+
+
+@pytest.mark.parametrize("record", ["missing", "of another output", "damaged"])
+def test_a_run_that_was_killed_before_its_record_gets_one(tmp_path, record):
+    out, path = tmp_path / "out.parquet", tmp_path / "out.parquet.run.json"
+    make(out, SECOND)
+    of_another = path.read_text()
+    make(out, FIRST, overwrite=True)
+    whole = json.loads(path.read_text())
+    if record == "missing":
+        path.unlink()
+        (tmp_path / ".out.parquet.lock").touch()
+    else:
+        path.write_text(of_another if record == "of another output" else "{")
+    assert make(out, FIRST).up_to_date
+    found = json.loads(path.read_text())
+    assert found.pop("completed_later")
+    assert found.keys() == whole.keys()
+    for key in ("sha256", "provenance_sha256"):
+        assert found[key] == whole[key]
+
+
+def test_the_record_of_an_up_to_date_output_stays(tmp_path):
+    out, path = tmp_path / "out.parquet", tmp_path / "out.parquet.run.json"
+    make(out, FIRST)
+    older = {k: v for k, v in json.loads(path.read_text()).items() if k != "provenance_sha256"}
+    for text in (path.read_text(), json.dumps(older)):
+        path.write_text(text)
+        assert make(out, FIRST).up_to_date
+        assert path.read_text() == text
