@@ -24,7 +24,8 @@ Points = tuple[FloatArray, FloatArray]
 """Longitude [n] and latitude [n] in degrees."""
 
 COLOURS = {
-    "full": "#9aa0a6", "random": "#d1495b", "farthest-point": "#edae49", "selection": "#00798c",
+    "full": "#9aa0a6", "random": "#d1495b", "farthest-point": "#edae49", "grts": "#7a5195",
+    "k-means": "#66a182", "selection": "#00798c",
 }  # fmt: skip
 """Set -> its colour in every picture."""
 

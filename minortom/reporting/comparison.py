@@ -1,13 +1,12 @@
-"""The comparison of a selection with the full set, random draws and farthest point."""
+"""The comparison of a selection with the full set, random draws and the other baselines."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from minortom.api.results import Result
 from minortom.cores import available_cores
@@ -22,10 +21,13 @@ from minortom.reporting.measures import (
     measure_tiles,
     without_nan,
 )
-from minortom.sampling.baselines import farthest_point_selection, random_selection
+from minortom.sampling.baselines import random_selection
+from minortom.sampling.selection import BASELINES
 from minortom.sampling.strata import Tiles
 
-SETS = ("full", "random", "farthest-point", "selection")
+T = TypeVar("T")
+
+SETS = ("full", *BASELINES, "selection")
 SPREADS = ("nn_km", "within_km", "cover_km", "pairwise_km", "balance")
 """The measures that differ between random draws; the counts are the same by construction."""
 
@@ -73,21 +75,23 @@ def compare(
     tiles: Tiles,
     chosen: BoolArray,
     *,
+    kept: BoolArray | None = None,
     wanted: IntArray | None = None,
     draws: int = 20,
     seed: int = 0,
     on_progress: OnProgress = ignore_progress,
 ) -> Comparison:
-    """Measure a selection, the full set, and selections with as many tiles of each stratum.
+    """Measure a selection, the full set, and baselines with as many tiles of each stratum.
 
     Args:
         annotated: All tiles, with the columns of ``annotated.parquet``.
         tiles: The same tiles and their strata.
         chosen: [n] mask of the selection.
+        kept: [n] mask of the chosen tiles that each baseline must select too.
         wanted: [S] tiles requested of each stratum, sorted by name of the stratum. None means
             the maximum number of tiles that the selection has in a stratum.
         draws: Random draws to measure.
-        seed: Seed of the first random draw and of the farthest-point selection.
+        seed: Seed of the first random draw and of the other baselines.
         on_progress: Called with (sets measured, all sets).
 
     Raises:
@@ -97,17 +101,15 @@ def compare(
     wanted = np.full(len(sizes), sizes.max()) if wanted is None else wanted
     total = draws + len(SETS) - 1
     found = measure_draws(
-        tiles, sizes, wanted, number=draws, seed=seed,
+        tiles, sizes, wanted, kept=kept, number=draws, seed=seed,
         on_progress=lambda done, _: on_progress(done, total),
     )  # fmt: skip
-    masks = {
-        "full": np.ones(len(tiles), np.bool_),
-        "random": _mask(random_selection(tiles, sizes, seed=seed), len(tiles)),
-        "farthest-point": _mask(farthest_point_selection(tiles, sizes, seed=seed), len(tiles)),
-        "selection": chosen,
-    }
-    metrics, done = {}, draws
+    masks, metrics, done = {}, {}, draws
     for name in SETS:
+        if name in BASELINES:
+            masks[name] = mask_of_rows(BASELINES[name](tiles, sizes, seed=seed, kept=kept), tiles)
+        else:
+            masks[name] = chosen if name == "selection" else np.ones(len(tiles), np.bool_)
         if name == "random":
             metrics[name] = found.mean
             continue
@@ -125,6 +127,7 @@ def measure_draws(
     sizes: IntArray,
     wanted: IntArray,
     *,
+    kept: BoolArray | None = None,
     number: int,
     seed: int,
     on_progress: OnProgress = ignore_progress,
@@ -135,9 +138,10 @@ def measure_draws(
         tiles: All tiles and their strata.
         sizes: [S] tiles to draw of each stratum.
         wanted: [S] tiles requested of each stratum, for the measures.
+        kept: [n] mask of tiles that are in every draw.
         number: Number of draws.
         seed: Seed of the first draw; the next draws use the next seeds. A draw equals ``minortom
-            sample --method random`` with its seed.
+            sample --method random`` with its seed and the kept tiles.
         on_progress: Called with (draws measured, all draws).
 
     Raises:
@@ -146,23 +150,46 @@ def measure_draws(
     if number < 1:
         raise InputError(f"--draws must be at least 1, found {number}")
 
-    def measured(offset: int) -> Metrics:
-        mask = np.zeros(len(tiles), np.bool_)
-        mask[random_selection(tiles, sizes, seed=seed + offset)] = True
+    def measured(mask: BoolArray) -> Metrics:
         return measure_tiles(tiles, mask, wanted)
 
+    seeds = range(seed, seed + number)
+    return summary_of(for_each_draw(tiles, sizes, seeds, measured, kept, on_progress))
+
+
+def for_each_draw(
+    tiles: Tiles,
+    sizes: IntArray,
+    seeds: range,
+    measured: Callable[[BoolArray], T],
+    kept: BoolArray | None,
+    on_progress: OnProgress,
+) -> list[T]:
+    """Apply a function to the mask [n] of one random draw a seed, on all cores."""
+
+    def of(seed: int) -> T:
+        rows = random_selection(tiles, sizes, seed=seed, kept=kept)
+        return measured(mask_of_rows(rows, tiles))
+
     found = []
-    with ThreadPoolExecutor(min(available_cores(), number)) as threads:
-        for metrics in threads.map(measured, range(number)):
-            found.append(metrics)
-            on_progress(len(found), number)
+    with ThreadPoolExecutor(min(available_cores(), len(seeds))) as threads:
+        for result in threads.map(of, seeds):
+            found.append(result)
+            on_progress(len(found), len(seeds))
+    return found
+
+
+def summary_of(found: Sequence[Metrics]) -> RandomDraws:
+    """Return the mean and the standard deviation of the measures of draws."""
+    number = len(found)
     values = {name: np.array([getattr(m, name) for m in found]) for name in SPREADS}
     means: dict[str, Any] = {name: float(v.mean()) for name, v in values.items()}
     sd = {name: float(v.std(ddof=1)) if number > 1 else np.nan for name, v in values.items()}
     return RandomDraws(number=number, mean=replace(found[0], **means), sd=sd)
 
 
-def _mask(rows: NDArray[np.int64], length: int) -> BoolArray:
-    mask = np.zeros(length, np.bool_)
+def mask_of_rows(rows: IntArray, tiles: Tiles) -> BoolArray:
+    """Return a mask [n] of rows."""
+    mask = np.zeros(len(tiles), np.bool_)
     mask[rows] = True
     return mask

@@ -45,6 +45,8 @@ class ReportInput:
     """[m] annotated row of each selected tile and each reserve."""
     is_selected: BoolArray
     """[m] true for a selected tile, false for a reserve."""
+    is_kept: BoolArray
+    """[m] true for a tile that had to be selected."""
     split: pa.Array | None
     """[m] name of the split, null for a tile without a split; None if the selection is not
     split."""
@@ -56,8 +58,16 @@ class ReportInput:
     @property
     def chosen(self) -> BoolArray:
         """Return the mask [n] of the selected tiles over the annotated tiles."""
+        return self._mask(self.is_selected)
+
+    @property
+    def kept(self) -> BoolArray:
+        """Return the mask [n] of the tiles that had to be selected, over the annotated tiles."""
+        return self._mask(self.is_kept)
+
+    def _mask(self, some: BoolArray) -> BoolArray:
         mask = np.zeros(len(self.annotated), np.bool_)
-        mask[self.rows[self.is_selected]] = True
+        mask[self.rows[some]] = True
         return mask
 
 
@@ -129,6 +139,7 @@ def read_input(
         tiles=Tiles.of_table(table),
         rows=_rows_of(picked, table, source.name),
         is_selected=_equal_to(picked["role"], "selected"),
+        is_kept=_equal_to(picked["kept"], "true") & _equal_to(picked["role"], "selected"),
         split=_text(picked["split"]) if "split" in picked.column_names else None,
         options=options,
         search=_stored_search(picks.schema),
@@ -150,8 +161,10 @@ def _annotated_table(source: _Source, columns: Sequence[str], by: Sequence[str])
 def _selection_table(source: _Source) -> pa.Table:
     """Return the selected tiles and the reserves."""
     source.columns(_SELECTION)  # checks the file before its schema is read
-    more = [name for name in ("split",) if name in source.schema.names]
+    more = [name for name in ("kept", "split") if name in source.schema.names]
     picked = source.columns((*_SELECTION, *more))
+    if "kept" not in more:
+        picked = picked.append_column("kept", pa.array(np.zeros(len(picked), np.bool_)))
     roles = _text(picked["role"])
     picked = picked.filter(pc.is_in(roles, value_set=pa.array(_ROLES)))
     if not _equal_to(picked["role"], "selected").any():

@@ -47,7 +47,8 @@ def metrics(
         selection: The output of ``sample``: a path, a ``pyarrow.Table`` or a ``GeoDataFrame``.
             Reserves are not measured.
         annotated: The tiles that the selection was made from, in one of these forms.
-        draws: Random draws to compare with, as many tiles of each stratum; 0 makes no draws.
+        draws: Random draws to compare with, as many tiles of each stratum, the kept tiles among
+            them; 0 makes no draws.
         seed: Seed of the first draw; the next draws use the next seeds.
         on_progress: Called with (draws measured, all draws).
 
@@ -68,7 +69,8 @@ def metrics(
     random = None
     if number:
         random = measure_draws(
-            tiles, sizes, wanted, number=number, seed=first_seed, on_progress=on_progress
-        )
+            tiles, sizes, wanted, kept=source.kept, number=number, seed=first_seed,
+            on_progress=on_progress,
+        )  # fmt: skip
     found = measure_tiles(tiles, chosen, wanted)
     return SelectionMetrics(**vars(found), random=random)

@@ -18,6 +18,12 @@ from minortom.reporting.map import map_part, split_counts
 from minortom.reporting.measures import FloatArray, nearest_km
 from minortom.reporting.tables import grid_of_strata, table_of_sets, underfull_strata
 
+TITLES = {
+    "full": "full set", "random": "random", "farthest-point": "farthest point", "grts": "GRTS",
+    "k-means": "k-means", "selection": "selection",
+}  # fmt: skip
+"""Set -> its name on the page."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PageContent:
@@ -75,6 +81,8 @@ def page(content: PageContent, drawn: Mapping[str, bytes], provenance: Provenanc
         metrics=compared.metrics,
         draws=compared.draws,
         wanted=compared.wanted,
+        titles=TITLES,
+        num_kept=int(source.is_kept.sum()),
         stratified_by=by if isinstance(by, list) else [],
         search=source.search,
         budget_s=source.options.get("time_budget_s"),

@@ -43,7 +43,7 @@ class ReportResult(Result):
     report: Path
     """The page."""
     rows: tuple[Mapping[str, Any], ...]
-    """Measures of each set: ``full``, ``random``, ``farthest-point`` and ``selection``."""
+    """Measures of each set: ``full``, the baselines of ``sample --method``, and ``selection``."""
 
     def shown(self) -> Shown:
         """Return the rows, one a set."""
@@ -60,7 +60,7 @@ def report(
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> ReportResult:
-    """Measure and map a selection, beside the full set, random draws and farthest point.
+    """Measure and map a selection, beside the full set, random draws and the other baselines.
 
     ``minortom.metrics`` returns the measures without a report.
 
@@ -70,7 +70,7 @@ def report(
         out: Folder for ``report.html``, ``metrics.json`` and PNG files; it appears complete or
             not at all.
         draws: Random draws that the selection is compared with.
-        seed: Seed of the first random draw and of the farthest-point selection.
+        seed: Seed of the first random draw and of the other baselines.
         overwrite: Whether to replace a folder with another provenance.
         on_progress: Called with (sets measured, all sets).
 
@@ -94,6 +94,7 @@ def report(
                 source.annotated,
                 source.tiles,
                 source.chosen,
+                kept=source.kept,
                 wanted=stored_requested_sizes(source.options, source.tiles.strata),
                 draws=draws,
                 seed=seed,

@@ -99,10 +99,12 @@ def test_a_report_fills_the_card_s_table(report, hub, tmp_path):
     assert f"| selection | `{selection}` |" in card
     assert "| patch_size | 8 |" in card
     rows = json.loads((report / "metrics.json").read_text())["rows"]
-    assert [row["set"] for row in rows] == ["full", "random", "farthest-point", "selection"]
+    assert [row["set"] for row in rows] == [
+        "full", "random", "farthest-point", "grts", "k-means", "selection",
+    ]  # fmt: skip
     names = ("tiles", "strata", "underfull", "nn_km", "within_km", "cover_km", "balance")
     head = card.index("| set | tiles | strata | strata not full | to the nearest tile, km |")
-    for row, line in zip(rows, card[head:].splitlines()[2:6], strict=True):
+    for row, line in zip(rows, card[head:].splitlines()[2:8], strict=True):
         name, *cells = line.strip("| ").split(" | ")
         assert name == row["set"]
         for cell, key in zip(cells, names, strict=True):

@@ -21,7 +21,7 @@ def report(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Measure and map a selection, beside the full set, random draws and farthest point."""
+    """Measure and map a selection, beside the full set, random draws and the other baselines."""
     with progress("sets") as advance:
         result = minortom.report(
             selection, annotated=annotated, out=out, draws=draws, seed=seed, overwrite=overwrite,

@@ -12,11 +12,13 @@ from file_hashes import hashes
 from points_files import write_points
 from report_inputs import annotated_table, report_of, written
 
+import minortom
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.provenance import Provenance
 from minortom.reporting.comparison import SETS, compare
 from minortom.reporting.measures import measure
 from minortom.reporting.tables import PAPER
+from minortom.sampling.selection import BASELINES
 from minortom.sampling.strata import Tiles
 
 
@@ -96,9 +98,32 @@ def test_the_draws_have_as_many_tiles_of_each_stratum_as_the_selection(files):
     found = compare(annotated, Tiles.of_table(annotated), chosen, draws=2)
     codes = found.tiles.strata.codes
 
-    for name in ("random", "farthest-point"):
+    for name in BASELINES:
         assert np.bincount(codes[found.masks[name]]).tolist() == np.bincount(codes[chosen]).tolist()
         assert not np.array_equal(found.masks[name], chosen)
+
+
+def test_every_baseline_is_the_method_with_the_same_seed_and_kept_tiles(tmp_path):
+    _, annotated = written(tmp_path / "in", annotated_table())
+    kept = [f"{n}U_{n}R" for n in range(0, 60, 2)]
+    chosen = minortom.sample(
+        annotated, method="random", per_stratum=40, keep=kept, seed=9, out=tmp_path / "s.parquet"
+    ).out
+    rows = report_of(chosen, annotated, tmp_path / "report", draws=1, seed=3).rows
+    assert "and the same 30 kept tiles" in (tmp_path / "report" / "report.html").read_text()
+
+    for row in rows[1:-1]:
+        same = minortom.sample(
+            annotated, method=row["set"], per_stratum=40, keep=kept, seed=3, workers=1
+        )
+        found = measure(pq.read_table(annotated), same.table, per_stratum=40).as_dict()
+        assert {name: row[name] for name in found} == found, row["set"]
+        assert set(kept) <= set(same.table["grid_cell"].to_pylist())
+
+
+def test_the_page_says_why_the_paper_s_distance_within_strata_differs(page):
+    assert "from 2,748 km for all tiles to 1,811 km for a random draw" in page
+    assert PAPER["Distance within a stratum"][:2] == ("2,748 km", "1,811 km")
 
 
 def test_the_table_has_the_numbers_of_every_set_and_of_the_paper(page, report):

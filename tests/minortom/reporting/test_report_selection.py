@@ -71,7 +71,7 @@ def test_each_stratum_has_its_own_requested_number(annotated, tmp_path):
 def test_the_strata_are_those_of_the_selection(annotated, tmp_path):
     page, record, _ = reported(annotated, tmp_path, per_stratum=15, stratify_by="climate")
 
-    assert [row["strata"] for row in record["rows"]] == [3] * 4
+    assert [row["strata"] for row in record["rows"]] == [3] * 6
     assert "15 requested of each of 3 strata (climate)" in page
 
 

@@ -22,13 +22,13 @@ def test_table_ii_follows_from_counting_by_hand():
     found = compare(table, Tiles.of_table(table), chosen, wanted=np.array([3, 3]), draws=2)
     lines = {r.label: r.values for r in table_of_sets(found)}
 
-    assert lines["Tiles"] == ("8", "5", "5", "5")
-    assert lines["Tiles a climate zone"] == ("4", "2", "2", "2")  # 5 tiles / 2 zones, to even
-    assert lines["Tiles a land-cover class"] == ("8", "5", "5", "5")
+    assert lines["Tiles"] == ("8", *["5"] * 5)
+    assert lines["Tiles a climate zone"] == ("4", *["2"] * 5)  # 5 tiles / 2 zones, to even
+    assert lines["Tiles a land-cover class"] == ("8", *["5"] * 5)
     assert lines["Tiles a combination"][-1] == "3 σ 0"
     assert lines["Distance to the nearest tile"][0] == "111 km"  # a degree
     # All: 8 points on a line, (8 + 1) / 3 degrees; chosen 0, 1, 2, 6, 7: 38 degrees / 10 pairs.
-    assert lines["Average distance"] == ("334 km", *lines["Average distance"][1:3], "423 km")
+    assert lines["Average distance"] == ("334 km", *lines["Average distance"][1:-1], "423 km")
     # Within the large stratum, chosen 0, 1, 2: pairs of 1, 1 and 2 degrees.
     assert lines["Distance within a stratum"][-1] == "148 km"
     # Tiles 0 to 5 to the nearest of 0, 1, 2: 0, 0, 0, 1, 2, 3 degrees.
