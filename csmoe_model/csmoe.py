@@ -11,13 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from csmoe_model.checkpoints.pretrained import Pretrained
 from csmoe_model.config import ModelConfig
 from csmoe_model.data.bands import check_image
 from csmoe_model.distributed.collectives import gather_rows, mean_over_processes
+from csmoe_model.distributed.device import HALF
 from csmoe_model.nn.backbone import SENSORS
 from csmoe_model.nn.decoder import Decoder, decode_sources
 from csmoe_model.nn.layers import (
@@ -123,8 +126,8 @@ class CSMoE(Pretrained):
 
     def forward(
         self,
-        s2_BCHW: Float[Tensor, "B C2 H W"],
-        s1_BCHW: Float[Tensor, "B C1 H W"],
+        s2_BCHW: Float[Tensor, "B C2 H W"] | NDArray[np.generic],
+        s1_BCHW: Float[Tensor, "B C1 H W"] | NDArray[np.generic],
         masks: Masks,
         *,
         reconstruct: bool = False,
@@ -138,15 +141,23 @@ class CSMoE(Pretrained):
             reconstruct: Whether to return the four reconstructions as images, too.
 
         Raises:
-            InputError: If an image does not have the size or the bands of the model, or the
-                model has no decoders.
+            InputError: If an image does not have the size or the bands of the model, there is no
+                image, or the model has no decoders or weights in half precision.
         """
         if self.encoder_only is not None:
             raise InputError(
                 "pretraining needs decoders, and this model is an encoder only; load the folder of "
                 "the run that it was exported from"
             )
-        patches = self._patches({"s2": s2_BCHW, "s1": s1_BCHW})
+        dtype = self.backbone.encoder_of("s2").cls_D.dtype
+        if dtype in HALF:
+            raise InputError(
+                f"pretraining needs weights in float32, found {dtype}; call model.float() and use "
+                "torch.autocast"
+            )
+        patches = self._patches(
+            {"s2": self._tensor("s2", s2_BCHW), "s1": self._tensor("s1", s1_BCHW)}
+        )
         layers: list[tuple[str, RoutingTerms]] = []
         encoded = self._encode_visible(patches, masks, layers)
         mi = self._mutual_information(encoded)

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from csmoe_model.checkpoints.weight_files import WEIGHTS, fetch_weights, has_weights
 from minortom.api.arguments import path_of
 from minortom.errors import InputError
 from minortom.remote.hub_upload import is_repository, readable_hub_errors
 
-WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 CARD = "README.md"
 
@@ -50,7 +50,7 @@ def find_checkpoint(
     here = path.exists() or path.parent.is_dir()
     if here or isinstance(checkpoint, Path) or not is_repository(checkpoint):
         return _local_folder(path)
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import errors, hf_hub_download
 
     def fetch(name: str, revision: str | None) -> Path:
         return Path(
@@ -66,7 +66,8 @@ def find_checkpoint(
     ):
         config = fetch(CONFIG, revision)
         # The same commit, even if the repository changes in between.
-        fetch(WEIGHTS, config.parent.name)
+        commit = config.parent.name
+        fetch_weights(lambda name: fetch(name, commit), missing=errors.EntryNotFoundError)
     return config.parent
 
 
@@ -105,7 +106,7 @@ def _local_folder(checkpoint: Path) -> Path:
     if not checkpoint.is_dir():
         raise InputError(f"{checkpoint} does not exist; {EXPECTED}")
     for folder in (checkpoint, checkpoint / "model"):
-        if (folder / WEIGHTS).is_file():
+        if has_weights(folder):
             return folder
     if (checkpoint / "config.yaml").is_file():
         raise InputError(

@@ -11,7 +11,8 @@ from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 
-from csmoe_model.checkpoints.hub import WEIGHTS, find_checkpoint
+from csmoe_model.checkpoints.hub import find_checkpoint
+from csmoe_model.checkpoints.weight_files import WEIGHTS
 from csmoe_model.checkpoints.weights import (
     Origin,
     StoredModel,
@@ -21,6 +22,7 @@ from csmoe_model.checkpoints.weights import (
 )
 from csmoe_model.config import ModelConfig
 from csmoe_model.data.preprocess import Preprocess
+from csmoe_model.distributed.device import check_dtype, usable_device
 from csmoe_model.nn.image_encoder import ImageEncoder
 from minortom.api.arguments import path_of
 from minortom.errors import InputError, OutputExistsError
@@ -62,8 +64,10 @@ class Pretrained(ImageEncoder):
         token: str | None = None,
         cache_dir: str | Path | None = None,
         local_files_only: bool = False,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
     ) -> Model:
-        """Load a model from safetensors (never from a pickle), in evaluation mode, on the CPU.
+        """Load a model from safetensors (never from a pickle), in evaluation mode.
 
         Example:
             >>> model = CSMoE.from_pretrained("runs/first")
@@ -77,11 +81,16 @@ class Pretrained(ImageEncoder):
             token: Token for a private repository; that of `hf auth login` when None.
             cache_dir: Folder of downloaded files; that of `huggingface_hub` when None.
             local_files_only: Whether to use the cache only, without the network.
+            device: Device for the model, such as `cuda`.
+            dtype: Type of the weights. With `torch.bfloat16` or `torch.float16` the model computes
+                under autocast, with half the memory.
 
         Raises:
-            InputError: If the checkpoint does not exist or is damaged, or the hub refuses the
-                download.
+            InputError: If the checkpoint does not exist or is damaged, the hub refuses the
+                download, or the device or the type cannot be used.
         """
+        check_dtype(dtype)
+        place = usable_device(device)
         folder = find_checkpoint(
             checkpoint, revision=revision, token=token, cache_dir=cache_dir,
             local_files_only=local_files_only,
@@ -97,7 +106,7 @@ class Pretrained(ImageEncoder):
             if isinstance(module, HasPositions):
                 module.compute_positions()
         model.origin, model.preprocess = stored.origin, Preprocess(stored.origin.statistics)
-        return model.eval()
+        return model.eval().to(device=place, dtype=dtype)
 
     def save_pretrained(self, folder: str | Path, *, name: str | None = None) -> None:
         """Write `model.safetensors`, `config.json` and a card, in an atomic step.

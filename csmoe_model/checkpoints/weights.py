@@ -16,12 +16,13 @@ from typing import Any
 
 from torch import Tensor
 
-from csmoe_model.checkpoints.hub import CARD, CONFIG, EXPECTED, WEIGHTS
+from csmoe_model.checkpoints.hub import CARD, CONFIG, EXPECTED
 from csmoe_model.checkpoints.model_card import model_card
+from csmoe_model.checkpoints.weight_files import WEIGHTS, weight_files, weights_sha256
 from csmoe_model.config import ModelConfig
 from minortom.errors import InputError
 from minortom.io.atomic_write import atomic_file, write_json, write_text
-from minortom.io.provenance import KEY, licences_in, sha256_of
+from minortom.io.provenance import KEY, licences_in
 from minortom.sensors import MODEL_BANDS, SensorName
 
 _ENCODER_OF = "encoder_of"
@@ -68,7 +69,7 @@ def write_model(folder: Path, stored: StoredModel, *, name: str = "FOLDER") -> N
         name: Argument of `from_pretrained` in the example of the card.
     """
     origin = stored.origin
-    weights = {key: t.detach().cpu().contiguous() for key, t in stored.tensors.items()}
+    weights = {_plain(key): t.detach().cpu().contiguous() for key, t in stored.tensors.items()}
     from safetensors.torch import save_file
 
     # safetensors would make the file readable by its owner only.
@@ -103,10 +104,13 @@ def read_model(folder: Path) -> StoredModel:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    stored = read_config(folder / CONFIG, weights_sha256=sha256_of(folder / WEIGHTS))
+    stored = read_config(folder / CONFIG, weights_sha256=weights_sha256(folder))
     try:
         # Weights saved in half precision are computed in float32, too.
-        tensors = {name: tensor.float() for name, tensor in load_file(folder / WEIGHTS).items()}
+        tensors = {
+            _plain(name): tensor.float()
+            for file in weight_files(folder) for name, tensor in load_file(file).items()
+        }  # fmt: skip
     except (OSError, SafetensorError) as error:
         raise mismatched_weights(folder, error) from None
     return replace(stored, tensors=tensors)
@@ -133,6 +137,11 @@ def read_config(file: Path, *, weights_sha256: str) -> StoredModel:
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{file} is damaged ({error!r}); {EXPECTED}") from None
+
+
+def _plain(name: str) -> str:
+    """Return the name of a tensor without the prefix that `torch.compile` puts before it."""
+    return name.replace("_orig_mod.", "")
 
 
 @contextmanager

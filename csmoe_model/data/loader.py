@@ -39,8 +39,17 @@ class Batch:
     """Stored values [sample, band, row, column], by tensor column."""
 
 
+_MAX_THREADS = 1024
+
+
 def reader_threads(wanted: int | None) -> int:
-    """Return the number of reading threads: `wanted`, or one per core and at most 8 when None."""
+    """Return the number of reading threads: `wanted`, or one per core and at most 8 when None.
+
+    Raises:
+        InputError: If more threads are wanted than help anywhere.
+    """
+    if wanted is not None and wanted > _MAX_THREADS:
+        raise InputError(f"workers must be at most {_MAX_THREADS} threads, found {wanted}")
     return wanted or min(8, available_cores())
 
 

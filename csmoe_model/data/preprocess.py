@@ -4,7 +4,7 @@ Axes, as name suffixes:
     B  images in a batch    C  bands    H W  pixel rows and columns
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -54,6 +54,16 @@ class Preprocess(nn.Module):
                     f"{sensor}_{name}", stored[order] * UNITS[sensor][1], persistent=False
                 )
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Preprocess":
+        """Move the statistics with the model, but never to half precision."""
+        exact = dict(self.named_buffers())
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch's own signature
+        for name, buffer in exact.items():
+            moved: Tensor = getattr(self, name)
+            if moved.dtype.itemsize < buffer.dtype.itemsize:
+                setattr(self, name, buffer.to(moved.device))
+        return self
+
     def forward(
         self,
         sensor: SensorName,
@@ -82,16 +92,25 @@ class Preprocess(nn.Module):
         mean, std = getattr(self, f"{sensor}_mean"), getattr(self, f"{sensor}_std")
         image_BCHW = as_tensor(sensor, images).to(device=mean.device, dtype=mean.dtype)
         picked_BCHW = pick(sensor, image_BCHW, bands)
-        if not picked_BCHW.isfinite().all():
-            raise InputError(
-                f"{sensor} pixels must be finite numbers, found NaN or infinity; fill the pixels "
-                "that were not measured"
-            )
+        check_finite(sensor, picked_BCHW)
         _check_unit(sensor, picked_BCHW)
         normal_BCHW: Tensor = (picked_BCHW - mean) / std
         if image_size is None:
             return normal_BCHW
         return resized(normal_BCHW, whole_number("image_size", image_size, minimum=1))
+
+
+def check_finite(sensor: SensorName, image_BCHW: Tensor) -> None:
+    """Check that every pixel is a finite number.
+
+    Raises:
+        InputError: If a pixel is NaN or infinite.
+    """
+    if not image_BCHW.isfinite().all():
+        raise InputError(
+            f"{sensor} pixels must be finite numbers, found NaN or infinity; fill the pixels "
+            "that were not measured"
+        )
 
 
 def _check_unit(sensor: SensorName, image_BCHW: Tensor) -> None:

@@ -1,10 +1,12 @@
 """Devices: choice, precision (bfloat16, TF32) and asynchronous copies."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
+
+from minortom.errors import InputError
 
 
 def best_device() -> torch.device:
@@ -40,6 +42,47 @@ def fast_inference(device: torch.device) -> Iterator[None]:
     """Compute without gradients, with autocast and tensor cores: for encoding only."""
     with torch.inference_mode(), autocast(device), tensor_cores(device):
         yield
+
+
+HALF = (torch.bfloat16, torch.float16)
+"""Types of weights with which a model computes under autocast."""
+
+
+def autocast_for(weight: Tensor) -> AbstractContextManager[object]:
+    """Return the autocast context of a model whose weights are in half precision.
+
+    The router stays in float32. For other weights the context does nothing.
+    """
+    if weight.dtype not in HALF:
+        return nullcontext()
+    return torch.autocast(weight.device.type, dtype=weight.dtype)
+
+
+def check_dtype(dtype: torch.dtype) -> None:
+    """Check that a model can have weights of a type.
+
+    Raises:
+        InputError: If it cannot.
+    """
+    known = (torch.float32, torch.float64, *HALF)
+    if dtype not in known:
+        raise InputError(f"dtype must be one of {', '.join(map(str, known))}, found {dtype!r}")
+
+
+def usable_device(device: str | torch.device) -> torch.device:
+    """Return a device after a check that this machine has it.
+
+    Raises:
+        InputError: If it is no device, or torch cannot use it here.
+    """
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"device must be one that torch can use on this machine, such as cpu, found "
+            f"{device!r} ({reason})"
+        ) from None
 
 
 def copied_to(x: Tensor, device: torch.device | str) -> Tensor:

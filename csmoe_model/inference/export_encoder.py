@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-from csmoe_model.checkpoints.hub import CARD, CONFIG, WEIGHTS, find_checkpoint
+from csmoe_model.checkpoints.hub import CARD, CONFIG, find_checkpoint
+from csmoe_model.checkpoints.weight_files import WEIGHTS
 from csmoe_model.checkpoints.weights import StoredModel, read_model, write_model
 from csmoe_model.choices import SensorChoice
 from csmoe_model.nn.backbone import SENSORS

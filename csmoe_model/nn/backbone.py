@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from csmoe_model.config import ModelConfig
 from csmoe_model.data.bands import check_image
+from csmoe_model.distributed.device import autocast_for
 from csmoe_model.nn.encoder import OnLayer, SensorEncoder, SharedEncoder
 from csmoe_model.nn.layers import patchify
 from csmoe_model.nn.shapes import Float
@@ -88,8 +89,9 @@ class Backbone(nn.Module):
         patch_size = self.config.patch_size
         patches_BNP = patchify(image_BCHW, patch_size)
         grid = (image_BCHW.shape[2] // patch_size, image_BCHW.shape[3] // patch_size)
-        own_BTD = encoder(patches_BNP, grid=grid, on_layer=on_layer)
-        encoded: Tensor = self.shared(own_BTD, on_layer=on_layer)
+        with autocast_for(encoder.cls_D):
+            own_BTD = encoder(patches_BNP, grid=grid, on_layer=on_layer)
+            encoded: Tensor = self.shared(own_BTD, on_layer=on_layer)
         return encoded
 
     def encoder_of(self, sensor: SensorName) -> SensorEncoder:

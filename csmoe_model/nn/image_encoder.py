@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from csmoe_model.config import ModelConfig
 from csmoe_model.data.bands import pick
-from csmoe_model.data.preprocess import Images, Preprocess, as_tensor
+from csmoe_model.data.preprocess import Images, Preprocess, as_tensor, check_finite
 from csmoe_model.nn.backbone import SENSORS, Backbone
 from csmoe_model.nn.feature_maps import feature_info, feature_maps
 from minortom.errors import InputError
@@ -119,7 +119,7 @@ class ImageEncoder(nn.Module):
         """
         bands = {"s2": s2_bands, "s1": s1_bands}
         picked = {
-            sensor: pick(sensor, self._tensor(sensor, images), bands[sensor])
+            sensor: pick(sensor, self._measured(sensor, images), bands[sensor])
             for sensor, images in _given(s2, s1).items()
         }
         encoded: dict[str, Tensor] = self.backbone(**picked, patch_tokens=patch_tokens)
@@ -153,12 +153,19 @@ class ImageEncoder(nn.Module):
                 f"features takes the images of one sensor, s2 or s1; found {len(given)} sensors"
             )
         ((sensor, images),) = given.items()
-        return feature_maps(self.backbone, sensor, self._tensor(sensor, images), layers)
+        return feature_maps(self.backbone, sensor, self._measured(sensor, images), layers)
 
     @property
     def feature_info(self) -> list[dict[str, object]]:
         """Description of each layer's map: `num_chs`, `reduction` and `module`, as in timm."""
         return feature_info(self.config)
+
+    def _measured(self, sensor: SensorName, images: Images) -> Tensor:
+        """Return normalised images as a tensor, after a check that every pixel is a number."""
+        image_BCHW = self._tensor(sensor, images)
+        if not torch.compiler.is_compiling():  # a compiled graph cannot depend on the values
+            check_finite(sensor, image_BCHW)
+        return image_BCHW
 
     def _tensor(self, sensor: SensorName, images: Images) -> Tensor:
         """Return normalised images as a tensor; an array's floats go to the model's device."""

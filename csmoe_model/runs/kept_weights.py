@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from csmoe_model.checkpoints.hub import CONFIG, WEIGHTS
+from csmoe_model.checkpoints.hub import CONFIG
 from csmoe_model.checkpoints.model_card import AFTER
+from csmoe_model.checkpoints.weight_files import WEIGHTS
 from csmoe_model.runs.folder import RunFolder
 from minortom.errors import InputError
 from minortom.io.provenance import sha256_of

@@ -4,7 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from csmoe_model.checkpoints.hub import CONFIG, WEIGHTS, find_checkpoint
+from csmoe_model.checkpoints.hub import CONFIG, find_checkpoint
+from csmoe_model.checkpoints.weight_files import weights_sha256
 from csmoe_model.checkpoints.weights import (
     Origin,
     StoredModel,
@@ -17,7 +18,7 @@ from csmoe_model.config import ModelConfig
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.runs.folder import RunFolder
 from minortom.errors import InputError
-from minortom.io.provenance import KEY, sha256_of
+from minortom.io.provenance import KEY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class Parent:
             InputError: If the checkpoint does not exist any more, or has other weights now.
         """
         folder = find_checkpoint(self.checkpoint)
-        found, wanted = sha256_of(folder / WEIGHTS), self.origin.weights_sha256
+        found, wanted = weights_sha256(folder), self.origin.weights_sha256
         if found != wanted:
             raise InputError(
                 f"--weights {self.checkpoint} must hold the weights that the run began with, "
@@ -82,7 +83,7 @@ def read_parent(checkpoint: str | Path) -> Parent:
         InputError: If the checkpoint does not exist, is damaged, or has no decoders.
     """
     folder = find_checkpoint(checkpoint)
-    stored = read_config(folder / CONFIG, weights_sha256=sha256_of(folder / WEIGHTS))
+    stored = read_config(folder / CONFIG, weights_sha256=weights_sha256(folder))
     if stored.encoder_of is not None:
         raise InputError(
             f"--weights needs a whole model, and {checkpoint} is an encoder without the decoders "

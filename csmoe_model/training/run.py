@@ -62,7 +62,7 @@ class Settings:
     def __post_init__(self) -> None:
         whole_number("save_every", self.save_every, minimum=1)
         if self.workers is not None:
-            whole_number("workers", self.workers, minimum=1)
+            reader_threads(whole_number("workers", self.workers, minimum=1))
         if self.compile is not None:
             flag("compile", self.compile)
         flag("tensorboard", self.tracking.tensorboard)

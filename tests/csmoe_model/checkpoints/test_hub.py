@@ -1,5 +1,6 @@
 """Models from and to the hub, with a local server in place of the hub."""
 
+import json
 import re
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from hub_server import HubHandler
 from model_folders import write
+from safetensors.torch import load_file, save_file
 from stored_vectors import stored_vectors
 from training_shards import MODEL, learnable_shards
 from web_server import COMMIT, serving
@@ -261,3 +263,22 @@ def test_embedding_takes_a_repository(folder, tmp_path):
         stored_vectors(tmp_path / "hub.parquet", "s2"),
         stored_vectors(tmp_path / "folder.parquet", "s2"),
     )
+
+
+def test_weights_in_several_files_are_fetched_from_one_commit(published, folder):
+    there = published.folder / "models" / "someone" / "tiny"
+    tensors = load_file(there / "model.safetensors")
+    (there / "model.safetensors").unlink()
+    where = {}
+    for number, name in enumerate(sorted(tensors)):
+        where[name] = f"model-0000{number % 2 + 1}-of-00002.safetensors"
+    for file in set(where.values()):
+        save_file({name: tensors[name] for name in where if where[name] == file}, there / file)
+    (there / "model.safetensors.index.json").write_text(json.dumps({"weight_map": where}))
+
+    model = CSMoE.from_pretrained("someone/tiny")
+
+    for name, tensor in CSMoE.from_pretrained(folder).state_dict().items():
+        assert torch.equal(model.state_dict()[name], tensor), name
+    fetched = {r.path for r in published.requests if "safetensors" in r.path and COMMIT in r.path}
+    assert {path.rpartition("/")[2] for path in fetched} >= {*where.values()}

@@ -74,6 +74,8 @@ def test_an_unknown_name_is_refused_with_the_nearest_name(shards, tmp_path, name
         ({"batch_size": "4"}, "batch_size must be a whole number, found '4'"),
         ({"width": 9.5}, "width must be a whole number"),
         ({"save_every": 0}, "save_every must be a whole number of at least 1, found 0"),
+        ({"workers": 10**30}, "workers must be at most 1024 threads, found 1000"),
+        ({"join_timeout": 0}, "join_timeout must be a whole number of at least 1, found 0"),
         ({"workers": "all"}, "workers must be a whole number of at least 1, found 'all'"),
         ({"config": 3}, r"config must be a path \(str or Path\), found 3"),
         ({"recipe": 3}, "recipe must be a name"),
