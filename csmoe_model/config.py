@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal, get_args
 
-from minortom.api.arguments import one_of
+from minortom.api.arguments import one_of, shown
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName
 
@@ -90,7 +90,7 @@ class ModelConfig:
                 value, int if field.type is int else int | float
             ):
                 kind = "a whole number" if field.type is int else "a number"
-                raise InputError(f"{field.name} must be {kind}, found {value!r}")
+                raise InputError(f"{field.name} must be {kind}, found {shown(value)}")
 
     def _check_ranges(self) -> None:
         for name in ("num_experts", "shared_layers", "rep_weight", "bal_weight"):

@@ -1,6 +1,5 @@
 """`csmoe plot epochs`: scores over the epochs of pretraining, from the weights that runs kept."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from csmoe_model.probing.options import ProbeOptions
 from csmoe_model.runs.kept_weights import kept_weights
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import write_json
+from minortom.io.parse import parse_json
 from minortom.io.provenance import KEY, Provenance
 from minortom.io.up_to_date import is_up_to_date, status
 from minortom.progress import OnProgress, ignore_progress
@@ -66,7 +66,7 @@ def draw_epochs(
     provenance = _provenance(kept, first, data, sensors, options)
     done = is_up_to_date(numbers, provenance, inputs=[*runs, *inputs], overwrite=overwrite)
     if done and out.is_file():
-        points = json.loads(numbers.read_text(encoding="utf-8"))["points"]
+        points = parse_json(numbers.read_text(encoding="utf-8"))["points"]
     elif out.exists() and not overwrite:
         raise OutputExistsError(f"{out} exists; give --overwrite or another --out")
     else:

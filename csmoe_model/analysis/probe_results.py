@@ -1,12 +1,12 @@
 """Results of `csmoe probe`, read for the pictures of `csmoe plot`."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from csmoe_model.analysis.plot_files import Points
 from csmoe_model.evaluation.tables import TITLES
 from minortom.errors import InputError
+from minortom.io.parse import parse_json
 
 SHOWN_PROBES = ("logistic", "linear")
 """Probe of each of the two protocols that the pictures show."""
@@ -21,7 +21,7 @@ def read_probe(folder: Path) -> dict[str, Any]:
     """
     path = folder / _RESULT if folder.is_dir() else folder
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
         _ = found["headline"], found["settings"]["pooling"], found["settings"]["macs_paper"]
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(

@@ -5,7 +5,6 @@ normalisation of its images. safetensors is imported inside functions, so that t
 on machines with torch, numpy and pyarrow only.
 """
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,11 +21,27 @@ from csmoe_model.checkpoints.weight_files import WEIGHTS, weight_files, weights_
 from csmoe_model.config import ModelConfig
 from minortom.errors import InputError
 from minortom.io.atomic_write import atomic_file, write_json, write_text
+from minortom.io.parse import parse_json
 from minortom.io.provenance import KEY, licences_in
+from minortom.io.schema import (
+    PROVENANCE,
+    STATISTICS,
+    anything,
+    list_of,
+    map_of,
+    optional,
+    record,
+    text,
+)
 from minortom.sensors import MODEL_BANDS, SensorName
 
 _ENCODER_OF = "encoder_of"
 _HISTORY = "history"
+_CONFIG = record(
+    recipe=text, model=map_of(anything), statistics=map_of(STATISTICS),
+    encoder_of=optional(list_of(text)), history=optional(list_of(PROVENANCE)),
+    **{KEY: PROVENANCE},
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +150,8 @@ def read_config(file: Path, *, weights_sha256: str) -> StoredModel:
             ),
             tensors={},
         )  # fmt: skip
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{file} is damaged ({error!r}); {EXPECTED}") from None
+    except ValueError as error:
+        raise InputError(f"{file} is damaged ({error}); {EXPECTED}") from None
 
 
 def _plain(name: str) -> str:
@@ -178,9 +193,11 @@ def _sensors(names: Sequence[str] | None) -> tuple[SensorName, ...] | None:
 
 def _read_json(file: Path) -> dict[str, Any]:
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config: dict[str, Any] = parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {file} ({error}); {EXPECTED}") from None
-    if not isinstance(config, dict):
-        raise InputError(f"{file} is not a configuration; {EXPECTED}")
+    try:
+        _CONFIG(config, "")
+    except ValueError as error:
+        raise InputError(f"{file} is damaged ({error}); {EXPECTED}") from None
     return config

@@ -4,7 +4,6 @@ The interval of one probe covers other test samples, for the same weights. Only 
 several pretraining seeds show how much another pretraining would change.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from minortom.errors import InputError
 from minortom.io.artefact import artefact
 from minortom.io.atomic_write import write_json, write_text
 from minortom.io.markdown import markdown_text
+from minortom.io.parse import parse_json
 from minortom.io.provenance import KEY, Provenance, licences_in, sha256_of
 
 
@@ -121,13 +121,13 @@ def compare(
             record = _record(found, seed)
             write_json(made.path / RESULT, {**record, KEY: provenance.as_dict()})
             write_text(made.path / "table.md", _markdown(record))
-    stored = json.loads((out / RESULT).read_text(encoding="utf-8"))
+    stored = parse_json((out / RESULT).read_text(encoding="utf-8"))
     return CompareResult(status=made.status, out=out, **stored)
 
 
 def _read(folder: Path) -> _Probe:
     try:
-        result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        result = parse_json((folder / RESULT).read_text(encoding="utf-8"))
         _ = result["settings"]["weights_sha256"], result[KEY]["options"], result["headline"]
         _ = subject(result)
     except (OSError, ValueError, LookupError, TypeError):

@@ -15,6 +15,7 @@ from csmoe_model.evaluation.metrics import Predictions
 from csmoe_model.probing.rows import Row
 from minortom.errors import InputError
 from minortom.io.atomic_write import atomic_file
+from minortom.io.parse import parse_json
 from minortom.io.provenance import KEY, Provenance
 
 PREDICTIONS = "predictions.parquet"
@@ -69,7 +70,7 @@ def read_predictions(path: Path) -> PredictionTable:
     """
     try:
         table = pq.read_table(path)
-        metadata = json.loads(table.schema.metadata[_SET.encode()])
+        metadata = parse_json(table.schema.metadata[_SET.encode()])
         task, classes = metadata["task"], tuple(metadata["classes"])
         groups, truth = table["group"], _values(table["truth"])
     except FileNotFoundError:

@@ -1,6 +1,5 @@
 """`csmoe probe`: train simple classifiers on frozen features of a model and of baselines."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from minortom.api.results import Result
 from minortom.errors import InputError
 from minortom.io.artefact import artefact
 from minortom.io.atomic_write import write_json, write_text
+from minortom.io.parse import parse_json
 from minortom.io.provenance import KEY, Provenance
 from minortom.progress import OnProgress, ignore_progress
 from minortom.scenes.radiometry import GivenOffset
@@ -191,7 +191,7 @@ def probe_set(
     ) as made:  # fmt: skip
         if not made.up_to_date:
             _write(made.path, maker, dense, options, provenance)
-    stored = json.loads((out / RESULT).read_text(encoding="utf-8"))
+    stored = parse_json((out / RESULT).read_text(encoding="utf-8"))
     return ProbeResult(status=made.status, out=out, **stored)
 
 

@@ -1,6 +1,5 @@
 """`csmoe retrieve`: retrieve similar images, within a sensor and across sensors, and score them."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from minortom.errors import InputError
 from minortom.io.artefact import artefact
 from minortom.io.atomic_write import write_json, write_text
 from minortom.io.markdown import markdown_text
+from minortom.io.parse import parse_json
 from minortom.io.provenance import KEY, Provenance
 from minortom.io.up_to_date import now
 from minortom.progress import OnProgress, ignore_progress
@@ -160,7 +160,7 @@ def retrieve(
             found[KEY] = provenance.as_dict()
             write_json(made.path / RESULT, found)
             write_text(made.path / "table.md", markdown_table(found))
-    stored = json.loads((out / RESULT).read_text(encoding="utf-8"))
+    stored = parse_json((out / RESULT).read_text(encoding="utf-8"))
     return RetrieveResult(status=made.status, out=out, provenance=stored.pop(KEY), **stored)
 
 

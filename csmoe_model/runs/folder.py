@@ -24,13 +24,29 @@ from csmoe_model.runs.csv_log import RunLog, expert_columns
 from minortom.api.arguments import flag
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import atomic_folder, check_parents, is_empty_folder, write_text
+from minortom.io.parse_yaml import parse_yaml
 from minortom.io.provenance import KEY, Provenance
+from minortom.io.schema import (
+    PROVENANCE,
+    anything,
+    count,
+    list_of,
+    map_of,
+    optional,
+    record,
+    text,
+)
 from minortom.io.up_to_date import stored_provenance
 
 State = Literal["new", "unfinished", "lengthened", "finished"]
 
 _LENGTH = {"train.epochs", "train.steps"}
 _SHARDS = f"{KEY}.inputs.shards"
+
+_CONFIGURATION = record(
+    recipe=text, model=record(num_experts=optional(count)), train=map_of(anything),
+    weights=optional(text), lengthened=optional(list_of(count)), **{KEY: PROVENANCE},
+)  # fmt: skip
 
 _MAX_NAMED = 5
 """Maximum number of differing values in an error message."""
@@ -128,12 +144,24 @@ class RunFolder:
         return self.model.is_dir() and (record is None or former == stored.get("lengthened"))
 
     def stored(self) -> dict[str, Any] | None:
-        """Return the stored configuration; None if the folder is not a run."""
+        """Return the stored configuration; None if the folder is not a run.
+
+        Raises:
+            InputError: If it is a configuration with a value of another type.
+        """
         try:
-            found = yaml.safe_load(self.config.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError):
+            found = parse_yaml(self.config.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
             return None
-        return found if isinstance(found, dict) and KEY in found else None
+        if not (isinstance(found, dict) and KEY in found):
+            return None
+        try:
+            _CONFIGURATION(found, "")
+        except ValueError as error:
+            raise InputError(
+                f"{self.config} is damaged ({error}); restore it, or give another folder"
+            ) from None
+        return found
 
     def start(
         self, provenance: Provenance, *, more: "Callable[[RunFolder], None] | None" = None

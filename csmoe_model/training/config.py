@@ -7,6 +7,7 @@ from typing import get_args
 
 from csmoe_model.config import check_keys
 from csmoe_model.data.sampler import steps_per_epoch
+from minortom.api.arguments import shown
 from minortom.errors import InputError
 
 _KINDS = {
@@ -85,7 +86,7 @@ class TrainConfig:
             value, allowed = getattr(self, field.name), get_args(field.type) or (field.type,)
             if type(value) not in allowed and not (type(value) is int and float in allowed):
                 kinds = " or ".join(_KINDS[kind] for kind in allowed)
-                raise InputError(f"{field.name} must be {kinds}, found {value!r}")
+                raise InputError(f"{field.name} must be {kinds}, found {shown(value)}")
 
     def num_steps(self, num_samples: int) -> int:
         """Return the number of optimiser steps of the run for a number of training samples.

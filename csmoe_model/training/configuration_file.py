@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from csmoe_model.config import ModelConfig, check_keys
 from csmoe_model.training.config import TrainConfig
+from minortom.api.arguments import shown
 from minortom.errors import InputError
+from minortom.io.parse_yaml import parse_yaml
 from minortom.io.provenance import KEY
 
 MODEL_FIELDS = tuple(field.name for field in fields(ModelConfig))
@@ -33,19 +33,6 @@ class ConfigurationFile:
     """Fields of the model and the training, by name."""
 
 
-class _NoKeyTwice(yaml.SafeLoader):
-    """YAML loader that rejects duplicate keys; YAML itself would use the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build a mapping; raise an error if a key occurs twice."""
-        found: dict[Any, Any] = super().construct_mapping(node, deep=deep)
-        names = [key.value for key, _ in node.value]
-        twice = [name for name in found if names.count(name) > 1]
-        if twice:
-            raise yaml.YAMLError(f"the key {twice[0]} occurs twice")
-        return found
-
-
 def read_configuration(file: Path) -> ConfigurationFile:
     """Read the recipe, the weights and the fields from a YAML file.
 
@@ -57,13 +44,13 @@ def read_configuration(file: Path) -> ConfigurationFile:
             duplicate key.
     """
     try:
-        found = yaml.load(file.read_text(encoding="utf-8"), Loader=_NoKeyTwice)  # noqa: S506  # safe
+        found = parse_yaml(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror or error}; check --config") from None
-    except (ValueError, yaml.YAMLError) as error:
-        what = " ".join(str(error).split())[:200]
+    except ValueError as error:
         raise InputError(
-            f"{file} is not a YAML file of fields such as `lr: 0.001` ({what}); check --config"
+            f"{file} is not a YAML file of fields such as `lr: 0.001` ({str(error)[:200]}); check "
+            "--config"
         ) from None
     found = {} if found is None else found
     if not isinstance(found, dict):
@@ -82,7 +69,7 @@ def _checked(found: Mapping[str, Any], file: Path) -> ConfigurationFile:
         below = own.get(part) or {}
         if not isinstance(below, dict):
             raise InputError(
-                f"{file}: {part} must contain fields such as `lr: 0.001`, found {below!r}"
+                f"{file}: {part} must contain fields such as `lr: 0.001`, found {shown(below)}"
             )
         check_keys(below, names, kind=f"{file} {part}")
         twice = [key for key in below if key in values]
@@ -93,7 +80,7 @@ def _checked(found: Mapping[str, Any], file: Path) -> ConfigurationFile:
         values |= below
     for name in _NAMES:
         if not (own.get(name) is None or isinstance(own[name], str)):
-            raise InputError(f"{file}: {name} must be a name, found {own[name]!r}")
+            raise InputError(f"{file}: {name} must be a name, found {shown(own[name])}")
     return ConfigurationFile(
         recipe=own.get("recipe"), weights=own.get("weights"),
         fields={key: _number(v) if key in _NUMBERS else v for key, v in values.items()},

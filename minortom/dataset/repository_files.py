@@ -3,7 +3,6 @@
 They are written beside the shards of the repository, never into the user's folder.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from minortom.dataset.croissant import CROISSANT, croissant_record
 from minortom.dataset.verify import verify
 from minortom.errors import InputError, ShardError
 from minortom.io.atomic_write import write_json
+from minortom.io.parse import parse_json
 from minortom.io.provenance import KEY
 from minortom.shards.layout import DATASET_FILE
 from minortom.shards.record import read_record
@@ -81,7 +81,7 @@ def _report_rows(report: Path, record: Mapping[str, Any]) -> Sequence[Mapping[st
     """Read the rows of a report on the selection that the shards were exported from."""
     path = report / _METRICS
     try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
+        metrics = parse_json(path.read_text(encoding="utf-8"))
         rows, selection = list(metrics["rows"]), metrics[KEY]["inputs"]["selection"]
         _ = [row["set"] for row in rows]
     except (OSError, ValueError, KeyError, TypeError):

@@ -4,7 +4,6 @@
 ``absent.txt`` the URLs of tiles that do not exist, without their signatures.
 """
 
-import json
 import os
 import shutil
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from minortom.errors import InputError
 from minortom.io.atomic_write import write_json, write_text
+from minortom.io.parse import parse_json
 from minortom.io.provenance import sha256_of
 from minortom.maps.manifests import Manifest
 from minortom.public_urls import identity_of
@@ -136,7 +136,7 @@ def _read_source(folder: Path) -> dict[str, str | None]:
     if not path.exists():
         return {}
     try:
-        found: dict[str, str | None] = dict(json.loads(path.read_text(encoding="utf-8")))
+        found: dict[str, str | None] = dict(parse_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"cannot read {path} ({error}); move {folder} away") from None
     return found

@@ -1,6 +1,5 @@
 """``minortom.export``: a selection and two archives to shards of patches."""
 
-import json
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from minortom.extraction.options import (
 )
 from minortom.extraction.plan import tiles_per_shard
 from minortom.io.artefact import artefact
+from minortom.io.parse import parse_json
 from minortom.io.up_to_date import status
 from minortom.io.work_folder import has_work_on, work_folder
 from minortom.progress import OnProgress, ignore_progress
@@ -247,7 +247,7 @@ def _bands(bands: str | Sequence[str] | None) -> tuple[str, ...] | None:
 
 def _result(out: Path, *, up_to_date: bool) -> ExportResult:
     """Return the counts that the record of a finished export holds."""
-    record = json.loads((out / DATASET_FILE).read_text(encoding="utf-8"))
+    record = parse_json((out / DATASET_FILE).read_text(encoding="utf-8"))
     tally, entries = record["export"], record["shards"]
     replaced = dict(Counter(entry["reason"] for entry in record.get("replaced", [])))
     unusable = tally["tiles_without_valid_patch"] + len(tally["tiles_unreadable"])
@@ -271,7 +271,7 @@ def _is_whole(out: Path) -> bool:
     """
     try:
         _result(out, up_to_date=True)
-        shards = json.loads((out / DATASET_FILE).read_text(encoding="utf-8"))["shards"]
+        shards = parse_json((out / DATASET_FILE).read_text(encoding="utf-8"))["shards"]
         return all((out / entry["file"]).is_file() for entry in shards)
     except (ValueError, LookupError, TypeError, AttributeError):
         return False

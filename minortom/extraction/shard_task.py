@@ -1,6 +1,5 @@
 """One shard of an export: its tiles, its unfinished file, and the counts of its tiles."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from minortom.extraction.options import ExportOptions
 from minortom.extraction.plan import PlannedTile, windows_of
 from minortom.extraction.tile import Tally, TileOutcome, append_shuffled, export_tile
 from minortom.io.atomic_write import atomic_file, write_json
+from minortom.io.parse import parse_json
 from minortom.io.provenance import Provenance
 from minortom.io.work_folder import has_work_on
 from minortom.shards.formats import Format
@@ -42,7 +42,7 @@ class Receipt:
     @classmethod
     def read(cls, path: Path) -> "Receipt":
         """Read the counts of a finished shard."""
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = parse_json(path.read_text(encoding="utf-8"))
         return cls(
             rows_by_split=record["rows_by_split"],
             sums=BandSums(**record["sums"]),

@@ -5,7 +5,6 @@ is that of its file, so that an output has the same provenance and the same byte
 """
 
 import hashlib
-import json
 import sys
 from typing import Any
 
@@ -21,6 +20,7 @@ from minortom.io.geoparquet import (
     without_geometry,
     write_table,
 )  # fmt: skip
+from minortom.io.parse import parse_json
 from minortom.io.provenance import KEY
 
 
@@ -127,7 +127,7 @@ def table_provenance(table: pa.Table) -> dict[str, object] | None:
     """Return the provenance record in a table's metadata; None if it has none."""
     stored = (table.schema.metadata or {}).get(KEY.encode())
     try:
-        found = None if stored is None else json.loads(stored)
+        found = None if stored is None else parse_json(stored)
     except ValueError:
         return None
     return found if isinstance(found, dict) else None

@@ -1,6 +1,5 @@
 """Up-to-date checks of outputs by their stored provenance."""
 
-import json
 import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 from minortom.api.arguments import flag
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import check_parents, is_empty_folder
+from minortom.io.parse import parse_json
 from minortom.io.provenance import KEY, Provenance, licences_in
 from minortom.io.tiff_tags import SUFFIXES, metadata_item
 
@@ -127,13 +127,13 @@ def stored_provenance(path: Path) -> dict[str, object] | None:
     """
     try:
         if path.suffix == ".html":
-            found = json.loads(path.read_text(encoding="utf-8").split(_IN_PAGE)[1].split("<")[0])
+            found = parse_json(path.read_text(encoding="utf-8").split(_IN_PAGE)[1].split("<")[0])
         elif path.suffix == ".json":
-            found = json.loads(path.read_text(encoding="utf-8")).get(KEY)
+            found = parse_json(path.read_text(encoding="utf-8")).get(KEY)
         elif path.suffix.lower() in SUFFIXES:
-            found = json.loads(metadata_item(path, KEY))
+            found = parse_json(metadata_item(path, KEY))
         else:
-            found = json.loads((pq.read_schema(path).metadata or {})[KEY.encode()])
+            found = parse_json((pq.read_schema(path).metadata or {})[KEY.encode()])
     except (OSError, ValueError, LookupError, AttributeError, pa.ArrowException):
         return None
     return found if isinstance(found, dict) else None

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from minortom.api.arguments import not_special
+from minortom.api.arguments import not_special, shown
 from minortom.errors import InputError
+from minortom.io.parse_yaml import parse_yaml
 
 MAX_CODE = 255
 """Maximum code: codes are stored as uint8."""
@@ -48,16 +49,24 @@ class Legend:
     crosswalk: Crosswalk | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise InputError(f"expected text under legend.name, found {shown(self.name)}")
         odd: list[object] = [code for code in (*self.classes, *self.nodata) if not _is_code(code)]
         odd += [name for name in self.classes.values() if not isinstance(name, str) or "/" in name]
         if odd or not self.classes:
             raise InputError(
                 f"legend {self.name}: expected codes 0 to {MAX_CODE} with names without a slash, "
-                f"found {odd[0] if odd else 'no classes'!r}"
+                f"found {shown(odd[0] if odd else 'no classes')}"
             )
         both = [code for code in self.nodata if code in self.classes]
         if both:
             raise InputError(f"legend {self.name}: {both[0]} is a class and nodata; remove one")
+        to = self.crosswalk
+        if to and not (isinstance(to.to, str) and all(map(_is_code, to.codes.values()))):
+            raise InputError(
+                f"legend {self.name}: expected the name of a legend and codes 0 to {MAX_CODE} in "
+                "the crosswalk, found other values"
+            )
         if self.crosswalk and set(self.crosswalk.codes) != set(self.classes):
             raise InputError(
                 f"legend {self.name}: expected each class once in the crosswalk to "
@@ -104,7 +113,7 @@ class Manifest:
             if name in ("legend", "lattice_deg") or (value is None and name in _MAY_BE_NULL):
                 continue
             if not isinstance(value, str) or not value.strip():
-                raise InputError(f"expected text under {name}, in quotes, found {value!r}")
+                raise InputError(f"expected text under {name}, in quotes, found {shown(value)}")
         if not _NAME.fullmatch(self.name):
             raise InputError(f"expected letters, digits, . _ - as name, found {self.name!r}")
         try:
@@ -132,7 +141,7 @@ class Manifest:
         step = self.lattice_deg
         if isinstance(step, bool) or not isinstance(step, int) or step < 1 or 180 % step:
             raise InputError(
-                f"expected whole degrees that divide 180 under lattice_deg, found {step!r}"
+                f"expected whole degrees that divide 180 under lattice_deg, found {shown(step)}"
             )
         if TILE not in self.file_name():  # two tiles would share one file
             raise InputError(
@@ -158,11 +167,9 @@ def load_manifest(path: Path) -> Manifest:
     Raises:
         InputError: If it cannot be read, or a key is missing, unknown or of another type.
     """
-    import yaml
-
     try:
-        content = yaml.safe_load(not_special("a manifest", path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = parse_yaml(not_special("a manifest", path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise InputError(f"cannot read the manifest {path}: {error}") from None
     try:
         if isinstance(content, dict) and isinstance(content.get("legend"), dict):
@@ -226,7 +233,9 @@ def named_manifest(name: str) -> tuple[Path, Manifest]:
 def _strictly(kind: type, content: object) -> Any:  # noqa: ANN401 - an instance of `kind`
     """Build a dataclass from a mapping, with errors for missing and unknown keys."""
     if not isinstance(content, dict):
-        raise InputError(f"expected keys and values for {kind.__name__.lower()}, found {content!r}")
+        raise InputError(
+            f"expected keys and values for {kind.__name__.lower()}, found {shown(content)}"
+        )
     names = {field.name: field.default for field in fields(kind)}
     missing = [name for name, value in names.items() if value is MISSING and name not in content]
     if missing:
@@ -240,7 +249,7 @@ def _strictly(kind: type, content: object) -> Any:  # noqa: ANN401 - an instance
 def _of_type(kind: type, value: object, name: str) -> Any:  # noqa: ANN401 - an instance of `kind`
     if not isinstance(value, kind):
         expected = "a list" if kind is list else "keys and values"
-        raise InputError(f"expected {expected} under {name}, found {value!r}")
+        raise InputError(f"expected {expected} under {name}, found {shown(value)}")
     return value
 
 

@@ -1,11 +1,11 @@
 """Cache of files over HTTP, which are downloaded again only after a change."""
 
 import hashlib
-import json
 import tempfile
 from pathlib import Path
 
 from minortom.io.atomic_write import atomic_file, write_json
+from minortom.io.parse import parse_json
 from minortom.io.provenance import sha256_of
 from minortom.progress import OnProgress, ignore_progress
 from minortom.public_urls import identity_of, public_url
@@ -61,7 +61,7 @@ def cached_copy(url: str, *, on_progress: OnProgress = ignore_progress) -> Path:
 
 def _read(record: Path) -> dict[str, object]:
     try:
-        found = json.loads(record.read_text(encoding="utf-8"))
+        found = parse_json(record.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -16,6 +16,7 @@ from minortom.api.arguments import path_of
 from minortom.errors import InputError
 from minortom.io.geoparquet import checked, read_table
 from minortom.io.memory_tables import in_memory, no_table, table_provenance
+from minortom.io.parse import parse_json
 from minortom.io.provenance import sha256_of
 from minortom.io.up_to_date import stored_provenance
 from minortom.reporting.measures import BoolArray, IntArray
@@ -197,7 +198,7 @@ def _rows_of(picked: pa.Table, annotated: pa.Table, name: str) -> IntArray:
 def _stored_search(schema: pa.Schema) -> Mapping[str, object] | None:
     text = (schema.metadata or {}).get(SEARCH_KEY.encode())
     try:
-        found = json.loads(text or "null")
+        found = parse_json(text or "null")
         return {name: int(found[name]) for name in ("complete", "searches", "finished")}
     except (ValueError, KeyError, TypeError):
         return None
@@ -220,7 +221,7 @@ def read_convergence(selection: Path) -> Convergence | None:
     """
     try:
         text = selection.with_name(f"{selection.name}.run.json").read_text(encoding="utf-8")
-        record = json.loads(text)
+        record = parse_json(text)
         found, of_file = record["convergence"], record["sha256"]
         by_stratum = {str(name): [float(v) for v in values] for name, values in found.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -3,7 +3,6 @@
 The folder has no path, host or time, so that the same inputs give the same bytes.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from minortom.api.arguments import path_of, whole_number
 from minortom.api.results import Result, Shown
 from minortom.io.artefact import artefact
 from minortom.io.atomic_write import write_json
+from minortom.io.parse import parse_json
 from minortom.io.provenance import KEY, Provenance, sha256_of
 from minortom.io.up_to_date import stored_licences
 from minortom.progress import OnProgress, ignore_progress
@@ -87,7 +87,7 @@ def report(
     inputs = [selection, annotated]
     with artefact(out, provenance, inputs=inputs, overwrite=overwrite, record=RECORD) as made:
         if made.up_to_date:
-            rows = json.loads((out / RECORD).read_text(encoding="utf-8"))["rows"]
+            rows = parse_json((out / RECORD).read_text(encoding="utf-8"))["rows"]
         else:
             source = read_input(selection, annotated, columns=REPORT_COLUMNS)
             comparison = compare(

@@ -1,6 +1,5 @@
 """The result of ``sample``: numbers of tiles and strata, and the table of the selection."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from minortom.grid.spatial_split import SPLITS
+from minortom.io.parse import parse_json
 from minortom.io.table_result import TableResult
 from minortom.sampling.options import SampleOptions
 from minortom.sampling.strata import Strata
@@ -96,7 +96,7 @@ def is_search_complete(selection: Path) -> bool:
 def _stored_search(schema: pa.Schema) -> dict[str, object]:
     """Return the progress of the search; empty without a time budget."""
     found = (schema.metadata or {}).get(SEARCH_KEY.encode())
-    search: dict[str, object] = json.loads(found) if found else {}
+    search: dict[str, object] = parse_json(found) if found else {}
     return search
 
 

@@ -13,6 +13,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from minortom.io.parse import parse_json
+
 PREFIX_BYTES = 4
 """The PLAIN encoding writes the length of each value, a little-endian uint32, in front of it."""
 LENGTHS_KEY = "minortom.lengths"
@@ -103,7 +105,7 @@ def lengths_in(footer: pq.FileMetaData) -> dict[str, NDArray[np.int64]]:
     try:
         return {
             column: np.frombuffer(base64.b64decode(sizes, validate=True), "<u4").astype(np.int64)
-            for column, sizes in json.loads(text).items()
+            for column, sizes in parse_json(text).items()
         }
     except (TypeError, AttributeError) as error:
         raise ValueError(f"its {LENGTHS_KEY} cannot be read ({error})") from None

@@ -1,15 +1,46 @@
 """``dataset.json``, the record of a data set of shards, read and checked."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from minortom.errors import InputError, ShardError
+from minortom.io.parse import parse_json
 from minortom.io.provenance import KEY
+from minortom.io.schema import (
+    PROVENANCE,
+    STATISTICS,
+    anything,
+    count,
+    file_name,
+    list_of,
+    map_of,
+    optional,
+    text,
+)
+from minortom.io.schema import record as record_of
 from minortom.shards.layout import DATASET_FILE, SCHEMA_VERSION, column_records, spec_of
 
 MADE_BY = "make shards with `minortom export`"
+
+_VERSION = record_of(schema_version=anything)
+_RECORD = record_of(
+    patch_px=count, codec=text, format=text, columns=map_of(record_of(bands=list_of(text))),
+    statistics=map_of(STATISTICS), splits=optional(map_of(count)),
+    shards=list_of(
+        record_of(
+            file=file_name, rows=count, bytes=optional(count), sha256=optional(text),
+            split=optional(text),
+        )
+    ),
+    export=optional(
+        record_of(
+            tiles=optional(count), tiles_unreadable=optional(map_of(text)),
+        )
+    ),
+    replaced=optional(list_of(record_of(reason=optional(text)))),
+    **{KEY: PROVENANCE},
+)  # fmt: skip
 
 Statistics = dict[str, dict[str, tuple[float, ...] | tuple[str, ...]]]
 """By tensor column: ``bands``, ``mean`` and ``std`` of the ``train`` split, in stored units."""
@@ -29,24 +60,25 @@ def read_record(folder: Path) -> dict[str, Any]:
         found = "is empty" if not any(folder.iterdir()) else f"has no {DATASET_FILE}"
         raise ShardError(f"expected a folder of shards, but {folder} {found}; {MADE_BY}")
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = parse_json(path.read_text(encoding="utf-8"))
+        _VERSION(record, "")
         version = record["schema_version"]
         if version != SCHEMA_VERSION:
             raise ShardError(
                 f"{folder} has shards of schema version {version}, but this minortom reads version "
                 f"{SCHEMA_VERSION}; export again, or install the other version of minortom"
             )
+        _RECORD(record, "")
         if column_records(spec_of(record)) != record["columns"]:
             raise ShardError(f"{path} names bands in another order or layout; {MADE_BY}")
-        # Accessed here, so that a record with a missing or wrong entry fails at once.
-        _ = statistics_in(record), [(Path(e["file"]), int(e["rows"])) for e in record["shards"]]
-        _ = {**record[KEY], **record.get("splits", {}), **record.get("export", {})}
     except InputError as error:
         raise ShardError(f"{path}: {error}; {MADE_BY}") from None
     except UnicodeDecodeError:  # its repr would print the whole file
         raise ShardError(f"{path} is damaged (it is not text); {MADE_BY}") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ShardError(f"{path} is damaged ({error!r}); {MADE_BY}") from None
+    except OSError as error:
+        raise ShardError(f"cannot read {path} ({error.strerror or error}); {MADE_BY}") from None
+    except ValueError as error:
+        raise ShardError(f"{path} is damaged ({error}); {MADE_BY}") from None
     return dict(record)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from minortom.io.parse import parse_json
 from minortom.shards.layout import METADATA_SCHEMA, SampleSpec
 
 METADATA_SUFFIX = "json"
@@ -91,7 +92,7 @@ def tar_rows(path: Path, spec: SampleSpec, *, tensors: bool) -> Iterator[Row]:
                     raise ValueError(f"a sample must have the files {wanted}, found {names}")
                 *parts, last = (_data(tar, m) if tensors or m is members[-1] else b""
                                 for m in members)  # fmt: skip
-                row = json.loads(last)
+                row = parse_json(last)
                 if set(row) != set(METADATA_SCHEMA.names) or sample_key(row) != key:
                     raise ValueError(f"{key}.{METADATA_SUFFIX} has the metadata of another sample")
                 patches = {}

@@ -141,6 +141,16 @@ def test_weights_of_another_model_are_refused(copy):
     [
         (lambda config: config.pop("statistics"), "config.json is damaged"),
         (lambda config: config.pop("minortom"), "config.json is damaged"),
+        (lambda config: config.update(statistics=[]), "statistics must be keys and values"),
+        (
+            lambda config: config["statistics"]["s1"].update(mean="x"),
+            "statistics.s1.mean must be a list, found 'x'",
+        ),
+        (lambda config: config.update(recipe=3), "recipe must be text, found 3"),
+        (lambda config: config.update(model=[1]), "model must be keys and values"),
+        (lambda config: config.update(encoder_of="s1"), "encoder_of must be a list"),
+        (lambda config: config.update(history={}), "history must be a list"),
+        (lambda config: config["minortom"].update(licences="x"), "licences must be a list"),
         (lambda config: config["model"].update(widht=3), "unknown model option widht"),
         (lambda config: config["model"].update(width=64), "does not hold the weights"),
     ],
@@ -154,7 +164,7 @@ def test_a_damaged_configuration_is_refused(copy, change, message):
         load_model(copy, device=CPU)
 
 
-@pytest.mark.parametrize("text", ["[]", "{", "\xff"])
+@pytest.mark.parametrize("text", ["[]", "{", "\xff", "[" * 50_000])
 def test_a_configuration_that_is_not_a_json_object_is_refused(copy, text):
     (copy / "config.json").write_text(text, encoding="latin-1")
     with pytest.raises(InputError, match=r"config\.json"):

@@ -88,3 +88,28 @@ def test_published_recipes_have_the_published_settings():
     config = train_recipe("csmoe-b16")
     assert (config.lr, config.weight_decay, config.beta1, config.beta2) == (1e-4, 0.05, 0.9, 0.95)
     assert (config.epochs, config.warmup) == (150, pytest.approx(10 / 150))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train": [1]}, "train must be keys and values, found list"),
+        ({"model": "tiny"}, "model must be keys and values, found 'tiny'"),
+        ({"model": {"num_experts": "4"}}, "model.num_experts must be a whole number"),
+        ({"recipe": 3}, "recipe must be text, found 3"),
+        ({"minortom": {"inputs": {"shards": 3}}}, "minortom.inputs.shards must be text"),
+        ({"lengthened": "3"}, "lengthened must be a list, found '3'"),
+    ],
+)
+def test_a_value_of_another_type_in_the_configuration_of_a_run_is_named(tmp_path, change, message):
+    stored = {"recipe": "tiny", "model": {}, "train": {}, "minortom": {}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(stored | change))
+    with pytest.raises(InputError, match=rf"config.yaml is damaged \({message}.*; restore it"):
+        configure(None, {}, resume=tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[" * 50_000 + "]" * 50_000, "{lr: " * 300 + "1" + "}" * 300])
+def test_a_configuration_that_is_nested_deeply_is_one_line(tmp_path, text):
+    (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(InputError, match="nested more than 200 levels deep.*; check --config"):
+        configure("tiny", {}, file=tmp_path / "own.yaml")

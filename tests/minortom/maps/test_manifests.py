@@ -129,7 +129,7 @@ def test_a_manifest_need_not_have_a_legend(tmp_path, content):
         (lambda m: m.update(name="../up"), "found '../up'"),
         (lambda m: m.update(checksum="md5:12"), "found 'md5:12'"),
         (lambda m: m.update(checksum="crc:12"), "expected a checksum such as sha256:"),
-        (lambda m: m.update(lattice_deg=3), "expected {TILE} in the url"),
+        (lambda m: m.update(lattice_deg=3), "expected {TILE} in the file name of the url"),
         (lambda m: m.update(url="https://a/{TILE}.tif"), "the key lattice_deg is missing"),
         (lambda m: m.update(url="https://a/{TILE}.tif", lattice_deg=7), "divide 180"),
         (

@@ -216,3 +216,39 @@ def test_reading_needs_numpy_and_pyarrow_only():
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"statistics": {"s1": [1]}}, "statistics.s1 must be keys and values, found list"),
+        ({"shards": "all"}, "shards must be a list, found 'all'"),
+        ({"shards": [{"file": 3, "rows": 1}]}, r"shards\[0\].file must be the name of a file"),
+        (
+            {"shards": [{"file": "/etc/passwd", "rows": 1}]},
+            ".*of a file without folders, found '/etc",
+        ),
+        ({"patch_px": "120"}, "patch_px must be a whole number of at least 0, found '120'"),
+        ({"columns": []}, "columns must be keys and values, found list"),
+        ({"splits": {"train": "8"}}, "splits.train must be a whole number"),
+        ({"codec": None}, "codec must be text, found None"),
+        ({"codec": "zip"}, "'zip' is not a valid"),
+        ({"minortom": {"licences": [3]}}, r"minortom.licences\[0\] must be text, found 3"),
+        ({"minortom": {"inputs": []}}, "minortom.inputs must be keys and values"),
+    ],
+)
+def test_a_value_of_another_type_in_the_record_is_named(tmp_path, change, message):
+    folder = tmp_path / "shards"
+    write_made_up_shards(folder, num_patches=4, rows_per_shard=4, num_val=0)
+    record = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps(record | change))
+    with pytest.raises(ShardError, match=rf"dataset.json is damaged \({message}"):
+        ShardSet.open(folder)
+
+
+def test_a_record_that_is_nested_deeply_is_one_line(tmp_path):
+    folder = tmp_path / "shards"
+    write_made_up_shards(folder, num_patches=4, rows_per_shard=4, num_val=0)
+    (folder / "dataset.json").write_text("[" * 50_000 + "]" * 50_000)
+    with pytest.raises(ShardError, match="nested more than 200 levels deep"):
+        ShardSet.open(folder)
