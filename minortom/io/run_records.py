@@ -1,13 +1,13 @@
 """``<out>.run.json``, the record of the run that made an output."""
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 from minortom.io.atomic_write import write_json
+from minortom.io.parse import parse_json
 from minortom.io.provenance import Provenance, run_record, sha256_of
 from minortom.public_urls import public_value
 
@@ -61,7 +61,7 @@ def complete_run_record(
 def has_run_record(out: Path, provenance: Provenance) -> bool:
     """Return whether there is a record of the run that made an output."""
     try:
-        record = json.loads(_path_of(out).read_text(encoding="utf-8"))
+        record = parse_json(_path_of(out).read_text(encoding="utf-8"))
         made = _hash_of(provenance)
         return bool(record.get(_MADE, made) == made)
     except (OSError, ValueError, AttributeError):

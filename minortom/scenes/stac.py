@@ -1,12 +1,12 @@
 """STAC items (JSON) whose assets are the bands of an image, on this machine."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from minortom.errors import InputError
+from minortom.io.parse import parse_json
 from minortom.scenes.band_files import BandFile, BandFiles
 from minortom.scenes.band_names import KnownBand, known_band
 
@@ -22,7 +22,7 @@ def stac_bands(path: Path) -> BandFiles:
             file on this machine.
     """
     try:
-        item = json.loads(path.read_text(encoding="utf-8"))
+        item = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"expected a STAC item, cannot read {path} ({error})") from None
     assets = item.get("assets") if isinstance(item, dict) else None
