@@ -27,7 +27,7 @@ from shapely.geometry import box
 from minortom import annotate
 from minortom.grid.cells import Cells, cells_at, cells_from_names, whole_grid
 from minortom.maps.descriptor import Descriptor
-from minortom.maps.manifests import find_manifest
+from minortom.maps.manifests import find_legend
 
 SAMPLED = 100_000
 ASKED_POINTS = 5_000
@@ -55,8 +55,7 @@ def show(what, seconds, *, ours_s=None):
 
 def described(path, legend):
     """Return a map with its legend."""
-    manifest_path, manifest = find_manifest(legend)
-    return Descriptor.of(path, manifest=manifest, manifest_path=manifest_path)
+    return Descriptor.of(path, find_legend(legend))
 
 
 def bench_grid(rounds):

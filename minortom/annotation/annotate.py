@@ -40,8 +40,8 @@ def annotate(
     bbox: BBoxLike | None = None,
     region: str | Path | None = None,
     region_layer: str | None = None,
-    climate_legend: str | None = None,
-    landcover_legend: str | None = None,
+    climate_legend: str | Path | None = None,
+    landcover_legend: str | Path | None = None,
     climate_mode: MapMode = "center",
     landcover_mode: MapMode = "center",
     landcover_resolution: float = 40.0,
@@ -86,15 +86,18 @@ def annotate(
             or a ``BBox``.
         region: Keep cells that overlap the polygons of this vector file.
         region_layer: Layer of the region, for a file with several layers of polygons.
-        climate_legend: Legend of a climate raster; ``koppen`` when None.
-        landcover_legend: Legend of a land-cover raster; ``worldcover`` when None.
+        climate_legend: Legend of a climate raster: its name, or the path of a YAML file;
+            ``koppen`` when None.
+        landcover_legend: Legend of a land-cover raster, in the same form; ``worldcover`` when
+            None.
         climate_mode: ``center`` takes the pixel at the cell's centre, ``majority`` the class of
             most pixels of the cell, ``fractions`` adds the share of each class.
         landcover_mode: The same for land cover.
         landcover_resolution: Largest pixel to count for ``majority`` and ``fractions``, in
             metres, in every map.
         descriptor: Additional maps, each as ``NAME=MAP`` with the name of its column.
-        manifest: Manifests of the additional maps, in the order of ``descriptor``.
+        manifest: Manifests of the additional maps, or files with their legends alone, in the
+            order of ``descriptor``.
         descriptor_mode: Modes of additional maps, each as ``NAME=MODE``; ``center`` for others.
         keep_unmapped: Whether tiles without a class are kept, as ``unmapped``.
         engine: Where maps in many tiles are read: processes on this machine, or a Dask cluster.

@@ -1,5 +1,6 @@
 """Columns of classes: codes and names of each tile, and the class ``unmapped``."""
 
+import json
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -7,11 +8,20 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from minortom.errors import InputError
-from minortom.maps.manifests import MAX_CODE
+from minortom.maps.descriptor import Descriptor
+from minortom.maps.legends import MAX_CODE
 
 UNMAPPED = "unmapped"
 """Class of a tile that is on nodata or outside the map."""
 UNMAPPED_CODE = MAX_CODE
+COLOURS_KEY = "minortom_colours"
+"""Key of the colours of classes in a file's metadata: JSON, column -> class -> ``#rrggbb``."""
+
+
+def colour_metadata(descriptors: Mapping[str, Descriptor]) -> dict[str, str]:
+    """Return the metadata with the colours of classes; empty if no legend has colours."""
+    colours = {name: map_.colours for name, map_ in descriptors.items() if map_.colours}
+    return {COLOURS_KEY: json.dumps(colours, sort_keys=True, ensure_ascii=False)} if colours else {}
 
 
 def with_unmapped(names: Mapping[int, str], *, of: str) -> dict[int, str]:

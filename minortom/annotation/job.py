@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minortom.annotation.candidates import Candidates, from_archives, from_lists
+from minortom.annotation.class_columns import colour_metadata
 from minortom.annotation.columns import TileClasses, look_up
 from minortom.annotation.options import AnnotateOptions, Maps, Sources
 from minortom.annotation.result import AnnotateResult
@@ -80,7 +81,8 @@ class AnnotateJob:
                     keep_unmapped=self.options.keep_unmapped, executor=executor,
                     on_progress=on_progress,
                 )  # fmt: skip
-                return points_table(_table(candidates, classes), provenance), classes
+                table, more = _table(candidates, classes), colour_metadata(descriptors)
+                return points_table(table, provenance, more=more), classes
 
             if out is None:
                 table, classes = make()
@@ -134,7 +136,7 @@ class AnnotateJob:
             inputs[f"{archive.sensor}_metadata"] = sha256_of(archive.metadata_path)
         for name, map_ in descriptors.items():
             inputs[name] = map_.hash_for(candidates.cells, executor=executor)
-            inputs[f"{name} legend"] = sha256_of(map_.manifest_path)
+            inputs[f"{name} legend"] = sha256_of(map_.legend_path)
         licences = [f"Major TOM Core: {LICENCE}, {ATTRIBUTION}"] if archives else []
         licences += [map_.credit() for map_ in descriptors.values()]
         legends = {f"{name}_legend": map_.legend for name, map_ in descriptors.items()}
@@ -173,7 +175,9 @@ def _result(
         unknown={name: n for name, n in unknown.items() if n} if in_archive else None,
         repeated=candidates.repeated if in_archive else None,
         not_in_archive=candidates.not_in_archive,
-        citations=list(dict.fromkeys(map_.manifest.citation for map_ in descriptors.values())),
+        citations=list(
+            dict.fromkeys(map_.manifest.citation for map_ in descriptors.values() if map_.manifest)
+        ),
     )
 
 

@@ -129,10 +129,10 @@ class Maps:
                 )
 
     def local_paths(self) -> list[Path]:
-        """Return the files and folders that the maps may name, and the manifests."""
+        """Return the files and folders that the maps may name, and those of their legends."""
         choices = [self.climate, self.landcover, *self.further.values()]
-        manifests = [choice.manifest for choice in choices if choice.manifest is not None]
-        return [*(Path(choice.map) for choice in choices), *manifests]
+        legends = [path for choice in choices for path in choice.legend_files()]
+        return [*(Path(choice.map) for choice in choices), *legends]
 
     def open(self, on_fetch: OnProgress) -> dict[str, Descriptor]:
         """Open all maps, by the name of their column; see ``open_map``.

@@ -1,5 +1,6 @@
 """Descriptors of maps that a user names."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from minortom.api.arguments import shown
 from minortom.downloads.find_map import find_map
 from minortom.errors import InputError
 from minortom.maps.descriptor import Descriptor
-from minortom.maps.manifests import find_manifest, load_manifest
+from minortom.maps.manifests import LegendFile, find_legend, load_legend
 from minortom.progress import OnProgress, ignore_progress
 
 
@@ -21,16 +22,22 @@ class MapChoice:
 
     map: str
     """Path of a raster, a folder of tiles or a manifest, or the name of a data set."""
-    legend: str | None = None
-    """Name of a legend; the legend of the manifest when None."""
+    legend: str | Path | None = None
+    """Name of a legend, or path of a file with one; the legend of the manifest when None."""
     manifest: Path | None = None
-    """Manifest of the user's own, which takes precedence over ``legend``."""
+    """Manifest of the user's own, or a file with its legend alone, which takes precedence over
+    ``legend``."""
 
     def __post_init__(self) -> None:
-        if not (self.legend is None or isinstance(self.legend, str)):
+        if not (self.legend is None or isinstance(self.legend, str | Path)):
             raise InputError(
-                f"a legend must be the name of one, such as koppen, found {shown(self.legend)}"
+                "a legend must be the name of one, such as koppen, or the path of a file, found "
+                f"{shown(self.legend)}"
             )
+
+    def legend_files(self) -> list[Path]:
+        """Return the paths that the legend and the manifest may name."""
+        return [Path(name) for name in (self.legend, self.manifest) if name is not None]
 
 
 def open_map(
@@ -49,17 +56,28 @@ def open_map(
     """
     found = find_map(choice.map, on_progress=on_fetch)
     if choice.manifest is not None:
-        manifest_path, manifest = choice.manifest, load_manifest(choice.manifest)
-    elif found.manifest is not None and found.manifest_path is not None:
-        manifest_path, manifest = found.manifest_path, found.manifest
-        own = manifest.legend.name if manifest.legend else None
-        if choice.legend not in (None, own):
-            raise InputError(
-                f"{choice.map} has the legend {own}, found the legend {choice.legend}; leave the "
-                "legend out"
-            )
-    else:
-        manifest_path, manifest = find_manifest(choice.legend or default_legend)
-    if manifest.legend is None:
-        raise InputError(f"{manifest_path} has no legend; add one that names the map's classes")
-    return Descriptor.of(found.source, manifest=manifest, manifest_path=manifest_path)
+        return Descriptor.of(found.source, load_legend(choice.manifest))
+    if found.manifest is None or found.manifest_path is None:
+        named = _as_text(choice.legend)
+        return Descriptor.of(found.source, find_legend(named or default_legend))
+    legend = found.manifest.legend
+    if legend is None:
+        raise InputError(
+            f"{found.manifest_path} has no legend; add one that names the map's classes"
+        )
+    if choice.legend not in (None, legend.name):
+        raise InputError(
+            f"{choice.map} has the legend {legend.name}, found the legend {choice.legend}; leave "
+            "the legend out"
+        )
+    return Descriptor.of(
+        found.source,
+        LegendFile(path=found.manifest_path, legend=legend, manifest=found.manifest),
+    )
+
+
+def _as_text(legend: str | Path | None) -> str | None:
+    """Return a legend as text; a path without a folder gets one, so that it is not a name."""
+    if isinstance(legend, Path) and legend.parent == Path():
+        return f".{os.sep}{legend}"
+    return None if legend is None else str(legend)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minortom.errors import InputError
-from minortom.maps.manifests import MAX_CODE, Legend, find_manifest
+from minortom.maps.legends import MAX_CODE, Legend
+from minortom.maps.manifests import find_manifest
 
 OUTSIDE = -1
 """Code of a point or a cell outside the map."""
@@ -28,6 +29,8 @@ class ClassTable:
     """Name of the legend."""
     names: Mapping[int, str]
     """Name of each class, by its code in the result."""
+    colours: Mapping[int, str]
+    """Colours of classes as ``#rrggbb``, by their codes in the result; not of every class."""
     table: NDArray[np.int16]
     """[256] code in the result for each pixel value; NO_CLASS for values without a class."""
     known: frozenset[int]
@@ -40,11 +43,11 @@ class ClassTable:
         Raises:
             InputError: If the crosswalk has codes that the other legend does not have.
         """
-        codes, names = _final_classes(legend)
+        codes, names, colours = _final_classes(legend)
         table = np.full(MAX_CODE + 1, NO_CLASS, dtype=np.int16)
         table[list(codes)] = list(codes.values())
         known = frozenset((*codes, *legend.nodata))
-        return cls(legend=legend.name, names=names, table=table, known=known)
+        return cls(legend=legend.name, names=names, colours=colours, table=table, known=known)
 
     @property
     def codes(self) -> NDArray[np.int16]:
@@ -111,17 +114,28 @@ class ClassTable:
         )
 
 
-def _final_classes(legend: Legend) -> tuple[dict[int, int], dict[int, str]]:
-    """Return the code of each value and the name of each code, after the crosswalk if any."""
-    if legend.crosswalk is None:
-        return {code: code for code in legend.classes}, dict(legend.classes)
-    target = find_manifest(legend.crosswalk.to)[1].legend
-    assert target is not None
-    codes = dict(legend.crosswalk.codes)
-    strange = [code for code in codes.values() if code not in target.classes]
-    if strange or target.crosswalk is not None:
-        raise InputError(
-            f"legend {legend.name}: expected a crosswalk to codes of {target.name}, found "
-            f"{strange or 'a further crosswalk'}; correct the manifest"
-        )
-    return codes, {code: target.classes[code] for code in sorted(set(codes.values()))}
+def _final_classes(
+    legend: Legend,
+) -> tuple[dict[int, int], dict[int, str], dict[int, str]]:
+    """Return the code of each value, and names and colours of the codes, after the crosswalk.
+
+    Codes with the same name become the lowest of them.
+    """
+    codes, target = {code: code for code in legend.classes}, legend
+    if legend.crosswalk is not None:
+        found = find_manifest(legend.crosswalk.to)[1].legend
+        assert found is not None
+        codes, target = dict(legend.crosswalk.codes), found
+        strange = [code for code in codes.values() if code not in target.classes]
+        if strange or target.crosswalk is not None:
+            raise InputError(
+                f"legend {legend.name}: expected a crosswalk to codes of {target.name}, found "
+                f"{strange or 'a further crosswalk'}; correct the manifest"
+            )
+    lowest: dict[str, int] = {}
+    for code in sorted(target.classes):
+        lowest.setdefault(target.classes[code], code)
+    codes = {value: lowest[target.classes[code]] for value, code in codes.items()}
+    names = {code: target.classes[code] for code in sorted(set(codes.values()))}
+    colours = {code: target.colours[code] for code in names if code in target.colours}
+    return codes, names, colours

@@ -1,4 +1,4 @@
-"""Descriptors: categorical maps with their manifests, which give classes at points and in cells.
+"""Descriptors: categorical maps with their legends, which give classes at points and in cells.
 
 A map may have any size, resolution and coordinate system, and may consist of tiles. Points are
 projected, never the map. Only blocks that contain points are read, each block once.
@@ -19,7 +19,7 @@ from minortom.grid.cells import Cells
 from minortom.io.provenance import sha256_of
 from minortom.maps.class_counts import ClassCounts, count_in_map, count_in_tiles
 from minortom.maps.class_table import ClassTable
-from minortom.maps.manifests import Manifest
+from minortom.maps.manifests import LegendFile, Manifest
 from minortom.maps.point_lookup import codes_in_map, codes_in_tiles
 from minortom.maps.rasters import opened_map
 from minortom.maps.tiled_map import TileMap
@@ -32,30 +32,31 @@ _MEANING = re.compile(rb"<(SRS|GeoTransform|GCPList|NoDataValue|ColorInterp)\b|N
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Descriptor:
-    """Categorical map with its manifest."""
+    """Categorical map with its legend."""
 
     source: Path | TileMap
     """Raster file, or tiles."""
-    manifest: Manifest
-    manifest_path: Path
     classes: ClassTable
+    legend_path: Path
+    """File with the legend."""
+    manifest: Manifest | None
+    """Manifest of the data set of the legend; None if only the legend is known."""
 
     @classmethod
-    def of(cls, source: Path | TileMap, *, manifest: Manifest, manifest_path: Path) -> "Descriptor":
-        """Combine a map with its manifest; the map is opened at the first look-up.
+    def of(cls, source: Path | TileMap, legend: LegendFile) -> "Descriptor":
+        """Combine a map with its legend; the map is opened at the first look-up.
 
         Raises:
-            InputError: If the path is not a file, or the manifest has no legend.
+            InputError: If the path is not a file, or the crosswalk of the legend has codes that
+                the other legend does not have.
         """
         if isinstance(source, Path) and not source.is_file():
             what = "is a folder" if source.is_dir() else "does not exist"
             raise InputError(f"the map {source} {what}; expected a raster file such as a GeoTIFF")
-        if manifest.legend is None:
-            raise InputError(
-                f"expected a legend in {manifest_path}, found none; add the classes of the map"
-            )
-        classes = ClassTable.of(manifest.legend)
-        return cls(source=source, manifest=manifest, manifest_path=manifest_path, classes=classes)
+        return cls(
+            source=source, classes=ClassTable.of(legend.legend), legend_path=legend.path,
+            manifest=legend.manifest,
+        )  # fmt: skip
 
     @property
     def legend(self) -> str:
@@ -67,6 +68,11 @@ class Descriptor:
         """Name of each class, by its code in the result."""
         return dict(self.classes.names)
 
+    @property
+    def colours(self) -> dict[str, str]:
+        """Colours of classes as ``#rrggbb``, by their names; empty if the legend has none."""
+        return {self.classes.names[code]: colour for code, colour in self.classes.colours.items()}
+
     def credit(self) -> str:
         """Return the line about licence and attribution that a result inherits.
 
@@ -76,8 +82,14 @@ class Descriptor:
         tiles = self.source.files.values() if isinstance(self.source, TileMap) else [self.source]
         for path in tiles:
             with opened_map(path) as raster:
-                return raster.tags().get(COPYRIGHT_TAG) or self.manifest.credit()
-        return self.manifest.credit()
+                tag: str | None = raster.tags().get(COPYRIGHT_TAG)
+                return tag or self._credit_of_manifest()
+        return self._credit_of_manifest()
+
+    def _credit_of_manifest(self) -> str:
+        if self.manifest is not None:
+            return self.manifest.credit()
+        return f"{self.legend}: a map with a legend of the user's own, whose licence is not stated"
 
     def hash_for(
         self,

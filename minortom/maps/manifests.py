@@ -4,74 +4,23 @@ Each data set has one YAML file, in ``data_manifests/`` or written by the user. 
 legend describes a categorical map. An additional map needs only such a file.
 """
 
+import os
 import re
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from minortom.api.arguments import not_special, shown
+from minortom.api.arguments import shown
 from minortom.errors import InputError
-from minortom.io.parse_yaml import parse_yaml
+from minortom.maps.legends import Legend, legend_of, read_yaml, strictly
 
-MAX_CODE = 255
-"""Maximum code: codes are stored as uint8."""
 TILE = "{TILE}"
 """Placeholder for the name of a tile in the URL of a tiled data set."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 _MAY_BE_NULL = ("checksum", "member", "size", "by_hand")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Crosswalk:
-    """Map from the classes of one legend to those of another."""
-
-    to: str
-    """Name of the other legend."""
-    codes: Mapping[int, int]
-    """Code of the other legend, by code of this legend; one for each class."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Legend:
-    """Legend of a categorical map: the meaning of its values."""
-
-    name: str
-    """Name for ``--climate-legend`` and ``--landcover-legend``."""
-    classes: Mapping[int, str]
-    """Name of each class, by code 0 to 255. No slashes, since strata are ``climate/landcover``."""
-    nodata: tuple[int, ...]
-    """Values of pixels without a class."""
-    crosswalk: Crosswalk | None = None
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.name, str):
-            raise InputError(f"expected text under legend.name, found {shown(self.name)}")
-        odd: list[object] = [code for code in (*self.classes, *self.nodata) if not _is_code(code)]
-        odd += [name for name in self.classes.values() if not isinstance(name, str) or "/" in name]
-        if odd or not self.classes:
-            raise InputError(
-                f"legend {self.name}: expected codes 0 to {MAX_CODE} with names without a slash, "
-                f"found {shown(odd[0] if odd else 'no classes')}"
-            )
-        both = [code for code in self.nodata if code in self.classes]
-        if both:
-            raise InputError(f"legend {self.name}: {both[0]} is a class and nodata; remove one")
-        to = self.crosswalk
-        if to and not (isinstance(to.to, str) and all(map(_is_code, to.codes.values()))):
-            raise InputError(
-                f"legend {self.name}: expected the name of a legend and codes 0 to {MAX_CODE} in "
-                "the crosswalk, found other values"
-            )
-        if self.crosswalk and set(self.crosswalk.codes) != set(self.classes):
-            raise InputError(
-                f"legend {self.name}: expected each class once in the crosswalk to "
-                f"{self.crosswalk.to}, found other codes; correct the crosswalk"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,25 +116,78 @@ def load_manifest(path: Path) -> Manifest:
     Raises:
         InputError: If it cannot be read, or a key is missing, unknown or of another type.
     """
-    try:
-        content = parse_yaml(not_special("a manifest", path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read the manifest {path}: {error}") from None
+    return _manifest_of(read_yaml("a manifest", path), path)
+
+
+def _manifest_of(content: object, path: Path) -> Manifest:
     try:
         if isinstance(content, dict) and isinstance(content.get("legend"), dict):
-            legend = dict(content["legend"])
-            if legend.get("crosswalk") is not None:
-                legend["crosswalk"] = _strictly(Crosswalk, legend["crosswalk"])
-                _of_type(dict, legend["crosswalk"].codes, "crosswalk.codes")
-            legend["nodata"] = tuple(_of_type(list, legend.get("nodata"), "nodata"))
-            legend["classes"] = _of_type(dict, legend.get("classes"), "classes")
-            content = {**content, "legend": _strictly(Legend, legend)}
-        manifest: Manifest = _strictly(Manifest, content)
+            content = {**content, "legend": legend_of(content["legend"])}
+        manifest: Manifest = strictly(Manifest, content)
     except InputError as error:
         raise InputError(
             f"{path} is not a manifest: {error}; see data_manifests/ for examples"
         ) from None
     return manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class LegendFile:
+    """Legend and the file that has it."""
+
+    path: Path
+    legend: Legend
+    manifest: Manifest | None = None
+    """Manifest in the file; None if the file has the legend alone."""
+
+
+def load_legend(path: Path) -> LegendFile:
+    """Read a legend from a manifest, or from a file with the legend part of a manifest alone.
+
+    Raises:
+        InputError: If it cannot be read, has no legend, or a key is missing, unknown or of
+            another type.
+    """
+    content = read_yaml("a legend", path)
+    inner = content.get("legend") if isinstance(content, dict) else None
+    if not isinstance(content, dict) or ("classes" not in content and inner is None):
+        if isinstance(content, dict) and "url" in content:
+            raise InputError(f"{path} has no legend; add one that names the map's classes")
+        raise InputError(
+            f"expected a legend with the keys name, nodata and classes in {path}, found "
+            f"{_shortly(content)}; see docs/fetch.md"
+        )
+    if inner is not None and set(content) != {"legend"}:
+        manifest = _manifest_of(content, path)
+        if manifest.legend is None:  # not keys and values
+            raise InputError(f"{path} has no legend; add one that names the map's classes")
+        return LegendFile(path=path, legend=manifest.legend, manifest=manifest)
+    try:
+        return LegendFile(path=path, legend=legend_of(content if inner is None else inner))
+    except InputError as error:
+        raise InputError(f"{path} is not a legend: {error}; see docs/fetch.md") from None
+
+
+def find_legend(text: str) -> LegendFile:
+    """Return the legend of this path or name.
+
+    Text is a path if the file exists or if it contains a separator.
+
+    Raises:
+        InputError: If there is no such legend; the message lists the existing names.
+    """
+    path = Path(text)
+    if path.exists() or os.sep in text:
+        return load_legend(path)
+    path, manifest = find_manifest(text)
+    assert manifest.legend is not None
+    return LegendFile(path=path, legend=manifest.legend, manifest=manifest)
+
+
+def _shortly(content: object) -> str:
+    if isinstance(content, dict):
+        return f"the keys {', '.join(map(str, list(content)[:6]))}" if content else "no keys"
+    return "an empty file" if content is None else type(content).__name__
 
 
 def manifest_paths() -> list[Path]:
@@ -210,7 +212,8 @@ def find_manifest(legend: str) -> tuple[Path, Manifest]:
             return path, manifest
         known.append(manifest.legend.name)
     raise InputError(
-        f"expected the name of a legend ({', '.join(sorted(known))}), found {legend!r}"
+        f"expected the name of a legend ({', '.join(sorted(known))}) or an existing file, found "
+        f"{legend!r}; give a file with its folder, as in ./legend.yaml"
     )
 
 
@@ -228,30 +231,3 @@ def named_manifest(name: str) -> tuple[Path, Manifest]:
         f"expected the name of a data set ({known}) or an existing file, found {name!r}; give a "
         "file with its folder, as in ./map.tif"
     )
-
-
-def _strictly(kind: type, content: object) -> Any:  # noqa: ANN401 - an instance of `kind`
-    """Build a dataclass from a mapping, with errors for missing and unknown keys."""
-    if not isinstance(content, dict):
-        raise InputError(
-            f"expected keys and values for {kind.__name__.lower()}, found {shown(content)}"
-        )
-    names = {field.name: field.default for field in fields(kind)}
-    missing = [name for name, value in names.items() if value is MISSING and name not in content]
-    if missing:
-        raise InputError(f"the key {missing[0]} is missing")
-    unknown = [str(key) for key in content if key not in names]
-    if unknown:
-        raise InputError(f"expected the keys {', '.join(sorted(names))}, found {unknown[0]}")
-    return kind(**content)
-
-
-def _of_type(kind: type, value: object, name: str) -> Any:  # noqa: ANN401 - an instance of `kind`
-    if not isinstance(value, kind):
-        expected = "a list" if kind is list else "keys and values"
-        raise InputError(f"expected {expected} under {name}, found {shown(value)}")
-    return value
-
-
-def _is_code(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_CODE

@@ -34,6 +34,14 @@ class Classes:
     names: tuple[str, ...]
     codes: IntArray
     """[n] position of each point's class in ``names``."""
+    colours: tuple[str | None, ...] = ()
+    """Colour of each class as ``#rrggbb``, None for one of the map's own; empty for those only."""
+
+    def palette(self) -> list[str]:
+        """Return a colour for each class."""
+        own = palette(len(self.names))
+        given = self.colours or (None,) * len(own)
+        return [colour or other for colour, other in zip(given, own, strict=True)]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,7 +87,7 @@ def controls(points: MapPoints) -> dict[str, list[Choice]]:
             Choice(name=of, colour=colour, tiles=tiles, ticked=of == points.at_first.get(name))
             for of, colour, tiles in zip(
                 classes.names,
-                palette(len(classes.names)),
+                classes.palette(),
                 np.bincount(classes.codes, minlength=len(classes.names)).tolist(),
                 strict=True,
             )
@@ -161,10 +169,8 @@ def _figure(
     # Codes take a tenth of the space of the names; map.js adds the names.
     data |= {f"{name} code": classes.codes.astype(np.uint16) for name, classes in columns.items()}
     first = next(iter(points.filters))
-    num_colours = len(points.filters[first].names)
-    colours = LinearColorMapper(
-        palette=palette(num_colours), low=-0.5, high=num_colours - 0.5, name="colours"
-    )
+    shades = points.filters[first].palette()
+    colours = LinearColorMapper(palette=shades, low=-0.5, high=len(shades) - 0.5, name="colours")
     shown = IndexFilter(
         indices=points.shown_at_first.tolist() if points.at_first else None, name="shown"
     )

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from minortom.annotation.class_columns import COLOURS_KEY
 from minortom.api.arguments import path_of
 from minortom.errors import InputError
 from minortom.io.geoparquet import checked, read_table
@@ -19,6 +20,7 @@ from minortom.io.memory_tables import in_memory, no_table, table_provenance
 from minortom.io.parse import parse_json
 from minortom.io.provenance import sha256_of
 from minortom.io.up_to_date import stored_provenance
+from minortom.maps.legends import is_colour
 from minortom.reporting.measures import BoolArray, IntArray
 from minortom.sampling.strata import COLUMNS, Tiles, restratified
 from minortom.sampling.summary import SEARCH_KEY
@@ -55,6 +57,8 @@ class ReportInput:
     """Options in the selection's provenance; empty without a provenance."""
     search: Mapping[str, object] | None
     """Progress of a search with a time budget: ``complete``, ``searches`` and ``finished``."""
+    colours: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Column -> class -> colour as ``#rrggbb``, if the legends have colours."""
 
     @property
     def chosen(self) -> BoolArray:
@@ -144,6 +148,7 @@ def read_input(
         split=_text(picked["split"]) if "split" in picked.column_names else None,
         options=options,
         search=_stored_search(picks.schema),
+        colours=_stored_colours(source.schema),
     )
 
 
@@ -202,6 +207,19 @@ def _stored_search(schema: pa.Schema) -> Mapping[str, object] | None:
         return {name: int(found[name]) for name in ("complete", "searches", "finished")}
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _stored_colours(schema: pa.Schema) -> Mapping[str, Mapping[str, str]]:
+    """Return the colours in the metadata of annotated tiles; values that are none are left out."""
+    try:
+        found = json.loads((schema.metadata or {}).get(COLOURS_KEY.encode()) or "{}")
+        by_column = {str(column): dict(colours) for column, colours in found.items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}
+    return {
+        column: {str(name): colour for name, colour in colours.items() if is_colour(colour)}
+        for column, colours in by_column.items()
+    }
 
 
 def _text(column: pa.ChunkedArray) -> pa.Array:

@@ -1,5 +1,6 @@
 """The map of a report: selected tiles, reserves and filters."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def map_points(source: ReportInput) -> MapPoints:
     """Return the tiles of the map: selected tiles and reserves."""
     rows, table, strata = source.rows, source.annotated, source.tiles.strata
     filters = {
-        name: _few(*classes_of(table, column), rows)
+        name: _few(*classes_of(table, column), rows, source.colours.get(column, {}))
         for name, column in (("land cover", "landcover"), ("climate", "climate"))
     }
     at_first = {}
@@ -67,10 +68,11 @@ def split_counts(source: ReportInput) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
-def _few(names: list[str], codes: IntArray, rows: IntArray) -> Classes:
+def _few(names: list[str], codes: IntArray, rows: IntArray, colours: Mapping[str, str]) -> Classes:
     """Return the classes of some rows, without the names of other classes."""
     there, few = np.unique(codes[rows], return_inverse=True)
-    return Classes(names=tuple(names[code] for code in there.tolist()), codes=few)
+    left = tuple(names[code] for code in there.tolist())
+    return Classes(names=left, codes=few, colours=tuple(colours.get(name) for name in left))
 
 
 def _of_split(split: pa.Array) -> Classes:

@@ -74,7 +74,7 @@ def test_without_an_area_or_all_it_says_how_much_it_would_be(zones, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["corine"], "expected the name of a data set (koppen-geiger-2023"),
+        (["corine"], "expected the name of a data set (corine-clc, dynamic-world-v1, "),
         (["./nowhere.yaml"], "cannot read the manifest nowhere.yaml"),
         (["mcd12c1-v006"], "behind a NASA Earthdata login"),
         (["worldcover-2021", "--region", "nowhere.gpkg"], "the region nowhere.gpkg does not exist"),

@@ -8,7 +8,7 @@ from rasterio.transform import Affine
 
 from minortom.grid.cells import cells_at, merged
 from minortom.maps.descriptor import Descriptor
-from minortom.maps.manifests import find_manifest
+from minortom.maps.manifests import find_legend
 
 
 def write_map(
@@ -38,8 +38,7 @@ def write_map(
 
 def described(source, *, legend="koppen"):
     """Return a map with the legend of this name."""
-    manifest_path, manifest = find_manifest(legend)
-    return Descriptor.of(source, manifest=manifest, manifest_path=manifest_path)
+    return Descriptor.of(source, find_legend(legend))
 
 
 def codes_at(path, lon_deg, lat_deg, *, legend="koppen"):

@@ -117,11 +117,15 @@ def annotate(
     region_layer: RegionLayer = None,
     climate_legend: Annotated[
         str | None,
-        _map_option("Legend of a climate raster.", default="koppen"),
+        _map_option("Legend of a climate raster: its NAME, or a YAML file.", default="koppen"),
     ] = None,
     landcover_legend: Annotated[
         str | None,
-        _map_option("Legend of a land-cover raster: worldcover or igbp.", default="worldcover"),
+        _map_option(
+            "Legend of a land-cover raster: worldcover, igbp, dynamic-world, esri-lulc, cci-lc, "
+            "corine, nlcd, or a YAML file.",
+            default="worldcover",
+        ),
     ] = None,
     climate_mode: Annotated[
         MapMode,
@@ -149,7 +153,7 @@ def annotate(
     manifest: Annotated[
         list[Path] | None,
         _map_option(
-            "Manifest of an additional map, in the order of --descriptor.",
+            "Manifest of an additional map, or its legend, in the order of --descriptor.",
             default="the manifest NAME",
         ),
     ] = None,

@@ -1,4 +1,5 @@
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -119,6 +120,14 @@ def test_a_box_is_text_numbers_or_a_box(cells, maps):
     assert tables[0].equals(tables[2], check_metadata=True)
 
 
+def test_a_path_is_a_legend_file_also_without_a_folder(cells, maps, tmp_path, monkeypatch):
+    text = "name: mine\nnodata: [0]\nclasses: {10: wood, 30: meadow, 40: field, 80: lake}\n"
+    (tmp_path / "corine").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    found = minortom.annotate(cells, **maps, landcover_legend=Path("corine"))
+    assert set(found.table["landcover"].to_pylist()) <= {"wood", "meadow", "field", "lake"}
+
+
 def test_another_output_is_kept_unless_overwritten(cells, maps, tmp_path):
     out = tmp_path / "a.parquet"
     minortom.annotate(cells, **maps, out=out)
@@ -142,7 +151,10 @@ def test_another_output_is_kept_unless_overwritten(cells, maps, tmp_path):
         ({"descriptor": 3}, "descriptor must be NAME=MAP, or a sequence of these, found 3"),
         ({"manifest": 3}, "manifest must be a path .* or a sequence of these, found 3"),
         ({"keep_unmapped": "no"}, "keep_unmapped must be True or False, found 'no'"),
-        ({"climate_legend": 3}, "a legend must be the name of one, such as koppen, found 3"),
+        (
+            {"climate_legend": 3},
+            "a legend must be the name of one, such as koppen, or the path of a file, found 3",
+        ),
         ({"landcover_mode": ["center"]}, "expected --landcover-mode .* found list"),
         ({"climate_mode": "mode"}, "expected --climate-mode center, majority, fractions, found"),
         (

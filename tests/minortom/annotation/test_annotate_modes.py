@@ -294,9 +294,68 @@ def test_a_further_descriptor_needs_a_manifest_and_no_code(arguments, tmp_path, 
     assert strata == {"Af/taiga", "Af/unmapped"}
 
 
+OWN = """
+name: my-cover
+nodata: [0]
+classes: {10: forest, 40: field, 80: lake}
+colours: {10: "#006400", 80: "#0064c8"}
+"""
+
+
+def test_a_legend_of_ones_own_is_a_file_with_its_classes(arguments, tmp_path, capsys):
+    (tmp_path / "own.yaml").write_text(OWN)
+    more = ["--landcover-legend", str(tmp_path / "own.yaml"), "--landcover-mode", "fractions"]
+    summary, table = annotated(arguments, capsys, *more)
+    _, usual = annotated(arguments, capsys, "--landcover-mode", "fractions")
+    for ours, theirs in (("forest", "tree_cover"), ("lake", "permanent_water")):
+        assert table[f"fraction_{ours}"].equals(usual[f"fraction_{theirs}"])
+    assert table["landcover_code"].equals(usual["landcover_code"])
+    assert set(table["stratum"].to_pylist()) == {"Af/forest"}
+
+    record = json.loads(table.schema.metadata[b"minortom"])
+    assert record["options"]["landcover_legend"] == "my-cover"
+    assert record["licences"][-1].startswith("my-cover: a map with a legend of the user's own")
+    assert "landcover legend" in record["inputs"]
+    assert len(summary["citations"]) == 1  # that of the climate
+    colours = json.loads(table.schema.metadata[b"minortom_colours"])
+    assert colours == {"landcover": {"forest": "#006400", "lake": "#0064c8"}}
+    assert b"minortom_colours" not in usual.schema.metadata
+
+
+def test_a_changed_legend_of_ones_own_is_another_input(arguments, tmp_path, capsys):
+    (tmp_path / "own.yaml").write_text(OWN)
+    words = [*arguments, "--landcover-legend", str(tmp_path / "own.yaml")]
+    assert run(app, words) == 0
+    (tmp_path / "own.yaml").write_text(OWN.replace("forest", "wood"))
+    assert run(app, words) == 1
+    assert "made with other inputs or options" in capsys.readouterr().err
+
+
+def test_the_output_cannot_replace_the_legend(arguments, tmp_path, capsys):
+    (tmp_path / "own.yaml").write_text(OWN)
+    arguments[arguments.index("--out") + 1] = str(tmp_path / "own.yaml")
+    words = [*arguments, "--landcover-legend", str(tmp_path / "own.yaml"), "--overwrite"]
+    assert run(app, words) == 1
+    assert "error: " in capsys.readouterr().err
+    assert (tmp_path / "own.yaml").read_text() == OWN
+
+
+def test_a_legend_by_name_gives_its_classes(arguments, tmp_path, capsys):
+    values = np.full((200, 200), 23, np.uint8)
+    write_map(tmp_path / "landcover.tif", values, west=0, north=2, step=0.01)
+    _, table = annotated(arguments, capsys, "--landcover-legend", "corine")
+    assert set(table["landcover"].to_pylist()) == {"broad_leaved_forest"}
+    colours = json.loads(table.schema.metadata[b"minortom_colours"])["landcover"]
+    assert colours["broad_leaved_forest"] == "#80ff00"
+    assert len(colours) == 44
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
+        (["--landcover-legend", "corin"], "cci-lc, corine, dynamic-world, esri-lulc, igbp, ko"),
+        (["--climate-legend", "./no.yaml"], "cannot read the legend no.yaml: "),
+        (["--landcover-legend", "cells.txt"], "expected a legend with the keys name, nodata and"),
         (["--descriptor", "ecoregion"], "expected --descriptor NAME=MAP"),
         (["--descriptor", "lat=landcover.tif"], "found 'lat'; give another name"),
         (["--descriptor", "fraction_crops=landcover.tif"], "found 'fraction_crops'"),

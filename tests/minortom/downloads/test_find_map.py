@@ -98,7 +98,10 @@ def test_a_name_is_looked_up_at_its_source_behind_the_mirror(web_server, monkeyp
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("corine", r"name of a data set \(koppen-geiger-2023, mcd12c1-v006, w"),
+        (
+            "corine",
+            r"name of a data set \(corine-clc, .*, koppen-geiger-2023, mcd12c1-v006, nlcd, w",
+        ),
         (
             "./corine.tif",
             "expected a raster file, a folder of tiles or a manifest, but corine.tif does not",

@@ -6,13 +6,26 @@ import rasterio
 import yaml
 
 from minortom.errors import InputError
-from minortom.maps.manifests import find_manifest, load_manifest, manifest_paths, named_manifest
+from minortom.maps.class_table import NO_CLASS, ClassTable
+from minortom.maps.manifests import (
+    find_legend,
+    find_manifest,
+    load_legend,
+    load_manifest,
+    manifest_paths,
+    named_manifest,
+)
 
 
 @pytest.fixture
 def content() -> dict:
     path, _ = find_manifest("igbp")
     return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+LEGENDS = [
+    "cci-lc", "corine", "dynamic-world", "esri-lulc", "igbp", "koppen", "nlcd", "worldcover",
+]  # fmt: skip
 
 
 def load(tmp_path, content):
@@ -30,9 +43,9 @@ def test_every_manifest_loads_and_says_where_its_data_come_from(path):
     assert manifest.licence in manifest.credit()
 
 
-def test_the_legends_are_koppen_worldcover_and_igbp():
+def test_each_data_set_has_a_legend_of_its_own():
     names = [load_manifest(path).legend.name for path in manifest_paths()]
-    assert sorted(names) == ["igbp", "koppen", "worldcover"]
+    assert sorted(names) == LEGENDS
 
 
 def test_koppen_classes_follow_the_letters_of_the_scheme():
@@ -70,16 +83,15 @@ def test_the_crosswalk_keeps_the_meaning_of_the_names():
 
 
 def test_an_unknown_legend_is_an_error_that_names_the_known_ones():
-    with pytest.raises(
-        InputError, match=r"name of a legend \(igbp, koppen, worldcover\), found 'corine'"
-    ):
-        find_manifest("corine")
+    known = rf"name of a legend \({', '.join(LEGENDS)}\) or an existing file, found 'corin'; give"
+    with pytest.raises(InputError, match=known):
+        find_manifest("corin")
 
 
 def test_a_data_set_is_found_by_its_name_and_an_unknown_one_names_those_there_are():
     path, manifest = named_manifest("worldcover-2021")
     assert (path.name, manifest.lattice_deg) == ("worldcover-2021.yaml", 3)
-    known = r"\(koppen-geiger-2023, mcd12c1-v006, worldcover-2021\) .* found 'corine'"
+    known = r"\(corine-clc, .*, koppen-geiger-2023, mcd12c1-v006, .*\) .* found 'corine'"
     with pytest.raises(InputError, match=known):
         named_manifest("corine")
 
@@ -136,7 +148,19 @@ def test_a_manifest_need_not_have_a_legend(tmp_path, content):
             lambda m: m.update(url="https://a/{TILE}.tif", lattice_deg=3, member="a.tif"),
             "it has no checksum and no member",
         ),
-        (lambda m: m["legend"].update(colours={}), "expected the keys .*, found colours"),
+        (lambda m: m["legend"].update(colors={}), "expected the keys .*, found colors"),
+        (lambda m: m["legend"].update(colours=["#000000"]), "keys and values under colours"),
+        (lambda m: m["legend"].update(colours={1: "red"}), "found 1: 'red'"),
+        (lambda m: m["legend"].update(colours={1: "#00640"}), "found 1: '#00640'"),
+        (lambda m: m["legend"].update(colours={99: "#006400"}), "found 99: '#006400'"),
+        (lambda m: m["legend"].update(table=3), "expected text under table, found 3"),
+        (lambda m: m["legend"].update(name=3), "expected text under legend.name, found 3"),
+        (lambda m: m["legend"]["classes"].update({7: " "}), "names without a slash, found ' '"),
+        (lambda m: m["legend"]["classes"].update({7: "a\nb"}), "names without a slash, found 'a"),
+        (
+            lambda m: m["legend"]["crosswalk"]["codes"].update({3: [1]}),
+            "expected codes 0 to 255 and the name of a legend in the crosswalk, found list",
+        ),
         (lambda m: m["legend"].pop("classes"), "expected keys and values under classes"),
         (lambda m: m["legend"].update(nodata=255), "expected a list under nodata"),
         (lambda m: m["legend"].update(classes={}), "found 'no classes'"),
@@ -157,6 +181,61 @@ def test_a_manifest_that_is_wrong_is_an_error_that_says_where(tmp_path, content,
     with pytest.raises(InputError, match=message) as caught:
         load(tmp_path, content)
     assert "some.yaml is not a manifest" in str(caught.value)
+
+
+LEGEND = """
+name: my
+nodata: [0]
+classes: {1: forest, 2: lake, 3: forest}
+colours: {1: "#006400", 2: "#0064C8"}
+"""
+
+
+@pytest.mark.parametrize("inner", [False, True], ids=["the keys alone", "under legend"])
+def test_the_legend_part_of_a_manifest_is_enough(tmp_path, inner):
+    path = tmp_path / "my.yaml"
+    path.write_text("legend:\n" + LEGEND.replace("\n", "\n  ") if inner else LEGEND)
+    found = load_legend(path)
+    assert (found.path, found.manifest) == (path, None)
+    assert found.legend.classes == {1: "forest", 2: "lake", 3: "forest"}
+    table = ClassTable.of(found.legend)
+    # Codes with one name are one class.
+    assert table.names == {1: "forest", 2: "lake"}
+    assert table.table[:5].tolist() == [NO_CLASS, 1, 2, 1, NO_CLASS]
+    assert table.colours == {1: "#006400", 2: "#0064C8"}
+
+
+def test_a_legend_is_found_by_its_path_and_by_its_name(tmp_path, monkeypatch):
+    (tmp_path / "my.yaml").write_text(LEGEND)
+    monkeypatch.chdir(tmp_path)
+    assert find_legend("my.yaml").legend.name == "my"
+    assert find_legend("./my.yaml").legend.name == "my"
+    assert find_legend("corine").legend.classes[44] == "sea_and_ocean"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "keys name, nodata and classes in .*, found an empty file"),
+        ("[1]", "found list"),
+        ("{classs: {1: a}}", "found the keys classs"),
+        ("{classes: {1: a}}", "is not a legend: expected a list under nodata, found None"),
+        ("{classes: {1: a}, nodata: []}", "the key name is missing"),
+        ("{name: a, nodata: [], classes: {300: a}}", "found 300"),
+        ("legend: 3", "is not a legend: "),
+        ("legend: {classes: {1: a}}\nurl: x", "is not a manifest: "),
+        ("url: https://a/b.tif", "has no legend; add one"),
+        ("a: 2020-13-45", "cannot read the legend .*: month must be in"),
+        ("[" * 50_000, "cannot read the legend .*: it is nested more than"),
+        ("a: [", "cannot read the legend"),
+    ],
+    ids=range(12),
+)
+def test_a_file_without_a_legend_is_one_line(tmp_path, text, message):
+    (tmp_path / "my.yaml").write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        load_legend(tmp_path / "my.yaml")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_and_a_file_without_yaml_are_errors(tmp_path):

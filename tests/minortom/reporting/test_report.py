@@ -287,3 +287,40 @@ def test_an_existing_report_stays_without_overwrite(files, report):
     with pytest.raises(OutputExistsError, match="--overwrite"):
         report_of(*files, report, seed=5)
     assert hashes(report) == before
+
+
+def coloured(folder, colours):
+    """Write the inputs again, with this text as the colours of the annotated tiles."""
+    selection, annotated = written(folder, annotated_table())
+    table = pq.read_table(annotated)
+    more = {**table.schema.metadata, b"minortom_colours": colours.encode()}
+    pq.write_table(table.replace_schema_metadata(more), annotated)
+    return selection, annotated
+
+
+def colours_on_the_page(page):
+    boxes = re.findall(r'data-colour="(.*?)".*?</i>(.*?) <small>', page)
+    return {name: colour for colour, name in boxes}
+
+
+def test_the_map_has_the_colours_of_the_legends(tmp_path, page):
+    legends = {"landcover": {"tree_cover": "#006400"}, "climate": {"Cfa": "#C8FF50", "Af": "#00f"}}
+    report_of(*coloured(tmp_path, json.dumps(legends)), tmp_path / "report")
+    changed = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    usual = colours_on_the_page(page)
+    assert colours_on_the_page(changed) == usual | {"tree cover": "#006400", "Cfa": "#C8FF50"}
+    # Land cover is the first colour key: the map begins with its colours.
+    assert re.search(r'"palette": \["#[0-9a-f]{6}", "#006400"\]|"palette": \["#006400"', changed)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1", "[1]", '{"landcover": 3}', '{"landcover": {"tree_cover": "red;}<script>"}}',
+        '{"landcover": {"tree_cover": ["#006400"]}}', '{"landcover": [["tree_cover", 7]]}',
+    ],
+)  # fmt: skip
+def test_colours_that_are_none_are_left_out(tmp_path, page, text):
+    report_of(*coloured(tmp_path, text), tmp_path / "report")
+    changed = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert colours_on_the_page(changed) == colours_on_the_page(page)
