@@ -5,6 +5,12 @@ from typing import Literal
 SensorChoice = Literal["s2", "s1", "both"]
 """Sentinel-2, Sentinel-1, or both."""
 
+GraphFormat = Literal["onnx", "torch-export"]
+"""Graph of an encoder for other runtimes: onnxruntime, or torch without this package."""
+
+ExportFormat = Literal["safetensors", "onnx", "torch-export"]
+"""Format of an exported encoder: weights for this package, or a graph."""
+
 Pooling = Literal["cls", "mean", "both"]
 """`cls`: the [CLS] vector; `mean`: the mean of the patch tokens; `both`: the two concatenated."""
 

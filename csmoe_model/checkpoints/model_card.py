@@ -1,9 +1,9 @@
 """The card of a model: README.md beside the weights, for people and for the Hugging Face hub."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from csmoe_model.checkpoints.card_usage import Usage
 from csmoe_model.config import ModelConfig
 from csmoe_model.data.normalise import Statistics
 from csmoe_model.data.preprocess import UNITS, Preprocess
@@ -35,20 +35,11 @@ Sentinel-2 (L2A) and Sentinel-1 (RTC) images. Made by minortom {version}.
 
 ## Use
 
-With minortom and its extra `train` installed:
-
-```python
-from csmoe_model.csmoe import CSMoE
-
-model = CSMoE.from_pretrained({name})
 {code}
-```
 
 ## Input
 
-`prepare` takes NumPy arrays or tensors and normalises them with the statistics of the training
-data. Bands are selected by name and may be in any order. All bands must be on one 10 m grid;
-resample the 20 m bands of Sentinel-2 by nearest neighbour.
+{images}
 
 | sensor | band | unit | mean | standard deviation |
 |---|---|---|---|---|
@@ -56,14 +47,13 @@ resample the 20 m bands of Sentinel-2 by nearest neighbour.
 
 Sentinel-2: surface reflectance × 10,000, without the offset of processing baseline 04.00.
 Sentinel-1: radiometrically terrain-corrected gamma0. In training, patches were resized to
-{image_size} × {image_size} pixels; `prepare(…, image_size={image_size})` resizes your images in the
-same way.
+{image_size} × {image_size} pixels; {resize}
 
 ## Provenance
 
 {records}
 
-Files: `model.safetensors` holds the weights; `config.json` holds sizes, statistics and the whole
+Files: `{file}` holds the weights; `config.json` holds sizes, statistics and the whole
 provenance. No quality is claimed: measure it on your task.
 
 ## Licences and attributions of the training data
@@ -82,7 +72,7 @@ _SHARE_ALIKE = "CC-BY-SA-4.0"
 
 def model_card(
     *,
-    name: str,
+    usage: Usage,
     config: ModelConfig,
     sensors: Sequence[SensorName],
     encoder_only: bool,
@@ -94,7 +84,7 @@ def model_card(
     """Return the text of the model card.
 
     Args:
-        name: Argument of `from_pretrained` in the example.
+        usage: Texts about its use.
         config: Sizes of the model.
         sensors: Sensors that the model encodes.
         encoder_only: Whether decoders and projector were left out.
@@ -111,8 +101,8 @@ def model_card(
         version=markdown_text(records[0].get("version", "unknown")), sensors=both,
         millions=num_weights / 1e6, width=config.width, patch_size=config.patch_size,
         image_size=config.image_size,
-        experts=_experts(config), name=json.dumps(name, ensure_ascii=False),
-        code="\n".join(_code(sensors)),
+        experts=_experts(config), code=usage.code, images=usage.images, resize=usage.resize,
+        file=usage.file,
         bands="\n".join(_bands(statistics, sensors)),
         records="\n".join(_records(records)),
         licences="\n".join(f"- {markdown_text(line)}" for line in licences) or "- none recorded",
@@ -141,22 +131,6 @@ def _experts(config: ModelConfig) -> str:
     if not config.num_experts:
         return "none: plain MLPs"
     return f"{config.num_experts} in each layer, {config.slots} slots"
-
-
-def _code(sensors: Sequence[SensorName]) -> list[str]:
-    """Return the lines of the example that encode images of each sensor."""
-    lines = []
-    for sensor in sensors:
-        bands = MODEL_BANDS[sensor]
-        what = f"[batch, {len(bands)}, height, width], {UNITS[sensor][0]}"
-        lines.append(f"# {sensor}: {what}; bands {' '.join(bands)}")
-    given = ", ".join(f"{sensor}={sensor}" for sensor in sensors)
-    lines += [
-        f"images = model.prepare({given})",
-        "vectors = model.encode(**images)  # by sensor, [batch, width]",
-    ]
-    lines += [f'maps_{s} = model.features({s}=images["{s}"], layers=(-1,))' for s in sensors]
-    return lines
 
 
 def _bands(statistics: Statistics, sensors: Sequence[SensorName]) -> list[str]:

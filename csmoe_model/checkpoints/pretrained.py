@@ -95,18 +95,27 @@ class Pretrained(ImageEncoder):
             checkpoint, revision=revision, token=token, cache_dir=cache_dir,
             local_files_only=local_files_only,
         )  # fmt: skip
-        stored = read_model(folder)
-        with torch.device("meta"):  # without random weights, which would be replaced
-            model = cls(stored.config, encoder_of=stored.encoder_of)
         try:
-            model.load_state_dict(stored.tensors, assign=True)
+            model = cls.from_stored(read_model(folder))
         except RuntimeError as error:
             raise mismatched_weights(folder, error) from None
+        return model.to(device=place, dtype=dtype)
+
+    @classmethod
+    def from_stored(cls: type[Model], stored: StoredModel) -> Model:
+        """Build a model from the content of its files, in evaluation mode.
+
+        Raises:
+            RuntimeError: If the tensors do not fit the configuration.
+        """
+        with torch.device("meta"):  # without random weights, which would be replaced
+            model = cls(stored.config, encoder_of=stored.encoder_of)
+        model.load_state_dict(stored.tensors, assign=True)
         for module in model.modules():
             if isinstance(module, HasPositions):
                 module.compute_positions()
         model.origin, model.preprocess = stored.origin, Preprocess(stored.origin.statistics)
-        return model.eval().to(device=place, dtype=dtype)
+        return model.eval()
 
     def save_pretrained(self, folder: str | Path, *, name: str | None = None) -> None:
         """Write `model.safetensors`, `config.json` and a card, in an atomic step.

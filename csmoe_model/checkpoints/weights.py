@@ -15,6 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
+from csmoe_model.checkpoints.card_usage import Usage, checkpoint_usage
 from csmoe_model.checkpoints.hub import CARD, CONFIG, EXPECTED
 from csmoe_model.checkpoints.model_card import model_card
 from csmoe_model.checkpoints.weight_files import WEIGHTS, weight_files, weights_sha256
@@ -83,7 +84,6 @@ def write_model(folder: Path, stored: StoredModel, *, name: str = "FOLDER") -> N
         stored: Content of the files.
         name: Argument of `from_pretrained` in the example of the card.
     """
-    origin = stored.origin
     weights = {_plain(key): t.detach().cpu().contiguous() for key, t in stored.tensors.items()}
     from safetensors.torch import save_file
 
@@ -91,13 +91,28 @@ def write_model(folder: Path, stored: StoredModel, *, name: str = "FOLDER") -> N
     with atomic_file(folder / WEIGHTS) as temporary, _disk_errors():
         save_file(weights, temporary, metadata={"format": "pt"})
     write_config(folder / CONFIG, stored)
-    card = model_card(
-        name=name, config=stored.config, sensors=stored.encoder_of or tuple(MODEL_BANDS),
+    usage = checkpoint_usage(name, _sensors_of(stored), image_size=stored.config.image_size)
+    write_text(folder / CARD, card_of(stored, usage))
+
+
+def card_of(stored: StoredModel, usage: Usage) -> str:
+    """Return the card of a model.
+
+    Args:
+        stored: Content of the files.
+        usage: Texts about its use.
+    """
+    origin = stored.origin
+    return model_card(
+        usage=usage, config=stored.config, sensors=_sensors_of(stored),
         encoder_only=stored.encoder_of is not None, recipe=origin.recipe,
         statistics=origin.statistics, records=(origin.record, *origin.history),
-        num_weights=sum(t.numel() for t in weights.values()),
+        num_weights=sum(t.numel() for t in stored.tensors.values()),
     )  # fmt: skip
-    write_text(folder / CARD, card)
+
+
+def _sensors_of(stored: StoredModel) -> tuple[SensorName, ...]:
+    return stored.encoder_of or tuple(MODEL_BANDS)
 
 
 def write_config(file: Path, stored: StoredModel) -> None:

@@ -4,10 +4,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
+from csmoe_model.checkpoints.card_usage import GRAPH_FILES
 from csmoe_model.checkpoints.hub import CARD, CONFIG, find_checkpoint
 from csmoe_model.checkpoints.weight_files import WEIGHTS
 from csmoe_model.checkpoints.weights import StoredModel, read_model, write_model
-from csmoe_model.choices import SensorChoice
+from csmoe_model.choices import ExportFormat, SensorChoice
+from csmoe_model.inference.export_graph import check_graph_packages, write_graph
 from csmoe_model.nn.backbone import SENSORS
 from minortom.api.arguments import one_of, path_of
 from minortom.api.results import Result
@@ -37,29 +39,43 @@ class ExportResult(Result):
 
 
 def export(
-    checkpoint: str | Path, *, out: str | Path, sensor: SensorChoice, overwrite: bool = False
+    checkpoint: str | Path,
+    *,
+    out: str | Path,
+    sensor: SensorChoice,
+    format: ExportFormat = "safetensors",  # noqa: A002  # named as the option
+    overwrite: bool = False,
 ) -> ExportResult:
     """Write the encoder of one sensor, to deploy or to share.
 
-    It loads as every other checkpoint does, and its vectors equal those of the whole model bit
-    for bit.
+    In the format `safetensors` it loads as every other checkpoint does, and its vectors equal
+    those of the whole model bit for bit. A graph needs neither this package nor, as ONNX, torch.
+    It takes measured pixels of the model's image size, any number of images.
 
     Args:
         checkpoint: Folder of a run, folder of a model, or a repository of the hub (`user/name`).
         out: Folder for the encoder and its card.
         sensor: Sensor to keep: `s2`, `s1`, or `both`, which removes only the decoders.
+        format: `safetensors`; or a graph of one sensor, `onnx` or `torch-export`.
         overwrite: Whether to replace an output that was made otherwise.
 
     Raises:
-        InputError: If the checkpoint does not exist, or has no encoder of the sensor.
+        InputError: If the checkpoint does not exist or has no encoder of the sensor, the format is
+            for one sensor only, or its packages are not installed.
         OutputExistsError: If `out` was made from something else.
     """
     out = path_of("out", out)
     one_of("sensor", sensor, get_args(SensorChoice))
+    one_of("format", format, get_args(ExportFormat))
+    if format != "safetensors":
+        check_graph_packages(format)
+        if sensor == "both":
+            raise InputError(f"--format {format} is for one sensor, found both; give s2 or s1")
     started, folder = now(), find_checkpoint(checkpoint)
     whole = read_model(folder)
+    graph = {} if format == "safetensors" else {"format": format}
     provenance = Provenance(
-        command="export-encoder", options={"sensor": sensor},
+        command="export-encoder", options={"sensor": sensor, **graph},
         inputs={"weights": whole.origin.weights_sha256}, licences=whole.origin.licences,
     )  # fmt: skip
     part = _part(whole, sensor, provenance)
@@ -67,13 +83,21 @@ def export(
         out, provenance, inputs=[folder], overwrite=overwrite, record=CONFIG, started=started
     ) as made:
         if not made.up_to_date:
-            write_model(made.path, part)
+            _write(made.path, part, format)
     return ExportResult(
         status=made.status, out=out, sensor=sensor,
         params=sum(tensor.numel() for tensor in part.tensors.values()),
         params_of_checkpoint=sum(tensor.numel() for tensor in whole.tensors.values()),
-        files=(WEIGHTS, CONFIG, CARD),
+        files=(WEIGHTS if format == "safetensors" else GRAPH_FILES[format], CONFIG, CARD),
     )  # fmt: skip
+
+
+def _write(folder: Path, part: StoredModel, form: ExportFormat) -> None:
+    if form == "safetensors":
+        write_model(folder, part)
+        return
+    (sensor,) = part.encoder_of or ()
+    write_graph(folder, part, sensor=sensor, form=form)
 
 
 def _part(whole: StoredModel, sensor: SensorChoice, provenance: Provenance) -> StoredModel:

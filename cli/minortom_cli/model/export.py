@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from csmoe_model.choices import SensorChoice
+from csmoe_model.choices import ExportFormat, SensorChoice
 from minortom_cli.console import Json, Overwrite, emit
 from minortom_cli.model.checkpoint_argument import Checkpoint
 
@@ -20,6 +20,13 @@ def export(
             help="Sensor to keep; `both` keeps both encoders and removes only the decoders."
         ),
     ],
+    format: Annotated[  # noqa: A002  # named as the option
+        ExportFormat,
+        typer.Option(
+            help="File format: `safetensors` for this package; `onnx` or `torch-export` for a "
+            "graph of one sensor for other runtimes."
+        ),
+    ] = "safetensors",
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -27,4 +34,5 @@ def export(
     # Imported here so that `csmoe --help` does not load torch.
     from csmoe_model.inference.export_encoder import export as run
 
-    emit(run(checkpoint, out=out, sensor=sensor, overwrite=overwrite), as_json=as_json)
+    result = run(checkpoint, out=out, sensor=sensor, format=format, overwrite=overwrite)
+    emit(result, as_json=as_json)

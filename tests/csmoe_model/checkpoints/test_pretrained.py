@@ -10,6 +10,7 @@ from markdown_reader import HOSTILE, PARSER, hostile, outline
 from model_folders import write
 from training_shards import MODEL, learnable_shards
 
+from csmoe_model.checkpoints.card_usage import checkpoint_usage
 from csmoe_model.checkpoints.model_card import AFTER, model_card
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.bands import channels
@@ -238,7 +239,8 @@ def test_text_of_others_adds_no_markup_to_the_card(model):
 
     def card(records, name, recipe):
         return model_card(
-            name=name, config=MODEL, sensors=("s2", "s1"), encoder_only=False, recipe=recipe,
+            usage=checkpoint_usage(name, ("s2", "s1"), image_size=MODEL.image_size),
+            config=MODEL, sensors=("s2", "s1"), encoder_only=False, recipe=recipe,
             statistics=model.origin.statistics, records=records, num_weights=1,
         ).split("\n---\n", 1)[1]  # fmt: skip
 
