@@ -30,6 +30,21 @@ _MEANING = re.compile(rb"<(SRS|GeoTransform|GCPList|NoDataValue|ColorInterp)\b|N
 """Entries of an .aux.xml that change the position or the mask of a raster."""
 
 
+def hash_of_raster(path: Path) -> str:
+    """Return the SHA-256 (hexadecimal) of a raster file and of the files that it consists of.
+
+    Raises:
+        InputError: If a file cannot be read.
+    """
+    with opened_map(path) as raster:
+        # External overviews (.ovr) and masks (.msk) count.
+        files = [Path(name) for name in raster.files if _changes_results(Path(name))]
+    if len(files) == 1:
+        return sha256_of(path)
+    lines = "".join(f"{file.name} {sha256_of(file)}\n" for file in files if file.is_file())
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Descriptor:
     """Categorical map with its legend."""
@@ -111,13 +126,7 @@ class Descriptor:
         if isinstance(self.source, TileMap):
             names = self.source.lattice.touched_by(cells)
             return self.source.hash(names, executor=executor, on_progress=on_progress)
-        with opened_map(self.source) as raster:
-            # External overviews (.ovr) and masks (.msk) count.
-            files = [Path(name) for name in raster.files if _changes_results(Path(name))]
-        if len(files) == 1:
-            return sha256_of(self.source)
-        lines = "".join(f"{file.name} {sha256_of(file)}\n" for file in files if file.is_file())
-        return hashlib.sha256(lines.encode()).hexdigest()
+        return hash_of_raster(self.source)
 
     def codes_at(
         self,

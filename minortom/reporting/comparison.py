@@ -12,6 +12,8 @@ from minortom.api.results import Result
 from minortom.cores import available_cores
 from minortom.errors import InputError
 from minortom.progress import OnProgress, ignore_progress
+from minortom.reporting.held_out import HeldOutFigure, Scores, figures, mean_over_draws
+from minortom.reporting.held_out_rasters import Yardstick
 from minortom.reporting.measures import (
     BoolArray,
     Counts,
@@ -49,6 +51,15 @@ class RandomDraws(Result):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class HeldOutComparison:
+    """The measures of all sets but the full one on held-out data."""
+
+    yardstick: Yardstick
+    figures: Mapping[str, list[HeldOutFigure]]
+    """Set -> one figure a measure; for ``random`` the mean over the draws."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Comparison:
     """A selection and the sets that it is compared with."""
 
@@ -62,6 +73,7 @@ class Comparison:
     """Set -> its measures; for ``random`` the mean over the draws."""
     counts: Mapping[str, Counts]
     draws: RandomDraws
+    held_out: tuple["HeldOutComparison", ...] = ()
 
     @property
     def held(self) -> IntArray:
@@ -79,6 +91,7 @@ def compare(
     wanted: IntArray | None = None,
     draws: int = 20,
     seed: int = 0,
+    yardsticks: Sequence[Yardstick] = (),
     on_progress: OnProgress = ignore_progress,
 ) -> Comparison:
     """Measure a selection, the full set, and baselines with as many tiles of each stratum.
@@ -92,6 +105,7 @@ def compare(
             the maximum number of tiles that the selection has in a stratum.
         draws: Random draws to measure.
         seed: Seed of the first random draw and of the other baselines.
+        yardsticks: Held-out data to measure the sets on.
         on_progress: Called with (sets measured, all sets).
 
     Raises:
@@ -100,11 +114,17 @@ def compare(
     sizes = np.bincount(tiles.strata.codes[chosen], minlength=len(tiles.strata))
     wanted = np.full(len(sizes), sizes.max()) if wanted is None else wanted
     total = draws + len(SETS) - 1
-    found = measure_draws(
-        tiles, sizes, wanted, kept=kept, number=draws, seed=seed,
-        on_progress=lambda done, _: on_progress(done, total),
+
+    def measured(mask: BoolArray) -> tuple[Metrics, list[Scores]]:
+        on_held_out = [yardstick.values.scores(mask) for yardstick in yardsticks]
+        return measure_tiles(tiles, mask, wanted), on_held_out
+
+    drawn = for_each_draw(
+        tiles, sizes, range(seed, seed + _checked_number(draws)), measured, kept,
+        lambda done, _: on_progress(done, total),
     )  # fmt: skip
-    masks, metrics, done = {}, {}, draws
+    found = summary_of([of_draw for of_draw, _ in drawn])
+    masks, metrics, scores, done = {}, {}, {}, draws
     for name in SETS:
         if name in BASELINES:
             masks[name] = mask_of_rows(BASELINES[name](tiles, sizes, seed=seed, kept=kept), tiles)
@@ -113,13 +133,35 @@ def compare(
         if name == "random":
             metrics[name] = found.mean
             continue
-        metrics[name] = measure_tiles(tiles, masks[name], wanted)
+        metrics[name], scores[name] = measured(masks[name])
         done += 1
         on_progress(done, total)
     counts = {name: count_tiles(annotated, tiles, masks[name], wanted) for name in SETS}
+    on_held_out = [
+        HeldOutComparison(yardstick=yardstick, figures=_compared(
+            {name: of_set[i] for name, of_set in scores.items() if name != "full"},
+            [of_draw[i] for _, of_draw in drawn],
+        ))
+        for i, yardstick in enumerate(yardsticks)
+    ]  # fmt: skip
     return Comparison(
-        tiles=tiles, wanted=wanted, masks=masks, metrics=metrics, counts=counts, draws=found
-    )
+        tiles=tiles, wanted=wanted, masks=masks, metrics=metrics, counts=counts, draws=found,
+        held_out=tuple(on_held_out),
+    )  # fmt: skip
+
+
+def _compared(
+    scores: Mapping[str, Scores], draws: Sequence[Scores]
+) -> dict[str, list[HeldOutFigure]]:
+    """Return the figures of each set on one yardstick, of the random draws first."""
+    of_draws = figures(mean_over_draws(draws), [])
+    return {"random": of_draws, **{name: figures(of, draws) for name, of in scores.items()}}
+
+
+def _checked_number(draws: int) -> int:
+    if draws < 1:
+        raise InputError(f"--draws must be at least 1, found {draws}")
+    return draws
 
 
 def measure_draws(
@@ -147,13 +189,11 @@ def measure_draws(
     Raises:
         InputError: If ``number`` is below 1.
     """
-    if number < 1:
-        raise InputError(f"--draws must be at least 1, found {number}")
 
     def measured(mask: BoolArray) -> Metrics:
         return measure_tiles(tiles, mask, wanted)
 
-    seeds = range(seed, seed + number)
+    seeds = range(seed, seed + _checked_number(number))
     return summary_of(for_each_draw(tiles, sizes, seeds, measured, kept, on_progress))
 
 

@@ -22,6 +22,7 @@ from minortom.io.provenance import sha256_of
 from minortom.io.up_to_date import stored_provenance
 from minortom.maps.legends import is_colour
 from minortom.reporting.measures import BoolArray, IntArray
+from minortom.sampling.quotas import stored_requested_sizes
 from minortom.sampling.strata import COLUMNS, Tiles, restratified
 from minortom.sampling.summary import SEARCH_KEY
 
@@ -69,6 +70,19 @@ class ReportInput:
     def kept(self) -> BoolArray:
         """Return the mask [n] of the tiles that had to be selected, over the annotated tiles."""
         return self._mask(self.is_kept)
+
+    @property
+    def wanted(self) -> IntArray:
+        """Return the tiles requested of each stratum [S].
+
+        Without numbers in the provenance, these are the maximum number of tiles that the
+        selection has in a stratum.
+        """
+        stored = stored_requested_sizes(self.options, self.tiles.strata)
+        if stored is not None:
+            return stored
+        held = np.bincount(self.tiles.strata.codes[self.chosen], minlength=len(self.tiles.strata))
+        return np.full(len(held), held.max())
 
     def _mask(self, some: BoolArray) -> BoolArray:
         mask = np.zeros(len(self.annotated), np.bool_)

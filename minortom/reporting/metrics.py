@@ -12,7 +12,6 @@ from minortom.progress import OnProgress, ignore_progress
 from minortom.reporting.comparison import RandomDraws, measure_draws
 from minortom.reporting.inputs import read_input
 from minortom.reporting.measures import Metrics, measure_tiles
-from minortom.sampling.quotas import stored_requested_sizes
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -64,8 +63,7 @@ def metrics(
     source = read_input(selection, annotated)
     tiles, chosen = source.tiles, source.chosen
     sizes = np.bincount(tiles.strata.codes[chosen], minlength=len(tiles.strata))
-    wanted = stored_requested_sizes(source.options, tiles.strata)
-    wanted = np.full(len(sizes), sizes.max()) if wanted is None else wanted
+    wanted = source.wanted
     random = None
     if number:
         random = measure_draws(

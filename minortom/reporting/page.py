@@ -23,6 +23,14 @@ TITLES = {
     "k-means": "k-means", "selection": "selection",
 }  # fmt: skip
 """Set -> its name on the page."""
+HELD_OUT_TITLES = {
+    "nn_error": ("Prediction error", "σ; less is better"),
+    "environment_cover": ("Environment cover", "σ; less is better"),
+    "distortion": ("Distortion", "σ; less is better"),
+    "accuracy": ("Accuracy", "share of tiles; more is better"),
+    "share_difference": ("Difference of class shares", "less is better"),
+}
+"""Measure on held-out data -> its name on the page and its unit."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,6 +99,8 @@ def page(content: PageContent, drawn: Mapping[str, bytes], provenance: Provenanc
         pictures={k: base64.b64encode(v).decode("ascii") for k, v in drawn.items()},
         rows=table_of_sets(compared),
         grid=grid_of_strata(source.annotated, compared.masks["selection"]),
+        held_out=compared.held_out,
+        measures=HELD_OUT_TITLES,
         underfull=underfull_strata(compared),
         splits=split_counts(source),
         num_reserves=int((~source.is_selected).sum()),

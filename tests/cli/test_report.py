@@ -2,10 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
+from map_maker import write_map
 from minortom_cli.console import run
 from minortom_cli.curate.app import app
 from report_inputs import annotated_table, written
+
+from minortom.reporting.comparison import SETS
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +23,7 @@ def test_it_prints_one_row_a_set_and_the_path_of_the_page(files, tmp_path, capsy
     shown = capsys.readouterr()
 
     assert "report.html: written" in shown.err
-    for name in ("full", "random", "farthest-point", "selection"):
+    for name in SETS:
         assert name in shown.out
     assert (tmp_path / "report" / "report.html").is_file()
     assert (tmp_path / "report.run.json").is_file()
@@ -92,3 +96,21 @@ def test_the_printed_table_has_the_same_columns_for_every_set(files, tmp_path, c
 
     assert lines[0].split()[0] == "set"
     assert {len(line.split()) for line in lines if "─" not in line} == {len(lines[0].split())}
+
+
+def test_held_out_rasters_are_measured_and_a_wrong_one_is_an_error_of_one_line(
+    files, tmp_path, capsys
+):
+    rows = np.repeat(np.arange(180, dtype=np.int16)[:, None], 360, axis=1)
+    raster = write_map(tmp_path / "rows.tif", np.stack([rows, rows % 7]))
+    command = ["report", *files, "--out", str(tmp_path / "report"), "--draws", "2", "--json"]
+    held_out = ["--held-out", f"row={raster}:1", "--held-out", f"rest={raster}:2"]
+
+    assert run(app, [*command, *held_out]) == 0
+    found = json.loads(capsys.readouterr().out)["held_out"]
+    assert len(found) == 3 * (len(SETS) - 1)
+    assert found[0]["rasters"] == ["row", "rest"]
+    assert run(app, [*command, "--overwrite", *held_out, "--held-out-legend", "x=igbp"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: --held-out-legend x=igbp has no raster")
+    assert error.count("\n") == 1
