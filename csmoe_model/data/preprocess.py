@@ -71,6 +71,7 @@ class Preprocess(nn.Module):
         *,
         bands: Sequence[str] | None = None,
         image_size: int | None = None,
+        check_unit: bool = True,
     ) -> Tensor:
         """Select the bands, normalise, and resize if a size is given.
 
@@ -81,6 +82,7 @@ class Preprocess(nn.Module):
             bands: Names of the channels, in order; `MODEL_BANDS` when None.
             image_size: Side of the result in pixels, resized as in training; that of the images
                 when None.
+            check_unit: Whether to check the unit by the distribution of the values.
 
         Returns:
             Normalised images [B, C, H, W], on the device of the statistics.
@@ -93,7 +95,8 @@ class Preprocess(nn.Module):
         image_BCHW = as_tensor(sensor, images).to(device=mean.device, dtype=mean.dtype)
         picked_BCHW = pick(sensor, image_BCHW, bands)
         check_finite(sensor, picked_BCHW)
-        _check_unit(sensor, picked_BCHW)
+        if check_unit:
+            _check_unit(sensor, picked_BCHW)
         normal_BCHW: Tensor = (picked_BCHW - mean) / std
         if image_size is None:
             return normal_BCHW
@@ -116,7 +119,7 @@ def check_finite(sensor: SensorName, image_BCHW: Tensor) -> None:
 def _check_unit(sensor: SensorName, image_BCHW: Tensor) -> None:
     """Check that the values of some pixels are in the unit of the model."""
     pixel_CN = image_BCHW.detach().transpose(0, 1).flatten(1)
-    step = -(-pixel_CN.shape[1] // _CHECKED_PIXELS)
+    step = max(1, -(-pixel_CN.shape[1] // _CHECKED_PIXELS))
     unit, seen = recognise(sensor, list(pixel_CN[:, ::step].float().cpu().numpy()))
     if unit is not None and unit.conversion:
         raise InputError(

@@ -73,7 +73,7 @@ class EmbedSceneResult(Result):
 
 
 def embed_scene(
-    checkpoint: str | Path,
+    checkpoint: str | Path | LoadedModel,
     scene: "OpenScene",
     out: Path,
     *,
@@ -87,7 +87,7 @@ def embed_scene(
     from the same LayerNorm.
 
     Args:
-        checkpoint: As `CSMoE.from_pretrained` takes it.
+        checkpoint: A loaded model, or as `CSMoE.from_pretrained` takes it.
         scene: The scene to encode.
         out: GeoTIFF to write.
         options: How the scene is divided into tiles.
@@ -105,10 +105,11 @@ def embed_scene(
 
     check_raster(out)
     started = now()
-    trained = load_encoder(checkpoint)
-    _check_sensors(trained, scene)
+    trained = checkpoint if isinstance(checkpoint, LoadedModel) else load_encoder(checkpoint)
+    check_sensors(trained, scene)
     grid = TileGrid(
-        height_px=scene.height_px, width_px=scene.width_px, tile_px=_tile_px(scene, options),
+        height_px=scene.height_px, width_px=scene.width_px,
+        tile_px=tile_side(scene, options.tile_px),
         tile_tokens=trained.model.config.grid_size, overlap=options.overlap,
     )  # fmt: skip
     sensor = BOTH if len(scene.bands) > 1 else next(iter(scene.bands))
@@ -143,7 +144,6 @@ def _rows(
 
 
 def _provenance(trained: LoadedModel, scene: "OpenScene", grid: TileGrid) -> Provenance:
-    files = {f"scene_{number}": sha256_of(path) for number, path in enumerate(scene.files)}
     return Provenance(
         command="embed",
         options={
@@ -151,11 +151,22 @@ def _provenance(trained: LoadedModel, scene: "OpenScene", grid: TileGrid) -> Pro
             "bands": {sensor: list(names) for sensor, names in scene.bands.items()},
             **scene.radiometry.record,
         },
-        inputs={"weights": trained.weights_sha256, **files}, licences=trained.licences,
+        inputs=scene_inputs(trained, scene), licences=trained.licences,
     )  # fmt: skip
 
 
-def _check_sensors(trained: LoadedModel, scene: Scene) -> None:
+def scene_inputs(trained: LoadedModel, scene: Scene) -> dict[str, str]:
+    """Return the hashes of the weights and of the files of a scene, for a provenance record."""
+    files = {f"scene_{number}": sha256_of(path) for number, path in enumerate(scene.files)}
+    return {"weights": trained.weights_sha256, **files}
+
+
+def check_sensors(trained: LoadedModel, scene: Scene) -> None:
+    """Check that the model encodes all sensors of a scene.
+
+    Raises:
+        InputError: If it does not.
+    """
     known = trained.model.sensors
     unknown = [sensor for sensor in scene.bands if sensor not in known]
     if unknown:
@@ -165,9 +176,14 @@ def _check_sensors(trained: LoadedModel, scene: Scene) -> None:
         )
 
 
-def _tile_px(scene: Scene, options: SceneOptions) -> int:
-    if options.tile_px is not None:
-        return options.tile_px
+def tile_side(scene: Scene, given_px: int | None) -> int:
+    """Return the side of a tile in pixels of a scene.
+
+    Raises:
+        InputError: If it is not given, and the pixels of the scene are not those of training.
+    """
+    if given_px is not None:
+        return given_px
     if scene.pixel_m is None:
         raise InputError(
             f"expected square pixels of {BASE_RESOLUTION_M} m, found pixels that are not "

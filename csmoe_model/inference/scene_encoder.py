@@ -14,6 +14,7 @@ from torch import Tensor
 
 from csmoe_model.data.normalise import resized
 from csmoe_model.distributed.device import fast_inference
+from csmoe_model.inference.image_vectors import normalised
 from csmoe_model.inference.tile_grid import FloatArray
 from csmoe_model.nn.image_encoder import ImageEncoder
 from minortom.sensors import SensorName
@@ -40,7 +41,10 @@ class SceneEncoder:
         given = {sensor: torch.from_numpy(image_BCHW) for sensor, image_BCHW in images.items()}
         device = next(self.model.parameters()).device
         with fast_inference(device):
-            normal = self.model.prepare(s2=given.get("s2"), s1=given.get("s1"))
+            normal = {
+                sensor: normalised(self.model, sensor, image_BCHW)
+                for sensor, image_BCHW in given.items()
+            }
             sized = {
                 sensor: self._resized(image_BCHW, row_phase_px, col_phases_px)
                 for sensor, image_BCHW in normal.items()

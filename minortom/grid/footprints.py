@@ -29,7 +29,7 @@ def cell_polygons(cells: Cells) -> Polygons:
     import shapely
 
     west, south, east, north = cells.bounds_deg()
-    return _cut_at_antimeridian(shapely.box(west, south, east, north))
+    return cut_at_antimeridian(shapely.box(west, south, east, north))
 
 
 def tile_bounds_m(cells: Cells, epsg: ArrayLike | None = None) -> NDArray[np.float64]:
@@ -84,7 +84,7 @@ def tile_polygons(cells: Cells, epsg: ArrayLike | None = None) -> Polygons:
     # The longitude of a corner beyond the antimeridian wraps around: unwrap it to the first corner.
     turns = np.round((ring_deg[:, :, 0] - ring_deg[:, :1, 0]) / 360)
     ring_deg[:, :, 0] -= 360 * turns
-    return _cut_at_antimeridian(shapely.polygons(ring_deg))
+    return cut_at_antimeridian(shapely.polygons(ring_deg))
 
 
 def _zones(cells: Cells, epsg: ArrayLike | None) -> NDArray[np.int64]:
@@ -115,7 +115,7 @@ def _check_zone(epsg: int) -> None:
         )
 
 
-def _cut_at_antimeridian(polygons: Polygons) -> Polygons:
+def cut_at_antimeridian(polygons: Polygons) -> Polygons:
     """Cut polygons at 180 and -180 degrees, and shift the outer part by 360 degrees (RFC 7946)."""
     import shapely
 

@@ -165,7 +165,7 @@ def _with_cells(table: pa.Table, label: str) -> pa.Table:
         raise InputError(
             f"expected {expected} in {label}, found the columns {found}; rename the columns"
         )
-    lat_deg, lon_deg = (_degrees(table[name], name, label) for name in _COORDINATES)
+    lat_deg, lon_deg = (degrees_of(table[name], name, label) for name in _COORDINATES)
     try:
         cells = cells_at(lon_deg, lat_deg)
     except InputError as error:
@@ -187,7 +187,12 @@ def _with_numbers(table: pa.Table) -> pa.Table:
     return table
 
 
-def _degrees(column: pa.ChunkedArray, name: str, label: str) -> NDArray[np.float64]:
+def degrees_of(column: pa.ChunkedArray, name: str, label: str) -> NDArray[np.float64]:
+    """Return a column of degrees as numbers, NaN where it is empty.
+
+    Raises:
+        InputError: If a value is no number.
+    """
     if pa.types.is_string(column.type):  # in CSV a missing value is an empty string
         column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
     try:

@@ -41,6 +41,7 @@ class BandStack:
     """[band, row, column], True where measured; see `radiometry`."""
     epsg: int | None
     """EPSG code of the projection; None where the file has no projection, or one without code."""
+    crs_wkt: str | None
     transform: tuple[float, ...]
     """(a, b, c, d, e, f): x = a · column + b · row + c, y = d · column + e · row + f."""
     origin: Origin
@@ -135,7 +136,7 @@ class OpenBands:
         return BandStack(
             names=tuple(self.names[number] for number in chosen), values=values,
             valid=valid & ~np.ma.getmaskarray(found),
-            epsg=self.epsg, transform=moved, origin=self.origin,
+            epsg=self.epsg, crs_wkt=self.crs_wkt, transform=moved, origin=self.origin,
         )  # fmt: skip
 
     def _unscaled(self, stored: NDArray[np.float32], chosen: Sequence[int]) -> NDArray[np.float32]:

@@ -49,15 +49,18 @@ class OpenScene:
     _parts: Mapping[SensorName, _Part]
 
     def read(
-        self, sensor: SensorName, channels: Sequence[int], *, row_px: int, height_px: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Read rows of some bands, over the whole width of the scene.
+        self, sensor: SensorName, channels: Sequence[int], *, row_px: int, height_px: int,
+        col_px: int = 0, width_px: int | None = None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:  # fmt: skip
+        """Read rows of some bands, over the whole width of the scene by default.
 
         Args:
             sensor: Sensor of the bands.
             channels: Numbers of the bands in `bands`.
             row_px: First row.
             height_px: Rows to read.
+            col_px: First column.
+            width_px: Columns to read; all right of the first when None.
 
         Returns:
             Values in the unit of the model, and a mask that is True where they were measured,
@@ -68,8 +71,9 @@ class OpenScene:
         """
         opened, numbers = self._parts[sensor]
         stack = opened.read(
-            row_px=row_px, height_px=height_px, channels=[numbers[n] for n in channels]
-        )
+            row_px=row_px, height_px=height_px, col_px=col_px, width_px=width_px,
+            channels=[numbers[n] for n in channels],
+        )  # fmt: skip
         return self.radiometry.convert(sensor, stack.values, stack.valid, stack.origin)
 
 

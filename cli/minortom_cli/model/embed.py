@@ -13,17 +13,35 @@ from minortom_cli.model.labelled_data import S1Bands, S2Bands, S2OffsetOption
 def embed(
     checkpoint: Checkpoint,
     source: Annotated[
-        Path,
+        list[Path] | None,
         typer.Argument(
-            metavar="SHARDS|SCENE",
-            help="Folder of shards, from `minortom export`; or a GeoTIFF of any size.",
+            metavar="SHARDS|IMAGES|SCENE...",
+            help="Folder of shards, from `minortom export`; a folder of images; or scenes of any "
+            "size. A scene is a GeoTIFF, a Sentinel-2 product, a folder with a file for each "
+            "band, or a STAC item.",
+            show_default="none, with --scene",
         ),
-    ],
+    ] = None,
     *,
     out: Annotated[
         Path,
-        typer.Option(help="GeoParquet file for the vectors; GeoTIFF for the features of a scene."),
+        typer.Option(
+            help="GeoParquet file for vectors; GeoTIFF for the features of a scene; folder for "
+            "those of several scenes."
+        ),
     ],
+    points: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV or Parquet file with lat and lon, in degrees: write the vectors of the "
+            "patches around these points of a scene.",
+            show_default="none",
+        ),
+    ] = None,
+    scene: Annotated[
+        Path | None,
+        typer.Option(help="Points only: scene in which the points lie.", show_default="none"),
+    ] = None,
     neighbours: Annotated[
         Path | None,
         typer.Option(
@@ -53,7 +71,7 @@ def embed(
         int | None,
         typer.Option(
             min=1,
-            help="Scene only: side of a tile, in pixels of the scene.",
+            help="Scene and points: side of a tile, in pixels of the scene.",
             show_default="120, for pixels of 10 m",
         ),
     ] = None,
@@ -61,9 +79,10 @@ def embed(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Encode the patches of shards, or a scene of any size.
+    """Encode the patches of shards, images, scenes of any size, or patches around points.
 
     Shards: write a vector for Sentinel-2, one for Sentinel-1 and one for both, for each patch.
+    Images: write the same for each image, with its outline.
     Scene: encode overlapping tiles, and write a map with one pixel for each patch token of
     the model and one band for each feature.
     """  # fmt: skip
@@ -72,8 +91,8 @@ def embed(
 
     with progress("encoded") as on_progress:
         result = run(
-            checkpoint, source, out=out, neighbours=neighbours, s1=s1, s2_bands=s2_bands,
-            s1_bands=s1_bands,
+            checkpoint, source, out=out, points=points, scene=scene,
+            neighbours=neighbours, s1=s1, s2_bands=s2_bands, s1_bands=s1_bands,
             s2_offset=s2_offset, overlap=overlap, tile_px=tile_px, workers=workers,
             overwrite=overwrite, on_progress=on_progress,
         )  # fmt: skip

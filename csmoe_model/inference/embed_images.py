@@ -1,0 +1,221 @@
+"""Vectors of a user's images: any number of GeoTIFFs of any sizes and zones, one vector each."""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from csmoe_model.data.bands import channels
+from csmoe_model.inference.image_vectors import Vectors, encode_images
+from csmoe_model.inference.load import LoadedModel, load_encoder
+from minortom.api.results import Result
+from minortom.errors import InputError
+from minortom.io.artefact import artefact
+from minortom.io.geoparquet import write_table
+from minortom.io.provenance import Provenance, sha256_of
+from minortom.io.tables import is_parquet
+from minortom.io.up_to_date import now
+from minortom.progress import OnProgress, ignore_progress
+from minortom.sensors import SensorName
+
+if TYPE_CHECKING:
+    from minortom.scenes.geotiffs import BandStack
+    from minortom.scenes.image_reader import ImageReader
+
+_BATCH_SIZE = 64
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedImagesResult(Result):
+    """Result of `csmoe embed` for images."""
+
+    status: str
+    """`written`, or `up to date`."""
+    out: Path
+    """GeoParquet file with the vectors."""
+    images: int
+    """Images that were found."""
+    width: int
+    """Length of a vector."""
+
+
+def embed_images(
+    checkpoint: str | Path,
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    reader: "ImageReader",
+    overwrite: bool = False,
+    on_progress: OnProgress = ignore_progress,
+) -> EmbedImagesResult:
+    """Write a GeoParquet file with the vectors of images, and their outlines.
+
+    A row has one vector: `s2`, `s1`, or `both` for the mean of the two. Images without a measured
+    pixel in one of their bands are left out.
+
+    Args:
+        checkpoint: As `CSMoE.from_pretrained` takes it.
+        sources: Images, and folders that are searched for images.
+        out: GeoParquet file to write.
+        reader: Reader of the images.
+        overwrite: Whether to replace an output that was made otherwise.
+        on_progress: Called with (images done, images in all).
+
+    Raises:
+        InputError: If there are no images, or one of them cannot be read or does not fit the
+            model.
+        OutputExistsError: If `out` was made from something else.
+    """
+    # Imported here so that embedding shards does not load rasterio.
+    from minortom.scenes.image_set import find_images
+
+    started = now()
+    check_parquet(out, "the vectors of images")
+    images = find_images(sources)
+    trained = load_encoder(checkpoint)
+    fitted = reader.fitted([{"file": path} for path in images], sources[0])
+    provenance = _provenance(trained, images, sources, fitted)
+    with artefact(
+        out, provenance, inputs=[trained.folder, *sources], overwrite=overwrite, started=started
+    ) as made:
+        if not made.up_to_date:
+            rows = [*_rows(trained, images, sources, fitted, on_progress)]
+            write_table(_table(rows, provenance, trained.model.config.width, sources), made.path)
+    return EmbedImagesResult(
+        status=made.status, out=out, images=len(images), width=trained.model.config.width
+    )
+
+
+def check_parquet(out: Path, what: str) -> None:
+    """Check that an output has the suffix of a Parquet file.
+
+    Raises:
+        InputError: If it has another one.
+    """
+    if not is_parquet(out):
+        raise InputError(
+            f"expected --out with the suffix .parquet for {what}, found {out.name}; change the name"
+        )
+
+
+def _provenance(
+    trained: LoadedModel, images: Sequence[Path], sources: Sequence[Path], reader: "ImageReader"
+) -> Provenance:
+    digest = hashlib.sha256()
+    for image in images:
+        digest.update(f"{_name(image, sources)}\n".encode())
+        for file in reader.files(image):
+            digest.update(sha256_of(file).encode())
+    given = {"s2_bands": reader.s2_bands, "s1_bands": reader.s1_bands}
+    return Provenance(
+        command="embed",
+        options={
+            **{name: list(bands) for name, bands in given.items() if bands}, **reader.record,
+        },
+        inputs={"weights": trained.weights_sha256, "images": digest.hexdigest()},
+        licences=trained.licences,
+    )  # fmt: skip
+
+
+def _name(image: Path, sources: Sequence[Path]) -> str:
+    """Return the path of an image in the folder that was given; else its name."""
+    (source, *others) = sources
+    if not others and source.is_dir() and image != source:
+        return image.relative_to(source).as_posix()
+    return str(image) if others else image.name
+
+
+def _rows(
+    trained: LoadedModel,
+    images: Sequence[Path],
+    sources: Sequence[Path],
+    reader: "ImageReader",
+    on_progress: OnProgress,
+) -> Iterator[dict[str, Any]]:
+    """Yield the columns of each vector, image by image."""
+    done, empty = 0, []
+    for start in range(0, len(images), _BATCH_SIZE):
+        some = images[start : start + _BATCH_SIZE]
+        stacks = [reader.read({"file": path}) for path in some]
+        kept = []
+        for path, found in zip(some, stacks, strict=True):
+            _check(trained, path, found)
+            if all(stack.valid.any(axis=(1, 2)).all() for stack in found.values()):
+                kept.append((path, found))
+            else:
+                empty.append(path)
+        pixels = [
+            {sensor: (stack.names, stack.filled()) for sensor, stack in found.items()}
+            for _, found in kept
+        ]
+        for (path, found), vectors in zip(kept, encode_images(trained, pixels), strict=True):
+            yield from _of_image(_name(path, sources), found, vectors)
+        done += len(some)
+        on_progress(done, len(images))
+    if empty:
+        _log.warning("left out %d image(s) without measured pixels, as %s", len(empty), empty[0])
+
+
+def _check(trained: LoadedModel, path: Path, found: Mapping[SensorName, "BandStack"]) -> None:
+    """Check that an image has the bands of the model and at least the size of a patch."""
+    known = [sensor for sensor in found if sensor in trained.model.sensors]
+    if not known:
+        raise InputError(
+            f"expected bands of {' or '.join(trained.model.sensors)}, which the model encodes, "
+            f"found bands of {', '.join(found)} in {path}; give another model"
+        )
+    side = trained.model.config.patch_size
+    for sensor in known:
+        try:
+            channels(sensor, found[sensor].names)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        height, width = found[sensor].values.shape[1:]
+        if min(height, width) < side:
+            raise InputError(
+                f"expected images of at least one patch of the model, {side} × {side} px, found "
+                f"{height} × {width} px in {path}; leave it out, or give another model"
+            )
+
+
+def _of_image(
+    name: str, found: Mapping[SensorName, "BandStack"], vectors: Vectors
+) -> Iterator[dict[str, Any]]:
+    from minortom.scenes.outlines import outline_of
+
+    first = next(iter(found.values()))
+    height, width = first.values.shape[1:]
+    shared = {
+        "file": name, "epsg": first.epsg, "height_px": height, "width_px": width,
+        "outline": outline_of(first),
+    }  # fmt: skip
+    for sensor, vector in vectors.items():
+        yield {**shared, "sensor": sensor, "vector": vector}
+
+
+def _table(
+    rows: Sequence[Mapping[str, Any]], provenance: Provenance, width: int, sources: Sequence[Path]
+) -> pa.Table:
+    from minortom.scenes.outlines import with_outlines
+
+    if not rows:
+        raise InputError(
+            f"expected images with measured pixels in {sources[0]}, found none; give others"
+        )
+    stacked = np.concatenate([row["vector"] for row in rows])
+    columns = {
+        "file": pa.array([row["file"] for row in rows], pa.string()),
+        "sensor": pa.array([row["sensor"] for row in rows], pa.string()),
+        "epsg": pa.array([row["epsg"] for row in rows], pa.int32()),
+        "height_px": pa.array([row["height_px"] for row in rows], pa.int32()),
+        "width_px": pa.array([row["width_px"] for row in rows], pa.int32()),
+        "vector": pa.FixedSizeListArray.from_arrays(pa.array(stacked), width),
+    }
+    return with_outlines(pa.table(columns), [row["outline"] for row in rows], provenance)

@@ -1,0 +1,86 @@
+"""Feature maps of several scenes, one GeoTIFF each in one folder."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from csmoe_model.inference.embed_scene import EmbedSceneResult, SceneOptions, embed_scene
+from csmoe_model.inference.load import load_encoder
+from minortom.api.results import Result
+from minortom.errors import InputError
+from minortom.progress import OnProgress, ignore_progress
+
+if TYPE_CHECKING:
+    from minortom.scenes.scene import OpenScene
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedScenesResult(Result):
+    """Result of `csmoe embed` for several scenes."""
+
+    out: Path
+    """Folder with the feature maps."""
+    scenes: list[EmbedSceneResult]
+    """Result of each scene."""
+
+    def shown(self) -> list[dict[str, Any]]:
+        """Return a row for each scene."""
+        return [scene.as_dict() for scene in self.scenes]
+
+
+def embed_scenes(
+    checkpoint: str | Path,
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    open_one: Callable[[Path], AbstractContextManager["OpenScene"]],
+    options: SceneOptions,
+    overwrite: bool = False,
+    on_progress: OnProgress = ignore_progress,
+) -> EmbedScenesResult:
+    """Write the feature map of each scene into a folder, under the name of the scene.
+
+    Args:
+        checkpoint: As `CSMoE.from_pretrained` takes it.
+        sources: The scenes.
+        out: The folder; it is made if it does not exist.
+        open_one: Opens a scene.
+        options: How a scene is divided into tiles.
+        overwrite: Whether to replace feature maps that were made otherwise.
+        on_progress: Called with (tiles done, tiles in all) of each scene.
+
+    Raises:
+        InputError: If `out` is a file, two scenes have the same name, or a scene cannot be encoded.
+        OutputExistsError: If a feature map was made from something else.
+    """
+    outs = _outs(sources, out)
+    trained = load_encoder(checkpoint)
+    found = []
+    for source, path in zip(sources, outs, strict=True):
+        with open_one(source) as scene:
+            out.mkdir(parents=True, exist_ok=True)
+            found.append(
+                embed_scene(
+                    trained, scene, path, options=options, overwrite=overwrite,
+                    on_progress=on_progress,
+                )
+            )  # fmt: skip
+    return EmbedScenesResult(out=out, scenes=found)
+
+
+def _outs(sources: Sequence[Path], out: Path) -> list[Path]:
+    if out.is_file() or out.suffix.lower() in (".tif", ".tiff"):
+        raise InputError(
+            f"expected --out to be a folder for {len(sources)} scenes, found {out}; give a folder"
+        )
+    of_name: dict[str, Path] = {}
+    for source in sources:
+        other = of_name.setdefault(source.stem, source)
+        if other is not source:
+            raise InputError(
+                f"expected scenes with different names, found {other} and {source}, which would "
+                f"both become {source.stem}.tif; encode them into different folders"
+            )
+    return [out / f"{name}.tif" for name in of_name]
