@@ -51,6 +51,10 @@ class FitReader(Protocol):
 class FittedReader(Protocol):
     """Reader that converts all images of a folder alike."""
 
+    def report(self) -> None:
+        """Log what was assumed."""
+        ...
+
     @property
     def record(self) -> Mapping[str, object]:
         """Conversions that are not the default."""
@@ -92,6 +96,7 @@ def open_image_folder(
     files_of: FilesOf = _itself
     if fit is not None:
         fitted = fit([line.files for line in lines], root)
+        fitted.report()
         read_bands, conversions, files_of = fitted, fitted.record, fitted.files
     first = read_bands(lines[0].files)
     bands = {sensor: names for sensor, (names, _) in first.items()}

@@ -86,6 +86,7 @@ def embed_images(
         out, provenance, inputs=[trained.folder, *sources], overwrite=overwrite, started=started
     ) as made:
         if not made.up_to_date:
+            fitted.report()
             rows = [*_rows(trained, images, sources, fitted, on_progress)]
             write_table(_table(rows, provenance, trained.model.config.width, sources), made.path)
     return EmbedImagesResult(

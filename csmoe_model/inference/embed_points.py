@@ -97,6 +97,7 @@ def embed_points(
     ) as made:  # fmt: skip
         if not made.up_to_date:
             patches = _Patches(scene, side)
+            scene.radiometry.report()
             found = [*_vectors(trained, patches, lon_deg, lat_deg, on_progress)]
             left_out = len(table) - len({number for number, _, _ in found})
             if not found:

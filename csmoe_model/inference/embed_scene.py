@@ -121,6 +121,7 @@ def embed_scene(
         started=started, in_place=True,
     ) as made:  # fmt: skip
         if not made.up_to_date:
+            scene.radiometry.report()
             write_feature_raster(
                 out, rows, scene=scene, shape=(grid.rows, grid.cols),
                 token_px=float(grid.token_px), names=[f"{sensor}_{n:03d}" for n in range(width)],

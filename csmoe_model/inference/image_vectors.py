@@ -75,6 +75,8 @@ def _encoded(
         normal_BCHW = normalised(
             model, sensor, image_BCHW, bands=names, image_size=model.config.image_size
         )
-        vector_BD = model.encode(**{sensor: normal_BCHW})[sensor]
+        vector_BD = model.encode(
+            s2=normal_BCHW if sensor == "s2" else None, s1=normal_BCHW if sensor == "s1" else None
+        )[sensor]
     found: NDArray[np.float32] = vector_BD.float().cpu().numpy()
     return found

@@ -4,7 +4,7 @@ Axes, as name suffixes:
     D  token width    C  bands    H W  pixel rows and columns
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ from minortom.sensors import MODEL_BANDS, S2_10M, SensorName
 from minortom.shards.shard_set import ShardSet
 
 if TYPE_CHECKING:
-    from minortom.scenes.image_reader import Role
+    from minortom.scenes.image_reader import ImageReader, Role
 
 Images = str | Path | Sequence[str | Path]
 """One GeoTIFF; or two, Sentinel-2 and then Sentinel-1."""
@@ -43,8 +43,8 @@ class ImageQuery:
     """Files that the image depends on; those of its bands where they are separate files."""
     bands: ImageBands
     """By sensor the names of the bands, and their pixels [C, H, W]."""
-    conversions: Mapping[str, object]
-    """Conversions of the values that are not the default."""
+    reader: "ImageReader"
+    """Reader of the image, which has the conversions of its values."""
 
     @classmethod
     def read(
@@ -83,7 +83,7 @@ class ImageQuery:
         )
         fitted = reader.fitted([roles], files[0])
         return cls(
-            checkpoint=checkpoint, files=files, bands=fitted(roles), conversions=fitted.record,
+            checkpoint=checkpoint, files=files, bands=fitted(roles), reader=fitted,
             inputs=tuple(file for path in files for file in fitted.files(path)),
         )  # fmt: skip
 
@@ -115,6 +115,7 @@ class ImageQuery:
                 f"{', '.join(self.bands)}; give another --sensor, or the file of the other sensor"
             )
         vectors = [_encode(trained, name, self.bands) for name in wanted]
+        self.reader.report()
         card = Card(
             columns={"file": ", ".join(path.name for path in self.files)},
             pictures={name: _picture(name, self.bands) for name in self.bands}, cosine=None,

@@ -206,7 +206,7 @@ def _provenance(
             "k": options.k, "sensor": options.sensor, "against": options.against,
             "index": options.index, "like": None if image else str(query),
             "bands": [name for names, _ in bands.values() for name in names],
-            **(image.conversions if image else {}),
+            **(image.reader.record if image else {}),
         },
         inputs={
             "embeddings": sha256_of(embeddings),

@@ -50,6 +50,8 @@ class BandFiles:
     """Files that the image depends on."""
     product: str | None = None
     """Name of the product, where the files state it."""
+    note: str = ""
+    """Peculiarity of the values that a user should know."""
 
 
 @contextmanager

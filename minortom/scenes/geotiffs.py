@@ -46,6 +46,8 @@ class BandStack:
     """(a, b, c, d, e, f): x = a · column + b · row + c, y = d · column + e · row + f."""
     origin: Origin
     """Information about the offset of the values."""
+    note: str
+    """Peculiarity of the values that a user should know; empty if there is none."""
 
     def select(self, numbers: Sequence[int]) -> "BandStack":
         """Return some bands, by their numbers from 0."""
@@ -98,6 +100,8 @@ class OpenBands:
     transform: tuple[float, ...]
     origin: Origin
     """Information about the offset of the values."""
+    note: str
+    """As in `BandStack`."""
     _source: Any
 
     def read(
@@ -136,7 +140,8 @@ class OpenBands:
         return BandStack(
             names=tuple(self.names[number] for number in chosen), values=values,
             valid=valid & ~np.ma.getmaskarray(found),
-            epsg=self.epsg, crs_wkt=self.crs_wkt, transform=moved, origin=self.origin,
+            epsg=self.epsg, crs_wkt=self.crs_wkt, transform=moved,
+            origin=self.origin, note=self.note,
         )  # fmt: skip
 
     def _unscaled(self, stored: NDArray[np.float32], chosen: Sequence[int]) -> NDArray[np.float32]:
@@ -175,7 +180,8 @@ def open_bands(path: Path, names: Sequence[str] | None = None) -> Iterator[OpenB
             path=path, files=_files(path, source.files) if found is None else found.files,
             names=_names(path, source, names), height_px=source.height, width_px=source.width,
             epsg=crs.to_epsg() if crs else None, crs_wkt=crs.to_wkt() if crs else None,
-            transform=tuple(source.transform)[:6], origin=_origin(path, source), _source=source,
+            transform=tuple(source.transform)[:6], origin=_origin(path, source),
+            note=found.note if found else "", _source=source,
         )  # fmt: skip
 
 

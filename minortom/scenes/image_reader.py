@@ -1,6 +1,5 @@
 """Images from one GeoTIFF or two: bands by sensor, without gaps and in the units of the model."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,8 +19,6 @@ Role = Literal["file", "s2", "s1"]
 """Content of a file: bands of any sensor (`file`), or of one sensor."""
 _SAMPLED_IMAGES = 24
 """Images of a folder whose values are read to recognise the unit."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,18 +46,25 @@ class ImageReader:
             InputError: If an image cannot be read, or the unit of the images is not clear.
         """
         step = -(-len(images) // _SAMPLED_IMAGES)
+        notes: list[str] = []
         samples = [
             image.sample(sensor)
-            for number, files in enumerate(images[::step])
-            for sensor, image in self._stored(files, says=number == 0).items()
+            for files in images[::step]
+            for sensor, image in self._stored(files, notes).items()
         ]
         rule = Radiometry.of(samples, s2_offset=self.s2_offset, where=where)
-        return replace(self, radiometry=rule)
+        said = tuple(f"{where}: {note}" for note in dict.fromkeys(notes))
+        return replace(self, radiometry=replace(rule, notes=(*said, *rule.notes)))
 
     @property
     def record(self) -> Mapping[str, object]:
         """Return the conversions that are not the default, for a provenance record."""
         return self.radiometry.record if self.radiometry else {}
+
+    def report(self) -> None:
+        """Log what was assumed for the images of a folder."""
+        if self.radiometry:
+            self.radiometry.report()
 
     def files(self, path: Path) -> tuple[Path, ...]:
         """Return the files that an image depends on; see `find_bands`."""
@@ -85,28 +89,27 @@ class ImageReader:
             InputError: If a file cannot be read, its bands have no names or are none of the
                 model's, or the unit is not clear or not that of the other images.
         """
-        stored = self._stored(files, says=self.radiometry is None)
-        samples = [image.sample(sensor) for sensor, image in stored.items()]
         rule = self.radiometry
         if rule is None:
-            where = next(iter(files.values()))
-            rule = Radiometry.of(samples, s2_offset=self.s2_offset, where=where)
-        else:
-            for sample in samples:
-                rule.check(sample)
+            rule = self.fitted([files], next(iter(files.values()))).radiometry
+            assert rule is not None  # since `fitted` sets it
+            rule.report()
+        stored = self._stored(files, [])
+        for sensor, image in stored.items():
+            rule.check(image.sample(sensor))
         found = {}
         for sensor, image in stored.items():
             values, valid = rule.convert(sensor, image.values, image.valid, image.origin)
             found[sensor] = replace(image, values=values, valid=valid)
         return found
 
-    def _stored(self, files: Mapping[Role, Path], *, says: bool) -> dict[SensorName, BandStack]:
-        """Read the bands of the model with the tags of the files applied."""
+    def _stored(self, files: Mapping[Role, Path], notes: list[str]) -> dict[SensorName, BandStack]:
+        """Read the bands of the model with the tags of the files applied; add to the notes."""
         found: dict[SensorName, BandStack] = {}
         for role, path in files.items():
             stack = read_bands(path, self._given(role))
             chosen = choose_bands(stack.names, None if role == "file" else role)
-            report_left_out(path, chosen.left_out, says=says)
+            notes += notes_on(chosen.left_out, stack.note)
             if not chosen.numbers:
                 raise no_bands(path, stack.names, None if role == "file" else role)
             for sensor, numbers in chosen.numbers.items():
@@ -121,10 +124,10 @@ class ImageReader:
         return (*(self.s2_bands or ()), *(self.s1_bands or ())) or None
 
 
-def report_left_out(path: Path, names: Sequence[str], *, says: bool = True) -> None:
-    """Log which bands of a file are not read."""
-    if names and says:
-        _log.warning("%s: left out %s, which the model does not use", path, ", ".join(names))
+def notes_on(left_out: Sequence[str], note: str) -> list[str]:
+    """Return notes on bands that are not read, and on the values of a file."""
+    names = f"left out {', '.join(left_out)}, which the model does not use" if left_out else ""
+    return [text for text in (names, note) if text]
 
 
 def no_bands(path: Path, names: Sequence[str], sensor: SensorName | None) -> InputError:

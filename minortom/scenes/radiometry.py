@@ -87,12 +87,14 @@ class Radiometry:
     """Whether to subtract the offset that a product's name gives, for `auto`."""
     subtracts: bool = False
     """Whether an offset is subtracted from some of the files."""
+    notes: tuple[str, ...] = ()
+    """Assumptions, and what was left out, one line each; see `report`."""
 
     @classmethod
     def of(
         cls, samples: Sequence[Sample], *, s2_offset: S2Offset, where: Path
     ) -> "Radiometry":  # fmt: skip
-        """Decide on the conversion of all files from the values of some; log what was assumed.
+        """Decide on the conversion of all files from the values of some.
 
         Args:
             samples: Values of some files.
@@ -102,18 +104,29 @@ class Radiometry:
         Raises:
             InputError: If the unit is not clear.
         """
-        units = dict(MODEL_UNIT)
+        units, notes = dict(MODEL_UNIT), []
         for sensor in MODEL_BANDS:
             mine = [sample for sample in samples if sample.sensor == sensor]
             if mine:
-                units[sensor] = _unit(sensor, mine, where)
+                units[sensor], note = _unit(sensor, mine, where)
+                notes.append(note)
         of_s2 = [sample for sample in samples if sample.sensor == "s2"]
-        by_name = s2_offset == "auto" and _trusts_names(of_s2, units["s2"], where)
-        found = cls(units=units, s2_offset=s2_offset, by_name=by_name)
-        tagged = any(sample.origin.has_offset_tag for sample in of_s2)
-        if s2_offset != "auto" and tagged:
-            _log.warning("%s: its tags have an offset, so --s2-offset is not used", where)
-        return replace(found, subtracts=any(found.offset(one.origin) for one in of_s2))
+        by_name = False
+        if s2_offset == "auto":
+            by_name, found = _trusts_names(of_s2, units["s2"])
+            notes += found
+        elif any(sample.origin.has_offset_tag for sample in of_s2):
+            notes.append("its tags have an offset, so --s2-offset is not used")
+        rule = cls(
+            units=units, s2_offset=s2_offset, by_name=by_name,
+            notes=tuple(f"{where}: {note}" for note in notes if note),
+        )  # fmt: skip
+        return replace(rule, subtracts=any(rule.offset(one.origin) for one in of_s2))
+
+    def report(self) -> None:
+        """Log the notes: when an output is made, so that an error stays one line."""
+        for note in self.notes:
+            _log.warning("%s", note)
 
     def offset(self, origin: Origin) -> float:
         """Return the offset to subtract from the Sentinel-2 values of a file."""
@@ -208,7 +221,8 @@ def parse_offset(value: GivenOffset) -> S2Offset:
     return number
 
 
-def _unit(sensor: SensorName, samples: Sequence[Sample], where: Path) -> Unit:
+def _unit(sensor: SensorName, samples: Sequence[Sample], where: Path) -> tuple[Unit, str]:
+    """Return the unit of a sensor, and a note if it is converted."""
     unit, seen = recognise(sensor, _pooled(sensor, samples))
     if unit is None:
         units = "× 10,000, from 0 to 1 or in percent" if sensor == "s2" else "dB or linear power"
@@ -216,16 +230,15 @@ def _unit(sensor: SensorName, samples: Sequence[Sample], where: Path) -> Unit:
             f"expected {MODEL_UNIT[sensor].name} for {sensor}, or a unit that can be recognised "
             f"({units}), found {seen}, in {where}; convert the values"
         )
-    if unit.conversion:
-        _log.warning(
-            "%s: %s has %s (%s), which was converted to %s",
-            where, sensor, unit.name, seen, MODEL_UNIT[sensor].name,
-        )  # fmt: skip
-    return unit
+    if not unit.conversion:
+        return unit, ""
+    note = f"{sensor} has {unit.name} ({seen}), which was converted to {MODEL_UNIT[sensor].name}"
+    return unit, note
 
 
-def _trusts_names(samples: Sequence[Sample], unit: Unit, where: Path) -> bool:
-    """Return whether values agree with the offsets in the products' names; log the decision."""
+def _trusts_names(samples: Sequence[Sample], unit: Unit) -> tuple[bool, list[str]]:
+    """Return whether values agree with the offsets in the products' names, and notes."""
+    notes = []
     for named, (agreed, doubted) in _ASSUMED.items():
         values = [
             sample for sample in samples
@@ -233,12 +246,11 @@ def _trusts_names(samples: Sequence[Sample], unit: Unit, where: Path) -> bool:
         ]  # fmt: skip
         bands = [unit.convert(band) for band in _pooled("s2", values)]
         doubtful = offset_is_doubtful(bands, named)
-        message = doubted if doubtful else agreed
-        if values and message:
-            _log.warning("%s: %s", where, message)
+        if values:
+            notes.append(doubted if doubtful else agreed)
         if doubtful and named is not None:
-            return False
-    return True
+            return False, notes
+    return True, notes
 
 
 def _pooled(sensor: SensorName, samples: Sequence[Sample]) -> list[FloatArray]:

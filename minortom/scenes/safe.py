@@ -3,7 +3,6 @@
 Offset and quantification of the values come from the product's metadata.
 """
 
-import logging
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +40,10 @@ _QUANTIFICATIONS = (
 )
 _REFLECTANCE_TIMES = 10_000.0
 
-_log = logging.getLogger(__name__)
+_LEVEL_1C = (
+    "level 1C is reflectance at the top of the atmosphere; models that were trained on level 2A "
+    "expect surface reflectance"
+)
 
 
 def is_safe(path: Path) -> bool:
@@ -81,18 +83,14 @@ def safe_bands(path: Path) -> BandFiles:
         )
         for name, image in images.items()
     )
-    if "1C" in PurePosixPath(metadata[0]).name:
-        _log.warning(
-            "%s: level 1C is reflectance at the top of the atmosphere; models that were trained "
-            "on level 2A expect surface reflectance",
-            path,
-        )
+    is_1c = "1C" in PurePosixPath(metadata[0]).name
     of_folder = (path / metadata[0], *(path / image for image in images.values()))
     return BandFiles(
         path=path,
         bands=bands,
         files=of_folder if path.is_dir() else (path,),
         product=_text(tree, "PRODUCT_URI") or path.name,
+        note=_LEVEL_1C if is_1c else "",
     )
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,9 @@ import rasterio
 from numpy.typing import NDArray
 
 from minortom.errors import InputError
-from minortom.scenes.band_names import choose_bands
+from minortom.scenes.band_names import SKIP, choose_bands
 from minortom.scenes.geotiffs import OpenBands, open_bands
-from minortom.scenes.image_reader import no_bands, report_left_out
+from minortom.scenes.image_reader import no_bands, notes_on
 from minortom.scenes.radiometry import Radiometry, S2Offset, Sample
 from minortom.sensors import SensorName
 
@@ -120,7 +120,6 @@ def _parts(first: OpenBands, second: OpenBands | None) -> dict[SensorName, _Part
         _check_same_grid(first, second)
         return {"s2": (first, _numbers(first, "s2")), "s1": (second, _numbers(second, "s1"))}
     chosen = choose_bands(first.names)
-    report_left_out(first.path, chosen.left_out)
     if not chosen.numbers:
         raise no_bands(first.path, first.names, None)
     return {sensor: (first, numbers) for sensor, numbers in chosen.numbers.items()}
@@ -128,7 +127,6 @@ def _parts(first: OpenBands, second: OpenBands | None) -> dict[SensorName, _Part
 
 def _numbers(opened: OpenBands, sensor: SensorName) -> tuple[int, ...]:
     chosen = choose_bands(opened.names, sensor)
-    report_left_out(opened.path, chosen.left_out)
     if not chosen.numbers:
         raise no_bands(opened.path, opened.names, sensor)
     return chosen.numbers[sensor]
@@ -148,8 +146,28 @@ def _scene(first: OpenBands, parts: Mapping[SensorName, _Part], s2_offset: S2Off
         },
         height_px=first.height_px, width_px=first.width_px, crs_wkt=first.crs_wkt,
         transform=first.transform, pixel_m=_pixel_m(first), files=tuple(files), _parts=parts,
-        radiometry=Radiometry.of(_samples(parts), s2_offset=s2_offset, where=first.path),
+        radiometry=_radiometry(parts, s2_offset, first.path),
     )  # fmt: skip
+
+
+def _radiometry(parts: Mapping[SensorName, _Part], s2_offset: S2Offset, where: Path) -> Radiometry:
+    rule = Radiometry.of(_samples(parts), s2_offset=s2_offset, where=where)
+    read: dict[Path, set[int]] = {}
+    for opened, numbers in parts.values():
+        read.setdefault(opened.path, set()).update(numbers)
+    notes = [
+        f"{opened.path}: {note}"
+        for opened in {opened.path: opened for opened, _ in parts.values()}.values()
+        for note in notes_on(
+            [
+                name
+                for number, name in enumerate(opened.names)
+                if number not in read[opened.path] and name != SKIP
+            ],
+            opened.note,
+        )
+    ]
+    return replace(rule, notes=(*notes, *rule.notes))
 
 
 def _samples(parts: Mapping[SensorName, _Part]) -> list[Sample]:

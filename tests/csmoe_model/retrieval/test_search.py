@@ -249,8 +249,7 @@ def test_markup_in_names_is_escaped(folder, tmp_path):
 
 
 def one_line(capsys):
-    """Return the error; notes about the values of the image may come before it."""
-    *_, line = capsys.readouterr().err.splitlines()
+    [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     return line
 

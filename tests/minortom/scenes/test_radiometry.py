@@ -37,6 +37,7 @@ def of_image(path, sensor="s2", **options):
 def of_scene(path, sensor="s2", **options):
     """Return values and mask of the whole scene, read in two parts."""
     with open_scene(path, **options) as scene:
+        scene.radiometry.report()
         channels = range(len(scene.bands[sensor]))
         parts = [
             scene.read(sensor, channels, row_px=top, height_px=height)
@@ -174,6 +175,7 @@ def test_a_folder_is_converted_alike_and_records_it(tmp_path, s2, caplog):
     ]
     reader = ImageReader(s2_offset=100.0).fitted(files, tmp_path)
     assert reader.record == {"s2_unit": "reflectance from 0 to 1", "s2_offset": 100.0}
+    reader.report()
     assert len(caplog.records) == 1
     for files_of_one in files:
         (found,) = [pixels for _, pixels in reader(files_of_one).values()]
