@@ -70,7 +70,8 @@ def embed(
             is a GeoTIFF with bands of either sensor or both, a folder with a file for each band, a
             Sentinel-2 product (SAFE folder or zip), or a STAC item. None with `scene`.
         out: GeoParquet file for vectors; GeoTIFF for the features of a scene; folder for those of
-            several scenes. With a GeoParquet file, scenes are encoded as images: one vector each.
+            several scenes. With a GeoParquet file, several scenes and folders are encoded as
+            images: one vector each.
         points: CSV or Parquet file with the columns `lat` and `lon` (degrees): write the vectors
             of the patches around these points instead.
         scene: Points only: scene in which the points lie.
@@ -203,9 +204,9 @@ def _kind(sources: Sequence[Path], out: Path, points: str | Path | None) -> _Kin
     (source,) = sources
     if (source / DATASET_FILE).exists() or not (source.is_dir() or _is_one_image(source)):
         return "shards"
-    if is_parquet(out) or not _is_one_image(source):
+    if not _is_one_image(source):
         return "images" if _has_images(source) else "shards"
-    return "scene"
+    return "images" if source.is_dir() and is_parquet(out) else "scene"
 
 
 def _is_one_image(source: Path) -> bool:
@@ -220,7 +221,7 @@ def _is_one_image(source: Path) -> bool:
 def _has_images(source: Path) -> bool:
     from minortom.scenes.image_set import has_images
 
-    return not source.is_dir() or has_images(source)
+    return has_images(source)
 
 
 def _check_unused(given: Sequence[str], kind: _Kind, source: Path) -> None:

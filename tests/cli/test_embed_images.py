@@ -120,9 +120,9 @@ def test_real_patches_of_bigearthnet_are_embedded(model_folder, tmp_path):
 def test_a_file_with_both_sensors_has_three_vectors(model_folder, tmp_path):
     names = (*MODEL_BANDS["s2"], "VV", "VH")
     pixels = np.concatenate([pixels_of(MODEL_BANDS["s2"], 40), decibels_of(40)])
-    tiff(tmp_path / "a.tif", pixels, names=names, transform=None)
+    tiff(tmp_path / "c" / "a.tif", pixels, names=names, transform=None)
     out = tmp_path / "v.parquet"
-    assert typed("embed", model_folder / "model", tmp_path / "a.tif", "--out", out) == 0
+    assert typed("embed", model_folder / "model", tmp_path / "c", "--out", out) == 0
     found = vectors_in(out)
     assert list(found) == [("a.tif", name) for name in ("s2", "s1", "both")]
     mean = (found["a.tif", "s2"] + found["a.tif", "s1"]) / 2
@@ -137,9 +137,9 @@ def test_an_image_across_the_antimeridian_has_two_parts(model_folder, tmp_path):
     to_metres = Transformer.from_crs(4326, 32660, always_xy=True)
     x, y = to_metres.transform(180, 36)
     place = {"transform": Affine(10, 0, x - 300, 0, -10, y), "crs": "EPSG:32660"}
-    tiff(tmp_path / "a.tif", pixels_of(names, 60), names=names, dtype="uint16", **place)
+    tiff(tmp_path / "c" / "a.tif", pixels_of(names, 60), names=names, dtype="uint16", **place)
     out = tmp_path / "v.parquet"
-    assert typed("embed", model_folder / "model", tmp_path / "a.tif", "--out", out) == 0
+    assert typed("embed", model_folder / "model", tmp_path / "c", "--out", out) == 0
     [shape] = geopandas.read_parquet(out).geometry
     assert shape.geom_type == "MultiPolygon"
     assert shape.bounds[0] == -180
