@@ -35,6 +35,8 @@ _ADVICE = {
     errno.EACCES: "give a path that you may read and write",
     errno.EPERM: "give a path that you may read and write",
     errno.EROFS: "give a path on a file system that can be written",
+    errno.EIO: "the disk reports a fault; check it, or give a path on another disk",
+    errno.EFBIG: "the file is larger than the system allows here; give a path on another disk",
     errno.ENOTDIR: "one of the folders of this path is a file; give another path",
     errno.ENAMETOOLONG: "give a shorter path",
     errno.ELOOP: "give a path whose links do not lead in a circle",

@@ -22,6 +22,7 @@ from csmoe_model.probing.predictions import PREDICTIONS, write_predictions
 from csmoe_model.probing.protocols import probe_rows
 from csmoe_model.probing.record import RESULT, result_record, settings_record
 from minortom.api.arguments import number, path_of, whole_number
+from minortom.api.packages import require_package
 from minortom.api.results import Result
 from minortom.errors import InputError
 from minortom.io.artefact import artefact
@@ -179,6 +180,8 @@ def probe_set(
     is_dense = data.task == "segmentation"
     dense = _dense_probe(data, sensors, options, on_progress) if is_dense else None
     check_for_probe(data)
+    if options.protocol == "standard":
+        require_package("sklearn", needed_by="the logistic probe", extra="evaluate")
     check_shots(data, options.shots)
     maker = FeatureMaker(
         trained=trained, data=data, sensors=sensors, pooling=options.pooling,

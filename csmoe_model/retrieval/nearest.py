@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csmoe_model.choices import IndexKind
-from minortom.errors import InputError
+from minortom.api.packages import require_package
 
 _POINTS_A_CELL = 39
 """Minimum number of vectors from which faiss computes the centre of a cell."""
@@ -42,13 +42,9 @@ def nearest(
     Raises:
         InputError: If faiss is missing.
     """
-    try:
-        import faiss
-    except ImportError:
-        raise InputError(
-            "expected the package faiss, which searches vectors, found none; install it with "
-            "`pip install 'minortom[evaluate]'`"
-        ) from None
+    check_faiss()
+    import faiss
+
     archive_nD, count = unit(archive_nD), min(count, len(archive_nD))
     searched: Any = faiss.IndexFlatIP(archive_nD.shape[1])
     num_cells = min(round(4 * math.sqrt(len(archive_nD))), len(archive_nD) // _POINTS_A_CELL)
@@ -67,6 +63,15 @@ def nearest(
         searched.nprobe = num_cells
         cosine_qk[short], number_qk[short] = searched.search(query_qD[short], count)
     return number_qk, cosine_qk
+
+
+def check_faiss() -> None:
+    """Check that faiss, which searches vectors, is installed.
+
+    Raises:
+        InputError: If it is missing.
+    """
+    require_package("faiss", needed_by="a search among vectors", extra="evaluate")
 
 
 def unit(vector_nD: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from csmoe_model.evaluation.tables import markdown_grid, with_interval
 from csmoe_model.inference.encode_dataset import choose_sensors
 from csmoe_model.inference.load import LoadedModel, load_encoder
 from csmoe_model.retrieval.directions import RetrieveOptions, score_directions
+from csmoe_model.retrieval.nearest import check_faiss
 from minortom.api.arguments import one_of, path_of, whole_number
 from minortom.api.results import Result
 from minortom.errors import InputError
@@ -133,6 +134,7 @@ def retrieve(
         seeds=whole_number("seeds", seeds, minimum=1),
     )
     one_of("index", index, get_args(IndexKind))
+    check_faiss()
     one_of("pooling", pooling, get_args(Pooling))
     labelled = open_set(
         data,

@@ -17,7 +17,7 @@ from csmoe_model.inference.embeddings import (
     check_embeddings,
     read_vectors,
 )
-from csmoe_model.retrieval.nearest import nearest
+from csmoe_model.retrieval.nearest import check_faiss, nearest
 from csmoe_model.retrieval.query import ImageQuery, Images, PatchQuery, image_files
 from csmoe_model.retrieval.search_page import Card, search_page
 from minortom.api.arguments import one_of, path_of, whole_number
@@ -148,6 +148,7 @@ def search(
     )
     patch = None if like is None else PatchQuery.parse(like)
     check_page(out)
+    check_faiss()
     check_embeddings(embeddings)
     data = ShardSet.open(path_of("shards", shards))
     _check_shards(embeddings, data)

@@ -51,7 +51,7 @@ def start_trackers(tracking: Tracking, folder: Path, *, name: str, step: int) ->
         step: Number of steps taken. Entries of later steps are removed where possible.
 
     Raises:
-        InputError: If a package is missing.
+        InputError: If a service rejects the login.
     """
     trackers: list[Tracker] = []
     if tracking.tensorboard:
@@ -93,15 +93,9 @@ class WeightsAndBiases:
         """Log in as `wandb` does, with WANDB_API_KEY, WANDB_MODE and so on.
 
         Raises:
-            InputError: If the package is missing or the service rejects the login.
+            InputError: If the service rejects the login.
         """
-        try:
-            wandb: Any = import_module("wandb")
-        except ImportError:
-            raise InputError(
-                "--wandb-project needs the package wandb, which is not installed; run pip install "
-                "'minortom[wandb]', or omit the option"
-            ) from None
+        wandb: Any = import_module("wandb")
         self._wandb = wandb
         known = folder / "wandb-id.txt"
         previous = known.read_text(encoding="utf-8").strip() if known.is_file() else None

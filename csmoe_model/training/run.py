@@ -29,6 +29,7 @@ from csmoe_model.training.save_weights import RunWeights
 from csmoe_model.training.signals import StopRequest
 from csmoe_model.training.step_log import OnStep, ignore_steps
 from minortom.api.arguments import flag, whole_number
+from minortom.api.packages import require_package
 from minortom.errors import InputError
 from minortom.io.atomic_write import output_lock
 from minortom.io.provenance import Provenance, licences_in, sha256_of
@@ -65,7 +66,10 @@ class Settings:
             reader_threads(whole_number("workers", self.workers, minimum=1))
         if self.compile is not None:
             flag("compile", self.compile)
-        flag("tensorboard", self.tracking.tensorboard)
+        if flag("tensorboard", self.tracking.tensorboard):
+            require_package("tensorboard", needed_by="--tensorboard", extra="train")
+        if self.tracking.wandb_project:
+            require_package("wandb", needed_by="--wandb-project", extra="wandb")
 
 
 def run_training(

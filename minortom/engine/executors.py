@@ -26,6 +26,7 @@ from typing import Any, TypeVar, get_args
 
 from minortom.api.arguments import one_of, whole_number
 from minortom.api.choices import Engine
+from minortom.api.packages import require_package
 from minortom.cores import available_cores
 from minortom.engine.dask_cluster import ClusterPool, opened_cluster
 from minortom.engine.semaphores import require_semaphores
@@ -45,8 +46,8 @@ class EngineOptions:
     """Options of parallel work: on this machine, or on a Dask cluster.
 
     Raises:
-        InputError: If the engine is unknown, the number of workers is below 1, or a scheduler is
-            given without the Dask engine.
+        InputError: If the engine is unknown or not installed, the number of workers is below 1, or
+            a scheduler is given without the Dask engine.
     """
 
     engine: Engine = "local"
@@ -61,6 +62,8 @@ class EngineOptions:
             raise InputError("--scheduler needs the Dask engine; add --engine dask")
         if self.workers is not None:
             whole_number("workers", self.workers, minimum=1)
+        if self.engine == "dask":
+            require_package("distributed", needed_by="--engine dask", extra="dask")
 
 
 class SerialExecutor(Executor):

@@ -28,6 +28,7 @@ from minortom.io.parse import parse_json
 from minortom.io.up_to_date import status
 from minortom.io.work_folder import has_work_on, work_folder
 from minortom.progress import OnProgress, ignore_progress
+from minortom.shards.codec import check_codec
 from minortom.shards.formats import Codec, Format
 from minortom.shards.layout import DATASET_FILE
 
@@ -222,10 +223,13 @@ def write_export(
 def _run(
     job: ExportJob, out: Path, engine: EngineOptions, *, overwrite: bool, on_progress: OnProgress
 ) -> None:
-    tiles_per_shard(job.options)  # fails for too many patches a tile before anything is written
-    job.open_work_folder(overwrite=overwrite)
+    # Too many patches a tile, a missing package and a missing scheduler are errors before anything
+    # is written.
+    tiles_per_shard(job.options)
+    check_codec(job.options.codec)
     try:
         with opened_executor(engine) as executor:
+            job.open_work_folder(overwrite=overwrite)
             job.write_shards(executor, on_progress)
     except OSError as error:
         raise InputError(

@@ -51,13 +51,16 @@ class ExportJob:
         """Create the working folder, or keep that of the same export after an interruption.
 
         Raises:
-            OutputExistsError: If another export left the folder and ``overwrite`` is false; or if
-                the folder has other files, even with ``overwrite``.
+            OutputExistsError: If the folder has finished shards of another export and ``overwrite``
+                is false; or if it has other files, even with ``overwrite``.
         """
         shards = stored_provenance(self.work / "shards" / DATASET_FILE)
         if shards not in (None, self.provenance.as_dict()):
             shutil.rmtree(self.work)  # killed after the shards had changed places with older ones
-        work_folder.prepare_work_folder(self.work, self.provenance, overwrite=overwrite)
+        has_shards = any((self.work / "receipts").glob("*.json"))
+        work_folder.prepare_work_folder(
+            self.work, self.provenance, overwrite=overwrite or not has_shards
+        )
         (self.work / "shards").mkdir(exist_ok=True)
         (self.work / "receipts").mkdir(exist_ok=True)
 

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from io import TextIOWrapper
@@ -18,6 +19,8 @@ from minortom.io.leftovers import (
     remove,
     temporary_beside,
 )
+
+_PROBE_BYTES = 1 << 20
 
 
 def check_parents(out: Path) -> None:
@@ -107,16 +110,12 @@ def atomic_file(out: Path) -> Iterator[Path]:
 
     After any exception, also an interrupt, the temporary file is deleted and ``out`` is unchanged.
     """
-    with created_parents(out), _temporary(out, is_folder=False) as temporary:
-        try:
-            yield temporary
-            temporary.chmod(0o666 & ~_umask())  # mkstemp allows only its owner to read
-            with temporary.open("rb") as stream:
-                os.fsync(stream.fileno())
-            temporary.replace(out)
-        except OSError as error:
-            error.filename = error.filename or str(out)  # a full disk is reported without a path
-            raise
+    with _temporary(out, is_folder=False) as temporary:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())  # mkstemp allows only its owner to read
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(out)
 
 
 @contextmanager
@@ -125,7 +124,7 @@ def atomic_folder(out: Path) -> Iterator[Path]:
 
     ``out`` is the old or the new folder at any time; a folder that it replaces is deleted.
     """
-    with created_parents(out), _temporary(out, is_folder=True) as temporary:
+    with _temporary(out, is_folder=True) as temporary:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
         replace_folder(temporary, out)
@@ -133,10 +132,38 @@ def atomic_folder(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def _temporary(out: Path, *, is_folder: bool) -> Iterator[Path]:
-    with ExitStack() as held:
+    with created_parents(out), ExitStack() as held:
         with _beside(out):
             path = held.enter_context(temporary_beside(out, is_folder=is_folder))
-        yield path
+        with _explained(path, out):
+            yield path
+
+
+@contextmanager
+def _explained(temporary: Path, out: Path) -> Iterator[None]:
+    """Add the number and the path to errors of the disk that a library reports without them.
+
+    Such as GDAL and NumPy on a full disk. The number is found by writing to the same place.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            place = temporary if temporary.is_dir() else temporary.parent
+            with _named_after(out), tempfile.TemporaryFile(dir=place) as probe:
+                probe.write(b"\0" * _PROBE_BYTES)
+                probe.flush()
+                os.fsync(probe.fileno())
+        error.filename = error.filename or str(out)
+        raise
+
+
+@contextmanager
+def _named_after(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(out)) from None
 
 
 @contextmanager

@@ -80,18 +80,21 @@ CREDIT = "made up by minortom demo (CC0-1.0): no real place"
 
 def write_map(codes: NDArray[np.uint8], path: Path) -> None:
     """Write a global map as a GeoTIFF with nodata 0; the write is not atomic."""
-    import rasterio
     from rasterio import Affine
+    from rasterio.io import MemoryFile
 
     require_proj_data()
     height, width = codes.shape
-    with rasterio.open(
-        path, "w", driver="GTiff", dtype="uint8", count=1, height=height, width=width,
-        crs="EPSG:4326", transform=Affine(360 / width, 0, -180, 0, -180 / height, 90),
-        nodata=0, compress="deflate", tiled=True, blockxsize=512, blockysize=512,
-    ) as file:  # fmt: skip
-        file.write(codes, 1)
-        file.update_tags(**{COPYRIGHT_TAG: CREDIT})
+    # Written in memory: on a full disk GDAL prints lines of its own and hides the reason.
+    with MemoryFile() as memory:
+        with memory.open(
+            driver="GTiff", dtype="uint8", count=1, height=height, width=width,
+            crs="EPSG:4326", transform=Affine(360 / width, 0, -180, 0, -180 / height, 90),
+            nodata=0, compress="deflate", tiled=True, blockxsize=512, blockysize=512,
+        ) as file:  # fmt: skip
+            file.write(codes, 1)
+            file.update_tags(**{COPYRIGHT_TAG: CREDIT})
+        path.write_bytes(memory.read())
 
 
 def landcover_weights(climate_code: int) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from archive_maker import CELLS, write_selection
 from export_maker import files_of, places_of, replace_row
 
+import minortom
 from minortom.errors import InputError, OutputExistsError
 from minortom.shards.formats import Codec, Format
 from minortom.shards.shard_set import ShardSet
@@ -223,3 +225,45 @@ def test_a_folder_of_other_files_in_place_of_the_working_folder_is_left_alone(
         export(overwrite=overwrite)
     assert [path.name for path in work.iterdir()] == ["thesis.tex"]
     assert not (tmp_path / "shards").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [("blosc2", {"codec": "blosc2"}), ("distributed", {"engine": "dask", "workers": 1})],
+)
+def test_a_missing_package_is_an_error_before_anything_is_made(
+    archives, tmp_path, monkeypatch, module, options
+):
+    selection = write_selection(tmp_path / "selection.parquet", CELLS)
+    monkeypatch.setitem(sys.modules, module, None)
+    out = tmp_path / "below" / "shards"
+    with pytest.raises(InputError, match=f"needs? the package {module}, which is not installed"):
+        minortom.export(
+            selection, s2=archives[0], s1=archives[1], out=out, patch_size=12, **options
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["selection.parquet"]
+
+
+def test_unfinished_work_without_a_shard_does_not_refuse_other_options(export, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        export(on_progress=interrupt)
+    assert (tmp_path / "shards.partial").is_dir()
+    export(seed=3)
+    assert (tmp_path / "shards" / "dataset.json").is_file()
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_shards_that_were_exchanged_before_a_kill_are_not_taken_for_new_ones(export, tmp_path):
+    """As after a kill between the exchange and the removal of the older shards."""
+    export(seed=1)
+    work = tmp_path / "shards.partial"
+    with pytest.raises(KeyboardInterrupt):
+        export(seed=2, overwrite=True, on_progress=interrupt)
+    shutil.rmtree(work / "shards")
+    (tmp_path / "shards").rename(work / "shards")
+    export(seed=2)
+    export("wanted", seed=2)
+    assert files_of(tmp_path / "shards") == files_of(tmp_path / "wanted")
