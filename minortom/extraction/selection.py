@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from minortom.errors import InputError
+from minortom.grid.cell_places import check_places_of
+from minortom.grid.cells import cells_from_names
 from minortom.io.geoparquet import read_table
 from minortom.shards.layout import TIMESTAMP
 
@@ -71,6 +73,7 @@ def read_selection(path: Path) -> SelectedTiles:
     kinds = {**dict.fromkeys([*_TEXTS, "split"], pa.string()), "reserve_rank": pa.int64()}
     table = _cast(table, kinds | PRODUCT_KINDS, path)
 
+    _refuse_unplaced(table, path, present)
     chosen = table.filter(pc.equal(table["role"], "selected"))
     reserves = table.filter(pc.equal(table["role"], "reserve"))
     if not len(chosen):
@@ -99,6 +102,18 @@ def read_selection(path: Path) -> SelectedTiles:
         reserves = reserves.sort_by([("reserve_rank", "ascending"), ("grid_cell", "ascending")])
     kept = [name for name in table.column_names if name not in ("role", "reserve_rank")]
     return SelectedTiles(chosen=chosen.select(kept), reserves=reserves.select(kept))
+
+
+def _refuse_unplaced(table: pa.Table, path: Path, present: Sequence[str]) -> None:
+    """Refuse cells that do not exist, or do not fit the coordinates of a file that has them."""
+    if {"lat", "lon"} <= set(present):
+        placed = read_table(path, ("grid_cell", "lat", "lon"), made_by=_MADE_BY)
+        check_places_of(placed, source=str(path), made_by=_MADE_BY)
+        return
+    try:
+        cells_from_names(table["grid_cell"])
+    except InputError as error:
+        raise InputError(f"{path}: {error}; give the output of `{_MADE_BY}`") from None
 
 
 def first_of(names: Sequence[str]) -> str:

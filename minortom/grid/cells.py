@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
 from minortom.errors import InputError
@@ -42,7 +44,7 @@ _ROW_NAMES = np.array([f"{k}U" if k >= 0 else f"{-k}D" for k in range(_SOUTHERNM
 _COLUMN_NAMES = np.array(  # one more in the east than the grid has columns: the alias
     [f"{j}R" if j >= 0 else f"{-j}L" for j in range(-_HALF_COLUMNS, _HALF_COLUMNS + 1)]
 )
-_LONGEST_NAME = len("1002D_2004L")
+_PARTS = pa.array([*_ROW_NAMES.tolist(), *_COLUMN_NAMES.tolist()])
 
 
 Edges = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
@@ -161,30 +163,29 @@ def merged(several: Sequence[Cells]) -> Cells:
     return Cells(row=row + _SOUTHERNMOST, col=col - _HALF_COLUMNS)
 
 
-def cells_from_names(names: Sequence[str] | NDArray[np.str_]) -> Cells:
+def cells_from_names(names: Sequence[str] | NDArray[np.str_] | pa.ChunkedArray) -> Cells:
     """Parse [n] names such as ``922D_249L``.
 
     In a few rows, published data name the cell at the antimeridian ``(M/2)R``. That name is
     accepted for ``(M/2)L``.
+
+    Args:
+        names: A sequence, an array of NumPy, or a column of text without nulls.
 
     Raises:
         InputError: If a name is not the name of a cell; the message has the first such names.
     """
     if not len(names):
         return Cells(row=np.empty(0, np.int64), col=np.empty(0, np.int64))
-    text = _short_strings(names)
-    row_name, _, column_name = np.strings.partition(text, "_")
-    row, row_known = _positions(row_name, _ROW_NAMES)
-    col, column_known = _positions(column_name, _COLUMN_NAMES)
-    row, col = row + _SOUTHERNMOST, col - _HALF_COLUMNS
+    row, col, known = _parsed(names)
     alias = np.isin(np.abs(row), _ALIAS_ROWS) & (2 * col == columns_of_rows(row))
     col = np.where(alias, -col, col)
-    bad = np.flatnonzero(~(row_known & column_known & _exist(row, col)))
+    bad = np.flatnonzero(~(known & _exist(row, col)))
     if len(bad):
         shown = ", ".join(repr(str(names[i])[:40]) for i in bad[:3])
         raise InputError(
             f"expected names of cells of the Major TOM 10 km grid, such as 922D_249L (row U or D, "
-            f"column R or L, no 0D, no 0L), found {len(bad):,} of {len(text):,} names that are "
+            f"column R or L, no 0D, no 0L), found {len(bad):,} of {len(names):,} names that are "
             f"not, first {shown}"
         )
     return Cells(row=row, col=col)
@@ -236,18 +237,21 @@ def _exist(row: NDArray[np.int64], col: NDArray[np.int64]) -> NDArray[np.bool_]:
     return exists
 
 
-def _short_strings(names: Sequence[str] | NDArray[np.str_]) -> NDArray[np.str_]:
-    """Return names as an array; a text too long for a name becomes "", which is not a name."""
-    if isinstance(names, np.ndarray) and names.dtype.kind == "U":
-        return names
-    return np.array([s if len(s) <= _LONGEST_NAME else "" for s in names], dtype=np.str_)
-
-
-def _positions(
-    names: NDArray[np.str_], table: NDArray[np.str_]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the positions [n] of names in a table (0 where unknown), and a mask of known names."""
-    order = np.argsort(table)
-    found = order[np.minimum(np.searchsorted(table[order], names), len(table) - 1)]
-    known = table[found] == names
-    return np.where(known, found, 0), known
+def _parsed(
+    names: Sequence[str] | NDArray[np.str_] | pa.ChunkedArray,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the row and column [n] that names state, and a mask [n] of names of this form."""
+    column = names if isinstance(names, pa.ChunkedArray) else pa.chunked_array([pa.array(names)])
+    column = column.cast(pa.string()).combine_chunks()
+    parts = pc.split_pattern(column, "_", max_splits=1)
+    has_two = pc.equal(pc.list_value_length(parts), 2)
+    if not pc.all(has_two).as_py():
+        parts = pc.split_pattern(pc.if_else(has_two, column, "_"), "_", max_splits=1)
+    flat = (
+        parts.combine_chunks().flatten() if isinstance(parts, pa.ChunkedArray) else parts.flatten()
+    )
+    found = pc.fill_null(pc.index_in(flat, value_set=_PARTS), -1).to_numpy().astype(np.int64)
+    row, col = found[::2], found[1::2] - N_ROWS
+    known = (row >= 0) & (row < N_ROWS) & (col >= 0)
+    row, col = (np.where(known, part, 0) for part in (row, col))
+    return row + _SOUTHERNMOST, col - _HALF_COLUMNS, known

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from minortom.annotation.class_columns import COLOURS_KEY
 from minortom.api.arguments import path_of
 from minortom.errors import InputError
+from minortom.grid.cell_places import check_places_of
 from minortom.io.geoparquet import checked, read_table
 from minortom.io.memory_tables import in_memory, no_table, table_provenance
 from minortom.io.parse import parse_json
@@ -175,6 +176,7 @@ def _annotated_table(source: _Source, columns: Sequence[str], by: Sequence[str])
             f"{source.name} must have a value in every row, found tiles without "
             f"{', '.join(empty)}; run `minortom annotate` again"
         )
+    check_places_of(table, source=source.name, made_by=source.made_by)
     return restratified(table, by)
 
 

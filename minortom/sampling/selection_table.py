@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from minortom.errors import InputError
+from minortom.grid.cell_places import check_places_of
 from minortom.grid.spatial_split import IN_BUFFER, SPLITS, SplitOptions, split_tiles
 from minortom.io.geoparquet import refuse_other_bbox, without_geometry
 from minortom.sampling.strata import COLUMNS, Tiles, mask_of
@@ -126,8 +127,8 @@ def check_annotated(table: pa.Table, name: str, *, to_split: bool) -> None:
         to_split: Whether a column ``split`` will be added.
 
     Raises:
-        InputError: If a column is missing or reserved, the table is a selection, or it has a cell
-            twice.
+        InputError: If a column is missing or reserved, the table is a selection, a tile is not
+            where its cell is, or a cell is there twice.
     """
     missing = [column for column in COLUMNS if column not in table.column_names]
     if missing:
@@ -145,6 +146,7 @@ def check_annotated(table: pa.Table, name: str, *, to_split: bool) -> None:
     if to_split and "split" in table.column_names:
         raise InputError(f"{name} already has a column split; rename it, or omit --split")
     refuse_other_bbox(table, name)
+    check_places_of(table, source=name, made_by=MADE_BY)
     counts = table["grid_cell"].combine_chunks().value_counts()
     repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
     if len(repeated):

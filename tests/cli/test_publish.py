@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hub_server import HubHandler
@@ -12,6 +13,7 @@ from points_files import write_points
 from shard_maker import made_up_metadata, made_up_tensors
 from web_server import COMMIT, serving
 
+from minortom.grid.cells import cells_at
 from minortom.io.provenance import Provenance
 from minortom.shards.writer import write_shards
 
@@ -43,9 +45,9 @@ def report(tmp_path):
     """The report on a selection of 12 of 60 tiles in two strata."""
     annotated, selection = tmp_path / "annotated.parquet", tmp_path / "selection.parquet"
     climates = ["Cfb", "BWh"] * 30
+    lat_deg, lon_deg = np.arange(60) / 2, np.arange(60) / 3
     table = {
-        "grid_cell": [f"{number}U_{number}R" for number in range(60)],
-        "lat": [number / 2 for number in range(60)], "lon": [number / 3 for number in range(60)],
+        "grid_cell": cells_at(lon_deg, lat_deg).names(), "lat": lat_deg, "lon": lon_deg,
         "climate": climates, "landcover": ["cropland"] * 60, "climate_code": [1] * 60,
         "landcover_code": [10] * 60, "stratum": [f"{name}/cropland" for name in climates],
     }  # fmt: skip

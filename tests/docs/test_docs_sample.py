@@ -33,7 +33,8 @@ def folder(tmp_path, monkeypatch):
     write_points(table, tmp_path / "annotated.parquet", Provenance(command="annotate", options={}))
     (quota,) = re.findall(r"```csv\n(.*?)```", DOC, flags=re.DOTALL)
     (tmp_path / "quota.csv").write_text(quota)
-    (tmp_path / "mine.txt").write_text("3U_3R\n140U_140R\n")
+    kept = table["grid_cell"].to_pylist()[3:5]
+    (tmp_path / "mine.txt").write_text("\n".join(kept))
     return tmp_path
 
 

@@ -3,6 +3,8 @@
 import numpy as np
 import pyarrow as pa
 
+from minortom.grid.cells import cells_at
+
 RADIUS_KM = 6371.0088
 
 
@@ -31,7 +33,7 @@ def annotated_table(lon, lat, strata):
     climate, landcover = zip(*(name.split("/") for name in strata), strict=True)
     return pa.table(
         {
-            "grid_cell": [f"{i}U_{i}R" for i in range(len(lon))],
+            "grid_cell": cells_at(lon, lat).names(),
             "lat": np.asarray(lat, np.float64),
             "lon": np.asarray(lon, np.float64),
             "climate": pa.array(climate).dictionary_encode(),

@@ -14,6 +14,7 @@ from report_inputs import annotated_table, report_of, written
 
 import minortom
 from minortom.errors import InputError, OutputExistsError
+from minortom.grid.cells import cells_at
 from minortom.io.provenance import Provenance
 from minortom.reporting.comparison import SETS, compare
 from minortom.reporting.measures import measure
@@ -174,8 +175,10 @@ def test_licences_of_the_inputs_are_shown(page):
 def test_coast_lines_are_credited_where_they_are_drawn(tmp_path, on_land):
     table = annotated_table(40)
     if on_land:  # somewhere in Brazil
-        table = table.set_column(1, "lat", pa.array(np.linspace(-12, -5, 40)))
-        table = table.set_column(2, "lon", pa.array(np.linspace(-60, -50, 40)))
+        lat_deg, lon_deg = np.linspace(-12, -5, 40), np.linspace(-60, -50, 40)
+        table = table.set_column(0, "grid_cell", pa.array(cells_at(lon_deg, lat_deg).names()))
+        table = table.set_column(1, "lat", pa.array(lat_deg))
+        table = table.set_column(2, "lon", pa.array(lon_deg))
     report_of(*written(tmp_path / "in", table), tmp_path / "report")
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
 
@@ -233,10 +236,7 @@ def test_reserves_are_not_measured(files, tmp_path):
 
 
 def test_a_selection_from_other_tiles_is_refused(files, tmp_path):
-    other = annotated_table(600, seed=1).set_column(
-        0, "grid_cell", pa.array([f"{n}D_{n}R" for n in range(600)])
-    )
-    _, annotated = written(tmp_path / "in", other)
+    _, annotated = written(tmp_path / "in", annotated_table(600, places=1))
 
     with pytest.raises(InputError, match="that are not; give the file"):
         report_of(files[0], annotated, tmp_path / "report")

@@ -88,7 +88,8 @@ def test_a_missing_column_is_an_error(tmp_path, table):
 
 @pytest.mark.parametrize("lat", [91.0, np.nan])
 def test_a_tile_off_the_globe_is_an_error(lat):
-    table = annotated_table([0, 1], [0, lat], ["A/x"] * 2)
+    table = annotated_table([0, 1], [0, 0], ["A/x"] * 2)
+    table = table.set_column(1, "lat", pa.array([0, lat]))
 
     with pytest.raises(InputError, match="found lat .* in row 1 of the annotated tiles"):
         select(table, SampleOptions())
