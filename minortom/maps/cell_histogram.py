@@ -15,7 +15,7 @@ from minortom.maps.overview_check import MAX_SQUARES, require_categories
 from minortom.maps.overviews import CELL_DEG, Level, opened_level, size_deg
 from minortom.maps.tiled_map import Tile
 
-_ROWS_AT_ONCE = 64
+_PIXELS_AT_ONCE = 1_000_000
 _TOLERANCE = 1e-9
 """Rounding error of an edge, as a fraction of a cell: such an edge counts as that of the cell."""
 
@@ -186,7 +186,7 @@ def _count_window(
     if level.positions.is_regular:
         _add_rows(level, window, numbers, class_of, job.keys, counts)
     else:
-        _add_pixels(level, window, class_of[numbers], job.keys, counts)
+        _add_pixels(level, window, numbers, class_of, job.keys, counts)
     if counts[:, -1].any():
         job.classes.require_known(job.classes.unknown_in(block, level.nodata), job.title)
 
@@ -216,13 +216,15 @@ def _add_rows(
 def _add_pixels(
     level: Level,
     window: Window,
-    classes: NDArray[np.int64],
+    numbers: NDArray[np.integer],
+    class_of: NDArray[np.int64],
     keys: NDArray[np.int64],
     counts: NDArray[np.int64],
 ) -> None:
     """Add pixels that have a longitude and a latitude each."""
-    for top in range(0, window.height, _ROWS_AT_ONCE):
-        high = min(_ROWS_AT_ONCE, window.height - top)
+    step = max(1, _PIXELS_AT_ONCE // window.width)
+    for top in range(0, window.height, step):
+        high = min(step, window.height - top)
         part = Window(window.col_off, window.row_off + top, window.width, high)
         lon_deg, lat_deg = level.positions.each_centre_deg(part)
         there = np.isfinite(lon_deg) & (np.abs(lat_deg) <= 90)
@@ -230,7 +232,7 @@ def _add_pixels(
         here = cells_at(lon_deg, lat_deg[there]).keys()
         slots = np.minimum(np.searchsorted(keys, here), len(keys) - 1)
         listed = keys[slots] == here
-        found = classes[top : top + high][there][listed]
+        found = class_of[numbers[top : top + high][there][listed]]
         pairs = slots[listed] * counts.shape[1] + found
         counts += np.bincount(pairs, minlength=counts.size).reshape(counts.shape)
 

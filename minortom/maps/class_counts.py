@@ -14,7 +14,8 @@ from minortom.errors import InputError
 from minortom.grid.cells import Cells, merged
 from minortom.maps.cell_histogram import CountJob, JobCounts, LevelRead, count, slots_in
 from minortom.maps.class_table import NO_CLASS, OUTSIDE, ClassTable
-from minortom.maps.overviews import FULL_RESOLUTION, METRES_PER_DEGREE, opened_level
+from minortom.maps.overviews import FULL_RESOLUTION, opened_level
+from minortom.maps.rasters import METRES_PER_DEGREE
 from minortom.maps.tiled_map import TileMap
 from minortom.progress import OnProgress, ignore_progress
 

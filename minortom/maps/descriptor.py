@@ -183,8 +183,8 @@ class Descriptor:
             on_progress: Called with (parts of the map read, parts in all).
 
         Raises:
-            InputError: As ``codes_at`` does; also if the map is not in degrees of WGS 84, or is
-                too coarse (see :mod:`minortom.maps.overviews`).
+            InputError: As ``codes_at`` does; also if the map is too coarse (see
+                :mod:`minortom.maps.overviews`).
             RemoteError: If a tile behind a URL cannot be read.
         """
         where = executor or SerialExecutor()

@@ -1,4 +1,4 @@
-"""Resolution levels of a map in degrees: the map at full resolution, or one of its overviews."""
+"""Resolution levels of a map: the map at full resolution, or one of its overviews."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.windows import Window
@@ -16,12 +15,10 @@ from minortom.grid.cells import N_ROWS
 from minortom.maps.class_band import ClassBand
 from minortom.maps.gdal_http import title_of
 from minortom.maps.pixel_positions import PixelPositions
-from minortom.maps.rasters import Raster, opened_map, unit_deg
+from minortom.maps.rasters import METRES_PER_DEGREE, Raster, opened_map, pixel_size, unit_deg
 
 CELL_DEG = 180 / N_ROWS
 """Height of a cell, in degrees. Its area is at most that of such a square at the equator."""
-METRES_PER_DEGREE = np.pi * 6378137 / 180
-"""Length of a degree of a meridian on the sphere of the grid."""
 MIN_PIXELS_PER_CELL = 16
 """Minimum number of pixels in a cell for meaningful shares of classes."""
 FULL_RESOLUTION = 0.0
@@ -87,14 +84,14 @@ def opened_level(place: Path | str, *, resolution_m: float) -> Iterator[Level]:
 
     Raises:
         InputError: As :func:`minortom.maps.rasters.opened_map` and ``ClassBand.of`` do; also if
-            the map has no geographic coordinates, is rotated, or is too coarse for shares of
-            classes.
+            the coordinates of the map cannot be transformed to longitude and latitude, or it is
+            too coarse for shares of classes.
         RemoteError: If the map is behind a URL and cannot be read.
     """
     title = title_of(str(place))
     with opened_map(place) as source:
         full = ClassBand.of(source, title)
-        _require_degrees(source, title)
+        _require_small_pixels(source, title)
         factors, block = _stored(full)
         factor = max(f for f in (1, *factors) if _fits(source, f, resolution_m))
         if not (source.width % factor or source.height % factor):
@@ -130,9 +127,9 @@ def _stored(full: ClassBand) -> tuple[list[int], tuple[int, int]]:
 
 
 def size_deg(source: Raster) -> tuple[float, float]:
-    """Return the width and height of a pixel at full resolution, in degrees."""
-    unit = unit_deg(source)
-    return abs(source.transform.a) * unit, abs(source.transform.e) * unit
+    """Return the width and height of a pixel at full resolution, in degrees of a meridian."""
+    unit, (width, height) = unit_deg(source), pixel_size(source.transform)
+    return width * unit, height * unit
 
 
 def _fits(source: Raster, factor: int, resolution_m: float) -> bool:
@@ -145,14 +142,13 @@ def _fits(source: Raster, factor: int, resolution_m: float) -> bool:
     return bool(enough and pixel_m <= resolution_m * (1 + 1e-9))
 
 
-def _require_degrees(source: Raster, title: str) -> None:
-    geographic = source.crs.is_geographic
-    if not geographic or source.transform.b or source.transform.d:
-        found = "rotated" if geographic else f"in {source.crs.to_string()[:60]}"
+def _require_small_pixels(source: Raster, title: str) -> None:
+    crs = source.crs
+    if not (crs.is_geographic or crs.is_projected):
         raise InputError(
-            "expected a map in longitude and latitude to count classes, found that the map "
-            f"{title} is {found}; warp it with `gdalwarp -t_srs EPSG:4326 -r near`, or look its "
-            "classes up with the mode center"
+            "expected a map in a geographic or projected coordinate system to count classes, found "
+            f"that the map {title} is in {crs.to_string()[:60]}; warp it with `gdalwarp -t_srs "
+            "EPSG:4326 -r near`"
         )
     width_deg, height_deg = size_deg(source)
     if MIN_PIXELS_PER_CELL * width_deg * height_deg > CELL_DEG**2:

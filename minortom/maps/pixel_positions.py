@@ -1,7 +1,8 @@
-"""Longitudes and latitudes (WGS 84) of the pixels of a map with geographic coordinates.
+"""Longitudes and latitudes (WGS 84) of the pixels of a map in any coordinate system.
 
-On WGS 84 and on datums that PROJ takes for equal to it, such as ETRS89, all pixels of a column have
-one longitude and all pixels of a row one latitude. On other datums each pixel is transformed.
+In degrees of WGS 84, and of datums that PROJ takes for equal to it, such as ETRS89, all pixels of a
+column have one longitude and all pixels of a row one latitude. Of other maps each pixel is
+transformed.
 """
 
 from dataclasses import dataclass
@@ -13,12 +14,13 @@ from numpy.typing import NDArray
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
-from minortom.maps.rasters import Raster, transformer, unit_deg
+from minortom.maps.rasters import Raster, pixel_size, transformer, unit_deg
 
 _WITHIN_PX = 1e-6
 _SHIFT_PX = 1e-3
 """Largest shift of a datum that is ignored, in pixels."""
 _PROBES = 65
+_BOX_PROBES = 17
 _BOX = tuple[float, float, float, float]
 
 
@@ -29,32 +31,35 @@ class PixelPositions:
     transform: Affine
     """From columns and rows of this level to coordinates of the map."""
     unit_deg: float
-    """Unit of these coordinates, in degrees."""
+    """Unit of these coordinates on the ground, in degrees of a meridian."""
     to_lonlat: Any
     """Transformation of these coordinates to WGS 84; None if they are equal to it."""
+    is_regular: bool
+    """Whether columns have one longitude and rows one latitude."""
 
     @classmethod
     def of(cls, source: Raster, *, shrink: int) -> "PixelPositions":
-        """Return the positions of an open map whose pixels are ``shrink`` of its pixels wide."""
-        a = source.transform
+        """Return the positions of an open map whose pixels are ``shrink`` of its pixels wide.
+
+        Raises:
+            InputError: If its coordinates cannot be transformed to longitude and latitude.
+        """
+        a, k = source.transform, shrink
         to_lonlat = transformer(source, from_map=True)
         if to_lonlat is not None and _is_equal(source, to_lonlat):
             to_lonlat = None
         return cls(
-            transform=Affine(a.a * shrink, a.b, a.c, a.d, a.e * shrink, a.f),
+            transform=Affine(a.a * k, a.b * k, a.c, a.d * k, a.e * k, a.f),
             unit_deg=unit_deg(source),
             to_lonlat=to_lonlat,
+            is_regular=to_lonlat is None and a.b == a.d == 0,
         )
-
-    @property
-    def is_regular(self) -> bool:
-        """Return whether columns have one longitude and rows one latitude."""
-        return self.to_lonlat is None
 
     @cached_property
     def pixel_deg(self) -> tuple[float, float]:
-        """Width and height of a pixel, degrees."""
-        return abs(self.transform.a) * self.unit_deg, abs(self.transform.e) * self.unit_deg
+        """Width and height of a pixel, in degrees of a meridian."""
+        width, height = pixel_size(self.transform)
+        return width * self.unit_deg, height * self.unit_deg
 
     def centres_deg(self, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the centres of a window's pixels, in degrees, if the positions are regular.
@@ -71,38 +76,59 @@ class PixelPositions:
 
         They are infinite where the map's coordinates have no place on WGS 84.
         """
-        x, y = self._edges(window)
-        width, height = (x[1] - x[0]) / window.width, (y[1] - y[0]) / window.height
-        columns = x[0] + width * (np.arange(window.width) + 0.5)
-        rows = y[0] + height * (np.arange(window.height) + 0.5)
-        return self._transformed(*np.meshgrid(columns, rows))
+        columns = window.col_off + np.arange(window.width) + 0.5
+        rows = window.row_off + np.arange(window.height) + 0.5
+        return self._lonlat(*np.meshgrid(columns, rows))
 
     def box_deg(self, window: Window) -> _BOX:
         """Return west, south, east and north of a window; longitudes may be beyond 180."""
-        x, y = self._edges(window)
-        if self.is_regular:
-            return min(x), min(y), max(x), max(y)
-        lon_deg, lat_deg = self._transformed(*np.meshgrid(np.linspace(*x, 17), np.linspace(*y, 17)))
-        here = np.isfinite(lon_deg) & np.isfinite(lat_deg)
-        if not here.any():
-            return 0.0, 0.0, 0.0, 0.0
-        # Between the probes a datum's shift changes by less than a pixel and these 11 m.
-        margin = max(self.pixel_deg) + 1e-4
-        west, east = float(lon_deg[here].min()) - margin, float(lon_deg[here].max()) + margin
-        south, north = float(lat_deg[here].min()) - margin, float(lat_deg[here].max()) + margin
-        if east - west > abs(x[1] - x[0]) * self.unit_deg + 1:  # across the antimeridian
-            west, east = -180.0, 180.0
-        return west, max(south, -90.0), east, min(north, 90.0)
-
-    def _edges(self, window: Window) -> tuple[tuple[float, float], tuple[float, float]]:
         a = self.transform
-        west, east = (a.c + a.a * (window.col_off + i) for i in (0, window.width))
-        north, south = (a.f + a.e * (window.row_off + i) for i in (0, window.height))
-        return (west, east), (north, south)
+        col = [window.col_off, window.col_off + window.width]
+        row = [window.row_off, window.row_off + window.height]
+        if self.is_regular:
+            x, y = [a.c + a.a * i for i in col], [a.f + a.e * i for i in row]
+            return min(x), min(y), max(x), max(y)
+        columns = np.linspace(col[0], col[1], _BOX_PROBES)
+        rows = np.linspace(row[0], row[1], _BOX_PROBES)
+        lon_deg, lat_deg = self._lonlat(*np.meshgrid(columns, rows))
+        poles = [pole for pole in (-90.0, 90.0) if self._contains(window, pole)]
+        known = np.isfinite(lon_deg) & np.isfinite(lat_deg)
+        if not known.any() or not known.all() or np.ptp(lon_deg) > 180 or poles:
+            # Across the antimeridian, around a pole, or partly outside the projection.
+            west, east = -180.0, 180.0
+        else:
+            margin = self._margin_deg(lon_deg)
+            west, east = float(lon_deg.min()) - margin, float(lon_deg.max()) + margin
+        if not known.all():
+            return west, -90.0, east, 90.0
+        margin = self._margin_deg(lat_deg)
+        south, north = float(lat_deg.min()) - margin, float(lat_deg.max()) + margin
+        return west, max(min(south, *poles, 90), -90.0), east, min(max(north, *poles, -90), 90.0)
 
-    def _transformed(
-        self, x: NDArray[np.float64], y: NDArray[np.float64]
+    def _margin_deg(self, probes: NDArray[np.float64]) -> float:
+        """Return how far values between probes [n, n] may exceed them, generously."""
+        bends = [float(np.abs(np.diff(probes, 2, axis=axis)).max()) for axis in (0, 1)]
+        return max(self.pixel_deg) + 1e-4 + sum(bends)
+
+    def _contains(self, window: Window, pole_deg: float) -> bool:
+        """Return whether a window has a pole in it, or beside it."""
+        x, y = 0.0, pole_deg
+        if self.to_lonlat is not None:
+            x, y = self.to_lonlat.transform(0.0, pole_deg, direction="INVERSE")
+        if not (np.isfinite(x) and np.isfinite(y)):
+            return False
+        a = self.transform
+        determinant = a.a * a.e - a.b * a.d
+        col = (a.e * (x - a.c) - a.b * (y - a.f)) / determinant - window.col_off
+        row = (a.a * (y - a.f) - a.d * (x - a.c)) / determinant - window.row_off
+        return bool(-1 <= col <= window.width + 1 and -1 <= row <= window.height + 1)
+
+    def _lonlat(
+        self, col: NDArray[np.float64], row: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the longitude and latitude of points in columns and rows of this level."""
+        a = self.transform
+        x, y = a.a * col + a.b * row + a.c, a.d * col + a.e * row + a.f
         if self.to_lonlat is None:
             return x, y
         lon_deg, lat_deg = self.to_lonlat.transform(x, y)
@@ -111,6 +137,8 @@ class PixelPositions:
 
 def _is_equal(source: Raster, to_lonlat: Any) -> bool:  # noqa: ANN401  (of pyproj, without types)
     """Return whether coordinates of the map are those of WGS 84, at points all over the map."""
+    if not source.crs.is_geographic:
+        return False
     box = source.bounds
     x, y = np.meshgrid(
         np.linspace(box.left, box.right, _PROBES), np.linspace(box.bottom, box.top, _PROBES)

@@ -1,5 +1,6 @@
 """Rasters: opening, pixels of points, and windows that contain points."""
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from minortom.errors import InputError, RemoteError
@@ -20,6 +22,9 @@ from minortom.remote.http import is_url
 
 Raster = Any
 """Open ``rasterio.DatasetReader``; rasterio has no published types."""
+
+METRES_PER_DEGREE = np.pi * 6378137 / 180
+"""Length of a degree of a meridian on the sphere of the grid."""
 
 _LONLAT = "EPSG:4326"
 _WINDOW_PX = 1024 * 1024  # read at a time; a single block if that is larger
@@ -175,8 +180,17 @@ def transformer(source: Raster, *, from_map: bool) -> Any:  # noqa: ANN401  (pyp
 
 
 def unit_deg(source: Raster) -> float:
-    """Return the unit of a map with geographic coordinates, in degrees; a grad is 0.9 degrees."""
-    return float(np.rad2deg(source.crs.units_factor[1]))
+    """Return the unit of a map's coordinates, in degrees; a grad is 0.9 degrees.
+
+    A metre of a projection is one on a meridian of the sphere of the grid.
+    """
+    factor = float(source.crs.units_factor[1])
+    return float(np.rad2deg(factor)) if source.crs.is_geographic else factor / METRES_PER_DEGREE
+
+
+def pixel_size(transform: Affine) -> tuple[float, float]:
+    """Return the width and height of a pixel, in units of the map's coordinates."""
+    return math.hypot(transform.a, transform.d), math.hypot(transform.b, transform.e)
 
 
 def _check(path: str, source: Raster) -> None:
@@ -195,6 +209,11 @@ def _check(path: str, source: Raster) -> None:
     if source.transform.is_identity:
         raise InputError(
             f"the map {path} has no position (no geotransform); set it with `gdal_edit.py -a_ullr`"
+        )
+    if not (np.isfinite(tuple(source.transform)).all() and source.transform.determinant):
+        raise InputError(
+            f"the map {path} has an unusable position (geotransform {source.transform.to_gdal()}); "
+            "set it with `gdal_edit.py -a_ullr`"
         )
 
 

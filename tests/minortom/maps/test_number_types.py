@@ -1,13 +1,11 @@
-"""Maps with pixels of other number types, and maps in degrees of other datums."""
+"""Maps with pixels of other number types, and in other coordinates of longitude and latitude."""
 
 import numpy as np
 import pytest
-from map_maker import WORLDCOVER_CODES, cells_within, codes_at, described, made_classes, write_map
-from pyproj import Transformer
+from map_maker import cells_within, codes_at, described, made_classes, write_map
 from rasterio.transform import Affine
 
 from minortom.errors import InputError
-from minortom.grid.cells import cells_at
 
 LAYOUT = {"west": 10, "north": 51, "step": 0.01}
 CELLS = cells_within(10.05, 50.05, 10.95, 50.95)
@@ -68,36 +66,6 @@ def test_a_datum_that_equals_wgs_84_counts_as_wgs_84(tmp_path, usual, crs):
     assert codes_at(path, *points, legend="worldcover") == codes_at(
         usual, *points, legend="worldcover"
     )
-
-
-def counted_one_by_one(values, transform, crs):
-    """The slow twin: each pixel's centre is transformed to WGS 84 and goes to its cell."""
-    to_lonlat = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
-    rows, cols = np.indices(values.shape).reshape(2, -1) + 0.5
-    names = cells_at(*to_lonlat.transform(*(transform @ (cols, rows)))).names()
-    place = {name: i for i, name in enumerate(CELLS.names())}
-    expected = np.zeros((len(CELLS), len(WORLDCOVER_CODES)), int)
-    for name, value in zip(names.tolist(), values.ravel().tolist(), strict=True):
-        if name in place:
-            expected[place[name], WORLDCOVER_CODES.index(value)] += 1
-    return expected
-
-
-@pytest.mark.parametrize(
-    ("crs", "unit", "prime_deg"),
-    [("EPSG:4314", 1.0, 0.0), ("EPSG:4807", 0.9, 2.33722917), ("EPSG:4230", 1.0, 0.0)],
-    ids=["DHDN, shifted by 100 m", "NTF, in grads from Paris", "ED50"],
-)
-def test_pixels_on_another_datum_go_to_the_cells_that_they_are_in(tmp_path, crs, unit, prime_deg):
-    values = made_classes(100, seed=3, sea=0)
-    step = 0.01 / unit
-    transform = Affine(step, 0, (10 - prime_deg) / unit, 0, -step, 51 / unit)
-    path = write_map(tmp_path / "a.tif", values, crs=crs, transform=transform)
-    found = counts_of(path)
-    np.testing.assert_array_equal(found.counts, counted_one_by_one(values, transform, crs))
-    assert found.resolution_m == pytest.approx(1113, rel=0.01)
-    whole = write_map(tmp_path / "b.tif", values, **LAYOUT)
-    assert (counts_of(whole).counts != found.counts).any()  # the shift matters
 
 
 def test_a_point_on_a_map_in_grads_has_the_class_of_its_pixel(tmp_path):

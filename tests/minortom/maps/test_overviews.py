@@ -49,12 +49,11 @@ def test_the_pixels_of_the_overview_are_counted(tmp_path, side_px):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (
-            {"crs": "EPSG:3857", "step": 1000},
-            "is in EPSG:3857; .*gdalwarp .* center",
-        ),
+        ({"crs": "EPSG:4978", "step": 1000}, "geographic or projected .*is in EPSG:4978; warp"),
+        ({"crs": "EPSG:3857", "step": 5000}, "expected at least 16 pixels .*, found 4"),
         ({"step": 0.05}, "expected at least 16 pixels in a cell of 10 km .*, found 3.2"),
-        ({"transform": Affine(0.01, 0.002, 0, 0.001, -0.01, 1)}, "is rotated; warp"),
+        ({"transform": Affine(float("nan"), 0, 0, 0, -0.01, 1)}, "an unusable position .*nan"),
+        ({"transform": Affine(0.01, 0.01, 0, 0.01, 0.01, 1)}, "an unusable position"),
     ],
 )
 def test_a_map_that_cannot_be_counted_is_an_error(tmp_path, options, message):
