@@ -101,8 +101,7 @@ def train(
         )  # fmt: skip
         return path_of("shards", shards), folder, configuration, settings
 
-    wait_s = whole_number("join_timeout", join_timeout, minimum=1)
-    with process_group(join_timeout=wait_s):
+    with process_group(join_timeout=whole_number("join_timeout", join_timeout, minimum=1)):
         data, folder, configuration, settings = on_all_processes(checked)
         return run_training(
             data, folder, configuration, resume=resume, overwrite=overwrite, settings=settings,
