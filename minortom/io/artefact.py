@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from minortom.api.arguments import flag
-from minortom.io.atomic_write import atomic_file, atomic_folder, output_lock, recover
+from minortom.io.atomic_write import atomic_file, atomic_folder, check_parents, output_lock, recover
 from minortom.io.provenance import Provenance
 from minortom.io.run_records import complete_run_record, write_run_record
 from minortom.io.up_to_date import is_up_to_date, now, status
@@ -68,6 +68,7 @@ def artefact(
         InputError: If ``out`` is not a possible place for the output.
     """
     started = started or now()
+    check_parents(out)
     was_killed = recover(out)
     same = content is not None and out.is_file() and out.read_bytes() == content
     may_replace = flag("overwrite", overwrite) or same

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -254,3 +255,14 @@ def test_the_record_of_an_up_to_date_output_stays(tmp_path):
         path.write_text(text)
         assert make(out, FIRST).up_to_date
         assert path.read_text() == text
+
+
+@pytest.mark.parametrize("out", [".", "..", "/"])
+def test_an_output_without_a_name_of_its_own_is_an_error(tmp_path, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    with (
+        pytest.raises(InputError, match="has no file name; give one"),
+        artefact(Path(out), FIRST, record=RECORD),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
