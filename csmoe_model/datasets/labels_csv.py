@@ -1,6 +1,7 @@
 """The file `labels.csv` in a user's folder, with one line for each image."""
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Literal, get_args
 
 from csmoe_model.datasets.base import SPLITS
 from minortom.errors import InputError
+from minortom.io.delimited import read_text, separator_of
 
 LABELS_FILE = "labels.csv"
 Role = Literal["file", "s2", "s1"]
@@ -33,23 +35,19 @@ def read_labels(root: Path) -> list[ImageLine]:
         InputError: If the file is missing, or a line is not valid.
     """
     path = root / LABELS_FILE
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            # Spreadsheets and people write spaces after commas.
-            columns = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
-            rows = [(reader.line_num, row) for row in reader]
-    except FileNotFoundError:
+    if not path.exists():
         raise InputError(
             f"{root} must contain {LABELS_FILE}, with the columns file (or s2, s1) and label, "
             "found no such file; write it or give another folder"
-        ) from None
-    except OSError as error:
-        raise InputError(f"{path} must be a CSV file, found: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"{path} must be a CSV file in UTF-8, found: {error}; save it as such"
-        ) from None
+        )
+    text = read_text(path)
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator_of(text))
+        # Spreadsheets and people write spaces after commas.
+        columns = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+        rows = [(reader.line_num, row) for row in reader if any(map(str.strip, _texts(row)))]
+    except csv.Error as error:
+        raise InputError(f"{path} must be a CSV file, found: {error}; correct it") from None
     if "label" not in columns or not set(_FILES) & set(columns):
         raise InputError(
             f"{path} must have the columns file (or s2, s1) and label, and may have split and "
@@ -58,6 +56,11 @@ def read_labels(root: Path) -> list[ImageLine]:
     if not rows:
         raise InputError(f"{path} must have a line for each image, found no lines; add them")
     return [_line(root, path, number, row, columns) for number, row in rows]
+
+
+def _texts(row: Mapping[str, str | None]) -> list[str]:
+    """Return the values of a line that are text; a line that is too long has a list too."""
+    return [value for value in row.values() if isinstance(value, str)]
 
 
 def _line(

@@ -20,6 +20,7 @@ from minortom.api.results import Result
 from minortom.errors import InputError
 from minortom.grid.point_cells import degrees_of
 from minortom.io.artefact import artefact
+from minortom.io.coordinates import with_coordinates
 from minortom.io.geoparquet import points_table, write_table
 from minortom.io.provenance import Provenance, sha256_of
 from minortom.io.tables import read_any_table
@@ -115,7 +116,8 @@ def embed_points(
 
 
 def _read_points(path: Path) -> tuple[pa.Table, NDArray[np.float64], NDArray[np.float64]]:
-    table = read_any_table(path)
+    expected = "expected a CSV or Parquet file with the columns lat and lon"
+    table = with_coordinates(read_any_table(path, expected=expected))
     names = table.column_names
     missing = [name for name in ("lat", "lon") if names.count(name) != 1]
     taken = [name for name in _ADDED if name in names]

@@ -7,14 +7,14 @@ from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from minortom.api.arguments import not_special
 from minortom.errors import InputError
 from minortom.grid.cells import Cells, cells_from_names, merged, whole_grid
+from minortom.io.delimited import read_text
 from minortom.io.memory_tables import in_memory, table_sha256
 from minortom.io.provenance import sha256_of
+from minortom.io.tables import is_table, read_any_table
 
 WHOLE_GRID = "grid"
 """The word for all cells of the grid. A file with this name is given as ``./grid``."""
@@ -69,8 +69,9 @@ def read_cells(sources: Sequence[CellSource]) -> Cells:
 
     Args:
         sources: Paths, ``grid`` for the whole 10 km grid, or tables with the column
-            ``grid_cell``. The suffixes ``.parquet``, ``.geoparquet`` and ``.csv`` decide how a
-            file is read; a file with another suffix is read as text.
+            ``grid_cell``. The suffixes ``.parquet``, ``.geoparquet``, ``.csv`` and ``.tsv``
+            (or ``.csv.gz``) decide how a file is read; a folder has Parquet files, and a file
+            with another suffix is read as text.
 
     Raises:
         InputError: If there is no source, or if a source is missing, unreadable or empty, has
@@ -103,7 +104,7 @@ def _read(source: CellSource) -> Cells:
         path = _file(source)
         label, names = str(path), _names_of_file(path)
     else:
-        label, names = _TABLE, _names_of_table(source)
+        label, names = _TABLE, _names_of_table(source, _TABLE)
     if not names:
         raise InputError(f"{label} contains no cell name; {_EXPECTED}")
     try:
@@ -114,8 +115,6 @@ def _read(source: CellSource) -> Cells:
 
 def _file(source: str) -> Path:
     path = not_special("cells", Path(source))
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; {_EXPECTED}, such as an archive's metadata.parquet")
     if not path.exists():
         is_name = bool(_CELL_NAME.fullmatch(source))
         advice = f"; names in Python go into pyarrow.table({{'{COLUMN}': names}})"
@@ -125,60 +124,26 @@ def _file(source: str) -> Path:
 
 def _names_of_file(path: Path) -> list[str]:
     """Return the names in a file, in its order; each name of a table once."""
-    suffix = path.suffix.lower()
-    if suffix not in (".parquet", ".geoparquet", ".csv"):
-        return _names_of_text(path)
-    try:
-        column = _column_of_csv(path) if suffix == ".csv" else _column_of_parquet(path)
-        return _names_of_column(column, str(path))
-    except (OSError, pa.ArrowException) as error:
-        found = str(error).splitlines()[0]
-        raise InputError(f"cannot read {path} as {suffix[1:]} ({found}); {_EXPECTED}") from None
+    if is_table(path):
+        table = read_any_table(path, [COLUMN], expected=_EXPECTED)
+        return _names_of_table(table, str(path))
+    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
 
 
-def _names_of_table(table: pa.Table) -> list[str]:
-    column = _column(table, _TABLE)
+def _names_of_table(table: pa.Table, label: str) -> list[str]:
+    _require_column(label, table.column_names)
+    column = table[COLUMN]
     try:
-        return _names_of_column(column, _TABLE)
+        column = pc.utf8_trim_whitespace(column.cast(pa.string()))
     except pa.ArrowException:
         raise InputError(
-            f"expected text in the column {COLUMN} of {_TABLE}, found {column.type}"
+            f"expected text in the column {COLUMN} of {label}, found {column.type}"
         ) from None
-
-
-def _names_of_column(column: pa.ChunkedArray, label: str) -> list[str]:
-    column = column.cast(pa.string())
-    if column.null_count:
-        raise InputError(f"{label}: {column.null_count:,} rows have no {COLUMN}; fill or drop them")
+    missing = column.null_count + (pc.sum(pc.equal(column, "")).as_py() or 0)
+    if missing:
+        raise InputError(f"{label}: {missing:,} rows have no {COLUMN}; fill or drop them")
     names: list[str] = pc.unique(column).to_pylist()
     return names
-
-
-def _names_of_text(path: Path) -> list[str]:
-    try:
-        # utf-8-sig: some editors write a byte-order mark in front of the first name.
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not a text file; {_EXPECTED}") from None
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    return [line.strip() for line in lines if line.strip()]
-
-
-def _column_of_parquet(path: Path) -> pa.ChunkedArray:
-    with pq.ParquetFile(path) as file:
-        _require_column(str(path), file.schema_arrow.names)
-        return file.read(columns=[COLUMN])[COLUMN]
-
-
-def _column_of_csv(path: Path) -> pa.ChunkedArray:
-    as_text = pa_csv.ConvertOptions(column_types={COLUMN: pa.string()}, strings_can_be_null=True)
-    return _column(pa_csv.read_csv(path, convert_options=as_text), str(path))
-
-
-def _column(table: pa.Table, label: str) -> pa.ChunkedArray:
-    _require_column(label, table.column_names)
-    return table[COLUMN]
 
 
 def _require_column(label: str, present: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from minortom.errors import InputError
 from minortom.grid.cell_lists import COLUMN
 from minortom.grid.cells import cells_at
 from minortom.io.artefact import artefact
+from minortom.io.coordinates import with_coordinates
 from minortom.io.memory_tables import in_memory, table_sha256
 from minortom.io.provenance import KEY, Provenance, sha256_of
 from minortom.io.table_result import IN_MEMORY
@@ -25,6 +26,7 @@ from minortom.io.tables import csv_bytes, is_parquet, read_any_table
 from minortom.io.up_to_date import now
 
 _COORDINATES = ("lat", "lon")
+_EXPECTED = "expected a CSV or Parquet file with the columns lat and lon"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,7 +124,9 @@ def locate(
     started = now()
     table = in_memory(points)
     inputs = [path_of("points", points)] if table is None else []
-    source = read_any_table(inputs[0]) if table is None else table
+    source = with_coordinates(
+        read_any_table(inputs[0], expected=_EXPECTED) if table is None else table
+    )
     located = _with_cells(source, "the table" if table is not None else str(inputs[0]))
     sha256 = sha256_of(inputs[0]) if inputs else table_sha256(source)
     provenance = Provenance(command="locate", options={}, inputs={"points": sha256})
@@ -183,7 +187,7 @@ def _with_numbers(table: pa.Table) -> pa.Table:
     """Return a table whose coordinates are numbers; those of a CSV file are text."""
     for name in _COORDINATES:
         place = table.column_names.index(name)
-        table = table.set_column(place, name, table[name].cast(pa.float64()))
+        table = table.set_column(place, name, _as_numbers(table[name]))
     return table
 
 
@@ -193,16 +197,22 @@ def degrees_of(column: pa.ChunkedArray, name: str, label: str) -> NDArray[np.flo
     Raises:
         InputError: If a value is no number.
     """
-    if pa.types.is_string(column.type):  # in CSV a missing value is an empty string
-        column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
     try:
-        degrees = column.cast(pa.float64()).to_numpy()
+        degrees = _as_numbers(column).to_numpy()
     except pa.ArrowException as error:
         found = str(error).splitlines()[0]
         raise InputError(
             f"expected degrees in the column {name} of {label}, found another value ({found})"
         ) from None
     return np.asarray(degrees, np.float64)
+
+
+def _as_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column as doubles; text may have a decimal comma, and empty text is null."""
+    if pa.types.is_string(column.type):
+        column = pc.replace_substring(pc.utf8_trim_whitespace(column), ",", ".")
+        column = pc.if_else(pc.equal(column, ""), None, column)
+    return column.cast(pa.float64())
 
 
 def _summary(out: Path, status: str, located: pa.Table) -> dict[str, object]:

@@ -26,6 +26,7 @@ from minortom.io.covering import (
     leaves,
 )  # fmt: skip
 from minortom.io.crs84 import PROJJSON
+from minortom.io.plain_types import with_plain_types
 from minortom.io.provenance import KEY, Provenance
 
 GEOMETRY = "geometry"
@@ -268,6 +269,7 @@ def _existing_columns(
 
 def _as_known(table: pa.Table, path: str, made_by: str) -> pa.Table:
     """Check the types of known columns; return cells as text and degrees as doubles."""
+    table = with_plain_types(table)
     if not len(table):
         raise InputError(f"{path} has no rows; give the output of `{made_by}`")
     kinds: tuple[tuple[Sequence[str], Callable[[pa.DataType], bool], str], ...] = (

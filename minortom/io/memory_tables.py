@@ -21,6 +21,7 @@ from minortom.io.geoparquet import (
     write_table,
 )  # fmt: skip
 from minortom.io.parse import parse_json
+from minortom.io.plain_types import with_plain_types
 from minortom.io.provenance import KEY
 
 
@@ -50,7 +51,7 @@ def in_memory(source: object) -> pa.Table | None:
         InputError: If two columns have the same name, or a column has values of several types.
     """
     if isinstance(source, pa.Table):
-        return source
+        return with_plain_types(source)
     pandas: Any = sys.modules.get("pandas")  # not loaded: then nothing is a data frame
     if pandas is None or not isinstance(source, pandas.DataFrame):
         return None
@@ -93,7 +94,8 @@ def _stored_type(kind: pa.DataType) -> pa.DataType:
     """Return the type that our files have where pandas has its own for the same values."""
     if pa.types.is_dictionary(kind):
         return pa.dictionary(pa.int32(), _stored_type(kind.value_type))
-    return pa.string() if pa.types.is_large_string(kind) else kind
+    is_text = pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return pa.string() if is_text else kind
 
 
 def to_geopandas(table: pa.Table) -> Any:  # noqa: ANN401 - geopandas has no types

@@ -1,44 +1,82 @@
-"""Tables of points as CSV and Parquet files."""
+"""Tables as people have them: CSV and Parquet files, and folders of Parquet files."""
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from minortom.api.arguments import not_special
 from minortom.errors import InputError
+from minortom.io.delimited import read_delimited
+from minortom.io.plain_types import with_plain_types
+
+_PARQUET = (".parquet", ".geoparquet")
+_DELIMITED = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 
 def is_parquet(path: Path) -> bool:
     """Return whether a file has the suffix of a Parquet file."""
-    return path.suffix.lower() in (".parquet", ".geoparquet")
+    return path.suffix.lower() in _PARQUET
 
 
-def read_any_table(path: Path) -> pa.Table:
-    """Read a table from Parquet, by the suffix, or from CSV, whose columns all become text.
+def is_table(path: Path) -> bool:
+    """Return whether a path is a table by its suffix, or a folder."""
+    return path.is_dir() or path.name.lower().endswith((*_PARQUET, *_DELIMITED))
+
+
+def read_any_table(path: Path, columns: Sequence[str] | None = None, *, expected: str) -> pa.Table:
+    """Read a table from Parquet, by the suffix, from a folder of Parquet files, or from CSV.
+
+    The columns of CSV all are text.
+
+    Args:
+        path: File or folder.
+        columns: Columns of Parquet to read where all of them exist; else no row is read. All
+            columns when None. Of CSV, all columns are read.
+        expected: What the table must have, for error messages.
 
     Raises:
         InputError: If the file is missing or unreadable.
     """
-    expected = "expected a CSV or Parquet file with the columns lat and lon"
-    if not path.is_file():
+    if not not_special("a table", path).exists():
         raise InputError(f"{expected}, found no file {path}; check the path")
+    if not (path.is_dir() or is_parquet(path)):
+        return read_delimited(path)
     try:
-        if is_parquet(path):
-            with pq.ParquetFile(path) as file:
-                return file.read()
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            names = next(csv.reader(stream), [])
-        return pa_csv.read_csv(
-            path,
-            convert_options=pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
-            parse_options=pa_csv.ParseOptions(newlines_in_values=True),
-        )
-    except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
+        return with_plain_types(_read_parquet(path, columns))
+    except (OSError, ValueError, pa.ArrowException) as error:
         found = str(error).splitlines()[0]
         raise InputError(f"{expected}, cannot read {path} ({found}); check the file") from None
+
+
+def _read_parquet(path: Path, columns: Sequence[str] | None) -> pa.Table:
+    tables = []
+    for part in parquet_parts(path):
+        with pq.ParquetFile(part) as file:
+            schema = file.schema_arrow
+            if columns is not None and not set(columns) <= set(schema.names):
+                return schema.empty_table()
+            tables.append(file.read(columns=columns))
+    return tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="permissive")
+
+
+def parquet_parts(path: Path) -> list[Path]:
+    """Return the Parquet files in a folder, by name; of a file, the file itself.
+
+    Raises:
+        InputError: If the folder has none.
+    """
+    if not path.is_dir():
+        return [path]
+    hidden = (".", "_")  # checksums and markers of Spark and Hadoop
+    parts = [part for part in sorted(path.iterdir()) if is_parquet(part) and part.is_file()]
+    parts = [part for part in parts if not part.name.startswith(hidden)]
+    if not parts:
+        raise InputError(f"expected Parquet files in the folder {path}, found none; give a table")
+    return parts
 
 
 def csv_bytes(table: pa.Table) -> bytes:

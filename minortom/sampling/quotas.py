@@ -12,12 +12,11 @@ from typing import get_args
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from minortom.api.choices import AllocationRule
 from minortom.errors import InputError
+from minortom.io.tables import read_any_table
 from minortom.sampling.strata import Strata
 
 MAX_TILES = 10**8
@@ -152,13 +151,7 @@ def read_quota(path: Path) -> dict[str, int]:
         InputError: If the file cannot be read, has no such columns, names a stratum twice, or
             has a number that is missing, negative or not whole.
     """
-    is_parquet = path.suffix.lower() in (".parquet", ".geoparquet")
-    try:
-        table = pq.read_table(path) if is_parquet else _read_csv(path)
-    except (OSError, pa.ArrowException) as error:
-        found = str(error).splitlines()[0]
-        raise InputError(f"cannot read {path} ({found}); {_EXPECTED}") from None
-    return quota_of_table(table, str(path))
+    return quota_of_table(read_any_table(path, expected=_EXPECTED), str(path))
 
 
 def quota_of_table(table: pa.Table, name: str) -> dict[str, int]:
@@ -178,12 +171,20 @@ def quota_of_table(table: pa.Table, name: str) -> dict[str, int]:
             f"columns {', '.join(table.column_names)}; {_EXPECTED}"
         )
     try:
-        names = table["stratum"].cast(pa.string()).to_pylist()
-        numbers = table["tiles"].cast(pa.int64()).to_pylist()
+        names = _trimmed(table["stratum"].cast(pa.string())).to_pylist()
+        numbers = _trimmed(table["tiles"]).cast(pa.int64()).to_pylist()
     except pa.ArrowException as error:
         found = str(error).splitlines()[0]
         raise InputError(f"{name}: tiles must be whole numbers ({found})") from None
     return _checked(name, names, numbers)
+
+
+def _trimmed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return text without outer blanks, null where nothing is left: people write them in CSV."""
+    if not pa.types.is_string(column.type):
+        return column
+    column = pc.utf8_trim_whitespace(column)
+    return pc.if_else(pc.equal(column, ""), None, column)
 
 
 def _checked(source: str, names: list[str | None], numbers: list[int | None]) -> dict[str, int]:
@@ -203,18 +204,3 @@ def _checked(source: str, names: list[str | None], numbers: list[int | None]) ->
     if not quota:
         raise InputError(f"{source} has no rows; {_EXPECTED}")
     return dict(sorted(quota.items()))
-
-
-def _read_csv(path: Path) -> pa.Table:
-    # As text: a class may be called 10 or NA.
-    as_text = pa_csv.ConvertOptions(
-        column_types={"stratum": pa.string(), "tiles": pa.string()}, null_values=[""],
-        strings_can_be_null=True,
-    )  # fmt: skip
-    table = pa_csv.read_csv(path, convert_options=as_text)
-    # People write spaces after commas.
-    columns = [
-        pc.utf8_trim_whitespace(column) if pa.types.is_string(column.type) else column
-        for column in table.columns
-    ]
-    return pa.table(columns, names=[name.strip() for name in table.column_names])

@@ -118,7 +118,7 @@ def test_a_users_mistake_is_one_line_and_1(arguments, message, capsys):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("lat,lng\n1,2\n", "points.csv, found the columns lat, lng; rename the columns"),
+        ("lat,east\n1,2\n", "points.csv, found the columns lat, east; rename the columns"),
         ("lat,lon,grid_cell\n1,2,x\n", "expected no column grid_cell yet in "),
         ("lat,lon\n1,181\n", "longitude 181.0 (point 0)"),
         ("lat,lon\n1,2\n,2\n", "latitude nan (point 1)"),

@@ -166,7 +166,7 @@ def test_a_folder_without_labels_or_lines_is_a_one_line_error(tmp_path):
     ):
         open_image_folder(folder(tmp_path, []), read)
     (tmp_path / "labels.csv").write_bytes(b"file,label\n\xff\xfe,\n")
-    with pytest.raises(InputError, match="must be a CSV file in UTF-8"):
+    with pytest.raises(InputError, match="does not exist; correct the path"):
         open_image_folder(tmp_path, read)
 
 

@@ -90,14 +90,14 @@ def test_hashes_do_not_depend_on_order_or_repetition(tmp_path):
             "5U_1R\n0D_1R\n",
             "a.txt: expected names .* 1 of 2 names that are not, first '0D_1R'",
         ),
-        ("a.txt", b"\x00\xff\xfe\x89PNG", "is not a text file"),
+        ("a.txt", b"\x00\xff\xfe\x89PNG", "expected text in UTF-8"),
         ("a.csv", "cell,n\n5U_1R,1\n", "has no column grid_cell; it has cell, n;"),
         ("a.csv", "grid_cell,n\n5U_1R,1\n,2\n", "1 rows have no grid_cell"),
-        ("a.csv", "", "cannot read .* as csv"),
-        ("a.csv", "grid_cell,n\n5U_1R\n1,2,3\n", "cannot read .* as csv"),
+        ("a.csv", "", "cannot read .*it is empty"),
+        ("a.csv", "grid_cell,n\n5U_1R\n1,2,3\n", "cannot read"),
         ("a.csv", "grid_cell,grid_cell\n5U_1R,3D_2L\n", "has the column grid_cell more than once"),
-        ("a.parquet", "5U_1R", "cannot read .* as parquet"),
-        ("a.parquet", "", "cannot read .* as parquet"),
+        ("a.parquet", "5U_1R", "cannot read"),
+        ("a.parquet", "", "cannot read"),
     ],
 )
 def test_an_unusable_list_is_an_error_that_names_the_file(tmp_path, name, content, message):
@@ -115,7 +115,7 @@ def test_a_parquet_file_without_the_column_is_an_error(tmp_path):
 @pytest.mark.parametrize("values", [[["5U_1R"], ["3D_2L"]], [{"name": "5U_1R"}], [b"\xff\xfe"]])
 def test_a_column_without_text_is_an_error_that_names_the_file(tmp_path, values):
     pq.write_table(pa.table({"grid_cell": values}), tmp_path / "a.parquet")
-    with pytest.raises(InputError, match=r"cannot read .*a\.parquet as parquet"):
+    with pytest.raises(InputError, match=r"text in the column grid_cell of .*a\.parquet"):
         read_cells([str(tmp_path / "a.parquet")])
 
 
@@ -128,7 +128,7 @@ def test_a_parquet_file_that_was_cut_short_is_an_error(tmp_path):
 
 
 def test_a_folder_a_missing_file_and_no_list_are_errors(tmp_path):
-    with pytest.raises(InputError, match="is a folder; expected .* metadata.parquet"):
+    with pytest.raises(InputError, match=r"expected Parquet files in the folder .*, found none"):
         read_cells([str(tmp_path)])
     with pytest.raises(InputError, match="does not exist; expected"):
         read_cells([str(tmp_path / "nowhere.txt")])

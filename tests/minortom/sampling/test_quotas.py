@@ -162,5 +162,5 @@ def test_a_file_that_is_not_a_quota_is_an_error_of_one_line(tmp_path, text, said
 
     with pytest.raises(InputError, match=said):
         read_quota(path)
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="found no file"):
         read_quota(tmp_path / "no.csv")
