@@ -21,3 +21,6 @@ Objective = Literal[
 
 AllocationRule = Literal["equal", "proportional", "sqrt"]
 """A stratum's weight in a total: 1, the number of its tiles, or the square root of that number."""
+
+Switch = Literal["on", "off"]
+"""An option that a preset sets, so that neither value is the absence of the option."""

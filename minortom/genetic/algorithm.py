@@ -36,6 +36,8 @@ class Evolution:
     """Chosen tiles, ascending, fixed tiles included."""
     best_by_generation: FloatArray
     """[generations] best score after each generation, in nats."""
+    start_score: float | None = None
+    """Score of the first set before its swaps; None without swaps."""
     cut_short: bool = False
     """Whether the deadline ended the search before its last generation."""
 
@@ -85,5 +87,6 @@ def evolve(
         best.append(-float(algorithm.opt[0].F[0]))
     members = np.sort(problem.members(algorithm.opt[0].X))
     return Evolution(
-        members=members, best_by_generation=np.array(best), cut_short=algorithm.has_next()
-    )
+        members=members, best_by_generation=np.array(best), start_score=problem.start_score,
+        cut_short=algorithm.has_next(),
+    )  # fmt: skip

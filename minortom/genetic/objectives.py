@@ -27,22 +27,19 @@ IntArray = NDArray[np.int64]
 
 
 @compiled
-def scores(
-    points: FloatArray, rows: IntArray, num_fixed: int, weight: FloatArray, code: int
-) -> FloatArray:
-    """Compute the score of each subset: the objective of its members plus their mean weight.
+def scores(points: FloatArray, rows: IntArray, num_fixed: int, code: int) -> FloatArray:
+    """Compute the objective of the members of each subset.
 
     Args:
         points: [n, 3] unit vectors.
         rows: [m, width] subsets, as in ``minortom.genetic.subset_kernels``.
         num_fixed: Number of fixed points, the first ones, which are members of each subset.
-        weight: [n] contribution of a member to the score.
         code: Number of the objective in ``CODES``.
     """
     values = np.empty(len(rows))
     for i in range(len(rows)):
         members = np.concatenate((np.arange(num_fixed), members_of(rows[i])))
-        values[i] = objective(points, members, code) + weight[members].mean()
+        values[i] = objective(points, members, code)
     return values
 
 

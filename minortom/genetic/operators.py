@@ -14,9 +14,10 @@ from pymoo.core.repair import Repair
 from pymoo.core.sampling import Sampling
 from pymoo.core.selection import Selection
 
-from minortom.genetic import kernels, subset_kernels
+from minortom.genetic import subset_kernels
 from minortom.genetic.objectives import CODES, scores
 from minortom.genetic.options import GeneticOptions, Stratum
+from minortom.genetic.score import StratumScore
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -33,6 +34,10 @@ class SpreadProblem(Problem):  # type: ignore[misc]
         self.low, self.high = stratum.num_fixed, len(stratum.points)
         fixed, free = stratum.num_fixed, self.high - stratum.num_fixed
         self.size = stratum.size - fixed
+        weighted = options.coverage_weight or options.within_weight or not stratum.is_alone
+        self.score = StratumScore(stratum, options) if weighted or options.swap_rounds else None
+        self.start_score: float | None = None
+        self._known: dict[bytes, float] = {}
         self.min_size = max(int(np.ceil((1 - options.tolerance) * stratum.size)) - fixed, 0)
         self.max_size = min(int(np.floor((1 + options.tolerance) * stratum.size)) - fixed, free)
         # Wider than the maximum size: a mutation may exceed it before the repair prunes the row.
@@ -45,10 +50,27 @@ class SpreadProblem(Problem):  # type: ignore[misc]
         """Return the members of a genome, fixed tiles first."""
         return np.concatenate([np.arange(self.low), subset_kernels.members_of(row)])
 
+    def improve(self, row: IntArray, candidates: IntArray) -> None:
+        """Improve a genome by swaps for candidates, in place (Lamarckian)."""
+        if self.score is None:
+            return
+        members, before, value = self.score.improved(self.members(row), candidates)
+        self.start_score = before if self.start_score is None else self.start_score
+        free = np.sort(members[self.low :])
+        row[len(row) - len(free) :] = free
+        self._known[row.tobytes()] = value
+
     def _evaluate(self, rows: IntArray, out: dict[str, Any], *_: object, **__: object) -> None:
-        stratum, code = self.stratum, CODES[self.options.objective]
-        values = scores(stratum.points, rows, stratum.num_fixed, stratum.weight, code)
+        if self.score is None:
+            code = CODES[self.options.objective]
+            values = scores(self.stratum.points, rows, self.stratum.num_fixed, code)
+        else:
+            values = np.array([self._value(self.score, row) for row in rows])
         out["F"] = -values[:, None]
+
+    def _value(self, score: StratumScore, row: IntArray) -> float:
+        known = self._known.get(row.tobytes())
+        return score.score(self.members(row)) if known is None else known
 
 
 class SeededSampling(Sampling):  # type: ignore[misc]
@@ -131,15 +153,13 @@ class RepairAndImprove(Repair):  # type: ignore[misc]
             sizes = (problem.min_size, problem.size, problem.max_size)
             uniforms = random_state.random(rows.shape)
             rows = subset_kernels.fit_all(rows, *sizes, problem.low, problem.high, uniforms)
-        if not problem.options.tries:
-            return rows
-        stratum, tries = problem.stratum, (len(rows), problem.options.tries)
-        candidates = random_state.integers(problem.low, problem.high, tries)
-        for row, tried in zip(rows, candidates, strict=True):
-            members = problem.members(row)
-            kernels.swap_search(stratum.points, members, stratum.num_fixed, stratum.weight, tried)
-            free = np.sort(members[stratum.num_fixed :])
-            row[len(row) - len(free) :] = free
+        for row in rows if problem.options.swap_rounds else ():
+            # Each tile in random order before one is tried again.
+            rounds = [
+                random_state.permutation(problem.high - problem.low)
+                for _ in range(problem.options.swap_rounds)
+            ]
+            problem.improve(row, problem.low + np.concatenate(rounds))
         return rows
 
 

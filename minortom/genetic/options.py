@@ -9,7 +9,11 @@ from minortom.api.choices import Objective
 from minortom.errors import InputError
 from minortom.genetic.objectives import CODES
 
+DIAMETER2 = 4.0
+"""Squared chord of a diameter."""
+
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +26,14 @@ class GeneticOptions:
 
     objective: Objective = "entropy"
     """Score that the search maximises; see ``minortom.genetic.objectives``."""
-    generations: int = 4
+    coverage_weight: float = 1.75
+    """κ of ``minortom.genetic.score``: weight of the distance from the stratum's tiles to the
+    nearest member. For the objective ``entropy`` only, here and below."""
+    within_weight: float = 0.2
+    """ν: weight of the mean distance between members."""
+    generations: int = 1
     """T of the paper: number of generations, including the first population."""
-    population: int = 4
+    population: int = 1
     """N_p of the paper: sets of members in a generation."""
     crossover_rate: float = 0.5
     """r_c of the paper: share of couples that exchange members; the other couples are copied."""
@@ -32,14 +41,20 @@ class GeneticOptions:
     """r_m of the paper: probability that a member is replaced; None means 1/N_s."""
     tolerance: float = 0.0
     """Allowed deviation of the number of members from N_s, as a share of it; 0 is exact."""
-    tries: int = 3000
-    """Candidates that the swap search tries for each child; 0 is a plain genetic algorithm."""
+    swap_rounds: int = 1
+    """Times that the swap search tries each tile for each child; 0 is a plain genetic algorithm."""
 
     def __post_init__(self) -> None:
         rate = self.mutation_rate or 0
+        weights = {
+            "--coverage-weight": self.coverage_weight, "--within-weight": self.within_weight
+        }  # fmt: skip
         allowed = {
+            f"{name} must be a number from 0, found {value}": 0 <= value < np.inf
+            for name, value in weights.items()
+        } | {
             f"--generations must be at least 1, found {self.generations}": self.generations >= 1,
-            f"--population must be at least 2, found {self.population}": self.population >= 2,
+            f"--population must be at least 1, found {self.population}": self.population >= 1,
             f"--crossover-rate must be from 0 to 1, found {self.crossover_rate}": (
                 0 <= self.crossover_rate <= 1
             ),
@@ -47,12 +62,18 @@ class GeneticOptions:
             f"--tolerance must be from 0 to below 1, found {self.tolerance}": (
                 0 <= self.tolerance < 1
             ),
-            f"the number of swap tries must not be negative, found {self.tries}": self.tries >= 0,
+            f"the number of swap rounds must not be negative, found {self.swap_rounds}": (
+                self.swap_rounds >= 0
+            ),
             f"--objective must be one of {', '.join(CODES)}, found {self.objective}": (
                 self.objective in CODES
             ),
             f"the objective must be entropy for the swap search, found {self.objective}; set its "
-            "tries to 0": not self.tries or self.objective == "entropy",
+            "rounds to 0": not self.swap_rounds or self.objective == "entropy",
+            "--objective must be entropy for --coverage-weight and --within-weight, found "
+            f"{self.objective}; set both to 0": (
+                self.objective == "entropy" or not any(weights.values())
+            ),
         }
         for message, holds in allowed.items():
             if not holds:
@@ -69,5 +90,26 @@ class Stratum:
     """Number of fixed tiles, which are always members."""
     size: int
     """Requested number of members, including the fixed ones; less than n."""
-    weight: FloatArray
-    """[n] contribution of a tile to the sum over members, in nats (coupling, density)."""
+    is_reference: BoolArray
+    """[n] whether the distance from the tile to its nearest member counts."""
+    outside: FloatArray
+    """[n] squared chord from each tile to the nearest chosen tile of another stratum; 4, a
+    diameter, without one."""
+    foreign: FloatArray
+    """[f, 3] chosen tiles of other strata to which a tile of this one can be the nearest."""
+    foreign_outside: FloatArray
+    """[f] squared chord from each of them to its nearest chosen tile outside this stratum."""
+
+    @classmethod
+    def alone(cls, points: FloatArray, *, size: int, num_fixed: int = 0) -> "Stratum":
+        """Return a stratum without others, whose tiles all count for its coverage."""
+        return cls(
+            points=points, num_fixed=num_fixed, size=size,
+            is_reference=np.ones(len(points), np.bool_), outside=np.full(len(points), DIAMETER2),
+            foreign=np.empty((0, 3)), foreign_outside=np.empty(0),
+        )  # fmt: skip
+
+    @property
+    def is_alone(self) -> bool:
+        """Return whether no other stratum matters."""
+        return not len(self.foreign) and bool((self.outside >= DIAMETER2).all())

@@ -68,11 +68,11 @@ def distance_chart(distances_km: Mapping[str, FloatArray]) -> bytes:
 
 
 def convergence_chart(scores: Mapping[str, Sequence[float]]) -> bytes:
-    """Draw the convergence of the search: last best score minus best score of each generation.
+    """Draw the convergence of the search: last best score minus each best score before.
 
     Args:
-        scores: Stratum -> best score after each generation (nats, or km for a distance), at
-            least one. If a search was cut short, its last score is repeated.
+        scores: Stratum -> score at the start and best score after each generation (nats, or km
+            for a distance), at least one. If a search was cut short, its last score is repeated.
     """
     longest = max(len(values) for values in scores.values())
     padded = np.array([[*values, *[values[-1]] * (longest - len(values))]
@@ -89,13 +89,16 @@ def convergence_chart(scores: Mapping[str, Sequence[float]]) -> bytes:
                     label="80 % of the strata")  # fmt: skip
     ax.plot(generation[some], middle, color=colour, lw=2, label="median stratum",
             marker="o" if longest <= _LOGARITHMIC_ABOVE else None, ms=4)  # fmt: skip
-    ax.set(xlim=(1, max(longest, 2)), ylim=(0, max(float(missing.max()), 1e-6) * 1.04))
+    ax.set(
+        xlim=(1, max(longest, 2)),
+        ylim=(min(float(missing.min()), 0.0) * 1.04, max(float(missing.max()), 1e-6) * 1.04),
+    )
     if longest > _LOGARITHMIC_ABOVE:
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_xlabel("generation (grey: one line a stratum)", fontsize=9)
+    ax.set_xlabel("start and generations of all searches (grey: one line a stratum)", fontsize=9)
     ax.set_ylabel("last best score minus best score (nats, or km)", fontsize=9)
     ax.legend(frameon=False, fontsize=9, loc="upper right")
     _plain(ax)

@@ -1,22 +1,13 @@
 """The search over all strata: each stratum takes the selected tiles of the others into account.
 
-The score of a stratum's set S of k tiles, in nats::
-
-    J(S) = H(S) + spread * C(S; others) - density * C(S; stratum)
-
-H is the Kozachenko-Leonenko entropy of the tiles' location (``kernels.entropy``). C(S; T) is the
-cross-entropy of S relative to T by the same nearest-neighbour estimate, up to a constant:
-1/k sum_i log(A_i) with A_i the area of the cap up to the nearest tile of T (Wang, Kulkarni and
-Verdú 2009, doi 10.1109/TIT.2009.2016060).
-
-The first C keeps the set away from the selected tiles of other strata. The second C attracts it
-to where the stratum has its tiles: with density 1 and spread 0, J is the negative
-Kullback-Leibler divergence of S from the stratum. A small density reduces the bias of H towards
-the edge of a stratum, where half of each cap is empty.
+``minortom.genetic.score`` defines the score of a stratum's tiles. Strata are searched in fixed
+batches, several times. All strata of a batch see the selection from before the batch. In each
+search, a new random sample of the stratum's tiles is both the candidates and the reference tiles
+that stand for the stratum.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -24,26 +15,24 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree  # it publishes no types
 
 from minortom.engine import executors
 from minortom.errors import InputError
 from minortom.genetic.algorithm import Evolution, evolve
-from minortom.genetic.kernels import FLOOR_CHORD2
 from minortom.genetic.options import GeneticOptions, Stratum
 from minortom.progress import OnProgress, ignore_progress
 from minortom.sampling.baselines import kept_first, random_selection, stratum_seed
+from minortom.sampling.other_strata import ChosenTiles, Surroundings
 from minortom.sampling.search_log import SearchLog
 from minortom.sampling.strata import Tiles
 
-FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 NUM_BATCHES = 16
 """The strata of a batch are searched in parallel, with the selection from before the batch. The
 number is fixed, so that the result does not depend on the number of workers."""
-_REFERENCE_PER_MEMBER = 8  # reference tiles of the stratum in C(S; stratum), for each tile of S
+_SAMPLED_PER_MEMBER, _MIN_SAMPLED = 40, 6000  # reference tiles of a search
 _SEARCH_STAGE, _REFERENCE_STAGE = 1, 2
 
 
@@ -55,18 +44,12 @@ class CouplingOptions:
         InputError: If a value is out of its range.
     """
 
-    spread: float = 0.5
-    """Weight of the distance to the selected tiles of other strata; 0 makes strata independent."""
-    density: float = 0.1
-    """0 spreads tiles evenly over the stratum's area, 1 in proportion to its tiles."""
+    coupling: bool = True
+    """Whether the strata take each other's selected tiles into account."""
     passes: int = 3
-    """Searches of each stratum; independent strata are searched once."""
+    """Searches of each stratum."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.spread < np.inf:
-            raise InputError(f"--spread must be 0 or more, found {self.spread}")
-        if not 0 <= self.density <= 1:
-            raise InputError(f"--density must be from 0 to 1, found {self.density}")
         if self.passes < 1:
             raise InputError(f"the number of passes must be at least 1, found {self.passes}")
 
@@ -75,15 +58,10 @@ class CouplingOptions:
 class _Job:
     """The search of one stratum, as it is sent to a worker."""
 
-    points: FloatArray
-    num_fixed: int
-    size: int
-    others: FloatArray | None
-    """[m, 3] selected tiles of other strata; None without coupling."""
-    start: IntArray | None
-    """Members to start from, as rows of ``points``; None in the first pass."""
-    seeds: tuple[np.random.SeedSequence, np.random.SeedSequence]
-    """Seeds of the search and of the reference tiles."""
+    stratum: Stratum
+    start: IntArray
+    """Members to start from, as rows of the stratum's points."""
+    seed: np.random.SeedSequence
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,7 +71,8 @@ class SearchResult:
     rows: IntArray
     """Chosen rows, ascending."""
     convergence: Mapping[str, list[float]]
-    """Stratum -> best score after each generation of its last search, in nats."""
+    """Stratum -> score of its first set, and best score after each generation of all its
+    searches, in nats."""
     searches: int
     """Planned searches: passes times the number of strata with more tiles than requested."""
     finished: int
@@ -134,50 +113,41 @@ def spread_selection(
     log = SearchLog() if log is None else log
     chosen = _by_stratum(tiles, random_selection(tiles, sizes, seed=seed, kept=kept))
     searched = _to_search(tiles, sizes, kept)
-    num_batches = NUM_BATCHES if coupling.spread > 0 else 1
-    passes = coupling.passes if coupling.spread > 0 else 1
-    search = partial(_search, genetic=genetic, coupling=coupling, deadline_s=deadline_s)
-    total = passes * len(searched)
-    last: dict[int, Evolution] = {}
+    num_batches = NUM_BATCHES if coupling.coupling else 1
+    search = partial(_search, genetic=genetic, deadline_s=deadline_s)
+    total = coupling.passes * len(searched)
+    convergence: dict[int, list[float]] = {}
     done: list[Evolution] = []
-    for number, batch in product(range(passes), range(min(num_batches, len(searched)))):
+    for number, batch in product(range(coupling.passes), range(min(num_batches, len(searched)))):
         strata = searched[batch::num_batches]
         found = {s: stored for s in strata if (stored := log.stored((number, s)))}
         todo = [s for s in strata if s not in found] if time.time() < deadline_s else []
-        jobs = {
-            s: _job(tiles, chosen, s, int(sizes[s]), kept, coupling, (seed, number)) for s in todo
-        }
-        for s, evolution in _as_completed(executor, search, jobs):
+        jobs = _Jobs(
+            tiles=tiles, chosen=tuple(chosen), sizes=sizes, kept=kept, seed=seed, number=number,
+            strata=todo,
+            others=ChosenTiles(tiles.points, chosen) if coupling.coupling and todo else None,
+        )  # fmt: skip
+        for position, evolution in executors.as_done(executor, search, jobs):
+            if evolution is None:
+                continue
             if not evolution.cut_short:
-                log.store((number, s), evolution)
-            found[s] = evolution
+                log.store((number, todo[position]), evolution)
+            found[todo[position]] = evolution
             on_progress(len(done) + len(found), total)
         for s, evolution in found.items():
-            rows, _ = kept_first(tiles.strata.rows(s), kept)
-            chosen[s] = np.sort(rows[evolution.members])
-        last |= found
+            chosen[s] = np.sort(jobs.rows(s)[evolution.members])
+            start = [] if evolution.start_score is None else [evolution.start_score]
+            convergence.setdefault(s, start).extend(evolution.best_by_generation.tolist())
         done += found.values()
         on_progress(len(done), total)
-    names = {tiles.strata.names[s]: s for s in last}
+    names = {tiles.strata.names[s]: s for s in convergence}
     return SearchResult(
         rows=np.sort(np.concatenate(chosen)),
-        convergence={name: last[names[name]].best_by_generation.tolist() for name in sorted(names)},
+        convergence={name: convergence[names[name]] for name in sorted(names)},
         searches=total,
         finished=sum(not evolution.cut_short for evolution in done),
         generations=sum(len(evolution.best_by_generation) for evolution in done),
     )
-
-
-def _as_completed(
-    executor: Executor,
-    search: Callable[[_Job], Evolution | None],
-    jobs: Mapping[int, _Job],
-) -> Iterator[tuple[int, Evolution]]:
-    """Yield each stratum and the outcome of its search, in the order of completion."""
-    strata = list(jobs)
-    for position, evolution in executors.as_done(executor, search, list(jobs.values())):
-        if evolution is not None:
-            yield strata[position], evolution
 
 
 def _to_search(tiles: Tiles, sizes: IntArray, kept: BoolArray) -> list[int]:
@@ -190,64 +160,67 @@ def _to_search(tiles: Tiles, sizes: IntArray, kept: BoolArray) -> list[int]:
 
 def _by_stratum(tiles: Tiles, rows: IntArray) -> list[IntArray]:
     codes = tiles.strata.codes[rows]
-    return [rows[codes == s] for s in range(len(tiles.strata))]
+    order = np.argsort(codes, kind="stable")
+    ends = np.cumsum(np.bincount(codes, minlength=len(tiles.strata)))[:-1]
+    return np.split(rows[order], ends)
 
 
-def _job(
-    tiles: Tiles,
-    chosen: Sequence[IntArray],
-    stratum: int,
-    size: int,
-    kept: BoolArray,
-    coupling: CouplingOptions,
-    run: tuple[int, int],
-) -> _Job:
-    seed, number = run
-    rows, num_fixed = kept_first(tiles.strata.rows(stratum), kept)
-    others = [rows for s, rows in enumerate(chosen) if s != stratum]
-    start = np.flatnonzero(np.isin(rows, chosen[stratum])) if number else None
-    return _Job(
-        points=tiles.points[rows],
-        num_fixed=num_fixed,
-        size=size,  # not the size that an earlier pass chose: the tolerance refers to N_s
-        others=tiles.points[np.concatenate(others)] if coupling.spread and others else None,
-        start=start,
-        seeds=(
-            stratum_seed(seed, _SEARCH_STAGE, number, stratum),
-            stratum_seed(seed, _REFERENCE_STAGE, stratum),
-        ),
-    )
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Jobs(Sequence[_Job]):
+    """The searches of a batch; each is made when it is read, so that few are in memory."""
+
+    tiles: Tiles
+    chosen: Sequence[IntArray]
+    """Chosen rows of each stratum, before the batch."""
+    sizes: IntArray
+    kept: BoolArray
+    seed: int
+    number: int
+    """Number of the pass."""
+    strata: Sequence[int]
+    others: ChosenTiles | None
+    """None without coupling."""
+
+    def __len__(self) -> int:
+        return len(self.strata)
+
+    def rows(self, stratum: int) -> IntArray:
+        """Return the tiles that take part: kept ones first, the chosen ones, and a sample."""
+        rows, chosen = self.tiles.strata.rows(stratum), self.chosen[stratum]
+        sampled = np.union1d(rows[self._sampled(stratum)], chosen)
+        return kept_first(sampled, self.kept)[0]
+
+    def _sampled(self, stratum: int) -> IntArray:
+        count = int(self.tiles.strata.sizes[stratum])
+        size = max(_MIN_SAMPLED, _SAMPLED_PER_MEMBER * int(self.sizes[stratum]))
+        if count <= size:
+            return np.arange(count)
+        seed = stratum_seed(self.seed, _REFERENCE_STAGE, self.number, stratum)
+        return np.random.default_rng(seed).choice(count, size, replace=False)
+
+    def __getitem__(self, index: int) -> _Job:  # type: ignore[override]  # no slices
+        s = self.strata[index]
+        rows = self.rows(s)
+        points = self.tiles.points[rows]
+        around = self.others.around(points, s) if self.others else Surroundings.none(len(rows))
+        stratum = Stratum(
+            points=points,
+            num_fixed=int(self.kept[rows].sum()),
+            size=int(self.sizes[s]),  # not the size that an earlier pass chose, with a tolerance
+            is_reference=np.isin(rows, self.tiles.strata.rows(s)[self._sampled(s)]),
+            outside=around.outside,
+            foreign=around.foreign,
+            foreign_outside=around.foreign_outside,
+        )
+        return _Job(
+            stratum=stratum,
+            start=np.flatnonzero(np.isin(rows, self.chosen[s])),
+            seed=stratum_seed(self.seed, _SEARCH_STAGE, self.number, s),
+        )
 
 
-def _search(
-    job: _Job, *, genetic: GeneticOptions, coupling: CouplingOptions, deadline_s: float
-) -> Evolution | None:
+def _search(job: _Job, *, genetic: GeneticOptions, deadline_s: float) -> Evolution | None:
     """Search one stratum in a worker and return the outcome; None after the deadline."""
     if time.time() >= deadline_s:
         return None
-    weight = np.zeros(len(job.points))
-    if job.others is not None and len(job.others):
-        weight += coupling.spread * _log_chord2(job.others, job.points, 1)
-    if coupling.density:
-        weight -= coupling.density * _log_chord2_to_stratum(job)
-    stratum = Stratum(points=job.points, num_fixed=job.num_fixed, size=job.size, weight=weight)
-    starts = [] if job.start is None else [job.start]
-    return evolve(stratum, genetic, seed=job.seeds[0], seeds=starts, deadline_s=deadline_s)
-
-
-def _log_chord2_to_stratum(job: _Job) -> FloatArray:
-    """Return the log of the squared chord within which the stratum has about 1/k of its tiles.
-
-    A random sample of the stratum's tiles is used, with the same share of neighbours.
-    """
-    num_reference = min(_REFERENCE_PER_MEMBER * job.size, len(job.points))
-    generator = np.random.default_rng(job.seeds[1])
-    reference = generator.choice(len(job.points), num_reference, replace=False)
-    neighbours = max(round(num_reference / job.size), 2)
-    return _log_chord2(job.points[reference], job.points, min(neighbours, num_reference))
-
-
-def _log_chord2(targets: FloatArray, points: FloatArray, neighbour: int) -> FloatArray:
-    """Return the log of each point's squared chord to its n-th nearest target."""
-    chords, _ = cKDTree(targets).query(points, k=[neighbour])
-    return np.asarray(np.log(np.maximum(chords[:, 0] ** 2, FLOOR_CHORD2)))
+    return evolve(job.stratum, genetic, seed=job.seed, seeds=[job.start], deadline_s=deadline_s)

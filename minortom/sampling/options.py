@@ -73,11 +73,10 @@ class SampleOptions:
             raise InputError(
                 f"--stratify-by names {', '.join(repeated)} more than once; name each column once"
             )
-        coupled = self.coupling.spread > 0 or self.coupling.density > 0
-        if coupled and self.genetic.objective != "entropy":
+        if self.coupling.coupling and self.genetic.objective != "entropy":
             raise InputError(
-                "--spread and --density work with --objective entropy only; "
-                f"set both to 0 for {self.genetic.objective}"
+                "--coupling on works with --objective entropy only; set it to off for "
+                f"{self.genetic.objective}"
             )
 
     def _check_numbers(self) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from minortom.api.arguments import number, one_of, whole_number
-from minortom.api.choices import AllocationRule, Method, Objective, Preset
+from minortom.api.choices import AllocationRule, Method, Objective, Preset, Switch
 from minortom.errors import InputError
 from minortom.genetic.options import GeneticOptions
 from minortom.grid.spatial_split import SplitOptions
@@ -13,9 +13,12 @@ from minortom.sampling.coupled_search import CouplingOptions
 from minortom.sampling.options import SampleOptions
 from minortom.sampling.quotas import Allocation
 
-_PLAIN = GeneticOptions(generations=2500, population=10, crossover_rate=0.5, tries=0)
+_PLAIN = GeneticOptions(
+    coverage_weight=0, within_weight=0, generations=2500, population=10, crossover_rate=0.5,
+    swap_rounds=0,
+)  # fmt: skip
 """The paper's T, N_p and r_c (Section III-A); its mutation rate is printed illegibly there."""
-_INDEPENDENT = CouplingOptions(spread=0, density=0, passes=1)
+_INDEPENDENT = CouplingOptions(coupling=False, passes=1)
 
 
 def paper() -> tuple[GeneticOptions, CouplingOptions]:
@@ -36,8 +39,9 @@ def sample_options(
     split_block_km: float | None = None,
     preset: Preset = "default",
     objective: Objective = "entropy",
-    spread: float | None = None,
-    density: float | None = None,
+    coverage_weight: float | None = None,
+    within_weight: float | None = None,
+    coupling: Switch | None = None,
     generations: int | None = None,
     population: int | None = None,
     crossover_rate: float | None = None,
@@ -65,9 +69,10 @@ def sample_options(
             objectives it is the plain genetic algorithm with the exact number of tiles.
             ``paper`` is Algorithm 2.
         objective: What the search maximises in each stratum.
-        spread: Weight of the distance to other strata; None keeps the preset's value, here and
-            below.
-        density: Weight of the density of the stratum's tiles.
+        coverage_weight: Weight κ of the distance from a stratum's tiles to the nearest selected
+            one; None keeps the preset's value, here and below.
+        within_weight: Weight ν of the mean distance between the tiles of a stratum.
+        coupling: Whether strata take each other's tiles into account, ``on`` or ``off``.
         generations: Generations in each stratum.
         population: Sets of tiles that compete.
         crossover_rate: Share of couples that exchange tiles.
@@ -82,10 +87,16 @@ def sample_options(
     """
     preset, objective = _word("preset", preset, Preset), _word("objective", objective, Objective)
     method = _word("method", method, Method)
-    of_coupling = _numbers({"spread": spread, "density": density})
-    of_genetic = (
-        _whole_numbers({"generations": (generations, 1), "population": (population, 2)})
-        | _numbers({"crossover_rate": crossover_rate, "tolerance": tolerance})
+    of_coupling = (
+        {} if coupling is None else {"coupling": _word("coupling", coupling, Switch) == "on"}
+    )
+    of_genetic = _whole_numbers(
+        {"generations": (generations, 1), "population": (population, 2)}
+    ) | _numbers(
+        {
+            "coverage_weight": coverage_weight, "within_weight": within_weight,
+            "crossover_rate": crossover_rate, "tolerance": tolerance,
+        }
     )  # fmt: skip
     if mutation_rate is not None:
         of_genetic["mutation_rate"] = _rate(mutation_rate)
@@ -95,7 +106,7 @@ def sample_options(
     if method != "genetic" and named:
         shown = ", ".join(f"--{name.replace('_', '-')}" for name in named)
         raise InputError(f"{shown}: works with --method genetic only, found {method}")
-    genetic, coupling = _start(preset, objective)
+    genetic, coupled = _start(preset, objective)
     return SampleOptions(
         **_whole_numbers({"per_stratum": (per_stratum, 1), "reserves": (reserves, 0)}),
         **_numbers(
@@ -108,7 +119,7 @@ def sample_options(
         stratify_by=_names(stratify_by),
         split=_split(split, split_block_km),
         genetic=replace(genetic, objective=objective, **of_genetic),
-        coupling=replace(coupling, **of_coupling),
+        coupling=replace(coupled, **of_coupling),
     )
 
 

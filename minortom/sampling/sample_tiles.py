@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minortom.api.choices import AllocationRule, Engine, Method, Objective, Preset
+from minortom.api.choices import AllocationRule, Engine, Method, Objective, Preset, Switch
 from minortom.progress import OnProgress, ignore_progress
 
 if TYPE_CHECKING:
@@ -33,8 +33,9 @@ def sample(
     split_block_km: float | None = None,
     preset: Preset = "default",
     objective: Objective = "entropy",
-    spread: float | None = None,
-    density: float | None = None,
+    coverage_weight: float | None = None,
+    within_weight: float | None = None,
+    coupling: Switch | None = None,
     generations: int | None = None,
     population: int | None = None,
     crossover_rate: float | None = None,
@@ -72,9 +73,10 @@ def sample(
         split_block_km: Minimum side of these blocks in km; None means 100.
         preset: Start values of the options below; ``paper`` is Algorithm 2 of the CSMoE paper.
         objective: Score that the search maximises in each stratum.
-        spread: Weight of the distance to the selected tiles of other strata; None keeps the
-            preset's value, here and below.
-        density: 0 spreads tiles evenly over each stratum's area, 1 in proportion to its tiles.
+        coverage_weight: Weight κ of the distance from each stratum's tiles to the nearest
+            selected one; None keeps the preset's value, here and below.
+        within_weight: Weight ν of the mean distance between the selected tiles of a stratum.
+        coupling: Whether strata take each other's selected tiles into account, ``on`` or ``off``.
         generations: Generations in each stratum.
         population: Sets of tiles that compete.
         crossover_rate: Share of couples that exchange tiles, 0 to 1.
@@ -109,10 +111,10 @@ def sample(
     options = sample_options(
         method=method, per_stratum=per_stratum, tiles=tiles, allocation=allocation,
         stratify_by=stratify_by, min_distance_km=min_distance_km, reserves=reserves, split=split,
-        split_block_km=split_block_km, preset=preset, objective=objective, spread=spread,
-        density=density, generations=generations, population=population,
-        crossover_rate=crossover_rate, mutation_rate=mutation_rate, tolerance=tolerance,
-        time_budget=time_budget, seed=seed,
+        split_block_km=split_block_km, preset=preset, objective=objective,
+        coverage_weight=coverage_weight, within_weight=within_weight, coupling=coupling,
+        generations=generations, population=population, crossover_rate=crossover_rate,
+        mutation_rate=mutation_rate, tolerance=tolerance, time_budget=time_budget, seed=seed,
     )  # fmt: skip
     return make_selection(
         annotated, None if out is None else path_of("out", out), options=options, keep=keep,

@@ -102,7 +102,7 @@ def _as_line(search: Search, evolution: Evolution) -> bytes:
     """Return the line of a search: its checksum, a space and JSON."""
     record = {
         "pass": search[0], "stratum": search[1], "members": evolution.members.tolist(),
-        "best": evolution.best_by_generation.tolist(),
+        "best": evolution.best_by_generation.tolist(), "start": evolution.start_score,
     }  # fmt: skip
     text = json.dumps(record).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)
@@ -117,6 +117,7 @@ def _parsed(line: bytes) -> tuple[Search, Evolution] | None:
     evolution = Evolution(
         members=np.array(record["members"], np.int64),
         best_by_generation=np.array(record["best"], np.float64),
+        start_score=record["start"],
     )
     return (record["pass"], record["stratum"]), evolution
 

@@ -94,7 +94,7 @@ def test_the_papers_preset_allows_ten_percent_deviation(annotated, capsys):
 
 def test_every_option_of_the_search_reaches_it(annotated, capsys):
     settings = {
-        "spread": 0.25, "density": 0.5, "generations": 2, "population": 3,
+        "coverage-weight": 0.25, "within-weight": 0.5, "generations": 2, "population": 3,
         "crossover-rate": 0.75, "mutation-rate": 0.125, "tolerance": 0.25,
     }  # fmt: skip
     given = [word for name, value in settings.items() for word in (f"--{name}", value)]
@@ -109,11 +109,16 @@ def test_every_option_of_the_search_reaches_it(annotated, capsys):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (("--spread", -1), "--spread must be 0 or more"),
-        (("--density", 2), "--density must be from 0 to 1"),
+        (("--coverage-weight", -1), "--coverage-weight must be a number from 0, found -1"),
+        (("--coverage-weight", "inf"), "--coverage-weight must be a number from 0, found inf"),
+        (("--within-weight", -1), "--within-weight must be a number from 0"),
         (("--mutation-rate", "much"), "--mutation-rate must be a number or auto, found much"),
-        (("--method", "random", "--spread", 1), "--spread: works with --method genetic only"),
-        (("--objective", "mean-distance", "--spread", 1), "--objective entropy only"),
+        (
+            ("--method", "random", "--coupling", "off"),
+            "--coupling: works with --method genetic only",
+        ),
+        (("--objective", "mean-distance", "--coupling", "on"), "--objective entropy only"),
+        (("--objective", "mean-distance", "--within-weight", 1), "--objective must be entropy"),
     ],
 )
 def test_a_value_out_of_range_is_one_line_and_exit_1(annotated, capsys, wrong, said):

@@ -167,13 +167,13 @@ def test_a_file_with_a_column_split_is_refused(annotated, capsys):
 
 
 def test_a_time_budget_ends_the_search_and_is_reported(annotated, capsys):
-    words = ("--spread", 0, "--density", 0, "--generations", 10**6, "--time-budget", 3)
+    words = ("--coupling", "off", "--generations", 10**6, "--time-budget", 3)
     assert sampled(annotated, "--per-stratum", 20, *words) == 0
 
     result = json.loads(capsys.readouterr().out)
     assert result["tiles"] == 60
     assert result["search"]["complete"] is False
-    assert result["search"]["searches"] == 3
+    assert result["search"]["searches"] == 9
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,8 @@ def test_each_option_is_documented_and_each_documented_option_exists():
 def test_documented_values_are_those_of_the_presets(preset, column):
     options = sample_options(preset=preset)
     values = {
-        "spread": options.coupling.spread,
-        "density": options.coupling.density,
+        "coverage-weight": options.genetic.coverage_weight,
+        "within-weight": options.genetic.within_weight,
         "generations": options.genetic.generations,
         "population": options.genetic.population,
         "crossover-rate": options.genetic.crossover_rate,
@@ -81,4 +81,5 @@ def test_documented_values_are_those_of_the_presets(preset, column):
 
     assert {name: float(ROWS[name][column]) for name in values} == values
     assert options.genetic.mutation_rate is None
+    assert ROWS["coupling"][column].strip() == ("`on`" if options.coupling.coupling else "`off`")
     assert ROWS["mutation-rate"][column].strip() == "`auto`"

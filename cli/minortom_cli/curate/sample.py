@@ -71,19 +71,25 @@ Objective = Annotated[
     choices.Objective,
     _search("Score that the search maximises in each stratum."),
 ]
-Spread = Annotated[
-    float | None,
-    _search("Weight of the distance to the selected tiles of other strata.", "0.5; paper: 0"),
-]
-Density = Annotated[
+CoverageWeight = Annotated[
     float | None,
     _search(
-        "From 0, even over each stratum's area, to 1, in proportion to its tiles.",
-        "0.1; paper: 0",
+        "Weight κ of the distance from each stratum's tiles to the nearest selected one.",
+        "1.75; paper: 0",
     ),
 ]
-Generations = Annotated[int | None, _search("Generations in each stratum.", "4; paper: 2500")]
-Population = Annotated[int | None, _search("Sets of tiles that compete.", "4; paper: 10")]
+WithinWeight = Annotated[
+    float | None,
+    _search(
+        "Weight ν of the mean distance between the selected tiles of a stratum.", "0.2; paper: 0"
+    ),
+]
+Coupling = Annotated[
+    choices.Switch | None,
+    _search("Whether strata take each other's selected tiles into account.", "on; paper: off"),
+]
+Generations = Annotated[int | None, _search("Generations in each search.", "1; paper: 2500")]
+Population = Annotated[int | None, _search("Sets of tiles that compete.", "1; paper: 10")]
 CrossoverRate = Annotated[
     float | None, _search("Share of couples that exchange tiles, 0 to 1.", "0.5")
 ]
@@ -120,8 +126,9 @@ def sample(
     split_block_km: SplitBlock = None,
     preset: Preset = "default",
     objective: Objective = "entropy",
-    spread: Spread = None,
-    density: Density = None,
+    coverage_weight: CoverageWeight = None,
+    within_weight: WithinWeight = None,
+    coupling: Coupling = None,
     generations: Generations = None,
     population: Population = None,
     crossover_rate: CrossoverRate = None,
@@ -144,10 +151,11 @@ def sample(
             annotated, out=out, method=method, keep=keep, per_stratum=per_stratum, quota=quota,
             tiles=tiles, allocation=allocation, stratify_by=stratify_by,
             min_distance_km=min_distance_km, reserves=reserves, split=split,
-            split_block_km=split_block_km, preset=preset, objective=objective, spread=spread,
-            density=density, generations=generations, population=population,
-            crossover_rate=crossover_rate, mutation_rate=mutation_rate, tolerance=tolerance,
-            time_budget=time_budget, seed=seed, engine=engine, scheduler=scheduler,
-            workers=workers, overwrite=overwrite, on_progress=advance,
+            split_block_km=split_block_km, preset=preset, objective=objective,
+            coverage_weight=coverage_weight, within_weight=within_weight, coupling=coupling,
+            generations=generations, population=population, crossover_rate=crossover_rate,
+            mutation_rate=mutation_rate, tolerance=tolerance, time_budget=time_budget, seed=seed,
+            engine=engine, scheduler=scheduler, workers=workers, overwrite=overwrite,
+            on_progress=advance,
         )  # fmt: skip
     emit(result, as_json=as_json)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from points import random_lonlat
+from slow_score import random_stratum, slow_score
 
 from minortom.errors import InputError
 from minortom.genetic import kernels, subset_kernels
@@ -12,23 +13,21 @@ from minortom.genetic.algorithm import evolve
 from minortom.genetic.options import GeneticOptions, Stratum
 from minortom.grid.sphere import unit_vectors
 
-PLAIN = GeneticOptions(generations=60, population=10, tries=0)
+UNWEIGHTED = {"coverage_weight": 0, "within_weight": 0}
+PLAIN = GeneticOptions(generations=60, population=10, swap_rounds=0, **UNWEIGHTED)
+MEMETIC = GeneticOptions(generations=8, population=4, swap_rounds=5)
 
 
 def stratum_of(count, size, *, num_fixed=0, seed=0):
     points = unit_vectors(*random_lonlat(count, seed))
-    return Stratum(points=points, num_fixed=num_fixed, size=size, weight=np.zeros(count))
+    return Stratum.alone(points, size=size, num_fixed=num_fixed)
 
 
-def best_by_enumeration(stratum):
+def best_by_enumeration(stratum, score):
     fixed = tuple(range(stratum.num_fixed))
     free = range(stratum.num_fixed, len(stratum.points))
     subsets_of_free = combinations(free, stratum.size - stratum.num_fixed)
-    return max(
-        kernels.entropy(stratum.points, members := np.array(fixed + chosen))
-        + stratum.weight[members].mean()
-        for chosen in subsets_of_free
-    )
+    return max(score(np.array(fixed + chosen)) for chosen in subsets_of_free)
 
 
 @st.composite
@@ -112,14 +111,20 @@ def test_each_subset_is_drawn_equally_often():
     ("count", "size", "num_fixed"), [(9, 4, 0), (10, 3, 1), (12, 2, 0), (7, 6, 2), (8, 1, 0)]
 )
 def test_a_tiny_stratum_gets_the_best_of_all_subsets(count, size, num_fixed):
-    stratum = stratum_of(count, size, num_fixed=num_fixed, seed=count)
-    stratum.weight[:] = np.random.default_rng(1).normal(size=count)
+    stratum = random_stratum(count, size, foreign=4, num_fixed=num_fixed, seed=count)
 
-    found = evolve(stratum, GeneticOptions(), seed=np.random.SeedSequence(0))
+    found = evolve(stratum, MEMETIC, seed=np.random.SeedSequence(0))
 
     assert set(range(num_fixed)) <= set(found.members)
     assert len(found.members) == size
-    assert found.best_by_generation[-1] == pytest.approx(best_by_enumeration(stratum), abs=1e-9)
+    best = best_by_enumeration(
+        stratum,
+        lambda members: slow_score(
+            stratum, members, coverage_weight=MEMETIC.coverage_weight,
+            within_weight=MEMETIC.within_weight,
+        ),
+    )  # fmt: skip
+    assert found.best_by_generation[-1] == pytest.approx(best, abs=1e-9)
 
 
 def test_the_plain_algorithm_finds_the_best_subset_too():
@@ -127,7 +132,8 @@ def test_the_plain_algorithm_finds_the_best_subset_too():
 
     found = evolve(stratum, PLAIN, seed=np.random.SeedSequence(0))
 
-    assert found.best_by_generation[-1] == pytest.approx(best_by_enumeration(stratum), abs=1e-9)
+    best = best_by_enumeration(stratum, lambda members: kernels.entropy(stratum.points, members))
+    assert found.best_by_generation[-1] == pytest.approx(best, abs=1e-9)
 
 
 def test_the_best_score_never_falls_and_is_the_score_of_the_members():
@@ -146,7 +152,7 @@ def test_swaps_within_generations_beat_generations_alone():
     stratum = stratum_of(2000, 50)
 
     plain = evolve(stratum, PLAIN, seed=np.random.SeedSequence(0))
-    memetic = evolve(stratum, GeneticOptions(), seed=np.random.SeedSequence(0))
+    memetic = evolve(stratum, GeneticOptions(**UNWEIGHTED), seed=np.random.SeedSequence(0))
 
     assert memetic.best_by_generation[-1] > plain.best_by_generation[-1] + 0.3
 
@@ -162,7 +168,7 @@ def test_the_same_seed_finds_the_same_members_and_another_seed_others():
 def test_the_result_is_never_worse_than_the_start():
     stratum = stratum_of(500, 20)
     good = evolve(stratum, GeneticOptions(), seed=np.random.SeedSequence(0))
-    short = GeneticOptions(generations=1, population=2, tries=0)
+    short = GeneticOptions(population=2, swap_rounds=0)
 
     found = evolve(stratum, short, seed=np.random.SeedSequence(1), seeds=[good.members])
 
@@ -172,7 +178,7 @@ def test_the_result_is_never_worse_than_the_start():
 @pytest.mark.parametrize("num_fixed", [0, 5])
 def test_a_tolerance_lets_the_number_vary_within_its_range(num_fixed):
     stratum = stratum_of(300, 20, num_fixed=num_fixed)
-    options = GeneticOptions(generations=40, population=10, tries=0, tolerance=0.1)
+    options = GeneticOptions(generations=40, population=10, swap_rounds=0, tolerance=0.1)
 
     sizes = {
         len(evolve(stratum, options, seed=np.random.SeedSequence(seed)).members)
@@ -186,9 +192,11 @@ def test_a_tolerance_lets_the_number_vary_within_its_range(num_fixed):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"generations": 0}, {"population": 1}, {"crossover_rate": 1.1},
-        {"mutation_rate": -0.1}, {"tolerance": 1.0}, {"tries": -1}, {"objective": "best"},
-        {"objective": "mean-distance", "tries": 10},
+        {"generations": 0}, {"population": 0}, {"crossover_rate": 1.1},
+        {"mutation_rate": -0.1}, {"tolerance": 1.0}, {"swap_rounds": -1}, {"objective": "best"},
+        {"objective": "mean-distance", "swap_rounds": 1, **UNWEIGHTED},
+        {"objective": "mean-distance", "swap_rounds": 0},
+        {"coverage_weight": -1}, {"coverage_weight": np.inf}, {"within_weight": np.nan},
     ],
 )  # fmt: skip
 def test_a_value_out_of_range_is_refused(wrong):

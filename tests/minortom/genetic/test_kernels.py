@@ -34,14 +34,6 @@ def slow_entropy(distance_km):
     return digamma(len(distance_km)) - digamma(1) + np.log(cap_km2).mean()
 
 
-def slow_score(points, members, weight):
-    """Sum of log squared chord to the nearest other member, and of weights."""
-    chords = np.linalg.norm(points[members][:, None] - points[members][None], axis=2)
-    np.fill_diagonal(chords, np.inf)
-    nearest = np.maximum(chords.min(axis=1) ** 2, kernels.FLOOR_CHORD2)
-    return np.log(nearest).sum() + weight[members].sum()
-
-
 def test_chords_give_the_distances_of_the_haversine_formula(lonlat, points):
     chords = np.linalg.norm(points[:, None] - points[None], axis=2)
 
@@ -95,61 +87,6 @@ def test_duplicates_lower_the_entropy_and_leave_it_finite():
     assert values == sorted(values, reverse=True)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 20])
-def test_the_gain_of_each_swap_equals_the_full_recomputation(points, size):
-    rng = np.random.default_rng(size)
-    weight = rng.normal(size=60)
-    members = rng.choice(60, size, replace=False)
-    near, logs, who = kernels.nearest_two(points, members)
-    before, gains = slow_score(points, members, weight) if size > 1 else 0, np.empty(size)
-    for candidate in np.setdiff1d(np.arange(60), members):
-        chords = np.sum((points[members] - points[candidate]) ** 2, axis=1)
-        kernels.swap_gains(near, logs, who, chords, weight[members], weight[candidate], gains)
-        for leaves in range(size):
-            after = members.copy()
-            after[leaves] = candidate
-            if size == 1:
-                expected = weight[candidate] - weight[members[0]]
-            else:
-                expected = slow_score(points, after, weight) - before
-            assert gains[leaves] == pytest.approx(expected, abs=1e-9)
-
-
-def test_swap_search_does_what_its_slow_twin_does(points):
-    rng = np.random.default_rng(0)
-    weight, candidates = rng.normal(size=60) / 4, rng.integers(0, 60, 200)
-    members = rng.choice(60, 12, replace=False)
-    expected, num_swaps = members.copy(), 0
-    for candidate in candidates:
-        if candidate in expected:
-            continue
-        scores = []
-        for leaves in range(2, 12):
-            after = expected.copy()
-            after[leaves] = candidate
-            scores.append(slow_score(points, after, weight))
-        if max(scores) > slow_score(points, expected, weight) + 1e-9:
-            expected[2 + np.argmax(scores)] = candidate
-            num_swaps += 1
-
-    assert kernels.swap_search(points, members, 2, weight, candidates) == num_swaps > 5
-    np.testing.assert_array_equal(members, expected)
-
-
-def test_swap_search_handles_duplicates_only():
-    points = unit_vectors(np.full(30, 12.0), np.full(30, 90.0))
-    members = np.arange(10)
-
-    assert kernels.swap_search(points, members, 0, np.zeros(30), np.arange(30)) == 0
-    np.testing.assert_array_equal(members, np.arange(10))
-
-
-def test_swap_search_leaves_a_set_of_fixed_members_alone(points):
-    members = np.arange(5)
-
-    assert kernels.swap_search(points, members, 5, np.zeros(60), np.arange(60)) == 0
-
-
 def test_mean_pairwise_distance_is_the_mean_of_the_matrix(lonlat, points):
     expected = distances_km(*lonlat)[np.triu_indices(60, 1)].mean()
 
@@ -198,19 +135,28 @@ _PRINT_RESULTS = """
 import numpy as np
 from minortom.genetic import kernels
 from minortom.genetic import subset_kernels as subsets
+from minortom.genetic.options import GeneticOptions, Stratum
 from minortom.genetic.pairwise_distance import mean_pairwise_km
+from minortom.genetic.score import StratumScore
 from minortom.grid.sphere import unit_vectors
+from minortom.sampling.other_strata import ChosenTiles
 rng = np.random.default_rng(0)
 points = unit_vectors(rng.uniform(-180, 180, 80), rng.uniform(-90, 90, 80))
 members = np.arange(10)
-swaps = kernels.swap_search(points, members, 1, rng.normal(size=80), rng.integers(0, 80, 300))
+others = ChosenTiles(points, [members, np.arange(70, 80)]).around(points[:70], 0)
+stratum = Stratum(
+    points=points[:70], num_fixed=1, size=10, is_reference=rng.random(70) < 0.9, **vars(others)
+)
+tried = rng.integers(0, 70, 300)
+members, _, score = StratumScore(stratum, GeneticOptions()).improved(members, tried)
 row = subsets.draw(8, 6, 2, 40, rng.random(6))
 children = subsets.recombine(row, subsets.draw(8, 6, 2, 40, rng.random(6)), rng.random(16))
 changed = subsets.mutate(children[0], 0.5, 2, 40, False, rng.random((3, 8)))
 fitted = subsets.fit(changed, 4, 4, 4, 2, 40, rng.random(8))
 greedy = np.zeros(9, np.int64)
 kernels.farthest_point(points, greedy, 1)
-print(swaps, members, kernels.entropy(points, members).hex(), children, changed, fitted, greedy)
+print(score.hex(), members, kernels.entropy(points, members).hex())
+print(children, changed, fitted, greedy)
 print(float(mean_pairwise_km(points)).hex())
 """
 
@@ -229,7 +175,7 @@ def _results(**environment):
 def test_compiled_and_interpreted_kernels_give_the_same_bits():
     compiled = _results()
 
-    assert compiled.count("0x1.") == 2
+    assert compiled.count("0x1.") == 3
     assert _results(NUMBA_DISABLE_JIT="1") == compiled
 
 

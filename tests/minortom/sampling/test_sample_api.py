@@ -95,10 +95,13 @@ def test_parsed_values_are_taken_like_the_text_of_the_command_line(annotated):
 
 
 def test_numpy_numbers_are_stored_as_plain_numbers(annotated):
-    plain = minortom.sample(annotated, per_stratum=9, spread=0.5, generations=2, seed=2, workers=1)
+    plain = minortom.sample(
+        annotated, per_stratum=9, coverage_weight=0.5, generations=2, population=2, seed=2,
+        workers=1,
+    )  # fmt: skip
     numpy = minortom.sample(
-        annotated, per_stratum=np.int64(9), spread=np.float32(0.5), generations=np.int32(2),
-        seed=np.uint8(2), workers=1,
+        annotated, per_stratum=np.int64(9), coverage_weight=np.float32(0.5),
+        generations=np.int32(2), population=2, seed=np.uint8(2), workers=1,
     )  # fmt: skip
 
     assert numpy.table.schema.equals(plain.table.schema, check_metadata=True)

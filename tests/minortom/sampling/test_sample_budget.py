@@ -22,7 +22,7 @@ from minortom.sampling.strata import Tiles
 
 pytest_plugins = ["sample_stop_fixtures"]
 
-ALONE = CouplingOptions(spread=0, density=0, passes=1)
+ALONE = CouplingOptions(coupling=False, passes=1)
 COUPLED = SampleOptions(per_stratum=20)
 ONE = EngineOptions(workers=1)
 
@@ -62,7 +62,7 @@ def test_a_search_stops_within_a_stratum_and_beats_a_random_draw(tiles_file):
     out = tiles_file.with_name("out.parquet")
     options = SampleOptions(
         per_stratum=20, time_budget_s=1, coupling=ALONE,
-        genetic=GeneticOptions(generations=10**6, population=10, tries=0),
+        genetic=GeneticOptions(generations=10**6, population=10, swap_rounds=0),
     )  # fmt: skip
     before = time.monotonic()
     summary = make_selection(tiles_file, out, options=options, engine=ONE)
@@ -78,7 +78,7 @@ def test_a_search_stops_within_a_stratum_and_beats_a_random_draw(tiles_file):
 
 def test_a_search_that_was_cut_short_is_not_logged(tiles_file, tmp_path):
     tiles = Tiles.of_table(pq.read_table(tiles_file))
-    endless = GeneticOptions(generations=10**6, population=10, tries=0)
+    endless = GeneticOptions(generations=10**6, population=10, swap_rounds=0)
     with local_executor(1) as executor:
         spread = coupled_search.spread_selection(
             tiles, np.minimum(tiles.strata.sizes, 20), genetic=endless, coupling=ALONE, seed=0,

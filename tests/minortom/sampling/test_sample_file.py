@@ -107,7 +107,8 @@ def test_a_tile_without_a_stratum_is_an_error():
     "wrong",
     [
         {"per_stratum": 0}, {"per_stratum": 2**63}, {"method": "best"},
-        {"genetic": GeneticOptions(objective="mean-distance", tries=0)},
+        {"genetic": GeneticOptions(
+            objective="mean-distance", swap_rounds=0, coverage_weight=0, within_weight=0)},
     ],
 )  # fmt: skip
 def test_a_wrong_option_is_refused(wrong):

@@ -22,8 +22,8 @@ from minortom.sampling.selection_file import make_selection
 
 pytest_plugins = ["sample_stop_fixtures"]
 
-ALONE = CouplingOptions(spread=0, density=0, passes=1)
-PLAIN = GeneticOptions(generations=20, population=6, tries=0)
+ALONE = CouplingOptions(coupling=False, passes=1)
+PLAIN = GeneticOptions(generations=20, population=6, swap_rounds=0)
 COUPLED = SampleOptions(per_stratum=20)
 UNCOUPLED = SampleOptions(per_stratum=20, genetic=PLAIN, coupling=ALONE)
 ONE = EngineOptions(workers=1)
@@ -159,7 +159,7 @@ def test_a_run_without_a_completed_search_leaves_no_files(tiles_file, monkeypatc
 
 
 PROGRAM = str(Path(sys.executable).parent / "minortom")
-LONG = ("--per-stratum", "20", "--spread", "0.5", "--generations", "60", "--population", "4")
+LONG = ("--per-stratum", "20", "--generations", "60", "--population", "4")
 
 
 def started(tiles_file, out):
@@ -191,9 +191,7 @@ def test_a_killed_process_resumes_to_the_same_bytes(tiles_file, number, code):
 
     again = started(tiles_file, out)
     assert again.communicate()[1] == ""
-    options = SampleOptions(
-        per_stratum=20, genetic=GeneticOptions(generations=60), coupling=CouplingOptions()
-    )
+    options = SampleOptions(per_stratum=20, genetic=GeneticOptions(generations=60, population=4))
     make_selection(tiles_file, unbroken, options=options)
     assert out.read_bytes() == unbroken.read_bytes()
     assert not out.with_name("out.parquet.partial").exists()
