@@ -152,7 +152,8 @@ def test_farthest_point_has_larger_distances_than_a_random_draw(table):
     [
         (np.full(200, 12.0), np.full(200, -34.0)),  # all in one place
         (np.linspace(-180, 180, 200), np.full(200, 90.0)),  # all at the pole
-        (np.linspace(179, 181, 200), np.linspace(-1, 1, 200)),  # across the antimeridian
+        # across the antimeridian
+        ((np.linspace(179, 181, 200) + 180) % 360 - 180, np.linspace(-1, 1, 200)),
     ],
     ids=["duplicates", "pole", "antimeridian"],
 )
