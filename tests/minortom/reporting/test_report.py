@@ -105,8 +105,9 @@ def test_the_draws_have_as_many_tiles_of_each_stratum_as_the_selection(files):
 
 
 def test_every_baseline_is_the_method_with_the_same_seed_and_kept_tiles(tmp_path):
-    _, annotated = written(tmp_path / "in", annotated_table())
-    kept = [f"{n}U_{n}R" for n in range(0, 60, 2)]
+    table = annotated_table()
+    _, annotated = written(tmp_path / "in", table)
+    kept = table["grid_cell"].to_pylist()[0:60:2]
     chosen = minortom.sample(
         annotated, method="random", per_stratum=40, keep=kept, seed=9, out=tmp_path / "s.parquet"
     ).out

@@ -43,7 +43,9 @@ def made_report(folder, table, **columns):
 
 @pytest.fixture(scope="module")
 def tiles():
-    table = annotated_table(TILES + RESERVES + 1, seed=3)
+    some = annotated_table(TILES + RESERVES + 200, seed=3)
+    _, first = np.unique(some["grid_cell"].to_numpy(), return_index=True)  # some share a cell
+    table = some.take(np.sort(first)[: TILES + RESERVES + 1])
     rng = np.random.default_rng(0)
     return table, {
         "role": ["selected"] * TILES + ["reserve"] * RESERVES,
