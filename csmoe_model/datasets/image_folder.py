@@ -7,20 +7,23 @@
     b/2.tif,water,test
 
 `split` is `train`, `val` or `test`. Without this column the images are split at random, with the
-same shares of each class. An optional column `group` names the group of similar images, such as
+same shares of each class; without `val`, it is drawn from `train`. Without the file, the folders of
+the images are the classes. An optional column `group` names the group of similar images, such as
 those of one scene. A group stays in one split, and the bootstrap draws whole groups.
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from csmoe_model.datasets.base import SPLITS, Images, LabelledSet, LabelledSplit, SplitName
+from csmoe_model.datasets.class_folders import has_class_folders, read_class_folders
 from csmoe_model.datasets.labels_csv import LABELS_FILE, ImageLine, Role, check_splits, read_labels
 from minortom.errors import InputError
 from minortom.io.provenance import sha256_of
@@ -29,6 +32,10 @@ from minortom.sensors import SensorName
 
 SHARES = (0.6, 0.15, 0.25)
 """Shares of `train`, `val` and `test` where the file has no splits."""
+VAL_SHARE = 0.2
+"""Share of the training images that become `val` where a set has `train` and `test` only."""
+
+_log = logging.getLogger(__name__)
 
 ImageBands = dict[SensorName, tuple[tuple[str, ...], NDArray[np.float32]]]
 """Band names of each sensor, and their pixels [C, H, W] in the units of `prepare`."""
@@ -83,7 +90,8 @@ def open_image_folder(
     Raises:
         InputError: If the file is missing, a line is not valid, or the first image cannot be read.
     """
-    lines = read_labels(root)
+    of_folders = has_class_folders(root)
+    lines = read_class_folders(root) if of_folders else read_labels(root)
     check_splits(lines, root / LABELS_FILE)
     classes = sorted({label for line in lines for label in line.labels})
     several = any(len(line.labels) != 1 for line in lines)
@@ -101,8 +109,7 @@ def open_image_folder(
     first = read_bands(lines[0].files)
     bands = {sensor: names for sensor, (names, _) in first.items()}
     shapes = {sensor: pixels.shape for sensor, (_, pixels) in first.items()}
-    has_splits = lines[0].split is not None
-    names = [line.split for line in lines] if has_splits else _random_splits(lines, seed)
+    names, split_settings = _splits(root, lines, seed, "folders" if of_folders else LABELS_FILE)
     splits: dict[SplitName, LabelledSplit] = {}
     for name in SPLITS:
         members = [row for row, of in enumerate(names) if of == name]
@@ -116,11 +123,7 @@ def open_image_folder(
         name=f"{root.resolve().name}/",
         task="multilabel" if several else "multiclass",
         classes=tuple(classes), bands=bands, splits=splits, sha256=_sha256(root, lines, files_of),
-        settings={**conversions, **(
-            {"split_by": "labels.csv"} if has_splits else {
-                "split_by": "drawn, each class alike", "shares": list(SHARES), "split_seed": seed,
-            }
-        )},
+        settings={**conversions, **split_settings},
     )  # fmt: skip
 
 
@@ -128,28 +131,62 @@ def _itself(path: Path) -> Sequence[Path]:
     return (path,)
 
 
-def _random_splits(lines: Sequence[ImageLine], seed: int) -> list[SplitName]:
-    """Draw the split of each image, with the same shares of each class; groups stay whole."""
+def _splits(
+    root: Path, lines: Sequence[ImageLine], seed: int, source: str
+) -> tuple[Sequence[str | None], dict[str, object]]:
+    """Return the split of each image, and the settings for the record of a result."""
+    names = [line.split for line in lines]
+    if names[0] is None:
+        parts = _drawn_parts(lines, SHARES, seed)
+        settings: dict[str, object] = {
+            "split_by": "drawn, each class alike", "shares": list(SHARES), "split_seed": seed,
+        }  # fmt: skip
+        return [SPLITS[part] for part in parts], settings
+    if "val" in names or not {"train", "test"} <= set(names):
+        return names, {"split_by": source}
+    train = [row for row, name in enumerate(names) if name == "train"]
+    parts = _drawn_parts([lines[row] for row in train], (1 - VAL_SHARE, VAL_SHARE), seed)
+    drawn = [row for row, part in zip(train, parts, strict=True) if part]
+    if not drawn:
+        return names, {"split_by": source}
+    for row in drawn:
+        names[row] = "val"
+    _log.warning(
+        "%s has no validation images: drew %d of %d from its training images",
+        root, len(drawn), len(train),
+    )  # fmt: skip
+    return names, {
+        "split_by": f"{source}, val drawn from train", "val_share": VAL_SHARE, "split_seed": seed,
+    }  # fmt: skip
+
+
+def _drawn_parts(lines: Sequence[ImageLine], shares: Sequence[float], seed: int) -> list[int]:
+    """Draw the part of each image, with the same shares of each class; groups stay whole."""
     groups: dict[str, list[int]] = {}
     for row, line in enumerate(lines):
         groups.setdefault(line.group or str(row), []).append(row)
     of_class: dict[tuple[str, ...], list[list[int]]] = {}
     for rows in groups.values():
         of_class.setdefault(lines[rows[0]].labels, []).append(rows)
-    rng, found = np.random.default_rng(seed), [""] * len(lines)
-    bounds = np.cumsum(SHARES)
+    rng, found = np.random.default_rng(seed), [0] * len(lines)
+    bounds = np.cumsum(shares)
     for labels in sorted(of_class):
         members = of_class[labels]
         for place, index in enumerate(rng.permutation(len(members)).tolist()):
             part = int(np.searchsorted(bounds, (place + 0.5) / len(members)))
             for row in members[index]:
-                found[row] = SPLITS[min(part, 2)]
-    return cast(list[SplitName], found)
+                found[row] = min(part, len(shares) - 1)
+    return found
 
 
 def _sha256(root: Path, lines: Sequence[ImageLine], files_of: FilesOf) -> str:
-    digest = hashlib.sha256(sha256_of(root / LABELS_FILE).encode())
+    labels = root / LABELS_FILE
+    digest = hashlib.sha256()
+    if labels.exists():
+        digest.update(sha256_of(labels).encode())
     for line in lines:
+        if not labels.exists():
+            digest.update(f"{line.labels} {line.split}\n".encode())
         for path in line.files.values():
             for file in files_of(path):
                 digest.update(sha256_of(file).encode())

@@ -15,6 +15,20 @@ LABELS_FILE = "labels.csv"
 Role = Literal["file", "s2", "s1"]
 """Column with a path: of a file with all bands, or of a file of one sensor."""
 _FILES: tuple[Role, ...] = get_args(Role)
+_COLUMNS = {
+    "file": ("file", "filename", "file_name", "filepath", "path", "image", "image_path"),
+    "s2": ("s2",),
+    "s1": ("s1",),
+    "label": ("label", "labels", "class", "class_name", "category"),
+    "split": ("split",),
+    "group": ("group",),
+}
+"""Names of each column, in lower case, the preferred one first."""
+SPLIT_NAMES = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+"""Names of the splits, in lower case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,21 +51,22 @@ def read_labels(root: Path) -> list[ImageLine]:
     path = root / LABELS_FILE
     if not path.exists():
         raise InputError(
-            f"{root} must contain {LABELS_FILE}, with the columns file (or s2, s1) and label, "
-            "found no such file; write it or give another folder"
+            f"{root} must contain {LABELS_FILE}, with the columns file (or s2, s1) and label, or a "
+            "folder of images for each class, found neither; write the file or give another folder"
         )
     text = read_text(path)
     try:
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator_of(text))
         # Spreadsheets and people write spaces after commas.
-        columns = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+        found = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
         rows = [(reader.line_num, row) for row in reader if any(map(str.strip, _texts(row)))]
     except csv.Error as error:
         raise InputError(f"{path} must be a CSV file, found: {error}; correct it") from None
+    columns = _columns(found)
     if "label" not in columns or not set(_FILES) & set(columns):
         raise InputError(
             f"{path} must have the columns file (or s2, s1) and label, and may have split and "
-            f"group, found {', '.join(columns) or 'no columns'}; add the missing ones"
+            f"group, found {', '.join(found) or 'no columns'}; add the missing ones"
         )
     if not rows:
         raise InputError(f"{path} must have a line for each image, found no lines; add them")
@@ -63,12 +78,30 @@ def _texts(row: Mapping[str, str | None]) -> list[str]:
     return [value for value in row.values() if isinstance(value, str)]
 
 
+def _columns(names: Sequence[str]) -> dict[str, str]:
+    """Return the name in the file of each known column that it has."""
+    lower = {name.lower(): name for name in reversed(names)}
+    return {
+        column: next(lower[name] for name in known if name in lower)
+        for column, known in _COLUMNS.items()
+        if any(name in lower for name in known)
+    }
+
+
+def _existing(root: Path, name: str) -> Path:
+    """Return a path relative to a folder; a path of Windows may have backslashes."""
+    path = root / name
+    return path if path.exists() or "\\" not in name else root / name.replace("\\", "/")
+
+
 def _line(
-    root: Path, path: Path, number: int, row: Mapping[str, str | None], columns: Sequence[str]
+    root: Path, path: Path, number: int, row: Mapping[str, str | None], columns: Mapping[str, str]
 ) -> ImageLine:
-    cells = {name: (row.get(name) or "").strip() for name in columns}
+    cells = {column: (row.get(name) or "").strip() for column, name in columns.items()}
     where = f"line {number} of {path}"
-    files: dict[Role, Path] = {name: root / cells[name] for name in _FILES if cells.get(name)}
+    files: dict[Role, Path] = {
+        name: _existing(root, cells[name]) for name in _FILES if cells.get(name)
+    }
     if not files:
         raise InputError(f"{where} must name a file, found none; add it or remove the line")
     missing = [file for file in files.values() if not file.exists()]
@@ -81,14 +114,15 @@ def _line(
         raise InputError(
             f"{where} must have a label for {named}, found none; add it or remove the line"
         )
-    if "split" in columns and cells["split"] not in SPLITS:
+    split = SPLIT_NAMES.get(cells.get("split", "").lower())
+    if "split" in columns and split is None:
         raise InputError(
             f"{where}: split must be one of {', '.join(SPLITS)}, found {cells['split']!r}; correct "
             "it, or remove the column"
         )
     return ImageLine(
         number=number, files=files, labels=labels,
-        split=cells["split"] if "split" in columns else None,
+        split=split,
         group=(cells["group"] or str(next(iter(files.values())))) if "group" in columns else None,
     )  # fmt: skip
 

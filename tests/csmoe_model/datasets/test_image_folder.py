@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from geotiff_maker import tiff
 
 from csmoe_model.datasets.image_folder import open_image_folder
 from minortom.errors import InputError
+from minortom.scenes.image_reader import ImageReader
 
 NAMES = ("vv", "vh")
 
@@ -146,11 +148,11 @@ def test_the_hash_depends_on_every_pixel_and_label(tmp_path):
             "split must be one of train, val, test, found 'dev'",
         ),
         (
-            "path,label",
+            "name,label",
             "0.npy,water",
-            r"columns file \(or s2, s1\) and label, .* found path, label",
+            r"columns file \(or s2, s1\) and label, .* found name, label",
         ),
-        ("file,class", "0.npy,water", "must have the columns file .* found file, class"),
+        ("file,kind", "0.npy,water", "must have the columns file .* found file, kind"),
     ],
 )
 def test_an_invalid_line_is_a_one_line_error(tmp_path, header, line, message):
@@ -177,3 +179,91 @@ def test_images_with_different_sizes_are_a_one_line_error(tmp_path):
         InputError, match="found the s1 bands vv vh in 5 × 5 pixels in .*1.npy and .* in 4 × 4"
     ):
         data.split("train").images(np.array([0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("header", "train", "val", "separator"),
+    [
+        ("file,label,split", "train", "val", ","),
+        ("filename,class,Split", "Train", "validation", ","),
+        ("File;Label;Split", "TRAIN", "valid", ";"),
+        ("image_path\tcategory\tsplit", "training", "Val", "\t"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_labels_are_read_as_people_write_them(tmp_path, header, train, val, separator, encoding):
+    (tmp_path / "a").mkdir()
+    root = folder(tmp_path, [",,"] * 3)
+    for number in range(3):
+        (root / f"{number}.npy").rename(root / "a" / f"{number}.npy")
+    rows = [
+        separator.join(cells)
+        for cells in (("a\\0.npy", "Grünland", train), ("a/1.npy", "Meer", train),
+                      ("a\\2.npy", "Meer", val))
+    ]  # fmt: skip
+    text = "\r\n".join([header, *rows]) + "\r\n"
+    (root / "labels.csv").write_bytes(text.encode(encoding))
+    data = open_image_folder(root, read)
+    assert data.classes == ("Grünland", "Meer")
+    assert data.split("train").labels.tolist() == [0, 1]
+    assert data.split("val").images(np.array([0]))["s1"][0, 0, 0, 0] == 2
+
+
+def test_validation_images_are_drawn_from_train_where_there_are_none(tmp_path, caplog):
+    lines = [f"{n}.npy,{'ab'[n % 2]},{'train' if n < 20 else 'test'},g{n // 2}" for n in range(24)]
+    root = folder(tmp_path, lines, header="file,label,split,group")
+    data = open_image_folder(root, read, seed=1)
+    assert {name: len(split) for name, split in data.splits.items()} == {
+        "train": 16, "val": 4, "test": 4,
+    }  # fmt: skip
+    assert not set(data.split("train").groups) & set(data.split("val").groups)
+    assert "drew 4 of 20 from its training images" in caplog.text
+    assert data.settings == {
+        "split_by": "labels.csv, val drawn from train", "val_share": 0.2, "split_seed": 1,
+    }  # fmt: skip
+    again = open_image_folder(root, read, seed=1)
+    assert again.split("val").groups.tolist() == data.split("val").groups.tolist()
+
+
+def tiffs(root, names):
+    for number, name in enumerate(names):
+        tiff(root / name, np.full((2, 4, 4), -number - 1.0), names=("VV", "VH"))
+    return root
+
+
+def test_folders_of_classes_are_labels(tmp_path):
+    names = [f"{kind}/{n}.tif" for kind in ("crops", "water") for n in range(20)]
+    data = open_image_folder(tiffs(tmp_path / "set", names), ImageReader(), seed=0)
+    assert data.classes == ("crops", "water")
+    assert {name: np.bincount(split.labels).tolist() for name, split in data.splits.items()} == {
+        "train": [12, 12], "val": [3, 3], "test": [5, 5],
+    }  # fmt: skip
+    first = data.sha256
+    (tmp_path / "set/crops/0.tif").rename(tmp_path / "set/water/00.tif")
+    assert open_image_folder(tmp_path / "set", ImageReader()).sha256 != first
+
+
+def test_folders_of_splits_have_folders_of_classes(tmp_path):
+    names = [
+        f"{s}/{k}/{n}.tif" for s in ("Test", "train", "Validation") for k in "ab" for n in "01"
+    ]
+    data = open_image_folder(tiffs(tmp_path / "set", names), ImageReader())
+    assert {name: split.labels.tolist() for name, split in data.splits.items()} == {
+        name: [0, 0, 1, 1] for name in ("train", "val", "test")
+    }
+    assert data.settings == {"split_by": "folders"}
+    images = data.split("val").images(np.array([3]))["s1"]
+    assert images[0, 0, 0, 0] == -12
+    tiffs(tmp_path / "other", ["train/1.tif"])
+    with pytest.raises(InputError, match="folder of images for each class in .*folders train"):
+        open_image_folder(tmp_path / "other", ImageReader())
+
+
+def test_bands_may_have_other_spellings_and_places_in_other_images(tmp_path):
+    pixels = np.stack([np.full((4, 4), -1.0), np.full((4, 4), -2.0)])
+    tiff(tmp_path / "0.tif", pixels, names=("VV", "VH"))
+    tiff(tmp_path / "1.tif", pixels[::-1], names=("Gamma0_VH_db", "Gamma0_VV_db"))
+    (tmp_path / "labels.csv").write_text("file,label,split\n0.tif,a,train\n1.tif,b,train\n")
+    data = open_image_folder(tmp_path, ImageReader())
+    images = data.split("train").images(np.array([0, 1]))["s1"]
+    np.testing.assert_array_equal(images[0], images[1])
