@@ -1,70 +1,60 @@
-"""Draw the trade-off of --spread: spacing of the whole set against cover of each stratum.
+"""Measure the trade-off of --coverage-weight: spacing of the whole set against cover.
 
     python benchmarks/frontier.py [--data $MINORTOM_DATA] [--picture FILE.png] [--write]
 
-There is one search for each spread and density, with seed 0, on the 1.4 million real cells of
-benchmarks/sample.py. For comparison it shows the plain search for entropy and the methods without
-a search. It takes some 5 minutes on two idle cores.
+There is one search for each coverage weight, with and without coupling and with other within
+weights, with seed 0, on the 1.4 million real cells of benchmarks/sample.py. For comparison it
+measures the other objectives with the plain algorithm, and the methods without a search. It takes
+some 20 minutes on two idle cores. `--write` writes benchmarks/results/frontier.json.
 """
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
-from _stand_in import (
-    APART,
-    PLAIN,
-    SHOWN,
-    Set,
-    head,
-    machine,
-    parsed,
-    parser,
-    printed,
-    row,
-    stand_in,
-    write,
-)
+from _results import store
+from _stand_in import APART, PLAIN, Set, parsed, parser, stand_in
 
-from minortom.engine.executors import EngineOptions, opened_executor
+from minortom.engine.executors import EngineOptions
+from minortom.genetic.objectives import CODES
 from minortom.genetic.options import GeneticOptions
-from minortom.reporting.comparison import measure_draws
-from minortom.sampling.baselines import farthest_point_selection, grts_selection
 from minortom.sampling.coupled_search import CouplingOptions
 
-SPREADS = (0, 0.1, 0.25, 0.5, 1, 2, 3)
-DENSITIES = (0.1, 0)
-COLOURS = {0.1: "#00798c", 0: "#d17a22"}
+DEFAULT = GeneticOptions()
+WEIGHTS = (0, 0.25, 0.5, 1, DEFAULT.coverage_weight, 2.5, 4, 8)
+WITHIN = (0, 0.5, 1)
+ALONE = replace(CouplingOptions(), coupling=False)
+
+
+def searches():
+    """Yield (coverage weight, within weight, coupling, options of the selection)."""
+    for coupling in (CouplingOptions(), ALONE):
+        for weight in WEIGHTS:
+            genetic = replace(DEFAULT, coverage_weight=weight)
+            yield weight, DEFAULT.within_weight, coupling, genetic
+    for within in WITHIN:
+        weight = DEFAULT.coverage_weight
+        yield weight, within, CouplingOptions(), replace(DEFAULT, within_weight=within)
 
 
 def searched(cells):
-    """Yield (spread, density, measures) of each search."""
-    with opened_executor(EngineOptions()) as executor:
-        for density in DENSITIES:
-            for spread in SPREADS:
-                coupling = CouplingOptions(spread=spread, density=density)
-                yield spread, density, cells.searched(executor, GeneticOptions(), coupling)
+    """Yield the measures of each search."""
+    for coverage, within, coupling, genetic in searches():
+        mask = cells.select(EngineOptions(), genetic=genetic, coupling=coupling)
+        yield {
+            "coverage_weight": coverage, "within_weight": within, "coupling": coupling.coupling,
+            **cells.measures(mask),
+        }  # fmt: skip
 
 
 def others(cells):
-    """Yield (name, measures) of the selections that the searches are compared with."""
-    with opened_executor(EngineOptions()) as executor:
-        yield "plain entropy, 500 generations", cells.searched(executor, PLAIN, APART)
-    for name, method in (("farthest point", farthest_point_selection), ("grts", grts_selection)):
-        yield name, cells.measures(method(cells.tiles, cells.sizes, seed=0))
-    draws = measure_draws(cells.tiles, cells.sizes, cells.wanted, number=20, seed=0)
-    yield "random, mean of 20 draws", [getattr(draws.mean, name) for name in SHOWN]
-
-
-def tabled(found, other):
-    """Yield the lines of the table."""
-    yield head("selection")
-    default = CouplingOptions()
-    for spread, density, values in found:
-        is_default = (spread, density) == (default.spread, default.density)
-        name = f"spread {spread:g}, density {density:g}"
-        yield row(f"**{name}**, the default" if is_default else name, values)
-    for name, values in other:
-        yield row(name, values)
+    """Yield the measures of the selections that the searches are compared with."""
+    for objective in CODES:
+        genetic = replace(PLAIN, objective=objective)
+        mask = cells.select(EngineOptions(), genetic=genetic, coupling=APART)
+        yield {"objective": objective, **cells.measures(mask)}
+    for method in ("k-means", "farthest-point", "grts", "random"):
+        yield {"method": method, **cells.measures(cells.select(EngineOptions(), method=method))}
 
 
 def drawn(found, other, path):
@@ -72,27 +62,26 @@ def drawn(found, other, path):
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 4.2), dpi=130, layout="constrained")
-    default = CouplingOptions()
+    methods = [row for row in other if "method" in row]
     for ax, measure, label in zip(
         figure.subplots(1, 2), ("cover_km", "within_km"),
         ("cover, km: from a tile to a chosen one\nof its stratum (less is better)",
          "within, km: between two tiles\nof a stratum (more is better)"), strict=True,
     ):  # fmt: skip
-        place = SHOWN.index(measure)
-        for density in DENSITIES:
-            line = [(v[0], v[place], s) for s, d, v in found if d == density]
-            ax.plot(*zip(*[(x, y) for x, y, _ in line], strict=True), "o-", ms=4,
-                    color=COLOURS[density], label=f"--density {density:g}")  # fmt: skip
-            for x, y, spread in line:
-                ax.annotate(f"{spread:g}", (x, y), textcoords="offset points",
-                            xytext=(3, -10) if density else (3, 5), fontsize=7,
-                            color=COLOURS[density])  # fmt: skip
-            for x, y, spread in line:
-                if (spread, density) == (default.spread, default.density):
-                    ax.plot(x, y, "*", ms=15, color=COLOURS[density], mec="white",
-                            label="the default")  # fmt: skip
-        for (name, values), marker in zip(other, "s^Dv", strict=True):
-            ax.plot(values[0], values[place], marker, color="#6b6b6b", ms=5, ls="", label=name)
+        for coupling, colour in ((True, "#00798c"), (False, "#d17a22")):
+            line = [row for row in found if row["coupling"] == coupling
+                    and row["within_weight"] == DEFAULT.within_weight]  # fmt: skip
+            ax.plot([row["nn_km"] for row in line], [row[measure] for row in line], "o-", ms=4,
+                    color=colour, label=f"--coupling {'on' if coupling else 'off'}")  # fmt: skip
+            for row in line:
+                place = row["nn_km"], row[measure]
+                ax.annotate(f"{row['coverage_weight']:g}", place, textcoords="offset points",
+                            xytext=(4, 4), fontsize=7, color=colour)  # fmt: skip
+                if coupling and row["coverage_weight"] == DEFAULT.coverage_weight:
+                    ax.plot(*place, "*", ms=15, color=colour, mec="white", label="the default")
+        for row, marker in zip(methods, "s^Dv", strict=True):
+            ax.plot(row["nn_km"], row[measure], marker, color="#6b6b6b", ms=5, ls="",
+                    label=row["method"])  # fmt: skip
         ax.set_xlabel("nn, km: to the nearest other tile (more is better)", fontsize=8)
         ax.set_ylabel(label, fontsize=8)
         ax.tick_params(labelsize=7)
@@ -100,7 +89,7 @@ def drawn(found, other, path):
         for side in ("top", "right"):
             ax.spines[side].set_visible(False)
     figure.axes[0].legend(frameon=False, fontsize=7)
-    figure.suptitle("Numbers at the points: --spread", fontsize=9, x=0.01, ha="left")
+    figure.suptitle("Numbers at the points: --coverage-weight", fontsize=9, x=0.01, ha="left")
     figure.savefig(path, metadata={"Software": None})
 
 
@@ -111,12 +100,17 @@ def main():
     options = parsed(arguments)
     with tempfile.TemporaryDirectory() as name:
         cells = Set(stand_in(options.data, Path(name)))
-    found, other = list(searched(cells)), list(others(cells))
-    lines = printed([machine(), *tabled(found, other)])
+    found, other = [], []
+    for kept, rows in ((found, searched(cells)), (other, others(cells))):
+        for row in rows:
+            print(
+                {k: round(v, 2) if isinstance(v, float) else v for k, v in row.items()}, flush=True
+            )
+            kept.append(row)
     if options.picture:
         drawn(found, other, options.picture)
     if options.write:
-        write("frontier", lines)
+        store("frontier", {"searches": found, "others": other})
 
 
 if __name__ == "__main__":

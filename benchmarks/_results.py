@@ -1,0 +1,33 @@
+"""Results of a benchmark as a file, which the tables of README and docs are made of."""
+
+import json
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("numba", "numpy", "pymoo", "scipy")
+
+
+def store(name, found):
+    """Write the results of a benchmark, with the machine, the versions and the commit."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=RESULTS.parent, capture_output=True,
+        text=True, check=False,
+    ).stdout.strip()  # fmt: skip
+    record = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "commit": commit,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(record | found, indent=1) + "\n")
+
+
+def stored(name):
+    """Return the results of a benchmark."""
+    return json.loads((RESULTS / f"{name}.json").read_text())
