@@ -6,8 +6,9 @@ The score of a stratum's set S of k members, in nats, is::
 
 - H is the Kozachenko-Leonenko entropy of the location, with the nearest chosen tile of *any*
   stratum as the nearest neighbour (``kernels.entropy``): psi(k) - psi(1) + 1/k sum_i log(A_i). A_i
-  is the area of the cap up to the nearest other chosen tile. The sum also has the chosen tiles of
-  other strata, as far as a tile of this stratum can be their nearest one.
+  is the area of the cap up to the nearest other chosen tile. For each chosen tile of another
+  stratum to which a tile of S is the nearest, the sum also has log(A_q / B_q), which is negative:
+  B_q is the area of its cap without S.
 - D is the mean distance from the stratum's tiles to their nearest member, the cost of the k-median
   problem (Hakimi 1964, doi 10.1287/opre.12.3.450). H alone asks where members are, and places too
   many of them at the edge of a stratum; D asks where the tiles are. A random sample of the tiles,
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from scipy.special import digamma
 
 from minortom.genetic.ball_tree import ball_tree, curve_order
+from minortom.genetic.kernels import FLOOR_CHORD2
 from minortom.genetic.options import GeneticOptions, Stratum
 from minortom.genetic.search_state import Space, search_state
 from minortom.genetic.swap_search import score_sum, swap_search
@@ -50,6 +52,8 @@ class StratumScore:
             order >= num_tiles,
             outside[order],
         )
+        # A constant of the search: it makes scores comparable when the other strata change.
+        self._logs_without = np.log(np.maximum(stratum.foreign_outside, FLOOR_CHORD2)).sum()
         self._weights = (options.coverage_weight, options.within_weight)
         self._num_fixed = stratum.num_fixed
 
@@ -72,4 +76,4 @@ class StratumScore:
 
     def _normalised(self, total: float, size: int) -> float:
         of_size = digamma(size) - digamma(1) + np.log(np.pi * EARTH_RADIUS_KM**2)
-        return float(of_size + total / size)
+        return float(of_size + (total - self._logs_without) / size)

@@ -46,7 +46,7 @@ def terms(stratum, members):
     logs = np.log(np.minimum(spacing, DIAMETER2)).sum()
     if len(stratum.foreign):
         to_member = chords2(stratum.foreign, points[members]).min(axis=1)
-        logs += np.log(np.minimum(to_member, stratum.foreign_outside)).sum()
+        logs += np.log(np.minimum(to_member / stratum.foreign_outside, 1)).sum()
     to_nearest = arcs(chords2(points, points[members]).min(axis=1))
     to_nearest[members] = 0
     pairs = arcs(between[np.triu_indices(k, 1)])
