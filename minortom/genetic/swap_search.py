@@ -5,9 +5,9 @@ The score of the members S of one stratum, in nats, times the number of members 
     k J(S) = sum_i log c²(i) - k κ log D² + k ν log W²
 
 The sum is over the members and the chosen tiles of other strata; c(i) is the distance to the
-nearest other chosen tile of any stratum. (``minortom.genetic.score`` subtracts a constant.) D is the mean distance from the reference tiles to their
-nearest member, W the mean distance over all pairs of members. ``minortom.genetic.score`` has the
-sources.
+nearest other chosen tile of any stratum. D is the mean distance from the reference tiles to their
+nearest member, W the mean distance over all pairs of members. ``minortom.genetic.score`` subtracts
+a constant, and has the sources.
 """
 
 from typing import NamedTuple
