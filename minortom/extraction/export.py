@@ -1,6 +1,5 @@
 """``minortom.export``: a selection and two archives to shards of patches."""
 
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -26,7 +25,7 @@ from minortom.extraction.plan import tiles_per_shard
 from minortom.io.artefact import artefact
 from minortom.io.parse import parse_json
 from minortom.io.up_to_date import status
-from minortom.io.work_folder import has_work_on, work_folder
+from minortom.io.work_folder import delete_work_folder, work_folder
 from minortom.progress import OnProgress, ignore_progress
 from minortom.shards.codec import check_codec
 from minortom.shards.formats import Codec, Format
@@ -207,8 +206,7 @@ def write_export(
         is_whole=lambda: _is_whole(out), in_place=True,
     ) as made:  # fmt: skip
         if made.up_to_date:
-            if has_work_on(work, provenance):  # interrupted after the shards were in place
-                shutil.rmtree(work)
+            delete_work_folder(work, provenance)  # killed after the shards were in place
         else:
             job = ExportJob(
                 work=work, archives=inputs.archives, options=options, provenance=provenance,

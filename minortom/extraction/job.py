@@ -6,7 +6,6 @@ bytes. Shards have a number while the export runs. They get their names at the e
 number is known.
 """
 
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field
@@ -56,7 +55,8 @@ class ExportJob:
         """
         shards = stored_provenance(self.work / "shards" / DATASET_FILE)
         if shards not in (None, self.provenance.as_dict()):
-            shutil.rmtree(self.work)  # killed after the shards had changed places with older ones
+            # Killed after the shards had changed places with older ones.
+            work_folder.delete_work_folder(self.work)
         has_shards = any((self.work / "receipts").glob("*.json"))
         work_folder.prepare_work_folder(
             self.work, self.provenance, overwrite=overwrite or not has_shards
@@ -161,13 +161,14 @@ class ExportJob:
                 },
             )
         except (InputError, ArchiveError):
-            shutil.rmtree(self.work)  # nothing in it can be resumed
+            # Nothing in it can be resumed.
+            work_folder.delete_work_folder(self.work, self.provenance)
             raise
         _remove_others(self.work / "shards", paths)
         card = data_card(read_record(self.work / "shards"))
         write_text(self.work / "shards" / CARD, card)
         replace_folder(self.work / "shards", out)
-        shutil.rmtree(self.work)
+        work_folder.delete_work_folder(self.work, self.provenance)
 
     def _named(self, number: int, name: str) -> Path:
         """Rename a finished shard, unless an interrupted call did so before; return its path."""

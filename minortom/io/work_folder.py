@@ -1,5 +1,6 @@
 """Folder of unfinished work beside an output, from which the same run can resume."""
 
+import shutil
 from pathlib import Path
 
 from minortom.api.arguments import flag
@@ -25,6 +26,23 @@ def has_work_on(work: Path, provenance: Provenance) -> bool:
     """Return whether a folder contains unfinished work with the same provenance."""
     expected: object = provenance.as_dict()
     return stored_provenance(work / _RECORD) == expected
+
+
+def delete_work_folder(work: Path, provenance: Provenance | None = None) -> None:
+    """Delete the folder of finished work with the same provenance; with any provenance when None.
+
+    The provenance is deleted last, so that the next call completes a deletion that was killed.
+    """
+    stored: object = stored_provenance(work / _RECORD)
+    if stored is not None and (provenance is None or stored == provenance.as_dict()):
+        for path in sorted(work.iterdir()):  # receipts before their shards
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != _RECORD:
+                path.unlink()
+        (work / _RECORD).unlink()
+    if is_empty_folder(work):
+        work.rmdir()
 
 
 def prepare_work_folder(work: Path, provenance: Provenance, *, overwrite: bool) -> None:

@@ -6,7 +6,6 @@ truncated at the first line with a wrong checksum, and those searches are repeat
 """
 
 import json
-import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ import numpy as np
 from minortom.errors import InputError
 from minortom.genetic.algorithm import Evolution
 from minortom.io.provenance import Provenance
-from minortom.io.work_folder import prepare_work_folder
+from minortom.io.work_folder import delete_work_folder, prepare_work_folder
 
 Search = tuple[int, int]
 """Number of the pass, and number of the stratum."""
@@ -95,7 +94,7 @@ def search_log_in(work: Path, provenance: Provenance, *, overwrite: bool) -> Ite
         yield log
     finally:
         if not len(log):
-            shutil.rmtree(work)
+            delete_work_folder(work, provenance)
 
 
 def _as_line(search: Search, evolution: Evolution) -> bytes:

@@ -1,7 +1,6 @@
 """The steps of ``sample``: read the inputs, choose tiles, write the selection, count its tiles."""
 
 import json
-import shutil
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,7 +20,7 @@ from minortom.io.provenance import Provenance
 from minortom.io.run_records import has_run_record
 from minortom.io.table_result import IN_MEMORY
 from minortom.io.up_to_date import now
-from minortom.io.work_folder import has_work_on, work_folder
+from minortom.io.work_folder import delete_work_folder, has_work_on, work_folder
 from minortom.progress import OnProgress, ignore_progress
 from minortom.sampling.coupled_search import SearchResult
 from minortom.sampling.inputs import SampleInputs, read_inputs
@@ -153,8 +152,7 @@ def _write_selection(job: _Job, out: Path, *, overwrite: bool) -> SampleResult:
                 path.write_bytes(content)
             made.run_details["convergence"] = selection.convergence
             table, strata = _table_in(content), selection.tiles.strata
-    if has_work_on(work, provenance):
-        shutil.rmtree(work)
+    delete_work_folder(work, provenance)
     return summarise(table, strata, job.options, out=out, status=made.status)
 
 

@@ -94,6 +94,8 @@ def test_a_killed_overwrite_leaves_the_old_or_the_new_output(made, tmp_path):
         seed = SEEDS[number % 2]
         kills += made.start(out, seed, "--overwrite").kill_after(rng.uniform(0, 1.1 * made.seconds))
         assert made.content(out) in made.wanted.values()
+    # Unfinished work of the other seed can be left beside a finished output, and is resumed.
+    assert made.start(out, "2", "--overwrite").finish()[0] == 0
     complete(made, out, "1", "--overwrite")
 
 
