@@ -8,11 +8,14 @@ reconstructions/        reconstructions of some validation pairs
 tensorboard/            the same logs for TensorBoard
 checkpoints/last.ckpt   Lightning checkpoint from which `--resume` continues
 epochs/0010/            weights after ten epochs, with `keep_every`
+replaced/               the run that `--overwrite` replaces, until this one is finished
 curve.png               loss terms over the steps, written at the end
 model-ema/              averaged weights, with `ema_decay`
 model/                  weights, written last: a run with this folder is finished
 """
 
+import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -24,6 +27,7 @@ from csmoe_model.runs.csv_log import RunLog, expert_columns
 from minortom.api.arguments import flag
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import atomic_folder, check_parents, is_empty_folder, write_text
+from minortom.io.leftovers import remove
 from minortom.io.parse_yaml import parse_yaml
 from minortom.io.provenance import KEY, Provenance
 from minortom.io.schema import (
@@ -42,6 +46,7 @@ State = Literal["new", "unfinished", "lengthened", "finished"]
 
 _LENGTH = {"train.epochs", "train.steps"}
 _SHARDS = f"{KEY}.inputs.shards"
+_REPLACED = "replaced"
 
 _CONFIGURATION = record(
     recipe=text, model=record(num_experts=optional(count)), train=map_of(anything),
@@ -66,6 +71,7 @@ class RunFolder:
         self.reconstructions = path / "reconstructions"
         self.ema = path / "model-ema"
         self.model = path / "model"
+        self.replaced = path / _REPLACED
 
     def epoch_folder(self, epochs: int) -> "RunFolder":
         """Return the folder with the copy of the weights after a number of epochs."""
@@ -166,7 +172,7 @@ class RunFolder:
     def start(
         self, provenance: Provenance, *, more: "Callable[[RunFolder], None] | None" = None
     ) -> None:
-        """Create the folder with its configuration; delete a previous run.
+        """Create the folder with its configuration; keep a previous run in `replaced`.
 
         Args:
             provenance: Provenance of the run.
@@ -183,11 +189,33 @@ class RunFolder:
                 new.experts.start()
             if more is not None:
                 more(new)
+            if self.path.exists():
+                self._link_into(new.replaced)
+
+    def _link_into(self, copy: Path) -> None:
+        """Copy the run by hard links; if it is unfinished, the run that it replaces itself."""
+        whole = self.model.is_dir() or not self.replaced.is_dir()
+        shutil.copytree(
+            self.path if whole else self.replaced, copy, symlinks=True, copy_function=_link,
+            ignore=shutil.ignore_patterns(_REPLACED),
+        )  # fmt: skip
+
+    def delete_replaced(self) -> None:
+        """Delete the run that this finished one replaces."""
+        remove(self.replaced)
 
     def configure(self, provenance: Provenance) -> None:
         """Write the configuration."""
         text = yaml.safe_dump(configuration(provenance), sort_keys=False, allow_unicode=True)
         write_text(self.config, text)
+
+
+def _link(source: str, copy: str) -> None:
+    """Make a hard link, or a copy on a file system without them."""
+    try:
+        os.link(source, copy)
+    except OSError:
+        shutil.copy2(source, copy)
 
 
 def configuration(provenance: Provenance) -> dict[str, object]:

@@ -114,6 +114,7 @@ class TrainingRun:
             lambda: folder.state(provenance, resume=resume, overwrite=overwrite)
         )
         if state == "finished":
+            from_first_process(folder.delete_replaced)
             from_first_process(lambda: complete_run_record(folder.path, provenance, now()))
             return from_first_process(lambda: read_result(folder, "up to date"))
         if state == "lengthened":
@@ -146,6 +147,7 @@ class TrainingRun:
         stop.deliver()
         from_first_process(lambda: draw_curve(folder.log, folder.curve))
         from_first_process(lambda: weights.save(folder))
+        from_first_process(folder.delete_replaced)
         from_first_process(lambda: write_run_record(folder.path, started, provenance=provenance))
         return from_first_process(lambda: read_result(folder, "trained"))
 

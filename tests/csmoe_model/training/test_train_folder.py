@@ -1,6 +1,8 @@
 """Folder of a run: its files, and when it may be replaced."""
 
 import json
+import os
+import shutil
 import signal
 from dataclasses import replace
 
@@ -57,6 +59,57 @@ def test_an_unfinished_run_says_to_resume(shards, tmp_path):
     with pytest.raises(OutputExistsError, match="unfinished run.*--resume"):
         run(shards, tmp_path / "run")
     assert run(shards, tmp_path / "run", overwrite=True).status == "trained"
+
+
+def stopped_overwrite(shards, out, **more):
+    with pytest.raises(KeyboardInterrupt):
+        run(
+            shards,
+            out,
+            replace(SHORT, **more),
+            overwrite=True,
+            on_step=stop_after(2, signal.SIGINT),
+        )
+
+
+def weights(folder):
+    return (folder / "model" / "model.safetensors").read_bytes()
+
+
+def test_a_replaced_run_is_kept_until_the_new_one_is_finished(shards, finished, tmp_path):
+    out, kept = tmp_path / "run", tmp_path / "run" / "replaced"
+    run(shards, out)
+    before = {path.relative_to(out) for path in out.rglob("*")}
+    for lr in (1e-3, 5e-4):  # the unfinished one is replaced too, and what it replaces is kept
+        stopped_overwrite(shards, out, lr=lr)
+        assert {path.relative_to(kept) for path in kept.rglob("*")} == before
+        assert weights(kept) == weights(finished)
+        shutil.copytree(kept, tmp_path / f"back-{lr}")
+        assert run(shards, tmp_path / f"back-{lr}").status == "up to date"
+    assert run(shards, out, replace(SHORT, lr=5e-4), resume=True).status == "trained"
+    assert {path.relative_to(out) for path in out.rglob("*")} == before
+    assert weights(out) != weights(finished)
+
+
+def test_a_finished_run_deletes_what_a_killed_process_left_of_the_replaced_one(shards, tmp_path):
+    out = tmp_path / "run"
+    run(shards, out)
+    (out / "replaced" / "model").mkdir(parents=True)
+    assert run(shards, out).status == "up to date"
+    assert not (out / "replaced").exists()
+
+
+def test_a_replaced_run_is_copied_where_there_are_no_hard_links(
+    shards, finished, tmp_path, monkeypatch
+):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    out = tmp_path / "run"
+    run(shards, out)
+    stopped_overwrite(shards, out, lr=1e-3)
+    assert weights(out / "replaced") == weights(finished)
 
 
 def test_resume_without_a_run_is_an_error(shards, tmp_path):
