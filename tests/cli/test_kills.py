@@ -10,6 +10,7 @@ from archive_maker import CELLS, write_pair_of_archives, write_selection
 from killed_commands import Command
 from points import annotated_table, random_lonlat
 from points_files import write_points
+from training_shards import learnable_shards
 
 from minortom.io.provenance import Provenance
 
@@ -33,21 +34,27 @@ def export(folder):
     return [*words, "--patch-size", "12"]
 
 
-MAKERS = {"sample": sample, "export": export}
+def train(folder):
+    shards = learnable_shards(folder / "shards", train=20, val=4)
+    words = "--recipe tiny --steps 4 --save-every 1 --batch-size 4 --image-size 16 --no-tensorboard"
+    return ["csmoe", "train", shards, *words.split()]
+
+
+MAKERS = {"sample": sample, "export": export, "train": train}
 
 
 @pytest.fixture(params=MAKERS)
 def made(request, tmp_path_factory):
     """Return the words of a command, and by seed the bytes of its unbroken output."""
     folder = tmp_path_factory.mktemp("inputs")
-    return Made(folder, MAKERS[request.param](folder))
+    return Made(folder, MAKERS[request.param](folder), request.param)
 
 
 class Made:
     """A command with its inputs, and its outputs in unbroken runs."""
 
-    def __init__(self, folder, words):
-        self.words, self.log = [*words, "--workers", "1"], folder / "log"
+    def __init__(self, folder, words, name, workers="1"):
+        self.words, self.log, self.name = [*words, "--workers", workers], folder / "log", name
         self.wanted, self.seconds = {}, 0.0
         for seed in SEEDS:
             start = time.monotonic()
@@ -61,10 +68,11 @@ class Made:
         return Command([*self.words, "--out", out, "--seed", seed, *more], self.log)
 
     def content(self, out):
-        """Return the bytes of an output."""
+        """Return the bytes of an output; of a run those of its weights, None if it has none."""
         if out.is_file():
             return out.read_bytes()
-        return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
+        files = (out / "model").glob("*.safetensors") if self.name == "train" else out.rglob("*")
+        return {p.name: p.read_bytes() for p in sorted(files) if p.is_file()} or None
 
 
 def names_in(folder):
@@ -75,14 +83,15 @@ def names_in(folder):
 def test_a_killed_command_is_finished_by_the_next_call(made, tmp_path):
     rng, out, kills = np.random.default_rng(1), tmp_path / "out", 0
     while kills < KILLS:
-        kills += made.start(out, "1").kill_after(rng.uniform(0, 1.1 * made.seconds))
+        resume = ["--resume"] if made.name == "train" and out.exists() else []
+        kills += made.start(out, "1", *resume).kill_after(rng.uniform(0, 1.1 * made.seconds))
         content = made.content(out) if out.exists() else None
         assert content in (None, made.wanted["1"])
         if content is not None and kills < KILLS and rng.random() < 0.5:
             complete(made, out, "1")
             for path in tmp_path.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-    complete(made, out, "1")
+    complete(made, out, "1", *(["--resume"] if made.name == "train" and out.exists() else []))
 
 
 def test_a_killed_overwrite_leaves_the_old_or_the_new_output(made, tmp_path):
@@ -93,10 +102,33 @@ def test_a_killed_overwrite_leaves_the_old_or_the_new_output(made, tmp_path):
         number += 1
         seed = SEEDS[number % 2]
         kills += made.start(out, seed, "--overwrite").kill_after(rng.uniform(0, 1.1 * made.seconds))
-        assert made.content(out) in made.wanted.values()
+        places = (out, out / "replaced") if made.name == "train" else (out,)
+        assert any(made.content(place) in made.wanted.values() for place in places)
     # Unfinished work of the other seed can be left beside a finished output, and is resumed.
     assert made.start(out, "2", "--overwrite").finish()[0] == 0
     complete(made, out, "1", "--overwrite")
+
+
+@pytest.mark.parametrize("name", ["sample", "export"])
+def test_a_killed_worker_is_one_line_and_the_next_call_finishes(name, tmp_path_factory, tmp_path):
+    folder = tmp_path_factory.mktemp("inputs")
+    made = Made(folder, MAKERS[name](folder), name, workers="2")
+    rng, out = np.random.default_rng(3), tmp_path / "out"
+    kills = 0
+    while kills < KILLS:
+        command = made.start(out, "1")
+        kills += command.kill_a_worker(rng.uniform(0, made.seconds), rng)
+        code, printed = command.finish()
+        if code == 0:  # the work was done before
+            assert made.content(out) == made.wanted["1"]
+            shutil.rmtree(out) if out.is_dir() else out.unlink()
+            continue
+        lines = [line for line in printed.splitlines() if not line.startswith("note: ")]
+        assert code == 1, printed
+        assert len(lines) == 1, printed
+        assert lines[0].startswith("error: "), printed
+        assert not out.exists()
+    complete(made, out, "1")
 
 
 def complete(made, out, seed, *more):

@@ -6,11 +6,17 @@ A fork server has imported the packages, so that a process starts in millisecond
 import multiprocessing
 import os
 import sys
+import time
 from pathlib import Path
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    ["killed_commands", "minortom.sampling.selection_file", "minortom.extraction.export"]
+    [
+        "killed_commands",
+        "minortom.sampling.selection_file",
+        "minortom.extraction.export",
+        "csmoe_model.training.train",
+    ]
 )
 
 
@@ -19,8 +25,11 @@ def _run(words, log):
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
     from minortom_cli.console import run
-    from minortom_cli.curate.app import app
 
+    if words[0] == "csmoe":
+        from minortom_cli.model.app import app
+    else:
+        from minortom_cli.curate.app import app
     sys.argv = words
     sys.exit(run(app, words[1:]))
 
@@ -46,3 +55,25 @@ class Command:
         self.process.kill()
         self.process.join()
         return was_alive
+
+    def kill_a_worker(self, seconds, rng):
+        """Kill one of the process's workers after a time; return whether there was one."""
+        end = time.monotonic() + seconds
+        while self.process.is_alive() and (time.monotonic() < end or not self._workers()):
+            time.sleep(0.01)
+        workers = self._workers()
+        if workers:
+            os.kill(workers[int(rng.integers(len(workers)))], 9)
+        return bool(workers)
+
+    def _workers(self):
+        found = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                parent = int(path.read_text().rpartition(")")[2].split()[1])
+                command = (path.parent / "cmdline").read_bytes()
+            except (OSError, ValueError):
+                continue
+            if parent == self.process.pid and b"spawn_main" in command:
+                found.append(int(path.parent.name))
+        return sorted(found)
