@@ -114,7 +114,7 @@ def test_a_killed_worker_is_one_line_and_the_next_call_finishes(name, tmp_path_f
     folder = tmp_path_factory.mktemp("inputs")
     made = Made(folder, MAKERS[name](folder), name, workers="2")
     rng, out = np.random.default_rng(3), tmp_path / "out"
-    kills = 0
+    kills = errors = 0
     while kills < KILLS:
         command = made.start(out, "1")
         kills += command.kill_a_worker(rng.uniform(0, made.seconds), rng)
@@ -128,6 +128,8 @@ def test_a_killed_worker_is_one_line_and_the_next_call_finishes(name, tmp_path_f
         assert len(lines) == 1, printed
         assert lines[0].startswith("error: "), printed
         assert not out.exists()
+        errors += 1
+    assert errors
     complete(made, out, "1")
 
 
