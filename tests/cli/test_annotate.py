@@ -116,7 +116,7 @@ def test_a_missing_option_ends_with_2(arguments, capsys):
         ("--out", "climate.tif/a.parquet", "must be a folder, but is a file; give another --out"),
         ("--out", "", "--out must be a file, found the folder"),
         ("--out", "climate.tif", "is the input "),
-        ("--landcover-legend", "corine", "(igbp, koppen, worldcover), found 'corine'"),
+        ("--landcover-legend", "atlantis", "worldcover) or an existing file, found 'atlantis'"),
         ("--landcover-legend", "igbp", ", found 40;"),
     ],
 )

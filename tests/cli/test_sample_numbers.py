@@ -149,7 +149,7 @@ def test_unused_options_are_not_in_the_provenance(annotated, capsys):
         (("--tiles", 5, "--quota", "QUOTA"), "excludes --quota"),
         (("--allocation", "sqrt"), "give --tiles with it"),
         (("--tiles", 10**9), "--tiles must be from 1"),
-        (("--quota", "no.csv"), "cannot read no.csv"),
+        (("--quota", "no.csv"), "found no file no.csv; check the path"),
         (("--stratify-by", "ecozone"), "--stratify-by ecozone: column not found; the columns are"),
         (
             ("--stratify-by", "lat"),

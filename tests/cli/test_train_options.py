@@ -121,7 +121,9 @@ def settings(monkeypatch):
     return seen
 
 
-def test_options_that_change_no_result_reach_the_run(settings, shards, tmp_path):
+def test_options_that_change_no_result_reach_the_run(settings, shards, tmp_path, monkeypatch):
+    (tmp_path / "wandb.py").touch()  # installed, as far as the check of the options goes
+    monkeypatch.syspath_prepend(tmp_path)
     words = ("--workers", "3", "--save-every", "7", "--compile", "--no-tensorboard")
     assert train(shards, "--out", tmp_path / "run", *words, "--wandb-project", "trees") == 0
     assert train(shards, "--out", tmp_path / "run", "--no-compile") == 0

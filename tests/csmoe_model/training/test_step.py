@@ -164,8 +164,8 @@ def one_unread(monkeypatch):
     """Read the numbers of a step after the next step, as on a GPU."""
     real = TrainingRun._prepare
 
-    def prepare(self, settings):
-        module = real(self, settings)
+    def prepare(self, settings, *, fresh):
+        module = real(self, settings, fresh=fresh)
         module.steps_unread = 1
         return module
 

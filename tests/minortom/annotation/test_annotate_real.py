@@ -69,7 +69,7 @@ def test_the_scenes_of_the_real_archive_have_the_classes_that_their_place_sugges
 
 def test_the_lines_of_the_documentation_give_what_they_say(repository):
     text = (repository / "docs" / "annotate.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (code,) = re.findall(r"```python\n(from minortom.grid .*?)```", text, re.DOTALL)
     imports, lines = code.split("\n\n")
     names: dict = {}
     exec(imports, names)

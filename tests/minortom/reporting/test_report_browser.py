@@ -197,7 +197,7 @@ def test_a_tile_shows_its_classes_and_names_are_never_html(browser, tmp_path):
     )
     browser.mouse("mouseMoved", place[0] - 3, place[1])
     browser.mouse("mouseMoved", *place)
-    browser.wait(f"{TEXT_WITH_SHADOWS}.includes('0U_0R')")
+    browser.wait(f"{TEXT_WITH_SHADOWS}.includes('{table['grid_cell'][0]}')")
     shown = browser.run(TEXT_WITH_SHADOWS)
 
     assert table["climate"][0].as_py() in shown
