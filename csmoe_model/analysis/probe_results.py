@@ -7,10 +7,17 @@ from csmoe_model.analysis.plot_files import Points
 from csmoe_model.evaluation.tables import TITLES
 from minortom.errors import InputError
 from minortom.io.parse import parse_json
+from minortom.io.schema import anything, list_of, map_of, number, record, text
 
 SHOWN_PROBES = ("logistic", "linear")
 """Probe of each of the two protocols that the pictures show."""
 _RESULT = "result.json"
+_ROW = record(probe=text, features=text, scores=map_of(anything))
+_RESULT_SCHEMA = record(
+    headline=text, data=text, rows=list_of(_ROW),
+    settings=record(recipe=text, sensors=list_of(text)),
+)  # fmt: skip
+_INTERVAL = record(value=number, low=number, high=number)
 
 
 def read_probe(folder: Path) -> dict[str, Any]:
@@ -22,7 +29,11 @@ def read_probe(folder: Path) -> dict[str, Any]:
     path = folder / _RESULT if folder.is_dir() else folder
     try:
         found = parse_json(path.read_text(encoding="utf-8"))
-        _ = found["headline"], found["settings"]["pooling"], found["settings"]["macs_paper"]
+        _ = found["settings"]["pooling"], found["settings"]["macs_paper"]
+        _RESULT_SCHEMA(found, "")
+        for position, row in enumerate(found["rows"]):
+            if row["probe"] in SHOWN_PROBES:
+                _INTERVAL(row["scores"][found["headline"]], f"rows[{position}].scores")
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(
             f"expected a result of this version's `csmoe probe`, found no result in {path}; give "

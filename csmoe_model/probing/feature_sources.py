@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 
+import numpy as np
+
 from csmoe_model.choices import Pooling
 from csmoe_model.datasets.base import SPLITS, LabelledSet, LabelledSplit, SplitName
 from csmoe_model.evaluation.baseline_features import (
@@ -16,6 +18,7 @@ from csmoe_model.inference.encode_dataset import encode_set, untrained
 from csmoe_model.inference.load import LoadedModel
 from csmoe_model.nn.image_encoder import ImageEncoder
 from csmoe_model.probing.heads import Features
+from minortom.errors import InputError
 from minortom.progress import OnProgress, ignore_progress
 from minortom.sensors import SensorName
 
@@ -121,4 +124,15 @@ class FeatureMaker:
             found[name] = self.cache.get(
                 {**common, "split": name}, len(split), partial(make, split)
             )
+            _check_finite(found[name], name)
         return found
+
+
+def _check_finite(features: Features, split: SplitName) -> None:
+    unusable = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    if len(unusable):
+        raise InputError(
+            f"every image must give finite features, found {len(unusable):,} of the split {split} "
+            f"that do not, first image {unusable[0] + 1} of that split; remove images without "
+            "measured pixels"
+        )
