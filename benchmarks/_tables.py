@@ -82,10 +82,10 @@ def sample_globe():
 
 
 def sample_sets():
-    """The default beside k-means and random draws on all sets."""
+    """The default beside the methods without a search, on all sets."""
     rows = []
     for name, found in stored("sample")["sets"].items():
-        for method in ("genetic", "k-means", "grts", "random"):
+        for method in ("genetic", "k-means", "farthest-point", "grts", "random"):
             values = found["methods"][method]
             rows.append(
                 [SET_NAMES[name] if method == "genetic" else "", METHOD_NAMES[method]]
@@ -220,7 +220,7 @@ def min_distance():
 
 
 def reserves():
-    """What replaces removed tiles."""
+    """The measures after removed tiles were replaced in several ways."""
     ways = {
         "whole": "the whole selection", "removed": "5 % removed, not replaced",
         "random": "replaced by random tiles of the stratum",

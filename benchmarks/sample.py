@@ -2,8 +2,8 @@
 
     python benchmarks/sample.py [--data $MINORTOM_DATA] [--sets globe,list,…] [--quick] [--write]
 
-The search was tuned on the places of the set `globe` alone. The other sets confirm the choice, and
-so do two yardsticks that no method sees: the climate of ERA5 and the land cover of MODIS. It takes
+The search was tuned on the places of the set `globe`. The other sets confirm the choice, and so do
+two yardsticks that no method sees: the climate of ERA5 and the land cover of MODIS. It takes
 an hour on two cores; `--quick` uses one seed. `--write` writes benchmarks/results/sample.json,
 from which `python benchmarks/_tables.py` makes the tables of README and docs/sample.md.
 """
@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from _bars import printed_verdicts
 from _results import store, stored
 from _stand_in import (
     SHOWN,
@@ -97,6 +98,7 @@ def main():
             cells.hold_out(options.data)
             run = partial(compare, name, cells, seeds=1 if options.quick else seeds)
             found[name] = run(with_paper=name == "globe" and not options.quick)
+            printed_verdicts(name, found[name]["methods"])
     if options.write:
         with suppress(FileNotFoundError):  # other sets of an earlier run stay
             found = stored("sample")["sets"] | found

@@ -193,18 +193,36 @@ def two_nearest_members(
                     elif chord < second:
                         second, two = chord, number[i]
             continue
-        near, far = 2 * node, 2 * node + 1
-        of_near, of_far = ball_gap2(tree, near, x, y, z), ball_gap2(tree, far, x, y, z)
-        if of_far < of_near:
-            near, far, of_near, of_far = far, near, of_far, of_near
-        stack[height], bounds[height] = far, of_far
-        stack[height + 1], bounds[height + 1] = near, of_near
+        push_children(tree, node, x, y, z, stack, bounds, height)
         height += 2
     return first, second, one, two
 
 
 @compiled
-def ball_gap2(tree: BallTree, node: int, x: float, y: float, z: float) -> float:
+def push_children(
+    tree: BallTree,
+    node: int,
+    x: float,
+    y: float,
+    z: float,
+    stack: IntArray,
+    bounds: FloatArray,
+    height: int,
+) -> None:
+    """Put the children of a node on a stack of this height, the nearer one on top.
+
+    ``bounds`` gets the squared chord from the point (x, y, z) to the ball of each child.
+    """
+    near, far = 2 * node, 2 * node + 1
+    of_near, of_far = _ball_gap2(tree, near, x, y, z), _ball_gap2(tree, far, x, y, z)
+    if of_far < of_near:
+        near, far, of_near, of_far = far, near, of_far, of_near
+    stack[height], bounds[height] = far, of_far
+    stack[height + 1], bounds[height + 1] = near, of_near
+
+
+@compiled
+def _ball_gap2(tree: BallTree, node: int, x: float, y: float, z: float) -> float:
     """Compute the squared chord from a point to the ball of a node; 0 inside."""
     dx, dy = tree.centres[node, 0] - x, tree.centres[node, 1] - y
     dz = tree.centres[node, 2] - z

@@ -9,7 +9,7 @@ that stand for the stratum.
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 
@@ -135,15 +135,14 @@ def spread_selection(
             found[todo[position]] = evolution
             on_progress(len(done) + len(found), total)
         for s, evolution in found.items():
-            chosen[s] = np.sort(jobs.rows(s)[evolution.members])
+            chosen[s] = np.sort(jobs.part(s).rows[evolution.members])
             start = [] if evolution.start_score is None else [evolution.start_score]
             convergence.setdefault(s, start).extend(evolution.best_by_generation.tolist())
         done += found.values()
         on_progress(len(done), total)
-    names = {tiles.strata.names[s]: s for s in convergence}
     return SearchResult(
         rows=np.sort(np.concatenate(chosen)),
-        convergence={name: convergence[names[name]] for name in sorted(names)},
+        convergence={tiles.strata.names[s]: convergence[s] for s in sorted(convergence)},
         searches=total,
         finished=sum(not evolution.cut_short for evolution in done),
         generations=sum(len(evolution.best_by_generation) for evolution in done),
@@ -166,6 +165,16 @@ def _by_stratum(tiles: Tiles, rows: IntArray) -> list[IntArray]:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class _Part:
+    """The tiles of a stratum that take part in one search."""
+
+    rows: IntArray
+    """Rows of the table, kept ones first."""
+    is_sampled: BoolArray
+    """Whether each is in the sample; the other ones are chosen."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Jobs(Sequence[_Job]):
     """The searches of a batch; each is made when it is read, so that few are in memory."""
 
@@ -180,41 +189,45 @@ class _Jobs(Sequence[_Job]):
     strata: Sequence[int]
     others: ChosenTiles | None
     """None without coupling."""
+    parts: dict[int, _Part] = field(default_factory=dict)
+    """Stratum -> its tiles that take part, once they were drawn."""
 
     def __len__(self) -> int:
         return len(self.strata)
 
-    def rows(self, stratum: int) -> IntArray:
+    def part(self, stratum: int) -> _Part:
         """Return the tiles that take part: kept ones first, the chosen ones, and a sample."""
-        rows, chosen = self.tiles.strata.rows(stratum), self.chosen[stratum]
-        sampled = np.union1d(rows[self._sampled(stratum)], chosen)
-        return kept_first(sampled, self.kept)[0]
+        if stratum not in self.parts:
+            of_stratum = self.tiles.strata.rows(stratum)
+            sampled = self._sampled(of_stratum, stratum)
+            rows = kept_first(np.union1d(sampled, self.chosen[stratum]), self.kept)[0]
+            self.parts[stratum] = _Part(rows=rows, is_sampled=np.isin(rows, sampled))
+        return self.parts[stratum]
 
-    def _sampled(self, stratum: int) -> IntArray:
-        count = int(self.tiles.strata.sizes[stratum])
+    def _sampled(self, rows: IntArray, stratum: int) -> IntArray:
         size = max(_MIN_SAMPLED, _SAMPLED_PER_MEMBER * int(self.sizes[stratum]))
-        if count <= size:
-            return np.arange(count)
+        if len(rows) <= size:
+            return rows
         seed = stratum_seed(self.seed, _REFERENCE_STAGE, self.number, stratum)
-        return np.random.default_rng(seed).choice(count, size, replace=False)
+        return rows[np.random.default_rng(seed).choice(len(rows), size, replace=False)]
 
     def __getitem__(self, index: int) -> _Job:  # type: ignore[override]  # no slices
         s = self.strata[index]
-        rows = self.rows(s)
-        points = self.tiles.points[rows]
-        around = self.others.around(points, s) if self.others else Surroundings.none(len(rows))
+        part = self.part(s)
+        points = self.tiles.points[part.rows]
+        around = self.others.around(points, s) if self.others else Surroundings.none(len(points))
         stratum = Stratum(
             points=points,
-            num_fixed=int(self.kept[rows].sum()),
+            num_fixed=int(self.kept[part.rows].sum()),
             size=int(self.sizes[s]),  # not the size that an earlier pass chose, with a tolerance
-            is_reference=np.isin(rows, self.tiles.strata.rows(s)[self._sampled(s)]),
+            is_reference=part.is_sampled,
             outside=around.outside,
             foreign=around.foreign,
             foreign_outside=around.foreign_outside,
         )
         return _Job(
             stratum=stratum,
-            start=np.flatnonzero(np.isin(rows, self.chosen[s])),
+            start=np.flatnonzero(np.isin(part.rows, self.chosen[s])),
             seed=stratum_seed(self.seed, _SEARCH_STAGE, self.number, s),
         )
 

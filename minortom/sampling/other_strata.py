@@ -11,11 +11,11 @@ from minortom.cores import available_cores
 from minortom.engine.numba_jit import compiled
 from minortom.genetic.ball_tree import (
     BallTree,
-    ball_gap2,
     ball_tree,
     chord2_at,
     curve_order,
     points_in_reach,
+    push_children,
     update_all_reach,
 )
 from minortom.genetic.options import DIAMETER2
@@ -159,12 +159,7 @@ def nearest_outside(
                     if chord < nearest:
                         nearest, who = chord, i
             continue
-        near, far = 2 * node, 2 * node + 1
-        of_near, of_far = ball_gap2(tree, near, x, y, z), ball_gap2(tree, far, x, y, z)
-        if of_far < of_near:
-            near, far, of_near, of_far = far, near, of_far, of_near
-        stack[height], bounds[height] = far, of_far
-        stack[height + 1], bounds[height + 1] = near, of_near
+        push_children(tree, node, x, y, z, stack, bounds, height)
         height += 2
     return nearest, who
 

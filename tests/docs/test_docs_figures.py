@@ -8,7 +8,9 @@ from repository import BENCHMARKS, REPOSITORY
 
 sys.path.insert(0, str(BENCHMARKS))
 
+import _bars
 import _tables
+from _results import stored
 
 
 @pytest.mark.parametrize("name", _tables.DOCUMENTS)
@@ -27,3 +29,13 @@ def test_each_table_is_shown():
     }
 
     assert shown == set(_tables.TABLES)
+
+
+@pytest.mark.parametrize("name", _bars.BARS)
+def test_the_stored_results_meet_the_requirements_for_the_default(name):
+    methods = stored("sample")["sets"][name]["methods"]
+
+    assert [measure for measure, *_, holds in _bars.verdicts(name, methods) if not holds] == []
+    worse = {**methods, "genetic": methods["random"]}
+    failing = {measure for measure, *_, holds in _bars.verdicts(name, worse) if not holds}
+    assert {"nn_km", "cover_km", "within_km"} <= failing

@@ -1,4 +1,4 @@
-"""What a stratum sees of the others, against brute force."""
+"""The chosen tiles of other strata around a stratum, against brute force."""
 
 import numpy as np
 import pytest
