@@ -14,7 +14,7 @@ from torch import Tensor
 
 from csmoe_model.data.device_copy import StartTransfer, Transfer, transfer_to
 from csmoe_model.data.sampler import Batches, Samples, rank_share
-from minortom.cores import available_cores
+from minortom.api.cores import available_cores
 from minortom.errors import InputError
 from minortom.shards.layout import ALL_BANDS
 from minortom.shards.shard_set import ShardSet

@@ -1,4 +1,4 @@
-"""Building blocks of the public functions: checked arguments, choices, results, lazy names.
+"""Building blocks of the public functions: arguments, choices, results, lazy names, cores.
 
 Layer: below `io` and `engine`, above the root modules.
 """

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from minortom.api.cores import available_cores
 from minortom.archive.archive import Archive
 from minortom.archive.pair_queries import (
     READ_ROWS,
@@ -25,7 +26,6 @@ from minortom.archive.pair_queries import (
     broken_by_s2,
 )
 from minortom.archive.pair_rules import PairRules
-from minortom.cores import available_cores
 from minortom.errors import ArchiveError
 from minortom.grid.cells import N_ROWS, Cells, cells_from_names, columns_of_rows
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minortom.api.arguments import flag, path_of, whole_number
+from minortom.api.cores import available_cores
 from minortom.api.results import Result, Shown
-from minortom.cores import available_cores
 from minortom.dataset.checks import CheckedShard, check_shard
 from minortom.engine.executors import map_items
 from minortom.progress import OnProgress, ignore_progress

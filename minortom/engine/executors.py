@@ -26,8 +26,8 @@ from typing import Any, TypeVar, get_args
 
 from minortom.api.arguments import one_of, whole_number
 from minortom.api.choices import Engine
+from minortom.api.cores import available_cores
 from minortom.api.packages import require_package
-from minortom.cores import available_cores
 from minortom.engine.dask_cluster import ClusterPool, opened_cluster
 from minortom.engine.semaphores import require_semaphores
 from minortom.errors import InputError, MinorTomError

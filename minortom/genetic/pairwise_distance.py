@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from minortom.cores import available_cores
+from minortom.api.cores import available_cores
 from minortom.engine.numba_jit import compiled
 from minortom.genetic.kernels import chord2
 from minortom.grid.sphere import EARTH_RADIUS_KM, km_of_chord

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from minortom.api.cores import available_cores
 from minortom.api.results import Result
-from minortom.cores import available_cores
 from minortom.errors import InputError
 from minortom.progress import OnProgress, ignore_progress
 from minortom.reporting.held_out import HeldOutFigure, Scores, figures, mean_over_draws

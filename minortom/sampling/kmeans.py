@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree  # it publishes no types
 
-from minortom.cores import available_cores
+from minortom.api.cores import available_cores
 from minortom.engine.numba_jit import compiled
 from minortom.sampling.baselines import kept_first, stratum_seed
 from minortom.sampling.strata import Tiles

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from minortom.cores import available_cores
+from minortom.api.cores import available_cores
 from minortom.engine.numba_jit import compiled
 from minortom.genetic.ball_tree import (
     BallTree,

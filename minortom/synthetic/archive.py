@@ -9,7 +9,7 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from minortom.cores import available_cores
+from minortom.api.cores import available_cores
 from minortom.progress import OnProgress
 from minortom.synthetic.scene import S2_BANDS, Scene
 from minortom.synthetic.tiles import Fault, Tile, make_tile

@@ -18,7 +18,7 @@ from bad_commands import COMMANDS, Ground, app_and_words, inputs_of
 from bad_inputs import TEXTS, spoil
 from minortom_cli.console import run
 
-from minortom.cores import available_cores
+from minortom.api.cores import available_cores
 from minortom.remote import http
 
 ALL = 440

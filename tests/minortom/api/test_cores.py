@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from minortom import cores
-from minortom.cores import available_cores
+from minortom.api import cores
+from minortom.api.cores import available_cores
 
 
 @pytest.fixture
