@@ -10,7 +10,7 @@ import numpy as np
 import rasterio
 
 from minortom.genetic.options import GeneticOptions
-from minortom.io.geoparquet import read_table
+from minortom.io.table_columns import read_table
 from minortom.reporting.held_out import HeldOutClasses, HeldOutVariables, figures
 from minortom.reporting.measures import measure_tiles
 from minortom.sampling.coupled_search import CouplingOptions

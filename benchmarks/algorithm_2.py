@@ -28,7 +28,7 @@ from scipy.special import digamma
 from minortom.genetic.algorithm import evolve
 from minortom.genetic.options import GeneticOptions, Stratum
 from minortom.grid.sphere import EARTH_RADIUS_KM, unit_vectors
-from minortom.io.geoparquet import read_table
+from minortom.io.table_columns import read_table
 from minortom.sampling.presets import paper
 from minortom.sampling.strata import Strata
 

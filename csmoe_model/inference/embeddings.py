@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from minortom.errors import InputError
-from minortom.io.geoparquet import read_table
+from minortom.io.table_columns import read_table
 from minortom.shards.shard_set import ShardSet
 
 BOTH = "both"

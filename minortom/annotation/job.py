@@ -27,8 +27,9 @@ from minortom.errors import InputError
 from minortom.grid.cell_lists import hash_cells
 from minortom.io.artefact import artefact
 from minortom.io.covering import spatial_order
-from minortom.io.geoparquet import points_table, read_table, write_table
+from minortom.io.geoparquet import points_table, write_table
 from minortom.io.provenance import Provenance, sha256_of
+from minortom.io.table_columns import read_table
 from minortom.io.table_result import IN_MEMORY
 from minortom.io.up_to_date import now
 from minortom.maps.descriptor import Descriptor

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from minortom.errors import InputError
 from minortom.grid.cell_places import check_places_of
 from minortom.grid.cells import cells_from_names
-from minortom.io.geoparquet import read_table
+from minortom.io.table_columns import read_table
 from minortom.shards.layout import TIMESTAMP
 
 _TEXTS = ("grid_cell", "climate", "landcover", "stratum", "role")

@@ -1,4 +1,4 @@
-"""GeoParquet tables of points or polygons, written and read with pyarrow alone.
+"""GeoParquet tables of points or polygons, written with pyarrow alone.
 
 A row is one geometry as WKB in EPSG:4326, longitude first (OGC:CRS84), and its bounding box. The
 format is https://geoparquet.org/releases/v1.1.0/, which DuckDB, geopandas and QGIS read.
@@ -26,13 +26,9 @@ from minortom.io.covering import (
     leaves,
 )  # fmt: skip
 from minortom.io.crs84 import PROJJSON
-from minortom.io.plain_types import with_plain_types
 from minortom.io.provenance import KEY, Provenance
 
 GEOMETRY = "geometry"
-_TEXTS = ("grid_cell", "climate", "landcover", "stratum", "role", "split", "sensor")
-_DEGREES = ("lat", "lon")
-_CODES = ("climate_code", "landcover_code")
 _ROW_GROUP_ROWS = 16 * 1024
 """Rows that a reader skips or reads together. Annotated cells: 1.6 million km²."""
 # Their values hardly repeat: a dictionary would make them larger.
@@ -193,117 +189,3 @@ def geo_metadata(kinds: Sequence[str], box_deg: Sequence[float]) -> dict[str, st
     column |= {"bbox": [*box_deg]} if box_deg else {}
     geo = {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
     return {"geo": json.dumps(geo)}
-
-
-def read_table(path: Path, columns: Sequence[str] | None, *, made_by: str) -> pa.Table:
-    """Read columns of a Parquet file (all when None) and check their types.
-
-    Other tools write the same values with other types. Every type of text becomes ``string`` in
-    ``grid_cell``, and every type of number becomes ``double`` in ``lat`` and ``lon``.
-
-    Args:
-        path: The file.
-        columns: Names that must exist; only these are read.
-        made_by: The command that makes such a file, for the error message.
-
-    Raises:
-        InputError: If the file is missing, is not a Parquet file or has no rows; if a column is
-            missing, exists twice or has another type; or if a row has no ``grid_cell``.
-    """
-    try:
-        file = pq.ParquetFile(path)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; make it with `{made_by}`") from None
-    except (OSError, pa.ArrowException) as error:
-        found = str(error).splitlines()[0]
-        raise InputError(
-            f"expected a Parquet file, the output of `{made_by}`; cannot read {path} ({found})"
-        ) from None
-    with file:
-        read = _existing_columns(file.schema_arrow.names, columns, str(path), made_by)
-        try:
-            table = file.read(columns=read)
-        except (OSError, pa.ArrowException) as error:
-            found = str(error).splitlines()[0]
-            raise InputError(
-                f"{path} is damaged ({found}); make it again with `{made_by}`"
-            ) from None
-    return _as_known(table, str(path), made_by)
-
-
-def checked(table: pa.Table, columns: Sequence[str] | None, *, name: str, made_by: str) -> pa.Table:
-    """Return columns of a table in memory (all when None), with the checks of ``read_table``.
-
-    Args:
-        table: The table.
-        columns: Names that must exist; only these are taken.
-        name: What the error messages call the table.
-        made_by: The command that makes such a table, for the error message.
-
-    Raises:
-        InputError: As ``read_table`` does.
-    """
-    expected = _existing_columns(table.column_names, columns, name, made_by)
-    return _as_known(table.select(expected), name, made_by)
-
-
-def _existing_columns(
-    present: Sequence[str], columns: Sequence[str] | None, name: str, made_by: str
-) -> list[str]:
-    """Return the columns to read, each of which exists once."""
-    missing = [column for column in columns or () if column not in present]
-    if missing:
-        raise InputError(
-            f"{name} must have the column {', '.join(missing)}, found {', '.join(present)}; give "
-            f"the output of `{made_by}`"
-        )
-    read = list(present if columns is None else columns)
-    twice = sorted({column for column in read if present.count(column) > 1})
-    if twice:
-        raise InputError(
-            f"{name} has the column {', '.join(twice)} more than once; give the output of "
-            f"`{made_by}`"
-        )
-    return read
-
-
-def _as_known(table: pa.Table, path: str, made_by: str) -> pa.Table:
-    """Check the types of known columns; return cells as text and degrees as doubles."""
-    table = with_plain_types(table)
-    if not len(table):
-        raise InputError(f"{path} has no rows; give the output of `{made_by}`")
-    kinds: tuple[tuple[Sequence[str], Callable[[pa.DataType], bool], str], ...] = (
-        (_TEXTS, is_text, "text"),
-        (_DEGREES, _is_number, "numbers"),
-        (_CODES, pa.types.is_integer, "whole numbers"),
-    )
-    for names, fits, expected in kinds:
-        for name in (name for name in names if name in table.column_names):
-            found = table.schema.field(name).type
-            if not (fits(found) or pa.types.is_null(found)):
-                raise InputError(
-                    f"{path}: the column {name} must have {expected}, found {found}; give the "
-                    f"output of `{made_by}`"
-                )
-    for name, kind in (("grid_cell", pa.string()), *((name, pa.float64()) for name in _DEGREES)):
-        if name in table.column_names:
-            place = table.column_names.index(name)
-            table = table.set_column(place, name, table[name].cast(kind))
-    if "grid_cell" in table.column_names and table["grid_cell"].null_count:
-        raise InputError(f"{path} has tiles without grid_cell; run `{made_by}` again")
-    return table
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Return whether a type is text: any kind of string, or a dictionary of strings."""
-    value = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(
-        pa.types.is_string(value) or pa.types.is_large_string(value)
-        or pa.types.is_string_view(value)
-    )  # fmt: skip
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
-    )

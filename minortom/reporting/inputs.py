@@ -16,10 +16,10 @@ from minortom.annotation.class_columns import COLOURS_KEY
 from minortom.api.arguments import path_of
 from minortom.errors import InputError
 from minortom.grid.cell_places import check_places_of
-from minortom.io.geoparquet import checked, read_table
 from minortom.io.memory_tables import in_memory, no_table, table_provenance
 from minortom.io.parse import parse_json
 from minortom.io.provenance import sha256_of
+from minortom.io.table_columns import checked, read_table
 from minortom.io.up_to_date import stored_provenance
 from minortom.maps.legends import is_colour
 from minortom.reporting.measures import BoolArray, IntArray

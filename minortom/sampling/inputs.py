@@ -15,9 +15,9 @@ from minortom.api.arguments import path_of
 from minortom.errors import InputError
 from minortom.grid.cell_lists import read_cells
 from minortom.grid.cells import cells_from_names
-from minortom.io.geoparquet import checked, read_table
 from minortom.io.memory_tables import in_memory, no_table, table_bytes, table_provenance
 from minortom.io.provenance import licences_in, sha256_of
+from minortom.io.table_columns import checked, read_table
 from minortom.io.up_to_date import stored_provenance
 from minortom.sampling.quotas import quota_of_table, read_quota
 from minortom.sampling.selection_table import MADE_BY

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from minortom.errors import InputError
 from minortom.grid.sphere import unit_vectors
-from minortom.io.geoparquet import is_text
+from minortom.io.table_columns import is_text
 
 COLUMNS = ("grid_cell", "lat", "lon", "stratum")
 """Columns of an annotated table that group and place its tiles."""

@@ -8,7 +8,7 @@ import typer
 from minortom_cli import console
 
 from minortom.errors import InputError, UsageError
-from minortom.io.geoparquet import read_table
+from minortom.io.table_columns import read_table
 
 
 def app_that(act):

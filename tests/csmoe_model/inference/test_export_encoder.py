@@ -19,7 +19,7 @@ from csmoe_model.inference.embed import embed
 from csmoe_model.inference.export_encoder import export as write_encoder
 from csmoe_model.nn.cost import encoder_cost
 from minortom.errors import InputError, OutputExistsError
-from minortom.io.geoparquet import read_table
+from minortom.io.table_columns import read_table
 from minortom.shards.shard_set import ShardSet
 
 

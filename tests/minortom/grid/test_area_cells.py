@@ -8,9 +8,9 @@ import minortom
 from minortom.errors import InputError
 from minortom.grid.cell_lists import cell_sources, read_cells
 from minortom.grid.cells import whole_grid
-from minortom.io.geoparquet import read_table
 from minortom.io.memory_tables import table_sha256
 from minortom.io.provenance import sha256_of
+from minortom.io.table_columns import read_table
 
 
 def test_the_cells_of_a_box_come_without_a_file():

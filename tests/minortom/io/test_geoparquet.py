@@ -7,8 +7,9 @@ import shapely
 from points_files import write_points
 
 from minortom.errors import InputError
-from minortom.io.geoparquet import points_wkb, read_table
+from minortom.io.geoparquet import points_wkb
 from minortom.io.provenance import KEY, Provenance
+from minortom.io.table_columns import read_table
 
 PROVENANCE = Provenance(command="annotate", options={})
 

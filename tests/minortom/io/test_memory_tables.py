@@ -9,7 +9,7 @@ from geopandas.testing import assert_geodataframe_equal
 from points_files import write_points
 
 from minortom.errors import InputError
-from minortom.io.geoparquet import checked, points_table, read_table
+from minortom.io.geoparquet import points_table
 from minortom.io.memory_tables import (
     in_memory,
     no_table,
@@ -18,6 +18,7 @@ from minortom.io.memory_tables import (
     to_geopandas,
 )
 from minortom.io.provenance import KEY, Provenance, sha256_of
+from minortom.io.table_columns import checked, read_table
 
 PROVENANCE = Provenance(command="annotate", options={"landcover_mode": "center"})
 MADE_BY = "minortom annotate"
