@@ -230,8 +230,8 @@ def _add_pixels(
         there = np.isfinite(lon_deg) & (np.abs(lat_deg) <= 90)
         lon_deg = (lon_deg[there] + 180) % 360 - 180
         here = cells_at(lon_deg, lat_deg[there]).keys()
-        slots = np.minimum(np.searchsorted(keys, here), len(keys) - 1)
-        listed = keys[slots] == here
+        slots = _slots_of(here, keys)
+        listed = slots >= 0
         found = class_of[numbers[top : top + high][there][listed]]
         pairs = slots[listed] * counts.shape[1] + found
         counts += np.bincount(pairs, minlength=counts.size).reshape(counts.shape)
@@ -248,10 +248,13 @@ def _runs(
     """
     found = cells_at(lon_deg, np.full(len(lon_deg), lat_deg))
     starts = np.flatnonzero(np.diff(found.col, prepend=found.col[0] - 1))
-    here = found.take(starts).keys()
-    slots = np.searchsorted(keys, here)
-    is_listed = keys[np.minimum(slots, len(keys) - 1)] == here
-    return np.append(starts, len(lon_deg)), np.where(is_listed, slots, -1)
+    return np.append(starts, len(lon_deg)), _slots_of(found.take(starts).keys(), keys)
+
+
+def _slots_of(wanted: NDArray[np.int64], keys: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return the index of each wanted key in ``keys`` (ascending), -1 where it is not there."""
+    slots = np.searchsorted(keys, wanted)
+    return np.where(keys[np.minimum(slots, len(keys) - 1)] == wanted, slots, -1)
 
 
 @compiled
