@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import typer
 from bad_commands import COMMANDS, Ground, app_and_words, inputs_of
-from bad_inputs import TEXTS, spoil
+from bad_inputs import spoil
+from bad_values import TEXTS
 from minortom_cli.console import run
 
 from minortom.api.cores import available_cores
