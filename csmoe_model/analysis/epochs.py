@@ -71,6 +71,7 @@ def draw_epochs(
         raise OutputExistsError(f"{out} exists; give --overwrite or another --out")
     else:
         done = False
+        data.report()
         points = EpochProber(
             data=data, sensors=sensors, options=options, cache=FeatureCache(cache),
             on_progress=on_progress,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from minortom.errors import InputError
-from minortom.scenes.band_names import SKIP, band_names, known_band
+from minortom.scenes.band_names import SKIP, band_names, known_band, missing_bands
 from minortom.sensors import MODEL_BANDS, SensorName
 
 
@@ -64,7 +64,6 @@ def channels(sensor: SensorName, names: Sequence[str]) -> list[int]:
     Raises:
         InputError: If a name is unknown or occurs twice, or a band is missing.
     """
-    wanted = MODEL_BANDS[sensor]
     _check_names(sensor, names)
     found: dict[str, int] = {}
     for number, name in enumerate(names):
@@ -78,13 +77,10 @@ def channels(sensor: SensorName, names: Sequence[str]) -> list[int]:
         if band in found:
             raise InputError(f"the {sensor} band {band} occurs twice; name each channel once")
         found[band] = number
-    missing = [band for band in wanted if band not in found]
-    if missing:
-        raise InputError(
-            f"the model needs the {sensor} bands {' '.join(wanted)}, found "
-            f"{' '.join(map(str, names)) or 'none'}; add {', '.join(missing)}"
-        )
-    return [found[band] for band in wanted]
+    error = missing_bands(sensor, names)
+    if error:
+        raise error
+    return [found[band] for band in MODEL_BANDS[sensor]]
 
 
 def _check_names(sensor: SensorName, names: Sequence[str]) -> None:

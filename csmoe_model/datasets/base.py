@@ -4,6 +4,7 @@ Axes, as name suffixes:
     n  samples    C  bands    H W  pixel rows and columns    K  classes
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -18,6 +19,8 @@ from minortom.sensors import SensorName
 Task = Literal["multiclass", "multilabel", "segmentation"]
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
+
+_log = logging.getLogger(__name__)
 
 _COUNT_CHUNK = 2**24
 """Pixels counted at once; each takes 8 bytes during the count."""
@@ -89,6 +92,8 @@ class LabelledSet:
     settings: Mapping[str, object] = field(default_factory=dict)
     """Options that the set was opened with, for the record of a result."""
     licences: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Assumptions about the images and splits, one line each; see `report`."""
 
     def __post_init__(self) -> None:
         one_of("task", self.task, get_args(Task))
@@ -105,6 +110,11 @@ class LabelledSet:
         """Return the options and the bands, which the images depend on besides the files."""
         bands = {f"{sensor}_bands": list(names) for sensor, names in self.bands.items()}
         return {**self.settings, **bands}
+
+    def report(self) -> None:
+        """Log the notes: when an output is made, so that an error stays one line."""
+        for note in self.notes:
+            _log.warning("%s", note)
 
     def split(self, name: SplitName) -> LabelledSplit:
         """Return a split.

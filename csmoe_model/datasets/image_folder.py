@@ -13,7 +13,6 @@ those of one scene. A group stays in one split, and the bootstrap draws whole gr
 """
 
 import hashlib
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +33,6 @@ SHARES = (0.6, 0.15, 0.25)
 """Shares of `train`, `val` and `test` where the file has no splits."""
 VAL_SHARE = 0.2
 """Share of the training images that become `val` where a set has `train` and `test` only."""
-
-_log = logging.getLogger(__name__)
 
 ImageBands = dict[SensorName, tuple[tuple[str, ...], NDArray[np.float32]]]
 """Band names of each sensor, and their pixels [C, H, W] in the units of `prepare`."""
@@ -58,8 +55,9 @@ class FitReader(Protocol):
 class FittedReader(Protocol):
     """Reader that converts all images of a folder alike."""
 
-    def report(self) -> None:
-        """Log what was assumed."""
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Assumptions about the images, one line each."""
         ...
 
     @property
@@ -101,15 +99,18 @@ def open_image_folder(
         labels_nK[row, [number[label] for label in line.labels]] = True
     labels = labels_nK if several else labels_nK.argmax(1).astype(np.int64)
     conversions: Mapping[str, object] = {}
+    notes: tuple[str, ...] = ()
     files_of: FilesOf = _itself
     if fit is not None:
         fitted = fit([line.files for line in lines], root)
-        fitted.report()
         read_bands, conversions, files_of = fitted, fitted.record, fitted.files
+        notes = fitted.notes
     first = read_bands(lines[0].files)
     bands = {sensor: names for sensor, (names, _) in first.items()}
     shapes = {sensor: pixels.shape for sensor, (_, pixels) in first.items()}
-    names, split_settings = _splits(root, lines, seed, "folders" if of_folders else LABELS_FILE)
+    names, split_settings, split_notes = _splits(
+        root, lines, seed, "folders" if of_folders else LABELS_FILE
+    )
     splits: dict[SplitName, LabelledSplit] = {}
     for name in SPLITS:
         members = [row for row, of in enumerate(names) if of == name]
@@ -123,7 +124,7 @@ def open_image_folder(
         name=f"{root.resolve().name}/",
         task="multilabel" if several else "multiclass",
         classes=tuple(classes), bands=bands, splits=splits, sha256=_sha256(root, lines, files_of),
-        settings={**conversions, **split_settings},
+        settings={**conversions, **split_settings}, notes=(*notes, *split_notes),
     )  # fmt: skip
 
 
@@ -133,31 +134,28 @@ def _itself(path: Path) -> Sequence[Path]:
 
 def _splits(
     root: Path, lines: Sequence[ImageLine], seed: int, source: str
-) -> tuple[Sequence[str | None], dict[str, object]]:
-    """Return the split of each image, and the settings for the record of a result."""
+) -> tuple[Sequence[str | None], dict[str, object], tuple[str, ...]]:
+    """Return the split of each image, the settings for the record of a result, and notes."""
     names = [line.split for line in lines]
     if names[0] is None:
         parts = _drawn_parts(lines, SHARES, seed)
         settings: dict[str, object] = {
             "split_by": "drawn, each class alike", "shares": list(SHARES), "split_seed": seed,
         }  # fmt: skip
-        return [SPLITS[part] for part in parts], settings
+        return [SPLITS[part] for part in parts], settings, ()
     if "val" in names or not {"train", "test"} <= set(names):
-        return names, {"split_by": source}
+        return names, {"split_by": source}, ()
     train = [row for row, name in enumerate(names) if name == "train"]
     parts = _drawn_parts([lines[row] for row in train], (1 - VAL_SHARE, VAL_SHARE), seed)
     drawn = [row for row, part in zip(train, parts, strict=True) if part]
     if not drawn:
-        return names, {"split_by": source}
+        return names, {"split_by": source}, ()
     for row in drawn:
         names[row] = "val"
-    _log.warning(
-        "%s has no validation images: drew %d of %d from its training images",
-        root, len(drawn), len(train),
-    )  # fmt: skip
+    note = f"{root} has no validation images: drew {len(drawn)} of {len(train)} from its training "
     return names, {
         "split_by": f"{source}, val drawn from train", "val_share": VAL_SHARE, "split_seed": seed,
-    }  # fmt: skip
+    }, (f"{note}images",)  # fmt: skip
 
 
 def _drawn_parts(lines: Sequence[ImageLine], shares: Sequence[float], seed: int) -> list[int]:

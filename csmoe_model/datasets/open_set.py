@@ -67,7 +67,7 @@ def open_set(
 
         reader = ImageReader(
             s2_bands=parse_bands(s2_bands), s1_bands=parse_bands(s1_bands),
-            s2_offset=parse_offset(s2_offset),
+            s2_offset=parse_offset(s2_offset), all_bands=True,
         )  # fmt: skip
         return open_image_folder(root, reader, fit=reader.fitted, seed=seed)
     return _open_published(data, root)

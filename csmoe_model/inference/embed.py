@@ -156,7 +156,8 @@ class _Reading:
         from minortom.scenes.image_reader import ImageReader
 
         return ImageReader(
-            s2_bands=self.s2_bands, s1_bands=self.s1_bands, s2_offset=self.s2_offset
+            s2_bands=self.s2_bands, s1_bands=self.s1_bands, s2_offset=self.s2_offset,
+            all_bands=True,
         )  # fmt: skip
 
     def open_scene(self, path: Path) -> AbstractContextManager["OpenScene"]:
@@ -164,7 +165,7 @@ class _Reading:
 
         return open_scene(
             path, s1=self.s1, s2_bands=self.s2_bands, s1_bands=self.s1_bands,
-            s2_offset=self.s2_offset, workers=self.workers,
+            s2_offset=self.s2_offset, all_bands=True, workers=self.workers,
         )  # fmt: skip
 
 

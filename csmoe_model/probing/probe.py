@@ -193,6 +193,7 @@ def probe_set(
         is_whole=lambda: all((out / name).is_file() for name in _FILES),
     ) as made:  # fmt: skip
         if not made.up_to_date:
+            data.report()
             _write(made.path, maker, dense, options, provenance)
     stored = parse_json((out / RESULT).read_text(encoding="utf-8"))
     return ProbeResult(status=made.status, out=out, **stored)

@@ -76,7 +76,7 @@ class ImageQuery:
         files = image_files(image)
         reader = ImageReader(
             s2_bands=parse_bands(s2_bands), s1_bands=parse_bands(s1_bands),
-            s2_offset=parse_offset(s2_offset),
+            s2_offset=parse_offset(s2_offset), all_bands=True,
         )  # fmt: skip
         roles: dict[Role, Path] = (
             {"file": files[0]} if len(files) == 1 else {"s2": files[0], "s1": files[1]}

@@ -156,6 +156,7 @@ def retrieve(
         out, provenance, inputs=inputs, overwrite=overwrite, record=RESULT, started=started
     ) as made:
         if not made.up_to_date:
+            labelled.report()
             found = score_directions(
                 trained, labelled, sensors, options, cache=kept, on_progress=on_progress
             )

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName
 
 SKIP = "-"
@@ -118,6 +119,19 @@ def choose_bands(names: Sequence[str], sensor: SensorName | None = None) -> Chos
     return ChosenBands(
         numbers={one: tuple(numbers[one]) for one in order},
         left_out=tuple(name for name in left_out if name != SKIP),
+    )
+
+
+def missing_bands(sensor: SensorName, names: Sequence[str]) -> InputError | None:
+    """Return the error for channels that lack bands of the model; None if they have all."""
+    wanted = MODEL_BANDS[sensor]
+    found = {band.name for band in map(known_band, names) if band is not None}
+    missing = [band for band in wanted if band not in found]
+    if not missing:
+        return None
+    return InputError(
+        f"the model needs the {sensor} bands {' '.join(wanted)}, found "
+        f"{' '.join(map(str, names)) or 'none'}; add {', '.join(missing)}"
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minortom.errors import InputError
-from minortom.scenes.band_names import choose_bands
+from minortom.scenes.band_names import choose_bands, missing_bands
 from minortom.scenes.find_bands import files_of
 from minortom.scenes.geotiffs import BandStack, read_bands
 from minortom.scenes.radiometry import Radiometry, S2Offset
@@ -32,6 +32,8 @@ class ImageReader:
     """Names of the Sentinel-1 bands, as for `s2_bands`."""
     s2_offset: S2Offset = "auto"
     """Offset to subtract from Sentinel-2 values without offset tags."""
+    all_bands: bool = False
+    """Whether an image must have all bands of the model of at least one sensor."""
     radiometry: Radiometry | None = None
     """Conversion of the values; decided for each image by itself when None."""
 
@@ -61,8 +63,13 @@ class ImageReader:
         """Return the conversions that are not the default, for a provenance record."""
         return self.radiometry.record if self.radiometry else {}
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what was assumed for the images of a folder, one line each."""
+        return self.radiometry.notes if self.radiometry else ()
+
     def report(self) -> None:
-        """Log what was assumed for the images of a folder."""
+        """Log the notes: when an output is made, so that an error stays one line."""
         if self.radiometry:
             self.radiometry.report()
 
@@ -106,6 +113,7 @@ class ImageReader:
     def _stored(self, files: Mapping[Role, Path], notes: list[str]) -> dict[SensorName, BandStack]:
         """Read the bands of the model with the tags of the files applied; add to the notes."""
         found: dict[SensorName, BandStack] = {}
+        named: dict[SensorName, tuple[Path, Sequence[str]]] = {}
         for role, path in files.items():
             stack = read_bands(path, self._given(role))
             chosen = choose_bands(stack.names, None if role == "file" else role)
@@ -114,6 +122,9 @@ class ImageReader:
                 raise no_bands(path, stack.names, None if role == "file" else role)
             for sensor, numbers in chosen.numbers.items():
                 found[sensor] = stack.select(numbers)
+                named[sensor] = (path, stack.names)
+        if self.all_bands:
+            check_all_bands(named)
         return {sensor: found[sensor] for sensor in MODEL_BANDS if sensor in found}
 
     def _given(self, role: Role) -> Sequence[str] | None:
@@ -122,6 +133,24 @@ class ImageReader:
         if role == "s1":
             return self.s1_bands
         return (*(self.s2_bands or ()), *(self.s1_bands or ())) or None
+
+
+def check_all_bands(named: Mapping[SensorName, tuple[Path, Sequence[str]]]) -> None:
+    """Check that an image has all bands of the model of at least one sensor.
+
+    Args:
+        named: File of each sensor, and the names of all bands of the file.
+
+    Raises:
+        InputError: If each sensor lacks bands.
+    """
+    errors = [
+        InputError(f"{path}: {error}")
+        for sensor, (path, names) in named.items()
+        if (error := missing_bands(sensor, names))
+    ]
+    if errors and len(errors) == len(named):
+        raise errors[0]
 
 
 def notes_on(left_out: Sequence[str], note: str) -> list[str]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from minortom.errors import InputError
 from minortom.scenes.band_names import SKIP, choose_bands
 from minortom.scenes.geotiffs import OpenBands, open_bands
-from minortom.scenes.image_reader import no_bands, notes_on
+from minortom.scenes.image_reader import check_all_bands, no_bands, notes_on
 from minortom.scenes.radiometry import Radiometry, S2Offset, Sample
 from minortom.sensors import SensorName
 
@@ -85,6 +85,7 @@ def open_scene(
     s2_bands: Sequence[str] | None = None,
     s1_bands: Sequence[str] | None = None,
     s2_offset: S2Offset = "auto",
+    all_bands: bool = False,
     workers: int | None = None,
 ) -> Iterator[OpenScene]:
     """Open a scene.
@@ -98,6 +99,7 @@ def open_scene(
         s1_bands: Names of the Sentinel-1 bands, as for `s2_bands`; in one file they follow those of
             Sentinel-2.
         s2_offset: Offset to subtract from Sentinel-2 values without offset tags.
+        all_bands: Whether the scene must have all bands of the model of at least one sensor.
         workers: Threads that decode; all cores when None.
 
     Raises:
@@ -112,7 +114,10 @@ def open_scene(
         first_names = s2_bands if s1 else (*(s2_bands or ()), *(s1_bands or ())) or None
         first = stack.enter_context(open_bands(path, first_names))
         second = stack.enter_context(open_bands(s1, s1_bands)) if s1 else None
-        yield _scene(first, _parts(first, second), s2_offset)
+        parts = _parts(first, second)
+        if all_bands:
+            check_all_bands({sensor: (of.path, of.names) for sensor, (of, _) in parts.items()})
+        yield _scene(first, parts, s2_offset)
 
 
 def _parts(first: OpenBands, second: OpenBands | None) -> dict[SensorName, _Part]:

@@ -158,12 +158,21 @@ def test_a_folder_without_band_names_or_with_other_bands_is_a_one_line_error(
     assert "without a name; give --s2-bands" in one_line(capsys.readouterr().err)
     words = ("--s1-bands", "vv,hh")
     assert probe(folder, tmp_path / "out", *words, data="folder", root=images) == 1
-    note, error = capsys.readouterr().err.splitlines()
-    assert note.startswith("note: ") and "left out hh" in note
-    assert error == "error: the model needs the s1 bands vv vh, found vv; add vh"
+    assert "needs the s1 bands vv vh, found vv hh; add vh" in one_line(capsys.readouterr().err)
     words = ("--s2-bands", "B02,B03")
     assert probe(folder, tmp_path / "out", *words, data="folder", root=images) == 1
-    assert "expected reflectance × 10,000 for s2" in one_line(capsys.readouterr().err)
+    assert "found B02 B03; add B04" in one_line(capsys.readouterr().err)
+
+
+def test_notes_on_a_folder_are_printed_when_the_result_is_made(folder, images, tmp_path, capsys):
+    labels = images / "labels.csv"
+    labels.write_text(labels.read_text().replace(",val", ",train"))
+    words = ("--seeds", 1, "--s1-bands", "vv,vh")
+    refused = (*words, "--sensor", "s2")
+    assert probe(folder, tmp_path / "out", *refused, data="folder", root=images) == 1
+    assert "found only s1" in one_line(capsys.readouterr().err)
+    assert probe(folder, tmp_path / "out", *words, data="folder", root=images) == 0
+    assert f"note: {images} has no validation images: drew 4 of 18" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

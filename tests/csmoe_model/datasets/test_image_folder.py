@@ -217,6 +217,7 @@ def test_validation_images_are_drawn_from_train_where_there_are_none(tmp_path, c
         "train": 16, "val": 4, "test": 4,
     }  # fmt: skip
     assert not set(data.split("train").groups) & set(data.split("val").groups)
+    data.report()
     assert "drew 4 of 20 from its training images" in caplog.text
     assert data.settings == {
         "split_by": "labels.csv, val drawn from train", "val_share": 0.2, "split_seed": 1,
