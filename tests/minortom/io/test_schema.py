@@ -20,9 +20,19 @@ SHARDS = record(
 GOOD = {"shards": [{"file": "a.parquet", "rows": 3}], "of": {"s1": [1, 2.5]}, "other": None}
 
 
-def test_a_value_of_the_right_types_passes():
-    SHARDS(GOOD, "")
-    PROVENANCE({"command": "sample", "options": {"a": [1]}, "inputs": {}, "seed": 0}, "")
+MADE = {"command": "sample", "options": {"a": [1]}, "inputs": {"cells": "ab"}, "seed": 0}
+
+
+@pytest.mark.parametrize(("schema", "value"), [(SHARDS, GOOD), (PROVENANCE, MADE)])
+def test_a_value_of_the_right_types_passes_and_stays_as_it_is(schema, value):
+    before = repr(value)
+    schema(value, "")
+    assert repr(value) == before
+
+
+def test_provenance_with_a_hash_that_is_no_text_is_refused():
+    with pytest.raises(ValueError, match=r"^inputs.cells must be text, found 1$"):
+        PROVENANCE(MADE | {"inputs": {"cells": 1}}, "")
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def test_an_address_of_the_hub_that_is_none_is_one_line(monkeypatch, endpoint):
         require_hub_settings()
 
 
-def test_usual_settings_pass(monkeypatch):
+def test_usual_settings_pass_and_the_token_is_sent_as_it_is(monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:8000")
-    require_hub_settings("hf_abcDEF-123")
+    monkeypatch.setenv("HF_TOKEN", "hf_abcDEF-123")
+    assert hub_headers()["authorization"] == "Bearer hf_abcDEF-123"
