@@ -53,9 +53,8 @@ def find_map(text: str, *, on_progress: OnProgress = ignore_progress) -> FoundMa
             f"expected a raster file, a folder of tiles or a manifest, but {path} does not exist; "
             "check the path"
         )
-    path = not_special(
-        "a map", path
-    ).absolute()  # workers of a cluster have another working directory
+    # Workers of a cluster have another working directory.
+    path = not_special("a map", path).absolute()
     if path.is_dir():
         return FoundMap(source=TileMap.of_folder(path))
     if is_manifest(path):

@@ -9,12 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minortom.errors import InputError
-
-Shapes = NDArray[np.object_]
-"""[n] shapely geometries."""
+from minortom.grid.lonlat_polygons import Shapes
 
 EXPECTED = "expected polygons in a vector file such as GeoJSON, GeoPackage or a shapefile"
 OPTION = "--region-layer"

@@ -123,9 +123,7 @@ def windows_with(
     n_across = -(-source.width // width)
     window_of = (row // height) * n_across + col // width
     if window_of.max() <= np.iinfo(np.uint16).max:
-        window_of = window_of.astype(
-            np.uint16
-        )  # numpy sorts these with a radix sort, ten times faster
+        window_of = window_of.astype(np.uint16)  # NumPy sorts these by radix, ten times faster
     order = np.argsort(window_of, kind="stable")
     starts = np.flatnonzero(np.diff(window_of[order], prepend=-1))
     for here in np.split(order, starts[1:]):
