@@ -19,7 +19,7 @@ from minortom.progress import OnProgress
 from minortom.remote.http import is_url
 
 _TAKEN = re.compile(
-    r"grid_cell|lat|lon|climate|landcover|stratum|geometry|role|kept|reserve_rank|split|dt_days"
+    r"grid_cell|lat|lon|climate|landcover|stratum|bbox|geometry|role|kept|reserve_rank|split|dt_days"
     r"|.*_code|fraction_.*|s[12]_.*"
 )
 """Names that an additional map cannot have, because another column has or may have them."""

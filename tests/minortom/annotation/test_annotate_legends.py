@@ -115,6 +115,10 @@ def test_a_legend_by_name_gives_its_classes(arguments, tmp_path, capsys):
         (["--descriptor", "ecoregion"], "expected --descriptor NAME=MAP"),
         (["--descriptor", "lat=landcover.tif"], "found 'lat'; give another name"),
         (["--descriptor", "fraction_crops=landcover.tif"], "found 'fraction_crops'"),
+        (
+            ["--descriptor", "bbox=landcover.tif"],
+            "not the name of another column, found 'bbox'; give",
+        ),
         (["--descriptor", "soil=landcover.tif"], "found 'soil'"),
         (["--manifest", "my.yaml"], "found 1 for 0"),
         (
