@@ -1,14 +1,10 @@
 """`csmoe search`: hits, errors, and the page in a browser."""
 
 import base64
-import json
 import re
 from io import BytesIO
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 import rasterio
 from chromium import find_chromium, opened_browser
@@ -16,22 +12,14 @@ from minortom_cli.console import run
 from minortom_cli.model.app import app
 from model_folders import write_model
 from PIL import Image
-from stored_vectors import stored_vectors
+from searching import nearest_by_hand, one_line, place, printed, search
 from training_shards import learnable_shards
 
-from csmoe_model.inference.embed import embed
 from minortom.plotting.patch_pictures import patch_pictures
 from minortom.sensors import MODEL_BANDS, S2_10M, S2_20M
 from minortom.shards.shard_set import ShardSet
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("search")
-    learnable_shards(folder / "shards", train=20, val=4)
-    write_model(folder / "model", ShardSet.open(folder / "shards"))
-    embed(folder / "model", folder / "shards", out=folder / "e.parquet")
-    return folder
+pytest_plugins = ["search_fixtures"]
 
 
 def bands_of(folder, sample):
@@ -65,31 +53,6 @@ def image(folder):
     return write_image(folder / "patch.tif", s2[::-1], names)
 
 
-def search(folder, out, *more):
-    words = ["search", folder / "e.parquet", "--shards", folder / "shards", "--html", out, *more]
-    return run(app, [str(word) for word in words])
-
-
-def printed(capsys):
-    return json.loads(capsys.readouterr().out)
-
-
-def place(hit):
-    return hit["grid_cell"], hit["patch_row"], hit["patch_col"]
-
-
-def patch_name(folder, number):
-    row = ShardSet.open(folder / "shards").metadata(["grid_cell", "patch_row", "patch_col"])
-    return "{grid_cell}:{patch_row}:{patch_col}".format(**row.slice(number, 1).to_pylist()[0])
-
-
-def nearest_by_hand(path, query, sensor, against):
-    one, other = (stored_vectors(path, name) for name in (sensor, against))
-    one, other = one - one.mean(0), other - other.mean(0)
-    cosine = other @ one[query] / np.linalg.norm(other, axis=1) / np.linalg.norm(one[query])
-    return [n for n in np.argsort(-cosine) if n != query]
-
-
 @pytest.mark.parametrize(("sensor", "against"), [("s2", "s2"), ("s1", "s2"), ("both", "both")])
 def test_the_hits_of_a_patch_equal_those_of_a_full_sort(folder, tmp_path, capsys, sensor, against):
     metadata = ShardSet.open(folder / "shards").metadata(["grid_cell", "patch_row", "patch_col"])
@@ -100,95 +63,6 @@ def test_the_hits_of_a_patch_equal_those_of_a_full_sort(folder, tmp_path, capsys
     found = [place(hit) for hit in printed(capsys)["hits"]]
     wanted = nearest_by_hand(folder / "e.parquet", 5, sensor, against)[:3]
     assert found == [tuple(rows[n].values()) for n in wanted]
-
-
-def rewritten(folder, tmp_path, change):
-    """Return a folder with the shards, and embeddings that another tool has changed."""
-    copy = tmp_path / "changed"
-    copy.mkdir()
-    (copy / "shards").symlink_to(folder / "shards")
-    (copy / "model").symlink_to(folder / "model")
-    pq.write_table(
-        change(pq.read_table(folder / "e.parquet")), copy / "e.parquet", row_group_size=5
-    )
-    return copy
-
-
-def hits_of(folder, capsys, tmp_path, *more):
-    assert search(folder, tmp_path / f"{folder.name}.html", *more, "--json") == 0
-    return printed(capsys)["hits"]
-
-
-def in_another_order(table):
-    return table.take(np.random.default_rng(0).permutation(len(table)))
-
-
-def of_one_sensor(table):
-    return table.filter(pc.equal(table["sensor"], "s2"))
-
-
-def with_other_types(table):
-    table = table.set_column(1, "patch_row", table["patch_row"].cast(pa.float64()))
-    return table.set_column(0, "grid_cell", table["grid_cell"].dictionary_encode())
-
-
-@pytest.mark.parametrize("change", [in_another_order, of_one_sensor, with_other_types])
-def test_embeddings_in_another_order_or_form_give_the_same_hits(folder, tmp_path, capsys, change):
-    more = ["--like", patch_name(folder, 5), "--k", 8]
-    wanted = hits_of(folder, capsys, tmp_path, *more)
-    assert hits_of(rewritten(folder, tmp_path, change), capsys, tmp_path, *more) == wanted
-
-
-def test_the_hits_among_some_patches_equal_those_of_a_full_sort(folder, tmp_path, capsys):
-    """Every second patch is left out, and the rest is reversed."""
-    rows = np.arange(72).reshape(24, 3)[::-2].ravel()
-    kept = rewritten(folder, tmp_path, lambda table: table.take(rows))
-    found = hits_of(kept, capsys, tmp_path, "--like", patch_name(folder, 5), "--k", 4)
-    row = list(range(23, -1, -2)).index(5)
-    wanted = nearest_by_hand(kept / "e.parquet", row, "s2", "s2")[:4]
-    names = [patch_name(folder, 23 - 2 * n) for n in wanted]
-    assert ["{}:{}:{}".format(*place(hit)) for hit in found] == names
-
-
-def set_row(table, column, value, *, row=3):
-    values = table[column].to_pylist()
-    values[row] = value
-    place = table.schema.get_field_index(column)
-    return table.set_column(place, column, pa.array(values, table[column].type))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda t: set_row(t, "vector", [np.nan] * 32), "finite numbers in the vectors"),
-        (lambda t: set_row(t, "vector", [0.0] * 31 + [np.inf]), "finite numbers in the vectors"),
-        (lambda t: set_row(t, "vector", [0.0] * 31 + [None]), "finite numbers in the vectors"),
-        (lambda t: set_row(t, "vector", None), "found rows without vector"),
-        (lambda t: set_row(t, "sensor", None), "found rows without sensor"),
-        (lambda t: set_row(t, "patch_col", None), "found rows without patch_col"),
-        (lambda t: set_row(t, "grid_cell", None), "tiles without grid_cell"),
-        (lambda t: set_row(t, "grid_cell", "9U_9R"), "found 9U_9R:"),
-        (lambda t: set_row(t, "patch_row", 77), ":77:"),
-        (lambda t: set_row(t, "patch_row", -1), ":-1:"),
-        (lambda t: pa.concat_tables([t, t[3:4]]), "expected one vector of s2 for each patch"),
-        (lambda t: t.drop_columns("patch_row"), "must have the column patch_row"),
-        (lambda t: t.drop_columns("vector"), "expected vectors of one length"),
-        (lambda t: t.replace_schema_metadata(None), "expected the record of `csmoe embed`"),
-        (lambda t: t.filter(pc.equal(t["sensor"], "s1")), "expected vectors of s2"),
-        (lambda t: t[:15], "must be a patch with a vector of s2"),
-        (
-            lambda t: t.set_column(1, "patch_row", pa.array([0.5] * len(t))),
-            "expected names of cells and whole numbers",
-        ),
-    ],
-)  # fmt: skip
-def test_embeddings_that_do_not_fit_the_shards_are_one_line(
-    folder, tmp_path, capsys, change, message
-):
-    changed = rewritten(folder, tmp_path, change)
-    assert search(changed, tmp_path / "h.html", "--like", patch_name(folder, 5)) == 1
-    assert message in one_line(capsys)
-    assert not (tmp_path / "h.html").exists()
 
 
 def test_an_image_finds_the_patch_that_it_shows(folder, image, tmp_path, capsys):
@@ -246,12 +120,6 @@ def test_markup_in_names_is_escaped(folder, tmp_path):
     page = (tmp_path / "h.html").read_text()
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page
-
-
-def one_line(capsys):
-    [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: ")
-    return line
 
 
 def test_a_terminal_shows_a_line_for_each_hit(folder, tmp_path, capsys):

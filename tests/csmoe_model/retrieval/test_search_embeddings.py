@@ -1,0 +1,99 @@
+"""`csmoe search` in embeddings that another tool has changed."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from searching import nearest_by_hand, one_line, patch_name, place, printed, search
+
+pytest_plugins = ["search_fixtures"]
+
+
+def rewritten(folder, tmp_path, change):
+    """Return a folder with the shards, and embeddings that another tool has changed."""
+    copy = tmp_path / "changed"
+    copy.mkdir()
+    (copy / "shards").symlink_to(folder / "shards")
+    (copy / "model").symlink_to(folder / "model")
+    pq.write_table(
+        change(pq.read_table(folder / "e.parquet")), copy / "e.parquet", row_group_size=5
+    )
+    return copy
+
+
+def hits_of(folder, capsys, tmp_path, *more):
+    assert search(folder, tmp_path / f"{folder.name}.html", *more, "--json") == 0
+    return printed(capsys)["hits"]
+
+
+def in_another_order(table):
+    return table.take(np.random.default_rng(0).permutation(len(table)))
+
+
+def of_one_sensor(table):
+    return table.filter(pc.equal(table["sensor"], "s2"))
+
+
+def with_other_types(table):
+    table = table.set_column(1, "patch_row", table["patch_row"].cast(pa.float64()))
+    return table.set_column(0, "grid_cell", table["grid_cell"].dictionary_encode())
+
+
+@pytest.mark.parametrize("change", [in_another_order, of_one_sensor, with_other_types])
+def test_embeddings_in_another_order_or_form_give_the_same_hits(folder, tmp_path, capsys, change):
+    more = ["--like", patch_name(folder, 5), "--k", 8]
+    wanted = hits_of(folder, capsys, tmp_path, *more)
+    assert hits_of(rewritten(folder, tmp_path, change), capsys, tmp_path, *more) == wanted
+
+
+def test_the_hits_among_some_patches_equal_those_of_a_full_sort(folder, tmp_path, capsys):
+    """Every second patch is left out, and the rest is reversed."""
+    rows = np.arange(72).reshape(24, 3)[::-2].ravel()
+    kept = rewritten(folder, tmp_path, lambda table: table.take(rows))
+    found = hits_of(kept, capsys, tmp_path, "--like", patch_name(folder, 5), "--k", 4)
+    row = list(range(23, -1, -2)).index(5)
+    wanted = nearest_by_hand(kept / "e.parquet", row, "s2", "s2")[:4]
+    names = [patch_name(folder, 23 - 2 * n) for n in wanted]
+    assert ["{}:{}:{}".format(*place(hit)) for hit in found] == names
+
+
+def set_row(table, column, value, *, row=3):
+    values = table[column].to_pylist()
+    values[row] = value
+    place = table.schema.get_field_index(column)
+    return table.set_column(place, column, pa.array(values, table[column].type))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: set_row(t, "vector", [np.nan] * 32), "finite numbers in the vectors"),
+        (lambda t: set_row(t, "vector", [0.0] * 31 + [np.inf]), "finite numbers in the vectors"),
+        (lambda t: set_row(t, "vector", [0.0] * 31 + [None]), "finite numbers in the vectors"),
+        (lambda t: set_row(t, "vector", None), "found rows without vector"),
+        (lambda t: set_row(t, "sensor", None), "found rows without sensor"),
+        (lambda t: set_row(t, "patch_col", None), "found rows without patch_col"),
+        (lambda t: set_row(t, "grid_cell", None), "tiles without grid_cell"),
+        (lambda t: set_row(t, "grid_cell", "9U_9R"), "found 9U_9R:"),
+        (lambda t: set_row(t, "patch_row", 77), ":77:"),
+        (lambda t: set_row(t, "patch_row", -1), ":-1:"),
+        (lambda t: pa.concat_tables([t, t[3:4]]), "expected one vector of s2 for each patch"),
+        (lambda t: t.drop_columns("patch_row"), "must have the column patch_row"),
+        (lambda t: t.drop_columns("vector"), "expected vectors of one length"),
+        (lambda t: t.replace_schema_metadata(None), "expected the record of `csmoe embed`"),
+        (lambda t: t.filter(pc.equal(t["sensor"], "s1")), "expected vectors of s2"),
+        (lambda t: t[:15], "must be a patch with a vector of s2"),
+        (
+            lambda t: t.set_column(1, "patch_row", pa.array([0.5] * len(t))),
+            "expected names of cells and whole numbers",
+        ),
+    ],
+)  # fmt: skip
+def test_embeddings_that_do_not_fit_the_shards_are_one_line(
+    folder, tmp_path, capsys, change, message
+):
+    changed = rewritten(folder, tmp_path, change)
+    assert search(changed, tmp_path / "h.html", "--like", patch_name(folder, 5)) == 1
+    assert message in one_line(capsys)
+    assert not (tmp_path / "h.html").exists()
