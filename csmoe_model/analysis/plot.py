@@ -117,15 +117,9 @@ def epochs(
         lr=None if lr is None else number("lr", lr),
     )  # fmt: skip
     labelled = open_set(
-        data,
-        root,
-        label=label,
-        split_by=split_by,
-        s2_bands=s2_bands,
-        s1_bands=s1_bands,
-        s2_offset=s2_offset,
-        seed=seed,
-    )
+        data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands,
+        s2_offset=s2_offset, seed=seed,
+    )  # fmt: skip
     return draw_epochs(
         _paths("runs", runs), labelled, path_of("out", out), options=options, averaged=ema,
         inputs=() if root is None else (path_of("root", root),),

@@ -137,8 +137,7 @@ def probe(
     )  # fmt: skip
     labelled = open_set(
         data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands,
-        s2_offset=s2_offset,
-        seed=options.seed,
+        s2_offset=s2_offset, seed=options.seed,
     )  # fmt: skip
     return probe_set(
         checkpoint, labelled, path_of("out", out), options=options,

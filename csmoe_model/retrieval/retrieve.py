@@ -137,15 +137,9 @@ def retrieve(
     check_faiss()
     one_of("pooling", pooling, get_args(Pooling))
     labelled = open_set(
-        data,
-        root,
-        label=label,
-        split_by=split_by,
-        s2_bands=s2_bands,
-        s1_bands=s1_bands,
-        s2_offset=s2_offset,
-        seed=seed,
-    )
+        data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands,
+        s2_offset=s2_offset, seed=seed,
+    )  # fmt: skip
     _check_set(labelled, k=options.k)
     trained = load_encoder(checkpoint)
     sensors = choose_sensors(trained.model, labelled, None)
