@@ -14,9 +14,9 @@ class Usage:
     """Texts of a card about its use."""
 
     code: str
-    """What to install, and an example in Python."""
+    """Packages to install, and an example in Python."""
     images: str
-    """What the images must be like."""
+    """Requirements on the images: units, bands, grid."""
     resize: str
     """How to resize images as in training."""
     file: str
