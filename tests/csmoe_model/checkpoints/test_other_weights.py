@@ -131,7 +131,11 @@ def test_a_file_with_the_prefix_is_loaded(folder, tmp_path):
     shutil.copytree(folder / "model", tmp_path / "model")
     file = tmp_path / "model" / "model.safetensors"
     save_file({f"_orig_mod.{name}": t for name, t in load_file(file).items()}, file)
-    CSMoE.from_pretrained(tmp_path / "model")
+    wanted = CSMoE.from_pretrained(folder / "model").state_dict()
+    found = CSMoE.from_pretrained(tmp_path / "model").state_dict()
+    assert found.keys() == wanted.keys()
+    for name, tensor in wanted.items():
+        assert torch.equal(found[name], tensor), name
 
 
 # --- several files

@@ -79,6 +79,7 @@ def test_a_step_never_waits_for_the_device(changes):
     optimizer = adamw(whole.model, TrainConfig())
     batch = batch_of()
     # Moving to a device looks at nothing; masks and flips are drawn beforehand, by numpy.
+    wanted = pretrain_batch(whole, batch, seed=0, flip=True).loss.detach()
     with NoWaiting():
         output = pretrain_batch(whole, batch, seed=0, flip=True)
         numbers_of(output)
@@ -86,7 +87,11 @@ def test_a_step_never_waits_for_the_device(changes):
         gradients = [weight.grad for weight in whole.model.parameters()]
         norm = torch.nn.utils.get_total_norm(gradients)
         torch.nn.utils.clip_grads_with_norm_(whole.model.parameters(), 1.0, norm)
+    assert torch.equal(output.loss.detach(), wanted)  # the mode changes no value
+    before = [weight.detach().clone() for weight in whole.model.parameters()]
     optimizer.step()  # AdamW on a CPU counts its steps there; a GPU's kernel by itself
+    pairs = zip(before, whole.model.parameters(), strict=True)
+    assert any(not torch.equal(old, new) for old, new in pairs)
 
 
 def test_uint16_pixels_are_passed_as_int16_with_the_same_bits():
