@@ -1,11 +1,11 @@
 """Files of the weights of a model: one, or several with an index (sharded safetensors)."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 from minortom.errors import InputError
+from minortom.io.parse import parse_json
 from minortom.io.provenance import sha256_of
 
 WEIGHTS = "model.safetensors"
@@ -36,7 +36,7 @@ def files_in_index(index: Path) -> list[str]:
         InputError: If the index is damaged, or names a file in another folder.
     """
     try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        names = sorted(set(parse_json(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(
             f"{index} must be an index of weights with a weight_map, found {error!r}; copy the "

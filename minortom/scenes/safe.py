@@ -5,6 +5,7 @@ Offset and quantification of the values come from the product's metadata.
 
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree as ET
@@ -40,6 +41,9 @@ _QUANTIFICATIONS = (
 )
 _REFLECTANCE_TIMES = 10_000.0
 
+_ZIP_ERRORS = (OSError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError, ValueError)
+"""Errors of `zipfile` for damaged and encrypted files."""
+
 _LEVEL_1C = (
     "level 1C is reflectance at the top of the atmosphere; models that were trained on level 2A "
     "expect surface reflectance"
@@ -73,7 +77,13 @@ def safe_bands(path: Path) -> BandFiles:
         )
     tree = _parsed(path, metadata[0])
     images = _images(path, members)
-    offsets, times = _offsets(tree), _REFLECTANCE_TIMES / _quantification(tree, path)
+    try:
+        offsets, times = _offsets(tree), _REFLECTANCE_TIMES / _quantification(tree, path)
+    except (ValueError, LookupError) as error:
+        raise InputError(
+            f"expected numbers as offsets and quantification of 13 bands in {metadata[0]} of "
+            f"{path}, found {error!r}; download the product again"
+        ) from None
     bands = tuple(
         BandFile(
             name=name,
@@ -98,27 +108,36 @@ def _members(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as file:
             return sorted(file.namelist())
-    except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"expected a zip of a Sentinel-2 product, cannot read {path} ({error}); download it "
-            "again"
-        ) from None
+    except _ZIP_ERRORS as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"expected a zip of a Sentinel-2 product, cannot read {path} ({error}); download it again"
+    )
 
 
 def _parsed(path: Path, member: str) -> ET.Element:
+    text = _content(path, member)
+    if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
+        raise InputError(f"expected metadata of a product in {member} of {path}, found a DTD")
     try:
-        if path.is_dir():
-            text = (path / member).read_bytes()
-        else:
-            with zipfile.ZipFile(path) as file:
-                text = file.read(member)
-        if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
-            raise InputError(f"expected metadata of a product in {member} of {path}, found a DTD")
         return ET.fromstring(text)  # noqa: S314  (without a DTD there are no entities to expand)
     except ET.ParseError as error:
         raise InputError(
             f"expected XML in {member} of {path}, found: {error}; download the product again"
         ) from None
+
+
+def _content(path: Path, member: str) -> bytes:
+    if path.is_dir():
+        return (path / member).read_bytes()
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.read(member)
+    except _ZIP_ERRORS as error:
+        raise _unreadable(path, error) from None
 
 
 def _images(path: Path, members: Sequence[str]) -> dict[str, str]:

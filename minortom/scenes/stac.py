@@ -7,10 +7,15 @@ from typing import Any
 
 from minortom.errors import InputError
 from minortom.io.parse import parse_json
+from minortom.io.schema import anything, list_of, map_of, number, optional, record, text
 from minortom.scenes.band_files import BandFile, BandFiles
 from minortom.scenes.band_names import KnownBand, known_band
 
 _IMAGES = (".tif", ".tiff", ".jp2", ".vrt")
+_VALUES = {name: optional(number) for name in ("scale", "offset", "raster:scale", "raster:offset")}
+_BANDS = optional(list_of(record(**_VALUES)))
+_ASSET = record(href=optional(text), bands=_BANDS, **{"eo:bands": _BANDS, "raster:bands": _BANDS})
+_ITEM = record(assets=map_of(_ASSET), properties=optional(map_of(anything)))
 _REMOTE = re.compile(r"[a-z][a-z0-9+]+://", re.IGNORECASE)
 
 
@@ -31,6 +36,12 @@ def stac_bands(path: Path) -> BandFiles:
         raise InputError(
             f"expected a STAC item with assets in {path}, found {found}; give the item of one scene"
         )
+    try:
+        _ITEM(item, "")
+    except ValueError as error:
+        raise InputError(
+            f"expected a STAC item in {path}: {error}; correct it, or give the item of one scene"
+        ) from None
     properties = item.get("properties") or {}
     bands: dict[str, BandFile] = {}
     files = [path]

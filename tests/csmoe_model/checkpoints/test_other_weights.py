@@ -180,6 +180,7 @@ def test_the_hash_of_several_files_depends_on_each(folder, tmp_path):
     ("index", "expected"),
     [
         ("{", "must be an index of weights"),
+        ("[" * 50_000 + "]" * 50_000, "must be an index of weights .* deep"),
         ('{"weight_map": {}}', "must name files of its own folder, found none"),
         ('{"weight_map": {"a": "../other.safetensors"}}', "must name files of its own folder"),
         ('{"weight_map": {"a": "gone.safetensors"}}', "cannot read"),

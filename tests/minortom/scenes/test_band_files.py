@@ -144,6 +144,17 @@ def change_item(path, change):
             lambda item: item["assets"]["B02"].update(href="gone.tif"),
             "expected the file of the asset B02 of .*, found no .*gone.tif",
         ),
+        (lambda item: item["assets"].update(B02=["a.tif"]), "assets.B02 must be keys and values"),
+        (lambda item: item["assets"]["B02"].update(href=7), "assets.B02.href must be text"),
+        (lambda item: item.update(properties=[1]), "properties must be keys and values"),
+        (
+            lambda item: item["assets"]["B02"].update({"raster:bands": [{"scale": "x"}]}),
+            r"assets.B02.raster:bands\[0\].scale must be a number, found 'x'",
+        ),
+        (
+            lambda item: item["assets"]["B02"].update({"eo:bands": "B02"}),
+            "assets.B02.eo:bands must be a list",
+        ),
     ],
 )
 def test_an_item_without_files_is_one_line(tmp_path, bands, change, message):
@@ -171,6 +182,42 @@ def test_a_folder_or_zip_without_bands_is_one_line(tmp_path, bands):
     path = safe(tmp_path, bands)
     shutil.rmtree(path / "GRANULE")
     with pytest.raises(InputError, match=r"expected images of one tile in .*, found none"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('band_id="3"', 'band_id="99"', "IndexError"),
+        ('band_id="3"', 'band_id="x"', "ValueError.*'x'"),
+        ('band_id="3"', "", "KeyError"),
+        (">10000<", ">many<", "ValueError.*'many'"),
+        (">-1000<", ">none<", "ValueError.*'none'"),
+    ],
+)
+def test_damaged_metadata_of_a_product_are_one_line(tmp_path, bands, old, new, message):
+    path = safe(tmp_path, bands)
+    [metadata] = path.glob("MTD*.xml")
+    metadata.write_text(metadata.read_text().replace(old, new))
+    expected = f"expected numbers as offsets and quantification .* in MTD_MSIL2A.xml .*{message}"
+    with pytest.raises(InputError, match=expected):
+        read(path)
+
+
+@pytest.mark.parametrize("damage", ["encrypted", "corrupt"])
+def test_a_damaged_zip_of_a_product_is_one_line(tmp_path, damage):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a.SAFE/MTD_MSIL2A.xml", "<a>" + "hello" * 99 + "</a>")
+    content = bytearray(path.read_bytes())
+    if damage == "encrypted":  # a bit of the flags, in the local header and in the directory
+        for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+            content[content.index(mark) + place] |= 1
+    else:
+        start = 30 + len("a.SAFE/MTD_MSIL2A.xml")
+        content[start : start + 8] = b"\xff" * 8
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"zip of a Sentinel-2 product, cannot read .*a\.zip"):
         read(path)
 
 
