@@ -111,7 +111,7 @@ def _provenance(
     }
     return Provenance(
         command="plot epochs",
-        options={**choices, "sensor": "+".join(sensors), "data": data.name, **data.settings},
+        options={**choices, "sensor": "+".join(sensors), "data": data.name, **data.record},
         inputs={**weights, "data": data.sha256},
         seed=options.seed,
         licences=tuple(dict.fromkeys((*first.licences, *data.licences))),

@@ -19,7 +19,7 @@ from csmoe_model.datasets.base import SPLITS
 from csmoe_model.datasets.shards import ShardLabels, open_shards
 from csmoe_model.probing.options import ProbeOptions
 from csmoe_model.probing.probe import probe_set
-from minortom.errors import InputError
+from minortom.errors import InputError, OutputExistsError
 
 pytest_plugins = ("training_fixtures",)
 pytestmark = pytest.mark.usefixtures("small_steps")
@@ -142,6 +142,19 @@ def test_it_is_up_to_date_until_options_change_and_replaces_nothing_else(folder,
     assert out.read_bytes() == before
     assert plot(folder, out, *words, "--pooling", "mean", "--overwrite") == 0
     assert out.read_bytes() != before
+
+
+def test_other_names_of_the_bands_are_another_picture(folder, tmp_path):
+    images = {"s1": np.random.default_rng(0).normal(-12, 3, (8, 2, 16, 16)).astype(np.float32)}
+    splits = dict.fromkeys(SPLITS, split_of(images, np.arange(8) % 2))
+    data = set_of(splits, classes=("a", "b"), bands={"s1": ("vv", "vh")})
+    options = ProbeOptions(seeds=1)
+    out = tmp_path / "epochs.png"
+    assert draw_epochs([folder / "run-0"], data, out, options=options).status == "written"
+    assert draw_epochs([folder / "run-0"], data, out, options=options).status == "up to date"
+    other = replace(data, bands={"s1": ("vh", "vv")})
+    with pytest.raises(OutputExistsError):
+        draw_epochs([folder / "run-0"], other, out, options=options)
 
 
 def test_an_error_is_one_line(folder, tmp_path, capsys):
