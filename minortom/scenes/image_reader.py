@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minortom.errors import InputError
-from minortom.scenes.band_names import choose_bands, missing_bands
+from minortom.scenes.band_names import ChosenBands, choose_bands, missing_bands
 from minortom.scenes.find_bands import files_of
 from minortom.scenes.geotiffs import BandStack, read_bands
 from minortom.scenes.radiometry import Radiometry, S2Offset
@@ -116,10 +116,8 @@ class ImageReader:
         named: dict[SensorName, tuple[Path, Sequence[str]]] = {}
         for role, path in files.items():
             stack = read_bands(path, self._given(role))
-            chosen = choose_bands(stack.names, None if role == "file" else role)
+            chosen = bands_in(path, stack.names, None if role == "file" else role)
             notes += notes_on(chosen.left_out, stack.note)
-            if not chosen.numbers:
-                raise no_bands(path, stack.names, None if role == "file" else role)
             for sensor, numbers in chosen.numbers.items():
                 found[sensor] = stack.select(numbers)
                 named[sensor] = (path, stack.names)
@@ -159,11 +157,18 @@ def notes_on(left_out: Sequence[str], note: str) -> list[str]:
     return [text for text in (names, note) if text]
 
 
-def no_bands(path: Path, names: Sequence[str], sensor: SensorName | None) -> InputError:
-    """Return the error for a file without a band of the model, or of a sensor."""
+def bands_in(path: Path, names: Sequence[str], sensor: SensorName | None = None) -> ChosenBands:
+    """Choose the bands of a file that the model reads, of one sensor or of all.
+
+    Raises:
+        InputError: If the file has none.
+    """
+    chosen = choose_bands(names, sensor)
+    if chosen.numbers:
+        return chosen
     wanted = " or ".join(MODEL_BANDS if sensor is None else (sensor,))
     example = "vv,vh" if sensor == "s1" else "B02,B03"
-    return InputError(
+    raise InputError(
         f"expected bands of {wanted} in {path}, found {', '.join(names)}; give their names in "
         f"order with --{sensor or 's2'}-bands, such as {example}, and - for a band to skip"
     )

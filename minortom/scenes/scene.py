@@ -11,9 +11,9 @@ import rasterio
 from numpy.typing import NDArray
 
 from minortom.errors import InputError
-from minortom.scenes.band_names import SKIP, choose_bands
+from minortom.scenes.band_names import SKIP
 from minortom.scenes.geotiffs import OpenBands, open_bands
-from minortom.scenes.image_reader import check_all_bands, no_bands, notes_on
+from minortom.scenes.image_reader import bands_in, check_all_bands, notes_on
 from minortom.scenes.radiometry import Radiometry, S2Offset, Sample
 from minortom.sensors import SensorName
 
@@ -123,18 +123,11 @@ def open_scene(
 def _parts(first: OpenBands, second: OpenBands | None) -> dict[SensorName, _Part]:
     if second is not None:
         _check_same_grid(first, second)
-        return {"s2": (first, _numbers(first, "s2")), "s1": (second, _numbers(second, "s1"))}
-    chosen = choose_bands(first.names)
-    if not chosen.numbers:
-        raise no_bands(first.path, first.names, None)
+        s2 = bands_in(first.path, first.names, "s2").numbers["s2"]
+        s1 = bands_in(second.path, second.names, "s1").numbers["s1"]
+        return {"s2": (first, s2), "s1": (second, s1)}
+    chosen = bands_in(first.path, first.names)
     return {sensor: (first, numbers) for sensor, numbers in chosen.numbers.items()}
-
-
-def _numbers(opened: OpenBands, sensor: SensorName) -> tuple[int, ...]:
-    chosen = choose_bands(opened.names, sensor)
-    if not chosen.numbers:
-        raise no_bands(opened.path, opened.names, sensor)
-    return chosen.numbers[sensor]
 
 
 def _scene(first: OpenBands, parts: Mapping[SensorName, _Part], s2_offset: S2Offset) -> OpenScene:
