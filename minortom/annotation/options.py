@@ -1,10 +1,10 @@
 """Options of ``annotate``: sources of tiles, maps, and how tiles are looked up."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from minortom.annotation.column_names import require_free_name
 from minortom.annotation.modes import Modes
 from minortom.archive.archive import Archive
 from minortom.archive.pair_rules import PairRules
@@ -17,12 +17,6 @@ from minortom.grid.regions import Region
 from minortom.maps.descriptor import Descriptor
 from minortom.progress import OnProgress
 from minortom.remote.http import is_url
-
-_TAKEN = re.compile(
-    r"grid_cell|lat|lon|climate|landcover|stratum|bbox|geometry|role|kept|reserve_rank|split|dt_days"
-    r"|.*_code|fraction_.*|s[12]_.*"
-)
-"""Names that an additional map cannot have, because another column has or may have them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,11 +116,7 @@ class Maps:
 
     def __post_init__(self) -> None:
         for name in self.further:
-            if not name.isidentifier() or _TAKEN.fullmatch(name):
-                raise InputError(
-                    f"expected a --descriptor name of letters, digits and underscores that is not "
-                    f"the name of another column, found {name!r}; give another name"
-                )
+            require_free_name(name, option="--descriptor")
 
     def local_paths(self) -> list[Path]:
         """Return the files and folders that the maps may name, and those of their legends."""
