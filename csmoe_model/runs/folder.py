@@ -16,14 +16,14 @@ model/                  weights, written last: a run with this folder is finishe
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import yaml
 
 from csmoe_model.checkpoints.hub import CONFIG
-from csmoe_model.runs.csv_log import RunLog, expert_columns
+from csmoe_model.runs.csv_log import COLUMNS, RunLog, expert_columns
 from minortom.api.arguments import flag
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import atomic_folder, check_parents, is_empty_folder, write_text
@@ -60,11 +60,21 @@ _MAX_NAMED = 5
 class RunFolder:
     """Paths of a run, and its stored configuration."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, *, columns: Sequence[str] = COLUMNS, logs_experts: bool = True
+    ) -> None:
+        """Store the paths.
+
+        Args:
+            path: The folder.
+            columns: Columns of `log.csv`.
+            logs_experts: Whether a new run of a model with experts has the log `experts.csv`.
+        """
         self.path = path
+        self._logs_experts = logs_experts
         self.config = path / "config.yaml"
         self.parent = path / "parent.json"
-        self.log = RunLog(path / "log.csv")
+        self.log = RunLog(path / "log.csv", columns)
         self.checkpoint = path / "checkpoints" / "last.ckpt"
         self.epochs = path / "epochs"
         self.curve = path / "curve.png"
@@ -181,11 +191,11 @@ class RunFolder:
         if is_empty_folder(self.path):
             self.path.rmdir()
         with atomic_folder(self.path) as folder:
-            new = RunFolder(folder)
+            new = RunFolder(folder, columns=self.log.columns)
             new.checkpoint.parent.mkdir()
             new.configure(provenance)
             new.log.start()
-            if len(new.experts.columns) > len(expert_columns(0)):
+            if self._logs_experts and len(new.experts.columns) > len(expert_columns(0)):
                 new.experts.start()
             if more is not None:
                 more(new)

@@ -11,7 +11,8 @@ import lightning
 from csmoe_model.data.loader import Batch, Loader
 from csmoe_model.distributed.collectives import from_first_process, process_rank
 from csmoe_model.runs.run_logger import RunLogger
-from csmoe_model.training.checkpoint_io import DirectCheckpointIO
+from csmoe_model.training.checkpoint_io import save_checkpoint
+from csmoe_model.training.lightning_setup import leave_signals
 from csmoe_model.training.module import Pretraining
 from csmoe_model.training.reconstructions import reconstruction_sheet
 from csmoe_model.training.signals import StopRequest
@@ -84,10 +85,7 @@ class TrainingCallback(lightning.Callback):
     ) -> None:
         """Prevent Lightning from handling signals."""
         del pl_module
-        # On SIGTERM, Lightning 2.6 broadcasts from inside the signal handler. A process that
-        # got the signal alone would wait there forever.
-        connector = trainer._signal_connector  # noqa: SLF001
-        connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+        leave_signals(trainer)
 
     def on_train_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
@@ -141,7 +139,7 @@ class TrainingCallback(lightning.Callback):
             self._validate(run, step)
             stopping = self._stop.agreed()
         if saving or stopping:
-            self._save(trainer)
+            save_checkpoint(trainer, self._checkpoint)
         if stopping:
             trainer.should_stop = True
             if process_rank() == 0:
@@ -163,19 +161,6 @@ class TrainingCallback(lightning.Callback):
                 self._run_logger.write_picture(step, reconstruction_sheet(run, self._shown))
         # Validation does not count against the speed of training.
         self._step_log.leave_out(time.monotonic() - started)
-
-    def _save(self, trainer: lightning.Trainer) -> None:
-        """Write a new checkpoint, then replace the old one; all processes wait for it."""
-        # Always the same name, so that the file of a killed process is overwritten.
-        temporary = self._checkpoint.with_name("last.ckpt.tmp")
-        writer = trainer.strategy.checkpoint_io
-        assert isinstance(writer, DirectCheckpointIO)
-        try:
-            trainer.save_checkpoint(temporary)
-            from_first_process(lambda: writer.publish(temporary, self._checkpoint))
-        finally:
-            if process_rank() == 0:
-                temporary.unlink(missing_ok=True)
 
 
 def _run(module: lightning.LightningModule) -> Pretraining:

@@ -1,10 +1,19 @@
-"""Checkpoint plugin for Lightning that writes without a copy in the temporary folder."""
+"""Lightning checkpoints: written without a copy in the temporary folder, and read with a check."""
 
+import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import lightning
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from csmoe_model.distributed.collectives import from_first_process, process_rank
+from minortom.errors import InputError
+
+_VERSION = "pytorch-lightning_version"
+"""Key of a checkpoint that Lightning needs to resume."""
 
 
 class DirectCheckpointIO(TorchCheckpointIO):
@@ -52,3 +61,48 @@ class DirectCheckpointIO(TorchCheckpointIO):
             self._failure.filename = self._failure.filename or str(written)
             raise self._failure
         written.replace(checkpoint)
+
+
+def save_checkpoint(trainer: lightning.Trainer, checkpoint: Path) -> None:
+    """Write a new checkpoint, then replace the old one; all processes wait for it.
+
+    Raises:
+        OSError: If the file could not be written.
+    """
+    # Always the same name, so that the file of a killed process is overwritten.
+    temporary = checkpoint.with_name("last.ckpt.tmp")
+    writer = trainer.strategy.checkpoint_io
+    assert isinstance(writer, DirectCheckpointIO)
+    try:
+        trainer.save_checkpoint(temporary)
+        from_first_process(lambda: writer.publish(temporary, checkpoint))
+    finally:
+        if process_rank() == 0:
+            temporary.unlink(missing_ok=True)
+
+
+def last_step(checkpoint: Path, module: lightning.LightningModule) -> int:
+    """Read the step of a checkpoint; 0 if the run stopped before its first checkpoint.
+
+    Raises:
+        InputError: If the file is damaged, or its weights do not fit the module.
+    """
+    if not checkpoint.is_file():
+        return 0
+    try:
+        with zipfile.ZipFile(checkpoint) as parts:
+            damaged = parts.testzip()  # torch itself does not check the checksums
+        found = torch.load(checkpoint, weights_only=True, mmap=True, map_location="cpu")
+        stored, wanted = found["state_dict"], module.state_dict()
+        fits = {key: stored[key].shape == wanted[key].shape for key in (*stored, *wanted)}
+        whole = damaged is None and all(fits.values()) and _VERSION in found
+        step = int(found["global_step"])
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError,
+            EOFError, zipfile.BadZipFile, pickle.UnpicklingError):  # fmt: skip
+        whole, step = False, 0
+    if not whole:
+        raise InputError(
+            f"{checkpoint} is not a checkpoint of this run, or it is damaged; start again with "
+            "--overwrite"
+        )
+    return step

@@ -3,12 +3,15 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from csmoe_model.config import check_keys
 from csmoe_model.data.sampler import steps_per_epoch
 from minortom.api.arguments import shown
 from minortom.errors import InputError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _KINDS = {
     int: "a whole number", float: "a number", bool: "true or false", type(None): "null",
@@ -63,7 +66,7 @@ class TrainConfig:
     """Epochs between two copies of the weights that are kept. 0: keep no copies."""
 
     def __post_init__(self) -> None:
-        self._check_types()
+        check_types(self)
         if (self.epochs is None) == (self.steps is None):
             raise InputError(
                 f"expected either epochs or steps, found epochs {self.epochs} and steps "
@@ -71,22 +74,15 @@ class TrainConfig:
             )
         for name in ("batch_size", "accumulate", "log_every", "epochs", "steps"):
             value = getattr(self, name)
-            _require(value is None or value >= 1, name, "1 or more", value)
+            require(value is None or value >= 1, name, "1 or more", value)
         for name in ("seed", "val_every", "keep_every", "weight_decay", "grad_clip"):
-            _require(0 <= getattr(self, name) < math.inf, name, "0 or more", getattr(self, name))
+            require(0 <= getattr(self, name) < math.inf, name, "0 or more", getattr(self, name))
         for name in ("warmup", "beta1", "beta2", "ema_decay"):
             value = getattr(self, name)
-            _require(0 <= value < 1, name, "at least 0 and below 1", value)
+            require(0 <= value < 1, name, "at least 0 and below 1", value)
         # PyTorch and the masks use 64-bit seeds.
-        _require(self.seed < 2**63, "seed", "below 2**63", self.seed)
-        _require(0 < self.lr < math.inf, "lr", "above 0", self.lr)
-
-    def _check_types(self) -> None:
-        for field in fields(self):
-            value, allowed = getattr(self, field.name), get_args(field.type) or (field.type,)
-            if type(value) not in allowed and not (type(value) is int and float in allowed):
-                kinds = " or ".join(_KINDS[kind] for kind in allowed)
-                raise InputError(f"{field.name} must be {kinds}, found {shown(value)}")
+        require(self.seed < 2**63, "seed", "below 2**63", self.seed)
+        require(0 < self.lr < math.inf, "lr", "above 0", self.lr)
 
     def num_steps(self, num_samples: int) -> int:
         """Return the number of optimiser steps of the run for a number of training samples.
@@ -99,10 +95,7 @@ class TrainConfig:
 
     def lr_factor(self, step: int, num_steps: int) -> float:
         """Return the learning rate of a step (counted from 0), relative to the maximum."""
-        warm = round(self.warmup * num_steps)
-        if step < warm:
-            return (step + 1) / warm
-        return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, num_steps - warm)))
+        return rate_factor(step, num_steps, warmup=self.warmup)
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values for `config.yaml`."""
@@ -116,6 +109,40 @@ class TrainConfig:
             InputError: If a key is not a field, or a value is not allowed.
         """
         return changed(cls(), values)
+
+
+def check_types(config: "DataclassInstance") -> None:
+    """Check that each field of a configuration has its declared type.
+
+    Raises:
+        InputError: If a value has another type.
+    """
+    for field in fields(config):
+        value, allowed = getattr(config, field.name), get_args(field.type) or (field.type,)
+        if type(value) not in allowed and not (type(value) is int and float in allowed):
+            kinds = " or ".join(_KINDS[kind] for kind in allowed)
+            raise InputError(f"{field.name} must be {kinds}, found {shown(value)}")
+
+
+def require(holds: bool, name: str, wanted: str, found: object) -> None:
+    """Check the range of a field.
+
+    Raises:
+        InputError: If `holds` is false.
+    """
+    if not holds:
+        raise InputError(f"{name} must be {wanted}, found {found}")
+
+
+def rate_factor(step: int, num_steps: int, *, warmup: float) -> float:
+    """Return the learning rate of a step (counted from 0), relative to the maximum.
+
+    It rises linearly in the first part of a run, `warmup`, and then decays to 0 as a cosine.
+    """
+    warm = round(warmup * num_steps)
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, num_steps - warm)))
 
 
 def changed(config: TrainConfig, values: Mapping[str, object]) -> TrainConfig:
@@ -149,8 +176,3 @@ spikes 100 times as high; clipping them lowered the validation loss.
 def train_recipe(name: str) -> TrainConfig:
     """Return the training settings of a recipe: the published ones unless the recipe differs."""
     return changed(TrainConfig(), _SMALL.get(name, {}))
-
-
-def _require(holds: bool, name: str, wanted: str, found: object) -> None:
-    if not holds:
-        raise InputError(f"{name} must be {wanted}, found {found}")

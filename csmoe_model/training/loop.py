@@ -1,9 +1,6 @@
 """Training loop: Lightning takes the steps, in one process or in several with DDP."""
 
 import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import lightning
@@ -20,6 +17,7 @@ from csmoe_model.runs.run_logger import RunLogger
 from csmoe_model.runs.trackers import Tracking
 from csmoe_model.training.callback import TrainingCallback
 from csmoe_model.training.checkpoint_io import DirectCheckpointIO
+from csmoe_model.training.lightning_setup import quiet_lightning
 from csmoe_model.training.module import Pretraining
 from csmoe_model.training.out_of_memory import full_memory_error
 from csmoe_model.training.save_weights import RunWeights
@@ -74,7 +72,7 @@ class TrainingLoop:
     def _fit(self, callback: TrainingCallback, *, after: int) -> bool:
         """Take the steps with Lightning; return whether the memory of the GPU was too small."""
         try:
-            with _quiet_lightning():
+            with quiet_lightning():
                 trainer = self._trainer(callback)
                 checkpoint = self.folder.checkpoint if after else None
                 trainer.fit(self.run, ckpt_path=checkpoint, weights_only=True)
@@ -156,21 +154,3 @@ class TrainingLoop:
         count = min(_SHOWN_PAIRS, config.batch_size // config.accumulate)
         batches = OrderedBatches(samples=samples[:count], batch_size=count)
         return next(iter(Loader(self.run.shards, batches, workers=self.workers)))
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Silence Lightning's hints and its warnings about its own code."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            # torch 2.13 deprecates functions that Lightning 2.6 calls.
-            for what in ("LeafSpec", "broadcast_buffers"):
-                warnings.filterwarnings("ignore", message=f".*{what}", category=FutureWarning)
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

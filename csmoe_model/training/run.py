@@ -1,8 +1,6 @@
 """A pretraining run: from shards to weights, in a folder from which it can resume."""
 
 import logging
-import pickle
-import zipfile
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +17,7 @@ from csmoe_model.distributed.launch import Launch, process_group
 from csmoe_model.runs.curves import draw_curve
 from csmoe_model.runs.folder import RunFolder, State
 from csmoe_model.runs.trackers import Tracking
+from csmoe_model.training.checkpoint_io import last_step
 from csmoe_model.training.compile import compiled
 from csmoe_model.training.config import TrainConfig
 from csmoe_model.training.configuration import Configuration
@@ -39,9 +38,6 @@ from minortom.shards.layout import DATASET_FILE
 from minortom.shards.shard_set import ShardSet
 
 _log = logging.getLogger(__name__)
-
-_VERSION = "pytorch-lightning_version"
-"""Key of a checkpoint that Lightning needs to resume."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +125,7 @@ class TrainingRun:
         module = on_all_processes(lambda: self._prepare(settings, fresh=fresh))
         if state == "new":
             from_first_process(lambda: self._start(provenance))
-        step = from_first_process(lambda: _last_step(folder, module))
+        step = from_first_process(lambda: last_step(folder.checkpoint, module))
         if state == "lengthened":
             from_first_process(lambda: self._write_length(module, after=step))
         parent = self.configuration.parent
@@ -238,26 +234,3 @@ class TrainingRun:
         run.forward_pass = compiled(run.objective, wanted=settings.compile, device=launch.device)
         run.steps_unread = int(launch.device.type == "cuda")
         return run
-
-
-def _last_step(folder: RunFolder, module: Pretraining) -> int:
-    """Read the step of the checkpoint; 0 if the run stopped before its first checkpoint."""
-    if not folder.checkpoint.is_file():
-        return 0
-    try:
-        with zipfile.ZipFile(folder.checkpoint) as parts:
-            damaged = parts.testzip()  # torch itself does not check the checksums
-        found = torch.load(folder.checkpoint, weights_only=True, mmap=True, map_location="cpu")
-        stored, wanted = found["state_dict"], module.state_dict()
-        fits = {key: stored[key].shape == wanted[key].shape for key in (*stored, *wanted)}
-        whole = damaged is None and all(fits.values()) and _VERSION in found
-        step = int(found["global_step"])
-    except (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError,
-            EOFError, zipfile.BadZipFile, pickle.UnpicklingError):  # fmt: skip
-        whole, step = False, 0
-    if not whole:
-        raise InputError(
-            f"{folder.checkpoint} is not a checkpoint of this run, or it is damaged; start again "
-            "with --overwrite"
-        )
-    return step
