@@ -20,10 +20,11 @@ import rasterio
 import torch
 
 from csmoe_model.datasets.base import LabelledSplit
-from csmoe_model.evaluation.baseline_features import RandomConvolutions, band_statistics
 from csmoe_model.evaluation.metrics import HEADLINE, score
-from csmoe_model.inference.encode_dataset import encode_set, untrained
-from csmoe_model.inference.load import load_model
+from csmoe_model.extractors.band_statistics import BandStatistics
+from csmoe_model.extractors.checkpoint import load_model, untrained
+from csmoe_model.extractors.map_images import encode_set, map_images
+from csmoe_model.extractors.random_convolutions import RandomConvolutions
 from csmoe_model.probing.heads import Table, knn_probe, logistic_probe
 from minortom.archive.archive import Archive
 from minortom.extraction.options import ExportOptions
@@ -32,6 +33,7 @@ from minortom.sensors import BASE_RESOLUTION_M, MODEL_BANDS, S1
 
 CLASSES = {2: "trees", 4: "crops", 9: "rangeland"}
 """Classes that at least three of the scenes have, by their code."""
+STATISTICS = BandStatistics.of_model_bands()
 SENSORS = ("s2", "s1")
 PROBES = {"logistic": logistic_probe, "5-NN": lambda table: knn_probe(table, k=5)}
 
@@ -136,21 +138,35 @@ def folds(patches):
 def features_of(model, patches, seeds, image_size):
     """Return the features that do not depend on the fold, [n, D]: by name, one per seed."""
     every = patches.split(np.arange(len(patches)))
-    found = {"band statistics": [band_statistics(every, sensors=SENSORS, bands=MODEL_BANDS)]}
+    found = {"band statistics": [encode_set(STATISTICS, every, sensors=SENSORS)]}
     if model is not None:
         drawn = (untrained(model, seed=seed) for seed in range(seeds))
-        given = {"sensors": SENSORS, "image_size": image_size}
-        found["pretrained"] = [encode_set(model, every, **given)]
-        found["untrained"] = [encode_set(one, every, **given) for one in drawn]
+        found["pretrained"] = [encoded(model, every, image_size)]
+        found["untrained"] = [encoded(one, every, image_size) for one in drawn]
     return found
+
+
+def encoded(model, split, image_size):
+    """Return the [CLS] vectors of both sensors, of images resized to a size."""
+
+    def vectors(images):
+        prepared = model.prepare(**images, image_size=image_size or model.config.image_size)
+        found = model.encode(**prepared)
+        return torch.cat([found[sensor] for sensor in SENSORS], dim=1)
+
+    return map_images(split, vectors)
 
 
 def convolved(patches, fold, seeds):
     """Return random convolution features of all patches, with filters from the training patches."""
     every, train = patches.split(np.arange(len(patches))), patches.split(fold["train"])
     return [
-        RandomConvolutions.fit(train, sensors=SENSORS, bands=MODEL_BANDS, seed=seed).features(
-            every, bands=MODEL_BANDS
+        encode_set(
+            RandomConvolutions.unfitted().fitted(
+                train, sensors=SENSORS, bands=MODEL_BANDS, seed=seed
+            ),
+            every,
+            sensors=SENSORS,
         )
         for seed in range(seeds)
     ]

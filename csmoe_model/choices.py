@@ -5,6 +5,9 @@ from typing import Literal
 SensorChoice = Literal["s2", "s1", "both"]
 """Sentinel-2, Sentinel-1, or both."""
 
+BOTH: Literal["both"] = "both"
+"""Name of the vector of both sensors."""
+
 GraphFormat = Literal["onnx", "torch-export"]
 """Graph of an encoder for other runtimes: onnxruntime, or torch without this package."""
 

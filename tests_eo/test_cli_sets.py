@@ -19,7 +19,6 @@ from set_makers import (
 )
 from training_shards import learnable_shards
 
-from csmoe_model.evaluation.baseline_features import RandomConvolutions
 from minortom.shards.shard_set import ShardSet
 
 
@@ -36,7 +35,7 @@ def quick(monkeypatch):
     monkeypatch.setattr("csmoe_model.probing.probe.NUM_DRAWS", 20)
     monkeypatch.setattr("csmoe_model.retrieval.directions.NUM_DRAWS", 20)
     monkeypatch.setattr("csmoe_model.probing.heads.STRENGTHS", (1e-2, 1.0))
-    monkeypatch.setitem(RandomConvolutions.fit.__func__.__kwdefaults__, "num_filters", 4)
+    monkeypatch.setattr("csmoe_model.extractors.random_convolutions.NUM_FILTERS", 4)
     former = signal.getsignal(signal.SIGTERM)  # `run` takes it over for good
     yield
     signal.signal(signal.SIGTERM, former)

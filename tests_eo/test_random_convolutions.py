@@ -5,7 +5,7 @@ import torch
 from torchgeo.models import RCF
 
 from csmoe_model.datasets.base import LabelledSplit
-from csmoe_model.evaluation.baseline_features import BIAS, RandomConvolutions, _whitened
+from csmoe_model.extractors.random_convolutions import BIAS, RandomConvolutions, _whitened
 
 RNG = np.random.default_rng(0)
 
@@ -22,9 +22,12 @@ def test_responses_are_those_of_torchgeo():
     split = LabelledSplit(
         images=lambda chosen: {"s1": images[chosen]}, labels=np.zeros(5, np.int64)
     )
-    fitted = RandomConvolutions.fit(split, sensors=["s1"], bands={}, seed=0, num_filters=8)
+    unfitted = RandomConvolutions.unfitted(num_filters=8)
+    fitted = unfitted.fitted(split, sensors=["s1"], bands={}, seed=0)
     oracle = RCF(in_channels=2, features=16, kernel_size=3, bias=BIAS)
     oracle.weights = fitted.filters["s1"]
     scores = (torch.from_numpy(images) - fitted.mean["s1"]) / fitted.std["s1"]
     wanted = oracle(scores).numpy()
-    np.testing.assert_allclose(fitted.features(split, bands={}), wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        fitted({"s1": images}, check_units=False), wanted, rtol=1e-4, atol=1e-5
+    )

@@ -12,8 +12,8 @@ from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap
 from csmoe_model.evaluation.feature_cache import FeatureCache
 from csmoe_model.evaluation.metrics import HEADLINE
 from csmoe_model.evaluation.tables import TITLES
-from csmoe_model.inference.load import load_encoder
-from csmoe_model.probing.feature_sources import MODEL, UNTRAINED, FeatureMaker, Splits
+from csmoe_model.extractors.load import load_extractor
+from csmoe_model.probing.feature_sources import MODEL, UNTRAINED, FeatureKind, FeatureMaker
 from csmoe_model.probing.options import ProbeOptions
 from csmoe_model.probing.protocols import probe_rows
 from csmoe_model.probing.rows import Row, differences
@@ -46,13 +46,13 @@ class EpochProber:
             architecture = _architecture(maker)
             if not weight_free:
                 names = [kind for kind in kinds if kind not in (MODEL, UNTRAINED)]
-                weight_free = self._rows((kind, kinds[kind]()) for kind in names)
+                weight_free = self._rows((kind, kinds[kind]) for kind in names)
                 points += [self._point(row, run=None) for row in weight_free]
             if architecture not in untrained:
-                untrained[architecture] = self._rows([(UNTRAINED, kinds[UNTRAINED]())])
+                untrained[architecture] = self._rows([(UNTRAINED, kinds[UNTRAINED])])
                 points += [self._point(row, run=name) for row in untrained[architecture]]
             for kept in all_kept:
-                (row,) = self._rows([(MODEL, self._maker(kept).kinds()[MODEL]())])
+                (row,) = self._rows([(MODEL, self._maker(kept).kinds()[MODEL])])
                 rows = [row, *weight_free, *untrained[architecture]]
                 points.append(self._point(row, run=name, kept=kept) | self._differences(rows))
         return points
@@ -60,13 +60,13 @@ class EpochProber:
     def _maker(self, kept: KeptWeights) -> FeatureMaker:
         options = self.options
         return FeatureMaker(
-            trained=load_encoder(kept.folder), data=self.data,
-            sensors=self.sensors, pooling=options.pooling,
+            extractor=load_extractor(kept.folder).with_pooling(options.pooling), data=self.data,
+            sensors=self.sensors,
             seeds=range(options.seed, options.seed + options.seeds), cache=self.cache,
             on_progress=self.on_progress,
         )  # fmt: skip
 
-    def _rows(self, features: Iterable[tuple[str, list[Splits]]]) -> list[Row]:
+    def _rows(self, features: Iterable[tuple[str, FeatureKind]]) -> list[Row]:
         test = self.data.split("test")
         bootstrap = Bootstrap.over(
             len(test), test.groups, seed=self.options.seed, num_draws=NUM_DRAWS
@@ -94,9 +94,9 @@ class EpochProber:
 
 def _architecture(maker: FeatureMaker) -> str:
     """Return what the features of an untrained model depend on, besides the seed."""
-    model = maker.trained.model
-    assert model.origin is not None  # a loaded model has one
-    return json.dumps([asdict(model.config), model.origin.statistics])
+    untrained = maker.extractor.untrained(seed=0)
+    assert untrained is not None  # kept weights are of CSMoE, which has one
+    return json.dumps(dict(untrained.identity))
 
 
 def _percent(score: Mapping[str, Any]) -> dict[str, float]:

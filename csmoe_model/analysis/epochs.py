@@ -9,8 +9,9 @@ from csmoe_model.analysis.epoch_points import EpochProber, Runs
 from csmoe_model.analysis.plot_files import PlotResult, numbers_path, save_png
 from csmoe_model.datasets.base import LabelledSet, check_for_probe
 from csmoe_model.evaluation.feature_cache import FeatureCache
-from csmoe_model.inference.encode_dataset import choose_sensors
-from csmoe_model.inference.load import LoadedModel, load_encoder
+from csmoe_model.extractors.extractor import Extractor
+from csmoe_model.extractors.load import load_extractor
+from csmoe_model.extractors.map_images import choose_sensors
 from csmoe_model.probing.few_shot import check_shots
 from csmoe_model.probing.options import ProbeOptions
 from csmoe_model.runs.kept_weights import kept_weights
@@ -54,8 +55,8 @@ def draw_epochs(
     """
     numbers = numbers_path(out)
     kept = _kept(runs, averaged=averaged)
-    first = load_encoder(next(iter(kept.values()))[0].folder)
-    sensors = choose_sensors(first.model, data, options.sensor)
+    first = load_extractor(next(iter(kept.values()))[0].folder)
+    sensors = choose_sensors(first, data, options.sensor)
     if data.task == "segmentation":
         raise InputError(
             f"expected a multiclass or multilabel set, found {data.name}, a segmentation set; give "
@@ -97,7 +98,7 @@ def _kept(runs: Sequence[Path], *, averaged: bool) -> Runs:
 
 def _provenance(
     runs: Runs,
-    first: LoadedModel,
+    first: Extractor,
     data: LabelledSet,
     sensors: tuple[SensorName, ...],
     options: ProbeOptions,

@@ -21,7 +21,7 @@ from csmoe_model.analysis.expert_usage import (
     layers_of,
     measure_maps,
 )
-from csmoe_model.inference.load import LoadedModel
+from csmoe_model.extractors.checkpoint import LoadedModel
 from csmoe_model.inference.neighbour_sheet import choose_queries
 from minortom.io.provenance import Provenance
 from minortom.plotting.patch_pictures import data_uri, patch_pictures
@@ -66,14 +66,14 @@ def expert_page(
         for colour in expert_colours(config.num_experts)
     ]
     return environment.get_template("experts.html.j2").render(
-        recipe=trained.recipe, config=config, sensors=trained.model.sensors, long=_LONG,
+        recipe=trained.name, config=config, sensors=trained.model.sensors, long=_LONG,
         num_samples=len(chosen), colours=colours,
         num_tiles=len(set(tiles)), max_bits=math.log2(config.num_experts),
         layers=_layer_rows(usage, groups, tiles),
         tables=_tables(usage, groups, trained.model.sensors),
         patches=[_patch(trained, data, n, rows.slice(n, 1).to_pylist()[0]) for n in shown],
         licences=provenance.licences, record=provenance.as_dict(),
-        weights=trained.weights_sha256,
+        weights=trained.sha256,
     )  # fmt: skip
 
 

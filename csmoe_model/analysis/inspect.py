@@ -7,7 +7,7 @@ import numpy as np
 
 from csmoe_model.analysis.expert_page import SHUFFLE_SEED, expert_page
 from csmoe_model.analysis.expert_usage import layers_of, measure_usage
-from csmoe_model.inference.load import load_encoder
+from csmoe_model.extractors.checkpoint import load_encoder
 from minortom.api.arguments import path_of, whole_number
 from minortom.api.results import Result
 from minortom.io.artefact import artefact
@@ -72,13 +72,13 @@ def inspect(
     provenance = Provenance(
         command="inspect", options={"samples": samples, "patches": patches}, seed=SHUFFLE_SEED,
         inputs={
-            "weights": trained.weights_sha256, "shards": sha256_of(data.folder / DATASET_FILE),
+            "weights": trained.sha256, "shards": sha256_of(data.folder / DATASET_FILE),
         },
         licences=tuple(dict.fromkeys((*trained.licences, *licences_in(data.provenance)))),
     )  # fmt: skip
     chosen = np.unique(np.linspace(0, len(data) - 1, min(samples, len(data))).astype(np.int64))
     with artefact(
-        out, provenance, inputs=[trained.folder, shards], overwrite=overwrite, started=started
+        out, provenance, inputs=[*trained.folders, shards], overwrite=overwrite, started=started
     ) as made:
         check_page(out)
         if not made.up_to_date:

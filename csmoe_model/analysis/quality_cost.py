@@ -10,6 +10,7 @@ from csmoe_model.analysis.panels import draw_panels, error_bars, is_published
 from csmoe_model.analysis.plot_files import PlotResult, Points, check_not_existing, save_plot
 from csmoe_model.analysis.probe_results import probe_points, read_probe
 from csmoe_model.evaluation.published_results import CSMOE
+from csmoe_model.probing.feature_sources import MODEL
 
 PAPER_MACS = {"32": 2.92e9, "28": 3.67e9, "16": 10.11e9, "14": 13.40e9}
 """Multiply-adds by patch size: Table IV, counted as in the paper, for Sentinel-2 alone."""
@@ -34,12 +35,16 @@ def draw_quality_cost(results: Sequence[Path], out: Path, *, overwrite: bool = F
 
 
 def _cost_points(result: dict[str, Any]) -> Points:
-    """Return the points with multiply-adds; baselines without a network have none (None)."""
-    macs = result["settings"]["macs_paper"]
+    """Return the points with multiply-adds; baselines and features without any have None.
+
+    Those of CSMoE are counted as in the paper.
+    """
+    of_model = (row["multiply_adds"] for row in result["rows"] if row["features"] == MODEL)
+    macs = result["settings"]["macs_paper"] or next(of_model, 0) or None
     points: Points = []
     for point in probe_points(result):
         scores = {name: point.pop(name) for name in ("percent", "low", "high")}
-        points.append(point | {"macs": macs if point["features"] == "model" else None} | scores)
+        points.append(point | {"macs": macs if point["features"] == MODEL else None} | scores)
     return points
 
 

@@ -27,6 +27,7 @@ from minortom.io.provenance import KEY, licences_in
 from minortom.io.schema import (
     PROVENANCE,
     STATISTICS,
+    Check,
     anything,
     list_of,
     map_of,
@@ -84,15 +85,20 @@ def write_model(folder: Path, stored: StoredModel, *, name: str = "FOLDER") -> N
         stored: Content of the files.
         name: Argument of `from_pretrained` in the example of the card.
     """
-    weights = {_plain(key): t.detach().cpu().contiguous() for key, t in stored.tensors.items()}
-    from safetensors.torch import save_file
-
-    # safetensors would make the file readable by its owner only.
-    with atomic_file(folder / WEIGHTS) as temporary, _disk_errors():
-        save_file(weights, temporary, metadata={"format": "pt"})
+    write_tensors(folder, stored.tensors)
     write_config(folder / CONFIG, stored)
     usage = checkpoint_usage(name, _sensors_of(stored), image_size=stored.config.image_size)
     write_text(folder / CARD, card_of(stored, usage))
+
+
+def write_tensors(folder: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write `model.safetensors` into an existing folder."""
+    from safetensors.torch import save_file
+
+    weights = {_plain(key): t.detach().cpu().contiguous() for key, t in tensors.items()}
+    # safetensors would make the file readable by its owner only.
+    with atomic_file(folder / WEIGHTS) as temporary, _disk_errors():
+        save_file(weights, temporary, metadata={"format": "pt"})
 
 
 def card_of(stored: StoredModel, usage: Usage) -> str:
@@ -131,19 +137,27 @@ def read_model(folder: Path) -> StoredModel:
     Raises:
         InputError: If a file is missing or damaged.
     """
+    stored = read_config(folder / CONFIG, weights_sha256=weights_sha256(folder))
+    return replace(stored, tensors=read_tensors(folder))
+
+
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """Read the weights in a folder, in float32.
+
+    Raises:
+        InputError: If a file is missing or damaged.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    stored = read_config(folder / CONFIG, weights_sha256=weights_sha256(folder))
     try:
         # Weights saved in half precision are computed in float32, too.
-        tensors = {
+        return {
             _plain(name): tensor.float()
             for file in weight_files(folder) for name, tensor in load_file(file).items()
         }  # fmt: skip
     except (OSError, SafetensorError) as error:
         raise mismatched_weights(folder, error) from None
-    return replace(stored, tensors=tensors)
 
 
 def read_config(file: Path, *, weights_sha256: str) -> StoredModel:
@@ -152,7 +166,13 @@ def read_config(file: Path, *, weights_sha256: str) -> StoredModel:
     Raises:
         InputError: If the file is missing or damaged.
     """
-    config = _read_json(file)
+    kind = kind_of(file)
+    if kind is not None:
+        raise InputError(
+            f"expected a checkpoint of CSMoE, found an extractor of the kind {kind} in "
+            f"{file.parent}; {EXPECTED}"
+        )
+    config = read_json(file, _CONFIG)
     try:
         return StoredModel(
             config=ModelConfig.from_dict(config["model"]),
@@ -167,6 +187,16 @@ def read_config(file: Path, *, weights_sha256: str) -> StoredModel:
         )  # fmt: skip
     except ValueError as error:
         raise InputError(f"{file} is damaged ({error}); {EXPECTED}") from None
+
+
+def kind_of(file: Path) -> str | None:
+    """Return the kind of an extractor from its `config.json`; None for a checkpoint of CSMoE.
+
+    Raises:
+        InputError: If the file is missing or damaged.
+    """
+    kind: str | None = read_json(file, record(kind=optional(text))).get("kind")
+    return kind
 
 
 def _plain(name: str) -> str:
@@ -206,13 +236,18 @@ def _sensors(names: Sequence[str] | None) -> tuple[SensorName, ...] | None:
     return found
 
 
-def _read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path, check: Check) -> dict[str, Any]:
+    """Read a JSON file of a checkpoint or an extractor.
+
+    Raises:
+        InputError: If it is missing, or its content does not pass the check.
+    """
     try:
         config: dict[str, Any] = parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {file} ({error}); {EXPECTED}") from None
     try:
-        _CONFIG(config, "")
+        check(config, "")
     except ValueError as error:
         raise InputError(f"{file} is damaged ({error}); {EXPECTED}") from None
     return config

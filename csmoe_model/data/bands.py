@@ -39,19 +39,33 @@ def check_image(sensor: SensorName, image_BCHW: Tensor, bands: Sequence[str] | N
         )
 
 
-def pick(sensor: SensorName, image_BCHW: Tensor, bands: Sequence[str] | None) -> Tensor:
+def pick(
+    sensor: SensorName,
+    image_BCHW: Tensor,
+    bands: Sequence[str] | None,
+    *,
+    wanted: Sequence[str] | None = None,
+) -> Tensor:
     """Return the bands of the model, in its order, of images with the channels `bands`.
 
     When `bands` is None, the images must have these bands already.
 
+    Args:
+        sensor: Sensor of the images.
+        image_BCHW: The images.
+        bands: Names of their channels.
+        wanted: Bands of the model; `MODEL_BANDS` when None.
+
     Raises:
         InputError: As `check_image` and `channels`.
     """
-    check_image(sensor, image_BCHW, bands)
-    return image_BCHW if bands is None else image_BCHW[:, channels(sensor, bands)]
+    check_image(sensor, image_BCHW, wanted if bands is None else bands)
+    return image_BCHW if bands is None else image_BCHW[:, channels(sensor, bands, wanted=wanted)]
 
 
-def channels(sensor: SensorName, names: Sequence[str]) -> list[int]:
+def channels(
+    sensor: SensorName, names: Sequence[str], *, wanted: Sequence[str] | None = None
+) -> list[int]:
     """Return the index of each band of the model among a user's channels.
 
     Names may be spelled as in `minortom.scenes.band_names`. Bands that the model does not see
@@ -60,6 +74,7 @@ def channels(sensor: SensorName, names: Sequence[str]) -> list[int]:
     Args:
         sensor: Sensor of the channels.
         names: Names of the channels, in order.
+        wanted: Bands of the model; `MODEL_BANDS` when None.
 
     Raises:
         InputError: If a name is unknown or occurs twice, or a band is missing.
@@ -77,10 +92,10 @@ def channels(sensor: SensorName, names: Sequence[str]) -> list[int]:
         if band in found:
             raise InputError(f"the {sensor} band {band} occurs twice; name each channel once")
         found[band] = number
-    error = missing_bands(sensor, names)
+    error = missing_bands(sensor, names, wanted=wanted)
     if error:
         raise error
-    return [found[band] for band in MODEL_BANDS[sensor]]
+    return [found[band] for band in wanted or MODEL_BANDS[sensor]]
 
 
 def _check_names(sensor: SensorName, names: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ Axes, as name suffixes:
     B  images in a batch    C  bands    H W  pixel rows and columns
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from csmoe_model.data.normalise import Normalise, Statistics, resized
 from minortom.api.arguments import whole_number
 from minortom.errors import InputError
 from minortom.scenes.units import MODEL_UNIT, recognise
-from minortom.sensors import GROUPS, MODEL_BANDS, S1, SensorName
+from minortom.sensors import GROUPS, MODEL_BANDS, S1, S2_10M, SensorName
 
 _CHECKED_PIXELS = 10_000
 """Pixels of a batch whose unit is checked."""
@@ -96,11 +96,31 @@ class Preprocess(nn.Module):
         picked_BCHW = pick(sensor, image_BCHW, bands)
         check_finite(sensor, picked_BCHW)
         if check_unit:
-            _check_unit(sensor, picked_BCHW)
+            check_model_unit(sensor, picked_BCHW)
         normal_BCHW: Tensor = (picked_BCHW - mean) / std
         if image_size is None:
             return normal_BCHW
         return resized(normal_BCHW, whole_number("image_size", image_size, minimum=1))
+
+
+def physical_images(tensors: Mapping[str, Tensor]) -> dict[SensorName, Tensor]:
+    """Return stored tensors of shards as images in the units of `Preprocess`.
+
+    Args:
+        tensors: Stored values [B, band, row, column] of each tensor column.
+
+    Returns:
+        float32 images [B, C, H, W] with the bands of `MODEL_BANDS`, all at 10 m.
+    """
+    side = tensors[S2_10M.column].shape[-1]
+    unchanged: Statistics = {
+        group.column: {
+            "bands": group.bands, "mean": [0.0] * len(group.bands), "std": [1.0] * len(group.bands),
+        }
+        for group in GROUPS
+    }  # fmt: skip
+    stored = Normalise(unchanged, image_size=side).to(tensors[S2_10M.column].device)(tensors)
+    return {sensor: image_BCHW * UNITS[sensor][1] for sensor, image_BCHW in stored.items()}
 
 
 def check_finite(sensor: SensorName, image_BCHW: Tensor) -> None:
@@ -116,8 +136,12 @@ def check_finite(sensor: SensorName, image_BCHW: Tensor) -> None:
         )
 
 
-def _check_unit(sensor: SensorName, image_BCHW: Tensor) -> None:
-    """Check that the values of some pixels are in the unit of the model."""
+def check_model_unit(sensor: SensorName, image_BCHW: Tensor) -> None:
+    """Check that the values of some pixels are in the unit of the model.
+
+    Raises:
+        InputError: If they clearly have another unit.
+    """
     pixel_CN = image_BCHW.detach().transpose(0, 1).flatten(1)
     step = max(1, -(-pixel_CN.shape[1] // _CHECKED_PIXELS))
     unit, seen = recognise(sensor, list(pixel_CN[:, ::step].float().cpu().numpy()))

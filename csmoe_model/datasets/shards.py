@@ -73,13 +73,13 @@ def open_shards(folder: Path, options: ShardLabels) -> LabelledSet:
     for code, name in enumerate(SPLITS):
         members = np.flatnonzero(codes == code)
         splits[name] = LabelledSplit(
-            images=_Reader(data, members), labels=labels[members].astype(np.int64),
+            images=ShardImages(data, members), labels=labels[members].astype(np.int64),
             groups=cells[members],
         )  # fmt: skip
     blocks = {"block_km": BLOCK_KM, "block_shares": list(BLOCK_SHARES), "split_seed": options.seed}
     return LabelledSet(
         name="shards", task="multiclass", classes=tuple(classes.tolist()),
-        bands=_bands(data), splits=splits, sha256=sha256_of(folder / DATASET_FILE),
+        bands=shard_bands(data), splits=splits, sha256=sha256_of(folder / DATASET_FILE),
         settings={
             "label": options.label, "split_by": options.split_by, "apart_km": APART_KM,
             **(blocks if options.split_by == "blocks" else {}),
@@ -132,7 +132,8 @@ def _check_splits(codes: NDArray[np.int8], folder: Path, options: ShardLabels) -
         )
 
 
-def _bands(data: ShardSet) -> dict[SensorName, tuple[str, ...]]:
+def shard_bands(data: ShardSet) -> dict[SensorName, tuple[str, ...]]:
+    """Return the bands of the images of shards, by sensor."""
     stored = {band for group in data.spec.groups for band in group.bands}
     bands: dict[SensorName, tuple[str, ...]] = {
         sensor: tuple(band for band in names if band in stored)
@@ -142,20 +143,21 @@ def _bands(data: ShardSet) -> dict[SensorName, tuple[str, ...]]:
 
 
 @dataclass(frozen=True)
-class _Reader:
+class ShardImages:
     """Reader of patches as images, with all bands at 10 m and in physical units."""
 
     data: ShardSet
     members: NDArray[np.int64]
-    """Index in the shards of each sample of the split."""
+    """Index in the shards of each sample."""
 
     def __call__(self, indices: NDArray[np.int64]) -> Images:
+        """Read some samples, by their numbers from 0."""
         buffers = self.data.buffers(len(indices))
         for row, index in enumerate(indices.tolist()):
             self.data.read_into(int(self.members[index]), buffers, row)
         return {
             sensor: self._image(sensor, bands, buffers)
-            for sensor, bands in _bands(self.data).items()
+            for sensor, bands in shard_bands(self.data).items()
         }
 
     def _image(

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from csmoe_model.data.bands import channels
+from csmoe_model.extractors.extractor import Extractor, check_size
+from csmoe_model.extractors.load import load_extractor
 from csmoe_model.inference.image_vectors import Vectors, encode_images
-from csmoe_model.inference.load import LoadedModel, load_encoder
 from minortom.api.results import Result
 from minortom.errors import InputError
 from minortom.io.artefact import artefact
@@ -57,11 +59,12 @@ def embed_images(
 ) -> EmbedImagesResult:
     """Write a GeoParquet file with the vectors of images, and their outlines.
 
-    A row has one vector: `s2`, `s1`, or `both` for the mean of the two. Images without a measured
+    A row has one vector: `s2`, `s1`, or `both` for the mean of the two. Features of an extractor
+    without a common space of the sensors have one row an image. Images without a measured
     pixel in one of their bands are left out.
 
     Args:
-        checkpoint: As `CSMoE.from_pretrained` takes it.
+        checkpoint: As `load_extractor` takes it.
         sources: Images, and folders that are searched for images.
         out: GeoParquet file to write.
         reader: Reader of the images.
@@ -79,19 +82,34 @@ def embed_images(
     started = now()
     check_parquet(out, "the vectors of images")
     images = find_images(sources)
-    trained = load_encoder(checkpoint)
+    extractor = ready_extractor(checkpoint)
     fitted = reader.fitted([{"file": path} for path in images], sources[0])
-    provenance = _provenance(trained, images, sources, fitted)
+    provenance = _provenance(extractor, images, sources, fitted)
     with artefact(
-        out, provenance, inputs=[trained.folder, *sources], overwrite=overwrite, started=started
+        out, provenance, inputs=[*extractor.folders, *sources], overwrite=overwrite, started=started
     ) as made:
         if not made.up_to_date:
             fitted.report()
-            rows = [*_rows(trained, images, sources, fitted, on_progress)]
-            write_table(_table(rows, provenance, trained.model.config.width, sources), made.path)
-    return EmbedImagesResult(
-        status=made.status, out=out, images=len(images), width=trained.model.config.width
-    )
+            rows = [*_rows(extractor, images, sources, fitted, on_progress)]
+            write_table(_table(rows, provenance, sources), made.path)
+    width = pq.read_schema(out).field("vector").type.list_size
+    return EmbedImagesResult(status=made.status, out=out, images=len(images), width=width)
+
+
+def ready_extractor(checkpoint: str | Path) -> Extractor:
+    """Load an extractor that encodes without a fit.
+
+    Raises:
+        InputError: If the extractor does not exist or is damaged, or is not fitted.
+    """
+    extractor = load_extractor(checkpoint)
+    if extractor.needs_fit:
+        raise InputError(
+            f"{extractor.name} must be fitted on training images, which only labelled sets and "
+            "shards have, found none; embed shards with it, and give the folder of filters that "
+            "`csmoe embed` writes beside their vectors"
+        )
+    return extractor
 
 
 def check_parquet(out: Path, what: str) -> None:
@@ -107,7 +125,7 @@ def check_parquet(out: Path, what: str) -> None:
 
 
 def _provenance(
-    trained: LoadedModel, images: Sequence[Path], sources: Sequence[Path], reader: "ImageReader"
+    extractor: Extractor, images: Sequence[Path], sources: Sequence[Path], reader: "ImageReader"
 ) -> Provenance:
     digest = hashlib.sha256()
     for image in images:
@@ -119,9 +137,10 @@ def _provenance(
         command="embed",
         options={
             **{name: list(bands) for name, bands in given.items() if bands}, **reader.record,
+            **extractor.record,
         },
-        inputs={"weights": trained.weights_sha256, "images": digest.hexdigest()},
-        licences=trained.licences,
+        inputs={"weights": extractor.sha256, "images": digest.hexdigest()},
+        licences=extractor.licences,
     )  # fmt: skip
 
 
@@ -134,7 +153,7 @@ def _name(image: Path, sources: Sequence[Path]) -> str:
 
 
 def _rows(
-    trained: LoadedModel,
+    extractor: Extractor,
     images: Sequence[Path],
     sources: Sequence[Path],
     reader: "ImageReader",
@@ -147,7 +166,7 @@ def _rows(
         stacks = [reader.read({"file": path}) for path in some]
         kept = []
         for path, found in zip(some, stacks, strict=True):
-            _check(trained, path, found)
+            _check(extractor, path, found)
             if all(stack.valid.any(axis=(1, 2)).all() for stack in found.values()):
                 kept.append((path, found))
             else:
@@ -156,7 +175,7 @@ def _rows(
             {sensor: (stack.names, stack.filled()) for sensor, stack in found.items()}
             for _, found in kept
         ]
-        for (path, found), vectors in zip(kept, encode_images(trained, pixels), strict=True):
+        for (path, found), vectors in zip(kept, encode_images(extractor, pixels), strict=True):
             yield from _of_image(_name(path, sources), found, vectors)
         done += len(some)
         on_progress(done, len(images))
@@ -164,26 +183,19 @@ def _rows(
         _log.warning("left out %d image(s) without measured pixels, as %s", len(empty), empty[0])
 
 
-def _check(trained: LoadedModel, path: Path, found: Mapping[SensorName, "BandStack"]) -> None:
-    """Check that an image has the bands of the model and at least the size of a patch."""
-    known = [sensor for sensor in found if sensor in trained.model.sensors]
-    if not known:
-        raise InputError(
-            f"expected bands of {' or '.join(trained.model.sensors)}, which the model encodes, "
-            f"found bands of {', '.join(found)} in {path}; give another model"
-        )
-    side = trained.model.config.patch_size
+def _check(extractor: Extractor, path: Path, found: Mapping[SensorName, "BandStack"]) -> None:
+    """Check that an image has the sensors and bands of the extractor, and is large enough."""
+    known = [sensor for sensor in found if sensor in extractor.sensors]
+    extractor.check_sensors(known or tuple(found), str(path))
     for sensor in known:
         try:
-            channels(sensor, found[sensor].names)
+            channels(sensor, found[sensor].names, wanted=extractor.bands[sensor])
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        height, width = found[sensor].values.shape[1:]
-        if min(height, width) < side:
-            raise InputError(
-                f"expected images of at least one patch of the model, {side} × {side} px, found "
-                f"{height} × {width} px in {path}; leave it out, or give another model"
-            )
+        check_size(
+            found[sensor].values.shape[1:], smallest_px=extractor.smallest_px,
+            name=extractor.name, where=f" in {path}",
+        )  # fmt: skip
 
 
 def _of_image(
@@ -202,13 +214,21 @@ def _of_image(
 
 
 def _table(
-    rows: Sequence[Mapping[str, Any]], provenance: Provenance, width: int, sources: Sequence[Path]
+    rows: Sequence[Mapping[str, Any]], provenance: Provenance, sources: Sequence[Path]
 ) -> pa.Table:
     from minortom.scenes.outlines import with_outlines
 
     if not rows:
         raise InputError(
             f"expected images with measured pixels in {sources[0]}, found none; give others"
+        )
+    width = len(rows[0]["vector"])
+    other = next((row for row in rows if len(row["vector"]) != width), None)
+    if other is not None:
+        raise InputError(
+            f"expected images of the same sensors, found {rows[0]['sensor']} in {rows[0]['file']}, "
+            f"{width} features, and {other['sensor']} in {other['file']}, {len(other['vector'])}; "
+            "embed images of each sensor apart"
         )
     stacked = np.concatenate([row["vector"] for row in rows])
     columns = {

@@ -10,12 +10,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from csmoe_model.data.bands import channels
 from csmoe_model.datasets.image_folder import ImageBands
-from csmoe_model.inference.embed_images import check_parquet
-from csmoe_model.inference.embed_scene import check_sensors, scene_inputs, tile_side
+from csmoe_model.extractors.extractor import Bands, Extractor
+from csmoe_model.inference.embed_images import check_parquet, ready_extractor
+from csmoe_model.inference.embed_scene import scene_channels, scene_inputs, tile_side
 from csmoe_model.inference.image_vectors import Vectors, encode_images
-from csmoe_model.inference.load import LoadedModel, load_encoder
 from minortom.api.results import Result
 from minortom.errors import InputError
 from minortom.grid.point_cells import degrees_of
@@ -72,7 +71,7 @@ def embed_points(
     vector, with the columns of the table.
 
     Args:
-        checkpoint: As `CSMoE.from_pretrained` takes it.
+        checkpoint: As `load_extractor` takes it.
         scene: The scene.
         points: CSV or Parquet file with the columns `lat` and `lon` (degrees).
         out: GeoParquet file to write.
@@ -87,19 +86,19 @@ def embed_points(
     started = now()
     check_parquet(out, "the vectors of points")
     table, lon_deg, lat_deg = _read_points(points)
-    trained = load_encoder(checkpoint)
-    check_sensors(trained, scene)
+    extractor = ready_extractor(checkpoint)
+    extractor.check_sensors(tuple(scene.bands), "the scene")
     side = tile_side(scene, tile_px)
-    provenance = _provenance(trained, scene, points, side)
+    provenance = _provenance(extractor, scene, points, side)
     left_out = None
     with artefact(
-        out, provenance, inputs=[trained.folder, points, *scene.files], overwrite=overwrite,
+        out, provenance, inputs=[*extractor.folders, points, *scene.files], overwrite=overwrite,
         started=started,
     ) as made:  # fmt: skip
         if not made.up_to_date:
-            patches = _Patches(scene, side)
+            patches = _Patches(scene, side, extractor.bands)
             scene.radiometry.report()
-            found = [*_vectors(trained, patches, lon_deg, lat_deg, on_progress)]
+            found = [*_vectors(extractor, patches, lon_deg, lat_deg, on_progress)]
             left_out = len(table) - len({number for number, _, _ in found})
             if not found:
                 raise InputError(
@@ -111,7 +110,7 @@ def embed_points(
             write_table(points_table(_rows(table, lon_deg, lat_deg, found), provenance), made.path)
     return EmbedPointsResult(
         status=made.status, out=out, points=len(table), left_out=left_out,
-        width=trained.model.config.width,
+        width=extractor.width_for(tuple(scene.bands)),
     )  # fmt: skip
 
 
@@ -139,25 +138,25 @@ def _read_points(path: Path) -> tuple[pa.Table, NDArray[np.float64], NDArray[np.
     return table, lon_deg, lat_deg
 
 
-def _provenance(trained: LoadedModel, scene: "OpenScene", points: Path, side: int) -> Provenance:
+def _provenance(extractor: Extractor, scene: "OpenScene", points: Path, side: int) -> Provenance:
     return Provenance(
         command="embed",
         options={
             "tile_px": side,
             "bands": {sensor: list(names) for sensor, names in scene.bands.items()},
-            **scene.radiometry.record,
+            **scene.radiometry.record, **extractor.record,
         },
-        inputs={**scene_inputs(trained, scene), "points": sha256_of(points)},
-        licences=trained.licences,
+        inputs={**scene_inputs(extractor, scene), "points": sha256_of(points)},
+        licences=extractor.licences,
     )  # fmt: skip
 
 
 class _Patches:
     """Patches of a scene around points."""
 
-    def __init__(self, scene: "OpenScene", side_px: int) -> None:
+    def __init__(self, scene: "OpenScene", side_px: int, wanted: Bands) -> None:
         self.scene, self._side = scene, side_px
-        self._channels = {sensor: channels(sensor, names) for sensor, names in scene.bands.items()}
+        self._channels = scene_channels(scene, wanted)
 
     def at(self, col: float, row: float) -> ImageBands | None:
         """Return the patch around a point, in pixels; None if too little of it was measured."""
@@ -199,7 +198,7 @@ def _filled(values_CHW: NDArray[np.float32], measured: NDArray[np.bool_]) -> NDA
 
 
 def _vectors(
-    trained: LoadedModel,
+    extractor: Extractor,
     patches: _Patches,
     lon_deg: NDArray[np.float64],
     lat_deg: NDArray[np.float64],
@@ -215,7 +214,7 @@ def _vectors(
         known = [n for n in some if np.isfinite(col[n]) and np.isfinite(row[n])]
         found = {n: patches.at(float(col[n]), float(row[n])) for n in known}
         images = {n: image for n, image in found.items() if image is not None}
-        encoded: list[Vectors] = encode_images(trained, [*images.values()])
+        encoded: list[Vectors] = encode_images(extractor, [*images.values()])
         for number, vectors in zip(images, encoded, strict=True):
             for name, vector_D in vectors.items():
                 yield number, name, vector_D

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from csmoe_model.choices import BOTH
 from csmoe_model.data.bands import channels
-from csmoe_model.inference.embeddings import BOTH
-from csmoe_model.inference.load import LoadedModel, load_encoder
-from csmoe_model.inference.scene_encoder import SceneEncoder
+from csmoe_model.extractors.extractor import Bands, Extractor
+from csmoe_model.inference.embed_images import ready_extractor
+from csmoe_model.inference.scene_encoder import tile_encoder
 from csmoe_model.inference.scene_features import feature_rows
 from csmoe_model.inference.scene_rows import Scene
 from csmoe_model.inference.tile_grid import FloatArray, TileGrid
@@ -19,7 +20,7 @@ from minortom.io.artefact import artefact
 from minortom.io.provenance import Provenance, sha256_of
 from minortom.io.up_to_date import check_raster, now
 from minortom.progress import OnProgress, ignore_progress
-from minortom.sensors import BASE_RESOLUTION_M, PATCH_PX
+from minortom.sensors import BASE_RESOLUTION_M, PATCH_PX, SensorName
 
 if TYPE_CHECKING:
     from minortom.scenes.scene import OpenScene
@@ -73,7 +74,7 @@ class EmbedSceneResult(Result):
 
 
 def embed_scene(
-    checkpoint: str | Path | LoadedModel,
+    checkpoint: str | Path | Extractor,
     scene: "OpenScene",
     out: Path,
     *,
@@ -83,11 +84,14 @@ def embed_scene(
 ) -> EmbedSceneResult:
     """Write the patch tokens of a scene as a GeoTIFF; see `scene_features.feature_rows`.
 
+    An extractor without tokens has one vector for each tile, and so one pixel; its tiles do not
+    overlap.
+
     For a scene of both sensors each feature is the mean over the two sensors, whose tokens come
     from the same LayerNorm.
 
     Args:
-        checkpoint: A loaded model, or as `CSMoE.from_pretrained` takes it.
+        checkpoint: A loaded extractor, or as `load_extractor` takes it.
         scene: The scene to encode.
         out: GeoTIFF to write.
         options: How the scene is divided into tiles.
@@ -105,19 +109,19 @@ def embed_scene(
 
     check_raster(out)
     started = now()
-    trained = checkpoint if isinstance(checkpoint, LoadedModel) else load_encoder(checkpoint)
-    check_sensors(trained, scene)
+    extractor = checkpoint if isinstance(checkpoint, Extractor) else ready_extractor(checkpoint)
+    extractor.check_sensors(tuple(scene.bands), "the scene")
     grid = TileGrid(
         height_px=scene.height_px, width_px=scene.width_px,
         tile_px=tile_side(scene, options.tile_px),
-        tile_tokens=trained.model.config.grid_size, overlap=options.overlap,
+        tile_tokens=extractor.tile_tokens, overlap=options.overlap,
     )  # fmt: skip
     sensor = BOTH if len(scene.bands) > 1 else next(iter(scene.bands))
-    width = trained.model.config.width
-    rows = _rows(trained, scene, grid, on_progress)
-    provenance = _provenance(trained, scene, grid)
+    width = extractor.width_for(tuple(scene.bands))
+    rows = _rows(extractor, scene, grid, on_progress)
+    provenance = _provenance(extractor, scene, grid)
     with artefact(
-        out, provenance, inputs=[trained.folder, *scene.files], overwrite=overwrite,
+        out, provenance, inputs=[*extractor.folders, *scene.files], overwrite=overwrite,
         started=started, in_place=True,
     ) as made:  # fmt: skip
         if not made.up_to_date:
@@ -134,47 +138,43 @@ def embed_scene(
 
 
 def _rows(
-    trained: LoadedModel, scene: Scene, grid: TileGrid, on_progress: OnProgress
+    extractor: Extractor, scene: Scene, grid: TileGrid, on_progress: OnProgress
 ) -> Iterator[FloatArray]:
-    """Check that the scene has the bands of the model; return an iterator over feature rows."""
-    found = {sensor: channels(sensor, names) for sensor, names in scene.bands.items()}
+    """Check that the scene has the bands of the extractor; return an iterator over feature rows."""
     return feature_rows(
-        scene, grid, SceneEncoder(model=trained.model), channels=found,
-        width=trained.model.config.width, on_progress=on_progress,
+        scene, grid, tile_encoder(extractor), channels=scene_channels(scene, extractor.bands),
+        width=extractor.width_for(tuple(scene.bands)), on_progress=on_progress,
     )  # fmt: skip
 
 
-def _provenance(trained: LoadedModel, scene: "OpenScene", grid: TileGrid) -> Provenance:
+def scene_channels(scene: Scene, wanted: Bands) -> dict[SensorName, list[int]]:
+    """Return the numbers of the bands of a scene that are encoded, by sensor.
+
+    Raises:
+        InputError: If a band is missing.
+    """
+    return {
+        sensor: channels(sensor, names, wanted=wanted[sensor])
+        for sensor, names in scene.bands.items()
+    }
+
+
+def _provenance(extractor: Extractor, scene: "OpenScene", grid: TileGrid) -> Provenance:
     return Provenance(
         command="embed",
         options={
             "overlap": grid.overlap, "tile_px": grid.tile_px,
             "bands": {sensor: list(names) for sensor, names in scene.bands.items()},
-            **scene.radiometry.record,
+            **scene.radiometry.record, **extractor.record,
         },
-        inputs=scene_inputs(trained, scene), licences=trained.licences,
+        inputs=scene_inputs(extractor, scene), licences=extractor.licences,
     )  # fmt: skip
 
 
-def scene_inputs(trained: LoadedModel, scene: Scene) -> dict[str, str]:
+def scene_inputs(extractor: Extractor, scene: Scene) -> dict[str, str]:
     """Return the hashes of the weights and of the files of a scene, for a provenance record."""
     files = {f"scene_{number}": sha256_of(path) for number, path in enumerate(scene.files)}
-    return {"weights": trained.weights_sha256, **files}
-
-
-def check_sensors(trained: LoadedModel, scene: Scene) -> None:
-    """Check that the model encodes all sensors of a scene.
-
-    Raises:
-        InputError: If it does not.
-    """
-    known = trained.model.sensors
-    unknown = [sensor for sensor in scene.bands if sensor not in known]
-    if unknown:
-        raise InputError(
-            f"expected bands of {', '.join(known)}, which the model encodes, found bands of "
-            f"{', '.join(unknown)} in the scene; leave these bands out, or give another model"
-        )
+    return {"weights": extractor.sha256, **files}
 
 
 def tile_side(scene: Scene, given_px: int | None) -> int:

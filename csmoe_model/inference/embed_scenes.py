@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from csmoe_model.inference.embed_images import ready_extractor
 from csmoe_model.inference.embed_scene import EmbedSceneResult, SceneOptions, embed_scene
-from csmoe_model.inference.load import load_encoder
 from minortom.api.results import Result
 from minortom.errors import InputError
 from minortom.progress import OnProgress, ignore_progress
@@ -43,7 +43,7 @@ def embed_scenes(
     """Write the feature map of each scene into a folder, under the name of the scene.
 
     Args:
-        checkpoint: As `CSMoE.from_pretrained` takes it.
+        checkpoint: As `load_extractor` takes it.
         sources: The scenes.
         out: The folder; it is made if it does not exist.
         open_one: Opens a scene.
@@ -56,14 +56,14 @@ def embed_scenes(
         OutputExistsError: If a feature map was made from something else.
     """
     outs = _outs(sources, out)
-    trained = load_encoder(checkpoint)
+    extractor = ready_extractor(checkpoint)
     found = []
     for source, path in zip(sources, outs, strict=True):
         with open_one(source) as scene:
             out.mkdir(parents=True, exist_ok=True)
             found.append(
                 embed_scene(
-                    trained, scene, path, options=options, overwrite=overwrite,
+                    extractor, scene, path, options=options, overwrite=overwrite,
                     on_progress=on_progress,
                 )
             )  # fmt: skip

@@ -11,13 +11,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from numpy.typing import NDArray
 
+from csmoe_model.choices import BOTH
 from csmoe_model.data.loader import Loader, reader_threads
 from csmoe_model.data.sampler import OrderedBatches
-from csmoe_model.distributed.device import fast_inference
-from csmoe_model.inference.embeddings import BOTH, read_vectors
-from csmoe_model.inference.load import LoadedModel, load_encoder
+from csmoe_model.extractors.extractor import Extractor
+from csmoe_model.extractors.load import load_extractor
+from csmoe_model.inference.embeddings import read_vectors
+from csmoe_model.inference.fit_on_shards import fitted_on, keep_filters
 from csmoe_model.inference.neighbour_sheet import draw_neighbours
 from minortom.api.results import Result
 from minortom.errors import OutputExistsError
@@ -36,7 +39,7 @@ _PATCHES_A_GROUP = 8192
 _COLUMNS = ("grid_cell", "patch_row", "patch_col", "split", "climate", "landcover", "lat", "lon")
 
 Vectors = dict[str, NDArray[np.float32]]
-"""[sample, width] by `s2`, `s1` and `both`; a model of one sensor has that sensor's alone."""
+"""[sample, width] by `s2`, `s1` and `both`; see `names_of`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +71,11 @@ def embed_shards(
 
     Patches stand in the order of the shards, the three vectors of a patch in successive rows.
     `both` is the mean of the other two, which come from the same LayerNorm. A model of one sensor
-    gives that sensor's vectors alone.
+    gives that sensor's vectors alone. An extractor without a common space of the sensors gives one
+    vector, of all its sensors. Filters that are fitted for it are written beside `out`.
 
     Args:
-        checkpoint: As `CSMoE.from_pretrained` takes it.
+        checkpoint: As `load_extractor` takes it.
         shards: Folder of shards; the patches of all splits are encoded.
         out: GeoParquet file to write.
         neighbours: PNG to write, with some patches and their nearest neighbours. Like `out` it is
@@ -81,37 +85,39 @@ def embed_shards(
         on_progress: Called with (patches done, patches in all).
 
     Raises:
-        InputError: If the checkpoint does not exist or cannot be read.
+        InputError: If the checkpoint does not exist or cannot be read, or has to be fitted and the
+            shards have no split `train`.
         ShardError: If the shards are missing, damaged or of another version.
         OutputExistsError: If `out` was made from something else, or `neighbours` exists.
     """
     started = now()
     data = ShardSet.open(shards)
-    trained = load_encoder(checkpoint)
+    extractor = fitted_on(load_extractor(checkpoint), data)
     if neighbours is not None:
         check_parents(neighbours)
-    provenance = _provenance(trained, data)
+    provenance = _provenance(extractor, data)
     with artefact(
-        out, provenance, inputs=[trained.folder, shards], overwrite=overwrite, started=started,
-        is_whole=lambda: _num_rows(out) == len(data) * len(names_of(trained)),
+        out, provenance, inputs=[*extractor.folders, shards], overwrite=overwrite, started=started,
+        is_whole=lambda: _num_rows(out) == len(data) * len(names_of(extractor)),
     ) as made:  # fmt: skip
         if neighbours is not None and neighbours.exists() and not (made.up_to_date or overwrite):
             raise OutputExistsError(
                 f"{neighbours} exists; give --overwrite or another --neighbours"
             )
+        keep_filters(extractor, data, out, overwrite=overwrite)
         if not made.up_to_date:
-            _write(trained, data, made.path, provenance, workers=workers, on_progress=on_progress)
+            _write(extractor, data, made.path, provenance, workers=workers, on_progress=on_progress)
     if neighbours is not None and (overwrite or not neighbours.exists()):
-        vectors = read_vectors(out, names_of(trained)[-1], data)
+        vectors = read_vectors(out, names_of(extractor)[-1], data)
         draw_neighbours(data, vectors.vector_nD, neighbours)
     return EmbedShardsResult(
-        status=made.status, out=out, patches=len(data), width=trained.model.config.width,
+        status=made.status, out=out, patches=len(data), width=extractor.width,
         neighbours=neighbours,
     )  # fmt: skip
 
 
 def encode_shards(
-    trained: LoadedModel,
+    extractor: Extractor,
     data: ShardSet,
     *,
     workers: int | None = None,
@@ -119,29 +125,29 @@ def encode_shards(
 ) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
     """Encode every sample of shards, in their order.
 
-    Images are normalised with the statistics of the model's training data, and resized to the
-    image size of the model.
-
     Yields:
         Numbers of the samples of a batch, and their vectors [B, D] by name.
     """
-    device, names = next(trained.model.parameters()).device, names_of(trained)
+    device, names = extractor.device, names_of(extractor)
     batches = OrderedBatches(samples=np.arange(len(data)), batch_size=_BATCH_SIZE)
     for batch in Loader(data, batches, workers=reader_threads(workers), device=device):
-        with fast_inference(device):
-            images = trained.normalise(batch.tensors)
-            cls = trained.model.encode(**{name: images[name] for name in trained.model.sensors})
-        found = {name: vector_BD.float().cpu().numpy() for name, vector_BD in cls.items()}
-        if BOTH in names:
+        with torch.inference_mode():
+            vectors = extractor.stored_vectors(batch.tensors)
+        found = {name: vector_BD.float().cpu().numpy() for name, vector_BD in vectors.items()}
+        if BOTH in names and BOTH not in found:
             found[BOTH] = (found["s2"] + found["s1"]) / 2
         yield batch.samples, {name: found[name] for name in names}
         on_progress(int(batch.samples[-1]) + 1, len(data))
 
 
-def names_of(trained: LoadedModel) -> tuple[str, ...]:
-    """Return the names of a model's vectors: its sensors, and `both` if it has two."""
-    sensors = trained.model.sensors
-    return (*sensors, BOTH) if len(sensors) > 1 else sensors
+def names_of(extractor: Extractor) -> tuple[str, ...]:
+    """Return the names of the vectors of a patch.
+
+    In a common space these are the sensors, and `both` if there are two. Other extractors have one
+    vector: `both`, or their only sensor.
+    """
+    names = tuple(extractor.views(extractor.sensors))
+    return (*names, BOTH) if len(names) > 1 else names
 
 
 def _num_rows(out: Path) -> int:
@@ -149,20 +155,20 @@ def _num_rows(out: Path) -> int:
     return int(pq.read_metadata(out).num_rows)
 
 
-def _provenance(trained: LoadedModel, data: ShardSet) -> Provenance:
+def _provenance(extractor: Extractor, data: ShardSet) -> Provenance:
     return Provenance(
         command="embed",
-        options={},
+        options=extractor.record,
         inputs={
-            "weights": trained.weights_sha256,
+            "weights": extractor.sha256,
             "shards": sha256_of(data.folder / DATASET_FILE),
         },
-        licences=tuple(dict.fromkeys((*trained.licences, *licences_in(data.provenance)))),
+        licences=tuple(dict.fromkeys((*extractor.licences, *licences_in(data.provenance)))),
     )
 
 
 def _write(
-    trained: LoadedModel,
+    extractor: Extractor,
     data: ShardSet,
     path: Path,
     provenance: Provenance,
@@ -171,13 +177,13 @@ def _write(
     on_progress: OnProgress,
 ) -> None:
     """Write the vectors while they are computed, so that memory does not grow with the shards."""
-    metadata, names = data.metadata(_COLUMNS), names_of(trained)
-    empty = np.empty((0, trained.model.config.width), np.float32)
+    metadata, names = data.metadata(_COLUMNS), names_of(extractor)
+    empty = np.empty((0, extractor.width), np.float32)
     schema = _rows(metadata.slice(0, 0), dict.fromkeys(names, empty)).schema
     with points_writer(schema, path, provenance, box_deg=box_of(metadata)) as append:
         waiting, count = [], 0
         for samples, vectors in encode_shards(
-            trained, data, workers=workers, on_progress=on_progress
+            extractor, data, workers=workers, on_progress=on_progress
         ):
             waiting.append(_rows(metadata.take(samples), vectors))
             count += len(samples)

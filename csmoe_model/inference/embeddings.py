@@ -18,8 +18,6 @@ from minortom.errors import InputError
 from minortom.io.table_columns import read_table
 from minortom.shards.shard_set import ShardSet
 
-BOTH = "both"
-"""Name of the vectors that are the mean of the two sensors' vectors."""
 _PATCH = ("grid_cell", "patch_row", "patch_col")
 """Columns that identify a patch."""
 _MADE_BY = "give a file that `csmoe embed` wrote"

@@ -14,10 +14,39 @@ from torch import Tensor
 
 from csmoe_model.data.normalise import resized
 from csmoe_model.distributed.device import fast_inference
-from csmoe_model.inference.image_vectors import normalised
+from csmoe_model.extractors.checkpoint import LoadedModel
+from csmoe_model.extractors.extractor import Extractor
+from csmoe_model.inference.scene_features import EncodeTiles
 from csmoe_model.inference.tile_grid import FloatArray
 from csmoe_model.nn.image_encoder import ImageEncoder
 from minortom.sensors import SensorName
+
+
+def tile_encoder(extractor: Extractor) -> EncodeTiles:
+    """Return the encoder of the tiles of a scene: to patch tokens where the extractor has them."""
+    if isinstance(extractor, LoadedModel):
+        return SceneEncoder(model=extractor.model)
+    return VectorEncoder(extractor=extractor)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VectorEncoder:
+    """Encoder of tiles to one vector each, for extractors without patch tokens."""
+
+    extractor: Extractor
+
+    def __call__(
+        self,
+        images: Mapping[SensorName, FloatArray],
+        *,
+        row_phase_px: float,
+        col_phases_px: Sequence[float],
+    ) -> FloatArray:
+        """Encode the tiles of one row; they begin at whole pixels."""
+        assert row_phase_px == 0
+        assert not any(col_phases_px)
+        found: FloatArray = self.extractor(images, check_units=False).cpu().numpy()
+        return found[:, None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,10 +68,11 @@ class SceneEncoder:
     ) -> FloatArray:
         """Encode the tiles of one row; see `scene_features.EncodeTiles`."""
         given = {sensor: torch.from_numpy(image_BCHW) for sensor, image_BCHW in images.items()}
-        device = next(self.model.parameters()).device
+        device, preprocess = next(self.model.parameters()).device, self.model.preprocess
+        assert preprocess is not None  # because the model was loaded from a checkpoint
         with fast_inference(device):
             normal = {
-                sensor: normalised(self.model, sensor, image_BCHW)
+                sensor: preprocess(sensor, image_BCHW, check_unit=False)
                 for sensor, image_BCHW in given.items()
             }
             sized = {

@@ -14,7 +14,8 @@ from csmoe_model.checkpoints.pretrained import Pretrained
 from csmoe_model.datasets.base import LabelledSet
 from csmoe_model.distributed.device import fast_inference
 from csmoe_model.evaluation.bootstrap import Bootstrap
-from csmoe_model.inference.encode_dataset import check_size, untrained
+from csmoe_model.extractors.checkpoint import LoadedModel, untrained
+from csmoe_model.extractors.extractor import NO_COST, check_size
 from csmoe_model.probing.dense_heads import CHANNELS, PixelLayer, UPerNet, spread_layers
 from csmoe_model.probing.dense_training import BATCH_SIZE, train_head
 from csmoe_model.probing.feature_sources import MODEL
@@ -34,6 +35,7 @@ _MakeHead = type[UPerNet] | type[PixelLayer]
 class DenseProbe:
     """Training of heads on the feature maps of one sensor."""
 
+    trained: LoadedModel
     data: LabelledSet
     sensor: SensorName
     seeds: range
@@ -46,14 +48,15 @@ class DenseProbe:
         """Return the learning rate."""
         return self.lr or PAPER_RATES.get(self.data.name, DEFAULT_RATE)
 
-    def rows(self, model: Pretrained, bootstrap: Bootstrap) -> list[Row]:
+    def rows(self, bootstrap: Bootstrap) -> list[Row]:
         """Train and score a head for each seed, on the maps of the model and of each baseline.
 
         Raises:
             InputError: If TerraTorch is not installed, images are smaller than a patch, or the
                 training diverges.
         """
-        device = next(model.parameters()).device
+        model, device = self.trained.model, self.trained.device
+        whole = self.trained.cost_of({self.sensor: (model.config.image_size,) * 2})
         net = (model.config.width, UPerNet, self._encoded)
         num_bands = len(MODEL_BANDS[self.sensor])
         kinds: tuple[tuple[str, Callable[[int], Pretrained], int, _MakeHead, _Maps], ...] = (
@@ -71,11 +74,13 @@ class DenseProbe:
                 )
                 for seed in self.seeds
             ]  # fmt: skip
-            rows.append(scored_row(name, _PROBE, probed, bootstrap, width=width))
+            cost = whole if head is UPerNet else NO_COST
+            rows.append(scored_row(name, _PROBE, probed, bootstrap, width=width, cost=cost))
         return rows
 
-    def settings(self, model: Pretrained) -> dict[str, object]:
+    def settings(self) -> dict[str, object]:
         """Return the settings that differ from those of image probes."""
+        model = self.trained.model
         assert model.origin is not None  # because it was loaded from a checkpoint
         side = model.config.image_size
         return {
@@ -99,7 +104,8 @@ class DenseProbe:
         }  # fmt: skip
 
     def _encoded(self, model: Pretrained, images: Mapping[SensorName, Tensor]) -> list[Tensor]:
-        check_size(images, self.sensor, model.config.patch_size)
+        shape_px = images[self.sensor].shape[2:]
+        check_size(shape_px, smallest_px=model.config.patch_size, name="the model")
         prepared = self._prepared(model, images, model.config.image_size)
         with fast_inference(prepared.device):
             maps = model.features(**{self.sensor: prepared}, layers=spread_layers(model.config))

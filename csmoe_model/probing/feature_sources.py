@@ -1,22 +1,17 @@
-"""Sources of the features that a probe compares: the model and each baseline."""
+"""Sources of the features that a probe compares: an extractor and each baseline."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 
-from csmoe_model.choices import Pooling
 from csmoe_model.datasets.base import SPLITS, LabelledSet, LabelledSplit, SplitName
-from csmoe_model.evaluation.baseline_features import (
-    NUM_FILTERS,
-    RandomConvolutions,
-    band_statistics,
-)
 from csmoe_model.evaluation.feature_cache import FeatureCache
-from csmoe_model.inference.encode_dataset import encode_set, untrained
-from csmoe_model.inference.load import LoadedModel
-from csmoe_model.nn.image_encoder import ImageEncoder
+from csmoe_model.extractors.band_statistics import BandStatistics
+from csmoe_model.extractors.extractor import Deferred, Extractor, ExtractorCost, Sizes
+from csmoe_model.extractors.map_images import encode_set
+from csmoe_model.extractors.random_convolutions import RandomConvolutions
 from csmoe_model.probing.heads import Features
 from minortom.errors import InputError
 from minortom.progress import OnProgress, ignore_progress
@@ -31,98 +26,105 @@ Splits = dict[SplitName, Features]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeatureMaker:
-    """Computation of the features of one set, for one model and its baselines."""
+class FeatureKind:
+    """One kind of features: an extractor, or a baseline."""
 
-    trained: LoadedModel
+    make: Callable[[], list[Splits]]
+    """Computes the features for each seed."""
+    cost: ExtractorCost
+    in_common_space: bool
+    """Whether vectors of different sensors can be compared."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureMaker:
+    """Computation of the features of one set, for one extractor and its baselines."""
+
+    extractor: Extractor
     data: LabelledSet
     sensors: tuple[SensorName, ...]
-    pooling: Pooling
     seeds: range
     cache: FeatureCache
     on_progress: OnProgress = ignore_progress
     splits: tuple[SplitName, ...] = SPLITS
     """Splits to compute."""
 
-    def all(self) -> Iterator[tuple[str, list[Splits]]]:
-        """Yield the name of each kind of features, and its features for each seed."""
-        for name, make in self.kinds().items():
-            yield name, make()
+    def kinds(self) -> dict[str, FeatureKind]:
+        """Return the kinds of features by name: the extractor, then the baselines.
 
-    def kinds(self) -> dict[str, Callable[[], list[Splits]]]:
-        """Return a function for each kind of features that computes them for each seed.
-
-        An untrained model or a set of filters is only made where its features are not cached.
+        A baseline of the same kind as the extractor is left out. An untrained model or a set of
+        filters is only made where its features are not cached.
         """
-        of_model = {"weights": self.trained.weights_sha256}
-        assert self.trained.model.origin is not None  # because it was loaded from a checkpoint
-        architecture: dict[str, object] = {
-            "config": asdict(self.trained.model.config),
-            "encoder_of": list(self.trained.model.sensors),
-            "statistics": self.trained.model.origin.statistics,
-        }
+        extractor = self.extractor
+        found = {MODEL: self._kind(extractor, self._runs(extractor))}
+        for name, other in (
+            ("band statistics", BandStatistics.of_model_bands()),
+            ("random convolutions", RandomConvolutions.unfitted()),
+        ):
+            if other.kind != extractor.kind:
+                found[name] = self._kind(other, self._runs(other))
+        untrained = [extractor.untrained(seed=seed) for seed in self.seeds]
+        runs = [one for one in untrained if one is not None]
+        return found | ({UNTRAINED: self._kind(extractor, runs)} if runs else {})
+
+    def _kind(self, extractor: Extractor, runs: Sequence[Deferred]) -> FeatureKind:
+        return FeatureKind(
+            make=lambda: [self._of_splits(run) for run in runs],
+            cost=extractor.cost_of(self.sizes), in_common_space=extractor.alignment == "common",
+        )  # fmt: skip
+
+    def _runs(self, extractor: Extractor) -> list[Deferred]:
+        """Return an extractor; one for each seed if it has to be fitted."""
+        if not extractor.needs_fit:
+            return [Deferred(identity=extractor.identity, make=lambda: extractor)]
+        return [
+            Deferred(
+                identity={**extractor.identity, "seed": seed},
+                make=partial(self._fitted, extractor, seed),
+            )
+            for seed in self.seeds
+        ]
+
+    def _fitted(self, extractor: Extractor, seed: int) -> Extractor:
+        train = self.data.split("train")
+        return extractor.fitted(train, sensors=self.sensors, bands=self.data.bands, seed=seed)
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        """Height and width of the images of each sensor: those of the first test image."""
+
+        def read() -> Features:
+            first = self.data.split("test").images(np.arange(1))
+            return np.array([first[sensor].shape[2:] for sensor in self.sensors], np.float32)
+
+        found = self.cache.get({"features": "image size", **self._of_set}, len(self.sensors), read)
         return {
-            MODEL: lambda: [self._encoded(of_model, lambda: self.trained.model)],
-            "band statistics": lambda: [
-                self._of_splits({"features": "band statistics"}, self._statistics)
-            ],
-            "random convolutions": lambda: [self._convolutions(seed) for seed in self.seeds],
-            UNTRAINED: lambda: [
-                self._encoded(
-                    {**architecture, "seed": seed},
-                    partial(untrained, self.trained.model, seed=seed),
-                )
-                for seed in self.seeds
-            ],
+            sensor: (int(height), int(width))
+            for sensor, (height, width) in zip(self.sensors, found, strict=True)
         }
 
-    def _encoded(self, weights: Mapping[str, object], model: Callable[[], ImageEncoder]) -> Splits:
-        made: list[ImageEncoder] = []
+    @property
+    def _of_set(self) -> dict[str, object]:
+        """Everything that features depend on besides the extractor and the split."""
+        return {"data": self.data.sha256, "set": self.data.record, "sensors": list(self.sensors)}
+
+    def _of_splits(self, run: Deferred) -> Splits:
+        """Return the features of each split, from the cache or computed."""
+        made: list[Extractor] = []
 
         def encode(split: LabelledSplit) -> Features:
             if not made:
-                made.append(model())
+                made.append(run.make())
             return encode_set(
-                made[0], split, sensors=self.sensors, pooling=self.pooling, bands=self.data.bands,
+                made[0], split, sensors=self.sensors, bands=self.data.bands,
                 on_progress=self.on_progress,
             )  # fmt: skip
 
-        return self._of_splits({"features": "encoder", "pooling": self.pooling, **weights}, encode)
-
-    def _statistics(self, split: LabelledSplit) -> Features:
-        return band_statistics(
-            split, sensors=self.sensors, bands=self.data.bands, on_progress=self.on_progress
-        )
-
-    def _convolutions(self, seed: int) -> Splits:
-        fitted: list[RandomConvolutions] = []
-
-        def convolve(split: LabelledSplit) -> Features:
-            if not fitted:
-                train = self.data.split("train")
-                fitted.append(
-                    RandomConvolutions.fit(
-                        train, sensors=self.sensors, bands=self.data.bands, seed=seed
-                    )
-                )
-            return fitted[0].features(split, bands=self.data.bands, on_progress=self.on_progress)
-
-        name = {"features": "random convolutions", "filters": NUM_FILTERS, "seed": seed}
-        return self._of_splits(name, convolve)
-
-    def _of_splits(
-        self, depends_on: Mapping[str, object], make: Callable[[LabelledSplit], Features]
-    ) -> Splits:
-        """Return the features of each split, from the cache or computed."""
-        common = {
-            **depends_on, "data": self.data.sha256, "set": self.data.record,
-            "sensors": list(self.sensors),
-        }  # fmt: skip
         found: Splits = {}
         for name in self.splits:
             split = self.data.split(name)
             found[name] = self.cache.get(
-                {**common, "split": name}, len(split), partial(make, split)
+                {**run.identity, **self._of_set, "split": name}, len(split), partial(encode, split)
             )
             _check_finite(found[name], name)
         return found

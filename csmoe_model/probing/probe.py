@@ -12,8 +12,10 @@ from csmoe_model.datasets.open_set import BandNames, open_set
 from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap
 from csmoe_model.evaluation.feature_cache import FeatureCache
 from csmoe_model.evaluation.tables import latex_table, markdown_table, shown_rows
-from csmoe_model.inference.encode_dataset import choose_sensors
-from csmoe_model.inference.load import LoadedModel, load_encoder
+from csmoe_model.extractors.checkpoint import LoadedModel
+from csmoe_model.extractors.extractor import Extractor
+from csmoe_model.extractors.load import load_extractor
+from csmoe_model.extractors.map_images import choose_sensors
 from csmoe_model.probing.dense_probe import DenseProbe
 from csmoe_model.probing.feature_sources import FeatureMaker
 from csmoe_model.probing.few_shot import check_shots
@@ -174,21 +176,21 @@ def probe_set(
         InputError: If the checkpoint does not exist, or the set cannot be probed with it.
         OutputExistsError: If `out` is another result.
     """
-    trained = load_encoder(checkpoint)
-    sensors = choose_sensors(trained.model, data, options.sensor)
+    extractor = load_extractor(checkpoint).with_pooling(options.pooling)
+    sensors = choose_sensors(extractor, data, options.sensor)
     is_dense = data.task == "segmentation"
-    dense = _dense_probe(data, sensors, options, on_progress) if is_dense else None
+    dense = _dense_probe(extractor, data, sensors, options, on_progress) if is_dense else None
     check_for_probe(data)
     if options.protocol == "standard":
         require_package("sklearn", needed_by="the logistic probe", extra="evaluate")
     check_shots(data, options.shots)
     maker = FeatureMaker(
-        trained=trained, data=data, sensors=sensors, pooling=options.pooling,
-        seeds=options.seed_range, cache=FeatureCache(cache), on_progress=on_progress,
+        extractor=extractor, data=data, sensors=sensors, seeds=options.seed_range,
+        cache=FeatureCache(cache), on_progress=on_progress,
     )  # fmt: skip
-    provenance = _provenance(trained, data, sensors, options)
+    provenance = _provenance(extractor, data, sensors, options)
     with artefact(
-        out, provenance, inputs=[trained.folder, *inputs], overwrite=overwrite, record=RESULT,
+        out, provenance, inputs=[*extractor.folders, *inputs], overwrite=overwrite, record=RESULT,
         is_whole=lambda: all((out / name).is_file() for name in _FILES),
     ) as made:  # fmt: skip
         if not made.up_to_date:
@@ -206,15 +208,15 @@ def _write(
     provenance: Provenance,
 ) -> None:
     """Train and score all probes, and write the files of the result."""
-    data, model = maker.data, maker.trained.model
+    data = maker.data
     test = data.split("test")
     bootstrap = Bootstrap.over(len(test), test.groups, seed=options.seed, num_draws=NUM_DRAWS)
     settings = settings_record(maker, options, bootstrap)
     if dense is None:
-        rows = probe_rows(maker.all(), data, options, bootstrap)
+        rows = probe_rows(maker.kinds().items(), data, options, bootstrap)
     else:
-        rows = dense.rows(model, bootstrap)
-        settings |= dense.settings(model)
+        rows = dense.rows(bootstrap)
+        settings |= dense.settings()
     record = result_record(data, settings, rows, bootstrap)
     record[KEY] = provenance.as_dict()
     write_json(folder / RESULT, record)
@@ -224,24 +226,35 @@ def _write(
 
 
 def _provenance(
-    trained: LoadedModel, data: LabelledSet, sensors: tuple[SensorName, ...], options: ProbeOptions
+    extractor: Extractor, data: LabelledSet, sensors: tuple[SensorName, ...], options: ProbeOptions
 ) -> Provenance:
     choices = asdict(options)
     del choices["seed"]
     return Provenance(
         command="probe",
-        options={**choices, "sensor": "+".join(sensors), "data": data.name, **data.record},
-        inputs={"weights": trained.weights_sha256, "data": data.sha256},
+        options={
+            **choices,
+            "sensor": "+".join(sensors),
+            "data": data.name,
+            **data.record,
+            **extractor.record,
+        },
+        inputs={"weights": extractor.sha256, "data": data.sha256},
         seed=options.seed,
-        licences=tuple(dict.fromkeys((*trained.licences, *data.licences))),
+        licences=tuple(dict.fromkeys((*extractor.licences, *data.licences))),
     )
 
 
 def _dense_probe(
-    data: LabelledSet, sensors: tuple[SensorName, ...], options: ProbeOptions,
+    extractor: Extractor, data: LabelledSet, sensors: tuple[SensorName, ...], options: ProbeOptions,
     on_progress: OnProgress,
 ) -> DenseProbe:  # fmt: skip
     """Return the probe of a segmentation set, after a check of the options."""
+    if not isinstance(extractor, LoadedModel):
+        raise InputError(
+            f"{data.name} is a segmentation set, which needs the feature maps of a CSMoE model, "
+            f"found {extractor.name}, which has one vector an image; give a checkpoint"
+        )
     if options.protocol != "paper" or options.pooling != "cls":
         raise InputError(
             f"{data.name} is a segmentation set, which needs --protocol paper and no --pooling, "
@@ -253,6 +266,6 @@ def _dense_probe(
             f"in {data.name}; give --sensor {sensors[0]}"
         )
     return DenseProbe(
-        data=data, sensor=sensors[0], seeds=options.seed_range, lr=options.lr,
+        trained=extractor, data=data, sensor=sensors[0], seeds=options.seed_range, lr=options.lr,
         on_progress=on_progress,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from csmoe_model.datasets.base import SPLITS, LabelledSet
 from csmoe_model.evaluation.bootstrap import Bootstrap
-from csmoe_model.probing.feature_sources import Splits
+from csmoe_model.probing.feature_sources import FeatureKind, Splits
 from csmoe_model.probing.few_shot import SHOT_DRAWS, with_shots
 from csmoe_model.probing.heads import (
     DEFAULT_RATE,
@@ -21,7 +21,7 @@ from csmoe_model.probing.rows import Row, scored_row
 
 
 def probe_rows(
-    features: Iterable[tuple[str, list[Splits]]],
+    features: Iterable[tuple[str, FeatureKind]],
     data: LabelledSet,
     options: ProbeOptions,
     bootstrap: Bootstrap,
@@ -29,15 +29,25 @@ def probe_rows(
     """Train and score the probes on each kind of features.
 
     Args:
-        features: Name of each kind, and its features for each seed.
+        features: The kinds of features, by name.
         data: The labelled set.
         options: Protocol and shots.
         bootstrap: Draws for the intervals.
     """
     return [
-        scored_row(name, probe_name, probed, bootstrap, width=runs[0]["train"].shape[1])
-        for name, runs in features
-        for probe_name, probed in _train_probes(data, runs, options).items()
+        row for name, kind in features for row in _rows_of(name, kind, data, options, bootstrap)
+    ]
+
+
+def _rows_of(
+    name: str, kind: FeatureKind, data: LabelledSet, options: ProbeOptions, bootstrap: Bootstrap
+) -> list[Row]:
+    """Return the rows of one kind, whose features are freed before those of the next are made."""
+    runs = kind.make()
+    width = runs[0]["train"].shape[1]
+    return [
+        scored_row(name, probe, probed, bootstrap, width=width, cost=kind.cost)
+        for probe, probed in _train_probes(data, runs, options).items()
     ]
 
 

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 from csmoe_model.datasets.base import SPLITS, LabelledSet
-from csmoe_model.evaluation.baseline_features import NUM_FILTERS
 from csmoe_model.evaluation.bootstrap import Bootstrap
 from csmoe_model.evaluation.metrics import HEADLINE
 from csmoe_model.evaluation.published_results import published_rows
-from csmoe_model.nn.cost import encoder_cost
+from csmoe_model.extractors.random_convolutions import NUM_FILTERS, RandomConvolutions
 from csmoe_model.probing.feature_sources import FeatureMaker
 from csmoe_model.probing.few_shot import SHOT_DRAWS
 from csmoe_model.probing.heads import BATCH_SIZE, EPOCHS, NEIGHBOURS, STRENGTHS
@@ -41,9 +40,7 @@ def settings_record(
     maker: FeatureMaker, options: ProbeOptions, bootstrap: Bootstrap
 ) -> dict[str, object]:
     """Return all settings that are needed to repeat the probe."""
-    trained, data = maker.trained, maker.data
-    assert trained.model.origin is not None  # because the model was loaded from a checkpoint
-    side = trained.model.config.image_size
+    extractor, data = maker.extractor, maker.data
     protocols: dict[str, dict[str, object]] = {
         "standard": {"C": list(STRENGTHS), "k": list(NEIGHBOURS), "standardised": True},
         "paper": {
@@ -52,9 +49,9 @@ def settings_record(
         },
     }  # fmt: skip
     return {
-        "recipe": trained.recipe,
-        "macs_paper": encoder_cost(trained.model.config, sensors=maker.sensors).macs_paper,
-        "weights_sha256": trained.weights_sha256,
+        "recipe": extractor.name,
+        "macs_paper": extractor.macs_paper(maker.sensors),
+        "weights_sha256": extractor.sha256,
         "protocol": options.protocol,
         **protocols[options.protocol],
         "pooling": options.pooling,
@@ -62,12 +59,12 @@ def settings_record(
         "seeds": list(maker.seeds),
         "shots": options.shots and {"a_class": options.shots, "draws": SHOT_DRAWS},
         "normalisation": {
-            "model": "z-score with the statistics of the model's training data",
-            "statistics": trained.model.origin.statistics,
-            "random convolutions": "z-score with the statistics of the training images drawn from",
+            "model": extractor.normalisation,
+            **({"statistics": extractor.statistics} if extractor.statistics else {}),
+            "random convolutions": RandomConvolutions.normalisation,
         },
         "resize": {
-            "model": f"bilinear to {side} × {side}, averaging where it shrinks",
+            "model": extractor.resizing,
             "baselines": "none",
         },
         "random_filters": {"filters": NUM_FILTERS, "of": "each sensor"},

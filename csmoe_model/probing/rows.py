@@ -7,6 +7,7 @@ import numpy as np
 
 from csmoe_model.evaluation.bootstrap import Bootstrap, Interval, interval, mean_score
 from csmoe_model.evaluation.metrics import FloatArray, Predictions, score
+from csmoe_model.extractors.extractor import ExtractorCost
 from csmoe_model.probing.feature_sources import MODEL
 from csmoe_model.probing.heads import TrainedProbe
 
@@ -19,6 +20,8 @@ class Row:
     probe: str
     width: int
     """Length of a feature vector."""
+    cost: ExtractorCost
+    """Cost of a feature vector, without the probe."""
     scores: dict[str, Interval]
     """Mean of each score over the seeds, with its interval over test samples or groups."""
     per_seed: dict[str, list[float]]
@@ -34,20 +37,22 @@ class Row:
         """Return the entry of the result file."""
         return {
             "features": self.features, "probe": self.probe, "width": self.width,
+            **self.cost.as_dict(),
             "scores": {name: asdict(found) for name, found in self.scores.items()},
             "per_seed": self.per_seed, "chosen": self.chosen,
         }  # fmt: skip
 
 
 def scored_row(
-    features: str, probe: str, probed: Sequence[TrainedProbe], bootstrap: Bootstrap, *, width: int
-) -> Row:
+    features: str, probe: str, probed: Sequence[TrainedProbe], bootstrap: Bootstrap, *, width: int,
+    cost: ExtractorCost,
+) -> Row:  # fmt: skip
     """Score the probes of all seeds and compute the bootstrap intervals."""
     runs = [one.test for one in probed]
     means, draws = mean_score(runs), bootstrap.draws(runs)
     singles = [score(run) for run in runs]
     return Row(
-        features=features, probe=probe, width=width,
+        features=features, probe=probe, width=width, cost=cost,
         scores={name: interval(value, draws[name]) for name, value in means.items()},
         per_seed={name: [single[name] for single in singles] for name in means},
         chosen=[one.settings for one in probed], runs=runs, draws=draws,

@@ -4,8 +4,8 @@ Axes, as name suffixes:
     q  queries    n  images of the archive    K  classes    D  width    R  bootstrap draws
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -16,16 +16,13 @@ from csmoe_model.datasets.base import LabelledSet
 from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap, interval
 from csmoe_model.evaluation.feature_cache import FeatureCache
 from csmoe_model.evaluation.published_results import CBIR
-from csmoe_model.inference.load import LoadedModel
-from csmoe_model.probing.feature_sources import FeatureMaker, Splits
+from csmoe_model.extractors.extractor import NO_COST, Extractor
+from csmoe_model.probing.feature_sources import FeatureKind, FeatureMaker
 from csmoe_model.probing.heads import SMALLEST_STD, Features
 from csmoe_model.retrieval.metrics import BoolArray, Retrieved, as_sets, by_chance, retrieved
 from csmoe_model.retrieval.nearest import nearest
 from minortom.progress import OnProgress
 from minortom.sensors import SensorName
-
-_COMPARABLE = ("model", "untrained model")
-"""Kinds of features that can be compared across sensors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +45,7 @@ class RetrieveOptions:
 
 
 def score_directions(
-    trained: LoadedModel,
+    extractor: Extractor,
     data: LabelledSet,
     sensors: Sequence[SensorName],
     options: RetrieveOptions,
@@ -66,36 +63,46 @@ def score_directions(
         as_sets(split.labels, data.task, len(data.classes)) for split in (val, test)
     )
     bootstrap = Bootstrap.over(len(val), val.groups, seed=options.seed)
-    directions = [f"{one}_to_{other}" for one, other in product(sensors, repeat=2)]
-    kinds = {
-        sensor: FeatureMaker(
-            trained=trained, data=data, sensors=(sensor,), pooling=options.pooling,
-            seeds=options.all_seeds, cache=cache, on_progress=on_progress, splits=("val", "test"),
-        ).kinds()
-        for sensor in sensors
-    }  # fmt: skip
+    views = _views(extractor, sensors)
+    directions = [f"{one}_to_{other}" for one, other in product(views, repeat=2)]
+    maker = FeatureMaker(
+        extractor=extractor, data=data, sensors=tuple(sensors), seeds=options.all_seeds,
+        cache=cache, on_progress=on_progress, splits=("val", "test"),
+    )  # fmt: skip
+    kinds = {view: replace(maker, sensors=of_view).kinds() for view, of_view in views.items()}
     rows: list[dict[str, object]] = []
-    for name in next(iter(kinds.values())):
+    for name, of_all_sensors in maker.kinds().items():
         # Only `_retrieve_all` holds the features, so that they are freed before the next kind.
         answers = _retrieve_all(
-            name, {sensor: of_sensor[name] for sensor, of_sensor in kinds.items()},
-            query_qK, archive_nK, options,
-        )  # fmt: skip
+            {view: of_view[name] for view, of_view in kinds.items()}, query_qK, archive_nK, options
+        )
         found = {direction: _scores(runs, bootstrap) for direction, runs in answers.items()}
         every = {direction: found.get(direction) for direction in directions}
-        rows.append({"features": name, "directions": every})
+        cost = of_all_sensors.cost.as_dict()
+        rows.append({"features": name, **cost, "directions": every})
     chance = _scores([by_chance(query_qK, archive_nK)], bootstrap)
-    rows.append({"features": "chance", "directions": dict.fromkeys(directions, chance)})
+    rows.append(
+        {"features": "chance", **NO_COST.as_dict(), "directions": dict.fromkeys(directions, chance)}
+    )
     return {
         "data": data.name, "task": data.task, "classes": list(data.classes),
-        "queries": len(val), "archive": len(test), "settings": _settings(trained, options),
+        "queries": len(val), "archive": len(test), "settings": _settings(extractor, options),
         "rows": rows, "published": CBIR.get(data.name, []),
     }  # fmt: skip
 
 
-def _settings(trained: LoadedModel, options: RetrieveOptions) -> dict[str, object]:
+def _views(
+    extractor: Extractor, sensors: Sequence[SensorName]
+) -> dict[str, tuple[SensorName, ...]]:
+    """Return the vectors of an image that are retrieved by: of each sensor alone where possible."""
+    if extractor.alignment == "joint":
+        return extractor.views(sensors)
+    return {sensor: (sensor,) for sensor in sensors}
+
+
+def _settings(extractor: Extractor, options: RetrieveOptions) -> dict[str, object]:
     return {
-        "recipe": trained.recipe, "weights_sha256": trained.weights_sha256, "k": options.k,
+        "recipe": extractor.name, "weights_sha256": extractor.sha256, "k": options.k,
         "index": options.index, "pooling": options.pooling, "draws": NUM_DRAWS,
         "seeds": list(options.all_seeds),
         "vectors": "compared by cosine; those without weights standardised over the archive",
@@ -103,8 +110,8 @@ def _settings(trained: LoadedModel, options: RetrieveOptions) -> dict[str, objec
 
 
 def _retrieve_all(
-    name: str, make: Mapping[SensorName, Callable[[], list[Splits]]], query_qK: BoolArray,
-    archive_nK: BoolArray, options: RetrieveOptions,
+    kinds: Mapping[str, FeatureKind], query_qK: BoolArray, archive_nK: BoolArray,
+    options: RetrieveOptions,
 ) -> dict[str, list[Retrieved]]:  # fmt: skip
     """Compute one kind of features and retrieve by them.
 
@@ -112,15 +119,16 @@ def _retrieve_all(
         By direction what was retrieved, one a seed; without the directions in which the features
         cannot be compared.
     """
-    runs = {sensor: of_sensor() for sensor, of_sensor in make.items()}
+    runs = {view: of_view.make() for view, of_view in kinds.items()}
+    in_common_space = all(of_view.in_common_space for of_view in kinds.values())
     found: dict[str, list[Retrieved]] = {}
     for one, other in product(runs, runs):
-        if one != other and name not in _COMPARABLE:
+        if one != other and not in_common_space:
             continue
         found[f"{one}_to_{other}"] = []
         for query, archive in zip(runs[one], runs[other], strict=True):
             pair = query["val"], archive["test"]
-            if name not in _COMPARABLE:
+            if not in_common_space:
                 pair = standardised(*pair)
             found[f"{one}_to_{other}"].append(_retrieve(*pair, query_qK, archive_nK, options))
     return found

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csmoe_model.data.bands import channels
-from csmoe_model.datasets.base import LabelledSplit
 from csmoe_model.datasets.image_folder import ImageBands
 from csmoe_model.datasets.open_set import BandNames, parse_bands
-from csmoe_model.inference.encode_dataset import encode_set
-from csmoe_model.inference.load import LoadedModel, load_encoder
+from csmoe_model.extractors.extractor import Extractor
+from csmoe_model.extractors.load import load_extractor
 from csmoe_model.retrieval.search_page import Card
 from minortom.api.arguments import path_of
 from minortom.errors import InputError, UsageError
@@ -100,8 +99,8 @@ class ImageQuery:
         Raises:
             InputError: If the checkpoint is another one, or the image has no bands of the sensor.
         """
-        trained = load_encoder(self.checkpoint)
-        if weights_sha256 != trained.weights_sha256:
+        extractor = load_extractor(self.checkpoint)
+        if weights_sha256 != extractor.sha256:
             raise InputError(
                 f"expected the checkpoint that made the embeddings, found another one in "
                 f"{self.checkpoint}; give that checkpoint, or embed the shards with this one"
@@ -114,7 +113,8 @@ class ImageQuery:
                 f"expected an image with bands of {' and '.join(missing)}, found bands of "
                 f"{', '.join(self.bands)}; give another --sensor, or the file of the other sensor"
             )
-        vectors = [_encode(trained, name, self.bands) for name in wanted]
+        views = extractor.views(wanted).values()
+        vectors = [_encode(extractor, of_view, self.bands) for of_view in views]
         self.reader.report()
         card = Card(
             columns={"file": ", ".join(path.name for path in self.files)},
@@ -186,11 +186,14 @@ def image_files(image: Images) -> tuple[Path, ...]:
     return tuple(path_of("image", path) for path in given)
 
 
-def _encode(trained: LoadedModel, sensor: SensorName, bands: ImageBands) -> NDArray[np.float32]:
-    names, pixels_CHW = bands[sensor]
-    alone = LabelledSplit(images=lambda _: {sensor: pixels_CHW[None]}, labels=np.zeros(1, np.int64))
-    vectors = encode_set(trained.model, alone, sensors=[sensor], bands={sensor: names})
-    first: NDArray[np.float32] = vectors[0]
+def _encode(
+    extractor: Extractor, sensors: Sequence[SensorName], image: ImageBands
+) -> NDArray[np.float32]:
+    found = extractor(
+        {sensor: image[sensor][1][None] for sensor in sensors},
+        bands={sensor: image[sensor][0] for sensor in sensors},
+    )
+    first: NDArray[np.float32] = found[0].float().cpu().numpy()
     return first
 
 

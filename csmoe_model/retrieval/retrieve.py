@@ -11,8 +11,9 @@ from csmoe_model.datasets.names import LabelColumn, SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
 from csmoe_model.evaluation.feature_cache import FeatureCache
 from csmoe_model.evaluation.tables import markdown_grid, with_interval
-from csmoe_model.inference.encode_dataset import choose_sensors
-from csmoe_model.inference.load import LoadedModel, load_encoder
+from csmoe_model.extractors.extractor import Extractor
+from csmoe_model.extractors.load import load_extractor
+from csmoe_model.extractors.map_images import choose_sensors
 from csmoe_model.retrieval.directions import RetrieveOptions, score_directions
 from csmoe_model.retrieval.nearest import check_faiss
 from minortom.api.arguments import one_of, path_of, whole_number
@@ -141,18 +142,18 @@ def retrieve(
         s2_offset=s2_offset, seed=seed,
     )  # fmt: skip
     _check_set(labelled, k=options.k)
-    trained = load_encoder(checkpoint)
-    sensors = choose_sensors(trained.model, labelled, None)
+    extractor = load_extractor(checkpoint).with_pooling(options.pooling)
+    sensors = choose_sensors(extractor, labelled, None)
     kept = FeatureCache(None if cache is None else path_of("cache", cache))
-    provenance = _provenance(trained, labelled, options)
-    inputs = [trained.folder] if root is None else [trained.folder, path_of("root", root)]
+    provenance = _provenance(extractor, labelled, options)
+    inputs = [*extractor.folders, *([] if root is None else [path_of("root", root)])]
     with artefact(
         out, provenance, inputs=inputs, overwrite=overwrite, record=RESULT, started=started
     ) as made:
         if not made.up_to_date:
             labelled.report()
             found = score_directions(
-                trained, labelled, sensors, options, cache=kept, on_progress=on_progress
+                extractor, labelled, sensors, options, cache=kept, on_progress=on_progress
             )
             found[KEY] = provenance.as_dict()
             write_json(made.path / RESULT, found)
@@ -202,13 +203,13 @@ def _check_set(data: LabelledSet, *, k: int) -> None:
         )
 
 
-def _provenance(trained: LoadedModel, data: LabelledSet, options: RetrieveOptions) -> Provenance:
+def _provenance(extractor: Extractor, data: LabelledSet, options: RetrieveOptions) -> Provenance:
     choices = asdict(options)
     del choices["seed"]
     return Provenance(
         command="retrieve",
-        options={**choices, "data": data.name, **data.record},
-        inputs={"weights": trained.weights_sha256, "data": data.sha256},
+        options={**choices, "data": data.name, **data.record, **extractor.record},
+        inputs={"weights": extractor.sha256, "data": data.sha256},
         seed=options.seed,
-        licences=tuple(dict.fromkeys((*trained.licences, *data.licences))),
+        licences=tuple(dict.fromkeys((*extractor.licences, *data.licences))),
     )

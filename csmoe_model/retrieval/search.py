@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from csmoe_model.choices import IndexKind, SensorChoice
+from csmoe_model.choices import BOTH, IndexKind, SensorChoice
 from csmoe_model.datasets.open_set import BandNames
 from csmoe_model.inference.embeddings import (
-    BOTH,
     PatchVectors,
     check_embeddings,
     read_vectors,

@@ -122,9 +122,17 @@ def choose_bands(names: Sequence[str], sensor: SensorName | None = None) -> Chos
     )
 
 
-def missing_bands(sensor: SensorName, names: Sequence[str]) -> InputError | None:
-    """Return the error for channels that lack bands of the model; None if they have all."""
-    wanted = MODEL_BANDS[sensor]
+def missing_bands(
+    sensor: SensorName, names: Sequence[str], *, wanted: Sequence[str] | None = None
+) -> InputError | None:
+    """Return the error for channels that lack bands of the model; None if they have all.
+
+    Args:
+        sensor: Sensor of the channels.
+        names: Names of the channels.
+        wanted: Bands of the model; `MODEL_BANDS` when None.
+    """
+    wanted = MODEL_BANDS[sensor] if wanted is None else wanted
     found = {band.name for band in map(known_band, names) if band is not None}
     missing = [band for band in wanted if band not in found]
     if not missing:

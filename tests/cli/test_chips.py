@@ -10,10 +10,10 @@ import pytest
 import torch
 from image_maker import EUROSAT_BANDS, eurosat_chip, floods_chips, ssl4eo_chip, typed
 
-from csmoe_model.csmoe import CSMoE
 from csmoe_model.datasets.base import check_for_probe
 from csmoe_model.datasets.open_set import open_set
-from csmoe_model.inference.encode_dataset import encode_set
+from csmoe_model.extractors.checkpoint import load_model
+from csmoe_model.extractors.map_images import encode_set
 
 pytest_plugins = ["image_fixtures"]
 
@@ -88,7 +88,7 @@ def test_chips_are_a_labelled_set(model_folder, tmp_path, write):
     more = write(root)
     bands = more[1] if more else None
     data = open_set("folder", root, s2_bands=bands)
-    model = CSMoE.from_pretrained(model_folder / "model")
+    model = load_model(model_folder / "model", device=torch.device("cpu"))
     for split in data.splits.values():
         vectors = encode_set(model, split, sensors=SENSORS[write], bands=data.bands)
         assert vectors.shape == (len(split), 32 * len(SENSORS[write]))

@@ -199,7 +199,7 @@ def test_another_ending_of_the_output_is_one_line(folder, tmp_path, capsys):
 def test_a_sensor_that_the_model_does_not_encode_is_one_line(folder, tmp_path, capsys):
     export(folder / "model", out=tmp_path / "model", sensor="s1")
     assert embed(tmp_path, folder / "s2.tif", tmp_path / "f.tif") == 1
-    assert "expected bands of s1, which the model encodes, found bands of s2" in one_line(
+    assert "expected bands of s1, which tiny encodes, found bands of s2" in one_line(
         capsys.readouterr().err
     )
     assert embed(tmp_path, folder / "s1.tif", tmp_path / "f.tif") == 0

@@ -6,8 +6,8 @@ from model_folders import write
 from training_shards import MODEL, learnable_shards
 
 from csmoe_model.csmoe import CSMoE
+from csmoe_model.extractors.checkpoint import load_model
 from csmoe_model.inference.export_encoder import export
-from csmoe_model.inference.load import load_model
 from minortom.shards.shard_set import ShardSet
 
 CPU = torch.device("cpu")

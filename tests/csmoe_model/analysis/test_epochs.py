@@ -110,8 +110,8 @@ def test_every_option_reaches_the_probes(folder, tmp_path, capsys):
     assert (record["options"]["pooling"], record["options"]["lr"], record["seed"]) == (
         "mean", 0.1, 2,
     )  # fmt: skip
-    # Three splits of two weights, statistics, filters and an untrained model.
-    assert len(list((tmp_path / "cache").iterdir())) == 15
+    # Three splits of two weights, statistics, filters and an untrained model; the size of images.
+    assert len(list((tmp_path / "cache").iterdir())) == 16
     averaged = folder / "run-0" / "epochs" / "0002" / "model-ema"
     data = open_shards(folder / "shards", ShardLabels(seed=2))
     options = ProbeOptions(

@@ -15,10 +15,10 @@ from stored_vectors import stored_vectors
 from training_shards import learnable_shards
 
 from csmoe_model.data.normalise import Normalise
+from csmoe_model.extractors.checkpoint import load_model
 from csmoe_model.inference import embed_shards
 from csmoe_model.inference.embed import embed
 from csmoe_model.inference.embed_shards import encode_shards
-from csmoe_model.inference.load import load_model
 from minortom.errors import InputError, OutputExistsError
 from minortom.shards.shard_set import ShardSet
 

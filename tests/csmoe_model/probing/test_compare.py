@@ -11,6 +11,7 @@ from minortom_cli.model.app import app
 
 from csmoe_model.evaluation.bootstrap import Bootstrap
 from csmoe_model.evaluation.metrics import Predictions, confusion_matrices, score
+from csmoe_model.extractors.extractor import NO_COST
 from csmoe_model.probing.compare import compare
 from csmoe_model.probing.heads import TrainedProbe
 from csmoe_model.probing.pooling import spread
@@ -41,7 +42,14 @@ def write_result(folder, rows, *, weights="a", groups=CELLS, truth=TRUTH, shots=
     )  # fmt: skip
     bootstrap = Bootstrap.over(len(truth), groups, seed=0, num_draws=2)
     made = [
-        scored_row(name, "logistic", [said(wrong, truth) for wrong in runs], bootstrap, width=1)
+        scored_row(
+            name,
+            "logistic",
+            [said(wrong, truth) for wrong in runs],
+            bootstrap,
+            width=1,
+            cost=NO_COST,
+        )
         for name, runs in rows.items()
     ]
     folder.mkdir()
@@ -81,7 +89,9 @@ def test_predictions_of_every_task_are_read_back(tmp_path):
     for task, (truth, output) in cases.items():
         case = Predictions(task=task, truth=truth, output=output)
         probed = [TrainedProbe(test=case, settings={})] * 2
-        row = scored_row("model", "5-NN", probed, Bootstrap.over(6, None, seed=0), width=1)
+        row = scored_row(
+            "model", "5-NN", probed, Bootstrap.over(6, None, seed=0), width=1, cost=NO_COST
+        )
         data = set_of({"test": split_of({}, truth)}, task=task, classes=("a", "b", "c"))
         write_predictions(tmp_path / task, data, [row], Provenance(command="probe", options={}))
         found = read_predictions(tmp_path / task)

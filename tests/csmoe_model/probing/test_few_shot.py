@@ -10,8 +10,9 @@ from model_folders import write_model
 from training_shards import learnable_shards
 
 from csmoe_model.datasets.base import SPLITS
-from csmoe_model.evaluation.baseline_features import band_statistics
 from csmoe_model.evaluation.metrics import score
+from csmoe_model.extractors.band_statistics import BandStatistics
+from csmoe_model.extractors.map_images import encode_set
 from csmoe_model.probing.few_shot import with_shots
 from csmoe_model.probing.heads import Table, knn_probe
 from csmoe_model.probing.options import ProbeOptions
@@ -77,7 +78,7 @@ def test_all_kinds_of_features_are_probed_with_the_same_draws(checkpoint, tmp_pa
     }  # fmt: skip
 
     features = {
-        name: band_statistics(data.split(name), sensors=["s2", "s1"], bands=data.bands)
+        name: encode_set(BandStatistics.of_model_bands(), data.split(name), sensors=["s2", "s1"])
         for name in SPLITS
     }
     labels = {name: data.split(name).labels for name in SPLITS}

@@ -17,8 +17,9 @@ from csmoe_model.evaluation.bootstrap import Bootstrap
 from csmoe_model.evaluation.metrics import Predictions, score
 from csmoe_model.evaluation.published_results import published_rows
 from csmoe_model.evaluation.tables import latex_table, markdown_table, shown_rows
-from csmoe_model.inference.encode_dataset import encode_set
-from csmoe_model.inference.load import load_model
+from csmoe_model.extractors.checkpoint import load_model
+from csmoe_model.extractors.extractor import NO_COST
+from csmoe_model.extractors.map_images import encode_set
 from csmoe_model.probing.heads import Table, TrainedProbe, logistic_probe, paper_probe
 from csmoe_model.probing.options import ProbeOptions
 from csmoe_model.probing.predictions import read_predictions
@@ -108,7 +109,7 @@ def test_every_table_has_the_model_and_all_baselines(result):
 
 def test_the_score_of_the_model_is_that_of_its_features_probed_by_hand(checkpoint, result):
     data = bright_and_dark(SIZES)
-    model = load_model(checkpoint, device=torch.device("cpu")).model
+    model = load_model(checkpoint, device=torch.device("cpu"))
     features = {n: encode_set(model, data.split(n), sensors=["s2", "s1"]) for n in SPLITS}
     labels = {n: data.split(n).labels for n in SPLITS}
     found = logistic_probe(
@@ -175,7 +176,7 @@ def test_cached_features_give_the_same_result_without_reading_images(checkpoint,
     words = {"options": options, "cache": tmp_path / "cache"}
     probe_set(checkpoint, data, tmp_path / "first", **words)
     kept = {path: path.read_bytes() for path in (tmp_path / "cache").iterdir()}
-    assert len(kept) == 4 * 3
+    assert len(kept) == 4 * 3 + 1  # features by split, and the size of the images
 
     def nothing(_):
         raise AssertionError
@@ -289,7 +290,10 @@ def test_differences_are_paired():
         test=Predictions(task="multiclass", truth=truth, output=output), settings={}
     )
     bootstrap = Bootstrap.over(40, None, seed=0, num_draws=50)
-    rows = [scored_row(name, "p", [case], bootstrap, width=1) for name in ("model", "other")]
+    rows = [
+        scored_row(name, "p", [case], bootstrap, width=1, cost=NO_COST)
+        for name in ("model", "other")
+    ]
     (gap,) = differences(rows, "average_accuracy")
     assert (gap["value"], gap["low"], gap["high"]) == (0, 0, 0)
     assert rows[0].scores["average_accuracy"].low < 0.75

@@ -13,8 +13,8 @@ from sklearn.metrics import precision_score, recall_score
 from sklearn.preprocessing import StandardScaler
 from training_shards import learnable_shards
 
-from csmoe_model.inference.encode_dataset import encode_set
-from csmoe_model.inference.load import load_model
+from csmoe_model.extractors.checkpoint import load_model
+from csmoe_model.extractors.map_images import encode_set
 from csmoe_model.retrieval.directions import standardised
 from csmoe_model.retrieval.metrics import as_sets, by_chance, retrieved
 from csmoe_model.retrieval.retrieve import retrieve
@@ -114,7 +114,7 @@ def test_the_result_has_every_direction_in_which_features_can_be_compared(result
 def test_the_scores_of_the_model_follow_from_its_vectors(folder, result):
     data, model = bright_and_dark(SIZES), load_model(folder / "model", device=torch.device("cpu"))
     queries, archive = (
-        encode_set(model.model, data.split(name), sensors=[sensor], bands=data.bands)
+        encode_set(model, data.split(name), sensors=[sensor], bands=data.bands)
         for name, sensor in (("val", "s1"), ("test", "s2"))
     )
     cosine = (queries / np.linalg.norm(queries, axis=1)[:, None]) @ (

@@ -165,7 +165,7 @@ def test_a_query_that_does_not_fit_is_one_line(folder, image, tmp_path, capsys):
             ["--image", image, "--checkpoint", tmp_path / "other"],
             "expected the checkpoint that",
         ),
-        (["--image", small, "--checkpoint", model], "at least one patch of the model"),
+        (["--image", small, "--checkpoint", model], "the smallest that tiny encodes"),
         (["--image", few, "--checkpoint", model], "B05"),
         (
             ["--image", radar, "--checkpoint", model],

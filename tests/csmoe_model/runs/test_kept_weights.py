@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from training_runs import SHORT, run, stop_after
 
-from csmoe_model.inference.load import load_model
+from csmoe_model.extractors.checkpoint import load_model
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.runs.kept_weights import kept_weights
 from minortom.errors import InputError
@@ -83,7 +83,7 @@ def test_weights_are_kept_at_the_step_at_which_a_run_is_stopped(shards, kept, tm
 
 def test_kept_weights_load_and_name_their_epochs(kept):
     trained = load_model(kept / "epochs" / "0002", device=torch.device("cpu"))
-    assert trained.recipe == "test"
+    assert trained.name == "test"
     assert record_of(trained.folder)["options"]["after"] == {"epochs": 2, "steps": 6}
     assert "weights after 2 epochs" in (trained.folder / "README.md").read_text()
     assert "after" not in record_of(kept / "model")["options"]

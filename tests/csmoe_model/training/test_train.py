@@ -13,7 +13,7 @@ from processes import SUPPORT
 from training_runs import SHORT, rows, run
 from training_shards import learnable_shards
 
-from csmoe_model.inference.load import load_model
+from csmoe_model.extractors.checkpoint import load_model
 from csmoe_model.nn.masking import draw_masks
 from csmoe_model.runs.csv_log import COLUMNS
 from csmoe_model.runs.folder import RunFolder

@@ -12,7 +12,7 @@ from training_runs import SHORT, rows, run, stop_after
 from training_shards import MODEL
 
 from csmoe_model.data.sampler import permutation
-from csmoe_model.inference.load import load_model
+from csmoe_model.extractors.checkpoint import load_model
 from csmoe_model.nn.cost import pretraining_cost
 from csmoe_model.nn.masking import draw_masks
 from csmoe_model.runs.csv_log import COLUMNS, SPEED, TERMS

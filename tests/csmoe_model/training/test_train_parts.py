@@ -11,7 +11,7 @@ from training_runs import SHORT, rows, run, stop_after
 from csmoe_model import csmoe
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.distributed.launch import Launch
-from csmoe_model.inference.load import load_model
+from csmoe_model.extractors.checkpoint import load_model
 from csmoe_model.runs.csv_log import TERMS
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.training import out_of_memory as memory
@@ -101,7 +101,7 @@ def test_the_average_is_saved_and_resumes(shards, tmp_path):
     names = [name for name, weight in found.items() if weight.shape == first.shape]
     assert any(torch.allclose(found[name], average, atol=1e-6) for name in names)
     assert not (RunFolder(tmp_path / "whole").model / "ema").exists()
-    assert load_model(whole.ema, device=torch.device("cpu")).recipe == "test"
+    assert load_model(whole.ema, device=torch.device("cpu")).name == "test"
 
 
 def test_the_average_does_not_change_the_run(shards, finished, tmp_path):

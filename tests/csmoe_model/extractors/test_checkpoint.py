@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from training_shards import MODEL, learnable_shards
 
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.inference.load import load_model
+from csmoe_model.extractors.checkpoint import load_model
 from minortom.errors import InputError
 from minortom.shards.shard_set import ShardSet
 
@@ -40,7 +40,7 @@ def copy(saved, tmp_path):
 def test_a_saved_model_is_loaded_again(saved):
     model, statistics, folder = saved
     trained = load_model(folder, device=CPU)
-    assert trained.recipe == "tiny"
+    assert trained.name == "tiny"
     assert trained.licences == ("CC-BY-SA-4.0",)
     assert trained.model.config == MODEL
     for name, tensor in model.state_dict().items():

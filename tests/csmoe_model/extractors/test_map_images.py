@@ -7,9 +7,9 @@ from labelled_sets import bright_and_dark, split_of
 from model_folders import write_model
 from training_shards import MODEL, learnable_shards
 
-from csmoe_model.inference.encode_dataset import choose_sensors, encode_set, untrained
+from csmoe_model.extractors.checkpoint import load_model
+from csmoe_model.extractors.map_images import choose_sensors, encode_set
 from csmoe_model.inference.export_encoder import export
-from csmoe_model.inference.load import load_model
 from minortom.errors import InputError
 from minortom.shards.shard_set import ShardSet
 
@@ -24,7 +24,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(folder):
-    return load_model(folder / "model", device=torch.device("cpu")).model
+    return load_model(folder / "model", device=torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +35,9 @@ def data():
 def wanted(model, data, sensor):
     """Return vectors and tokens by the steps of docs/use.md."""
     images = torch.from_numpy(data.split("train").images(np.arange(7))[sensor])
-    prepared = model.prepare(**{sensor: images}, image_size=MODEL.image_size)
+    prepared = model.model.prepare(**{sensor: images}, image_size=MODEL.image_size)
     with torch.inference_mode():
-        encoded = model.encode(**prepared, patch_tokens=True)
+        encoded = model.model.encode(**prepared, patch_tokens=True)
     return encoded[sensor].numpy(), encoded[f"{sensor}_tokens"].numpy()
 
 
@@ -45,7 +45,7 @@ def wanted(model, data, sensor):
 def test_pooling_takes_the_cls_token_or_the_mean_of_the_patches_or_both(model, data, sensor):
     cls, tokens = wanted(model, data, sensor)
     found = {
-        pooling: encode_set(model, data.split("train"), sensors=[sensor], pooling=pooling)
+        pooling: encode_set(model.with_pooling(pooling), data.split("train"), sensors=[sensor])
         for pooling in ("cls", "mean", "both")
     }
     np.testing.assert_allclose(found["cls"], cls, atol=1e-5)
@@ -94,7 +94,7 @@ def test_a_band_missing_in_the_set_is_one_line(model):
 
 def test_an_image_smaller_than_a_patch_is_one_line(model):
     tiny = split_of({"s1": np.ones((2, 2, 3, 9), np.float32)}, np.zeros(2, np.int64))
-    with pytest.raises(InputError, match="one patch of the model, 4 × 4 px, found 3 × 9 px"):
+    with pytest.raises(InputError, match="at least 4 × 4 px, .* tiny encodes, found 3 × 9 px"):
         encode_set(model, tiny, sensors=["s1"])
 
 
@@ -102,7 +102,7 @@ def test_the_untrained_model_has_the_same_architecture_and_depends_on_its_seed(m
     split = data.split("train")
     before = torch.get_rng_state()
     first, again, other = (
-        encode_set(untrained(model, seed=seed), split, sensors=["s2"]) for seed in (0, 0, 1)
+        encode_set(model.untrained(seed=seed).make(), split, sensors=["s2"]) for seed in (0, 0, 1)
     )
     assert torch.equal(torch.get_rng_state(), before)
     np.testing.assert_array_equal(first, again)
@@ -112,7 +112,7 @@ def test_the_untrained_model_has_the_same_architecture_and_depends_on_its_seed(m
 
 
 def test_sensors_are_those_that_model_and_set_share_unless_one_is_named(folder, model, data):
-    s1 = load_model(folder / "s1", device=torch.device("cpu")).model
+    s1 = load_model(folder / "s1", device=torch.device("cpu"))
     only_s2 = bright_and_dark({"train": 2}, sensors=("s2",))
     assert choose_sensors(model, data, None) == ("s2", "s1")
     assert choose_sensors(model, data, "both") == ("s2", "s1")

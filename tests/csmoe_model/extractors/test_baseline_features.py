@@ -2,12 +2,22 @@
 
 import numpy as np
 import pytest
+import torch
 from labelled_sets import bright_and_dark, split_of
 
-from csmoe_model.evaluation import baseline_features
-from csmoe_model.evaluation.baseline_features import RandomConvolutions, band_statistics
+from csmoe_model.extractors.band_statistics import BandStatistics
+from csmoe_model.extractors.map_images import encode_set
+from csmoe_model.extractors.random_convolutions import NUM_FILTERS, RandomConvolutions
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS
+
+STATISTICS = BandStatistics.of_model_bands()
+
+
+def fitted_on(split, sensors, *, seed=0, num_filters=None):
+    """Return filters that were fitted on a split."""
+    unfitted = RandomConvolutions.unfitted(num_filters=num_filters)
+    return unfitted.fitted(split, sensors=sensors, bands={}, seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +26,7 @@ def split():
 
 
 def test_band_statistics_are_what_numpy_says(split):
-    found = band_statistics(split, sensors=["s2", "s1"], bands={})
+    found = encode_set(STATISTICS, split, sensors=["s2", "s1"])
     s2, s1 = (split.images(np.arange(9))[name] for name in ("s2", "s1"))
     wanted = [
         operation(images, axis=(2, 3))
@@ -28,21 +38,15 @@ def test_band_statistics_are_what_numpy_says(split):
 
 def test_baselines_use_only_the_bands_of_the_model():
     rng = np.random.default_rng(0)
-    images = rng.random((3, 12, 5, 5)).astype(np.float32)
+    images = (1e4 * rng.random((3, 12, 5, 5))).astype(np.float32)
     names = ("B01", *MODEL_BANDS["s2"], "B09")
-    found = band_statistics(
-        split_of({"s2": images}, np.zeros(3, np.int64)), sensors=["s2"], bands={"s2": names}
-    )
-    wanted = band_statistics(
-        split_of({"s2": images[:, 1:11]}, np.zeros(3, np.int64)), sensors=["s2"], bands={}
-    )
-    np.testing.assert_array_equal(found, wanted)
+    found = STATISTICS({"s2": images}, bands={"s2": names})
+    torch.testing.assert_close(found, STATISTICS({"s2": images[:, 1:11]}), rtol=0, atol=0)
 
 
 def test_filters_are_whitened_patches_and_responses_are_averaged(split):
     """Every step again, pixel by pixel, as torchgeo's `RCF` and MOSAIKS write them."""
-    fitted = RandomConvolutions.fit(split, sensors=["s1"], bands={}, seed=5, num_filters=6)
-    found = fitted.features(split, bands={})
+    found = encode_set(fitted_on(split, ["s1"], seed=5, num_filters=6), split, sensors=["s1"])
 
     images = split.images(np.arange(9))["s1"].astype(np.float64)
     rng = np.random.default_rng(5)
@@ -78,29 +82,27 @@ def test_filters_are_whitened_patches_and_responses_are_averaged(split):
 
 def test_the_seed_determines_the_filters(split):
     first, again, other = (
-        RandomConvolutions.fit(split, sensors=["s2"], bands={}, seed=seed).filters["s2"].numpy()
-        for seed in (0, 0, 1)
+        fitted_on(split, ["s2"], seed=seed).filters["s2"].numpy() for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, again)
-    assert first.shape == (baseline_features.NUM_FILTERS, 10, 3, 3)
+    assert first.shape == (NUM_FILTERS, 10, 3, 3)
     assert not np.allclose(first, other)
 
 
 def test_each_sensor_has_filters_of_its_own(split):
-    fitted = RandomConvolutions.fit(split, sensors=["s2", "s1"], bands={}, seed=0, num_filters=4)
-    alone = RandomConvolutions.fit(split, sensors=["s1"], bands={}, seed=0, num_filters=4)
-    both = fitted.features(split, bands={})
+    fitted, alone = (fitted_on(split, of, num_filters=4) for of in (["s2", "s1"], ["s1"]))
+    both = encode_set(fitted, split, sensors=["s2", "s1"])
     assert both.shape == (9, 16)
-    np.testing.assert_allclose(both[:, 8:], alone.features(split, bands={}), atol=1e-5)
+    np.testing.assert_allclose(both[:, 8:], encode_set(alone, split, sensors=["s1"]), atol=1e-5)
 
 
 def test_a_constant_band_has_finite_features():
     flat = split_of({"s1": np.full((4, 2, 8, 8), -12, np.float32)}, np.zeros(4, np.int64))
-    fitted = RandomConvolutions.fit(flat, sensors=["s1"], bands={}, seed=0, num_filters=4)
-    assert np.isfinite(fitted.features(flat, bands={})).all()
+    fitted = fitted_on(flat, ["s1"], num_filters=4)
+    assert np.isfinite(encode_set(fitted, flat, sensors=["s1"])).all()
 
 
 def test_an_image_smaller_than_a_filter_is_a_one_line_error():
     tiny = split_of({"s1": np.ones((2, 2, 2, 9), np.float32)}, np.zeros(2, np.int64))
-    with pytest.raises(InputError, match="images of at least 3 × 3 pixels, found 2 × 9"):
-        RandomConvolutions.fit(tiny, sensors=["s1"], bands={}, seed=0)
+    with pytest.raises(InputError, match="at least 3 × 3 px, .* found 2 × 9 px"):
+        fitted_on(tiny, ["s1"])

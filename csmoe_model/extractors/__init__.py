@@ -1,0 +1,1 @@
+"""Feature extractors with a price: images with named bands to vectors. Below `inference`."""
