@@ -24,3 +24,6 @@ AllocationRule = Literal["equal", "proportional", "sqrt"]
 
 Switch = Literal["on", "off"]
 """An option that a preset sets, so that neither value is the absence of the option."""
+
+MissingCells = Literal["unmapped", "drop"]
+"""Cells that a table of cells lacks: they stay without a value, or are dropped."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from minortom.api.choices import MapMode
+from minortom.api.choices import MapMode, MissingCells
 from minortom.grid.bbox import BBox
 from minortom_cli.console import (
     Engine,
@@ -26,6 +26,16 @@ def _map_option(
     """Return an option about maps; ``names`` for a flag without an opposite."""
     option: typer.models.OptionInfo = typer.Option(
         *names, help=text, metavar=metavar, show_default=default, rich_help_panel="Maps"
+    )
+    return option
+
+
+def _table_option(
+    text: str, *, metavar: str | None = None, default: str | bool = True
+) -> typer.models.OptionInfo:
+    """Return an option about tables of cells."""
+    option: typer.models.OptionInfo = typer.Option(
+        help=text, metavar=metavar, show_default=default, rich_help_panel="Tables of cells"
     )
     return option
 
@@ -168,6 +178,32 @@ def annotate(
     keep_unmapped: Annotated[
         bool, _map_option("Keep tiles without a class, as `unmapped`.", "--keep-unmapped")
     ] = False,
+    table: Annotated[
+        list[str] | None,
+        _table_option(
+            "Table of cells, Parquet or CSV, with a column grid_cell or id. COLUMNS "
+            " are separated by commas; all columns without them. Text becomes classes, "
+            "numbers stay numbers. Repeat the option for several tables.",
+            metavar="FILE[:COLUMNS]",
+            default="none",
+        ),
+    ] = None,
+    class_column: Annotated[
+        list[str] | None,
+        _table_option(
+            "Column of a table whose whole numbers are names of classes. Repeat the option for "
+            "several.",
+            metavar="NAME",
+            default="none",
+        ),
+    ] = None,
+    table_missing: Annotated[
+        MissingCells,
+        _table_option(
+            "Keep cells that a table lacks, without a value and as `unmapped` (unmapped), or drop "
+            "them (drop)."
+        ),
+    ] = "unmapped",
     engine: Engine = "local",
     scheduler: Scheduler = None,
     workers: Workers = None,
@@ -187,6 +223,7 @@ def annotate(
             climate_mode=climate_mode, landcover_mode=landcover_mode,
             landcover_resolution=landcover_resolution, descriptor=descriptor, manifest=manifest,
             descriptor_mode=descriptor_mode, keep_unmapped=keep_unmapped,
+            table=table, class_column=class_column, table_missing=table_missing,
             engine=engine, scheduler=scheduler, workers=workers, overwrite=overwrite,
             on_progress=advance,
             on_fetch=lambda done, total: advance(done, total, "bytes downloaded"),
