@@ -39,8 +39,9 @@ class Numbers:
         """Return a mask [m] of the rows whose number is not the stored one."""
         known, numbers = _known_and_numbers(values)
         assert self._values is not None
-        differ: NDArray[np.bool_] = self._known[tiles] != known
-        return differ | (known & (self._values[tiles] != numbers))
+        differ: NDArray[np.bool_] = known != self._known[tiles]
+        differ |= known & (self._values[tiles] != numbers)
+        return differ
 
     def array(self) -> pa.Array:
         """Return the numbers [n], null where unknown."""
@@ -65,8 +66,7 @@ class Texts:
 
     def differ(self, tiles: Tiles, values: pa.Array) -> NDArray[np.bool_]:
         """Return a mask [m] of the rows whose class is not the stored one."""
-        differ: NDArray[np.bool_] = self.index[tiles] != self._positions(values)
-        return differ
+        return np.not_equal(self.index[tiles], self._positions(values))
 
     def _positions(self, values: pa.Array) -> NDArray[np.int32]:
         encoded = values.dictionary_encode()
@@ -74,7 +74,8 @@ class Texts:
         # The last position is that of a row without a value.
         positions = [*(self.names.setdefault(text, len(self.names)) for text in texts), -1]
         rows = pc.fill_null(encoded.indices, len(texts)).to_numpy(zero_copy_only=False)
-        return np.array(positions, np.int32)[rows]
+        found: NDArray[np.int32] = np.array(positions, np.int32)[rows]
+        return found
 
 
 class GatheredValues:
@@ -130,7 +131,7 @@ class GatheredValues:
         for (name, values), column in zip(self.columns.items(), some.columns, strict=True):
             differ = values.differ(tiles[rows], column)
             if differ.any():
-                cell = self._cells.take(tiles[rows][differ][:1]).names()[0]
+                cell = self._cells.take(tiles[rows][differ][:1].astype(np.intp)).names()[0]
                 raise InputError(
                     f"expected one row a cell, or rows that agree, found rows of {cell} with "
                     f"different values of {name}; keep one row a cell"

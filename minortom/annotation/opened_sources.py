@@ -1,6 +1,6 @@
 """The opened sources of an annotation: cells, maps and tables; and the counts of its result."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ class OpenedSources:
     executor: Executor | None
     """Where tiles of maps are read; this process when None."""
 
-    def hashes(self, cells: list[CellSource]) -> dict[str, str]:
+    def hashes(self, cells: Sequence[CellSource]) -> dict[str, str]:
         """Return the SHA-256 of each input by its role; ``cells`` are the lists of cells."""
         inputs = hash_cells(cells)
         for archive in self.archives or ():

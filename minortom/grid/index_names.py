@@ -47,11 +47,11 @@ def _cells_of_index(names: pa.Array) -> Cells:
         digits = letters[:, place] - np.uint8(_ZERO)  # below "0" they wrap round, above 9
         fits &= (digits <= 9).all(axis=1)
         numbers[name] = digits.astype(np.int64) @ _TENS
-    for name, place, letter, mirrored in (
+    for name, at, letter, mirrored in (
         ("row", _ROW_LETTER, b"U", b"D"), ("col", _COL_LETTER, b"R", b"L"),
     ):  # fmt: skip
-        is_mirrored = letters[:, place] == mirrored[0]
-        fits &= is_mirrored | (letters[:, place] == letter[0])
+        is_mirrored = letters[:, at] == mirrored[0]
+        fits &= is_mirrored | (letters[:, at] == letter[0])
         fits &= ~is_mirrored | (numbers[name] > 0)
         numbers[name] = np.where(is_mirrored, -numbers[name], numbers[name])
     row, col = numbers["row"], without_alias(numbers["row"], numbers["col"])

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -86,8 +87,9 @@ def open_delimited(path: Path, *, scratch: Path) -> DelimitedFile:
         copy = scratch / f"utf-8-{path.name.removesuffix('.gz')}"
         copy.write_text(read_text(path), encoding="utf-8", newline="")
         path = copy
+    is_gzip = _is_gzip(path)
     with _opened(path) as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as reader:
-        text, is_gzip = reader.read(_HEAD_CHARACTERS), isinstance(stream, gzip.GzipFile)
+        text = reader.read(_HEAD_CHARACTERS)
     header = _header(text, path)
     return DelimitedFile(
         path=path, names=tuple(header.names), separator=header.separator,
@@ -110,10 +112,13 @@ def _is_utf8(path: Path) -> bool:
     return True
 
 
-def _opened(path: Path) -> io.BufferedIOBase:
+def _is_gzip(path: Path) -> bool:
     with path.open("rb") as stream:
-        is_gzip = stream.read(len(_GZIP)) == _GZIP
-    return gzip.open(path, "rb") if is_gzip else path.open("rb")
+        return stream.read(len(_GZIP)) == _GZIP
+
+
+def _opened(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path, "rb")) if _is_gzip(path) else path.open("rb")
 
 
 def read_delimited(path: Path) -> pa.Table:

@@ -263,7 +263,8 @@ REFUSED = {
     ),
     "all null": (GOOD | {"y": pa.nulls(4, pa.float64())}, ":z,y", "a value of y for at least one"),
     "no row of the tiles": ({"grid_cell": ["9U_9R"], "z": [1]}, "", "found none of 4 tiles"),
-    "no row at all": ({"grid_cell": pa.array([], pa.string()), "z": []}, "", "found none of 4"),
+    "no row at all": ({"grid_cell": pa.array([], pa.string()), "z": pa.array([], pa.int8())}, "",
+                      "found none of 4"),
     "infinite": (GOOD | {"z": [1, 2, 3, np.inf]}, "", "expected finite numbers in the column z"),
     "nothing to take": ({"grid_cell": CELLS}, "", "expected columns of numbers, text or booleans"),
 }  # fmt: skip
