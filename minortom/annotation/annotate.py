@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from minortom.annotation.further_inputs import parse_further
 from minortom.annotation.job import AnnotateJob
 from minortom.annotation.modes import Modes, modes_of_descriptors
 from minortom.annotation.options import AnnotateOptions, Maps, Sources, further_maps
 from minortom.annotation.result import AnnotateResult
+from minortom.annotation.table_choice import tables_of
 from minortom.api.arguments import flag, number, path_of, several, whole_number
-from minortom.api.choices import Engine, MapMode, VariableMode
+from minortom.api.choices import Engine, MapMode, MissingCells
 from minortom.archive.pair_rules import PairRules, Time, parse_time
 from minortom.downloads.open_map import MapChoice
 from minortom.engine.executors import EngineOptions
@@ -49,10 +49,10 @@ def annotate(
     descriptor: str | Sequence[str] | None = None,
     manifest: str | Path | Sequence[str | Path] | None = None,
     descriptor_mode: str | Sequence[str] | None = None,
-    variable: str | Sequence[str] | None = None,
-    variable_mode: VariableMode = "center",
-    bins: str | Sequence[str] | None = None,
     keep_unmapped: bool = False,
+    table: str | Path | Sequence[str | Path] | None = None,
+    class_column: str | Sequence[str] | None = None,
+    table_missing: MissingCells = "unmapped",
     engine: Engine = "local",
     scheduler: str | None = None,
     workers: int | None = None,
@@ -103,13 +103,13 @@ def annotate(
         manifest: Manifests of the additional maps, or files with their legends alone, in the
             order of ``descriptor``.
         descriptor_mode: Modes of additional maps, each as ``NAME=MODE``; ``center`` for others.
-        variable: Continuous rasters, each as ``NAME=RASTER`` or ``NAME=RASTER:BAND`` with the
-            name of its column of numbers; a tile without a value has a null.
-        variable_mode: ``center`` takes the pixel at the cell's centre, ``mean`` the mean of the
-            cell, weighted by area.
-        bins: Columns of numbers to divide into classes, each as ``NAME=EDGE,EDGE,…`` or
-            ``NAME=quantiles:N``; the column of classes is ``NAME_bin``.
         keep_unmapped: Whether tiles without a class are kept, as ``unmapped``.
+        table: Tables of cells, each as ``FILE`` or ``FILE:COLUMNS``: Parquet or CSV with the column
+            ``grid_cell``, or ``id`` of the Major TOM index. Text and booleans become classes,
+            numbers stay numbers.
+        class_column: Columns of tables whose whole numbers are names of classes.
+        table_missing: What to do with cells that a table lacks: ``unmapped`` keeps them without a
+            value, ``drop`` drops them.
         engine: Where maps in many tiles are read: processes on this machine, or a Dask cluster.
         scheduler: Address of a running Dask scheduler.
         workers: Number of processes; all cores when None.
@@ -122,8 +122,8 @@ def annotate(
         tiles, with the same columns and metadata as the file.
 
     Raises:
-        InputError: If a source, a map or a region is unusable, an argument has another type, or
-            no tile is left.
+        InputError: If a source, a map, a table or a region is unusable, an argument has another
+            type, or no tile is left.
         ArchiveError: If an archive cannot be read.
         RemoteError: If a download fails.
         OutputExistsError: If ``out`` has another provenance and ``overwrite`` is false.
@@ -170,10 +170,16 @@ def annotate(
         sources=Sources(cells=cell_sources(cells), s2=_place("s2", s2), s1=_place("s1", s1)),
         maps=maps,
         options=options,
-        further=parse_further(
-            several("variable", variable, expected="NAME=RASTER[:BAND]"),
-            variable_mode,
-            several("bins", bins, expected="NAME=EDGES or NAME=quantiles:N"),
+        tables=tables_of(
+            [
+                _text("table", text)
+                for text in several("table", table, expected="FILE or FILE:COLUMNS")
+            ],
+            class_columns=[
+                _text("class_column", text)
+                for text in several("class_column", class_column, expected="the name of a column")
+            ],
+            missing=table_missing,
         ),
         engine=EngineOptions(
             engine=engine,

@@ -47,3 +47,8 @@ def require_distinct(names: Sequence[str]) -> None:
             f"expected further columns with distinct names, found {', '.join(twice)} more than "
             "once in --descriptor, --table, --variable and --bins; leave one of them out"
         )
+
+
+def without_namespace(name: str) -> str:
+    """Return the name of a column without a namespace such as ``geoenrich:``."""
+    return name.rpartition(":")[2].strip()

@@ -7,7 +7,7 @@ unknown.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -46,9 +46,10 @@ class NumberColumn:
         """Return the number of tiles without a number."""
         return int(self.values.null_count)
 
-    def filter(self, kept: NDArray[np.bool_]) -> "NumberColumn":
-        """Return the numbers of the tiles where a mask is true."""
-        return replace(self, values=self.values.filter(pa.array(kept)))
+    @property
+    def num_values(self) -> int:
+        """Return the number of tiles with a number."""
+        return len(self.values) - self.num_missing
 
     def stored(self, name: str) -> dict[pa.Field, pa.Array]:
         """Return the columns of ``annotated.parquet``."""
@@ -83,9 +84,10 @@ class ClassColumn:
         """Return the number of tiles without a class."""
         return int((self.index < 0).sum())
 
-    def filter(self, kept: NDArray[np.bool_]) -> "ClassColumn":
-        """Return the classes of the tiles where a mask is true."""
-        return replace(self, index=self.index[kept])
+    @property
+    def num_values(self) -> int:
+        """Return the number of tiles with a class."""
+        return len(self.index) - self.num_missing
 
     def stored(self, name: str) -> dict[pa.Field, pa.Array]:
         """Return the columns of ``annotated.parquet``: names and codes."""
@@ -109,6 +111,10 @@ class FurtherColumns:
     """Columns of the kept tiles by name, in the order of the file."""
     kept: NDArray[np.bool_] | None = None
     """[n] mask of the kept tiles; all when None."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Number of tiles that are not kept, by reason."""
+    lacking: Mapping[str, int] = field(default_factory=dict)
+    """Number of the [n] tiles that a table of cells lacks, by its name."""
 
     def add_to(self, table: pa.Table, *, after: str) -> pa.Table:
         """Return the kept rows of a table of the [n] tiles, with the columns behind one of it."""
@@ -116,8 +122,8 @@ class FurtherColumns:
         if self.kept is not None:
             table = table.filter(pa.array(self.kept))
         for name, column in self.columns.items():
-            for field, values in column.stored(name).items():
-                table = table.add_column(place, field, pa.chunked_array([values]))
+            for kind, values in column.stored(name).items():
+                table = table.add_column(place, kind, pa.chunked_array([values]))
                 place += 1
         return table
 

@@ -8,9 +8,6 @@ Engine = Literal["local", "dask"]
 MapMode = Literal["center", "majority", "fractions"]
 """Pixels that the class of a cell comes from."""
 
-VariableMode = Literal["center", "mean"]
-"""Pixels that the value of a cell in a continuous raster comes from."""
-
 Method = Literal["genetic", "random", "farthest-point", "grts", "k-means"]
 """Genetic search, or a baseline without a search."""
 
@@ -27,3 +24,6 @@ AllocationRule = Literal["equal", "proportional", "sqrt"]
 
 Switch = Literal["on", "off"]
 """An option that a preset sets, so that neither value is the absence of the option."""
+
+MissingCells = Literal["unmapped", "drop"]
+"""Cells that a table of cells lacks: they stay without a value, or are dropped."""

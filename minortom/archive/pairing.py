@@ -4,8 +4,6 @@ DuckDB reads the metadata of both archives with a fixed amount of memory, and sp
 folder.
 """
 
-import re
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from minortom.api.cores import available_cores
 from minortom.archive.archive import Archive
 from minortom.archive.pair_queries import (
     READ_ROWS,
@@ -28,14 +25,10 @@ from minortom.archive.pair_queries import (
 from minortom.archive.pair_rules import PairRules
 from minortom.errors import ArchiveError
 from minortom.grid.cells import N_ROWS, Cells, cells_from_names, columns_of_rows
+from minortom.io.database import opened_database, path_in_sql
 
 if TYPE_CHECKING:
     import duckdb
-
-MEMORY_LIMIT = "600MB"
-"""Memory limit of DuckDB, without the resulting table."""
-MAX_THREADS = 4
-"""Maximum number of threads: more threads need much memory and save little time."""
 
 Place = tuple[str, Callable[[Cells], NDArray[np.bool_]]]
 """Rule about the location of cells: its name, and a function that masks the cells to keep."""
@@ -149,36 +142,29 @@ def _opened(s2: Archive, s1: Archive) -> Iterator["duckdb.DuckDBPyConnection"]:
     """Open a database with the rows of both archives in its tables ``s2`` and ``s1``."""
     import duckdb
 
-    with tempfile.TemporaryDirectory(prefix="minortom-") as folder:
-        limits: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": MEMORY_LIMIT, "temp_directory": folder,
-            "threads": min(available_cores(), MAX_THREADS), "preserve_insertion_order": False,
-        }  # fmt: skip
-        with duckdb.connect(config=limits) as database:
-            grid_row = np.arange(N_ROWS) - N_ROWS // 2
-            columns = {"grid_row": grid_row, "n_columns": columns_of_rows(grid_row)}
-            database.register("grid_rows", pa.table(columns))
-            database.execute(
-                "CREATE TEMP MACRO known(x) AS "
-                "if(isnan(CAST(x AS DOUBLE)), NULL, CAST(x AS DOUBLE))"
-            )
-            try:
-                for archive in (s2, s1):
-                    _read_rows(database, archive)
-                yield database
-            except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
-                found = str(error).splitlines()[0]
-                raise ArchiveError(
-                    f"no space to pair {s2.place} and {s1.place} ({found}); set TMPDIR to a folder "
-                    "with space for twice their metadata"
-                ) from None
+    with opened_database() as database:
+        grid_row = np.arange(N_ROWS) - N_ROWS // 2
+        columns = {"grid_row": grid_row, "n_columns": columns_of_rows(grid_row)}
+        database.register("grid_rows", pa.table(columns))
+        database.execute(
+            "CREATE TEMP MACRO known(x) AS if(isnan(CAST(x AS DOUBLE)), NULL, CAST(x AS DOUBLE))"
+        )
+        try:
+            for archive in (s2, s1):
+                _read_rows(database, archive)
+            yield database
+        except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+            found = str(error).splitlines()[0]
+            raise ArchiveError(
+                f"no space to pair {s2.place} and {s1.place} ({found}); set TMPDIR to a folder "
+                "with space for twice their metadata"
+            ) from None
 
 
 def _read_rows(database: "duckdb.DuckDBPyConnection", archive: Archive) -> None:
     import duckdb
 
-    # Wildcards of a file pattern are literal inside brackets.
-    path = re.sub(r"([*?\[])", r"[\1]", str(archive.metadata_path.absolute())).replace("'", "''")
+    path = path_in_sql(archive.metadata_path)
     cloud_cover = "known(cloud_cover) AS cloud_cover," if archive.sensor == "s2" else ""
     try:
         database.execute(

@@ -35,6 +35,8 @@ _N_COLUMNS = np.ceil(
 ).astype(np.int64)
 _HALF_COLUMNS = int(_N_COLUMNS.max()) // 2
 _KEY_STEP = 4096  # a power of two above the number of columns: keys sort by row, then column
+N_KEYS = N_ROWS * _KEY_STEP
+"""Number above all values of ``Cells.keys``."""
 
 # In these rows the official code rounds the western edge of the cell at the antimeridian to
 # the other side. The published name has the easternmost column: (M/2)R instead of (M/2)L.
@@ -69,7 +71,7 @@ class Cells:
         col = np.asarray(self.col, dtype=np.int64)
         if row.ndim != 1 or row.shape != col.shape:
             raise InputError(f"expected as many rows as columns, found {row.shape} and {col.shape}")
-        bad = np.flatnonzero(~_exist(row, col))
+        bad = np.flatnonzero(~exist(row, col))
         if len(bad):
             raise InputError(
                 f"expected rows from {_SOUTHERNMOST} to {-_SOUTHERNMOST - 1} and columns from "
@@ -156,7 +158,7 @@ def whole_grid(*, extent_deg: float = DEFAULT_EXTENT_DEG) -> Cells:
 
 def merged(several: Sequence[Cells]) -> Cells:
     """Return the union of several sets of cells, ordered by row, then by column."""
-    found = np.zeros(N_ROWS * _KEY_STEP, dtype=bool)
+    found = np.zeros(N_KEYS, dtype=bool)
     for cells in several:
         found[cells.keys()] = True
     row, col = np.divmod(np.flatnonzero(found), _KEY_STEP)
@@ -178,9 +180,8 @@ def cells_from_names(names: Sequence[str] | NDArray[np.str_] | pa.ChunkedArray) 
     if not len(names):
         return Cells(row=np.empty(0, np.int64), col=np.empty(0, np.int64))
     row, col, known = _parsed(names)
-    alias = np.isin(np.abs(row), _ALIAS_ROWS) & (2 * col == columns_of_rows(row))
-    col = np.where(alias, -col, col)
-    bad = np.flatnonzero(~(known & _exist(row, col)))
+    col = without_alias(row, col)
+    bad = np.flatnonzero(~(known & exist(row, col)))
     if len(bad):
         shown = ", ".join(repr(str(names[i])[:40]) for i in bad[:3])
         raise InputError(
@@ -230,7 +231,14 @@ def _west_deg(
     return edge
 
 
-def _exist(row: NDArray[np.int64], col: NDArray[np.int64]) -> NDArray[np.bool_]:
+def without_alias(row: NDArray[np.int64], col: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return columns [n] with ``-M/2`` for the published ``M/2`` of cells at the antimeridian."""
+    in_row = np.isin(np.abs(row), _ALIAS_ROWS)
+    return np.where(in_row & (2 * col == columns_of_rows(np.where(in_row, row, 0))), -col, col)
+
+
+def exist(row: NDArray[np.int64], col: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return a mask [n] of the rows and columns that are cells."""
     in_range = (row >= _SOUTHERNMOST) & (row < -_SOUTHERNMOST)
     n_columns = _N_COLUMNS[np.where(in_range, row, 0) - _SOUTHERNMOST]
     exists: NDArray[np.bool_] = in_range & (col >= -(n_columns // 2)) & (col < (n_columns + 1) // 2)

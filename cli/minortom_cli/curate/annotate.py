@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from minortom.api.choices import MapMode, VariableMode
+from minortom.api.choices import MapMode, MissingCells
 from minortom.grid.bbox import BBox
 from minortom_cli.console import (
     Engine,
@@ -30,20 +30,20 @@ def _map_option(
     return option
 
 
-def _archive_option(text: str, *names: str, default: str | bool = True) -> typer.models.OptionInfo:
-    """Return an option about archives and their products; ``names`` as above."""
+def _table_option(
+    text: str, *, metavar: str | None = None, default: str | bool = True
+) -> typer.models.OptionInfo:
+    """Return an option about tables of cells."""
     option: typer.models.OptionInfo = typer.Option(
-        *names, help=text, show_default=default, rich_help_panel="Archives"
+        help=text, metavar=metavar, show_default=default, rich_help_panel="Tables of cells"
     )
     return option
 
 
-def _number_option(
-    text: str, *, metavar: str | None = None, default: str | bool = "none"
-) -> typer.models.OptionInfo:
-    """Return an option about columns of numbers."""
+def _archive_option(text: str, *names: str, default: str | bool = True) -> typer.models.OptionInfo:
+    """Return an option about archives and their products; ``names`` as above."""
     option: typer.models.OptionInfo = typer.Option(
-        help=text, metavar=metavar, show_default=default, rich_help_panel="Numbers"
+        *names, help=text, show_default=default, rich_help_panel="Archives"
     )
     return option
 
@@ -175,34 +175,35 @@ def annotate(
             default="center",
         ),
     ] = None,
-    variable: Annotated[
-        list[str] | None,
-        _number_option(
-            "Continuous raster and the name of its column of numbers. Repeat the option for "
-            "several rasters or bands.",
-            metavar="NAME=RASTER[:BAND]",
-        ),
-    ] = None,
-    variable_mode: Annotated[
-        VariableMode,
-        _number_option(
-            "Value of a cell in the rasters of --variable: the pixel at its centre (center), or "
-            "the mean over the cell, weighted by area (mean).",
-            default=True,
-        ),
-    ] = "center",
-    bins: Annotated[
-        list[str] | None,
-        _number_option(
-            "Divide a column of numbers into classes by ascending edges, such as "
-            "elevation=0,500,1500, or into N quantiles of the tiles, such as rain=quantiles:5. "
-            "The column of classes is NAME_bin.",
-            metavar="NAME=EDGES|quantiles:N",
-        ),
-    ] = None,
     keep_unmapped: Annotated[
         bool, _map_option("Keep tiles without a class, as `unmapped`.", "--keep-unmapped")
     ] = False,
+    table: Annotated[
+        list[str] | None,
+        _table_option(
+            "Table of cells, Parquet or CSV, with a column grid_cell or id. COLUMNS "
+            " are separated by commas; all columns without them. Text becomes classes, "
+            "numbers stay numbers. Repeat the option for several tables.",
+            metavar="FILE[:COLUMNS]",
+            default="none",
+        ),
+    ] = None,
+    class_column: Annotated[
+        list[str] | None,
+        _table_option(
+            "Column of a table whose whole numbers are names of classes. Repeat the option for "
+            "several.",
+            metavar="NAME",
+            default="none",
+        ),
+    ] = None,
+    table_missing: Annotated[
+        MissingCells,
+        _table_option(
+            "Keep cells that a table lacks, without a value and as `unmapped` (unmapped), or drop "
+            "them (drop)."
+        ),
+    ] = "unmapped",
     engine: Engine = "local",
     scheduler: Scheduler = None,
     workers: Workers = None,
@@ -221,8 +222,8 @@ def annotate(
             climate_legend=climate_legend, landcover_legend=landcover_legend,
             climate_mode=climate_mode, landcover_mode=landcover_mode,
             landcover_resolution=landcover_resolution, descriptor=descriptor, manifest=manifest,
-            descriptor_mode=descriptor_mode, variable=variable, variable_mode=variable_mode,
-            bins=bins, keep_unmapped=keep_unmapped,
+            descriptor_mode=descriptor_mode, keep_unmapped=keep_unmapped,
+            table=table, class_column=class_column, table_missing=table_missing,
             engine=engine, scheduler=scheduler, workers=workers, overwrite=overwrite,
             on_progress=advance,
             on_fetch=lambda done, total: advance(done, total, "bytes downloaded"),

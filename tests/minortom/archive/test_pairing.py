@@ -233,7 +233,7 @@ def test_the_real_archive_is_seven_cells_of_which_five_are_paired(real_data):
 
 
 def test_too_little_space_is_one_line_that_says_where(tmp_path, monkeypatch):
-    monkeypatch.setattr("minortom.archive.pairing.MEMORY_LIMIT", "1MB")
+    monkeypatch.setattr("minortom.io.database.MEMORY_LIMIT", "1MB")
     rows = [{"grid_cell": f"{n}U_0R"} for n in range(1000)]
     with pytest.raises(ArchiveError, match=r"no space to pair .*/s2 and .*/s1 .*TMPDIR"):
         both(tmp_path, rows, rows[:1])
