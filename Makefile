@@ -28,7 +28,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV)
 	@# torch first: its build, such as a CPU build, then satisfies the requirements of the other packages
 	@$(BIN)/python -m pip install --quiet $(TORCH)
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,evaluate,blosc2,onnx,dev]'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,cluster,evaluate,blosc2,onnx,dev]'
 	@$(BIN)/python -m pip check
 	@touch $@
 

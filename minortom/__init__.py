@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from minortom import shards as shards
     from minortom import synthetic as synthetic
     from minortom.annotation.annotate import annotate as annotate
+    from minortom.clustering.cluster import cluster as cluster
     from minortom.dataset.gallery import show as show
     from minortom.dataset.publish import publish as publish
     from minortom.dataset.verify import verify as verify
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "annotate",
     "cells",
+    "cluster",
     "demo",
     "engine",
     "export",
@@ -53,6 +55,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "annotate": "minortom.annotation.annotate",
         "cells": "minortom.grid.area_cells",
+        "cluster": "minortom.clustering.cluster",
         "demo": "minortom.synthetic.planet",
         "engine": "minortom.engine",
         "export": "minortom.extraction.export",

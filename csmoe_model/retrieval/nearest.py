@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csmoe_model.choices import IndexKind
+from minortom.api.faiss_library import load_faiss
 from minortom.api.packages import require_package
 
+_NEEDED_BY, _EXTRA = "a search among vectors", "evaluate"
 _POINTS_A_CELL = 39
 """Minimum number of vectors from which faiss computes the centre of a cell."""
 _SEARCHED_SHARE = 1 / 16
@@ -42,9 +44,7 @@ def nearest(
     Raises:
         InputError: If faiss is missing.
     """
-    check_faiss()
-    import faiss
-
+    faiss = load_faiss(needed_by=_NEEDED_BY, extra=_EXTRA)
     archive_nD, count = unit(archive_nD), min(count, len(archive_nD))
     searched: Any = faiss.IndexFlatIP(archive_nD.shape[1])
     num_cells = min(round(4 * math.sqrt(len(archive_nD))), len(archive_nD) // _POINTS_A_CELL)
@@ -71,7 +71,7 @@ def check_faiss() -> None:
     Raises:
         InputError: If it is missing.
     """
-    require_package("faiss", needed_by="a search among vectors", extra="evaluate")
+    require_package("faiss", needed_by=_NEEDED_BY, extra=_EXTRA)
 
 
 def unit(vector_nD: NDArray[np.float32]) -> NDArray[np.float32]:

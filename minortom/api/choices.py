@@ -27,3 +27,9 @@ Switch = Literal["on", "off"]
 
 MissingCells = Literal["unmapped", "drop"]
 """Cells that a table of cells lacks: they stay without a value, or are dropped."""
+
+Metric = Literal["spherical", "euclidean"]
+"""Distance of embeddings: by the angle alone (all are scaled to length 1), or as they are."""
+
+CellRows = Literal["mean", "vote"]
+"""Several embeddings of a cell: their mean is clustered, or each of them and the most win."""

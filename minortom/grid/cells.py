@@ -161,7 +161,12 @@ def merged(several: Sequence[Cells]) -> Cells:
     found = np.zeros(N_KEYS, dtype=bool)
     for cells in several:
         found[cells.keys()] = True
-    row, col = np.divmod(np.flatnonzero(found), _KEY_STEP)
+    return cells_of_keys(np.flatnonzero(found))
+
+
+def cells_of_keys(keys: NDArray[np.int64]) -> Cells:
+    """Return the cells of [n] keys, as ``Cells.keys`` returns them."""
+    row, col = np.divmod(keys, _KEY_STEP)
     return Cells(row=row + _SOUTHERNMOST, col=col - _HALF_COLUMNS)
 
 

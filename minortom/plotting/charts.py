@@ -1,14 +1,15 @@
-"""Charts of a selection: tiles a stratum, nearest distances, and convergence of the search.
+"""Charts of a selection and of clusters: tiles a stratum, distances, convergence, sizes.
 
 All charts are PNG files as bytes; the same input gives the same bytes.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from minortom.plotting.density_map import COLOURS, INK, png
@@ -100,6 +101,29 @@ def convergence_chart(scores: Mapping[str, Sequence[float]]) -> bytes:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("start and generations of all searches (grey: one line a stratum)", fontsize=9)
     ax.set_ylabel("last best score minus best score (nats, or km)", fontsize=9)
+    ax.legend(frameon=False, fontsize=9, loc="upper right")
+    _plain(ax)
+    return png(figure)
+
+
+def size_chart(sizes: Mapping[str, IntArray]) -> bytes:
+    """Draw the cells in each cluster, the largest first, one line for each level.
+
+    Args:
+        sizes: Name of the level -> [k] cells in each cluster; clusters without cells are left out.
+    """
+    figure = Figure(figsize=(_WIDTH_IN, 3.4), dpi=_DPI, layout="constrained")
+    ax = figure.subplots()
+    for (name, values), colour in zip(sizes.items(), cycle(COLOURS.values()), strict=False):
+        ordered = -np.sort(-values[values > 0])
+        rank = np.arange(1, len(ordered) + 1)
+        ax.step(rank, ordered, where="mid", color=colour, lw=2, label=name)
+    ax.set(xscale="log", yscale="log")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axis.set_minor_formatter(NullFormatter())
+    ax.set_xlabel("cluster, by size", fontsize=9)
+    ax.set_ylabel("cells", fontsize=9)
     ax.legend(frameon=False, fontsize=9, loc="upper right")
     _plain(ax)
     return png(figure)

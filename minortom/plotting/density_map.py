@@ -1,4 +1,4 @@
-"""Density maps of tiles, and coast lines.
+"""Density maps and maps of classes of tiles, and coast lines.
 
 All maps are PNG files as bytes; the same input gives the same bytes. No function opens a window
 or uses matplotlib's global figure.
@@ -6,9 +6,10 @@ or uses matplotlib's global figure.
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -37,6 +38,11 @@ _DENSITY = LinearSegmentedColormap.from_list(  # light to dark, without grey, on
 )
 _DPI = 180
 _PANEL_IN = 7.5
+_CLASS_MAP_IN = 11.0
+_SQUARES: dict[str, Any] = {
+    "origin": "lower", "extent": (-180, 180, -90, 90), "interpolation": "nearest"
+}  # fmt: skip
+"""Options of `imshow` for squares of 1° x 1°."""
 
 
 def density_map(panels: Mapping[str, Points], *, annotated: Points) -> bytes:
@@ -60,10 +66,9 @@ def density_map(panels: Mapping[str, Points], *, annotated: Points) -> bytes:
     land = on_earth(*annotated)
     for ax, (title, count) in zip(axes, counts.items(), strict=True):
         draw_background(ax, land=land)
-        squares = {"origin": "lower", "extent": (-180, 180, -90, 90), "interpolation": "nearest"}
-        ax.imshow(candidates, cmap=ListedColormap([_SHADE]), zorder=2, **squares)
+        ax.imshow(candidates, cmap=ListedColormap([_SHADE]), zorder=2, **_SQUARES)
         picture = ax.imshow(
-            np.ma.masked_equal(count, 0), cmap=_DENSITY, norm=LogNorm(1, top), zorder=3, **squares
+            np.ma.masked_equal(count, 0), cmap=_DENSITY, norm=LogNorm(1, top), zorder=3, **_SQUARES
         )
         ax.set(xlim=(west, east), ylim=(south, north), aspect="equal")
         ax.set_title(title, loc="left", fontsize=11, color=INK)
@@ -79,11 +84,58 @@ def density_map(panels: Mapping[str, Points], *, annotated: Points) -> bytes:
     return png(figure)
 
 
+def class_map(
+    lon_deg: FloatArray, lat_deg: FloatArray, classes: IntArray, colours: Sequence[str]
+) -> bytes:
+    """Draw the most frequent class in squares of 1° x 1°.
+
+    Args:
+        lon_deg: Longitude of each point, degrees.
+        lat_deg: Latitude of each point, degrees.
+        classes: Class of each point, from 0.
+        colours: Colour of each class.
+
+    Returns:
+        A PNG.
+    """
+    west, south, east, north = extent(lon_deg, lat_deg)
+    size = (_CLASS_MAP_IN, _CLASS_MAP_IN * (north - south) / (east - west) + 0.4)
+    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
+    ax = figure.subplots()
+    draw_background(ax, land=on_earth(lon_deg, lat_deg))
+    most = np.ma.masked_less(_most_frequent(lon_deg, lat_deg, classes), 0)
+    ax.imshow(
+        most, cmap=ListedColormap(list(colours)), vmin=-0.5, vmax=len(colours) - 0.5, zorder=3,
+        **_SQUARES,
+    )  # fmt: skip
+    ax.set(xlim=(west, east), ylim=(south, north), aspect="equal")
+    _degrees(ax)
+    return png(figure)
+
+
+def _most_frequent(lon_deg: FloatArray, lat_deg: FloatArray, classes: IntArray) -> IntArray:
+    """Return the most frequent class in each square [180, 360]; -1 where there is no point."""
+    squares, count = _squares(lon_deg, lat_deg), int(classes.max()) + 1
+    pairs, points = np.unique(squares * count + classes, return_counts=True)
+    square, of_pair = np.divmod(pairs, count)
+    order = np.lexsort((of_pair, -points, square))
+    first = order[np.unique(square[order], return_index=True)[1]]
+    found = np.full(180 * 360, -1, np.int64)
+    found[square[first]] = of_pair[first]
+    return found.reshape(180, 360)
+
+
 def density(lon_deg: FloatArray, lat_deg: FloatArray) -> IntArray:
     """Count points in squares of 1° x 1°: [180, 360], from 90° S and 180° W."""
+    squares = _squares(lon_deg, lat_deg)
+    return np.bincount(squares, minlength=180 * 360).reshape(180, 360)
+
+
+def _squares(lon_deg: FloatArray, lat_deg: FloatArray) -> IntArray:
+    """Return the number of the square of 1° x 1° of each point, row by row."""
     row = np.clip(np.floor(lat_deg + 90), 0, 179).astype(np.int64)
     col = np.floor(lon_deg + 180).astype(np.int64) % 360
-    return np.bincount(row * 360 + col, minlength=180 * 360).reshape(180, 360)
+    return row * 360 + col
 
 
 def on_earth(lon_deg: FloatArray, lat_deg: FloatArray) -> bool:

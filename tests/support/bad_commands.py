@@ -15,6 +15,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import rasterio
 from archive_maker import CELLS, write_pair_of_archives, write_selection
+from embedding_maker import clumped, write_fragments
 from map_maker import write_map
 from minortom_cli.console import run
 from minortom_cli.main import app as minortom_app
@@ -55,6 +56,7 @@ annotated: annotate {cells} MAPS --out {out}.parquet
 selection: sample {annotated} --per-stratum 2 --method random --out {out}.parquet --workers 1
 report: report {selection} --annotated {annotated} --draws 2 --out {out}
 embeddings: csmoe embed {model} {shards} --out {out}.parquet
+clusters: cluster {fragments} --k 3,2 --workers 1 --out {out}/clusters.parquet
 run: csmoe train {shards} --config {config} --keep-every 1 --epochs 1 --out {out}
 probed: csmoe probe {model} --data shards --root {shards} --seeds 1 --out {out}
 """))  # fmt: skip
@@ -66,6 +68,8 @@ annotate {cells_csv} MAPS --landcover {fine} --landcover-mode majority --out {ou
 annotate {cells_parquet} MAPS --region {region} --out {out}.parquet
 annotate {cells} MAPS --descriptor biome={landcover} --manifest {manifest} --out {out}.parquet
 annotate --s2 {s2} --s1 {s1} MAPS --max-cloud 50 --out {out}.parquet
+cluster {fragments} --k 3,2 --workers 1 --out {out}.parquet
+cluster {fragments} --rows vote --workers 1 --centroids {centroids} --out {out}.parquet
 sample {annotated} --per-stratum 2 --method random --out {out}.parquet --workers 1
 sample {annotated} --quota {quota} --method farthest-point --out {out}.parquet --workers 1
 sample {annotated} --keep {keep} --tiles 5 --method grts --out {out}.parquet --workers 1
@@ -193,6 +197,13 @@ class Ground:
 
     def _made(self, place):
         write_made_up_shards(place / "made", num_patches=6, num_val=0, rows_per_shard=4)
+
+    def _fragments(self, place):
+        vectors, _ = clumped(2 * len(LIST))
+        write_fragments(place / "fragments.parquet", [*LIST, *LIST], vectors)
+
+    def _centroids(self, place):
+        shutil.copy(self.path("clusters") / "clusters.centroids.parquet", place)
 
     def _manifest(self, place):
         (place / "biomes.yaml").write_text(MANIFEST)

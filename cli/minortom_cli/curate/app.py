@@ -6,6 +6,7 @@ from minortom_cli.console import Version
 from minortom_cli.curate import (
     annotate,
     cells,
+    cluster,
     demo,
     export,
     fetch,
@@ -32,6 +33,7 @@ def common(version: Version = False) -> None:
 
 
 app.command(name="annotate")(annotate.annotate)
+app.command(name="cluster")(cluster.cluster)
 app.command(name="sample")(sample.sample)
 app.command(name="report")(report.report)
 app.command(name="export")(export.export)

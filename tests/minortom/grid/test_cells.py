@@ -9,9 +9,11 @@ from majortom_eg import MajorTomGrid
 from minortom.errors import InputError
 from minortom.grid.cells import (
     N_ROWS,
+    N_KEYS,
     Cells,
     cells_at,
     cells_from_names,
+    cells_of_keys,
     columns_of_rows,
     merged,
     whole_grid,
@@ -291,3 +293,13 @@ def test_rows_columns_and_centres_of_real_metadata_are_those_of_the_names(real_d
 def assert_same(found: Cells, expected: Cells) -> None:
     np.testing.assert_array_equal(found.row, expected.row)
     np.testing.assert_array_equal(found.col, expected.col)
+
+
+def test_a_key_stands_for_its_cell():
+    everywhere = whole_grid(extent_deg=90)
+    keys = everywhere.keys()
+    back = cells_of_keys(keys)
+
+    np.testing.assert_array_equal(back.row, everywhere.row)
+    np.testing.assert_array_equal(back.col, everywhere.col)
+    assert 0 <= keys.min() <= keys.max() < N_KEYS

@@ -50,3 +50,17 @@ def test_any_extent_gives_a_picture_of_reasonable_shape(lon, lat):
     height, width = matplotlib.image.imread(io.BytesIO(data)).shape[:2]
 
     assert 0.3 < height / (width / 2) < 3  # of each of the two maps
+
+
+def test_a_square_has_the_colour_of_its_most_frequent_class():
+    import matplotlib.image
+
+    lon, lat = np.array([0.5] * 5 + [2.5, 2.6]), np.array([0.5] * 5 + [1.5, 1.6])
+    classes = np.array([2, 1, 1, 2, 2, 1, 0])  # of two as frequent, the first
+    data = density_map.class_map(lon, lat, classes, ["#ff0000", "#00ff00", "#0000ff"])
+
+    pixels = matplotlib.image.imread(io.BytesIO(data))[..., :3]
+    count = [int((pixels == colour).all(axis=2).sum()) for colour in np.eye(3)]
+    assert count[0] == pytest.approx(count[2], rel=0.1)  # one square each
+    assert count[0] > 100
+    assert count[1] == 0
