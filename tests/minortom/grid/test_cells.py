@@ -8,8 +8,8 @@ from majortom_eg import MajorTomGrid
 
 from minortom.errors import InputError
 from minortom.grid.cells import (
-    N_ROWS,
     N_KEYS,
+    N_ROWS,
     Cells,
     cells_at,
     cells_from_names,
