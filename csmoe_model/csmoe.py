@@ -29,6 +29,7 @@ from csmoe_model.nn.layers import (
     initialise,
     patchify,
     take_tokens,
+    takes_weight_decay,
     unpatchify,
 )
 from csmoe_model.nn.losses import (
@@ -180,10 +181,7 @@ class CSMoE(Pretrained):
         decayed: list[nn.Parameter] = []
         kept: list[nn.Parameter] = []
         for name, weight in self.named_parameters():
-            # The biases of the experts are stacked, so they are found by name. All other weights
-            # with one axis are norms, biases, tokens or scales.
-            plain = weight.ndim < 2 or "bias" in name.rsplit(".", 1)[-1]
-            (kept if plain else decayed).append(weight)
+            (decayed if takes_weight_decay(name, weight) else kept).append(weight)
         return [
             {"params": decayed, "weight_decay": weight_decay},
             {"params": kept, "weight_decay": 0.0},

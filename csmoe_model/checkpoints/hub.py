@@ -5,8 +5,8 @@ user.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from csmoe_model.checkpoints.weight_files import WEIGHTS, fetch_weights, has_weights
@@ -31,6 +31,7 @@ def find_checkpoint(
     token: str | None = None,
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
+    also: Sequence[str] = (),
 ) -> Path:
     """Return the folder with the weights; download it if it is a repository.
 
@@ -41,6 +42,7 @@ def find_checkpoint(
         token: Token for a private repository; that of `hf auth login` when None.
         cache_dir: Folder of downloaded files; that of `huggingface_hub` when None.
         local_files_only: Whether to use the cache only, without the network.
+        also: Names of further files to download, where the repository has them.
 
     Raises:
         InputError: If the checkpoint does not exist, or the hub refuses the download.
@@ -68,6 +70,9 @@ def find_checkpoint(
         # The same commit, even if the repository changes in between.
         commit = config.parent.name
         fetch_weights(lambda name: fetch(name, commit), missing=errors.EntryNotFoundError)
+        for name in also:
+            with suppress(errors.EntryNotFoundError):
+                fetch(name, commit)
     return config.parent
 
 

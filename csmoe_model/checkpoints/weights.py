@@ -91,13 +91,13 @@ def write_model(folder: Path, stored: StoredModel, *, name: str = "FOLDER") -> N
     write_text(folder / CARD, card_of(stored, usage))
 
 
-def write_tensors(folder: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write `model.safetensors` into an existing folder."""
+def write_tensors(folder: Path, tensors: Mapping[str, Tensor], *, name: str = WEIGHTS) -> None:
+    """Write tensors as a file of safetensors into an existing folder."""
     from safetensors.torch import save_file
 
     weights = {_plain(key): t.detach().cpu().contiguous() for key, t in tensors.items()}
     # safetensors would make the file readable by its owner only.
-    with atomic_file(folder / WEIGHTS) as temporary, _disk_errors():
+    with atomic_file(folder / name) as temporary, _disk_errors():
         save_file(weights, temporary, metadata={"format": "pt"})
 
 

@@ -125,6 +125,23 @@ def draw_flips(samples: NDArray[np.int64], *, seed: int, epoch: int) -> Tensor:
     return torch.from_numpy(noise < 0.5)
 
 
+def draw_transposes(samples: NDArray[np.int64], *, seed: int, epoch: int) -> Tensor:
+    """Draw whether to exchange rows and columns of each image: booleans [B].
+
+    With flips all eight symmetries of the square are equally likely, rotations by 90° among them.
+    """
+    noise = uniform_noise(samples, 1, seed=seed, epoch=epoch, stream="transposes")
+    return torch.from_numpy(noise[:, 0] < 0.5)
+
+
+def transposed(image_BCHW: Tensor, chosen_B: Tensor | None) -> Tensor:
+    """Exchange rows and columns of the square images that `chosen_B` selects; none when None."""
+    if chosen_B is None:
+        return image_BCHW
+    chosen = chosen_B[:, None, None, None].to(image_BCHW.device)
+    return torch.where(chosen, image_BCHW.transpose(2, 3), image_BCHW)
+
+
 def flipped(image_BCHW: Tensor, flips_B2: Tensor | None) -> Tensor:
     """Mirror the images that `flips_B2` selects; none when None."""
     if flips_B2 is None:

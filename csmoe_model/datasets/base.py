@@ -132,8 +132,12 @@ class LabelledSet:
         return found
 
 
-def check_for_probe(data: LabelledSet) -> None:
-    """Check that a probe can be trained, tuned and tested on a set.
+def check_for_probe(data: LabelledSet, *, needed_by: str = "a probe") -> None:
+    """Check that a classifier can be trained, tuned and tested on a set.
+
+    Args:
+        data: The set.
+        needed_by: Subject of an error, such as `a probe`.
 
     Raises:
         InputError: If a split is missing or has one class only, a class has one training sample,
@@ -144,13 +148,13 @@ def check_for_probe(data: LabelledSet) -> None:
         if data.task == "multiclass" and np.count_nonzero(counts) < 2:
             only = data.classes[int(np.argmax(counts))]
             raise InputError(
-                f"a probe needs at least two classes, found only {only} in all "
+                f"{needed_by} needs at least two classes, found only {only} in all "
                 f"{len(data.split(name)):,} samples of {data.name}'s {name} split; add samples of "
                 "other classes"
             )
         if data.task == "multilabel" and not counts.any():
             raise InputError(
-                f"a probe needs labels, found none in {data.name}'s {name} split; add labels"
+                f"{needed_by} needs labels, found none in {data.name}'s {name} split; add labels"
             )
     counts = class_counts(data, "train")
     single = [data.classes[k] for k in np.flatnonzero(counts == 1)]

@@ -84,13 +84,13 @@ def embed_images(
     images = find_images(sources)
     extractor = ready_extractor(checkpoint)
     fitted = reader.fitted([{"file": path} for path in images], sources[0])
-    provenance = _provenance(extractor, images, sources, fitted)
+    provenance = images_provenance("embed", extractor, images, sources, fitted)
     with artefact(
         out, provenance, inputs=[*extractor.folders, *sources], overwrite=overwrite, started=started
     ) as made:
         if not made.up_to_date:
             fitted.report()
-            rows = [*_rows(extractor, images, sources, fitted, on_progress)]
+            rows = [*image_rows(extractor, images, sources, fitted, on_progress)]
             write_table(_table(rows, provenance, sources), made.path)
     width = pq.read_schema(out).field("vector").type.list_size
     return EmbedImagesResult(status=made.status, out=out, images=len(images), width=width)
@@ -124,9 +124,14 @@ def check_parquet(out: Path, what: str) -> None:
         )
 
 
-def _provenance(
-    extractor: Extractor, images: Sequence[Path], sources: Sequence[Path], reader: "ImageReader"
+def images_provenance(
+    command: str,
+    extractor: Extractor,
+    images: Sequence[Path],
+    sources: Sequence[Path],
+    reader: "ImageReader",
 ) -> Provenance:
+    """Return the provenance of an output that an extractor computes from images."""
     digest = hashlib.sha256()
     for image in images:
         digest.update(f"{_name(image, sources)}\n".encode())
@@ -134,7 +139,7 @@ def _provenance(
             digest.update(sha256_of(file).encode())
     given = {"s2_bands": reader.s2_bands, "s1_bands": reader.s1_bands}
     return Provenance(
-        command="embed",
+        command=command,
         options={
             **{name: list(bands) for name, bands in given.items() if bands}, **reader.record,
             **extractor.record,
@@ -152,14 +157,21 @@ def _name(image: Path, sources: Sequence[Path]) -> str:
     return str(image) if others else image.name
 
 
-def _rows(
+def image_rows(
     extractor: Extractor,
     images: Sequence[Path],
     sources: Sequence[Path],
     reader: "ImageReader",
     on_progress: OnProgress,
 ) -> Iterator[dict[str, Any]]:
-    """Yield the columns of each vector, image by image."""
+    """Yield the columns of each vector, image by image.
+
+    These are `file`, `epsg`, `height_px`, `width_px`, `outline`, `sensor` and `vector`. Images
+    without a measured pixel in one of their bands are left out, with a warning.
+
+    Raises:
+        InputError: If an image cannot be read or does not fit the extractor.
+    """
     done, empty = 0, []
     for start in range(0, len(images), _BATCH_SIZE):
         some = images[start : start + _BATCH_SIZE]
@@ -216,12 +228,7 @@ def _of_image(
 def _table(
     rows: Sequence[Mapping[str, Any]], provenance: Provenance, sources: Sequence[Path]
 ) -> pa.Table:
-    from minortom.scenes.outlines import with_outlines
-
-    if not rows:
-        raise InputError(
-            f"expected images with measured pixels in {sources[0]}, found none; give others"
-        )
+    check_measured(rows, sources)
     width = len(rows[0]["vector"])
     other = next((row for row in rows if len(row["vector"]) != width), None)
     if other is not None:
@@ -231,12 +238,32 @@ def _table(
             "embed images of each sensor apart"
         )
     stacked = np.concatenate([row["vector"] for row in rows])
-    columns = {
-        "file": pa.array([row["file"] for row in rows], pa.string()),
-        "sensor": pa.array([row["sensor"] for row in rows], pa.string()),
-        "epsg": pa.array([row["epsg"] for row in rows], pa.int32()),
-        "height_px": pa.array([row["height_px"] for row in rows], pa.int32()),
-        "width_px": pa.array([row["width_px"] for row in rows], pa.int32()),
-        "vector": pa.FixedSizeListArray.from_arrays(pa.array(stacked), width),
-    }
-    return with_outlines(pa.table(columns), [row["outline"] for row in rows], provenance)
+    vector = pa.FixedSizeListArray.from_arrays(pa.array(stacked), width)
+    return outlined_rows(rows, {"vector": vector}, provenance)
+
+
+def check_measured(rows: Sequence[Mapping[str, Any]], sources: Sequence[Path]) -> None:
+    """Check that there is an image with measured pixels.
+
+    Raises:
+        InputError: If there is none.
+    """
+    if not rows:
+        raise InputError(
+            f"expected images with measured pixels in {sources[0]}, found none; give others"
+        )
+
+
+def outlined_rows(
+    rows: Sequence[Mapping[str, Any]], more: Mapping[str, pa.Array], provenance: Provenance
+) -> pa.Table:
+    """Return rows of `image_rows` as a table with further columns and the outlines."""
+    from minortom.scenes.outlines import with_outlines
+
+    kinds = {
+        "file": pa.string(), "sensor": pa.string(), "epsg": pa.int32(), "height_px": pa.int32(),
+        "width_px": pa.int32(),
+    }  # fmt: skip
+    columns = {name: pa.array([row[name] for row in rows], kind) for name, kind in kinds.items()}
+    outlines = [row["outline"] for row in rows]
+    return with_outlines(pa.table({**columns, **more}), outlines, provenance)

@@ -119,7 +119,7 @@ def embed_scene(
     sensor = BOTH if len(scene.bands) > 1 else next(iter(scene.bands))
     width = extractor.width_for(tuple(scene.bands))
     rows = _rows(extractor, scene, grid, on_progress)
-    provenance = _provenance(extractor, scene, grid)
+    provenance = scene_provenance("embed", extractor, scene, grid)
     with artefact(
         out, provenance, inputs=[*extractor.folders, *scene.files], overwrite=overwrite,
         started=started, in_place=True,
@@ -159,9 +159,12 @@ def scene_channels(scene: Scene, wanted: Bands) -> dict[SensorName, list[int]]:
     }
 
 
-def _provenance(extractor: Extractor, scene: "OpenScene", grid: TileGrid) -> Provenance:
+def scene_provenance(
+    command: str, extractor: Extractor, scene: "OpenScene", grid: TileGrid
+) -> Provenance:
+    """Return the provenance of an output that an extractor computes from a scene."""
     return Provenance(
-        command="embed",
+        command=command,
         options={
             "overlap": grid.overlap, "tile_px": grid.tile_px,
             "bands": {sensor: list(names) for sensor, names in scene.bands.items()},

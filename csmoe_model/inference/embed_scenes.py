@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from csmoe_model.inference.embed_images import ready_extractor
 from csmoe_model.inference.embed_scene import EmbedSceneResult, SceneOptions, embed_scene
@@ -14,6 +14,8 @@ from minortom.progress import OnProgress, ignore_progress
 
 if TYPE_CHECKING:
     from minortom.scenes.scene import OpenScene
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,19 +57,40 @@ def embed_scenes(
         InputError: If `out` is a file, two scenes have the same name, or a scene cannot be encoded.
         OutputExistsError: If a feature map was made from something else.
     """
-    outs = _outs(sources, out)
+    _outs(sources, out)  # refuses them before the checkpoint is loaded
     extractor = ready_extractor(checkpoint)
+
+    def embed_one(scene: "OpenScene", path: Path) -> EmbedSceneResult:
+        return embed_scene(
+            extractor, scene, path, options=options, overwrite=overwrite, on_progress=on_progress
+        )
+
+    return EmbedScenesResult(out=out, scenes=map_scenes(sources, out, open_one, embed_one))
+
+
+def map_scenes(
+    sources: Sequence[Path],
+    out: Path,
+    open_one: Callable[[Path], AbstractContextManager["OpenScene"]],
+    make: Callable[["OpenScene", Path], R],
+) -> list[R]:
+    """Make a GeoTIFF of each scene in a folder, under the name of the scene.
+
+    Args:
+        sources: The scenes.
+        out: The folder; it is made if it does not exist.
+        open_one: Opens a scene.
+        make: Makes the GeoTIFF of an open scene at a path.
+
+    Raises:
+        InputError: If `out` is a file, or two scenes have the same name.
+    """
     found = []
-    for source, path in zip(sources, outs, strict=True):
+    for source, path in zip(sources, _outs(sources, out), strict=True):
         with open_one(source) as scene:
             out.mkdir(parents=True, exist_ok=True)
-            found.append(
-                embed_scene(
-                    extractor, scene, path, options=options, overwrite=overwrite,
-                    on_progress=on_progress,
-                )
-            )  # fmt: skip
-    return EmbedScenesResult(out=out, scenes=found)
+            found.append(make(scene, path))
+    return found
 
 
 def _outs(sources: Sequence[Path], out: Path) -> list[Path]:

@@ -4,7 +4,7 @@ Axes, as name suffixes:
     B  patches in a batch    D  token width
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,8 @@ _COLUMNS = ("grid_cell", "patch_row", "patch_col", "split", "climate", "landcove
 
 Vectors = dict[str, NDArray[np.float32]]
 """[sample, width] by `s2`, `s1` and `both`; see `names_of`."""
+RowsOf = Callable[[pa.Table, Vectors], pa.Table]
+"""Makes a table from the metadata of some patches and their vectors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +97,7 @@ def embed_shards(
     extractor = fitted_on(load_extractor(checkpoint), data)
     if neighbours is not None:
         check_parents(neighbours)
-    provenance = _provenance(extractor, data)
+    provenance = shards_provenance("embed", extractor, data)
     with artefact(
         out, provenance, inputs=[*extractor.folders, shards], overwrite=overwrite, started=started,
         is_whole=lambda: _num_rows(out) == len(data) * len(names_of(extractor)),
@@ -106,7 +108,10 @@ def embed_shards(
             )
         keep_filters(extractor, data, out, overwrite=overwrite)
         if not made.up_to_date:
-            _write(extractor, data, made.path, provenance, workers=workers, on_progress=on_progress)
+            write_patches(
+                extractor, data, made.path, provenance, rows_of=_rows, workers=workers,
+                on_progress=on_progress,
+            )  # fmt: skip
     if neighbours is not None and (overwrite or not neighbours.exists()):
         vectors = read_vectors(out, names_of(extractor)[-1], data)
         draw_neighbours(data, vectors.vector_nD, neighbours)
@@ -155,9 +160,10 @@ def _num_rows(out: Path) -> int:
     return int(pq.read_metadata(out).num_rows)
 
 
-def _provenance(extractor: Extractor, data: ShardSet) -> Provenance:
+def shards_provenance(command: str, extractor: Extractor, data: ShardSet) -> Provenance:
+    """Return the provenance of an output that an extractor computes from shards."""
     return Provenance(
-        command="embed",
+        command=command,
         options=extractor.record,
         inputs={
             "weights": extractor.sha256,
@@ -167,25 +173,39 @@ def _provenance(extractor: Extractor, data: ShardSet) -> Provenance:
     )
 
 
-def _write(
+def write_patches(
     extractor: Extractor,
     data: ShardSet,
     path: Path,
     provenance: Provenance,
     *,
+    rows_of: RowsOf,
     workers: int | None,
     on_progress: OnProgress,
 ) -> None:
-    """Write the vectors while they are computed, so that memory does not grow with the shards."""
+    """Write a table with the vectors of each patch, or with columns that are made of them.
+
+    Rows are written while they are computed, so that memory does not grow with the shards.
+
+    Args:
+        extractor: The extractor.
+        data: Shards; the patches of all splits are encoded.
+        path: GeoParquet file to write.
+        provenance: Provenance of the file.
+        rows_of: Makes the rows of some patches, with `lat` and `lon`, from their metadata and
+            their vectors by name.
+        workers: Threads that read; one for each core, at most 8, when None.
+        on_progress: Called with (patches done, patches in all).
+    """
     metadata, names = data.metadata(_COLUMNS), names_of(extractor)
     empty = np.empty((0, extractor.width), np.float32)
-    schema = _rows(metadata.slice(0, 0), dict.fromkeys(names, empty)).schema
+    schema = rows_of(metadata.slice(0, 0), dict.fromkeys(names, empty)).schema
     with points_writer(schema, path, provenance, box_deg=box_of(metadata)) as append:
         waiting, count = [], 0
         for samples, vectors in encode_shards(
             extractor, data, workers=workers, on_progress=on_progress
         ):
-            waiting.append(_rows(metadata.take(samples), vectors))
+            waiting.append(rows_of(metadata.take(samples), vectors))
             count += len(samples)
             if count >= _PATCHES_A_GROUP:
                 append(pa.concat_tables(waiting))

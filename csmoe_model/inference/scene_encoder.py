@@ -67,23 +67,31 @@ class SceneEncoder:
         col_phases_px: Sequence[float],
     ) -> FloatArray:
         """Encode the tiles of one row; see `scene_features.EncodeTiles`."""
-        given = {sensor: torch.from_numpy(image_BCHW) for sensor, image_BCHW in images.items()}
-        device, preprocess = next(self.model.parameters()).device, self.model.preprocess
-        assert preprocess is not None  # because the model was loaded from a checkpoint
-        with fast_inference(device):
-            normal = {
-                sensor: preprocess(sensor, image_BCHW, check_unit=False)
-                for sensor, image_BCHW in given.items()
-            }
-            sized = {
-                sensor: self._resized(image_BCHW, row_phase_px, col_phases_px)
-                for sensor, image_BCHW in normal.items()
-            }
+        with fast_inference(next(self.model.parameters()).device):
+            sized = self.prepared(images, row_phase_px=row_phase_px, col_phases_px=col_phases_px)
             encoded = self.model.encode(s2=sized.get("s2"), s1=sized.get("s1"), patch_tokens=True)
             tokens = [encoded[f"{sensor}_tokens"].float() for sensor in images]
             mean_BND = tokens[0] if len(tokens) == 1 else torch.stack(tokens).mean(0)
         found: FloatArray = mean_BND.cpu().numpy()
         return found
+
+    def prepared(
+        self,
+        images: Mapping[SensorName, FloatArray],
+        *,
+        row_phase_px: float,
+        col_phases_px: Sequence[float],
+    ) -> dict[SensorName, Tensor]:
+        """Normalise the tiles of one row and resize them to the image size of the model."""
+        preprocess = self.model.preprocess
+        assert preprocess is not None  # because the model was loaded from a checkpoint
+        return {
+            sensor: self._resized(
+                preprocess(sensor, torch.from_numpy(image_BCHW), check_unit=False),
+                row_phase_px, col_phases_px,
+            )
+            for sensor, image_BCHW in images.items()
+        }  # fmt: skip
 
     def _resized(
         self, image_BCHW: Tensor, row_phase_px: float, col_phases_px: Sequence[float]

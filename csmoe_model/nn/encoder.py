@@ -16,6 +16,7 @@ from csmoe_model.nn.layers import (
     NORM_EPS,
     Attention,
     Block,
+    DropPath,
     initialise,
     sincos_positions,
     take_tokens,
@@ -45,12 +46,13 @@ class RoutedBlock(nn.Module):
             slots_per_expert=config.slots_per_expert,
             logit_scale=config.logit_scale,
         )
+        self.drop_path = DropPath()
 
     def forward(self, x_BND: Float[Tensor, "B N D"]) -> tuple[Float[Tensor, "B N D"], Routing]:
         """Apply attention, then the experts, each with a residual connection."""
-        x_BND = x_BND + self.attention(self.norm_attention(x_BND))
+        x_BND = x_BND + self.drop_path(self.attention(self.norm_attention(x_BND)))
         added_BND, routing = self.soft_moe(self.norm_soft_moe(x_BND))
-        return x_BND + added_BND, routing
+        return x_BND + self.drop_path(added_BND), routing
 
 
 class Trunk(nn.Module):

@@ -136,6 +136,28 @@ class MLP(nn.Module):
         return out
 
 
+class DropPath(nn.Module):
+    """Stochastic depth (Huang et al. 2016, arXiv 1603.09382) of a residual branch.
+
+    In training the branch of each image is dropped with the probability `rate`; the branches of
+    the other images grow by 1 / (1 − rate), so that the mean is the same. It has no weights.
+    """
+
+    def __init__(self) -> None:
+        """Drop no branch."""
+        super().__init__()
+        self.rate = 0.0
+        """Probability to drop the branch of an image, from 0 to below 1."""
+
+    def forward(self, branch_BND: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
+        """Drop the branches of some images; none outside training."""
+        if not self.training or not self.rate:
+            return branch_BND
+        kept_B11 = torch.rand(len(branch_BND), 1, 1, device=branch_BND.device) >= self.rate
+        scaled_BND: Tensor = branch_BND * kept_B11 / (1 - self.rate)
+        return scaled_BND
+
+
 class Block(nn.Module):
     """A pre-norm transformer layer around a given feed-forward layer."""
 
@@ -146,12 +168,21 @@ class Block(nn.Module):
         self.attention = Attention(width=width, num_heads=num_heads)
         self.norm_feed_forward = nn.LayerNorm(width, eps=NORM_EPS)
         self.feed_forward = feed_forward
+        self.drop_path = DropPath()
 
     def forward(self, x_BND: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
         """Apply attention, then the feed-forward layer, each with a residual connection."""
-        x_BND = x_BND + self.attention(self.norm_attention(x_BND))
+        x_BND = x_BND + self.drop_path(self.attention(self.norm_attention(x_BND)))
         added: Tensor = self.feed_forward(self.norm_feed_forward(x_BND))
-        return x_BND + added
+        kept: Tensor = self.drop_path(added)
+        return x_BND + kept
+
+
+def takes_weight_decay(name: str, weight: Tensor) -> bool:
+    """Return whether weight decay applies to a weight: not to norms, biases, tokens and scales."""
+    # The biases of the experts are stacked, so they are found by name. All other weights
+    # with one axis are norms, biases, tokens or scales.
+    return weight.ndim >= 2 and "bias" not in name.rsplit(".", 1)[-1]
 
 
 def initialise(module: nn.Module) -> None:

@@ -17,9 +17,9 @@ from csmoe_model.evaluation.bootstrap import Bootstrap
 from csmoe_model.extractors.checkpoint import LoadedModel, untrained
 from csmoe_model.extractors.extractor import NO_COST, check_size
 from csmoe_model.probing.dense_heads import CHANNELS, PixelLayer, UPerNet, spread_layers
-from csmoe_model.probing.dense_training import BATCH_SIZE, train_head
+from csmoe_model.probing.dense_training import BATCH_SIZE, MapsOf, train_head
 from csmoe_model.probing.feature_sources import MODEL
-from csmoe_model.probing.heads import DEFAULT_RATE, EPOCHS
+from csmoe_model.probing.heads import DEFAULT_RATE, EPOCHS, TrainedProbe
 from csmoe_model.probing.rows import Row, scored_row
 from minortom.progress import OnProgress
 from minortom.sensors import MODEL_BANDS, SensorName
@@ -55,7 +55,7 @@ class DenseProbe:
             InputError: If TerraTorch is not installed, images are smaller than a patch, or the
                 training diverges.
         """
-        model, device = self.trained.model, self.trained.device
+        model = self.trained.model
         whole = self.trained.cost_of({self.sensor: (model.config.image_size,) * 2})
         net = (model.config.width, UPerNet, self._encoded)
         num_bands = len(MODEL_BANDS[self.sensor])
@@ -67,16 +67,27 @@ class DenseProbe:
         rows = []
         for name, model_of, width, head, maps_of in kinds:
             probed = [
-                train_head(
-                    head(width, len(self.data.classes), seed=seed).to(device),
-                    partial(maps_of, model_of(seed).eval()),
-                    self.data, rate=self.rate, seed=seed, on_progress=self.on_progress,
-                )
+                self._trained(head, width, partial(maps_of, model_of(seed).eval()), seed)
                 for seed in self.seeds
-            ]  # fmt: skip
+            ]
             cost = whole if head is UPerNet else NO_COST
             rows.append(scored_row(name, _PROBE, probed, bootstrap, width=width, cost=cost))
         return rows
+
+    def trained_head(self) -> TrainedProbe:
+        """Train UPerNet with the first seed on the maps of the model, and test it.
+
+        Raises:
+            InputError: As `rows`.
+        """
+        model, seed = self.trained.model, self.seeds[0]
+        return self._trained(UPerNet, model.config.width, partial(self._encoded, model), seed)
+
+    def _trained(self, head: _MakeHead, width: int, maps_of: MapsOf, seed: int) -> TrainedProbe:
+        made = head(width, len(self.data.classes), seed=seed).to(self.trained.device)
+        return train_head(
+            made, maps_of, self.data, rate=self.rate, seed=seed, on_progress=self.on_progress
+        )
 
     def settings(self) -> dict[str, object]:
         """Return the settings that differ from those of image probes."""

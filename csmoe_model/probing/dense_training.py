@@ -61,7 +61,7 @@ def train_head(
         order = torch.randperm(len(train), generator=generator)
         for chosen in _batches(order):
             logits_BKHW, truth_BHW = _logits(head, maps_of, train, chosen)
-            loss = _cross_entropy(logits_BKHW, truth_BHW)
+            loss = dense_cross_entropy(logits_BKHW, truth_BHW)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -105,18 +105,33 @@ def _logits(
     truth = split.labels[chosen.numpy()].astype(np.int64)
     truth_BHW = torch.from_numpy(truth).to(maps[0].device)
     logits_BKHW = head(maps)
-    size = tuple(truth_BHW.shape[1:])
-    if logits_BKHW.shape[2:] != size:
-        logits_BKHW = F.interpolate(logits_BKHW, size=size, mode="bilinear")
-    return logits_BKHW, truth_BHW
+    height, width = truth_BHW.shape[1:]
+    return at_size(logits_BKHW, (height, width)), truth_BHW
 
 
 def _images(split: LabelledSplit, chosen: Tensor) -> dict[SensorName, Tensor]:
     return {name: torch.from_numpy(a) for name, a in split.images(chosen.numpy()).items()}
 
 
-def _cross_entropy(logits_BKHW: Tensor, truth_BHW: Tensor) -> Tensor:
+def dense_cross_entropy(
+    logits_BKHW: Tensor, truth_BHW: Tensor, weight_K: Tensor | None = None
+) -> Tensor:
+    """Return the mean cross-entropy of the labelled pixels, weighted by class if weights are given.
+
+    Labels outside 0…K−1 are ignored. A batch without labelled pixels has the loss 0.
+    """
     known_BHW = (truth_BHW >= 0) & (truth_BHW < logits_BKHW.shape[1])
     truth_BHW = torch.where(known_BHW, truth_BHW, _IGNORED)
-    loss = F.cross_entropy(logits_BKHW, truth_BHW, ignore_index=_IGNORED, reduction="sum")
-    return loss / known_BHW.sum().clamp_min(1)  # 0 for a batch without labelled pixels
+    loss = F.cross_entropy(
+        logits_BKHW, truth_BHW, weight=weight_K, ignore_index=_IGNORED, reduction="sum"
+    )
+    if weight_K is None:
+        return loss / known_BHW.sum().clamp_min(1)
+    return loss / weight_K[truth_BHW[known_BHW]].sum().clamp_min(torch.finfo(loss.dtype).tiny)
+
+
+def at_size(logits_BKHW: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize logits to the height and width of the labels, bilinearly."""
+    if tuple(logits_BKHW.shape[2:]) == size:
+        return logits_BKHW
+    return F.interpolate(logits_BKHW, size=size, mode="bilinear")

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from csmoe_model.datasets.base import LabelledSet
+from csmoe_model.datasets.base import LabelledSet, Labels
 from csmoe_model.probing.heads import Table
 from minortom.errors import InputError
 
@@ -30,13 +31,17 @@ def with_shots(table: Table, shots: int, *, seed: int) -> Table:
 
     The validation and test splits do not change.
     """
-    labels, rng = table.labels["train"], np.random.default_rng(seed)
-    order = rng.permutation(len(labels))
-    chosen = np.sort(
-        np.concatenate([order[labels[order] == k][:shots] for k in range(table.num_classes)])
-    )
+    labels = table.labels["train"]
+    chosen = shot_samples(labels, table.num_classes, shots, seed=seed)
     return replace(
         table,
         features={**table.features, "train": table.features["train"][chosen]},
         labels={**table.labels, "train": labels[chosen]},
     )
+
+
+def shot_samples(labels: Labels, num_classes: int, shots: int, *, seed: int) -> NDArray[np.int64]:
+    """Draw at most `shots` samples of each class; return their numbers, ascending."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    drawn = [order[labels[order] == k][:shots] for k in range(num_classes)]
+    return np.sort(np.concatenate(drawn))

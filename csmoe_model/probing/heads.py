@@ -41,6 +41,8 @@ DEFAULT_RATE = 1e-2
 """Learning rate on other sets: that of two of the paper's four sets."""
 SMALLEST_STD = 1e-12
 """A feature with a smaller standard deviation is constant and is not scaled."""
+_FAR = 10.0
+"""Logit beyond which a class is as good as certain or excluded."""
 _MAX_ITERATIONS = 1000
 _ONE_THREAD_BELOW = 2**25
 """Number of training values, such as 43,000 × 768, below which linear algebra uses one thread. With
@@ -61,9 +63,7 @@ class Table:
 
     def standardised(self) -> "Table":
         """Return features with mean 0 and standard deviation 1 over the training samples."""
-        mean = self.features["train"].mean(0, dtype=np.float64)
-        std = self.features["train"].std(0, dtype=np.float64)
-        std[std < SMALLEST_STD] = 1
+        mean, std = self.scaling()
         scaled: dict[SplitName, Features] = {
             name: ((values - mean) / std).astype(np.float32)
             for name, values in self.features.items()
@@ -72,9 +72,24 @@ class Table:
             task=self.task, num_classes=self.num_classes, features=scaled, labels=self.labels
         )
 
+    def scaling(self) -> tuple[FloatArray, FloatArray]:
+        """Return mean and standard deviation [D] over the training samples, 1 for a constant."""
+        mean = self.features["train"].mean(0, dtype=np.float64)
+        std = self.features["train"].std(0, dtype=np.float64)
+        std[std < SMALLEST_STD] = 1
+        return mean, std
+
     def predicted(self, name: SplitName, output: FloatArray) -> Predictions:
         """Return the output of a probe together with the true labels."""
         return Predictions(task=self.task, truth=self.labels[name], output=output)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LinearLayer:
+    """Linear layer on features that are not standardised."""
+
+    weight_KD: FloatArray
+    bias_K: FloatArray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,6 +98,8 @@ class TrainedProbe:
 
     test: Predictions
     settings: dict[str, object]
+    layer: LinearLayer | None = None
+    """The logistic probe as a layer whose logits give the same probabilities; None for others."""
 
 
 def logistic_probe(table: Table) -> TrainedProbe:
@@ -93,7 +110,7 @@ def logistic_probe(table: Table) -> TrainedProbe:
     """
     data = table.standardised()
     regressions = _regressions(data)
-    best: tuple[float, float, FloatArray] | None = None
+    best: tuple[float, float, FloatArray, LinearLayer] | None = None
     for strength in STRENGTHS:  # each starts from the solution before, which takes few steps
         with warnings.catch_warnings():
             # The weakest penalties may not converge; their score on `val` decides.
@@ -107,12 +124,14 @@ def logistic_probe(table: Table) -> TrainedProbe:
             HEADLINE[data.task]
         ]
         if best is None or value > best[0] + 1e-12:
-            best = (value, strength, _probabilities(regressions, data, "test"))
+            output = _probabilities(regressions, data, "test")
+            best = (value, strength, output, _layer(regressions, table))
     assert best is not None  # because there are strengths
-    value, strength, output = best
+    value, strength, output, layer = best
     return TrainedProbe(
-        test=data.predicted("test", output), settings={"C": strength, "val": round(value, 6)}
-    )
+        test=data.predicted("test", output), settings={"C": strength, "val": round(value, 6)},
+        layer=layer,
+    )  # fmt: skip
 
 
 def knn_probe(table: Table, *, k: int) -> TrainedProbe:
@@ -229,6 +248,29 @@ def _probabilities(regressions: Mapping[int, Any], data: Table, name: SplitName)
     out = np.zeros((len(features), data.num_classes))
     out[:, regressions[0].classes_] = regressions[0].predict_proba(features)
     return out
+
+
+def _layer(regressions: Mapping[int, Any], table: Table) -> LinearLayer:
+    """Return regressions on standardised features as one layer on the features themselves.
+
+    A class that no training sample has gets the smallest logit.
+    """
+    classes, width = table.num_classes, table.features["train"].shape[1]
+    weight_KD, bias_K = np.zeros((classes, width)), np.full(classes, -_FAR)
+    if table.task == "multilabel":
+        share_K = table.labels["train"].mean(0, dtype=np.float64)
+        bias_K = np.clip(np.log(share_K + 1e-12) - np.log(1 - share_K + 1e-12), -_FAR, _FAR)
+        for k, regression in regressions.items():
+            weight_KD[k], bias_K[k] = regression.coef_[0], regression.intercept_[0]
+    else:
+        found = regressions[0]
+        # With two classes there is one row, for the second one.
+        both = [np.zeros_like(found.coef_[0])] if len(found.classes_) == 2 else []
+        weight_KD[found.classes_] = np.stack([*both, *found.coef_])
+        bias_K[found.classes_] = np.append(np.zeros(len(both)), found.intercept_)
+    mean_D, std_D = table.scaling()
+    scaled_KD = weight_KD / std_D
+    return LinearLayer(weight_KD=scaled_KD, bias_K=bias_K - scaled_KD @ mean_D)
 
 
 def _unit(features: Features) -> Features:

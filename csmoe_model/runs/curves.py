@@ -1,5 +1,6 @@
 """Training curve: the loss terms over the steps, as a PNG."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,10 @@ from numpy.typing import NDArray
 from csmoe_model.runs.csv_log import Row, RunLog
 from minortom.io.atomic_write import atomic_file
 
-_PANELS = {
+Panels = Mapping[str, tuple[str, ...]]
+"""Columns of the log that a panel shows, by its title."""
+
+_PRETRAINING: Panels = {
     "Reconstruction error (1 = each band's mean)": (
         "rec_s2_s2", "rec_s1_s1", "rec_s2_s1", "rec_s1_s2",
     ),
@@ -20,21 +24,30 @@ _PANELS = {
     "Learning rate": ("lr",),
     "Norm of the gradient": ("grad_norm",),
 }  # fmt: skip
+SUPERVISED_CURVES: Panels = {
+    "Loss": ("loss",),
+    "Validation score": ("score",),
+    "Learning rate": ("lr",),
+    "Norm of the gradient": ("grad_norm",),
+}
 _NAMES = {
     "rec_s2_s2": "S2 from S2", "rec_s1_s1": "S1 from S1", "rec_s2_s1": "S2 from S1",
     "rec_s1_s2": "S1 from S2", "rep": "repulsion", "bal": "imbalance",
 }  # fmt: skip
 
 
-def draw_curve(log: RunLog, out: Path) -> None:
+def draw_curve(log: RunLog, out: Path, panels: Panels = _PRETRAINING) -> None:
     """Draw the log of a run: thin lines for rows, thick ones for running means, dots for `val`.
+
+    Panels of columns that only validation has show dots alone.
 
     Raises:
         InputError: If the log is missing or is not a log.
     """
     train, val = log.rows("train"), log.rows("val")
     figure = Figure(figsize=(11, 6), layout="constrained")
-    for axes, (title, terms) in zip(figure.subplots(2, 3).flat, _PANELS.items(), strict=True):
+    grid = figure.subplots(2, len(panels) // 2)
+    for axes, (title, terms) in zip(grid.flat, panels.items(), strict=True):
         for number, term in enumerate(terms):
             _draw_term(axes, train, val, term, colour=f"C{number}")
         axes.set_title(title, fontsize=10)
@@ -52,12 +65,14 @@ def draw_curve(log: RunLog, out: Path) -> None:
 
 
 def _draw_term(axes: Axes, train: list[Row], val: list[Row], term: str, *, colour: str) -> None:
+    axes.plot(*_points(val, term), "o", color=colour, markersize=3)
     step, value = _points(train, term)
+    if not len(step):
+        return
     window = max(1, len(value) // 25)
     if window > 1:
         axes.plot(step, value, color=colour, alpha=0.25, linewidth=0.7)
     axes.plot(*_running_mean(step, value, window), color=colour, label=_NAMES.get(term, term))
-    axes.plot(*_points(val, term), "o", color=colour, markersize=3)
 
 
 def _points(rows: list[Row], term: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from minortom.api.arguments import flag
+from minortom.api.packages import require_package
 from minortom.errors import InputError
 
 Picture = NDArray[np.uint8]
@@ -23,6 +25,18 @@ class Tracking:
     """Whether to write event files into the folder of the run."""
     wandb_project: str | None = None
     """Project on Weights & Biases; None for no tracking there."""
+
+
+def check_tracking(tracking: Tracking) -> None:
+    """Check that the packages of the trackers are installed.
+
+    Raises:
+        InputError: If one is missing, or a value is not allowed.
+    """
+    if flag("tensorboard", tracking.tensorboard):
+        require_package("tensorboard", needed_by="--tensorboard", extra="train")
+    if tracking.wandb_project:
+        require_package("wandb", needed_by="--wandb-project", extra="wandb")
 
 
 class Tracker(Protocol):

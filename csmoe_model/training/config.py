@@ -3,11 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from csmoe_model.config import check_keys
 from csmoe_model.data.sampler import steps_per_epoch
-from minortom.api.arguments import shown
+from minortom.api.arguments import one_of, shown
 from minortom.errors import InputError
 
 if TYPE_CHECKING:
@@ -119,7 +119,9 @@ def check_types(config: "DataclassInstance") -> None:
     """
     for field in fields(config):
         value, allowed = getattr(config, field.name), get_args(field.type) or (field.type,)
-        if type(value) not in allowed and not (type(value) is int and float in allowed):
+        if get_origin(field.type) is Literal:
+            one_of(field.name, value, allowed)
+        elif type(value) not in allowed and not (type(value) is int and float in allowed):
             kinds = " or ".join(_KINDS[kind] for kind in allowed)
             raise InputError(f"{field.name} must be {kinds}, found {shown(value)}")
 

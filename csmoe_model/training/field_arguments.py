@@ -8,16 +8,22 @@ import ast
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import wraps
 from itertools import pairwise
 from textwrap import dedent, fill
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numpy as np
 
 from minortom.errors import InputError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 R = TypeVar("R")
+C = TypeVar("C", bound="DataclassInstance")
 
 
 def with_fields(*configs: type) -> Callable[[Callable[..., R]], Callable[..., R]]:
@@ -71,6 +77,24 @@ def field_parameters(*configs: type) -> list[inspect.Parameter]:
         for config in configs
         for field in fields(config)
     ]
+
+
+def config_of(config: type[C], values: Mapping[str, object]) -> C:
+    """Build a configuration from those values that are its fields; NumPy scalars become numbers.
+
+    Raises:
+        InputError: If a value is not allowed.
+    """
+    own = {field.name: values[field.name] for field in fields(config) if field.name in values}
+    return config(**plain_values(own))
+
+
+def plain_values(values: Mapping[str, object]) -> dict[str, object]:
+    """Return values with a Python number for each NumPy scalar."""
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in values.items()
+    }
 
 
 def field_help(config: type) -> dict[str, str]:

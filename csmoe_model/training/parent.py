@@ -68,12 +68,21 @@ class Parent:
         Raises:
             InputError: If the checkpoint lies in the folder of the run.
         """
-        place = Path(os.path.realpath(find_checkpoint(self.checkpoint)))
-        if Path(os.path.realpath(out)) in (place, *place.parents):
-            raise InputError(
-                f"--out {out} contains the checkpoint {self.checkpoint} of --weights; give "
-                "another --out"
-            )
+        check_outside(find_checkpoint(self.checkpoint), out)
+
+
+def check_outside(checkpoint: Path, out: Path) -> None:
+    """Check that a run does not replace the checkpoint that it starts from.
+
+    Raises:
+        InputError: If the checkpoint lies in the folder of the run.
+    """
+    place = Path(os.path.realpath(checkpoint))
+    if Path(os.path.realpath(out)) in (place, *place.parents):
+        raise InputError(
+            f"--out {out} contains the checkpoint {checkpoint} that the run starts from; give "
+            "another --out"
+        )
 
 
 def read_parent(checkpoint: str | Path) -> Parent:

@@ -16,7 +16,7 @@ from csmoe_model.distributed.device import tensor_cores
 from csmoe_model.distributed.launch import Launch, process_group
 from csmoe_model.runs.curves import draw_curve
 from csmoe_model.runs.folder import RunFolder, State
-from csmoe_model.runs.trackers import Tracking
+from csmoe_model.runs.trackers import Tracking, check_tracking
 from csmoe_model.training.checkpoint_io import last_step
 from csmoe_model.training.compile import compiled
 from csmoe_model.training.config import TrainConfig
@@ -28,7 +28,6 @@ from csmoe_model.training.save_weights import RunWeights
 from csmoe_model.training.signals import StopRequest
 from csmoe_model.training.step_log import OnStep, ignore_steps
 from minortom.api.arguments import flag, whole_number
-from minortom.api.packages import require_package
 from minortom.errors import InputError
 from minortom.io.atomic_write import output_lock
 from minortom.io.provenance import Provenance, licences_in, sha256_of
@@ -62,10 +61,7 @@ class Settings:
             reader_threads(whole_number("workers", self.workers, minimum=1))
         if self.compile is not None:
             flag("compile", self.compile)
-        if flag("tensorboard", self.tracking.tensorboard):
-            require_package("tensorboard", needed_by="--tensorboard", extra="train")
-        if self.tracking.wandb_project:
-            require_package("wandb", needed_by="--wandb-project", extra="wandb")
+        check_tracking(self.tracking)
 
 
 def run_training(

@@ -1,6 +1,6 @@
 """Writing of the weights of a run: at its end, and every few epochs with `keep_every`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,12 @@ class RunWeights:
 
 def save_model(
     folder: Path, *, model: CSMoE, normalise: Normalise, recipe: str, provenance: Provenance,
-    history: tuple[Mapping[str, Any], ...] = (),
+    history: tuple[Mapping[str, Any], ...] = (), more: Callable[[Path], None] | None = None,
 ) -> None:  # fmt: skip
-    """Write a folder with the weights, the configuration and a card, atomically."""
+    """Write a folder with the weights, the configuration and a card, atomically.
+
+    `more` writes more files into the folder before it takes its place.
+    """
     origin = Origin(
         recipe=recipe, statistics=normalise.statistics, record=provenance.as_dict(),
         history=history,
@@ -62,3 +65,5 @@ def save_model(
     )  # fmt: skip
     with atomic_folder(folder) as temporary:
         write_model(temporary, stored)
+        if more is not None:
+            more(temporary)

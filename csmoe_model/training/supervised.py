@@ -52,6 +52,10 @@ OnStep = Callable[[int, int, float, Pace], None]
 """Called after each step with (steps done, maximum number of steps, loss, speed of the step)."""
 
 
+def ignore_steps(done: int, total: int, loss: float, pace: Pace) -> None:
+    """Do nothing after a step: the default callback."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SupervisedResult:
     """End of a supervised training."""
@@ -75,7 +79,8 @@ def train_supervised(
 ) -> SupervisedResult | None:
     """Train a network on labels, or resume; then give it the weights with the best score.
 
-    The training stops early when the score does not improve. A resumed run takes the same steps
+    The training stops early when the score does not improve; of equal scores, that with the lower
+    loss is better. A resumed run takes the same steps
     as one that was not stopped.
 
     Args:
@@ -96,6 +101,7 @@ def train_supervised(
         FullMemoryError: If a batch does not fit into the memory of the GPU.
     """
     module = SupervisedModule(task)
+    module.train()  # a network that was loaded is in evaluation mode
     after = last_step(folder.checkpoint, module)
     run_logger = RunLogger(folder, tracking, step=after)
     callback = _Callback(
@@ -147,6 +153,7 @@ class _Callback(lightning.Callback):
         self._run_logger, self._checkpoint, self._stop = run_logger, checkpoint, stop
         self._save_every, self._val_every, self._on_step = save_every, val_every, on_step
         self.best_score, self.best_step = -math.inf, 0
+        self._best_loss = math.inf
         self.ended = False
         """Whether the last step was taken and validated, or the score stopped improving."""
         self._validated = -1
@@ -158,6 +165,7 @@ class _Callback(lightning.Callback):
         """Return the state of early stopping and of the unfinished row, for the checkpoint."""
         return {
             "best_score": self.best_score, "best_step": self.best_step, "ended": self.ended,
+            "best_loss": self._best_loss,
             "validated": self._validated, "without_better": self._without_better,
             "sums": dict(self._sums), "count": self._count,
         }  # fmt: skip
@@ -165,6 +173,7 @@ class _Callback(lightning.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from the state of a checkpoint."""
         self.best_score, self.best_step = state_dict["best_score"], state_dict["best_step"]
+        self._best_loss = state_dict["best_loss"]
         self.ended, self._validated = state_dict["ended"], state_dict["validated"]
         self._without_better = state_dict["without_better"]
         self._sums, self._count = dict(state_dict["sums"]), state_dict["count"]
@@ -219,8 +228,10 @@ class _Callback(lightning.Callback):
         if not self._run_logger.has_validation(step):
             self._write(module, step, "val", found)
         self._validated = step
-        if found[SCORE] > self.best_score:
+        # Scores of few images are often equal; their loss still tells weights apart.
+        if (found[SCORE], -found["loss"]) > (self.best_score, -self._best_loss):
             self.best_score, self.best_step, self._without_better = found[SCORE], step, 0
+            self._best_loss = found["loss"]
             module.keep_weights()
         else:
             self._without_better += 1

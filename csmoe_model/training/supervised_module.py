@@ -54,7 +54,7 @@ class Supervised(Generic[B]):
     loss: Callable[[nn.Module, B], Tensor]
     """Mean loss of a batch, with gradient; it moves the batch to the device of the network."""
     validate: Callable[[nn.Module], Mapping[str, float]]
-    """Numbers of the validation split by name, among them `score`, of which more is better. The
+    """Numbers of the validation split by name: `loss`, and `score`, of which more is better. The
     network is in evaluation mode, without gradients."""
     config: SupervisedConfig
 

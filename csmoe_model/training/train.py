@@ -3,15 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from csmoe_model.config import ModelConfig
 from csmoe_model.distributed.collectives import on_all_processes
 from csmoe_model.distributed.launch import JOIN_TIMEOUT_S, process_group
 from csmoe_model.runs.trackers import Tracking
 from csmoe_model.training.config import TrainConfig
 from csmoe_model.training.configuration import Configuration, configure
-from csmoe_model.training.field_arguments import with_fields
+from csmoe_model.training.field_arguments import plain_values, with_fields
 from csmoe_model.training.result import TrainResult
 from csmoe_model.training.run import Settings, run_training
 from csmoe_model.training.step_log import OnStep, ignore_steps
@@ -90,7 +88,7 @@ def train(
         folder, is_resumed = path_of("out", out), flag("resume", resume)
         configuration = configure(
             recipe,
-            {name: _plain(value) for name, value in fields.items()},
+            plain_values(fields),
             file=None if config is None else path_of("config", config),
             weights=weights,
             resume=folder if is_resumed else None,
@@ -107,8 +105,3 @@ def train(
             data, folder, configuration, resume=resume, overwrite=overwrite, settings=settings,
             on_step=on_step,
         )  # fmt: skip
-
-
-def _plain(value: object) -> object:
-    """Return a Python number for a NumPy scalar, and any other value unchanged."""
-    return value.item() if isinstance(value, np.generic) else value

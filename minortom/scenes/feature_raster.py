@@ -1,9 +1,10 @@
 """Feature maps as GeoTIFFs: one band for each feature, written row by row."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -51,23 +52,63 @@ def write_feature_raster(
     Raises:
         InputError: If the file cannot be written. Errors of `rows` pass unchanged.
     """
+    write_raster(
+        out, rows, scene=scene, shape=shape, names=names, token_px=token_px,
+        provenance=provenance, dtype="float32", nodata=math.nan, predictor=3,
+    )  # fmt: skip
+
+
+def write_raster(
+    out: Path,
+    rows: Iterable[NDArray[Any]],
+    *,
+    scene: OpenScene,
+    shape: tuple[int, int],
+    names: Sequence[str],
+    token_px: float,
+    provenance: Provenance,
+    dtype: str,
+    nodata: float,
+    predictor: int,
+    more: Callable[[Any], None] | None = None,
+) -> None:
+    """Write rows of values as a GeoTIFF on the ground of a scene.
+
+    Args:
+        out: As for `write_feature_raster`, like the arguments that are not listed here.
+        rows: Rows from the top, [row, column, band].
+        scene: The scene.
+        shape: Rows and columns.
+        names: Names of the bands.
+        token_px: Side of a pixel of the raster, in pixels of the scene.
+        provenance: Record for the item `minortom` of GDAL's metadata.
+        dtype: Type of the values.
+        nodata: Value of pixels without a value.
+        predictor: Predictor of the compression: 3 for numbers with a fraction, 1 for none.
+        more: Adds to the open file, such as a colour table.
+
+    Raises:
+        InputError: If the file cannot be written. Errors of `rows` pass unchanged.
+    """
     height, width = shape
     a, b, c, d, e, f = scene.transform
     with (
         atomic_file(out) as temporary,
         _explained_errors(temporary, out),
         rasterio.open(
-            temporary, "w", driver="GTiff", dtype="float32", count=len(names), height=height,
-            width=width, crs=rasterio.CRS.from_wkt(scene.crs_wkt), nodata=math.nan,
+            temporary, "w", driver="GTiff", dtype=dtype, count=len(names), height=height,
+            width=width, crs=rasterio.CRS.from_wkt(scene.crs_wkt), nodata=nodata,
             transform=rasterio.Affine(a * token_px, b * token_px, c, d * token_px, e * token_px, f),
             interleave="band", tiled=True, blockysize=_BLOCK_ROWS,
             blockxsize=min(_BLOCK_COLS, -(-width // _BLOCK_ROWS) * _BLOCK_ROWS),
             # Features hardly compress, and the blocks are too small to share among threads.
-            compress="deflate", predictor=3, zlevel=1, num_threads=1, bigtiff="if_safer",
+            compress="deflate", predictor=predictor, zlevel=1, num_threads=1, bigtiff="if_safer",
         ) as file,
     ):  # fmt: skip
         file.descriptions = tuple(names)
         file.update_tags(**{KEY: provenance.to_json()})
+        if more is not None:
+            more(file)
         top = 0
         for block_RKD in _in_blocks(rows):
             window = Window(0, top, width, len(block_RKD))
@@ -88,9 +129,9 @@ def _explained_errors(temporary: Path, out: Path) -> Iterator[None]:
     raise InputError(f"cannot write {out} ({found}); free disk space, then run the command again")
 
 
-def _in_blocks(rows: Iterable[FloatArray]) -> Iterator[FloatArray]:
+def _in_blocks(rows: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
     """Gather rows into whole blocks: a block written in parts is compressed again each time."""
-    waiting: list[FloatArray] = []
+    waiting: list[NDArray[Any]] = []
     for some in rows:
         waiting.append(some)
         joined = np.concatenate(waiting)

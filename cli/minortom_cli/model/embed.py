@@ -8,6 +8,7 @@ import typer
 from minortom_cli.console import Json, Overwrite, Workers, emit, progress
 from minortom_cli.model.checkpoint_argument import Checkpoint
 from minortom_cli.model.labelled_data import S1Bands, S2Bands, S2OffsetOption
+from minortom_cli.model.scene_options import Overlap, SceneS1, TilePx
 
 
 def embed(
@@ -49,32 +50,12 @@ def embed(
             show_default="none",
         ),
     ] = None,
-    s1: Annotated[
-        Path | None,
-        typer.Option(
-            help="Scene only: GeoTIFF with Sentinel-1 on the same pixels as SCENE.",
-            show_default="none",
-        ),
-    ] = None,
+    s1: SceneS1 = None,
     s2_bands: S2Bands = None,
     s1_bands: S1Bands = None,
     s2_offset: S2OffsetOption = "auto",
-    overlap: Annotated[
-        float | None,
-        typer.Option(
-            help="Scene only: part of a tile's side that the next tile covers again, from 0 to "
-            "below 1.",
-            show_default="0.5",
-        ),
-    ] = None,
-    tile_px: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Scene and points: side of a tile, in pixels of the scene.",
-            show_default="120, for pixels of 10 m",
-        ),
-    ] = None,
+    overlap: Overlap = None,
+    tile_px: TilePx = None,
     workers: Workers = None,
     overwrite: Overwrite = False,
     as_json: Json = False,

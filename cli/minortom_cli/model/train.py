@@ -10,6 +10,7 @@ from csmoe_model.config import ModelConfig
 from csmoe_model.training.config import TrainConfig
 from minortom_cli.console import EXIT_USER_ERROR, Json, Overwrite, Version, emit
 from minortom_cli.model.config_options import with_field_options
+from minortom_cli.model.run_options import Tensorboard, WandbProject
 from minortom_cli.model.training_progress import step_progress
 
 
@@ -65,17 +66,8 @@ def _train(
             "--compile/--no-compile", help="Use torch.compile.", show_default="on a GPU only"
         ),
     ] = None,
-    tensorboard: Annotated[
-        bool, typer.Option(help="Write curves and pictures for TensorBoard into the run.")
-    ] = True,
-    wandb_project: Annotated[
-        str | None,
-        typer.Option(
-            help="Send curves and pictures to this project on Weights & Biases.",
-            metavar="NAME",
-            show_default="none",
-        ),
-    ] = None,
+    tensorboard: Tensorboard = True,
+    wandb_project: WandbProject = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
     version: Version = False,

@@ -44,9 +44,9 @@ def task_of(config=CONFIG, *, network=None, images=10, groups=None, validate=Non
         return {"loss": float(F.cross_entropy(logits, truth)), "score": float(hits)}
 
     return Supervised(
-        network=network, num_images=images, config=config, validate=validate or score,
+        network=network.eval(), num_images=images, config=config, validate=validate or score,
         groups=groups or [WeightGroup(weights=list(network.parameters()))],
-        read=lambda epoch, samples: (x[samples], truth[samples]),
+        read=lambda _, samples: (x[samples], truth[samples]),
         loss=loss or (lambda network, batch: F.cross_entropy(network(batch[0]), batch[1])),
     )  # fmt: skip
 
@@ -113,6 +113,15 @@ def test_the_weights_with_the_best_score_are_kept_and_training_stops_early(tmp_p
     assert not torch.equal(seen[2], seen[3])
 
 
+def test_of_equal_scores_the_lower_loss_is_better(tmp_path):
+    losses = iter([0.5, 0.3, 0.4, 0.3])
+    task = task_of(
+        SupervisedConfig(epochs=3, batch_size=4),
+        validate=lambda _: {"loss": next(losses), "score": 1.0},
+    )
+    assert train(tmp_path / "out", task).best_step == 2
+
+
 def test_without_patience_all_epochs_are_trained(tmp_path):
     task = task_of(
         SupervisedConfig(epochs=3, batch_size=4, patience=0),
@@ -151,7 +160,7 @@ def test_the_gradient_is_clipped_to_its_maximum_norm(tmp_path):
 
     def loss(network, batch):
         weight = network.layer.weight
-        weight.register_post_accumulate_grad_hook(lambda w: seen.append(w))
+        weight.register_post_accumulate_grad_hook(seen.append)
         return 100 * F.cross_entropy(network(batch[0]), batch[1])
 
     config = SupervisedConfig(epochs=1, batch_size=10, grad_clip=0.5, log_every=1)
