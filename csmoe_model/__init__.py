@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from csmoe_model.data.patch_dataset import PatchDataset as PatchDataset
     from csmoe_model.datasets.base import LabelledSet as LabelledSet
     from csmoe_model.datasets.base import LabelledSplit as LabelledSplit
+    from csmoe_model.finetuning.finetune import finetune as finetune
+    from csmoe_model.finetuning.predict import predict as predict
     from csmoe_model.inference.embed import embed as embed
     from csmoe_model.inference.export_encoder import export as export
     from csmoe_model.nn.cost_table import info as info
@@ -34,9 +36,11 @@ __all__ = [
     "compare",
     "embed",
     "export",
+    "finetune",
     "info",
     "inspect",
     "plot",
+    "predict",
     "probe",
     "recipe",
     "retrieve",
@@ -58,9 +62,11 @@ __getattr__, __dir__ = lazy_names(
         "compare": "csmoe_model.probing.compare",
         "embed": "csmoe_model.inference.embed",
         "export": "csmoe_model.inference.export_encoder",
+        "finetune": "csmoe_model.finetuning.finetune",
         "info": "csmoe_model.nn.cost_table",
         "inspect": "csmoe_model.analysis.inspect",
         "plot": "csmoe_model.analysis.plot",
+        "predict": "csmoe_model.finetuning.predict",
         "probe": "csmoe_model.probing.probe",
         "recipe": "csmoe_model.config",
         "retrieve": "csmoe_model.retrieval.retrieve",

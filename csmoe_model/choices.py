@@ -17,6 +17,9 @@ ExportFormat = Literal["safetensors", "onnx", "torch-export"]
 Pooling = Literal["cls", "mean", "both"]
 """`cls`: the [CLS] vector; `mean`: the mean of the patch tokens; `both`: the two concatenated."""
 
+ClassWeights = Literal["none", "balanced"]
+"""Weights of the classes in the loss of fine-tuning."""
+
 Protocol = Literal["standard", "paper"]
 """Protocol of a probe: ours, or that of the paper."""
 

@@ -11,7 +11,9 @@ EXPECTED = "error: {} is not installed; run `pip install 'minortom[train]'`\n"
 COMMANDS = [
     "train shards --out run", "embed run shards --out out.parquet",
     "export run --out encoder --sensor s2", "probe run --data eurosat --root eurosat --out probe",
-    "compare one two --out table", "retrieve run --data shards --root shards --out retrieve",
+    "compare one two --out table",
+    "finetune run --data eurosat --root eurosat --out tuned", "predict run shards --out p.parquet",
+    "retrieve run --data shards --root shards --out retrieve",
     "search vectors.parquet --shards shards --html hits.html --like 1U_1R:0:0",
     "inspect run shards --out experts.html",
     "plot quality-cost --out plot.png", "plot tokens --out plot.png",

@@ -59,6 +59,7 @@ embeddings: csmoe embed {model} {shards} --out {out}.parquet
 clusters: cluster {fragments} --k 3,2 --workers 1 --out {out}/clusters.parquet
 run: csmoe train {shards} --config {config} --keep-every 1 --epochs 1 --out {out}
 probed: csmoe probe {model} --data shards --root {shards} --seeds 1 --out {out}
+tuned: csmoe finetune {model} --data shards --root {shards} --sensor s2 --epochs 1 --out {out}
 """))  # fmt: skip
 """Inputs that a command makes from others."""
 
@@ -102,6 +103,9 @@ csmoe plot quality-cost {probed} --out {out}.png
 csmoe plot tokens {probed} {probed} --out {out}.png
 csmoe plot epochs {run} --data shards --root {shards} --out {out}.png
 csmoe probe {model} --data folder --root {labelled} --seeds 1 --out {out}
+csmoe finetune {model} --data folder --root {labelled} --epochs 1 --no-compare --out {out}
+csmoe predict {tuned} {shards} --out {out}.parquet
+csmoe predict {tuned} {scene} --tile-px 16 --out {out}.tif
 csmoe retrieve {model} --data shards --root {shards} --k 2 --out {out}
 """)
 

@@ -1,10 +1,14 @@
 """Folders of small untrained models, with the files of a finished run."""
 
+from dataclasses import replace
+
 import torch
 from training_shards import MODEL
 
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.normalise import Normalise
+from csmoe_model.finetuning.head_files import HeadRecord, write_head
+from csmoe_model.finetuning.network import FineTuned
 from csmoe_model.training.save_weights import save_model
 from minortom.io.provenance import Provenance
 
@@ -29,3 +33,24 @@ def write_model(out, shards, seed=0):
             licences=("of the training data",),
         ),
     )  # fmt: skip
+
+
+def write_fine_tuned(
+    out, shards, *, sensors=("s2",), classes=("forest", "ice", "water"), task="multiclass",
+    pooling="both", seed=0,
+):  # fmt: skip
+    """Write a checkpoint of random weights with a head of random weights."""
+    record = HeadRecord(task=task, classes=classes, sensors=sensors, pooling=pooling)
+    torch.manual_seed(seed)
+    model = CSMoE(MODEL, encoder_of=sensors)
+    head = record.head(MODEL.width)
+    with torch.no_grad():
+        for weight in head.parameters():
+            weight.mul_(8)  # far from equal probabilities
+    network = FineTuned(model, head, sensors=sensors, pooling=pooling)
+    save_model(
+        out, model=model, normalise=Normalise(shards.statistics, image_size=16), recipe="tiny",
+        provenance=replace(PROVENANCE, command="finetune"),
+        more=lambda folder: write_head(folder, network, record),
+    )  # fmt: skip
+    return out

@@ -7,9 +7,11 @@ from minortom_cli.model import (
     compare,
     embed,
     export,
+    finetune,
     info,
     inspect,
     plot,
+    predict,
     probe,
     retrieve,
     search,
@@ -36,6 +38,8 @@ app.command(name="info")(info.info)
 app.command(name="embed", cls=NeedsTorch)(embed.embed)
 app.command(name="export", cls=NeedsTorch)(export.export)
 app.command(name="probe", cls=NeedsTorch)(probe.probe)
+app.command(name="finetune", cls=NeedsTorch)(finetune.finetune)
+app.command(name="predict", cls=NeedsTorch)(predict.predict)
 app.command(name="compare", cls=NeedsTorch)(compare.compare)
 app.command(name="retrieve", cls=NeedsTorch)(retrieve.retrieve)
 app.command(name="search", cls=NeedsTorch)(search.search)

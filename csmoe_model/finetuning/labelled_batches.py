@@ -1,0 +1,107 @@
+"""Batches of labelled images: read, normalised and augmented.
+
+Axes, as name suffixes:
+    B  images in a batch    C  bands    H W  pixel rows and columns
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.data.normalise import draw_flips, draw_transposes, flipped, transposed
+from csmoe_model.data.sampler import Samples
+from csmoe_model.datasets.base import LabelledSet, LabelledSplit, SplitName
+from csmoe_model.finetuning.network import prepared_images
+from csmoe_model.probing.few_shot import shot_samples
+from minortom.errors import InputError
+from minortom.sensors import SensorName
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LabelledBatch:
+    """Images and labels of a batch, on the device of the encoder."""
+
+    images: dict[SensorName, Tensor]
+    """Normalised images [B, C, H, W]."""
+    labels: Tensor
+    """As in `datasets.base.Labels`."""
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "LabelledBatch":
+        """Return the batch with all images changed, and label maps with them."""
+        labels = self.labels
+        if labels.ndim == 3:
+            labels = change(labels[:, None])[:, 0]
+        return LabelledBatch(
+            images={name: change(image) for name, image in self.images.items()}, labels=labels
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LabelledBatches:
+    """Reader of the batches of a set for an encoder."""
+
+    data: LabelledSet
+    sensors: tuple[SensorName, ...]
+    encoder: CSMoE
+    """Normalises the images; it need not be trained."""
+    seed: int
+    """Seed of the augmentation."""
+    flips: bool
+    rotations: bool
+
+    def training(self, epoch: int, samples: Samples) -> LabelledBatch:
+        """Read a training batch; its augmentation is a function of (seed, epoch, sample).
+
+        Raises:
+            InputError: If label maps are not square, which a rotation needs.
+        """
+        batch = self._read("train", samples)
+        if self.flips:
+            flips_B2 = draw_flips(samples, seed=self.seed, epoch=epoch)
+            batch = batch.map(lambda image: flipped(image, flips_B2))
+        if self.rotations:
+            _check_square(batch.labels, self.data)
+            chosen_B = draw_transposes(samples, seed=self.seed, epoch=epoch)
+            batch = batch.map(lambda image: transposed(image, chosen_B))
+        return batch
+
+    def all(self, name: SplitName, *, batch_size: int) -> Iterator[LabelledBatch]:
+        """Yield the batches of a split in order, without augmentation."""
+        count = len(self.data.split(name))
+        for start in range(0, count, batch_size):
+            yield self._read(name, np.arange(start, min(start + batch_size, count)))
+
+    def _read(self, name: SplitName, samples: Samples) -> LabelledBatch:
+        split = self.data.split(name)
+        images = {key: torch.from_numpy(a) for key, a in split.images(samples).items()}
+        labels = split.labels[samples]
+        labels = labels.astype(np.float32 if self.data.task == "multilabel" else np.int64)
+        normal = prepared_images(self.encoder, images, sensors=self.sensors, bands=self.data.bands)
+        device = next(iter(normal.values())).device
+        return LabelledBatch(images=normal, labels=torch.from_numpy(labels).to(device))
+
+
+def with_shots(data: LabelledSet, shots: int | None, *, seed: int) -> LabelledSet:
+    """Return a set with at most `shots` random training images of each class; all when None."""
+    if shots is None:
+        return data
+    train = data.split("train")
+    chosen = shot_samples(train.labels, len(data.classes), shots, seed=seed)
+    few = LabelledSplit(
+        images=lambda numbers: train.images(chosen[numbers]), labels=train.labels[chosen],
+        groups=None if train.groups is None else train.groups[chosen],
+    )  # fmt: skip
+    return replace(data, splits={**data.splits, "train": few})
+
+
+def _check_square(labels: Tensor, data: LabelledSet) -> None:
+    if labels.ndim == 3 and labels.shape[1] != labels.shape[2]:
+        height, width = labels.shape[1:]
+        raise InputError(
+            f"--rotations need square label maps, found {height} × {width} px in {data.name}; give "
+            "--no-rotations"
+        )
