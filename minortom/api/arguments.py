@@ -134,6 +134,24 @@ def several(name: str, value: object, *, expected: str) -> list[Any]:
     raise InputError(f"{name} must be {expected}, or a sequence of these, found {shown(value)}")
 
 
+def name_and_value(option: str, text: object, *, form: str) -> tuple[str, str]:
+    """Split text such as ``NAME=VALUE`` at its first equals sign.
+
+    Args:
+        option: Name of the option, for the error message.
+        text: The text.
+        form: Form of the text, for the error message.
+
+    Raises:
+        InputError: If it is no text, or a part is empty.
+    """
+    if isinstance(text, str):
+        name, _, value = text.partition("=")
+        if name.strip() and value:
+            return name.strip(), value
+    raise InputError(f"expected {option} {form}, found {shown(text)}")
+
+
 def shown(value: object) -> str:
     """Return a value for an error message: short values in full, others by their type."""
     if value is None or isinstance(value, str | bytes | int | float):

@@ -1,6 +1,5 @@
 """Class counts of a map in cells: one pass over the pixels, each labelled with its cell."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,16 +7,15 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from minortom.engine.numba_jit import compiled
-from minortom.grid.cells import N_ROWS, Cells, cells_at, columns_of_rows
+from minortom.grid.cells import cells_at
+from minortom.maps.cell_windows import windows_with_cells
 from minortom.maps.class_table import ClassTable, NotCategoriesError
 from minortom.maps.gdal_http import read_with_retries, title_of
 from minortom.maps.overview_check import MAX_SQUARES, require_categories
-from minortom.maps.overviews import CELL_DEG, Level, opened_level, size_deg
+from minortom.maps.overviews import Level, opened_level, size_deg
 from minortom.maps.tiled_map import Tile
 
 _PIXELS_AT_ONCE = 1_000_000
-_TOLERANCE = 1e-9
-"""Rounding error of an edge, as a fraction of a cell: such an edge counts as that of the cell."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,74 +102,11 @@ def _counted(level: Level, job: CountJob) -> NDArray[np.int64]:
     windows = level.windows() if job.window is None else [Window(*job.window)]
     squares = MAX_SQUARES
     for window in windows:
-        for part in windows_with_cells(level, window, job.keys):
+        for part in windows_with_cells(level.positions, level.block, window, job.keys):
             block = level.read(part)
             squares -= require_categories(level, part, block, max_squares=squares)
             _count_window(level, part, block, job, counts)
     return counts[:, :-1]
-
-
-def windows_with_cells(level: Level, window: Window, keys: NDArray[np.int64]) -> Iterator[Window]:
-    """Split a window into the parts that contain cells, if the cells are few.
-
-    Yields:
-        Windows of whole blocks that do not overlap. Together they contain all pixels of the
-        cells in ``window``.
-    """
-    here = slots_in(keys, *level.positions.box_deg(window))
-    if not len(here):
-        return
-    width_deg, height_deg = level.positions.pixel_deg
-    needed_px = len(here) * CELL_DEG**2 / (width_deg * height_deg)
-    down = window.height / level.block[0] >= window.width / level.block[1]
-    side, block = (window.height, level.block[0]) if down else (window.width, level.block[1])
-    if side <= block or 2 * needed_px > window.width * window.height:
-        yield window
-        return
-    first = block * -(-side // (2 * block))
-    col, row, width, height = (int(v) for v in window.flatten())
-    if down:
-        halves = (col, row, width, first), (col, row + first, width, height - first)
-    else:
-        halves = (col, row, first, height), (col + first, row, width - first, height)
-    for half in halves:
-        yield from windows_with_cells(level, Window(*half), keys[here])
-
-
-def slots_in(
-    keys: NDArray[np.int64], west: float, south: float, east: float, north: float
-) -> NDArray[np.intp]:
-    """Return the indices of the cells whose bounds overlap a box in degrees.
-
-    Args:
-        keys: [m] keys of cells as in ``Cells.keys``, ascending.
-        west: West edge of the box, at any multiple of 360 degrees.
-        south: South edge of the box.
-        east: East edge of the box, more than ``west``.
-        north: North edge of the box.
-
-    Returns:
-        Indices into ``keys``, ascending.
-    """
-    half = N_ROWS // 2
-    lowest = int(np.floor(south * N_ROWS / 180 + _TOLERANCE))
-    highest = int(np.ceil(north * N_ROWS / 180 - _TOLERANCE)) - 1
-    row = np.arange(max(lowest, -half), min(highest, half - 1) + 1)
-    columns = columns_of_rows(row)
-    first_column, last_column = -(columns // 2), (columns + 1) // 2 - 1
-    left = np.floor(west * columns / 360 + _TOLERANCE).astype(np.int64)
-    right = np.ceil(east * columns / 360 - _TOLERANCE).astype(np.int64) - 1
-    around = right - left + 1 >= columns
-    left = np.where(around, first_column, (left - first_column) % columns + first_column)
-    right = np.where(around, last_column, (right - first_column) % columns + first_column)
-    split = left > right  # across the antimeridian: two runs of columns
-    starts = np.concatenate([left, first_column[split]])
-    stops = np.concatenate([np.where(split, last_column, right), right[split]])
-    rows = np.concatenate([row, row[split]])
-    begin = np.searchsorted(keys, Cells(row=rows, col=starts).keys())
-    end = np.searchsorted(keys, Cells(row=rows, col=stops).keys(), side="right")
-    runs = [np.arange(a, b) for a, b in zip(begin, end, strict=True) if b > a]
-    return np.sort(np.concatenate(runs)) if runs else np.empty(0, dtype=np.intp)
 
 
 def _count_window(

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from minortom.engine.executors import as_done
 from minortom.errors import InputError
 from minortom.grid.cells import Cells, merged
-from minortom.maps.cell_histogram import CountJob, JobCounts, LevelRead, count, slots_in
+from minortom.maps.cell_histogram import CountJob, JobCounts, LevelRead, count
+from minortom.maps.cell_windows import slots_in
 from minortom.maps.class_table import NO_CLASS, OUTSIDE, ClassTable
 from minortom.maps.overviews import FULL_RESOLUTION, opened_level
 from minortom.maps.rasters import METRES_PER_DEGREE

@@ -15,7 +15,14 @@ from minortom.grid.cells import N_ROWS
 from minortom.maps.class_band import ClassBand
 from minortom.maps.gdal_http import title_of
 from minortom.maps.pixel_positions import PixelPositions
-from minortom.maps.rasters import METRES_PER_DEGREE, Raster, opened_map, pixel_size, unit_deg
+from minortom.maps.rasters import (
+    METRES_PER_DEGREE,
+    Raster,
+    opened_map,
+    pixel_size,
+    unit_deg,
+    windows_of,
+)
 
 CELL_DEG = 180 / N_ROWS
 """Height of a cell, in degrees. Its area is at most that of such a square at the equator."""
@@ -23,8 +30,6 @@ MIN_PIXELS_PER_CELL = 16
 """Minimum number of pixels in a cell for meaningful shares of classes."""
 FULL_RESOLUTION = 0.0
 """Value of ``resolution_m`` at which no overview is read."""
-
-_WINDOW_BYTES = 48 * 1024 * 1024  # more than a row of blocks of a WorldCover tile
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,16 +62,8 @@ class Level:
         return self.band.nodata
 
     def windows(self) -> Iterator[Window]:
-        """Yield windows of whole blocks that cover the level, from the top left."""
-        block_height, block_width = self.block
-        high, wide = self.size
-        window_px = _WINDOW_BYTES // self.band.dtype.itemsize
-        width = block_width * max(1, window_px // (block_width * block_height))
-        width = min(width, wide)
-        height = block_height * max(1, window_px // (width * block_height))
-        for top in range(0, high, height):
-            for left in range(0, wide, width):
-                yield Window(left, top, min(width, wide - left), min(height, high - top))
+        """Return windows of whole blocks that cover the level, from the top left."""
+        return windows_of(self.size, self.block, self.band.dtype.itemsize)
 
     def read(self, window: Window) -> NDArray[Any]:
         """Read the pixels of a window of this level; see ``ClassBand.read``."""

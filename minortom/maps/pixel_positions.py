@@ -5,6 +5,7 @@ column have one longitude and all pixels of a row one latitude. Of other maps ea
 transformed.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from rasterio.transform import Affine
 from rasterio.windows import Window
 
-from minortom.maps.rasters import Raster, pixel_size, transformer, unit_deg
+from minortom.maps.rasters import Raster, pixel_size, pixels_of, transformer, unit_deg
 
 _WITHIN_PX = 1e-6
 _SHIFT_PX = 1e-3
@@ -36,6 +37,9 @@ class PixelPositions:
     """Transformation of these coordinates to WGS 84; None if they are equal to it."""
     is_regular: bool
     """Whether columns have one longitude and rows one latitude."""
+    turns: tuple[float, ...]
+    """Shifts of a map in degrees or grads that lead to the same place: a turn to either side and
+    none; no shift alone for a projection."""
 
     @classmethod
     def of(cls, source: Raster, *, shrink: int) -> "PixelPositions":
@@ -45,15 +49,27 @@ class PixelPositions:
             InputError: If its coordinates cannot be transformed to longitude and latitude.
         """
         a, k = source.transform, shrink
+        unit = unit_deg(source)
+        turn = 360 / unit
         to_lonlat = transformer(source, from_map=True)
         if to_lonlat is not None and _is_equal(source, to_lonlat):
             to_lonlat = None
         return cls(
             transform=Affine(a.a * k, a.b * k, a.c, a.d * k, a.e * k, a.f),
-            unit_deg=unit_deg(source),
+            unit_deg=unit,
             to_lonlat=to_lonlat,
             is_regular=to_lonlat is None and a.b == a.d == 0,
+            turns=(-turn, 0.0, turn) if source.crs.is_geographic else (0.0,),
         )
+
+    @cached_property
+    def turn_columns(self) -> int | None:
+        """Columns of a turn around the globe, after which a map repeats; None for other maps."""
+        a = self.transform
+        if len(self.turns) == 1 or a.b or a.d:
+            return None
+        turn_px: float = self.turns[-1] / abs(a.a)
+        return math.ceil(turn_px - _WITHIN_PX)
 
     @cached_property
     def pixel_deg(self) -> tuple[float, float]:
@@ -110,18 +126,36 @@ class PixelPositions:
         bends = [float(np.abs(np.diff(probes, 2, axis=axis)).max()) for axis in (0, 1)]
         return max(self.pixel_deg) + 1e-4 + sum(bends)
 
+    def coordinates(
+        self, lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return points in coordinates of the map; infinite where they have no place there.
+
+        In degrees or grads, neighbours along the last axis have neighbouring coordinates: there is
+        no jump at the antimeridian.
+        """
+        if self.to_lonlat is None:
+            return lon_deg, lat_deg
+        x, y = self.to_lonlat.transform(lon_deg, lat_deg, direction="INVERSE")
+        if len(self.turns) > 1:
+            x = np.unwrap(x, period=self.turns[-1])
+        return np.asarray(x), np.asarray(y)
+
+    def pixels(
+        self, x: NDArray[np.float64], y: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the columns and rows of this level at coordinates of the map."""
+        return pixels_of(self.transform, x, y)
+
     def _contains(self, window: Window, pole_deg: float) -> bool:
         """Return whether a window has a pole in it, or beside it."""
-        x, y = 0.0, pole_deg
-        if self.to_lonlat is not None:
-            x, y = self.to_lonlat.transform(0.0, pole_deg, direction="INVERSE")
-        if not (np.isfinite(x) and np.isfinite(y)):
+        x, y = self.coordinates(np.zeros(1), np.full(1, pole_deg))
+        if not (np.isfinite(x).all() and np.isfinite(y).all()):
             return False
-        a = self.transform
-        determinant = a.a * a.e - a.b * a.d
-        col = (a.e * (x - a.c) - a.b * (y - a.f)) / determinant - window.col_off
-        row = (a.a * (y - a.f) - a.d * (x - a.c)) / determinant - window.row_off
-        return bool(-1 <= col <= window.width + 1 and -1 <= row <= window.height + 1)
+        col, row = self.pixels(x, y)
+        col, row = col - window.col_off, row - window.row_off
+        inside = (col >= -1) & (col <= window.width + 1) & (row >= -1) & (row <= window.height + 1)
+        return bool(inside.all())
 
     def _lonlat(
         self, col: NDArray[np.float64], row: NDArray[np.float64]

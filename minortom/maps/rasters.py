@@ -29,6 +29,7 @@ METRES_PER_DEGREE = np.pi * 6378137 / 180
 _LONLAT = "EPSG:4326"
 _WINDOW_PX = 1024 * 1024  # read at a time; a single block if that is larger
 _WINDOW_SIDE_PX = 1024
+_WINDOW_BYTES = 48 * 1024 * 1024  # more than a row of blocks of a WorldCover tile
 _CACHE_BYTES = 128 * 1024 * 1024
 
 
@@ -87,19 +88,29 @@ def pixels_at(
         InputError: If longitude and latitude cannot be transformed to the map's coordinates.
     """
     x, y = _projected(source, lon_deg, lat_deg)
-    a, b, c, d, e, f = tuple(source.transform)[:6]
+    a = source.transform
+    col, row = pixels_of(a, x, y)
     with np.errstate(invalid="ignore"):  # points without a place in the projection are infinite
-        if b == d == 0:
-            col, row = (x - c) / a, (y - f) / e
-        else:
-            col = (e * (x - c) - b * (y - f)) / (a * e - b * d)
-            row = (a * (y - f) - d * (x - c)) / (a * e - b * d)
-        if source.crs.is_geographic and b == d == 0:
-            turn_px = 360 / (abs(a) * unit_deg(source))
+        if source.crs.is_geographic and a.b == a.d == 0:
+            turn_px = 360 / (abs(a.a) * unit_deg(source))
             col = _wrapped_columns(col, turn_px, source.width)
         inside = (col >= 0) & (col < source.width) & (row >= 0) & (row < source.height)
     points = np.flatnonzero(inside)
     return points, row[points].astype(np.intp), col[points].astype(np.intp)
+
+
+def pixels_of(
+    transform: Affine, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the columns and rows, in pixels, at coordinates of a map."""
+    a, b, c, d, e, f = tuple(transform)[:6]
+    with np.errstate(invalid="ignore"):  # a point without a place in the projection is infinite
+        if b == d == 0:
+            return (x - c) / a, (y - f) / e
+        determinant = a * e - b * d
+        return (
+            (e * (x - c) - b * (y - f)) / determinant, (a * (y - f) - d * (x - c)) / determinant
+        )  # fmt: skip
 
 
 def windows_with(
@@ -133,6 +144,24 @@ def windows_with(
             Window(left, top, min(width, source.width - left), min(height, source.height - top)),
             here,
         )
+
+
+def windows_of(size: tuple[int, int], block: tuple[int, int], pixel_bytes: int) -> Iterator[Window]:
+    """Yield windows of whole blocks that cover a raster, from the top left.
+
+    Args:
+        size: Height and width of the raster, in pixels.
+        block: Height and width of a stored block, in pixels.
+        pixel_bytes: Bytes of a pixel in memory, which limit the size of the windows.
+    """
+    (high, wide), (block_height, block_width) = size, block
+    window_px = _WINDOW_BYTES // pixel_bytes
+    width = block_width * max(1, window_px // (block_width * block_height))
+    width = min(width, wide)
+    height = block_height * max(1, window_px // (width * block_height))
+    for top in range(0, high, height):
+        for left in range(0, wide, width):
+            yield Window(left, top, min(width, wide - left), min(height, high - top))
 
 
 def _wrapped_columns(col: NDArray[np.float64], turn_px: float, width: int) -> NDArray[np.float64]:

@@ -1,6 +1,5 @@
 """The rasters of ``--held-out``: their names, bands and legends, and their values at the tiles."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from minortom.api.arguments import name_and_value
 from minortom.errors import InputError
 from minortom.io.provenance import sha256_of
-from minortom.maps.descriptor import COPYRIGHT_TAG, Descriptor, hash_of_raster
+from minortom.maps.continuous import ContinuousRaster
+from minortom.maps.descriptor import Descriptor
 from minortom.maps.manifests import find_legend
-from minortom.maps.rasters import opened_map
-from minortom.maps.value_lookup import values_at
 from minortom.progress import OnProgress, ignore_progress
 from minortom.reporting.held_out import HeldOutClasses, HeldOutVariables, IntArray
 from minortom.sampling.strata import Tiles
@@ -28,26 +27,19 @@ class HeldOutRaster:
     """A raster that the selection did not use.
 
     Raises:
-        InputError: If the file does not exist, or has a legend and a band.
+        InputError: If there is a legend and a band.
     """
 
     name: str
-    path: Path
-    band: int | None = None
-    """Number of the band, from 1; None for the only band."""
+    raster: ContinuousRaster
     legend: str | None = None
     """Name of the legend, or path of a file with one; None for a continuous raster."""
 
     def __post_init__(self) -> None:
-        if not self.path.is_file():
-            raise InputError(
-                f"--held-out {self.name}: expected a raster file, found no file {self.path}; "
-                "check the path"
-            )
-        if self.legend is not None and self.band is not None:
+        if self.legend is not None and self.raster.band is not None:
             raise InputError(
                 f"--held-out {self.name}: a raster of classes has one band, found the band "
-                f"{self.band}; leave it out"
+                f"{self.raster.band}; leave it out"
             )
 
     def descriptor(self) -> Descriptor:
@@ -57,11 +49,11 @@ class HeldOutRaster:
             InputError: If there is no such legend.
         """
         assert self.legend is not None
-        return Descriptor.of(self.path, find_legend(self.legend))
+        return Descriptor.of(self.raster.path, find_legend(self.legend))
 
     def hashes(self) -> dict[str, str]:
         """Return the SHA-256 of the raster and of its legend, by the role of the file."""
-        found = {f"held_out {self.name}": hash_of_raster(self.path)}
+        found = {f"held_out {self.name}": self.raster.hash()}
         if self.legend is not None:
             found[f"held_out_legend {self.name}"] = sha256_of(self.descriptor().legend_path)
         return found
@@ -69,20 +61,19 @@ class HeldOutRaster:
     def as_options(self) -> dict[str, object]:
         """Return the options that change the result, for the provenance."""
         legend = None if self.legend is None else self.descriptor().legend
-        return {"band": self.band, "legend": legend}
+        return {"band": self.raster.band, "legend": legend}
 
     @property
     def files(self) -> tuple[Path, ...]:
         """Return the files that the raster and the legend may name."""
-        return (self.path, *([] if self.legend is None else [Path(self.legend)]))
+        return (self.raster.path, *([] if self.legend is None else [Path(self.legend)]))
 
     def credit_lines(self) -> list[str]:
         """Return the line about licence and attribution, if the raster or its manifest has one."""
         if self.legend is not None:
             return [self.descriptor().credit()]
-        with opened_map(self.path) as source:
-            text = source.tags().get(COPYRIGHT_TAG)
-            return [text] if text else []
+        credit = self.raster.credit()
+        return [] if credit is None else [credit]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,7 +112,7 @@ def parse_held_out(texts: Sequence[str], legends: Sequence[str]) -> tuple[HeldOu
     """
     of_name: dict[str, str] = {}
     for text in legends:
-        name, _, legend = _parts("--held-out-legend", text, "NAME=LEGEND")
+        name, legend = name_and_value("--held-out-legend", text, form="NAME=LEGEND")
         if name in of_name:
             raise InputError(
                 f"expected --held-out-legend NAME=LEGEND with each name once, found {name!r} "
@@ -130,11 +121,11 @@ def parse_held_out(texts: Sequence[str], legends: Sequence[str]) -> tuple[HeldOu
         of_name[name] = legend
     rasters: dict[str, HeldOutRaster] = {}
     for text in texts:
-        name, _, place = _parts("--held-out", text, "NAME=RASTER or NAME=RASTER:BAND")
+        name, place = name_and_value("--held-out", text, form="NAME=RASTER or NAME=RASTER:BAND")
         if name in rasters:
             raise InputError(f"{_EXPECTED}, found {name!r} twice; give another name")
-        path, band = _path_and_band(place)
-        rasters[name] = HeldOutRaster(name=name, path=path, band=band, legend=of_name.get(name))
+        raster = ContinuousRaster.parse(f"--held-out {name}", place)
+        rasters[name] = HeldOutRaster(name=name, raster=raster, legend=of_name.get(name))
     alone = [name for name in of_name if name not in rasters]
     if alone:
         raise InputError(
@@ -170,7 +161,7 @@ def read_yardsticks(
     if continuous:
         values = np.stack(
             [
-                values_at(raster.path, raster.band, lon_deg, lat_deg, on_progress=on_progress)
+                raster.raster.values_at(lon_deg, lat_deg, on_progress=on_progress)
                 for raster in continuous
             ],
             axis=1,
@@ -199,19 +190,3 @@ def _yardstick(
         names=names, values=values, tiles=with_value, missing=total - with_value,
         empty_strata=int(large.sum()) - len(values.rows),
     )  # fmt: skip
-
-
-def _parts(option: str, text: object, form: str) -> tuple[str, str, str]:
-    if isinstance(text, str):
-        name, equals, value = text.partition("=")
-        if name.strip() and value:
-            return name.strip(), equals, value
-    raise InputError(f"expected {option} {form}, found {text!r}")
-
-
-def _path_and_band(place: str) -> tuple[Path, int | None]:
-    """Split ``RASTER:BAND``; a file may have a colon in its name."""
-    matched = re.fullmatch(r"(.+):(\d{1,6})", place)
-    if matched is None or Path(place).is_file():
-        return Path(place), None
-    return Path(matched[1]), int(matched[2])

@@ -13,6 +13,7 @@ from report_inputs import annotated_table, report_of, written
 import minortom
 from minortom.errors import InputError
 from minortom.io.provenance import Provenance, sha256_of
+from minortom.maps.continuous import ContinuousRaster
 from minortom.reporting.comparison import SETS
 from minortom.reporting.held_out import HeldOutVariables, figures, mean_over_draws
 from minortom.reporting.held_out_rasters import parse_held_out
@@ -196,8 +197,8 @@ def test_a_file_may_have_a_colon_in_its_name(tmp_path):
     odd.write_bytes(plain.read_bytes())
     with_colon, with_band = parse_held_out([f"x={odd}", f"y={plain}:2"], [])
 
-    assert (with_colon.path, with_colon.band) == (odd, None)
-    assert (with_band.path, with_band.band) == (plain, 2)
+    assert with_colon.raster == ContinuousRaster(path=odd)
+    assert with_band.raster == ContinuousRaster(path=plain, band=2)
 
 
 def test_clusters_predict_the_real_climate_better_than_random_draws(real_data, tmp_path):

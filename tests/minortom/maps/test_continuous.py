@@ -7,9 +7,13 @@ from map_maker import write_map
 from points import random_lonlat
 
 from minortom.errors import InputError
-from minortom.maps.value_lookup import values_at
+from minortom.maps.continuous import ContinuousRaster
 
 LON, LAT = random_lonlat(500, 3)
+
+
+def values_at(path, band, lon, lat):
+    return ContinuousRaster(path=path, band=band).values_at(lon, lat)
 
 
 def test_values_are_those_that_rasterio_samples_from_the_real_climatology(real_data):
