@@ -8,3 +8,20 @@ OnProgress = Callable[[int, int], None]
 
 def ignore_progress(done: int, total: int) -> None:
     """Do nothing; the default callback."""
+
+
+def part_of(on_progress: OnProgress, number: int, *, parts: int, size: int) -> OnProgress:
+    """Return the callback of one of several parts, each of which counts as ``size`` items.
+
+    Args:
+        on_progress: Callback for all parts.
+        number: Number of this part, from 0.
+        parts: Number of parts.
+        size: Items of a part; the counts of a part become such items in proportion.
+    """
+
+    def move(done: int, total: int) -> None:
+        here = size * done // total if total else size
+        on_progress(number * size + here, parts * size)
+
+    return move

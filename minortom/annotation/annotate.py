@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from minortom.annotation.further_inputs import parse_further
 from minortom.annotation.job import AnnotateJob
 from minortom.annotation.modes import Modes, modes_of_descriptors
 from minortom.annotation.options import AnnotateOptions, Maps, Sources, further_maps
 from minortom.annotation.result import AnnotateResult
 from minortom.annotation.table_choice import tables_of
 from minortom.api.arguments import flag, number, path_of, several, whole_number
-from minortom.api.choices import Engine, MapMode, MissingCells
+from minortom.api.choices import Engine, MapMode, MissingCells, VariableMode
 from minortom.archive.pair_rules import PairRules, Time, parse_time
 from minortom.downloads.open_map import MapChoice
 from minortom.engine.executors import EngineOptions
@@ -53,6 +54,9 @@ def annotate(
     table: str | Path | Sequence[str | Path] | None = None,
     class_column: str | Sequence[str] | None = None,
     table_missing: MissingCells = "unmapped",
+    variable: str | Sequence[str] | None = None,
+    variable_mode: VariableMode = "center",
+    bins: str | Sequence[str] | None = None,
     engine: Engine = "local",
     scheduler: str | None = None,
     workers: int | None = None,
@@ -110,6 +114,12 @@ def annotate(
         class_column: Columns of tables whose whole numbers are names of classes.
         table_missing: What to do with cells that a table lacks: ``unmapped`` keeps them without a
             value, ``drop`` drops them.
+        variable: Continuous rasters, each as ``NAME=RASTER`` or ``NAME=RASTER:BAND`` with the
+            name of its column of numbers; a tile without a value has a null.
+        variable_mode: ``center`` takes the pixel at the cell's centre, ``mean`` the mean of the
+            cell, weighted by area.
+        bins: Columns of numbers to divide into classes, each as ``NAME=EDGE,EDGE,…`` or
+            ``NAME=quantiles:N``; the column of classes is ``NAME_bin``.
         engine: Where maps in many tiles are read: processes on this machine, or a Dask cluster.
         scheduler: Address of a running Dask scheduler.
         workers: Number of processes; all cores when None.
@@ -180,6 +190,11 @@ def annotate(
                 for text in several("class_column", class_column, expected="the name of a column")
             ],
             missing=table_missing,
+        ),
+        further=parse_further(
+            several("variable", variable, expected="NAME=RASTER[:BAND]"),
+            variable_mode,
+            several("bins", bins, expected="NAME=EDGES or NAME=quantiles:N"),
         ),
         engine=EngineOptions(
             engine=engine,

@@ -35,6 +35,10 @@ class Annotated:
     """Sentences about maps that were read in another way than expected."""
     lacking: Mapping[str, int] = field(default_factory=dict)
     """Number of tiles that a table of cells lacks, by table."""
+    legends: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """Legends of the columns of bins, by their names."""
+    bins: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Number of tiles of each bin, by column of bins."""
 
 
 def annotated_table(
@@ -60,13 +64,12 @@ def annotated_table(
     last_of_maps = table.column_names[_OWN + len(classes.columns) - 1]
     table = further.add_to(table, after=last_of_maps)
     unmapped = {name: _num_unmapped(table, name) for name in classes.unmapped}
-    unmapped |= {
-        name: column.num_missing
-        for name, column in further.columns.items() if isinstance(column, ClassColumn)
-    }  # fmt: skip
+    of_classes = {n: c for n, c in further.columns.items() if isinstance(c, ClassColumn)}
+    unmapped |= {name: column.num_missing for name, column in of_classes.items()}
     return Annotated(
         table=table, dropped={**classes.dropped, **further.dropped}, unmapped=unmapped,
-        notes=classes.notes, lacking=further.lacking,
+        notes=classes.notes, lacking=further.lacking, legends=further.legends,
+        bins={name: of_classes[name].counts() for name in further.legends},
     )  # fmt: skip
 
 

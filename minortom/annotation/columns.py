@@ -19,7 +19,7 @@ from minortom.annotation.modes import Modes
 from minortom.grid.cells import Cells
 from minortom.maps.class_table import NO_CLASS, OUTSIDE
 from minortom.maps.descriptor import Descriptor
-from minortom.progress import OnProgress, ignore_progress
+from minortom.progress import OnProgress, ignore_progress, part_of
 
 _OF_STRATUM = ("climate", "landcover")
 
@@ -47,6 +47,7 @@ def look_up(
     modes: Modes | None = None,
     keep_unmapped: bool = False,
     executor: Executor | None = None,
+    num_later: int = 0,
     on_progress: OnProgress = ignore_progress,
 ) -> TileClasses:
     """Look cells up in maps (Algorithm 1).
@@ -59,6 +60,7 @@ def look_up(
         modes: Which pixels the classes come from.
         keep_unmapped: Whether cells without a climate or land-cover class stay, as ``unmapped``.
         executor: Where tiles of maps are read; this process when None.
+        num_later: Number of rasters that are looked up after these maps, for the progress.
         on_progress: Called with (look-ups done, look-ups in all).
 
     Raises:
@@ -67,15 +69,15 @@ def look_up(
     modes = modes or Modes()
     require_distinct_shares(descriptors, {name: modes.of(name) for name in descriptors})
     further = [name for name in descriptors if name not in _OF_STRATUM]
-    progress = _MapProgress(
-        on_progress=on_progress, num_cells=len(cells), num_maps=len(descriptors)
-    )
     order = [*_OF_STRATUM, *further]
 
     def look(name: str, here: Cells) -> MapClasses:
+        progress = part_of(
+            on_progress, order.index(name), parts=len(order) + num_later, size=len(cells)
+        )
         return classes_in_map(
             name, descriptors[name], here, mode=modes.of(name), resolution_m=modes.resolution_m,
-            executor=executor, on_progress=progress.of(order.index(name)),
+            executor=executor, on_progress=progress,
         )  # fmt: skip
 
     climate = look("climate", cells)
@@ -124,22 +126,3 @@ def _without(name: str, codes: Codes) -> dict[str, int]:
         f"outside_{name}_map": int((codes == OUTSIDE).sum()),
         f"no_{name}_class": int((codes == NO_CLASS).sum()),
     }
-
-
-@dataclass(frozen=True, kw_only=True)
-class _MapProgress:
-    """Progress over several maps; each map counts as one look-up per cell."""
-
-    on_progress: OnProgress
-    num_cells: int
-    num_maps: int
-
-    def of(self, number: int) -> OnProgress:
-        """Return the callback of a map; its counts become look-ups in proportion."""
-
-        def move(done: int, total: int) -> None:
-            before = number * self.num_cells
-            here = self.num_cells * done // total if total else self.num_cells
-            self.on_progress(before + here, self.num_maps * self.num_cells)
-
-        return move

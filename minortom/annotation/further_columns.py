@@ -89,6 +89,11 @@ class ClassColumn:
         """Return the number of tiles with a class."""
         return len(self.index) - self.num_missing
 
+    def counts(self) -> dict[str, int]:
+        """Return the number of tiles of each class, in the order of the classes."""
+        tiles = np.bincount(self.index[self.index >= 0], minlength=len(self.names)).tolist()
+        return dict(zip(self.names, tiles, strict=True))
+
     def stored(self, name: str) -> dict[pa.Field, pa.Array]:
         """Return the columns of ``annotated.parquet``: names and codes."""
         given = range(len(self.names)) if self.codes is None else self.codes
@@ -115,6 +120,8 @@ class FurtherColumns:
     """Number of tiles that are not kept, by reason."""
     lacking: Mapping[str, int] = field(default_factory=dict)
     """Number of the [n] tiles that a table of cells lacks, by its name."""
+    legends: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """Legends of the columns of bins, by their names; see ``Binned.legend``."""
 
     def add_to(self, table: pa.Table, *, after: str) -> pa.Table:
         """Return the kept rows of a table of the [n] tiles, with the columns behind one of it."""

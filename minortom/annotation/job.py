@@ -5,22 +5,24 @@ pixels of the cell. A tile without a class in either map is dropped and counted,
 class ``unmapped`` is requested.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 
 from minortom.annotation.annotated_table import Annotated, annotated_table
+from minortom.annotation.bins import legends_metadata, quantile_edges
 from minortom.annotation.candidates import Candidates, from_archives, from_lists
 from minortom.annotation.cell_table import CellTable, opened_tables
 from minortom.annotation.class_columns import colour_metadata
 from minortom.annotation.column_names import require_distinct
 from minortom.annotation.columns import look_up
 from minortom.annotation.further_columns import FurtherColumns
+from minortom.annotation.further_inputs import FurtherInputs
 from minortom.annotation.opened_sources import OpenedSources
 from minortom.annotation.options import AnnotateOptions, Maps, Sources
 from minortom.annotation.result import AnnotateResult
@@ -39,7 +41,7 @@ from minortom.io.table_result import IN_MEMORY
 from minortom.io.up_to_date import now
 from minortom.maps.descriptor import Descriptor
 from minortom.maps.tiled_map import TileMap
-from minortom.progress import OnProgress
+from minortom.progress import OnProgress, part_of
 
 MADE_BY = "minortom annotate"
 """The command that makes such a file, for error messages."""
@@ -61,6 +63,8 @@ class AnnotateJob:
     """Which tiles are selected, and how they are looked up."""
     tables: Tables = field(default_factory=Tables)
     """Tables of cells that give further columns."""
+    further: FurtherInputs = field(default_factory=FurtherInputs)
+    """Continuous rasters and bins that give further columns."""
     engine: EngineOptions
     """Where maps in many tiles are read; the result does not depend on it."""
 
@@ -85,7 +89,7 @@ class AnnotateJob:
             self._require_distinct(tables)
             opened = OpenedSources(
                 archives=archives, descriptors=descriptors, candidates=candidates, tables=tables,
-                executor=executor,
+                further=self.further, executor=executor,
             )  # fmt: skip
             provenance = self._provenance(opened)
             if out is None:
@@ -111,26 +115,43 @@ class AnnotateJob:
         self, opened: OpenedSources, provenance: Provenance, on_progress: OnProgress
     ) -> tuple[pa.Table, Annotated]:
         """Return the table of the file, and the counts about it."""
+        maps, later = len(opened.descriptors), len(self.further.variables)
+        num_cells = len(opened.candidates.cells)
         classes = look_up(
             opened.candidates.cells, opened.descriptors, modes=self.options.modes,
-            keep_unmapped=self.options.keep_unmapped, executor=opened.executor,
+            keep_unmapped=self.options.keep_unmapped, executor=opened.executor, num_later=later,
             on_progress=on_progress,
         )  # fmt: skip
-        further = partial(self._further, opened.tables) if opened.tables else None
-        found = annotated_table(opened.candidates, classes, further)
-        more = colour_metadata(opened.descriptors)
-        return points_table(found.table, provenance, more=more), found
 
-    def _further(self, tables: Mapping[str, CellTable], cells: Cells) -> FurtherColumns:
-        """Look up the further columns of tiles."""
-        return look_up_tables(tables, cells, drop=self.tables.missing == "drop")
+        def progress_of(number: int) -> OnProgress:
+            return part_of(on_progress, maps + number, parts=maps + later, size=num_cells)
+
+        further = partial(self._further, opened, progress_of)
+        has_further = bool(opened.tables or self.further.names)
+        found = annotated_table(opened.candidates, classes, further if has_further else None)
+        more = colour_metadata(opened.descriptors) | legends_metadata(found.legends)
+        derived = quantile_edges(self.further.bins, found.legends)
+        return points_table(found.table, replace(provenance, derived=derived), more=more), found
+
+    def _further(
+        self, opened: OpenedSources, progress_of: Callable[[int], OnProgress], cells: Cells
+    ) -> FurtherColumns:
+        """Look up the further columns of tiles; tables may drop some of the tiles."""
+        of_tables = look_up_tables(opened.tables, cells, drop=self.tables.missing == "drop")
+        kept = cells if of_tables.kept is None else cells.take(of_tables.kept)
+        of_rasters = self.further.look_up(kept, executor=opened.executor, progress_of=progress_of)
+        columns = {**of_tables.columns, **of_rasters}
+        binned = {bins.column: bins.of(columns) for bins in self.further.bins}
+        classes = {name: found.classes for name, found in binned.items()}
+        legends = {name: found.legend() for name, found in binned.items()}
+        return replace(of_tables, columns=columns | classes, legends=legends)
 
     def _require_distinct(self, tables: Mapping[str, CellTable]) -> None:
         of_tables = [name for table in tables.values() for name in table.columns]
-        require_distinct([*self.maps.further, *of_tables])
+        require_distinct([*self.maps.further, *of_tables, *self.further.names])
 
     def _inputs(self) -> list[Path]:
-        parts = (self.sources, self.options, self.maps, self.tables)
+        parts = (self.sources, self.options, self.maps, self.tables, self.further)
         return [path for part in parts for path in part.local_paths()]
 
     def _candidates(self, archives: tuple[Archive, Archive] | None) -> Candidates:
@@ -143,7 +164,7 @@ class AnnotateJob:
     def _executor(self, descriptors: Mapping[str, Descriptor]) -> Iterator[Executor | None]:
         """Open workers if there is much to read; without them, centres in one raster are faster."""
         tiled = any(isinstance(map_.source, TileMap) for map_ in descriptors.values())
-        if not tiled and not self.options.modes.count_pixels:
+        if not (tiled or self.options.modes.count_pixels or self.further.reads_cells):
             yield None
             return
         with opened_executor(self.engine) as executor:
@@ -157,7 +178,7 @@ class AnnotateJob:
         options = self.options.as_options(with_archives=opened.archives is not None)
         return Provenance(
             command="annotate",
-            options=legends | options | self.tables.as_options(),
+            options=legends | options | self.tables.as_options() | self.further.as_options(),
             inputs=inputs,
             licences=opened.licences(),
         )

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from minortom.annotation.annotated_table import Annotated
 from minortom.annotation.candidates import Candidates
 from minortom.annotation.cell_table import CellTable
+from minortom.annotation.further_inputs import FurtherInputs
 from minortom.annotation.result import AnnotateResult
 from minortom.archive.archive import Archive
 from minortom.grid.cell_lists import CellSource, hash_cells
@@ -28,6 +29,8 @@ class OpenedSources:
     """Maps of classes by the name of their column."""
     tables: Mapping[str, CellTable]
     """Tables of cells by their role, such as ``table 1``."""
+    further: FurtherInputs
+    """Continuous rasters, and bins."""
     candidates: Candidates
     executor: Executor | None
     """Where tiles of maps are read; this process when None."""
@@ -40,14 +43,15 @@ class OpenedSources:
         for name, map_ in self.descriptors.items():
             inputs[name] = map_.hash_for(self.candidates.cells, executor=self.executor)
             inputs[f"{name} legend"] = sha256_of(map_.legend_path)
-        return inputs | {role: table.sha256 for role, table in self.tables.items()}
+        inputs |= {role: table.sha256 for role, table in self.tables.items()}
+        return inputs | self.further.hashes()
 
     def licences(self) -> tuple[str, ...]:
         """Return the licences of the inputs, each once."""
         found = [f"Major TOM Core: {LICENCE}, {ATTRIBUTION}"] if self.archives else []
         found += [map_.credit() for map_ in self.descriptors.values()]
         found += [licence for table in self.tables.values() for licence in table.licences]
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys([*found, *self.further.credits()]))
 
     @property
     def may_be_unknown(self) -> tuple[str, ...]:
@@ -56,7 +60,7 @@ class OpenedSources:
             name for table in self.tables.values()
             for name in table.columns if name not in table.class_names
         ]  # fmt: skip
-        return (*self.candidates.may_be_unknown, *numbers)
+        return (*self.candidates.may_be_unknown, *numbers, *self.further.variables)
 
     def result(
         self,
@@ -84,7 +88,8 @@ class OpenedSources:
             not_in_table=found.lacking if found is not None and has_tables else None,
             notes=None if found is None else [*found.notes, *self._notes()] or None,
             unknown={name: n for name, n in unknown.items() if n}
-            if in_archive or self.tables else None,
+            if in_archive or self.tables or self.further.variables else None,
+            bins=None if found is None else found.bins or None,
             repeated=self.candidates.repeated if in_archive else None,
             not_in_archive=self.candidates.not_in_archive,
             citations=list(

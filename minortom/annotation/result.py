@@ -21,7 +21,10 @@ class AnnotateResult(TableResult):
     dropped: Mapping[str, int] | None = None
     """Number of cells without a class, by reason; None if the output was up to date."""
     unmapped: Mapping[str, int] | None = None
-    """Number of tiles whose class is ``unmapped``, by map; None if the output was up to date."""
+    """Number of tiles whose class is ``unmapped``, by column; None if the output was up to date."""
+    bins: Mapping[str, Mapping[str, int]] | None = None
+    """Number of tiles of each bin, by column of bins; None without bins, or if the output was up
+    to date."""
     not_in_table: Mapping[str, int] | None = None
     """Number of tiles that a table of cells lacks, by table; None without a table, or if the output
     was up to date."""

@@ -8,6 +8,9 @@ Engine = Literal["local", "dask"]
 MapMode = Literal["center", "majority", "fractions"]
 """Pixels that the class of a cell comes from."""
 
+VariableMode = Literal["center", "mean"]
+"""Pixels that the value of a cell in a continuous raster comes from."""
+
 Method = Literal["genetic", "random", "farthest-point", "grts", "k-means"]
 """Genetic search, or a baseline without a search."""
 

@@ -27,6 +27,9 @@ from minortom.version import __version__
 KEY = "minortom"
 """Key of the record in a Parquet file's metadata, and in a folder's JSON file."""
 
+DERIVED = "derived"
+"""Key of the facts in a record that follow from the others."""
+
 _LIBRARIES = ("numpy", "pyarrow", "rasterio", "numba", "pymoo", "duckdb", "torch", "lightning")
 _SECRET_OPTION = re.compile(r"(?i)--[\w-]*(token|secret|password|api-?key)[\w-]*(=.*)?")
 """Option whose value is never written."""
@@ -46,13 +49,19 @@ class Provenance:
     licences: tuple[str, ...] = ()
     """Licences and attributions that the artefact inherits."""
     version: str = __version__
+    derived: Mapping[str, object] = field(default_factory=dict)
+    """Facts that follow from the inputs and the options, such as edges of quantiles. They are
+    stored, but do not decide whether an output is up to date."""
 
     def to_json(self) -> str:
         """Return the record as JSON with sorted keys, so that equal records are equal strings.
 
         URLs are stored without secrets. Inputs behind them differ by their hashes.
         """
-        record = public_value({"tool": "minortom", **asdict(self)})
+        values = {"tool": "minortom", **asdict(self)}
+        if not self.derived:
+            del values[DERIVED]
+        record = public_value(values)
         return json.dumps(record, sort_keys=True, ensure_ascii=False)
 
     def as_dict(self) -> dict[str, Any]:

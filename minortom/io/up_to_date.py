@@ -12,7 +12,7 @@ from minortom.api.arguments import flag
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import check_parents, is_empty_folder
 from minortom.io.parse import parse_json
-from minortom.io.provenance import KEY, Provenance, licences_in
+from minortom.io.provenance import DERIVED, KEY, Provenance, licences_in
 from minortom.io.tiff_tags import SUFFIXES, metadata_item
 
 _IN_PAGE = f'<script type="application/json" id="{KEY}">'
@@ -53,7 +53,8 @@ def is_up_to_date(
     if not out.exists() or is_empty_folder(out):
         return False
     stored = stored_provenance(out / record if record else out)
-    if stored == provenance.as_dict():
+    compared = None if stored is None else {k: v for k, v in stored.items() if k != DERIVED}
+    if compared == provenance.as_dict():
         return True
     if stored is None or stored.get("command") != provenance.command:
         _refuse_parts(out, inputs)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from minortom.api.choices import MapMode, MissingCells
+from minortom.api.choices import MapMode, MissingCells, VariableMode
 from minortom.grid.bbox import BBox
 from minortom_cli.console import (
     Engine,
@@ -36,6 +36,16 @@ def _table_option(
     """Return an option about tables of cells."""
     option: typer.models.OptionInfo = typer.Option(
         help=text, metavar=metavar, show_default=default, rich_help_panel="Tables of cells"
+    )
+    return option
+
+
+def _number_option(
+    text: str, *, metavar: str | None = None, default: str | bool = "none"
+) -> typer.models.OptionInfo:
+    """Return an option about columns of numbers."""
+    option: typer.models.OptionInfo = typer.Option(
+        help=text, metavar=metavar, show_default=default, rich_help_panel="Numbers"
     )
     return option
 
@@ -204,6 +214,31 @@ def annotate(
             "them (drop)."
         ),
     ] = "unmapped",
+    variable: Annotated[
+        list[str] | None,
+        _number_option(
+            "Continuous raster and the name of its column of numbers. Repeat the option for "
+            "several rasters or bands.",
+            metavar="NAME=RASTER[:BAND]",
+        ),
+    ] = None,
+    variable_mode: Annotated[
+        VariableMode,
+        _number_option(
+            "Value of a cell in the rasters of --variable: the pixel at its centre (center), or "
+            "the mean over the cell, weighted by area (mean).",
+            default=True,
+        ),
+    ] = "center",
+    bins: Annotated[
+        list[str] | None,
+        _number_option(
+            "Divide a column of numbers into classes by ascending edges, such as "
+            "elevation=0,500,1500, or into N quantiles of the tiles, such as rain=quantiles:5. "
+            "The column of classes is NAME_bin.",
+            metavar="NAME=EDGES|quantiles:N",
+        ),
+    ] = None,
     engine: Engine = "local",
     scheduler: Scheduler = None,
     workers: Workers = None,
@@ -224,6 +259,7 @@ def annotate(
             landcover_resolution=landcover_resolution, descriptor=descriptor, manifest=manifest,
             descriptor_mode=descriptor_mode, keep_unmapped=keep_unmapped,
             table=table, class_column=class_column, table_missing=table_missing,
+            variable=variable, variable_mode=variable_mode, bins=bins,
             engine=engine, scheduler=scheduler, workers=workers, overwrite=overwrite,
             on_progress=advance,
             on_fetch=lambda done, total: advance(done, total, "bytes downloaded"),
