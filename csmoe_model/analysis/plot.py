@@ -10,7 +10,7 @@ from csmoe_model.analysis.quality_cost import draw_quality_cost
 from csmoe_model.analysis.token_poolings import draw_tokens
 from csmoe_model.choices import Pooling, Protocol, SensorChoice
 from csmoe_model.datasets.base import LabelledSet
-from csmoe_model.datasets.names import LabelColumn, SetName, SplitBy
+from csmoe_model.datasets.names import SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
 from csmoe_model.probing.options import ProbeOptions
 from minortom.api.arguments import number, one_of, path_of, whole_number
@@ -62,7 +62,7 @@ def epochs(
     root: str | Path | None,
     out: str | Path,
     ema: bool = False,
-    label: LabelColumn | None = None,
+    label: str | None = None,
     split_by: SplitBy | None = None,
     s2_bands: BandNames | None = None,
     s1_bands: BandNames | None = None,

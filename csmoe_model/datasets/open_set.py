@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import get_args
 
 from csmoe_model.datasets.base import LabelledSet
-from csmoe_model.datasets.names import LabelColumn, PublishedName, SetName, SplitBy
-from minortom.api.arguments import one_of, path_of
+from csmoe_model.datasets.names import PublishedName, SetName, SplitBy
+from minortom.api.arguments import one_of, path_of, shown
 from minortom.errors import InputError
 from minortom.scenes.radiometry import GivenOffset, parse_offset
 
@@ -18,7 +18,7 @@ def open_set(
     data: SetName | LabelledSet,
     root: str | Path | None,
     *,
-    label: LabelColumn | None = None,
+    label: str | None = None,
     split_by: SplitBy | None = None,
     s2_bands: BandNames | None = None,
     s1_bands: BandNames | None = None,
@@ -90,14 +90,13 @@ def _check_kind(found: str, kind: SetName, given: Mapping[str, object]) -> None:
         )
 
 
-def _open_shards(
-    root: Path, label: LabelColumn | None, split_by: SplitBy | None, seed: int
-) -> LabelledSet:
+def _open_shards(root: Path, label: str | None, split_by: SplitBy | None, seed: int) -> LabelledSet:
     from csmoe_model.datasets.shards import ShardLabels, open_shards
 
     label = "landcover" if label is None else label
     split_by = "shards" if split_by is None else split_by
-    one_of("label", label, get_args(LabelColumn))
+    if not isinstance(label, str):
+        raise InputError(f"label must be the name of a column, found {shown(label)}")
     one_of("split_by", split_by, get_args(SplitBy))
     return open_shards(root, ShardLabels(label=label, split_by=split_by, seed=seed))
 

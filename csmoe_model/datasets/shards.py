@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from csmoe_model.datasets.base import SPLITS, Images, LabelledSet, LabelledSplit, SplitName
-from csmoe_model.datasets.names import LabelColumn, SplitBy
+from csmoe_model.datasets.names import SplitBy
 from minortom.errors import InputError
 from minortom.grid.spatial_split import SplitOptions, split_tiles
 from minortom.grid.sphere import chord_of_km, unit_vectors
@@ -28,6 +28,8 @@ BLOCK_KM = 400.0
 """Minimum side of a block of a split by blocks. Most of such a block is far from its edge."""
 BLOCK_SHARES = (0.6, 0.15, 0.25)
 """Shares of `train`, `val` and `test` of a split by blocks."""
+_CLASSES = ("landcover", "climate", "stratum")
+"""Columns of classes of every data set."""
 _NO_SPLIT = -1
 
 
@@ -35,7 +37,8 @@ _NO_SPLIT = -1
 class ShardLabels:
     """Options for opening shards as a labelled set."""
 
-    label: LabelColumn = "landcover"
+    label: str = "landcover"
+    """Column of classes that holds the labels."""
     split_by: SplitBy = "shards"
     """`shards`: the splits in the shards, without the held-out cells within 100 km of `train`. A
     model that was trained on these shards is then tested more than 100 km from its training data.
@@ -50,9 +53,10 @@ def open_shards(folder: Path, options: ShardLabels) -> LabelledSet:
 
     Raises:
         ShardError: If the shards are missing, damaged or of another version.
-        InputError: If a patch has no label.
+        InputError: If the shards have no such column of classes, or a patch has no label.
     """
     data = ShardSet.open(folder)
+    _check_label(options.label, data)
     rows = data.metadata(["grid_cell", "lat", "lon", "split", options.label])
     names = rows[options.label].to_numpy(zero_copy_only=False).astype(str)
     unlabelled = np.flatnonzero(rows[options.label].is_null().to_numpy() | (names == ""))
@@ -87,6 +91,16 @@ def open_shards(folder: Path, options: ShardLabels) -> LabelledSet:
         },
         licences=licences_in(data.provenance),
     )  # fmt: skip
+
+
+def _check_label(label: str, data: ShardSet) -> None:
+    """Check that the labels are a column of classes: one of every data set, or a further one."""
+    further = [column.name for column in data.spec.further if column.type_name == "string"]
+    if label not in (*_CLASSES, *further):
+        raise InputError(
+            f"label must be one of {', '.join([*_CLASSES, *further])} (the classes of "
+            f"{data.folder}), found {label!r}; export other columns with --columns"
+        )
 
 
 def _split_codes(

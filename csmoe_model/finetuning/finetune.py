@@ -7,7 +7,7 @@ from pathlib import Path
 from csmoe_model.choices import SensorChoice
 from csmoe_model.data.bands import channels
 from csmoe_model.datasets.base import LabelledSet, check_for_probe
-from csmoe_model.datasets.names import LabelColumn, SetName, SplitBy
+from csmoe_model.datasets.names import SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
 from csmoe_model.distributed.device import best_device
 from csmoe_model.extractors.checkpoint import LoadedModel, load_model
@@ -56,7 +56,7 @@ def finetune(
     data: SetName | LabelledSet,
     root: str | Path | None,
     out: str | Path,
-    label: LabelColumn | None = None,
+    label: str | None = None,
     split_by: SplitBy | None = None,
     s2_bands: BandNames | None = None,
     s1_bands: BandNames | None = None,

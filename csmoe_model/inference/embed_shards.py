@@ -36,7 +36,10 @@ from minortom.shards.shard_set import ShardSet
 _BATCH_SIZE = 64
 _PATCHES_A_GROUP = 8192
 """Patches in a row group: 75 MB where each has three vectors of 768."""
-_COLUMNS = ("grid_cell", "patch_row", "patch_col", "split", "climate", "landcover", "lat", "lon")
+_OF_PATCH = ("grid_cell", "patch_row", "patch_col")
+_OF_TILE = ("split", "climate", "landcover")
+_PLACE = ("lat", "lon")
+_OWN = ("sensor", "vector")
 
 Vectors = dict[str, NDArray[np.float32]]
 """[sample, width] by `s2`, `s1` and `both`; see `names_of`."""
@@ -197,7 +200,9 @@ def write_patches(
         workers: Threads that read; one for each core, at most 8, when None.
         on_progress: Called with (patches done, patches in all).
     """
-    metadata, names = data.metadata(_COLUMNS), names_of(extractor)
+    further = [column.name for column in data.spec.further if column.name not in _OWN]
+    metadata = data.metadata([*_OF_PATCH, *_OF_TILE, *further, *_PLACE])
+    names = names_of(extractor)
     empty = np.empty((0, extractor.width), np.float32)
     schema = rows_of(metadata.slice(0, 0), dict.fromkeys(names, empty)).schema
     with points_writer(schema, path, provenance, box_deg=box_of(metadata)) as append:
@@ -223,5 +228,5 @@ def _rows(metadata: pa.Table, vectors: Vectors) -> pa.Table:
     width = stacked.shape[-1]
     vector = pa.FixedSizeListArray.from_arrays(pa.array(stacked.reshape(-1)), width)
     table = repeated.append_column("sensor", sensors).append_column("vector", vector)
-    first = ("grid_cell", "patch_row", "patch_col", "sensor", "split", "climate", "landcover")
-    return table.select([*first, "vector", "lat", "lon"]).combine_chunks()
+    of_tile = [name for name in metadata.column_names if name not in (*_OF_PATCH, *_PLACE)]
+    return table.select([*_OF_PATCH, "sensor", *of_tile, "vector", *_PLACE]).combine_chunks()

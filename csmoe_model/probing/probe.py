@@ -7,7 +7,7 @@ from typing import Any
 
 from csmoe_model.choices import Pooling, Protocol, SensorChoice
 from csmoe_model.datasets.base import LabelledSet, Task, check_for_probe
-from csmoe_model.datasets.names import LabelColumn, SetName, SplitBy
+from csmoe_model.datasets.names import SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
 from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap
 from csmoe_model.evaluation.feature_cache import FeatureCache
@@ -76,7 +76,7 @@ def probe(
     data: SetName | LabelledSet,
     root: str | Path | None,
     out: str | Path,
-    label: LabelColumn | None = None,
+    label: str | None = None,
     split_by: SplitBy | None = None,
     s2_bands: BandNames | None = None,
     s1_bands: BandNames | None = None,

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from csmoe_model.choices import IndexKind, Pooling
 from csmoe_model.datasets.base import SPLITS, LabelledSet
-from csmoe_model.datasets.names import LabelColumn, SetName, SplitBy
+from csmoe_model.datasets.names import SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
 from csmoe_model.evaluation.feature_cache import FeatureCache
 from csmoe_model.evaluation.tables import markdown_grid, with_interval
@@ -81,7 +81,7 @@ def retrieve(
     data: SetName | LabelledSet,
     root: str | Path | None,
     out: str | Path,
-    label: LabelColumn | None = None,
+    label: str | None = None,
     split_by: SplitBy | None = None,
     s2_bands: BandNames | None = None,
     s1_bands: BandNames | None = None,

@@ -12,7 +12,7 @@ import pyarrow as pa
 from minortom.dataset.card import MAJOR_TOM
 from minortom.sensors import BandGroup
 from minortom.shards.formats import Codec
-from minortom.shards.layout import ATTRIBUTION, METADATA_SCHEMA, SCHEMA_VERSION, spec_of
+from minortom.shards.layout import ATTRIBUTION, SCHEMA_VERSION, spec_of
 
 CROISSANT = "croissant.json"
 RECORDS = "patches"
@@ -75,7 +75,9 @@ def croissant_record(record: Mapping[str, Any], *, name: str, url: str) -> dict[
     """
     spec = spec_of(record)
     tensors = [_tensor_field(group, spec.patch_px, spec.codec) for group in spec.groups]
-    others = [_field(column.name, _type_of(column.type)) for column in METADATA_SCHEMA]
+    others = [_field(column.name, _type_of(column.type)) for column in spec.metadata_schema]
+    units = {column.name: column.unit for column in spec.further if column.unit}
+    others = [of | _described(units.get(str(of["name"]))) for of in others]
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -141,6 +143,10 @@ def _field(name: str, data_type: str) -> dict[str, object]:
         "@type": "cr:Field", "@id": f"{RECORDS}/{name}", "name": name, "dataType": data_type,
         "source": {"fileSet": {"@id": "shards"}, "extract": {"column": name}},
     }  # fmt: skip
+
+
+def _described(unit: str | None) -> dict[str, object]:
+    return {} if unit is None else {"description": f"Value of the tile in {unit}."}
 
 
 def _type_of(kind: pa.DataType) -> str:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -88,6 +88,7 @@ def export(
     strict_grid: bool = False,
     codec: Literal["none", "blosc2"] = "none",
     format: Literal["parquet", "webdataset"] = "parquet",  # noqa: A002  (the option's name)
+    columns: str | Sequence[str] | None = None,
     dry_run: bool = False,
     rate_mb_s: float | None = None,
     seed: int = 0,
@@ -132,6 +133,8 @@ def export(
         codec: Compression of each tensor. ``blosc2`` is smaller and slower to read.
         format: File format of the shards. ``webdataset`` writes tars, which this package does not
             read.
+        columns: Columns of the selection that become metadata columns of the shards, as a list or
+            as text (``"elevation,ecoregion"``): numbers and classes.
         dry_run: Write nothing; return a forecast of what would be read and written.
         rate_mb_s: Reading speed that the forecast assumes, in MB/s (1e6 bytes); 100 when None. Only
             with ``dry_run``.
@@ -161,7 +164,7 @@ def export(
         patch_px=whole_number("patch_size", patch_size, minimum=2),
         stride_px=None if stride is None else whole_number("stride", stride, minimum=2),
         origin=Origin(one_of("origin", origin, list(Origin))),
-        bands=_bands(bands),
+        bands=_names("bands", bands, example="B02,B03,B04"),
         max_invalid=number("max_invalid", max_invalid),
         max_cloud=None if max_cloud is None else number("max_cloud", max_cloud),
         resampling=Resampling(one_of("resampling", resampling, list(Resampling))),
@@ -177,7 +180,9 @@ def export(
     if rate_mb_s is not None and not dry_run:
         raise UsageError("rate_mb_s (--rate-mb-s) needs dry_run (--dry-run)")
     path_of("s2", s2), path_of("s1", s1)  # addresses stay text
-    inputs = ExportInputs.open(path_of("selection", selection), s2, s1)
+    names = _names("columns", columns, example="elevation,ecoregion") or ()
+    inputs = ExportInputs.open(path_of("selection", selection), s2, s1, columns=names)
+    options = replace(options, columns=inputs.tiles.further)
     if dry_run:
         rate = DEFAULT_RATE_MB_S if rate_mb_s is None else number("rate_mb_s", rate_mb_s)
         return forecast(inputs, target, options=options, rate_mb_s=rate, on_progress=on_progress)
@@ -237,13 +242,17 @@ def _run(
     job.finish(out)
 
 
-def _bands(bands: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    """Return bands as a tuple of names; None stands for all bands."""
-    if bands is None:
+def _names(
+    option: str, value: str | Sequence[str] | None, *, example: str
+) -> tuple[str, ...] | None:
+    """Return names, as a list or as text with commas, as a tuple; None stays None."""
+    if value is None:
         return None
-    names = bands.split(",") if isinstance(bands, str) else bands
+    names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"bands must be names of bands, such as B02,B03,B04, found {shown(bands)}")
+        raise InputError(
+            f"{option} must be names of {option}, such as {example}, found {shown(value)}"
+        )
     return tuple(name.strip() for name in names)
 
 

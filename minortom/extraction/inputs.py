@@ -1,5 +1,6 @@
 """Inputs of an export: the selection, and the archives of both sensors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,9 @@ class ExportInputs:
     """The selection and the archives that are folders: files that no output may replace."""
 
     @classmethod
-    def open(cls, selection: Path, s2: str | Path, s1: str | Path) -> "ExportInputs":
+    def open(
+        cls, selection: Path, s2: str | Path, s1: str | Path, *, columns: Sequence[str] = ()
+    ) -> "ExportInputs":
         """Read the selection, and the metadata of the archives.
 
         Args:
@@ -35,16 +38,17 @@ class ExportInputs:
             s2: Sentinel-2 archive, such as Core-S2L2A: a folder or an address, see
                 ``Archive.open``.
             s1: Sentinel-1 archive, such as Core-S1RTC.
+            columns: Columns of the selection that become metadata columns.
 
         Raises:
-            InputError: If the file is not a selection.
+            InputError: If the file is not a selection, or has no such column.
             ArchiveError: If an archive is not in Major TOM's layout.
             RemoteError: If the metadata of a remote archive cannot be downloaded.
         """
         archives = (Archive.open(s2, "s2"), Archive.open(s1, "s1"))
         folders = [Path(place) for place in (s2, s1) if not is_url(str(place))]
         return cls(
-            selection=selection, tiles=read_selection(selection), archives=archives,
+            selection=selection, tiles=read_selection(selection, columns), archives=archives,
             local_paths=(selection, *folders),
         )  # fmt: skip
 

@@ -12,6 +12,7 @@ from minortom.sensors import PATCH_PX, SensorName
 from minortom.shards.formats import Codec, Format
 
 if TYPE_CHECKING:
+    from minortom.shards.further_columns import FurtherColumn
     from minortom.shards.layout import SampleSpec
 
 DEFAULT_RATE_MB_S = 100.0
@@ -72,6 +73,8 @@ class ExportOptions:
     """Compression of each tensor."""
     format: Format = Format.PARQUET
     """File format of the shards."""
+    columns: tuple["FurtherColumn", ...] = ()
+    """Columns of the selection that become metadata columns."""
     shard_bytes: int = 10**9
     """Size of the tensors of a shard in bytes, before compression, if all patches are valid."""
     seed: int = 0
@@ -112,7 +115,8 @@ class ExportOptions:
         from minortom.shards.layout import SampleSpec
 
         bands = {} if self.bands is None else {"bands": self.bands}
-        return SampleSpec(patch_px=self.patch_px, codec=self.codec, format=self.format, **bands)
+        return SampleSpec(patch_px=self.patch_px, codec=self.codec, format=self.format,
+                          further=self.columns, **bands)  # fmt: skip
 
     def bands_read(self, sensor: "SensorName") -> tuple[str, ...]:
         """Return the columns of the archive that are read for a sensor."""
@@ -124,7 +128,9 @@ class ExportOptions:
     def recorded(self) -> dict[str, object]:
         """Return the options by their names on the command line, for the provenance; no seed."""
         chosen = asdict(self) | {"stride_px": self.step_px, "bands": list(self.spec.bands)}
-        del chosen["seed"]
+        del chosen["seed"], chosen["columns"]
+        if self.columns:
+            chosen["columns"] = [column.name for column in self.columns]
         for name in ("patch_px", "stride_px"):
             option = {"patch_px": "patch_size", "stride_px": "stride"}[name]
             chosen[option] = chosen.pop(name)

@@ -5,8 +5,8 @@ in files, or on interruptions.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
@@ -43,10 +43,21 @@ class PlannedTile:
     s2_row: int
     s1_part: str
     s1_row: int
+    further: Mapping[str, object] = field(default_factory=dict)
+    """Values of further metadata columns, by name."""
 
 
-def plan_tiles(rows: pa.Table, pairs: Pairs, *, seed: int) -> list[PlannedTile]:
-    """Join selected cells with the pairs of the archives; drop cells without a pair."""
+def plan_tiles(
+    rows: pa.Table, pairs: Pairs, *, columns: Sequence[str] = (), seed: int
+) -> list[PlannedTile]:
+    """Join selected cells with the pairs of the archives; drop cells without a pair.
+
+    Args:
+        rows: Selected tiles or reserves.
+        pairs: Rows of the archives.
+        columns: Columns of ``rows`` that become metadata columns.
+        seed: Seed of the splits where the selection has none.
+    """
     paired = {row["grid_cell"]: row for row in pairs.table.to_pylist()}
     tiles = []
     for row in rows.to_pylist():
@@ -61,6 +72,7 @@ def plan_tiles(rows: pa.Table, pairs: Pairs, *, seed: int) -> list[PlannedTile]:
                 s2_timestamp=pair["s2_timestamp"], s1_timestamp=pair["s1_timestamp"],
                 dt_days=pair["dt_days"], s2_part=pair["s2_part"], s2_row=pair["s2_row"],
                 s1_part=pair["s1_part"], s1_row=pair["s1_row"],
+                further={name: row[name] for name in columns},
             )
         )  # fmt: skip
     return tiles

@@ -53,13 +53,14 @@ class ExportPlan:
         self._seed, self._is_split = seed, selection.is_split
         self._has_reserves = len(selection.reserves) > 0
         self._waiting: dict[_Key, deque[PlannedTile]] = {}
-        for tile in plan_tiles(selection.reserves, pairs, seed=seed):
+        columns = [column.name for column in selection.further]
+        for tile in plan_tiles(selection.reserves, pairs, columns=columns, seed=seed):
             self._waiting.setdefault(self._key(tile.stratum, tile.split), deque()).append(tile)
         self._replaced: list[dict[str, str]] = []
         self._replaced_in: Counter[str] = Counter()
         self._short_in: Counter[str] = Counter()
 
-        tiles = plan_tiles(selection.chosen, pairs, seed=seed)
+        tiles = plan_tiles(selection.chosen, pairs, columns=columns, seed=seed)
         lost = self._missing(tiles, selection)
         self.cells_missing = len(lost)
         """Selected cells for which an archive has no tile."""

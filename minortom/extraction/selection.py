@@ -9,9 +9,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from minortom.errors import InputError
+from minortom.extraction.selection_columns import read_further_columns
 from minortom.grid.cell_places import check_places_of
 from minortom.grid.cells import cells_from_names
 from minortom.io.table_columns import read_table
+from minortom.shards.further_columns import FurtherColumn
 from minortom.shards.layout import TIMESTAMP
 
 _TEXTS = ("grid_cell", "climate", "landcover", "stratum", "role")
@@ -33,13 +35,16 @@ class SelectedTiles:
     """The rows of a selection that are exported.
 
     Columns: ``grid_cell``, ``climate``, ``landcover``, ``stratum``; ``split`` where the selection
-    has splits; those of ``PRODUCT_KINDS`` where it was annotated from an archive.
+    has splits; those of ``PRODUCT_KINDS`` where it was annotated from an archive; those of
+    ``further``.
     """
 
     chosen: pa.Table
     """Selected tiles."""
     reserves: pa.Table
     """Tiles that replace unusable ones, in the order of their ranks."""
+    further: tuple[FurtherColumn, ...] = ()
+    """Columns that become metadata columns of the shards."""
 
     @property
     def is_split(self) -> bool:
@@ -57,12 +62,16 @@ class SelectedTiles:
         return [*self.chosen["grid_cell"].to_pylist(), *self.reserves["grid_cell"].to_pylist()]
 
 
-def read_selection(path: Path) -> SelectedTiles:
+def read_selection(path: Path, columns: Sequence[str] = ()) -> SelectedTiles:
     """Read the tiles to export.
 
+    Args:
+        path: Output of ``minortom sample``.
+        columns: Columns that become metadata columns of the shards.
+
     Raises:
-        InputError: If the file is not a selection, names a cell twice, has a null, or has some of
-            the columns of products only.
+        InputError: If the file is not a selection, names a cell twice, has a null, has some of the
+            columns of products only, or lacks one of ``columns``.
     """
     table = read_table(path, _TEXTS, made_by=_MADE_BY)
     present = pq.read_schema(path).names
@@ -72,6 +81,10 @@ def read_selection(path: Path) -> SelectedTiles:
         table = pa.table({**_columns(table), **_columns(read_table(path, more, made_by=_MADE_BY))})
     kinds = {**dict.fromkeys([*_TEXTS, "split"], pa.string()), "reserve_rank": pa.int64()}
     table = _cast(table, kinds | PRODUCT_KINDS, path)
+    further: tuple[FurtherColumn, ...] = ()
+    if columns:
+        found, further = read_further_columns(path, columns, made_by=_MADE_BY)
+        table = pa.table({**_columns(table), **_columns(found)})
 
     _refuse_unplaced(table, path, present)
     chosen = table.filter(pc.equal(table["role"], "selected"))
@@ -86,7 +99,8 @@ def read_selection(path: Path) -> SelectedTiles:
             f"{path} must have the column reserve_rank to order its reserves, found none; give the "
             f"output of `{_MADE_BY}`"
         )
-    required = [n for n in table.column_names if n not in (*_NULLABLE, "reserve_rank")]
+    may_be_null = {*_NULLABLE, "reserve_rank", *(c.name for c in further if c.field.nullable)}
+    required = [name for name in table.column_names if name not in may_be_null]
     _refuse_nulls(chosen, required, path, "selected rows")
     if len(reserves):
         _refuse_nulls(reserves, [*required, "reserve_rank"], path, "reserves")
@@ -100,8 +114,11 @@ def read_selection(path: Path) -> SelectedTiles:
     if len(reserves):
         # By cell where ranks are equal, so that the order of the file does not matter.
         reserves = reserves.sort_by([("reserve_rank", "ascending"), ("grid_cell", "ascending")])
-    kept = [name for name in table.column_names if name not in ("role", "reserve_rank")]
-    return SelectedTiles(chosen=chosen.select(kept), reserves=reserves.select(kept))
+    of_roles = {"role", "reserve_rank"} - set(columns)
+    kept = [name for name in table.column_names if name not in of_roles]
+    return SelectedTiles(
+        chosen=chosen.select(kept), reserves=reserves.select(kept), further=further
+    )
 
 
 def _refuse_unplaced(table: pa.Table, path: Path, present: Sequence[str]) -> None:

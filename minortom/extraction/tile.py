@@ -12,7 +12,7 @@ from minortom.errors import ArchiveError
 from minortom.extraction.options import ExportOptions
 from minortom.extraction.patches import TilePatches, cut_tile
 from minortom.extraction.plan import PlannedTile, patch_key
-from minortom.shards.layout import METADATA_SCHEMA, ROW_GROUP_ROWS, SampleSpec
+from minortom.shards.layout import ROW_GROUP_ROWS, SampleSpec
 from minortom.shards.statistics import BandSums
 from minortom.shards.writer import ShardWriter
 
@@ -165,7 +165,7 @@ def append_shuffled(
     ]
     starts = np.cumsum([0, *(len(patches.patch_row) for _, patches in found)])
     order = sorted(keys)
-    metadata = pa.concat_tables([_metadata(tile, patches) for tile, patches in found])
+    metadata = pa.concat_tables([_metadata(tile, patches, spec) for tile, patches in found])
     metadata = metadata.take([starts[number] + index for _, number, index in order])
     for first in range(0, len(order), ROW_GROUP_ROWS):
         rows = order[first : first + ROW_GROUP_ROWS]
@@ -176,8 +176,9 @@ def append_shuffled(
         writer.append(tensors, metadata[first : first + ROW_GROUP_ROWS])
 
 
-def _metadata(tile: PlannedTile, patches: TilePatches) -> pa.Table:
-    """Return the metadata of a tile's patches, with the columns of ``METADATA_SCHEMA``."""
+def _metadata(tile: PlannedTile, patches: TilePatches, spec: SampleSpec) -> pa.Table:
+    """Return the metadata of a tile's patches, with the columns of ``metadata_schema``."""
+    schema = spec.metadata_schema
     each = {
         "patch_row": patches.patch_row, "patch_col": patches.patch_col,
         "ulx_m": patches.ulx_m, "uly_m": patches.uly_m,
@@ -190,12 +191,12 @@ def _metadata(tile: PlannedTile, patches: TilePatches) -> pa.Table:
         "s1_timestamp": tile.s1_timestamp, "dt_days": tile.dt_days,
         "s2_offset": patches.s2_offset,
         "epsg": patches.epsg, "climate": tile.climate, "landcover": tile.landcover,
-        "stratum": tile.stratum, "split": tile.split,
+        "stratum": tile.stratum, "split": tile.split, **tile.further,
     }  # fmt: skip
     arrays = [
         pa.array(each[kind.name], kind.type)
         if kind.name in each
         else pa.array([shared[kind.name]] * len(patches.patch_row), kind.type)
-        for kind in METADATA_SCHEMA
+        for kind in schema
     ]
-    return pa.Table.from_arrays(arrays, schema=METADATA_SCHEMA)
+    return pa.Table.from_arrays(arrays, schema=schema)

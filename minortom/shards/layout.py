@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from minortom.errors import InputError
 from minortom.sensors import BASE_RESOLUTION_M, GROUPS, BandGroup, SensorName
 from minortom.shards.formats import Codec, Format
+from minortom.shards.further_columns import FurtherColumn, further_in
 
 SCHEMA_VERSION = 2
 ROW_GROUP_ROWS = 64
@@ -73,7 +74,7 @@ class SampleSpec:
 
     Raises:
         InputError: If a patch does not have whole pixels at 20 m; a band is unknown or named twice;
-            or a sensor has no band.
+            or a sensor has no band; or a further column has the name of another one.
     """
 
     patch_px: int
@@ -84,6 +85,8 @@ class SampleSpec:
     """Compression of each tensor."""
     format: Format = Format.PARQUET
     """File format of the shards."""
+    further: tuple[FurtherColumn, ...] = ()
+    """Metadata columns beside those of ``METADATA_SCHEMA``."""
 
     def __post_init__(self) -> None:
         finest, coarsest = BASE_RESOLUTION_M, max(group.resolution_m for group in GROUPS)
@@ -98,6 +101,18 @@ class SampleSpec:
                 f"the codec {self.codec} needs Parquet shards, found {self.format}; give --codec "
                 "none or --format parquet"
             )
+        names = [*(group.column for group in GROUPS), *METADATA_SCHEMA.names]
+        taken = [column.name for column in self.further if column.name in names]
+        if taken:
+            raise InputError(
+                f"expected --columns that shards do not have already, found {', '.join(taken)}; "
+                "leave them out"
+            )
+
+    @property
+    def metadata_schema(self) -> pa.Schema:
+        """The metadata columns: those of ``METADATA_SCHEMA``, then the further ones."""
+        return pa.schema([*METADATA_SCHEMA, *(column.field for column in self.further)])
 
     @property
     def groups(self) -> tuple[BandGroup, ...]:
@@ -147,14 +162,14 @@ def spec_of(record: Mapping[str, Any]) -> SampleSpec:
     bands = [band for entry in record["columns"].values() for band in entry["bands"]]
     return SampleSpec(
         patch_px=int(record["patch_px"]), bands=tuple(bands), codec=Codec(record["codec"]),
-        format=Format(record["format"]),
+        format=Format(record["format"]), further=further_in(record),
     )  # fmt: skip
 
 
 def shard_schema(spec: SampleSpec) -> pa.Schema:
     """Return the schema of a shard: the tensors, then the metadata."""
     tensors = [pa.field(group.column, pa.binary(), nullable=False) for group in spec.groups]
-    return pa.schema([*tensors, *METADATA_SCHEMA])
+    return pa.schema([*tensors, *spec.metadata_schema])
 
 
 def shard_name(index: int, count: int, kind: Format = Format.PARQUET) -> str:

@@ -38,6 +38,7 @@ _RECORD = record_of(
             tiles=optional(count), tiles_unreadable=optional(map_of(text)),
         )
     ),
+    metadata_columns=optional(list_of(record_of(name=text, type=text, unit=optional(text)))),
     replaced=optional(list_of(record_of(reason=optional(text)))),
     **{KEY: PROVENANCE},
 )  # fmt: skip

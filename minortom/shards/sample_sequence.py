@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from minortom.api.arguments import path_of, shown
 from minortom.errors import InputError
-from minortom.shards.layout import METADATA_SCHEMA
 from minortom.shards.shard_set import ShardSet
 
 Sample = dict[str, Any]
@@ -53,6 +52,8 @@ class SampleSequence:
     - ``lat``, ``lon``: centre of the patch in degrees.
     - ``climate``, ``landcover``, ``stratum``: classes of the tile.
     - ``split``: ``"train"``, ``"val"`` or ``"test"``.
+    - Further columns of the export (``--columns``): text, whole numbers, or numbers that are None
+      where unknown.
     """
 
     def __init__(self, shards: ShardSet, numbers: NDArray[np.int64]) -> None:
@@ -106,13 +107,14 @@ class _Metadata:
     """Metadata of all samples in memory, to be read one row at a time."""
 
     def __init__(self, shards: ShardSet) -> None:
-        table = shards.metadata(METADATA_SCHEMA.names)
+        schema = shards.spec.metadata_schema
+        table, self._names = shards.metadata(schema.names), schema.names
         self._numbers: dict[str, NDArray[Any]] = {}
         # Text, times and what may be null are the same in the rows of a tile: each value once, and
         # its number by row. That takes a tenth of the memory, and reading a row a tenth of the
         # time, that a table of pyarrow does.
         self._values: dict[str, tuple[list[Any], NDArray[np.int32]]] = {}
-        for kind in METADATA_SCHEMA:
+        for kind in schema:
             if kind.nullable or kind.type == pa.string():
                 column = table[kind.name].combine_chunks().dictionary_encode("encode")
                 codes = column.indices.to_numpy(zero_copy_only=False)
@@ -125,7 +127,7 @@ class _Metadata:
             name: self._numbers[name].item(number)
             if name in self._numbers
             else self._values[name][0][self._values[name][1][number]]
-            for name in METADATA_SCHEMA.names
+            for name in self._names
         }
 
 

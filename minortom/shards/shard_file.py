@@ -15,7 +15,7 @@ from minortom.shards.byte_offsets import (
     value_span,
 )
 from minortom.shards.formats import Codec
-from minortom.shards.layout import DATASET_FILE, METADATA_SCHEMA, SampleSpec, column_records
+from minortom.shards.layout import DATASET_FILE, SampleSpec, column_records
 from minortom.shards.record import MADE_BY
 
 
@@ -51,7 +51,7 @@ def open_shard(path: Path, num_rows: int, spec: SampleSpec) -> ShardFile:
         lengths = {} if spec.codec == Codec.NONE else lengths_in(footer)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise damaged(path, str(error)) from None
-    missing = [n for n in [*column_records(spec), *METADATA_SCHEMA.names]
+    missing = [n for n in [*column_records(spec), *spec.metadata_schema.names]
                if n not in footer.schema.names]  # fmt: skip
     if missing:
         raise damaged(path, f"it has no column {', '.join(missing)}")

@@ -19,7 +19,7 @@ from minortom.errors import ShardError
 from minortom.io.provenance import KEY
 from minortom.shards.codec import check_codec
 from minortom.shards.formats import Format
-from minortom.shards.layout import METADATA_SCHEMA, SampleSpec, spec_of
+from minortom.shards.layout import SampleSpec, spec_of
 from minortom.shards.record import Statistics, read_record, statistics_in
 from minortom.shards.sample_reader import Buffers, SampleReader, Tensors
 from minortom.shards.shard_file import ShardFile, damaged, open_shard
@@ -93,13 +93,14 @@ class ShardSet:
         Raises:
             ShardError: If a column is not in the schema, or a shard is damaged.
         """
-        unknown = [name for name in columns if name not in METADATA_SCHEMA.names]
+        present = self.spec.metadata_schema
+        unknown = [name for name in columns if name not in present.names]
         if unknown:
             raise ShardError(
                 f"shards have no metadata column {', '.join(unknown)}; "
-                f"they have {', '.join(METADATA_SCHEMA.names)}"
+                f"they have {', '.join(present.names)}"
             )
-        schema = pa.schema([METADATA_SCHEMA.field(name) for name in columns])
+        schema = pa.schema([present.field(name) for name in columns])
         tables = []
         for file in self.files:
             try:

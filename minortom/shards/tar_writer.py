@@ -19,7 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from minortom.io.parse import parse_json
-from minortom.shards.layout import METADATA_SCHEMA, SampleSpec
+from minortom.shards.layout import SampleSpec
 
 METADATA_SUFFIX = "json"
 
@@ -47,8 +47,9 @@ class TarWriter:
         self._tar.close()
 
     def append(self, tensors: Mapping[str, NDArray[np.generic]], metadata: pa.Table) -> None:
-        """Append patches in order: their tensors, and a table of ``METADATA_SCHEMA``."""
-        metadata = metadata.select(METADATA_SCHEMA.names).cast(METADATA_SCHEMA)
+        """Append patches in order: their tensors, and a table of ``SampleSpec.metadata_schema``."""
+        schema = self._spec.metadata_schema
+        metadata = metadata.select(schema.names).cast(schema)
         self._spec.check_tensors(tensors, len(metadata))
         for number, row in enumerate(metadata.to_pylist()):
             key = sample_key(row)
@@ -93,7 +94,7 @@ def tar_rows(path: Path, spec: SampleSpec, *, tensors: bool) -> Iterator[Row]:
                 *parts, last = (_data(tar, m) if tensors or m is members[-1] else b""
                                 for m in members)  # fmt: skip
                 row = parse_json(last)
-                if set(row) != set(METADATA_SCHEMA.names) or sample_key(row) != key:
+                if set(row) != set(spec.metadata_schema.names) or sample_key(row) != key:
                     raise ValueError(f"{key}.{METADATA_SUFFIX} has the metadata of another sample")
                 patches = {}
                 if tensors:

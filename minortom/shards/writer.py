@@ -19,11 +19,11 @@ from minortom.sensors import S2_10M
 from minortom.shards.byte_offsets import LENGTHS_KEY, lengths_text
 from minortom.shards.codec import check_codec, packed
 from minortom.shards.formats import Codec, Format
+from minortom.shards.further_columns import RECORD, further_records
 from minortom.shards.layout import (
     ATTRIBUTION,
     DATASET_FILE,
     LICENCE,
-    METADATA_SCHEMA,
     RECORD_KEY,
     ROW_GROUP_ROWS,
     SCHEMA_VERSION,
@@ -65,8 +65,8 @@ class ParquetWriter:
             path,
             shard_schema(spec),
             compression="none",
-            use_dictionary=[f.name for f in METADATA_SCHEMA if f.type == pa.string()],
-            write_statistics=METADATA_SCHEMA.names,
+            use_dictionary=[f.name for f in spec.metadata_schema if f.type == pa.string()],
+            write_statistics=spec.metadata_schema.names,
             data_page_size=2**31 - 1,
             data_page_version="1.0",
             write_page_checksum=True,
@@ -94,8 +94,9 @@ class ParquetWriter:
         self._writer.close()
 
     def append(self, tensors: Tensors, metadata: pa.Table) -> None:
-        """Append patches in order: their tensors, and a table of ``METADATA_SCHEMA``."""
-        metadata = metadata.select(METADATA_SCHEMA.names).cast(METADATA_SCHEMA)
+        """Append patches in order: their tensors, and a table of ``SampleSpec.metadata_schema``."""
+        schema = self._spec.metadata_schema
+        metadata = metadata.select(schema.names).cast(schema)
         self._spec.check_tensors(tensors, len(metadata))
         self._pending.append((tensors, metadata))
         self._num_pending += len(metadata)
@@ -155,6 +156,7 @@ def shard_record(spec: SampleSpec, statistics: Mapping[str, object] | None) -> d
         "format": str(spec.format),
         "codec": str(spec.codec),
         "columns": column_records(spec),
+        **further_records(spec.further),
         "statistics": statistics,
         "licence": LICENCE,
         "attribution": ATTRIBUTION,
@@ -246,7 +248,7 @@ def write_shards(
     Args:
         out: Folder to write.
         tensors: Arrays [patch, band, row, column], by tensor column.
-        metadata: Table of ``METADATA_SCHEMA``, one row for each patch.
+        metadata: Table of ``SampleSpec.metadata_schema``, one row for each patch.
         provenance: All that the patches depend on.
         rows_per_shard: Maximum number of patches in a file.
         spec: Definition of a sample; all bands when None.
@@ -275,8 +277,9 @@ def write_shards(
 def _padded(record: Mapping[str, object]) -> str:
     """Return the record as JSON, padded with spaces to the reserved length."""
     text = json.dumps(record, ensure_ascii=True)
-    assert len(text) <= _RESERVED_BYTES, len(text)
-    return text.ljust(_RESERVED_BYTES)
+    reserved = _RESERVED_BYTES + len(json.dumps(record[RECORD]) if RECORD in record else "")
+    assert len(text) <= reserved, len(text)
+    return text.ljust(reserved)
 
 
 def _byte_column(values: NDArray[np.generic]) -> pa.Array:

@@ -102,6 +102,15 @@ def export(
             "read."
         ),
     ] = "parquet",
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,…",
+            help="Columns of the selection that become metadata columns of the shards, separated "
+            "by commas: numbers and classes.",
+            show_default="none",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -134,7 +143,8 @@ def export(
             selection, s2=s2, s1=s1, out=out, missing=missing, patch_size=patch_size,
             stride=stride, origin=origin, bands=bands, max_invalid=max_invalid,
             max_cloud=max_cloud, resampling=resampling, strict_grid=strict_grid, codec=codec,
-            format=format, dry_run=dry_run, rate_mb_s=rate_mb_s, seed=seed, workers=workers,
+            format=format, columns=columns, dry_run=dry_run, rate_mb_s=rate_mb_s, seed=seed,
+            workers=workers,
             engine=engine, scheduler=scheduler, overwrite=overwrite, on_progress=advance,
         )  # fmt: skip
     emit(result, as_json=as_json)

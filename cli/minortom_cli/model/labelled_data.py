@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from csmoe_model.choices import IndexKind, Pooling
-from csmoe_model.datasets.names import LabelColumn, SetName, SplitBy
+from csmoe_model.datasets.names import SetName, SplitBy
 
 _IN_FILES = "the names in the files"
 
@@ -24,8 +24,13 @@ Root = Annotated[
     ),
 ]
 Label = Annotated[
-    LabelColumn | None,
-    typer.Option(help="Shards only: column with the labels.", show_default="landcover"),
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Shards only: column of classes with the labels, such as climate, stratum, or a "
+        "further column of the export.",
+        show_default="landcover",
+    ),
 ]
 SplitByOption = Annotated[
     SplitBy | None,

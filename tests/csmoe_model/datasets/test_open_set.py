@@ -30,7 +30,7 @@ def test_an_option_for_another_kind_of_set_is_a_one_line_error():
     ("arguments", "message"),
     [
         ({"data": "shreds"}, "data must be one of shards, folder, eurosat, .*'shreds'"),
-        ({"data": "shards", "label": "soil"}, "label must be one of landcover, .*'soil'"),
+        ({"data": "shards", "label": 3}, "label must be the name of a column, found 3"),
         ({"data": "shards", "split_by": "cells"}, "split_by must be one of .*'cells'"),
         ({"data": "shards", "root": None}, "root must be the folder of the set shards, found None"),
     ],
