@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from minortom.api.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from csmoe_model import ensembles as ensembles
     from csmoe_model.analysis import plot as plot
     from csmoe_model.analysis.inspect import inspect as inspect
     from csmoe_model.config import recipe as recipe
@@ -35,6 +36,7 @@ __all__ = [
     "PatchDataset",
     "compare",
     "embed",
+    "ensembles",
     "export",
     "finetune",
     "info",
@@ -61,6 +63,7 @@ __getattr__, __dir__ = lazy_names(
         "PatchDataset": "csmoe_model.data.patch_dataset",
         "compare": "csmoe_model.probing.compare",
         "embed": "csmoe_model.inference.embed",
+        "ensembles": "csmoe_model.ensembles",
         "export": "csmoe_model.inference.export_encoder",
         "finetune": "csmoe_model.finetuning.finetune",
         "info": "csmoe_model.nn.cost_table",

@@ -25,3 +25,9 @@ Protocol = Literal["standard", "paper"]
 
 IndexKind = Literal["exact", "ivf"]
 """`exact` compares all vectors; `ivf` (inverted file) those of the cells nearest to the query."""
+
+ArchName = Literal["convnextv2-atto", "convnextv2-femto", "convnextv2-pico", "convnextv2-nano"]
+"""Architecture of a specialist: a size of ConvNeXt V2."""
+
+MemberChoice = Literal["greedy", "all"]
+"""Members of an ensemble: selected one after the other by labels, or all that are given."""

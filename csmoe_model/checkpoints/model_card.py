@@ -97,7 +97,10 @@ def model_card(
     both = " and ".join(_LONG[sensor] for sensor in sensors)
     part = f"The encoder of {both}" if encoder_only else "Encoders and decoders"
     return _CARD.format(
-        front=_front(licences, sensors), recipe=markdown_code(recipe), what=part,
+        front=front_matter(
+            licences, sensors, tags=("masked-autoencoder", "mixture-of-experts")
+        ),
+        recipe=markdown_code(recipe), what=part,
         version=markdown_text(records[0].get("version", "unknown")), sensors=both,
         millions=num_weights / 1e6, width=config.width, patch_size=config.patch_size,
         image_size=config.image_size,
@@ -112,16 +115,24 @@ def model_card(
 _LONG: dict[SensorName, str] = {"s2": "Sentinel-2", "s1": "Sentinel-1"}
 
 
-def _front(licences: Sequence[str], sensors: Sequence[SensorName]) -> str:
-    """Return the metadata for the hub, with the strictest licence if the hub knows it."""
+def front_matter(
+    licences: Sequence[str], sensors: Sequence[SensorName], *, tags: Sequence[str]
+) -> str:
+    """Return the metadata for the hub, with the strictest licence if the hub knows it.
+
+    Args:
+        licences: Licences of the training data.
+        sensors: Sensors that are read.
+        tags: Tags of the architecture.
+    """
     lines = []
     if any(_SHARE_ALIKE in line for line in licences):
         lines.append(f"license: {_SHARE_ALIKE.lower()}")
     elif licences:
         lines += ["license: other", "license_name: see-the-training-data"]
     lines += ["library_name: minortom", "pipeline_tag: image-feature-extraction", "tags:"]
-    tags = ["earth-observation", *(_LONG[sensor].lower() for sensor in sensors)]
-    lines += [f"- {tag}" for tag in (*tags, "masked-autoencoder", "mixture-of-experts")]
+    known = ["earth-observation", *(_LONG[sensor].lower() for sensor in sensors)]
+    lines += [f"- {tag}" for tag in (*known, *tags)]
     if any("Major TOM" in line for line in licences):
         lines += ["datasets:", "- Major-TOM/Core-S2L2A", "- Major-TOM/Core-S1RTC"]
     return "\n".join(lines)

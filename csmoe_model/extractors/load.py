@@ -7,8 +7,10 @@ from csmoe_model.checkpoints.hub import CONFIG, find_checkpoint
 from csmoe_model.checkpoints.weights import kind_of
 from csmoe_model.extractors.band_statistics import BandStatistics
 from csmoe_model.extractors.checkpoint import load_encoder
+from csmoe_model.extractors.ensemble import Ensemble
 from csmoe_model.extractors.extractor import Extractor
 from csmoe_model.extractors.random_convolutions import RandomConvolutions
+from csmoe_model.extractors.specialist import Specialist
 from csmoe_model.extractors.stored import StoredExtractor, read_stored
 from minortom.api.arguments import path_of
 from minortom.errors import InputError
@@ -22,6 +24,8 @@ RESERVED: Mapping[str, Callable[[], Extractor]] = {
 """Extractors without training, by reserved name. A folder of such a name is `./name`."""
 KINDS: Mapping[str, Callable[[StoredExtractor, Load], Extractor]] = {
     RandomConvolutions.kind: lambda stored, _: RandomConvolutions.read(stored),
+    Specialist.kind: lambda stored, _: Specialist.read(stored),
+    Ensemble.kind: Ensemble.read,
 }
 """Readers of stored extractors, by the `kind` in `config.json`. A reader gets the content of that
 file, and this function to load members."""

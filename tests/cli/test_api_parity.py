@@ -10,6 +10,8 @@ import csmoe_model
 import minortom
 
 COMMAND_LINE_ONLY = {"as_json", "version"}
+ROOMS = {"ensemble": "ensembles"}
+"""Public names of the groups of commands whose functions are in a package of another name."""
 NO_FUNCTION = {"quickstart"}
 
 
@@ -24,7 +26,8 @@ def commands():
                 yield pytest.param(command.callback, function, id=f"{program} {command.name}")
         for group in app.registered_groups:
             for command in group.typer_instance.registered_commands:
-                function = getattr(getattr(package, group.name), command.name.replace("-", "_"))
+                room = getattr(package, ROOMS.get(group.name, group.name))
+                function = getattr(room, command.name.replace("-", "_"))
                 yield pytest.param(
                     command.callback, function, id=f"{program} {group.name} {command.name}"
                 )
@@ -72,7 +75,8 @@ def test_every_public_function_is_a_command_or_has_none_on_purpose():
     rooms = {"engine", "grid", "sampling", "shards", "synthetic"}
     assert set(minortom.__all__) - commands - rooms == {"metrics"}
 
-    commands = {command.name for command in csmoe_app.registered_commands} | {"plot"}
+    commands = {command.name for command in csmoe_app.registered_commands}
+    commands |= {"plot", *ROOMS.values()}
     assert set(csmoe_model.__all__) - commands == {
         "CSMoE",
         "LabelledSet",

@@ -18,6 +18,8 @@ COMMANDS = [
     "inspect run shards --out experts.html",
     "plot quality-cost --out plot.png", "plot tokens --out plot.png",
     "plot epochs run --data shards --root shards --out plot.png",
+    "ensemble build run --data shards --root shards --out ensemble",
+    "ensemble add ensemble run --out larger",
 ]  # fmt: skip
 
 
@@ -37,10 +39,10 @@ def test_a_command_says_how_to_install_it(missing, command, tmp_path, capsys):
 
 
 def test_these_are_all_commands_but_info_which_needs_no_torch(monkeypatch, capsys):
-    (group,) = app.registered_groups
-    plots = group.typer_instance.registered_commands
-    names = {command.name for command in (*app.registered_commands, *plots)}
-    tested = {next(w for w in words.split() if w != "plot") for words in COMMANDS}
+    groups = {group.name: group.typer_instance for group in app.registered_groups}
+    commands = [one for group in (app, *groups.values()) for one in group.registered_commands]
+    names = {command.name for command in commands}
+    tested = {next(w for w in words.split() if w not in groups) for words in COMMANDS}
     assert names - tested == {"info"}
     monkeypatch.setitem(sys.modules, "torch", None)
     assert run(app, ["info", "--recipe", "tiny", "--json"]) == 0

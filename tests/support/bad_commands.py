@@ -60,6 +60,7 @@ clusters: cluster {fragments} --k 3,2 --workers 1 --out {out}/clusters.parquet
 run: csmoe train {shards} --config {config} --keep-every 1 --epochs 1 --out {out}
 probed: csmoe probe {model} --data shards --root {shards} --seeds 1 --out {out}
 tuned: csmoe finetune {model} --data shards --root {shards} --sensor s2 --epochs 1 --out {out}
+pool: csmoe ensemble build band-statistics --data shards --root {shards} --select all --out {out}
 """))  # fmt: skip
 """Inputs that a command makes from others."""
 
@@ -106,6 +107,9 @@ csmoe probe {model} --data folder --root {labelled} --seeds 1 --out {out}
 csmoe finetune {model} --data folder --root {labelled} --epochs 1 --no-compare --out {out}
 csmoe predict {tuned} {shards} --out {out}.parquet
 csmoe predict {tuned} {scene} --tile-px 16 --out {out}.tif
+csmoe ensemble build {model} random-convolutions --data folder --root {labelled} --out {out}
+csmoe ensemble build a={model} --data shards --root {shards} --select all --out {out}
+csmoe ensemble add {pool} b={model} --data shards --root {shards} --out {out}
 csmoe retrieve {model} --data shards --root {shards} --k 2 --out {out}
 """)
 

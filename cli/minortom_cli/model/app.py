@@ -6,6 +6,7 @@ from minortom_cli.console import Version
 from minortom_cli.model import (
     compare,
     embed,
+    ensemble,
     export,
     finetune,
     info,
@@ -45,6 +46,7 @@ app.command(name="retrieve", cls=NeedsTorch)(retrieve.retrieve)
 app.command(name="search", cls=NeedsTorch)(search.search)
 app.command(name="inspect", cls=NeedsTorch)(inspect.inspect)
 app.add_typer(plot.plot, name="plot")
+app.add_typer(ensemble.ensemble, name="ensemble")
 
 train_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 train_app.command(cls=NeedsTorch)(train.train)
