@@ -59,7 +59,7 @@ lint: $(INSTALLED)
 	@$(BIN)/lint-imports
 
 # Left out of `make bench`: they need a GPU, an hour of training, or a trained model.
-APART := benchmarks/gpu% benchmarks/evaluate.py benchmarks/real_scenes.py
+APART := benchmarks/gpu% benchmarks/evaluate.py benchmarks/finetune.py benchmarks/real_scenes.py
 bench: $(INSTALLED)
 	@for script in $(filter-out $(APART),$(wildcard benchmarks/[a-z]*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 

@@ -6,7 +6,7 @@ import signal
 import numpy as np
 import pytest
 import torch
-from labelled_sets import set_of, split_of
+from label_maps import segmentation_set
 from minortom_cli.console import run
 from minortom_cli.model.app import app
 from model_folders import write_model
@@ -23,7 +23,6 @@ from csmoe_model.probing.dense_probe import DenseProbe
 from csmoe_model.probing.dense_training import train_head
 from minortom.errors import InputError
 from minortom.progress import ignore_progress
-from minortom.sensors import MODEL_BANDS
 from minortom.shards.shard_set import ShardSet
 
 
@@ -46,23 +45,6 @@ def quick(monkeypatch):
     signal.signal(signal.SIGTERM, former)
 
 
-def halves(count, seed):
-    """Images with a bright and a dark half, this way or that; the bright one is class 1."""
-    rng = np.random.default_rng(seed)
-    labels = np.zeros((count, 16, 16), np.uint8)
-    labels[::2, :8], labels[1::2, :, :8] = 1, 1
-    images = 1500 + 2000.0 * labels[:, None] + rng.normal(0, 50, (count, 10, 16, 16))
-    return split_of({"s2": images.astype(np.float32)}, labels)
-
-
-def the_set(counts=(12, 4, 6)):
-    splits = {
-        name: halves(count, seed)
-        for seed, (name, count) in enumerate(zip(("train", "val", "test"), counts, strict=True))
-    }
-    return set_of(splits, task="segmentation", bands={"s2": MODEL_BANDS["s2"]})
-
-
 def normal(images):
     return [(images["s2"] - 2500) / 1000]
 
@@ -72,14 +54,14 @@ def trained(head, data, *, rate=0.05, maps_of=normal):
 
 
 def test_classes_that_differ_in_colour_are_learned_from_band_values():
-    found = trained(PixelLayer(10, 2, seed=0), the_set())
+    found = trained(PixelLayer(10, 2, seed=0), segmentation_set())
     assert score(found)["miou"] > 0.99
     # Of 6 images of 256 pixels, each in a row of the confusion matrix of its truth.
     assert found.output.sum() == 6 * 256 and found.output[:, 1].sum() == 6 * 128
 
 
 def test_labels_outside_the_classes_are_ignored_in_training_and_test():
-    data = the_set()
+    data = segmentation_set()
     for split in data.splits.values():
         split.labels[:, :, 12:] = 255
     found = trained(PixelLayer(10, 2, seed=0), data)
@@ -97,7 +79,7 @@ def test_uper_net_learns_shapes_from_frozen_maps(checkpoint):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     seen = []
     dense = DenseProbe(
-        data=the_set(), sensor="s2", seeds=range(1), lr=3e-3,
+        data=segmentation_set(), sensor="s2", seeds=range(1), lr=3e-3,
         on_progress=lambda done, total: seen.append((done, total)),
     )  # fmt: skip
     rows = {row.features: row for row in dense.rows(model, Bootstrap.over(6, None, seed=0))}
@@ -114,7 +96,7 @@ def test_the_seed_determines_the_head_and_the_order(checkpoint):
     torch.manual_seed(0)
     state = torch.get_rng_state()
     dense = DenseProbe(
-        data=the_set((4, 2, 2)), sensor="s2", seeds=range(3, 5), lr=1e-2,
+        data=segmentation_set((4, 2, 2)), sensor="s2", seeds=range(3, 5), lr=1e-2,
         on_progress=ignore_progress,
     )  # fmt: skip
     model = CSMoE.from_pretrained(checkpoint)
@@ -147,12 +129,12 @@ def test_a_single_last_image_is_dropped_from_an_epoch(monkeypatch):
         def forward(self, maps):
             return super().forward([maps[0] + norm(maps[0].mean((2, 3), keepdim=True))])
 
-    trained(Pooled(10, 2, seed=0), the_set((5, 2, 2)))  # a norm of one value would raise
+    trained(Pooled(10, 2, seed=0), segmentation_set((5, 2, 2)))  # a norm of one value would raise
 
 
 def test_a_learning_rate_that_is_too_high_is_a_one_line_error():
     with pytest.raises(InputError, match=r"dense probe diverged at --lr 1e\+30; give a smaller"):
-        trained(PixelLayer(10, 2, seed=0), the_set(), rate=1e30)
+        trained(PixelLayer(10, 2, seed=0), segmentation_set(), rate=1e30)
 
 
 def test_a_probe_of_cashew_plantations_as_a_user_types_it(checkpoint, tmp_path, capsys):

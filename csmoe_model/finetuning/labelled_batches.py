@@ -5,7 +5,7 @@ Axes, as name suffixes:
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.normalise import draw_flips, draw_transposes, flipped, transposed
 from csmoe_model.data.sampler import Samples
 from csmoe_model.datasets.base import LabelledSet, LabelledSplit, SplitName
+from csmoe_model.finetuning.kept_images import KeptImages
 from csmoe_model.finetuning.network import prepared_images
 from csmoe_model.probing.few_shot import shot_samples
 from minortom.errors import InputError
@@ -52,6 +53,11 @@ class LabelledBatches:
     """Seed of the augmentation."""
     flips: bool
     rotations: bool
+    kept: KeptImages = field(init=False)
+
+    def __post_init__(self) -> None:
+        counts = {name: len(split) for name, split in self.data.splits.items()}
+        object.__setattr__(self, "kept", KeptImages(counts))
 
     def training(self, epoch: int, samples: Samples) -> LabelledBatch:
         """Read a training batch; its augmentation is a function of (seed, epoch, sample).
@@ -76,13 +82,19 @@ class LabelledBatches:
             yield self._read(name, np.arange(start, min(start + batch_size, count)))
 
     def _read(self, name: SplitName, samples: Samples) -> LabelledBatch:
-        split = self.data.split(name)
-        images = {key: torch.from_numpy(a) for key, a in split.images(samples).items()}
-        labels = split.labels[samples]
+        labels = self.data.split(name).labels[samples]
         labels = labels.astype(np.float32 if self.data.task == "multilabel" else np.int64)
-        normal = prepared_images(self.encoder, images, sensors=self.sensors, bands=self.data.bands)
-        device = next(iter(normal.values())).device
-        return LabelledBatch(images=normal, labels=torch.from_numpy(labels).to(device))
+        images = self.kept.get(name, samples, lambda some: self._prepared(name, some))
+        device = next(iter(images.values())).device
+        return LabelledBatch(images=images, labels=torch.from_numpy(labels).to(device))
+
+    def _prepared(self, name: SplitName, samples: Samples) -> dict[SensorName, Tensor]:
+        """Read and normalise some images."""
+        found = self.data.split(name).images(samples)
+        return prepared_images(
+            self.encoder, {key: torch.from_numpy(array) for key, array in found.items()},
+            sensors=self.sensors, bands=self.data.bands,
+        )  # fmt: skip
 
 
 def with_shots(data: LabelledSet, shots: int | None, *, seed: int) -> LabelledSet:

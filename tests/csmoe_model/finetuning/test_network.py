@@ -13,6 +13,7 @@ from training_shards import MODEL, learnable_shards
 
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.preprocess import Preprocess
+from csmoe_model.finetuning.kept_images import KeptImages
 from csmoe_model.finetuning.labelled_batches import LabelledBatches, with_shots
 from csmoe_model.finetuning.network import FineTuned, set_drop_path
 from csmoe_model.finetuning.objective import objective_of
@@ -179,6 +180,24 @@ def test_rotations_of_label_maps_that_are_not_square_are_refused(statistics):
     batches = batches_of(statistics, flips=False, rotations=True, labels=labels)
     with pytest.raises(InputError, match=r"square label maps, found 16 × 8 px .* --no-rotations"):
         batches.training(0, np.arange(4))
+
+
+@pytest.mark.parametrize("limit", [10**9, 0])
+def test_images_that_are_kept_are_read_once_and_do_not_change(monkeypatch, limit):
+    monkeypatch.setattr("csmoe_model.finetuning.kept_images.MAX_BYTES", limit)
+    images, calls = torch.arange(24.0).reshape(6, 4), []
+
+    def read(samples):
+        calls.append(samples.tolist())
+        return {"s1": images[samples]}
+
+    kept = KeptImages({"train": 6, "val": 6})
+    for samples in ([4, 1], [1, 2, 4], [0, 3, 5], [5, 0]):
+        found = kept.get("train", np.array(samples), read)["s1"]
+        assert torch.equal(found, images[samples])
+        found += 100  # a batch is changed in place
+    later = [[4, 1], [2], [0, 3, 5]] if limit else [[4, 1], [1, 2, 4], [0, 3, 5], [5, 0]]
+    assert calls == [[4], *later]  # the first call measures an image
 
 
 def labelled(labels, task="multiclass", classes=("a", "b", "c")):
