@@ -6,7 +6,7 @@ from pathlib import Path
 
 from csmoe_model.checkpoints.hub import CONFIG
 from csmoe_model.datasets.base import LabelledSet
-from csmoe_model.datasets.names import LabelColumn, SetName, SplitBy
+from csmoe_model.datasets.names import SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
 from csmoe_model.ensembles.candidates import candidates_for, named_extractors
 from csmoe_model.ensembles.folder import EnsembleResult, read_result, write_ensemble
@@ -33,7 +33,7 @@ def add(
     out: str | Path,
     data: SetName | LabelledSet | None = None,
     root: str | Path | None = None,
-    label: LabelColumn | None = None,
+    label: str | None = None,
     split_by: SplitBy | None = None,
     s2_bands: BandNames | None = None,
     s1_bands: BandNames | None = None,

@@ -10,7 +10,7 @@ import numpy as np
 from csmoe_model.checkpoints.hub import CONFIG
 from csmoe_model.choices import MemberChoice, SensorChoice
 from csmoe_model.datasets.base import LabelledSet
-from csmoe_model.datasets.names import LabelColumn, SetName, SplitBy
+from csmoe_model.datasets.names import SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
 from csmoe_model.ensembles.candidates import Candidate, candidates_for, named_extractors
 from csmoe_model.ensembles.folder import EnsembleResult, read_result, write_ensemble
@@ -41,7 +41,7 @@ def build(
     data: SetName | LabelledSet,
     root: str | Path | None,
     out: str | Path,
-    label: LabelColumn | None = None,
+    label: str | None = None,
     split_by: SplitBy | None = None,
     s2_bands: BandNames | None = None,
     s1_bands: BandNames | None = None,
