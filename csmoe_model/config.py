@@ -5,9 +5,10 @@ It does not import torch, so that the command line can list and check models qui
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Literal, get_args
 
+from csmoe_model.kept_experts import SHARED, KeptExperts, checked_kept
 from minortom.api.arguments import one_of, shown
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName
@@ -73,24 +74,28 @@ class ModelConfig:
     """Balanced expert usage as in the paper's text (`text`), or as in Eq. 19 (`printed`)."""
     bal_weight: float = 0.01
     """Weight of balanced usage (γ of Eq. 20; not in the paper, value of Switch Transformers)."""
+    kept_experts: KeptExperts | None = field(default=None, hash=False, metadata={"option": False})
+    """Experts that stay in a pruned layer; dynamic slots keep segments of `num_experts` tokens."""
 
     def __post_init__(self) -> None:
         self._check_types()
         self._check_ranges()
         self._check_sizes()
+        kept = checked_kept(self.kept_experts, self.layers(), num_experts=self.num_experts)
+        object.__setattr__(self, "kept_experts", kept)
 
     def _check_types(self) -> None:
         choices = {"slots": Slots, "mask_mode": MaskMode, "mi_form": MiForm}
         choices |= {"rep_form": LossForm, "bal_form": LossForm}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name in choices:
-                one_of(field.name, value, get_args(choices[field.name]))
+        for name, kind in ((one.name, one.type) for one in fields(self) if not one.metadata):
+            value = getattr(self, name)
+            if name in choices:
+                one_of(name, value, get_args(choices[name]))
             elif isinstance(value, bool) or not isinstance(
-                value, int if field.type is int else int | float
+                value, int if kind is int else int | float
             ):
-                kind = "a whole number" if field.type is int else "a number"
-                raise InputError(f"{field.name} must be {kind}, found {shown(value)}")
+                wanted = "a whole number" if kind is int else "a number"
+                raise InputError(f"{name} must be {wanted}, found {shown(value)}")
 
     def _check_ranges(self) -> None:
         for name in ("num_experts", "shared_layers", "rep_weight", "bal_weight"):
@@ -152,13 +157,25 @@ class ModelConfig:
         """Hidden width of an expert, or of the plain MLP."""
         return self.mlp_ratio * self.width
 
+    def layers(self, *parts: str) -> tuple[str, ...]:
+        """Return the names of the layers of `s2`, `s1` and `shared`, or of some of the three."""
+        counts = dict.fromkeys(MODEL_BANDS, self.sensor_layers) | {SHARED: self.shared_layers}
+        return tuple(f"{part}.{n}" for part in parts or counts for n in range(counts[part]))
+
+    def experts_of(self, layer: str) -> tuple[int, ...]:
+        """Return the numbers of the experts of a layer, in the numbering of the unpruned model."""
+        return (self.kept_experts or {}).get(layer, tuple(range(self.num_experts)))
+
     def patch_values(self, sensor: SensorName) -> int:
         """Return the number of pixel values in a patch of a sensor, over all its bands."""
         return len(MODEL_BANDS[sensor]) * self.patch_size**2
 
     def to_dict(self) -> dict[str, object]:
-        """Return the fields as plain values, for `config.json`."""
-        return asdict(self)
+        """Return the fields as plain values, for `config.json`; without kept experts if None."""
+        values, kept = asdict(self), self.kept_experts
+        del values["kept_experts"]
+        named = {layer: list(numbers) for layer, numbers in (kept or {}).items()}
+        return values | ({"kept_experts": named} if named else {})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> "ModelConfig":

@@ -57,6 +57,8 @@ class LayerUsage:
 
     name: str
     """`s2.0` … for the layers of a sensor, `shared.0` … for the shared ones."""
+    experts: tuple[int, ...]
+    """Numbers of the experts, in the numbering of the unpruned model."""
     usage_E: Tensor
     """Share of each expert in the combine weights, over the global batch; sums to 1."""
     dispatch_entropy: Tensor
@@ -279,16 +281,18 @@ class CSMoE(Pretrained):
         if not layers:
             return torch.zeros_like(like), torch.zeros_like(like), ()
         rep = torch.stack([terms.rep for _, terms in layers]).mean()
-        usage_LE = mean_over_processes(torch.stack([terms.usage_E for _, terms in layers]))
+        own = [terms.usage_E for _, terms in layers]  # of different lengths in a pruned model
+        usages = torch.split(mean_over_processes(torch.cat(own)), [len(u_E) for u_E in own])
         printed = [terms.sharpness for _, terms in layers if terms.sharpness is not None]
-        bal = torch.stack(printed).mean() if printed else imbalance_loss(usage_LE).mean()
+        bal = torch.stack(printed or [imbalance_loss(usage_E) for usage_E in usages]).mean()
         uses = tuple(
             LayerUsage(
                 name=name,
-                usage_E=usage_E,
+                experts=self.config.experts_of(name),
+                usage_E=usage_E.detach(),
                 dispatch_entropy=terms.dispatch_entropy,
                 combine_entropy=terms.combine_entropy,
             )
-            for (name, terms), usage_E in zip(layers, usage_LE.detach(), strict=True)
+            for (name, terms), usage_E in zip(layers, usages, strict=True)
         )
         return rep, bal, uses

@@ -7,6 +7,7 @@ from csmoe_model.checkpoints.card_usage import Usage
 from csmoe_model.config import ModelConfig
 from csmoe_model.data.normalise import Statistics
 from csmoe_model.data.preprocess import UNITS, Preprocess
+from csmoe_model.kept_experts import SHARED
 from minortom.io.markdown import markdown_code, markdown_text
 from minortom.io.provenance import licences_in
 from minortom.sensors import MODEL_BANDS, SensorName
@@ -104,8 +105,8 @@ def model_card(
         version=markdown_text(records[0].get("version", "unknown")), sensors=both,
         millions=num_weights / 1e6, width=config.width, patch_size=config.patch_size,
         image_size=config.image_size,
-        experts=_experts(config), code=usage.code, images=usage.images, resize=usage.resize,
-        file=usage.file,
+        experts=_experts(config, sensors), code=usage.code, images=usage.images,
+        resize=usage.resize, file=usage.file,
         bands="\n".join(_bands(statistics, sensors)),
         records="\n".join(_records(records)),
         licences="\n".join(f"- {markdown_text(line)}" for line in licences) or "- none recorded",
@@ -138,10 +139,19 @@ def front_matter(
     return "\n".join(lines)
 
 
-def _experts(config: ModelConfig) -> str:
+def _experts(config: ModelConfig, sensors: Sequence[SensorName]) -> str:
     if not config.num_experts:
         return "none: plain MLPs"
-    return f"{config.num_experts} in each layer, {config.slots} slots"
+    slots = f"{config.num_experts} in each layer, {config.slots} slots"
+    kept = {name: config.experts_of(name) for name in config.layers(*sensors, SHARED)}
+    gone = {
+        name: [n for n in range(config.num_experts) if n not in experts]
+        for name, experts in kept.items()
+    }  # fmt: skip
+    removed = [
+        f"{', '.join(map(str, numbers))} of {name}" for name, numbers in gone.items() if numbers
+    ]
+    return f"{slots}; pruned: without {'; '.join(removed)}" if removed else slots
 
 
 def _bands(statistics: Statistics, sensors: Sequence[SensorName]) -> list[str]:

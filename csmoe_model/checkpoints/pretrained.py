@@ -4,12 +4,13 @@ What it computes: `nn.image_encoder`, and `csmoe` for pretraining.
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
+from torch import Tensor
 
 from csmoe_model.checkpoints.hub import find_checkpoint
 from csmoe_model.checkpoints.weight_files import WEIGHTS
@@ -108,14 +109,29 @@ class Pretrained(ImageEncoder):
         Raises:
             RuntimeError: If the tensors do not fit the configuration.
         """
+        model = cls.from_tensors(stored.config, stored.encoder_of, stored.tensors)
+        model.origin, model.preprocess = stored.origin, Preprocess(stored.origin.statistics)
+        return model.eval()
+
+    @classmethod
+    def from_tensors(
+        cls: type[Model],
+        config: ModelConfig,
+        encoder_of: Sequence[SensorName] | None,
+        tensors: Mapping[str, Tensor],
+    ) -> Model:
+        """Build a model whose weights are the given tensors themselves, without statistics.
+
+        Raises:
+            RuntimeError: If the tensors do not fit the configuration.
+        """
         with torch.device("meta"):  # without random weights, which would be replaced
-            model = cls(stored.config, encoder_of=stored.encoder_of)
-        model.load_state_dict(stored.tensors, assign=True)
+            model = cls(config, encoder_of=encoder_of)
+        model.load_state_dict(tensors, assign=True)
         for module in model.modules():
             if isinstance(module, HasPositions):
                 module.compute_positions()
-        model.origin, model.preprocess = stored.origin, Preprocess(stored.origin.statistics)
-        return model.eval()
+        return model
 
     def save_pretrained(self, folder: str | Path, *, name: str | None = None) -> None:
         """Write `model.safetensors`, `config.json` and a card, in an atomic step.

@@ -95,7 +95,7 @@ def write_tensors(folder: Path, tensors: Mapping[str, Tensor], *, name: str = WE
     """Write tensors as a file of safetensors into an existing folder."""
     from safetensors.torch import save_file
 
-    weights = {_plain(key): t.detach().cpu().contiguous() for key, t in tensors.items()}
+    weights = {plain_name(key): t.detach().cpu().contiguous() for key, t in tensors.items()}
     # safetensors would make the file readable by its owner only.
     with atomic_file(folder / name) as temporary, _disk_errors():
         save_file(weights, temporary, metadata={"format": "pt"})
@@ -153,7 +153,7 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     try:
         # Weights saved in half precision are computed in float32, too.
         return {
-            _plain(name): tensor.float()
+            plain_name(name): tensor.float()
             for file in weight_files(folder) for name, tensor in load_file(file).items()
         }  # fmt: skip
     except (OSError, SafetensorError) as error:
@@ -199,7 +199,7 @@ def kind_of(file: Path) -> str | None:
     return kind
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return the name of a tensor without the prefix that `torch.compile` puts before it."""
     return name.replace("_orig_mod.", "")
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from csmoe_model.config import ModelConfig
+from csmoe_model.kept_experts import SHARED
 from minortom.sensors import MODEL_BANDS, SensorName
 
 _NORM = 5
@@ -58,12 +59,12 @@ def encoder_cost(
     patches = config.num_patches if visible is None else visible
     tokens, width = patches + 1, config.width
     norm = _layer_norm(tokens, width)
-    total = _macs_alone(_layers(config, config.shared_layers, tokens) + norm, times=len(sensors))
-    total += _weights_alone(_layers(config, config.shared_layers, tokens) + norm)
+    shared = _layers(config, SHARED, tokens) + norm
+    total = _macs_alone(shared, times=len(sensors)) + _weights_alone(shared)
     for sensor in sensors:
         embedding = _linear(patches, config.patch_values(sensor), width)
         total += embedding + _weights(width) + norm
-        total += _layers(config, config.sensor_layers, tokens)
+        total += _layers(config, sensor, tokens)
     # One position per token, [CLS] included, shared by all paths: as MAE stores them.
     positions = (config.num_patches + 1) * width
     return total + Cost(params=positions, params_trainable=0, macs_paper=0, macs_full=0)
@@ -81,29 +82,33 @@ def pretraining_cost(config: ModelConfig) -> Cost:
     projector = _layer_norm(1, width) + _linear(1, width, width)
     total += _weights_alone(projector) + _macs_alone(projector, times=len(_BOTH))
     if config.num_experts:
-        slots = _slots(config, tokens)
-        passes = len(_BOTH) * (config.sensor_layers + config.shared_layers)
-        total += _products(passes * slots * slots * width)  # cosines between slots, for REP
+        passes = [*config.layers(*_BOTH), *len(_BOTH) * config.layers(SHARED)]
+        slots = [_slots(config, len(config.experts_of(layer)), tokens) for layer in passes]
+        total += _products(sum(n * n for n in slots) * width)  # cosines between slots, for REP
     for target in _BOTH:
         total += _decoder(config, target)
     return total
 
 
-def _layers(config: ModelConfig, count: int, tokens: int) -> Cost:
-    """Count encoder layers over `tokens` tokens."""
+def _layers(config: ModelConfig, part: str, tokens: int) -> Cost:
+    """Count the encoder layers of a sensor, or the shared ones, over `tokens` tokens."""
     width = config.width
-    one = _attention(tokens, width) + _layer_norm(tokens, width) + _layer_norm(tokens, width)
-    one += _soft_moe(config, tokens) if config.num_experts else _mlp(tokens, width, config)
-    return _times(one, count)
+    norms = _layer_norm(tokens, width) + _layer_norm(tokens, width)
+    total = _weights(0)
+    for layer in config.layers(part):
+        experts = len(config.experts_of(layer))
+        total += _attention(tokens, width) + norms
+        total += _soft_moe(config, experts, tokens) if experts else _mlp(tokens, width, config)
+    return total
 
 
-def _soft_moe(config: ModelConfig, tokens: int) -> Cost:
-    width, hidden, experts = config.width, config.hidden_width, config.num_experts
-    slots = _slots(config, tokens)
+def _soft_moe(config: ModelConfig, experts: int, tokens: int) -> Cost:
+    width, hidden = config.width, config.hidden_width
+    slots = _slots(config, experts, tokens)
     if config.slots == "dynamic":
         segments = slots // experts
         router = _linear(segments, width, experts * width, bias=False) + _weights(2 * width)
-        padded = slots  # as many as slots: the published layer multiplies its padding too
+        padded = segments * config.num_experts  # the published layer multiplies its padding too
     else:
         router = _weights(slots * width + 1)
         padded = tokens
@@ -118,12 +123,12 @@ def _soft_moe(config: ModelConfig, tokens: int) -> Cost:
     return router + mixing + _times(expert, experts) + _products(slots * 2 * width * hidden)
 
 
-def _slots(config: ModelConfig, tokens: int) -> int:
-    """Count the slots of a layer that reads `tokens` tokens."""
+def _slots(config: ModelConfig, experts: int, tokens: int) -> int:
+    """Count the slots of a layer of some experts that reads `tokens` tokens."""
     each = config.slots_per_expert
     if config.slots == "dynamic":
         each = -(-tokens // config.num_experts)
-    return each * config.num_experts
+    return each * experts
 
 
 def _decoder(config: ModelConfig, target: SensorName) -> Cost:

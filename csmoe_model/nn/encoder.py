@@ -5,12 +5,13 @@ Axes, as name suffixes:
     U  visible patches      T  tokens of an image: [CLS] and the encoded patches
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from csmoe_model.config import ModelConfig
+from csmoe_model.kept_experts import SHARED
 from csmoe_model.nn.layers import (
     MLP,
     NORM_EPS,
@@ -32,8 +33,8 @@ OnLayer = Callable[[Tensor, Routing | None], None]
 class RoutedBlock(nn.Module):
     """A pre-norm transformer layer with a soft mixture of experts after the attention."""
 
-    def __init__(self, config: ModelConfig) -> None:
-        """Build the layer."""
+    def __init__(self, config: ModelConfig, *, num_experts: int) -> None:
+        """Build the layer; a pruned one has fewer experts than the configuration."""
         super().__init__()
         self.norm_attention = nn.LayerNorm(config.width, eps=NORM_EPS)
         self.attention = Attention(width=config.width, num_heads=config.num_heads)
@@ -41,7 +42,8 @@ class RoutedBlock(nn.Module):
         self.soft_moe = SoftMoE(
             width=config.width,
             hidden_width=config.hidden_width,
-            num_experts=config.num_experts,
+            num_experts=num_experts,
+            segment_tokens=config.num_experts,
             slots=config.slots,
             slots_per_expert=config.slots_per_expert,
             logit_scale=config.logit_scale,
@@ -58,10 +60,10 @@ class RoutedBlock(nn.Module):
 class Trunk(nn.Module):
     """A stack of encoder layers with a LayerNorm at the end."""
 
-    def __init__(self, config: ModelConfig, *, layers: int) -> None:
-        """Build `layers` layers; with plain MLPs if `num_experts` is 0."""
+    def __init__(self, config: ModelConfig, *, layers: Sequence[str]) -> None:
+        """Build the layers of some names; with plain MLPs if `num_experts` is 0."""
         super().__init__()
-        self.blocks = nn.ModuleList(_block(config) for _ in range(layers))
+        self.blocks = nn.ModuleList(_block(config, layer) for layer in layers)
         self.norm = nn.LayerNorm(config.width, eps=NORM_EPS)
 
     def forward(
@@ -93,7 +95,7 @@ class SensorEncoder(nn.Module):
         self.register_buffer("position_ND", None, persistent=False)
         self.position_ND: Tensor
         self.compute_positions()
-        self.trunk = Trunk(config, layers=config.sensor_layers)
+        self.trunk = Trunk(config, layers=config.layers(sensor))
         self.apply(initialise)
         nn.init.normal_(self.cls_D, std=0.02)  # as MAE
 
@@ -113,6 +115,15 @@ class SensorEncoder(nn.Module):
             visible_BU: Indices of the patches to encode, ascending; all when None.
             on_layer: Called after each layer.
         """
+        encoded: Tensor = self.trunk(
+            self.embedded(patches_BNP, grid, visible_BU), on_layer=on_layer
+        )
+        return encoded
+
+    def embedded(
+        self, patches_BNP: Tensor, grid: tuple[int, int] | None, visible_BU: Tensor | None = None
+    ) -> Float[Tensor, "B T D"]:
+        """Return the tokens that the first layer reads; the arguments are those of `forward`."""
         position_ND = self.positions(grid or self.trained_grid)
         # The position of [CLS] is zero, as in MAE.
         cls_B1D = self.cls_D.expand(patches_BNP.shape[0], 1, -1)
@@ -121,8 +132,7 @@ class SensorEncoder(nn.Module):
         else:
             # Masked patches are dropped before the embedding, to save its operations.
             token_BND = self.embed(take_tokens(patches_BNP, visible_BU)) + position_ND[visible_BU]
-        encoded: Tensor = self.trunk(torch.cat([cls_B1D, token_BND], dim=1), on_layer=on_layer)
-        return encoded
+        return torch.cat([cls_B1D, token_BND], dim=1)
 
     def compute_positions(self) -> None:
         """Compute the positions of the pretraining grid, which are not stored with the weights."""
@@ -142,7 +152,7 @@ class SharedEncoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         """Build the shared layers."""
         super().__init__()
-        self.trunk = Trunk(config, layers=config.shared_layers)
+        self.trunk = Trunk(config, layers=config.layers(SHARED))
         self.apply(initialise)
 
     def forward(
@@ -153,9 +163,9 @@ class SharedEncoder(nn.Module):
         return encoded
 
 
-def _block(config: ModelConfig) -> nn.Module:
+def _block(config: ModelConfig, layer: str) -> nn.Module:
     if config.num_experts:
-        return RoutedBlock(config)
+        return RoutedBlock(config, num_experts=len(config.experts_of(layer)))
     return Block(
         width=config.width,
         num_heads=config.num_heads,

@@ -55,17 +55,22 @@ class RMSNorm(nn.Module):
 
 
 class DynamicRouter(nn.Module):
-    """Router with one slot per expert for each segment of E consecutive tokens.
+    """Router with one slot per expert for each segment of consecutive tokens.
 
-    Tokens are RMS-normalised and split into ceil(N / E) segments. One linear map computes E slot
-    embeddings from the mean of each segment; they are RMS-normalised too. The last segment may be
-    shorter.
+    Tokens are RMS-normalised and split into segments. One linear map computes E slot embeddings
+    from the mean of each segment; they are RMS-normalised too. The last segment may be shorter.
     """
 
-    def __init__(self, *, width: int, num_experts: int, logit_scale: float) -> None:
-        """Build the router; `logit_scale` 1.0 is the published layer."""
+    def __init__(
+        self, *, width: int, num_experts: int, segment_tokens: int, logit_scale: float
+    ) -> None:
+        """Build the router.
+
+        In the published layer `segment_tokens` is E and `logit_scale` is 1.0. A pruned layer has
+        the segments of the unpruned one, so that its slots are those of the experts it keeps.
+        """
         super().__init__()
-        self.num_experts = num_experts
+        self.segment_tokens = segment_tokens
         self.logit_scale = logit_scale
         self.norm = RMSNorm(width)
         self.to_slots = nn.Linear(width, num_experts * width, bias=False)
@@ -85,9 +90,9 @@ class DynamicRouter(nn.Module):
         return x_BND, float32_product(x_BND, embedding_BMD.transpose(1, 2))
 
     def segment_means(self, x_BND: Float[Tensor, "B N D"]) -> Float[Tensor, "B S D"]:
-        """Return the mean of each segment of E consecutive tokens, without padding."""
+        """Return the mean of each segment of consecutive tokens, without padding."""
         batch, tokens, width = x_BND.shape
-        size = self.num_experts
+        size = self.segment_tokens
         missing = -tokens % size
         if not missing:
             return x_BND.reshape(batch, -1, size, width).mean(2)
@@ -166,6 +171,7 @@ class SoftMoE(nn.Module):
         width: int,
         hidden_width: int,
         num_experts: int,
+        segment_tokens: int | None = None,
         slots: Slots = "dynamic",
         slots_per_expert: int = 1,
         logit_scale: float = 1.0,
@@ -176,6 +182,8 @@ class SoftMoE(nn.Module):
             width: Token width.
             hidden_width: Hidden width of each expert.
             num_experts: Number of experts.
+            segment_tokens: Tokens for which each expert gets one dynamic slot; the number of
+                experts when None, as published. Fixed slots do not depend on it.
             slots: `dynamic`, computed from the tokens, or `fixed`, learned.
             slots_per_expert: Number of fixed slots of each expert; that of dynamic slots follows
                 from the number of tokens.
@@ -186,7 +194,10 @@ class SoftMoE(nn.Module):
         self.router: DynamicRouter | FixedRouter
         if slots == "dynamic":
             self.router = DynamicRouter(
-                width=width, num_experts=num_experts, logit_scale=logit_scale
+                width=width,
+                num_experts=num_experts,
+                segment_tokens=segment_tokens or num_experts,
+                logit_scale=logit_scale,
             )
         else:
             self.router = FixedRouter(

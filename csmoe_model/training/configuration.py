@@ -24,6 +24,8 @@ from minortom.errors import InputError
 DEFAULT_RECIPE = "csmoe-b16"
 
 _LENGTH = {"epochs", "steps"}
+_WHOLE_MODEL = set(ModelConfig().to_dict())
+"""Fields that describe a model; the kept experts of a pruned one may be missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +107,7 @@ def configure(
             recipe=parent.origin.recipe, model=parent.model, parent=parent,
             train=train_recipe(parent.origin.recipe),
         )  # fmt: skip
-    elif base is None and name and name not in RECIPES and set(MODEL_FIELDS) <= set(values):
+    elif base is None and name and name not in RECIPES and set(values) >= _WHOLE_MODEL:
         # The file describes a whole model, so its name need not be an existing recipe.
         base = Configuration(recipe=name, model=ModelConfig(), train=TrainConfig())
     elif base is None:

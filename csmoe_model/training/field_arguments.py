@@ -68,14 +68,14 @@ def field_parameters(*configs: type) -> list[inspect.Parameter]:
     """Return a keyword-only parameter for each field of some dataclasses, with default None."""
     return [
         inspect.Parameter(
-            field.name,
+            name,
             inspect.Parameter.KEYWORD_ONLY,
             default=None,
             # The type is known at run time only, where no type checker can read it.
-            annotation=cast(Any, field.type) | None,
+            annotation=cast(Any, kind) | None,
         )
         for config in configs
-        for field in fields(config)
+        for name, kind in option_types(config).items()
     ]
 
 
@@ -97,8 +97,13 @@ def plain_values(values: Mapping[str, object]) -> dict[str, object]:
     }
 
 
+def option_types(config: type) -> dict[str, object]:
+    """Return the type of each field of a dataclass that is an option, by name."""
+    return {one.name: one.type for one in fields(config) if one.metadata.get("option", True)}
+
+
 def field_help(config: type) -> dict[str, str]:
-    """Return the docstring of each field of a dataclass, by name, as one line.
+    """Return the docstring of each option of a dataclass, by name, as one line.
 
     Python does not store these strings, so they are read from the source code.
     """
@@ -113,7 +118,7 @@ def field_help(config: type) -> dict[str, str]:
             value = text.value if isinstance(text, ast.Expr) else None
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 found[field.target.id] = " ".join(value.value.split())
-    return found
+    return {name: found[name] for name in option_types(config) if name in found}
 
 
 def check_name(name: str, known: Sequence[str], *, function: str) -> None:

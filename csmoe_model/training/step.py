@@ -75,9 +75,8 @@ def numbers_of(output: PretrainOutput) -> tuple[list[str], Tensor]:
     terms = output.terms()
     names, parts = list(terms), [torch.stack(list(terms.values()))]
     for layer in output.layers:
-        experts = len(layer.usage_E)
         names += [f"{layer.name}/dispatch_entropy", f"{layer.name}/combine_entropy"]
-        names += [f"{layer.name}/usage_{expert}" for expert in range(experts)]
+        names += [f"{layer.name}/usage_{expert}" for expert in layer.experts]
         parts += [torch.stack([layer.dispatch_entropy, layer.combine_entropy]), layer.usage_E]
     return names, torch.cat([part.detach().to(parts[0].dtype) for part in parts])
 
