@@ -66,7 +66,8 @@ def expert_page(
         for colour in expert_colours(config.num_experts)
     ]
     return environment.get_template("experts.html.j2").render(
-        recipe=trained.name, config=config, sensors=trained.model.sensors, long=_LONG,
+        counts=_counts(usage), recipe=trained.name, config=config,
+        sensors=trained.model.sensors, long=_LONG,
         num_samples=len(chosen), colours=colours,
         num_tiles=len(set(tiles)), max_bits=math.log2(config.num_experts),
         layers=_layer_rows(usage, groups, tiles),
@@ -75,6 +76,13 @@ def expert_page(
         licences=provenance.licences, record=provenance.as_dict(),
         weights=trained.sha256,
     )  # fmt: skip
+
+
+def _counts(usage: Usage) -> str:
+    """Return the number of experts of a layer, or the least and the most of a pruned model."""
+    counts = {len(layer.experts) for layer in usage.layers}
+    few, many = min(counts), max(counts)
+    return f"{many}" if few == many else f"{few} to {many}"
 
 
 def _layer_rows(
@@ -87,6 +95,7 @@ def _layer_rows(
         rows.append(
             {
                 "name": f"{layer.module} of {_LONG[layer.sensor]}",
+                "experts": layer.experts,
                 "share": share_KE.mean(0).tolist(),
                 **{name: float(values[number]) for name, values in usage.entropies.items()},
                 "information": {
@@ -114,7 +123,9 @@ def _tables(
                 for layer, share in zip(usage.layers, usage.share_KLE.mean(0).tolist(), strict=True)
                 if layer.module == module
             ]
-            tables.append({"title": f"{module}, by sensor", "open": True, "rows": rows})
+            experts = next(layer.experts for layer in usage.layers if layer.module == module)
+            title = f"{module}, by sensor"
+            tables.append({"title": title, "open": True, "experts": experts, "rows": rows})
     for name, of_sample in groups.items():
         for number, layer in enumerate(usage.layers):
             names, counts, share_GE = group_shares(usage.share_KLE[:, number], of_sample)
@@ -123,7 +134,9 @@ def _tables(
                 for group, count, share in zip(names, counts, share_GE.tolist(), strict=True)
             ]
             title = f"{layer.module} of {_LONG[layer.sensor]}, by {_GROUPS[name]}"
-            tables.append({"title": title, "open": False, "rows": rows})
+            tables.append(
+                {"title": title, "open": False, "experts": layer.experts, "rows": rows}
+            )  # fmt: skip
     return tables
 
 
@@ -150,13 +163,15 @@ def _patch(
 
 def _maps_of_layer(trained: LoadedModel, maps: Maps, number: int) -> dict[str, object]:
     dispatch_EHW, cls_E = maps.dispatch_LEHW[number], maps.cls_LE[number]
-    brightest = float(dispatch_EHW.max())
+    layer, brightest = layers_of(trained)[number], float(dispatch_EHW.max())
     return {
-        "name": layers_of(trained)[number].module,
+        "name": layer.module,
         "times_even": brightest * (dispatch_EHW[0].size + 1),
         "experts": [
-            {"map": heat_map(weight_HW, brightest), "cls": float(cls)}
-            for weight_HW, cls in zip(dispatch_EHW, cls_E, strict=True)
+            {"map": heat_map(dispatch_EHW[n], brightest), "cls": float(cls_E[n])}
+            if n in layer.experts
+            else None
+            for n in range(len(cls_E))
         ],
         "places": expert_map(maps.combine_LEHW[number]),
     }

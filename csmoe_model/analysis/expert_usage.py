@@ -18,9 +18,9 @@ from csmoe_model.data.loader import Loader, reader_threads
 from csmoe_model.data.sampler import OrderedBatches
 from csmoe_model.distributed.device import fast_inference
 from csmoe_model.extractors.checkpoint import LoadedModel
+from csmoe_model.kept_experts import SHARED, check_has_experts
 from csmoe_model.nn.losses import routing_terms
 from csmoe_model.nn.soft_moe import Routing
-from minortom.errors import InputError
 from minortom.progress import OnProgress, ignore_progress
 from minortom.sensors import SensorName
 from minortom.shards.shard_set import ShardSet
@@ -37,6 +37,10 @@ class Layer:
     sensor: SensorName
     module: str
     """`own.0`, … or `shared.0`, …; the experts of a shared layer serve both sensors."""
+    experts: tuple[int, ...]
+    """Numbers of its experts, in the numbering of the unpruned model."""
+    name: str
+    """Name in the whole model, such as `s2.0` or `shared.0`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +49,8 @@ class Usage:
 
     layers: tuple[Layer, ...]
     share_KLE: Array
-    """Share of each expert in the combine weights of a sample; sums to 1 over E."""
+    """Share of each expert in the combine weights of a sample; sums to 1 over E. Experts that
+    were pruned have 0, here and in `Maps`."""
     entropies: Mapping[str, Array]
     """Means of each layer, from 0 to 1: entropies `dispatch` and `combine`; and `similarity`, the
     mean squared cosine between different slots."""
@@ -70,18 +75,14 @@ def layers_of(trained: LoadedModel) -> tuple[Layer, ...]:
         InputError: If the model has none.
     """
     config = trained.model.config
-    if not config.num_experts:
-        raise InputError(
-            f"expected a model with experts, found one without experts in {trained.folder}; give "
-            "another checkpoint"
-        )
-    modules = [f"own.{n}" for n in range(config.sensor_layers)]
-    modules += [f"shared.{n}" for n in range(config.shared_layers)]
+    check_has_experts(config.num_experts, trained.folder)
     return tuple(
-        Layer(sensor=sensor, module=module)
-        for sensor in trained.model.sensors
-        for module in modules
-    )
+        Layer(
+            sensor=sensor, module=name.replace(f"{sensor}.", "own."),
+            experts=config.experts_of(name), name=name,
+        )
+        for sensor in trained.model.sensors for name in config.layers(sensor, SHARED)
+    )  # fmt: skip
 
 
 def measure_usage(
@@ -105,6 +106,7 @@ def measure_usage(
         InputError: If the model has no experts.
     """
     layers, device = layers_of(trained), next(trained.model.parameters()).device
+    config = trained.model.config
     shares, means = [], []
     batches = OrderedBatches(samples=samples, batch_size=_BATCH_SIZE)
     done = 0
@@ -112,7 +114,8 @@ def measure_usage(
         with fast_inference(device):
             routings = _routings(trained, trained.normalise(batch.tensors))
             terms = [routing_terms(r, rep_form="text", bal_form="text") for r in routings]
-        shares.append(_stacked((r.combine_BNES.sum(3).mean(1) for r in routings), dim=1))
+        of_layers = [r.combine_BNES.sum(3).mean(1) for r in routings]
+        shares.append(_stacked(_placed(of_layers, layers, config.num_experts), dim=1))
         mean_3L = [
             _stacked(getattr(t, name) for t in terms)
             for name in ("dispatch_entropy", "combine_entropy", "rep")
@@ -134,15 +137,20 @@ def measure_maps(trained: LoadedModel, data: ShardSet, sample: int) -> Maps:
     Raises:
         InputError: If the model has no experts.
     """
-    layers_of(trained)
+    layers = layers_of(trained)
     device, config = next(trained.model.parameters()).device, trained.model.config
     buffers = data.buffers(1)
     data.read_into(sample, buffers, 0)
     tensors = {column: torch.from_numpy(array).to(device) for column, array in buffers.items()}
     with fast_inference(device):
         routings = _routings(trained, trained.normalise(tensors))
-    dispatch_LNE = _stacked(r.dispatch_BNES[0].mean(2) for r in routings)
-    combine_LNE = _stacked(r.combine_BNES[0].sum(2) for r in routings)
+    dispatch_LNE, combine_LNE = (
+        _stacked(_placed(of_layers, layers, config.num_experts))
+        for of_layers in (
+            [r.dispatch_BNES[0].mean(2) for r in routings],
+            [r.combine_BNES[0].sum(2) for r in routings],
+        )
+    )
     side = config.grid_size
     places = (len(routings), config.num_experts, side, side)
     return Maps(
@@ -220,6 +228,16 @@ def _routings(trained: LoadedModel, images: Mapping[SensorName, Tensor]) -> list
     for sensor in trained.model.sensors:
         trained.model.backbone.tokens(sensor, images[sensor], on_layer=keep)
     return found
+
+
+def _placed(
+    tensors: Sequence[Tensor], layers: Sequence[Layer], num_experts: int
+) -> Iterator[Tensor]:
+    """Yield the values [.., E] of each layer at the numbers of its experts, with 0 elsewhere."""
+    for values, layer in zip(tensors, layers, strict=True):
+        whole = values.new_zeros((*values.shape[:-1], num_experts))
+        whole[..., list(layer.experts)] = values
+        yield whole
 
 
 def _stacked(tensors: Iterator[Tensor], *, dim: int = 0) -> Array:

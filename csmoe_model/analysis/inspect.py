@@ -1,5 +1,6 @@
 """`csmoe inspect`: which patches and places the experts of a model use, as a page."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import numpy as np
 
 from csmoe_model.analysis.expert_page import SHUFFLE_SEED, expert_page
 from csmoe_model.analysis.expert_usage import layers_of, measure_usage
-from csmoe_model.extractors.checkpoint import load_encoder
+from csmoe_model.extractors.checkpoint import LoadedModel, load_encoder
+from csmoe_model.kept_experts import SHARED
 from minortom.api.arguments import path_of, whole_number
 from minortom.api.results import Result
 from minortom.io.artefact import artefact
@@ -28,8 +30,8 @@ class InspectResult(Result):
     """The page."""
     patches: int
     """Patches that the tables count."""
-    experts: int
-    """Experts of each layer."""
+    experts: int | Mapping[str, int]
+    """Experts of each layer; by layer where they differ."""
 
 
 def inspect(
@@ -86,6 +88,13 @@ def inspect(
             page = expert_page(trained, data, chosen, usage, patches, provenance)
             made.path.write_text(page, encoding="utf-8")
     return InspectResult(
-        status=made.status, out=out, patches=len(chosen),
-        experts=trained.model.config.num_experts,
+        status=made.status, out=out, patches=len(chosen), experts=_counts(trained)
     )  # fmt: skip
+
+
+def _counts(trained: LoadedModel) -> int | dict[str, int]:
+    config = trained.model.config
+    names = config.layers(*trained.model.sensors, SHARED)
+    counts = {name: len(config.experts_of(name)) for name in names}
+    different = len(set(counts.values())) > 1
+    return counts if different else next(iter(counts.values()))
