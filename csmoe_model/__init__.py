@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from csmoe_model.nn.cost_table import info as info
     from csmoe_model.probing.compare import compare as compare
     from csmoe_model.probing.probe import probe as probe
+    from csmoe_model.pruning.choice import choose_experts as choose_experts
+    from csmoe_model.pruning.prune import prune as prune
+    from csmoe_model.pruning.saliency import measure_saliency as measure_saliency
+    from csmoe_model.pruning.slicing import keep_experts as keep_experts
     from csmoe_model.retrieval.retrieve import retrieve as retrieve
     from csmoe_model.retrieval.search import search as search
     from csmoe_model.training.train import train as train
@@ -34,6 +38,7 @@ __all__ = [
     "LabelledSet",
     "LabelledSplit",
     "PatchDataset",
+    "choose_experts",
     "compare",
     "embed",
     "ensembles",
@@ -41,9 +46,12 @@ __all__ = [
     "finetune",
     "info",
     "inspect",
+    "keep_experts",
+    "measure_saliency",
     "plot",
     "predict",
     "probe",
+    "prune",
     "recipe",
     "retrieve",
     "search",
@@ -61,6 +69,7 @@ __getattr__, __dir__ = lazy_names(
         "LabelledSet": "csmoe_model.datasets.base",
         "LabelledSplit": "csmoe_model.datasets.base",
         "PatchDataset": "csmoe_model.data.patch_dataset",
+        "choose_experts": "csmoe_model.pruning.choice",
         "compare": "csmoe_model.probing.compare",
         "embed": "csmoe_model.inference.embed",
         "ensembles": "csmoe_model.ensembles",
@@ -68,9 +77,12 @@ __getattr__, __dir__ = lazy_names(
         "finetune": "csmoe_model.finetuning.finetune",
         "info": "csmoe_model.nn.cost_table",
         "inspect": "csmoe_model.analysis.inspect",
+        "keep_experts": "csmoe_model.pruning.slicing",
+        "measure_saliency": "csmoe_model.pruning.saliency",
         "plot": "csmoe_model.analysis.plot",
         "predict": "csmoe_model.finetuning.predict",
         "probe": "csmoe_model.probing.probe",
+        "prune": "csmoe_model.pruning.prune",
         "recipe": "csmoe_model.config",
         "retrieve": "csmoe_model.retrieval.retrieve",
         "search": "csmoe_model.retrieval.search",

@@ -31,3 +31,6 @@ ArchName = Literal["convnextv2-atto", "convnextv2-femto", "convnextv2-pico", "co
 
 MemberChoice = Literal["greedy", "all"]
 """Members of an ensemble: selected one after the other by labels, or all that are given."""
+
+Criterion = Literal["reap", "usage", "norm", "ablation", "greedy"]
+"""Score by which `csmoe prune` removes experts."""

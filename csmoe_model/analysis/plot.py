@@ -6,6 +6,7 @@ from typing import get_args
 
 from csmoe_model.analysis.epochs import draw_epochs
 from csmoe_model.analysis.plot_files import PlotResult
+from csmoe_model.analysis.pruning_plot import draw_pruning
 from csmoe_model.analysis.quality_cost import draw_quality_cost
 from csmoe_model.analysis.token_poolings import draw_tokens
 from csmoe_model.choices import Pooling, Protocol, SensorChoice
@@ -17,7 +18,7 @@ from minortom.api.arguments import number, one_of, path_of, whole_number
 from minortom.progress import OnProgress, ignore_progress
 from minortom.scenes.radiometry import GivenOffset
 
-__all__ = ["epochs", "quality_cost", "tokens"]
+__all__ = ["epochs", "pruning", "quality_cost", "tokens"]
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -53,6 +54,21 @@ def tokens(results: Paths | None = None, *, out: str | Path, overwrite: bool = F
         OutputExistsError: If one of the two files exists.
     """
     return draw_tokens(_paths("results", results), path_of("out", out), overwrite=overwrite)
+
+
+def pruning(results: Paths, *, out: str | Path, overwrite: bool = False) -> PlotResult:
+    """Draw the drift of pruned models against their multiply-adds, one panel for each sensor.
+
+    Args:
+        results: Folders that `csmoe prune` wrote; each is a line over the numbers of experts.
+        out: PNG to write; the numbers go to the same name with `.json`.
+        overwrite: Whether to replace the two files.
+
+    Raises:
+        InputError: If a folder holds no record of a pruning, or `out` does not end in `.png`.
+        OutputExistsError: If one of the two files exists.
+    """
+    return draw_pruning(_paths("results", results), path_of("out", out), overwrite=overwrite)
 
 
 def epochs(

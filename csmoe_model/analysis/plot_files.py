@@ -1,6 +1,7 @@
 """Files of `csmoe plot`: a PNG, and its numbers as JSON beside it."""
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -65,5 +66,10 @@ def save_plot(figure: Figure, points: Points, out: Path, numbers: Path) -> PlotR
 def save_png(figure: Figure, out: Path) -> None:
     """Write a picture; the file appears whole or not at all."""
     with atomic_file(out) as temporary:
-        # Without the name of the library, so that the same numbers give the same bytes.
-        figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+        save_figure(figure, temporary)
+
+
+def save_figure(figure: Figure, target: Path | BytesIO) -> None:
+    """Draw a figure as a PNG into a file or into memory."""
+    # Without the name of the library, so that the same numbers give the same bytes.
+    figure.savefig(target, format="png", dpi=110, metadata={"Software": None})

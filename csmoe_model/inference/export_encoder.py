@@ -1,5 +1,6 @@
 """`csmoe export`: write the encoder of one sensor, or of both without the decoders."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -7,7 +8,7 @@ from typing import get_args
 from csmoe_model.checkpoints.card_usage import GRAPH_FILES
 from csmoe_model.checkpoints.hub import CARD, CONFIG, find_checkpoint
 from csmoe_model.checkpoints.weight_files import WEIGHTS
-from csmoe_model.checkpoints.weights import StoredModel, read_model, write_model
+from csmoe_model.checkpoints.weights import Origin, StoredModel, read_model, write_model
 from csmoe_model.choices import ExportFormat, SensorChoice
 from csmoe_model.inference.export_graph import check_graph_packages, write_graph
 from csmoe_model.nn.backbone import SENSORS
@@ -73,12 +74,13 @@ def export(
             raise InputError(f"--format {format} is for one sensor, found both; give s2 or s1")
     started, folder = now(), find_checkpoint(checkpoint)
     whole = read_model(folder)
+    part = encoder_part(whole, SENSORS if sensor == "both" else (sensor,))
     graph = {} if format == "safetensors" else {"format": format}
     provenance = Provenance(
         command="export-encoder", options={"sensor": sensor, **graph},
         inputs={"weights": whole.origin.weights_sha256}, licences=whole.origin.licences,
     )  # fmt: skip
-    part = _part(whole, sensor, provenance)
+    part = replace(part, origin=made_from(whole, provenance))
     with artefact(
         out, provenance, inputs=[folder], overwrite=overwrite, record=CONFIG, started=started
     ) as made:
@@ -100,9 +102,12 @@ def _write(folder: Path, part: StoredModel, form: ExportFormat) -> None:
     write_graph(folder, part, sensor=sensor, form=form)
 
 
-def _part(whole: StoredModel, sensor: SensorChoice, provenance: Provenance) -> StoredModel:
-    """Return the tensors of a sensor's encoder, with their provenance."""
-    kept: tuple[SensorName, ...] = SENSORS if sensor == "both" else (sensor,)
+def encoder_part(whole: StoredModel, kept: Sequence[SensorName]) -> StoredModel:
+    """Return the encoder of some sensors without the rest; its provenance is that of the whole.
+
+    Raises:
+        InputError: If the model has no encoder of a sensor.
+    """
     existing = whole.encoder_of or SENSORS
     missing = [name for name in kept if name not in existing]
     if missing:
@@ -115,8 +120,12 @@ def _part(whole: StoredModel, sensor: SensorChoice, provenance: Provenance) -> S
         name: tensor for name, tensor in whole.tensors.items()
         if name.startswith(_ENCODER) and not name.startswith(dropped)
     }  # fmt: skip
-    origin = replace(
+    return replace(whole, encoder_of=tuple(kept), tensors=tensors)
+
+
+def made_from(whole: StoredModel, provenance: Provenance) -> Origin:
+    """Return the origin of weights that a command makes from a model, which goes to the history."""
+    return replace(
         whole.origin, record=provenance.as_dict(),
         history=(whole.origin.record, *whole.origin.history), weights_sha256="",
     )  # fmt: skip
-    return replace(whole, encoder_of=kept, origin=origin, tensors=tensors)

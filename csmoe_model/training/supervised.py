@@ -76,6 +76,7 @@ def train_supervised(
     save_every: int,
     on_step: OnStep,
     tracking: Tracking = NO_TRACKING,
+    how_to_resume: str = "--resume continues from there",
 ) -> SupervisedResult | None:
     """Train a network on labels, or resume; then give it the weights with the best score.
 
@@ -91,6 +92,7 @@ def train_supervised(
         save_every: Steps between checkpoints.
         on_step: Called after each step.
         tracking: Trackers to start.
+        how_to_resume: End of the warning after a signal.
 
     Returns:
         The end of the training; None if a signal stopped it before.
@@ -107,6 +109,7 @@ def train_supervised(
     callback = _Callback(
         run_logger=run_logger, checkpoint=folder.checkpoint, stop=stop, save_every=save_every,
         on_step=on_step, val_every=task.config.val_every(task.num_images),
+        how_to_resume=how_to_resume,
     )  # fmt: skip
     try:
         steps = _fit(module, callback, checkpoint=folder.checkpoint if after else None)
@@ -148,10 +151,11 @@ class _Callback(lightning.Callback):
 
     def __init__(
         self, *, run_logger: RunLogger, checkpoint: Path, stop: StopRequest, save_every: int,
-        val_every: int, on_step: OnStep,
+        val_every: int, on_step: OnStep, how_to_resume: str,
     ) -> None:  # fmt: skip
         self._run_logger, self._checkpoint, self._stop = run_logger, checkpoint, stop
         self._save_every, self._val_every, self._on_step = save_every, val_every, on_step
+        self._how_to_resume = how_to_resume
         self.best_score, self.best_step = -math.inf, 0
         self._best_loss = math.inf
         self.ended = False
@@ -211,7 +215,7 @@ class _Callback(lightning.Callback):
             save_checkpoint(trainer, self._checkpoint)
         trainer.should_stop = self.ended or stopping
         if stopping and not self.ended:
-            _log.warning("stopped after step %d; --resume continues from there", step)
+            _log.warning("stopped after step %d; %s", step, self._how_to_resume)
 
     def validate_if_due(self, module: SupervisedModule, step: int) -> None:
         """Validate the weights after a step unless that is done or a signal came."""

@@ -82,5 +82,8 @@ def test_every_public_function_is_a_command_or_has_none_on_purpose():
         "LabelledSet",
         "LabelledSplit",
         "PatchDataset",
+        "choose_experts",
+        "keep_experts",
+        "measure_saliency",
         "recipe",
     }

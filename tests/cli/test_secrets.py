@@ -198,6 +198,7 @@ def test_a_url_in_the_place_of_a_path_is_one_line(call, tmp_path, monkeypatch, w
         ["search", URL, "--shards", URL, "--html", "o.html", "--like", URL],
         ["search", URL, "--shards", URL, "--html", "o.html", "--image", URL, "--checkpoint", URL],
         ["inspect", URL, URL, "--out", "o.html"],
+        ["prune", URL, "--shards", URL, "--sensor", "s2", "--out", "small"],
         ["compare", URL, URL, "--out", "compared"],
         ["plot", "quality-cost", URL, "--out", "o.png"],
         ["export", URL, "--sensor", "s2", "--out", "o.pt2"],

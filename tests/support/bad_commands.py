@@ -58,6 +58,7 @@ report: report {selection} --annotated {annotated} --draws 2 --out {out}
 embeddings: csmoe embed {model} {shards} --out {out}.parquet
 clusters: cluster {fragments} --k 3,2 --workers 1 --out {out}/clusters.parquet
 run: csmoe train {shards} --config {config} --keep-every 1 --epochs 1 --out {out}
+pruned: csmoe prune {model} --shards {shards} --sensor s2 --calibrate 4 --out {out}
 probed: csmoe probe {model} --data shards --root {shards} --seeds 1 --out {out}
 tuned: csmoe finetune {model} --data shards --root {shards} --sensor s2 --epochs 1 --out {out}
 pool: csmoe ensemble build band-statistics --data shards --root {shards} --select all --out {out}
@@ -97,6 +98,8 @@ csmoe embed {model} {shards} --out {out}.parquet
 csmoe embed {model} {scene} --out {out}.tif
 csmoe export {model} --sensor s2 --out {out}
 csmoe inspect {model} {shards} --out {out}.html --samples 4 --patches 1
+csmoe prune {model} --shards {shards} --sensor s2 --calibrate 4 --out {out} --html {out}.html
+csmoe plot pruning {pruned} --out {out}.png
 csmoe search {embeddings} --shards {shards} --like {patch} --html {out}.html
 csmoe search {embeddings} --shards {shards} --image {scene} --checkpoint {model} --html {out}.html
 csmoe compare {probed} {probed} --out {out}

@@ -14,6 +14,7 @@ from minortom_cli.model import (
     plot,
     predict,
     probe,
+    prune,
     retrieve,
     search,
     train,
@@ -24,7 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Pretrain CSMoE on shards, embed with it, evaluate it, inspect it and export it.",
+    help="Pretrain CSMoE on shards, embed with it, evaluate, inspect, prune and export it.",
 )
 
 
@@ -44,6 +45,7 @@ app.command(name="predict", cls=NeedsTorch)(predict.predict)
 app.command(name="compare", cls=NeedsTorch)(compare.compare)
 app.command(name="retrieve", cls=NeedsTorch)(retrieve.retrieve)
 app.command(name="search", cls=NeedsTorch)(search.search)
+app.command(name="prune", cls=NeedsTorch)(prune.prune)
 app.command(name="inspect", cls=NeedsTorch)(inspect.inspect)
 app.add_typer(plot.plot, name="plot")
 app.add_typer(ensemble.ensemble, name="ensemble")

@@ -22,7 +22,7 @@ from minortom_cli.model.probe_options import ProtocolOption, Rate, Seeds, Sensor
 
 plot = typer.Typer(
     no_args_is_help=True,
-    help="Draw the figures of the paper from results of `csmoe probe` and of runs.",
+    help="Draw the figures of the paper from results of `csmoe probe` and of runs, and pruning.",
 )
 
 Out = Annotated[
@@ -53,6 +53,20 @@ def tokens(
 ) -> None:
     """Draw scores of [CLS], of the mean token and of both, as Table V of the paper."""
     from csmoe_model.analysis.plot import tokens as run
+
+    emit(run(results, out=out, overwrite=overwrite), as_json=as_json)
+
+
+@plot.command(name="pruning", cls=NeedsTorch)
+def pruning(
+    results: Annotated[list[Path], typer.Argument(help="Output folders of `csmoe prune`.")],
+    *,
+    out: Out,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Draw the drift of pruned models against their multiply-adds."""
+    from csmoe_model.analysis.plot import pruning as run
 
     emit(run(results, out=out, overwrite=overwrite), as_json=as_json)
 

@@ -33,15 +33,20 @@ def step_progress(*, is_first: bool) -> Iterator[OnStep]:
         yield lambda *_: None
         return
     with progress("steps") as move:
-        log_lines = _LogLines() if not _is_terminal() else None
+        yield step_callback(move)
 
-        def on_step(done: int, total: int, loss: float, speed: _Speed) -> None:
-            if log_lines is not None:
-                log_lines.step(done, total, f"loss {loss:.3f}, {speed.note()}")
-            else:
-                move(done, total, f"loss {loss:.3f}, {speed.brief()}")
 
-        yield on_step
+def step_callback(move: Callable[..., None]) -> OnStep:
+    """Return the callback (done, total, loss, speed) that moves a progress bar or prints lines."""
+    log_lines = None if _is_terminal() else _LogLines()
+
+    def on_step(done: int, total: int, loss: float, speed: _Speed) -> None:
+        if log_lines is not None:
+            log_lines.step(done, total, f"loss {loss:.3f}, {speed.note()}")
+        else:
+            move(done, total, f"loss {loss:.3f}, {speed.brief()}")
+
+    return on_step
 
 
 class _LogLines:

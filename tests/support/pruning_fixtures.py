@@ -1,0 +1,28 @@
+"""Fixtures of the tests of pruning; test files list this module in ``pytest_plugins``."""
+
+import pytest
+from model_folders import write
+from pruning_models import random_model
+from training_shards import learnable_shards
+
+from csmoe_model.csmoe import CSMoE
+from minortom.shards.shard_set import ShardSet
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A folder with shards and a model of four experts."""
+    folder = tmp_path_factory.mktemp("pruning")
+    shards = ShardSet.open(learnable_shards(folder / "shards", train=12, val=3))
+    write(folder / "model", random_model(), shards.statistics)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(work):
+    return CSMoE.from_pretrained(work / "model")
+
+
+@pytest.fixture(scope="module")
+def data(work):
+    return ShardSet.open(work / "shards")
