@@ -11,6 +11,7 @@ from minortom.api.lazy import lazy_names
 
 if TYPE_CHECKING:
     from csmoe_model import ensembles as ensembles
+    from csmoe_model import specialists as specialists
     from csmoe_model.analysis import plot as plot
     from csmoe_model.analysis.inspect import inspect as inspect
     from csmoe_model.config import recipe as recipe
@@ -55,6 +56,7 @@ __all__ = [
     "recipe",
     "retrieve",
     "search",
+    "specialists",
     "train",
 ]
 
@@ -86,6 +88,7 @@ __getattr__, __dir__ = lazy_names(
         "recipe": "csmoe_model.config",
         "retrieve": "csmoe_model.retrieval.retrieve",
         "search": "csmoe_model.retrieval.search",
+        "specialists": "csmoe_model.specialists",
         "train": "csmoe_model.training.train",
     },
 )

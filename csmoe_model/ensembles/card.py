@@ -13,10 +13,10 @@ _CARD = """\
 {front}
 ---
 
-# Ensemble of {count} frozen extractors
+# Ensemble of frozen extractors
 
-The vectors of the members, each standardised and divided by the root of its width, are
-concatenated to {width:,} values. Made by minortom {version}, after the idea of EoS-FM
+The vectors of {count} frozen extractors, each standardised and divided by the root of its width,
+are concatenated to {width:,} values. Made by minortom {version}, after the idea of EoS-FM
 (arXiv 2511.21523); neither code nor weights of it are used.
 
 | member | kind | reads | values | M parameters | G multiply-adds | SHA-256 |

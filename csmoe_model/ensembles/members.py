@@ -1,7 +1,7 @@
 """Members of an ensemble being made: fitted, encoded and calibrated on the training images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -48,9 +48,10 @@ class Calibration:
 
     def _calibrated(self, candidate: Candidate) -> Calibrated:
         train, sensors = self.data.split("train"), candidate.sensors
-        extractor = candidate.extractor.fitted(
-            train, sensors=sensors, bands=self.data.bands, seed=self.seed
-        )
+        extractor = candidate.extractor
+        if extractor.needs_fit:  # what is fitted inherits the licences of the images
+            fitted = extractor.fitted(train, sensors=sensors, bands=self.data.bands, seed=self.seed)
+            extractor = replace(fitted, licences=tuple(self.data.licences))
         maker = FeatureMaker(
             extractor=extractor, data=self.data, sensors=sensors, seeds=range(1),
             cache=self.cache, on_progress=self.on_progress, splits=("train",),

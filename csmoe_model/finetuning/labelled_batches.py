@@ -4,19 +4,17 @@ Axes, as name suffixes:
     B  images in a batch    C  bands    H W  pixel rows and columns
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.normalise import draw_flips, draw_transposes, flipped, transposed
 from csmoe_model.data.sampler import Samples
 from csmoe_model.datasets.base import LabelledSet, LabelledSplit, SplitName
 from csmoe_model.finetuning.kept_images import KeptImages
-from csmoe_model.finetuning.network import prepared_images
 from csmoe_model.probing.few_shot import shot_samples
 from minortom.errors import InputError
 from minortom.sensors import SensorName
@@ -24,10 +22,10 @@ from minortom.sensors import SensorName
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LabelledBatch:
-    """Images and labels of a batch, on the device of the encoder."""
+    """Images and labels of a batch, on the device of the network."""
 
     images: dict[SensorName, Tensor]
-    """Normalised images [B, C, H, W]."""
+    """Images [B, C, H, W], as `LabelledBatches.prepare` returns them."""
     labels: Tensor
     """As in `datasets.base.Labels`."""
 
@@ -43,12 +41,12 @@ class LabelledBatch:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LabelledBatches:
-    """Reader of the batches of a set for an encoder."""
+    """Reader of the batches of a set for a network."""
 
     data: LabelledSet
-    sensors: tuple[SensorName, ...]
-    encoder: CSMoE
-    """Normalises the images; it need not be trained."""
+    prepare: Callable[[Mapping[SensorName, Tensor]], dict[SensorName, Tensor]]
+    """Moves a batch of measured images to the device of the network, selects their bands, and
+    normalises them unless the network does."""
     seed: int
     """Seed of the augmentation."""
     flips: bool
@@ -89,12 +87,9 @@ class LabelledBatches:
         return LabelledBatch(images=images, labels=torch.from_numpy(labels).to(device))
 
     def _prepared(self, name: SplitName, samples: Samples) -> dict[SensorName, Tensor]:
-        """Read and normalise some images."""
+        """Read and prepare some images."""
         found = self.data.split(name).images(samples)
-        return prepared_images(
-            self.encoder, {key: torch.from_numpy(array) for key, array in found.items()},
-            sensors=self.sensors, bands=self.data.bands,
-        )  # fmt: skip
+        return self.prepare({key: torch.from_numpy(array) for key, array in found.items()})
 
 
 def with_shots(data: LabelledSet, shots: int | None, *, seed: int) -> LabelledSet:

@@ -14,7 +14,7 @@ from csmoe_model.extractors.map_images import encode_set
 from csmoe_model.finetuning.config import FinetuneConfig
 from csmoe_model.finetuning.head_files import HeadRecord
 from csmoe_model.finetuning.labelled_batches import LabelledBatch, LabelledBatches
-from csmoe_model.finetuning.network import FineTuned, set_drop_path
+from csmoe_model.finetuning.network import FineTuned, prepared_images, set_drop_path
 from csmoe_model.finetuning.objective import (
     Objective,
     objective_of,
@@ -127,9 +127,12 @@ class Tuning:
         return objective_of(self.data, self.options.class_weights)
 
     def _batches(self, network: FineTuned) -> LabelledBatches:
+        prepare = partial(
+            prepared_images, network.encoder, sensors=self.sensors, bands=self.data.bands
+        )
         return LabelledBatches(
-            data=self.data, sensors=self.sensors, encoder=network.encoder,
-            seed=self.supervised.seed, flips=self.options.flips, rotations=self.options.rotations,
+            data=self.data, prepare=prepare, seed=self.supervised.seed,
+            flips=self.options.flips, rotations=self.options.rotations,
         )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import csmoe_model
 import minortom
 
 COMMAND_LINE_ONLY = {"as_json", "version"}
-ROOMS = {"ensemble": "ensembles"}
+ROOMS = {"ensemble": "ensembles", "specialist": "specialists"}
 """Public names of the groups of commands whose functions are in a package of another name."""
 NO_FUNCTION = {"quickstart"}
 

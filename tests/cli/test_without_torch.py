@@ -20,6 +20,7 @@ COMMANDS = [
     "plot quality-cost --out plot.png", "plot tokens --out plot.png",
     "plot pruning small --out plot.png",
     "plot epochs run --data shards --root shards --out plot.png",
+    "specialist train --data shards --root shards --sensor s2 --out specialist",
     "ensemble build run --data shards --root shards --out ensemble",
     "ensemble add ensemble run --out larger",
 ]  # fmt: skip

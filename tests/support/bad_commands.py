@@ -110,6 +110,7 @@ csmoe probe {model} --data folder --root {labelled} --seeds 1 --out {out}
 csmoe finetune {model} --data folder --root {labelled} --epochs 1 --no-compare --out {out}
 csmoe predict {tuned} {shards} --out {out}.parquet
 csmoe predict {tuned} {scene} --tile-px 16 --out {out}.tif
+csmoe specialist train --data shards --root {shards} --sensor s1 --epochs 1 --out {out}
 csmoe ensemble build {model} random-convolutions --data folder --root {labelled} --out {out}
 csmoe ensemble build a={model} --data shards --root {shards} --select all --out {out}
 csmoe ensemble add {pool} b={model} --data shards --root {shards} --out {out}

@@ -17,6 +17,7 @@ from minortom_cli.model import (
     prune,
     retrieve,
     search,
+    specialist,
     train,
 )
 from minortom_cli.model.needs_torch import NeedsTorch
@@ -48,6 +49,7 @@ app.command(name="search", cls=NeedsTorch)(search.search)
 app.command(name="prune", cls=NeedsTorch)(prune.prune)
 app.command(name="inspect", cls=NeedsTorch)(inspect.inspect)
 app.add_typer(plot.plot, name="plot")
+app.add_typer(specialist.specialist, name="specialist")
 app.add_typer(ensemble.ensemble, name="ensemble")
 
 train_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

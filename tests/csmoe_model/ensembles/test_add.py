@@ -87,6 +87,8 @@ def test_features_without_statistics_need_a_set(data, folders, tmp_path):
     assert [member["kind"] for member in found.members[1:]] == [
         "band-statistics", "random-convolutions",
     ]  # fmt: skip
+    # Filters are made of pixels of the images, and so inherit their licences.
+    assert [member["licences"] for member in found.members[1:]] == [[], ["of these labels"]]
     vectors = vectors_of(out, data)
     assert vectors.isfinite().all()
     assert vectors.shape[1] == found.width

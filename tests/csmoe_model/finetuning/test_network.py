@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.preprocess import Preprocess
 from csmoe_model.finetuning.kept_images import KeptImages
 from csmoe_model.finetuning.labelled_batches import LabelledBatches, with_shots
-from csmoe_model.finetuning.network import FineTuned, set_drop_path
+from csmoe_model.finetuning.network import FineTuned, prepared_images, set_drop_path
 from csmoe_model.finetuning.objective import objective_of
 from csmoe_model.finetuning.weight_groups import check_freeze, depth_of, weight_groups
 from csmoe_model.nn.layers import MLP, Attention, Block, DropPath
@@ -144,9 +145,8 @@ def batches_of(statistics, *, flips, rotations, labels=None, side=16):
     )  # fmt: skip
     encoder = CSMoE(MODEL, encoder_of=("s2",))
     encoder.preprocess = Preprocess(statistics)
-    return LabelledBatches(
-        data=data, sensors=("s2",), encoder=encoder, seed=3, flips=flips, rotations=rotations
-    )
+    prepare = partial(prepared_images, encoder, sensors=("s2",), bands=data.bands)
+    return LabelledBatches(data=data, prepare=prepare, seed=3, flips=flips, rotations=rotations)
 
 
 @pytest.mark.parametrize(("flips", "rotations", "symmetries"), [

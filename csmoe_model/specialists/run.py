@@ -1,0 +1,235 @@
+"""Run of a specialist: from labels to a frozen extractor, in a folder from which it resumes."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from csmoe_model.checkpoints.hub import CARD
+from csmoe_model.choices import ArchName, ClassWeights
+from csmoe_model.distributed.device import best_device
+from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap, interval
+from csmoe_model.evaluation.metrics import score
+from csmoe_model.extractors.map_images import encode_set
+from csmoe_model.extractors.specialist import Specialist, SpecialistNetwork
+from csmoe_model.extractors.vector_statistics import VectorStatistics
+from csmoe_model.finetuning.labelled_batches import LabelledBatch, LabelledBatches
+from csmoe_model.finetuning.objective import objective_of, predict_split, validation_numbers
+from csmoe_model.nn.layers import takes_weight_decay
+from csmoe_model.runs.folder import RunFolder
+from csmoe_model.specialists.card import specialist_card
+from csmoe_model.specialists.images import SpecialistImages
+from csmoe_model.training.signals import StopRequest
+from csmoe_model.training.supervised import COLUMNS, OnStep, SupervisedResult, train_supervised
+from csmoe_model.training.supervised_config import SupervisedConfig
+from csmoe_model.training.supervised_module import Supervised, WeightGroup
+from minortom.api.results import Result
+from minortom.errors import InputError
+from minortom.io.atomic_write import atomic_folder, output_lock, write_json, write_text
+from minortom.io.parse import parse_json
+from minortom.io.provenance import KEY, Provenance
+from minortom.io.run_records import complete_run_record, write_run_record
+from minortom.io.up_to_date import now
+from minortom.sensors import SensorName
+
+RESULT = "result.json"
+_BATCH = 64
+"""Images that are validated and tested at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecialistResult(Result):
+    """Result of `csmoe specialist train`."""
+
+    status: str
+    """`trained` or `up to date`."""
+    run: Path
+    """Folder of the run."""
+    weights: Path
+    """Folder of the specialist."""
+    arch: str
+    sensor: str
+    image_size: int
+    """Side of the images that the network sees (pixels)."""
+    parameters: int
+    multiply_adds: int
+    """Multiply-adds per image."""
+    steps: int
+    """Steps taken."""
+    best_step: int
+    """Step whose weights were kept."""
+    val_score: float
+    """Validation score of these weights."""
+    test: dict[str, dict[str, float]]
+    """Each score of the test split from 0 to 1, with its 95 % interval."""
+
+
+class _Classifier(nn.Module):
+    """The network of a specialist as the shared batches call it: on images by sensor."""
+
+    def __init__(self, network: SpecialistNetwork, sensor: SensorName) -> None:
+        super().__init__()
+        self.network, self.sensor = network, sensor
+
+    def forward(self, images: Mapping[SensorName, Tensor]) -> Tensor:
+        """Return the logits of each image [B, K]."""
+        return self.network.logits(images[self.sensor])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SpecialistRun:
+    """Training of one specialist in one folder."""
+
+    images: SpecialistImages
+    arch: ArchName
+    config: SupervisedConfig
+    class_weights: ClassWeights
+    out: Path
+    save_every: int
+    on_step: OnStep
+
+    def train(self, *, resume: bool, overwrite: bool) -> SpecialistResult:
+        """Take the steps that are left and write the specialist.
+
+        Raises:
+            MinorTomError: As `training.train`.
+        """
+        with output_lock(self.out):
+            folder, started, provenance = self._folder, now(), self.provenance
+            state = folder.state(provenance, resume=resume, overwrite=overwrite)
+            if state == "lengthened":
+                raise InputError(
+                    f"--resume continues an unfinished run, found the finished run of another "
+                    f"--epochs in {self.out}; give another --out"
+                )
+            if state == "finished":
+                folder.delete_replaced()
+                complete_run_record(self.out, provenance, started)
+                return self._result("up to date")
+            if state == "new":
+                folder.start(provenance)
+            self.images.data.report()
+            self._take_steps(folder)
+            folder.delete_replaced()
+            write_run_record(self.out, started, provenance=provenance)
+            return self._result("trained")
+
+    @property
+    def provenance(self) -> Provenance:
+        """Everything that the weights depend on."""
+        data = self.images.data
+        return Provenance(
+            command="specialist train",
+            options={
+                "recipe": self.arch,
+                "model": {
+                    "sensor": self.images.sensor, "bands": list(self.images.bands),
+                    "image_size": self.images.image_size,
+                },
+                "train": {**asdict(self.config), "class_weights": self.class_weights},
+                "data": data.name, **data.record,
+            },
+            inputs={"data": data.sha256}, seed=self.config.seed, licences=tuple(data.licences),
+        )  # fmt: skip
+
+    @property
+    def _folder(self) -> RunFolder:
+        return RunFolder(self.out, columns=COLUMNS, logs_experts=False)
+
+    def _take_steps(self, folder: RunFolder) -> None:
+        classifier = self._initial()
+        with StopRequest() as stop:
+            end = train_supervised(
+                self._task(classifier), folder=folder, stop=stop, save_every=self.save_every,
+                on_step=self.on_step,
+            )  # fmt: skip
+        stop.deliver()
+        assert end is not None  # because a run that stops early has got a signal
+        self._write(folder, classifier, end)
+
+    def _initial(self) -> _Classifier:
+        """Return the network with random weights and the statistics of the training images."""
+        mean_C, std_C = self.images.statistics()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.seed)
+            network = SpecialistNetwork(
+                self.arch, mean_C=mean_C, std_C=std_C, image_size=self.images.image_size,
+                num_classes=len(self.images.data.classes),
+            )  # fmt: skip
+        return _Classifier(network, self.images.sensor).to(best_device())
+
+    def _task(self, classifier: _Classifier) -> Supervised[LabelledBatch]:
+        data, weights = self.images.data, list(classifier.named_parameters())
+        objective = objective_of(data, self.class_weights)
+        groups = [
+            WeightGroup(
+                weights=[w for name, w in weights if takes_weight_decay(name, w) == decayed],
+                decayed=decayed,
+            )
+            for decayed in (True, False)
+        ]
+        return Supervised(
+            network=classifier, num_images=len(data.split("train")), config=self.config,
+            groups=groups, read=self._batches.training, loss=objective,
+            validate=partial(
+                validation_numbers, objective=objective, batches=self._batches, batch_size=_BATCH
+            ),
+        )  # fmt: skip
+
+    @cached_property
+    def _batches(self) -> LabelledBatches:
+        return LabelledBatches(
+            data=self.images.data, prepare=self.images.resized, seed=self.config.seed,
+            flips=True, rotations=True,
+        )  # fmt: skip
+
+    def _write(self, folder: RunFolder, classifier: _Classifier, end: SupervisedResult) -> None:
+        """Test the network, measure its vectors, and write the specialist and the result."""
+        data, sensor = self.images.data, self.images.sensor
+        objective = objective_of(data, self.class_weights)
+        _, predicted = predict_split(
+            classifier, objective, self._batches, "test", batch_size=_BATCH
+        )
+        test = data.split("test")
+        draws = Bootstrap.over(
+            len(test), test.groups, seed=self.config.seed, num_draws=NUM_DRAWS
+        ).draws([predicted])
+        scores = {
+            name: asdict(interval(value, draws[name])) for name, value in score(predicted).items()
+        }
+        specialist = self._specialist(classifier.network)
+        cost = specialist.cost
+        record = {
+            "arch": self.arch, "sensor": sensor, "image_size": self.images.image_size,
+            "parameters": cost.parameters, "multiply_adds": cost.multiply_adds,
+            "steps": end.steps, "best_step": end.best_step, "val_score": end.score, "test": scores,
+        }  # fmt: skip
+        write_json(folder.path / RESULT, {**record, KEY: self.provenance.as_dict()})
+        with atomic_folder(folder.model) as temporary:
+            specialist.save(temporary, self.provenance)
+            write_text(temporary / CARD, specialist_card(specialist, data, record, self.provenance))
+
+    def _specialist(self, network: SpecialistNetwork) -> Specialist:
+        """Return the specialist with the statistics of its vectors of the training images."""
+        data, images = self.images.data, self.images
+        make = partial(
+            Specialist.trained, network, sensor=images.sensor, bands=images.bands,
+            classes=data.classes, licences=tuple(data.licences),
+        )  # fmt: skip
+        unmeasured = make(
+            vector_statistics=VectorStatistics.of(np.zeros((1, network.width), np.float32))
+        )
+        vectors = encode_set(
+            unmeasured, data.split("train"), sensors=[images.sensor], bands=data.bands
+        )
+        return make(vector_statistics=VectorStatistics.of(vectors))
+
+    def _result(self, status: str) -> SpecialistResult:
+        found: dict[str, Any] = parse_json((self.out / RESULT).read_text(encoding="utf-8"))
+        del found[KEY]
+        return SpecialistResult(status=status, run=self.out, weights=self._folder.model, **found)
