@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from csmoe_model.data.patch_dataset import PatchDataset as PatchDataset
     from csmoe_model.datasets.base import LabelledSet as LabelledSet
     from csmoe_model.datasets.base import LabelledSplit as LabelledSplit
+    from csmoe_model.extractors.info import info as info
+    from csmoe_model.extractors.load import load_extractor as load_extractor
     from csmoe_model.finetuning.finetune import finetune as finetune
     from csmoe_model.finetuning.predict import predict as predict
     from csmoe_model.inference.embed import embed as embed
     from csmoe_model.inference.export_encoder import export as export
-    from csmoe_model.nn.cost_table import info as info
     from csmoe_model.probing.compare import compare as compare
     from csmoe_model.probing.probe import probe as probe
     from csmoe_model.pruning.choice import choose_experts as choose_experts
@@ -48,6 +49,7 @@ __all__ = [
     "info",
     "inspect",
     "keep_experts",
+    "load_extractor",
     "measure_saliency",
     "plot",
     "predict",
@@ -77,9 +79,10 @@ __getattr__, __dir__ = lazy_names(
         "ensembles": "csmoe_model.ensembles",
         "export": "csmoe_model.inference.export_encoder",
         "finetune": "csmoe_model.finetuning.finetune",
-        "info": "csmoe_model.nn.cost_table",
+        "info": "csmoe_model.extractors.info",
         "inspect": "csmoe_model.analysis.inspect",
         "keep_experts": "csmoe_model.pruning.slicing",
+        "load_extractor": "csmoe_model.extractors.load",
         "measure_saliency": "csmoe_model.pruning.saliency",
         "plot": "csmoe_model.analysis.plot",
         "predict": "csmoe_model.finetuning.predict",

@@ -162,7 +162,10 @@ def test_a_probe_of_cashew_plantations_as_a_user_types_it(checkpoint, tmp_path, 
     assert (settings["lr"], settings["epochs"], settings["batch_size"]) == (3e-4, 12, 16)
     assert settings["head"]["layers"] == [0, 0, 1, 1] and settings["pooling"] is None
     table = (tmp_path / "out" / "table.md").read_text()
-    assert "| features | probe | mean IoU | overall accuracy |" in table
+    assert (
+        "| features | probe | mean IoU | overall accuracy | parameters | multiply-adds per image |"
+        in table
+    )
     assert "pooling" not in table and "| band values | dense |" in table
     words.remove("--json")
     assert run(app, [str(word) for word in words]) == 0

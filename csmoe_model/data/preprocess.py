@@ -136,6 +136,27 @@ def check_finite(sensor: SensorName, image_BCHW: Tensor) -> None:
         )
 
 
+def check_size(shape_px: Sequence[int], *, smallest_px: int, name: str, where: str = "") -> None:
+    """Check that an image is large enough to be encoded.
+
+    Args:
+        shape_px: Height and width of the image.
+        smallest_px: Minimum side, such as that of a patch of a model.
+        name: Name of the extractor for the error.
+        where: Place of the image for the error.
+
+    Raises:
+        InputError: If the image is smaller.
+    """
+    height, width = shape_px
+    if min(height, width) < smallest_px:
+        raise InputError(
+            f"expected images of at least {smallest_px} × {smallest_px} px, the smallest that "
+            f"{name} encodes, found {height} × {width} px{where}; leave smaller images out, or "
+            "give another extractor"
+        )
+
+
 def check_model_unit(sensor: SensorName, image_BCHW: Tensor) -> None:
     """Check that the values of some pixels are in the unit of the model.
 

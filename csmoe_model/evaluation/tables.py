@@ -1,6 +1,6 @@
 """Tables of a probe's result: Markdown, LaTeX and terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minortom.io.markdown import markdown_text
@@ -16,6 +16,8 @@ TITLES = {
     "micro_map": "micro mAP",
     "miou": "mean IoU",
 }
+COST_TITLES = {"parameters": "parameters", "multiply_adds": "multiply-adds per image"}
+"""Columns of the cost of a vector, by the key of a row."""
 _ESCAPED = {letter: rf"\{letter}" for letter in "%_&#${}"}
 _ESCAPED |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _ESCAPED |= {"−": "$-$", "–": "--", "×": r"$\times$", "\\": r"\textbackslash{}"}
@@ -28,11 +30,8 @@ def markdown_table(result: ResultRecord) -> str:
     parts = [f"# {title}\n", markdown_text(_caption(result)) + "\n"]
     parts.append(
         markdown_grid(
-            ["features", "probe", *(TITLES[name] for name in scores)],
-            [
-                [row["features"], row["probe"], *(with_interval(row["scores"][s]) for s in scores)]
-                for row in result["rows"]
-            ],
+            ["features", "probe", *(TITLES[name] for name in scores), *COST_TITLES.values()],
+            [_score_cells(row, scores) for row in result["rows"]],
         )
     )
     parts.append(f"Model minus baseline, {TITLES[result['headline']]}, in points:\n")
@@ -60,22 +59,23 @@ def latex_table(result: ResultRecord) -> str:
     lines = [
         r"\begin{table}",
         rf"\caption{{{_tex(result['data'])}: {_tex(subject(result))}. {_tex(_caption(result))}}}",
-        rf"\begin{{tabular}}{{ll{'r' * len(scores)}}}",
+        rf"\begin{{tabular}}{{ll{'r' * (len(scores) + len(COST_TITLES))}}}",
         r"\toprule",
-        _line(["Features", "Probe", *(TITLES[name] for name in scores)]),
+        _line(["Features", "Probe", *(TITLES[name] for name in scores), *COST_TITLES.values()]),
         r"\midrule",
     ]
-    lines += [
-        _line([row["features"], row["probe"], *(with_interval(row["scores"][s]) for s in scores)])
-        for row in result["rows"]
-    ]
+    lines += [_line(_score_cells(row, scores)) for row in result["rows"]]
     lines += [r"\midrule"]
-    blank = [""] * (len(scores) - 1)
+    no_cost = [""] * len(COST_TITLES)
+    blank = [""] * (len(scores) - 1) + no_cost
     for gap in result["differences"]:
         cells = {result["headline"]: with_interval(gap)}
         lines.append(
-            _line([f"model − {gap['minus']}", gap["probe"], *(cells.get(s, "") for s in scores)])
-        )
+            _line(
+                [f"model − {gap['minus']}", gap["probe"], *(cells.get(s, "") for s in scores),
+                 *no_cost]
+            )
+        )  # fmt: skip
     if result["published"]:
         lines += [r"\midrule"]
         for row in result["published"]:
@@ -130,6 +130,28 @@ def with_interval(found: Mapping[str, float]) -> str:
     """Return a score in %, with its interval, as text."""
     value, low, high = (100 * found[name] for name in ("value", "low", "high"))
     return f"{value:.1f} [{low:.1f}, {high:.1f}]".replace("-", "−")
+
+
+def cost_cells(row: Mapping[str, Any]) -> dict[str, str]:
+    """Return the cost of a row's features as text, by the title of the column."""
+    return {title: _count(row[name]) for name, title in COST_TITLES.items()}
+
+
+def _count(number: float | None) -> str:
+    """Return a count with three digits; a dash where it is not known."""
+    if number is None:
+        return "–"
+    number = float(f"{number:.3g}")  # before the unit is chosen: 999,900 are 1.00 M
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if number >= size:
+            return f"{number / size:#.3g}".rstrip(".") + unit
+    return f"{number:g}"
+
+
+def _score_cells(row: Mapping[str, Any], scores: Sequence[str]) -> list[str]:
+    """Return the cells of one row of scores, with its cost."""
+    found = (with_interval(row["scores"][name]) for name in scores)
+    return [row["features"], row["probe"], *found, *cost_cells(row).values()]
 
 
 def markdown_grid(header: list[str], rows: list[list[str]]) -> str:

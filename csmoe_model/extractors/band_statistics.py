@@ -26,6 +26,7 @@ class BandStatistics(Extractor):
     """
 
     kind: ClassVar[str] = "band-statistics"
+    unscaled: ClassVar[bool] = True
 
     @classmethod
     def of_model_bands(cls) -> "BandStatistics":

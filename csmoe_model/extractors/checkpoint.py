@@ -39,7 +39,7 @@ class LoadedModel(Extractor):
 
     def vectors(self, images: Mapping[SensorName, Tensor]) -> Tensor:
         """Encode images and pool the tokens of each."""
-        size, model = self.model.config.image_size, self.model
+        size, model = self.image_size, self.model
         assert model.preprocess is not None  # because the model was loaded from a checkpoint
         normal = {
             sensor: model.preprocess(sensor, image_BCHW, image_size=size, check_unit=False)
@@ -100,7 +100,7 @@ class LoadedModel(Extractor):
     @property
     def resizing(self) -> str:
         """Resizing to the image size of the model."""
-        side = self.model.config.image_size
+        side = self.image_size
         return f"bilinear to {side} × {side}, averaging where it shrinks"
 
     @property
@@ -109,9 +109,18 @@ class LoadedModel(Extractor):
         assert self.model.origin is not None  # because the model was loaded from a checkpoint
         return self.model.origin.statistics
 
-    def macs_paper(self, sensors: Sequence[SensorName]) -> int:
-        """Return the multiply-adds as the paper counts them."""
-        return encoder_cost(self.model.config, sensors=sensors).macs_paper
+    @property
+    def image_size(self) -> int:
+        """Side of the images of the model."""
+        return self.model.config.image_size
+
+    def details(self, sensors: Sequence[SensorName]) -> Mapping[str, object]:
+        """Return the costs as the paper counts them; parameters with the fixed positions."""
+        cost = encoder_cost(self.model.config, sensors=sensors)
+        return {
+            "patch_size": self.model.config.patch_size, "params": cost.params,
+            "macs_paper": cost.macs_paper, "c2c": round(cost.c2c, 2),
+        }  # fmt: skip
 
     def with_pooling(self, pooling: Pooling) -> "LoadedModel":
         """Return the same model with another pooling of its tokens."""

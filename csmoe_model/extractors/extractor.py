@@ -20,6 +20,7 @@ from csmoe_model.data.preprocess import (
     as_tensor,
     check_finite,
     check_model_unit,
+    check_size,
     physical_images,
 )
 from csmoe_model.datasets.base import LabelledSplit
@@ -79,6 +80,9 @@ class Extractor(ABC):
     kind: ClassVar[str]
     """Value of `kind` in `config.json`, or reserved name."""
     alignment: ClassVar[Alignment] = "separate"
+    unscaled: ClassVar[bool] = False
+    """Whether each feature has a scale of its own, so that a comparison of vectors by cosine
+    standardises them first."""
     normalisation: ClassVar[str] = "none"
     """Normalisation of the images, for the record of a result."""
 
@@ -161,8 +165,8 @@ class Extractor(ABC):
 
     @property
     def cost(self) -> ExtractorCost:
-        """Cost of a vector of all sensors, of patches of shards (120 × 120 px)."""
-        return self.cost_of(dict.fromkeys(self.sensors, (PATCH_PX, PATCH_PX)))
+        """Cost of a vector of all sensors, of images of `image_size`."""
+        return self.cost_of(dict.fromkeys(self.sensors, (self.image_size, self.image_size)))
 
     @property
     def device(self) -> torch.device:
@@ -204,10 +208,15 @@ class Extractor(ABC):
         """Statistics of the bands that images are normalised with; None without such."""
         return None
 
-    def macs_paper(self, sensors: Sequence[SensorName]) -> int | None:
-        """Return the multiply-adds as the paper counts them; None for other networks."""
+    @property
+    def image_size(self) -> int:
+        """Side that images are resized to (pixels); that of patches of shards without resizing."""
+        return PATCH_PX
+
+    def details(self, sensors: Sequence[SensorName]) -> Mapping[str, object]:
+        """Return further costs of a vector of some sensors, such as those that a paper counts."""
         del sensors
-        return None
+        return {}
 
     @property
     def needs_fit(self) -> bool:
@@ -306,24 +315,3 @@ class Extractor(ABC):
         if check_units:
             check_model_unit(sensor, image_BCHW)
         return image_BCHW
-
-
-def check_size(shape_px: Sequence[int], *, smallest_px: int, name: str, where: str = "") -> None:
-    """Check that an image is large enough to be encoded.
-
-    Args:
-        shape_px: Height and width of the image.
-        smallest_px: Minimum side, such as that of a patch of a model.
-        name: Name of the extractor for the error.
-        where: Place of the image for the error.
-
-    Raises:
-        InputError: If the image is smaller.
-    """
-    height, width = shape_px
-    if min(height, width) < smallest_px:
-        raise InputError(
-            f"expected images of at least {smallest_px} × {smallest_px} px, the smallest that "
-            f"{name} encodes, found {height} × {width} px{where}; leave smaller images out, or "
-            "give another extractor"
-        )

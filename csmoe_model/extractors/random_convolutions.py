@@ -18,8 +18,9 @@ from torch.nn import functional as F
 
 from csmoe_model.checkpoints.weights import read_tensors
 from csmoe_model.data.bands import pick
+from csmoe_model.data.preprocess import check_size
 from csmoe_model.datasets.base import LabelledSplit
-from csmoe_model.extractors.extractor import Bands, Extractor, ExtractorCost, Sizes, check_size
+from csmoe_model.extractors.extractor import Bands, Extractor, ExtractorCost, Sizes
 from csmoe_model.extractors.stored import (
     StoredExtractor,
     tensors_sha256,
@@ -52,6 +53,7 @@ class RandomConvolutions(Extractor):
     """
 
     kind: ClassVar[str] = "random-convolutions"
+    unscaled: ClassVar[bool] = True
     normalisation: ClassVar[str] = "z-score with the statistics of the training images drawn from"
 
     filters: Mapping[SensorName, Tensor] = field(default_factory=dict)

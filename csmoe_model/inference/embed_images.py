@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from csmoe_model.data.bands import channels
-from csmoe_model.extractors.extractor import Extractor, check_size
+from csmoe_model.data.preprocess import check_size
+from csmoe_model.extractors.extractor import Extractor
 from csmoe_model.extractors.load import load_extractor
 from csmoe_model.inference.image_vectors import Vectors, encode_images
 from minortom.api.results import Result
@@ -172,13 +173,16 @@ def image_rows(
     Raises:
         InputError: If an image cannot be read or does not fit the extractor.
     """
-    done, empty = 0, []
+    done, empty, first = 0, [], images[0]
+    width: int | None = None
     for start in range(0, len(images), _BATCH_SIZE):
         some = images[start : start + _BATCH_SIZE]
         stacks = [reader.read({"file": path}) for path in some]
         kept = []
         for path, found in zip(some, stacks, strict=True):
             _check(extractor, path, found)
+            width = width or extractor.width_for(tuple(found))
+            _check_width(extractor, tuple(found), width, paths=(first, path))
             if all(stack.valid.any(axis=(1, 2)).all() for stack in found.values()):
                 kept.append((path, found))
             else:
@@ -210,6 +214,17 @@ def _check(extractor: Extractor, path: Path, found: Mapping[SensorName, "BandSta
         )  # fmt: skip
 
 
+def _check_width(
+    extractor: Extractor, found: tuple[SensorName, ...], width: int, *, paths: tuple[Path, Path]
+) -> None:
+    """Check that an image has a vector of the same length as the first one."""
+    if extractor.width_for(found) != width:
+        raise InputError(
+            f"expected images of the same sensors, since {extractor.name} has {width} features of "
+            f"{paths[0]}, found {extractor.width_for(found)} of {paths[1]}; embed them apart"
+        )
+
+
 def _of_image(
     name: str, found: Mapping[SensorName, "BandStack"], vectors: Vectors
 ) -> Iterator[dict[str, Any]]:
@@ -230,13 +245,6 @@ def _table(
 ) -> pa.Table:
     check_measured(rows, sources)
     width = len(rows[0]["vector"])
-    other = next((row for row in rows if len(row["vector"]) != width), None)
-    if other is not None:
-        raise InputError(
-            f"expected images of the same sensors, found {rows[0]['sensor']} in {rows[0]['file']}, "
-            f"{width} features, and {other['sensor']} in {other['file']}, {len(other['vector'])}; "
-            "embed images of each sensor apart"
-        )
     stacked = np.concatenate([row["vector"] for row in rows])
     vector = pa.FixedSizeListArray.from_arrays(pa.array(stacked), width)
     return outlined_rows(rows, {"vector": vector}, provenance)

@@ -1,7 +1,7 @@
 """Files of embeddings, as `csmoe embed` writes them: read, checked, and matched with shards.
 
 Axes, as name suffixes:
-    n  vectors    D  width
+    n  vectors    q  queries    D  width
 """
 
 from collections.abc import Iterator
@@ -18,9 +18,13 @@ from minortom.errors import InputError
 from minortom.io.table_columns import read_table
 from minortom.shards.shard_set import ShardSet
 
+SMALLEST_STD = 1e-12
+"""A feature with a smaller standard deviation is constant and is not scaled."""
 _PATCH = ("grid_cell", "patch_row", "patch_col")
 """Columns that identify a patch."""
 _MADE_BY = "give a file that `csmoe embed` wrote"
+
+Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,6 +89,18 @@ def check_embeddings(path: Path) -> None:
             f"expected vectors of one length in the column `vector` of {path}, found {kind}; "
             f"{_MADE_BY}"
         )
+
+
+def standardised(query_qD: Vectors, archive_nD: Vectors) -> tuple[Vectors, Vectors]:
+    """Return features with mean 0 and standard deviation 1 over the archive.
+
+    Otherwise the band with the largest values would dominate the cosine, and the baseline would
+    be weaker than it has to be.
+    """
+    mean_D, std_D = archive_nD.mean(0, dtype=np.float64), archive_nD.std(0, dtype=np.float64)
+    std_D[std_D < SMALLEST_STD] = 1
+    mean_D, std_D = mean_D.astype(np.float32), std_D.astype(np.float32)
+    return (query_qD - mean_D) / std_D, (archive_nD - mean_D) / std_D
 
 
 class _Patches:

@@ -1,9 +1,9 @@
-"""Tables of what the models cost, and the function `info`; no torch."""
+"""Tables of the costs of models; no torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from csmoe_model.config import RECIPES, ModelConfig, recipe_with
+from csmoe_model.config import ModelConfig
 from csmoe_model.nn.cost import encoder_cost, pretraining_cost
 from minortom.api.results import Result
 from minortom.sensors import MODEL_BANDS
@@ -23,34 +23,6 @@ class InfoResult(Result):
     def shown(self) -> list[dict[str, object]]:
         """Return one row per model for people; see `cost_table`."""
         return cost_table(self.models)
-
-
-def info(
-    *, recipe: str | None = None, slots: str | None = None, slots_per_expert: int | None = None
-) -> InfoResult:
-    """Compute the parameters of models, the multiply-adds of one image, and their ratio (C2C).
-
-    Example:
-        >>> (row,) = csmoe_model.info(recipe="csmoe-b16").as_dict()
-        >>> row["params"], row["macs_paper"]
-        (271312128, 10107689472)
-
-    Args:
-        recipe: Name of the model; all of them when None.
-        slots: Compute with `dynamic` (as published) or `fixed` (as in the paper's text) slots;
-            those of the recipe when None.
-        slots_per_expert: Slots of each expert, with `slots="fixed"`; 1 when None.
-
-    Returns:
-        A result that prints as a table; `as_dict()` returns one row per model.
-
-    Raises:
-        InputError: If the recipe does not exist, or a value is not allowed.
-    """
-    options = {"slots": slots, "slots_per_expert": slots_per_expert}
-    changes = {key: value for key, value in options.items() if value is not None}
-    names = RECIPES if recipe is None else (recipe,)
-    return InfoResult(models={name: recipe_with(name, changes) for name in names})
 
 
 def cost_row(name: str, config: ModelConfig) -> dict[str, object]:

@@ -4,16 +4,22 @@ The interval of one probe covers other test samples, for the same weights. Only 
 several pretraining seeds show how much another pretraining would change.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from csmoe_model.datasets.base import Task
 from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap
-from csmoe_model.evaluation.tables import markdown_grid, subject, with_interval
+from csmoe_model.evaluation.tables import (
+    COST_TITLES,
+    cost_cells,
+    markdown_grid,
+    subject,
+    with_interval,
+)
 from csmoe_model.probing.pooling import pooled_rows
-from csmoe_model.probing.predictions import PREDICTIONS, PredictionTable, read_predictions
+from csmoe_model.probing.predictions import PREDICTIONS, PredictionTable, RowName, read_predictions
 from csmoe_model.probing.record import RESULT
 from minortom.api.arguments import path_of, shown, whole_number
 from minortom.api.results import Result
@@ -129,7 +135,7 @@ def _read(folder: Path) -> _Probe:
     try:
         result = parse_json((folder / RESULT).read_text(encoding="utf-8"))
         _ = result["settings"]["weights_sha256"], result[KEY]["options"], result["headline"]
-        _ = subject(result)
+        _ = subject(result), _costs(result)
     except (OSError, ValueError, LookupError, TypeError):
         raise InputError(
             f"{folder} is not a result of `csmoe probe`; give folders that it wrote"
@@ -169,6 +175,7 @@ def _record(found: Sequence[_Probe], seed: int) -> dict[str, Any]:
         [one.predictions for one in found], bootstrap, headline=str(first["headline"]),
         draws_per_seed=shots["draws"] if shots else 1, seed=seed,
     )  # fmt: skip
+    costs = [_costs(one.result) for one in found]
     return {
         **{name: first[name] for name in ("data", "task", "headline", "splits", "groups")},
         "checkpoints": [
@@ -178,9 +185,25 @@ def _record(found: Sequence[_Probe], seed: int) -> dict[str, Any]:
         "of": subject(first),
         "options": first[KEY]["options"],
         "bootstrap": {"draws": NUM_DRAWS, "interval": "percentiles 2.5 and 97.5"},
-        "rows": rows,
+        "rows": [row | _pooled_cost(costs, row) for row in rows],
         "differences": differences,
     }
+
+
+def _costs(result: dict[str, Any]) -> dict[RowName, dict[str, Any]]:
+    """Return the cost of each row of a result, by its features and its probe."""
+    return {
+        (row["features"], row["probe"]): {name: row.get(name) for name in COST_TITLES}
+        for row in result["rows"]
+    }
+
+
+def _pooled_cost(
+    costs: Sequence[Mapping[RowName, dict[str, Any]]], row: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the cost of a row of all results; None where it differs or is not recorded."""
+    found = [cost[row["features"], row["probe"]] for cost in costs]
+    return found[0] if all(cost == found[0] for cost in found) else dict.fromkeys(found[0])
 
 
 def _shown_rows(result: dict[str, Any]) -> list[dict[str, object]]:
@@ -196,8 +219,13 @@ def _shown_rows(result: dict[str, Any]) -> list[dict[str, object]]:
 def _markdown(result: dict[str, Any]) -> str:
     over = f"the test split's {result['groups']:,} groups" if result["groups"] else "test samples"
     header = ["features", "probe", f"{result['headline'].replace('_', ' ')}, over groups",
-              "over groups and checkpoints", "each"]  # fmt: skip
-    rows = [[str(cell) for cell in row.values()] for row in _shown_rows(result)]
+              "over groups and checkpoints", "each", *COST_TITLES.values()]  # fmt: skip
+    costs = [[*cost_cells(row).values()] for row in result["rows"]]
+    costs += [[""] * len(COST_TITLES)] * len(result["differences"])
+    rows = [
+        [*map(str, row.values()), *cost]
+        for row, cost in zip(_shown_rows(result), costs, strict=True)
+    ]
     title = markdown_text(f"{result['data']}: {result['of']}")
     return (
         f"# {title}, {len(result['checkpoints'])} checkpoints\n\n"

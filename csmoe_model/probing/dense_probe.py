@@ -11,11 +11,12 @@ from functools import partial
 from torch import Tensor
 
 from csmoe_model.checkpoints.pretrained import Pretrained
+from csmoe_model.data.preprocess import check_size
 from csmoe_model.datasets.base import LabelledSet
 from csmoe_model.distributed.device import fast_inference
 from csmoe_model.evaluation.bootstrap import Bootstrap
 from csmoe_model.extractors.checkpoint import LoadedModel, untrained
-from csmoe_model.extractors.extractor import NO_COST, check_size
+from csmoe_model.extractors.extractor import NO_COST
 from csmoe_model.probing.dense_heads import CHANNELS, PixelLayer, UPerNet, spread_layers
 from csmoe_model.probing.dense_training import BATCH_SIZE, MapsOf, train_head
 from csmoe_model.probing.feature_sources import MODEL
@@ -56,7 +57,7 @@ class DenseProbe:
                 training diverges.
         """
         model = self.trained.model
-        whole = self.trained.cost_of({self.sensor: (model.config.image_size,) * 2})
+        whole = self.trained.cost_of({self.sensor: (self.trained.image_size,) * 2})
         net = (model.config.width, UPerNet, self._encoded)
         num_bands = len(MODEL_BANDS[self.sensor])
         kinds: tuple[tuple[str, Callable[[int], Pretrained], int, _MakeHead, _Maps], ...] = (

@@ -34,6 +34,8 @@ class FeatureKind:
     cost: ExtractorCost
     in_common_space: bool
     """Whether vectors of different sensors can be compared."""
+    unscaled: bool
+    """Whether a comparison by cosine standardises the features."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,7 @@ class FeatureMaker:
         return FeatureKind(
             make=lambda: [self._of_splits(run) for run in runs],
             cost=extractor.cost_of(self.sizes), in_common_space=extractor.alignment == "common",
+            unscaled=extractor.unscaled,
         )  # fmt: skip
 
     def _runs(self, extractor: Extractor) -> list[Deferred]:

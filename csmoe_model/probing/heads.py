@@ -17,6 +17,7 @@ from torch import nn
 
 from csmoe_model.datasets.base import Labels, SplitName, Task
 from csmoe_model.evaluation.metrics import HEADLINE, Predictions, score
+from csmoe_model.inference.embeddings import SMALLEST_STD
 from minortom.errors import InputError
 
 Features = NDArray[np.float32]
@@ -39,8 +40,6 @@ PAPER_RATES: dict[str, float] = {
 """Learning rates of the paper's linear probe (its Table III)."""
 DEFAULT_RATE = 1e-2
 """Learning rate on other sets: that of two of the paper's four sets."""
-SMALLEST_STD = 1e-12
-"""A feature with a smaller standard deviation is constant and is not scaled."""
 _FAR = 10.0
 """Logit beyond which a class is as good as certain or excluded."""
 _MAX_ITERATIONS = 1000

@@ -50,7 +50,7 @@ def settings_record(
     }  # fmt: skip
     return {
         "recipe": extractor.name,
-        "macs_paper": extractor.macs_paper(maker.sensors),
+        "macs_paper": extractor.details(maker.sensors).get("macs_paper"),
         "weights_sha256": extractor.sha256,
         "protocol": options.protocol,
         **protocols[options.protocol],

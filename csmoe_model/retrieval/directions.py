@@ -9,16 +9,15 @@ from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any
 
-import numpy as np
-
 from csmoe_model.choices import IndexKind, Pooling
 from csmoe_model.datasets.base import LabelledSet
 from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap, interval
 from csmoe_model.evaluation.feature_cache import FeatureCache
 from csmoe_model.evaluation.published_results import CBIR
 from csmoe_model.extractors.extractor import NO_COST, Extractor
+from csmoe_model.inference.embeddings import standardised
 from csmoe_model.probing.feature_sources import FeatureKind, FeatureMaker
-from csmoe_model.probing.heads import SMALLEST_STD, Features
+from csmoe_model.probing.heads import Features
 from csmoe_model.retrieval.metrics import BoolArray, Retrieved, as_sets, by_chance, retrieved
 from csmoe_model.retrieval.nearest import nearest
 from minortom.progress import OnProgress
@@ -120,30 +119,18 @@ def _retrieve_all(
         cannot be compared.
     """
     runs = {view: of_view.make() for view, of_view in kinds.items()}
-    in_common_space = all(of_view.in_common_space for of_view in kinds.values())
+    kind = next(iter(kinds.values()))
     found: dict[str, list[Retrieved]] = {}
     for one, other in product(runs, runs):
-        if one != other and not in_common_space:
+        if one != other and not kind.in_common_space:
             continue
         found[f"{one}_to_{other}"] = []
         for query, archive in zip(runs[one], runs[other], strict=True):
             pair = query["val"], archive["test"]
-            if not in_common_space:
+            if kind.unscaled:
                 pair = standardised(*pair)
             found[f"{one}_to_{other}"].append(_retrieve(*pair, query_qK, archive_nK, options))
     return found
-
-
-def standardised(query_qD: Features, archive_nD: Features) -> tuple[Features, Features]:
-    """Return features with mean 0 and standard deviation 1 over the archive.
-
-    Otherwise the band with the largest values would dominate the cosine, and the baseline would
-    be weaker than it has to be.
-    """
-    mean_D, std_D = archive_nD.mean(0, dtype=np.float64), archive_nD.std(0, dtype=np.float64)
-    std_D[std_D < SMALLEST_STD] = 1
-    mean_D, std_D = mean_D.astype(np.float32), std_D.astype(np.float32)
-    return (query_qD - mean_D) / std_D, (archive_nD - mean_D) / std_D
 
 
 def _retrieve(

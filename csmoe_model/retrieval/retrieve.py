@@ -10,7 +10,7 @@ from csmoe_model.datasets.base import SPLITS, LabelledSet
 from csmoe_model.datasets.names import SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
 from csmoe_model.evaluation.feature_cache import FeatureCache
-from csmoe_model.evaluation.tables import markdown_grid, with_interval
+from csmoe_model.evaluation.tables import COST_TITLES, cost_cells, markdown_grid, with_interval
 from csmoe_model.extractors.extractor import Extractor
 from csmoe_model.extractors.load import load_extractor
 from csmoe_model.extractors.map_images import choose_sensors
@@ -166,16 +166,18 @@ def markdown_table(result: Mapping[str, Any]) -> str:
     """Return F1 of every direction in %, with 95 % intervals and the published values."""
     directions, k = list(result["rows"][0]["directions"]), result["settings"]["k"]
     header = ["features", *(name.replace("_to_", " → ") for name in directions)]
+    header += COST_TITLES.values()
     rows = []
     for row in result["rows"]:
         found = row["directions"]
         cells = (
             with_interval(found[name]["f1"]) if found.get(name) else "–" for name in directions
         )
-        rows.append([row["features"], *cells])
+        rows.append([row["features"], *cells, *cost_cells(row).values()])
     for row in result["published"]:
         cells = (f"{row['percent'][name]:.2f}" for name in directions)
-        rows.append([f"{row['features']} ({row['source']})", *cells])
+        blank = [""] * len(COST_TITLES)
+        rows.append([f"{row['features']} ({row['source']})", *cells, *blank])
     settings = result["settings"]
     return (
         f"# {markdown_text(result['data'])}: F1@{k}\n\n"

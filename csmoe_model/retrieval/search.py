@@ -11,10 +11,12 @@ from typing import Any, get_args
 
 from csmoe_model.choices import BOTH, IndexKind, SensorChoice
 from csmoe_model.datasets.open_set import BandNames
+from csmoe_model.extractors.load import RESERVED
 from csmoe_model.inference.embeddings import (
     PatchVectors,
     check_embeddings,
     read_vectors,
+    standardised,
 )
 from csmoe_model.retrieval.nearest import check_faiss, nearest
 from csmoe_model.retrieval.query import ImageQuery, Images, PatchQuery, image_files
@@ -107,8 +109,8 @@ def search(
     """Find the patches nearest to an image or a patch; write a page that needs no network.
 
     Vectors are compared by cosine after the mean vector of their sensor is subtracted, since all
-    [CLS] vectors have it in common. A vector belongs to the patch of its cell, row and column, so
-    that rows of the embeddings may be sorted or left out.
+    [CLS] vectors have it in common. Features without weights are standardised. A vector belongs to
+    the patch of its cell, row and column, so that rows of the embeddings may be sorted or left out.
 
     Args:
         embeddings: GeoParquet file from `csmoe embed`.
@@ -117,7 +119,7 @@ def search(
         image: GeoTIFF to search for; or two files, Sentinel-2 and then Sentinel-1.
         like: Patch of the shards to search for, instead of an image, such as `433D_629L:3:1`:
             cell, row, column.
-        checkpoint: Model that made the embeddings; it encodes `image`.
+        checkpoint: Model or other extractor that made the embeddings; it encodes `image`.
         k: Patches to find, at most 1,000.
         sensor: Sensor of the query's vector: `s2`, `s1` or `both`.
         against: Sensor of the vectors to search; the same as `sensor` when None.
@@ -235,15 +237,25 @@ def _find(
                 f"{query}, which has none; give another patch, or embeddings of all patches"
             )
         vector_D, card = of_query.vector_nD[row], _cards(data, [(own, None)])[0]
-    centred_D = vector_D - of_query.vector_nD.mean(0)
-    archive_nD = searched.vector_nD - searched.vector_nD.mean(0)
+    if _is_unscaled(embeddings):
+        query_qD, _ = standardised(vector_D[None], of_query.vector_nD)
+        _, archive_nD = standardised(vector_D[None], searched.vector_nD)
+    else:
+        query_qD = (vector_D - of_query.vector_nD.mean(0))[None]
+        archive_nD = searched.vector_nD - searched.vector_nD.mean(0)
     # The query itself is the nearest patch of its own sensor, and near in the other sensor.
     number_qk, cosine_qk = nearest(
-        centred_D[None], archive_nD, options.k + (own is not None), index=options.index
+        query_qD, archive_nD, options.k + (own is not None), index=options.index
     )
     pairs = zip(searched.samples[number_qk[0]].tolist(), cosine_qk[0].tolist(), strict=True)
     found = [(sample, cosine) for sample, cosine in pairs if sample != own][: options.k]
     return card, _cards(data, found)
+
+
+def _is_unscaled(embeddings: Path) -> bool:
+    """Return whether the features have scales of their own, as those without weights do."""
+    options = (stored_provenance(embeddings) or {}).get("options")
+    return isinstance(options, dict) and options.get("extractor") in RESERVED
 
 
 def _vectors(embeddings: Path, sensor: str, data: ShardSet) -> PatchVectors:

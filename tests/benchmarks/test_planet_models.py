@@ -26,7 +26,8 @@ def trained(words):
 
 
 @pytest.mark.parametrize(
-    ("name", "experts", "seed"), [("seed-2", None, 2), ("experts-8-seed-0", 8, 0)]
+    ("name", "experts", "seed"),
+    [("seed-2", None, 2), ("seed-7", None, 7), ("experts-8-seed-0", 8, 0)],
 )
 def test_missing_shards_are_written_and_a_missing_model_is_trained(models, name, experts, seed):
     module, commands, folder = models

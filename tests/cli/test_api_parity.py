@@ -85,5 +85,6 @@ def test_every_public_function_is_a_command_or_has_none_on_purpose():
         "choose_experts",
         "keep_experts",
         "measure_saliency",
+        "load_extractor",
         "recipe",
     }

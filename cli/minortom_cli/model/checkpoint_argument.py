@@ -1,4 +1,4 @@
-"""The argument CHECKPOINT of `csmoe` commands."""
+"""The argument CHECKPOINT of `csmoe` commands: a model, or any feature extractor."""
 
 from typing import Annotated
 
@@ -11,3 +11,10 @@ Checkpoint = Annotated[
         "Face hub as user/name."
     ),
 ]
+
+ANY_EXTRACTOR = (
+    "Folder of a run of `csmoe train`, a folder of a model or of another feature extractor, a "
+    "repository of the Hugging Face hub as user/name, or the features band-statistics or "
+    "random-convolutions."
+)
+Extractor = Annotated[str, typer.Argument(help=ANY_EXTRACTOR)]

@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from minortom_cli.console import Json, Overwrite, Workers, emit, progress
-from minortom_cli.model.checkpoint_argument import Checkpoint
+from minortom_cli.model.checkpoint_argument import Extractor
 from minortom_cli.model.labelled_data import S1Bands, S2Bands, S2OffsetOption
 from minortom_cli.model.scene_options import Overlap, SceneS1, TilePx
 
 
 def embed(
-    checkpoint: Checkpoint,
+    checkpoint: Extractor,
     source: Annotated[
         list[Path] | None,
         typer.Argument(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from minortom_cli.console import Json, Overwrite, Seed, emit, progress
-from minortom_cli.model.checkpoint_argument import Checkpoint
+from minortom_cli.model.checkpoint_argument import Extractor
 from minortom_cli.model.labelled_data import (
     Cache,
     Data,
@@ -22,7 +22,7 @@ from minortom_cli.model.labelled_data import (
 
 
 def retrieve(
-    checkpoint: Checkpoint,
+    checkpoint: Extractor,
     *,
     data: Data,
     root: Root,

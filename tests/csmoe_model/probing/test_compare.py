@@ -11,7 +11,7 @@ from minortom_cli.model.app import app
 
 from csmoe_model.evaluation.bootstrap import Bootstrap
 from csmoe_model.evaluation.metrics import Predictions, confusion_matrices, score
-from csmoe_model.extractors.extractor import NO_COST
+from csmoe_model.extractors.extractor import NO_COST, ExtractorCost
 from csmoe_model.probing.compare import compare
 from csmoe_model.probing.heads import TrainedProbe
 from csmoe_model.probing.pooling import spread
@@ -21,6 +21,7 @@ from minortom.errors import InputError
 from minortom.io.atomic_write import write_json
 from minortom.io.provenance import KEY, Provenance
 
+COST = ExtractorCost(parameters=1200, multiply_adds=34_000_000)
 TRUTH = np.arange(200) % 2
 CELLS = np.repeat([f"cell_{n}" for n in range(50)], 4)
 
@@ -48,7 +49,7 @@ def write_result(folder, rows, *, weights="a", groups=CELLS, truth=TRUTH, shots=
             [said(wrong, truth) for wrong in runs],
             bootstrap,
             width=1,
-            cost=NO_COST,
+            cost=COST,
         )
         for name, runs in rows.items()
     ]
@@ -57,6 +58,7 @@ def write_result(folder, rows, *, weights="a", groups=CELLS, truth=TRUTH, shots=
     result = {
         "data": "own", "task": "multiclass", "headline": "average_accuracy", "groups": 50,
         "splits": {"test": len(truth)}, KEY: provenance.as_dict(),
+        "rows": [row.record() for row in made],
         "settings": {
             "weights_sha256": weights, "recipe": "tiny", "protocol": "standard",
             "sensors": ["s2"], "set": {"label": "landcover"}, "shots": shots,
@@ -179,9 +181,10 @@ def test_the_command_writes_a_table_and_a_second_run_is_up_to_date(tmp_path, cap
     assert csmoe_compare(*words) == 0
     assert "model − band statistics" in capsys.readouterr().out
     lines = (tmp_path / "out" / "table.md").read_text().splitlines()
+    assert any(line.endswith("| 1.20 k | 34.0 M |") for line in lines)
     assert any(
         line.startswith("| model − band statistics | logistic | 10.0 [")
-        and line.endswith("| 15.0, 10.0, 5.0 |")
+        and line.endswith("| 15.0, 10.0, 5.0 |  |  |")
         for line in lines
     )
     assert csmoe_compare(*words, "--json") == 0

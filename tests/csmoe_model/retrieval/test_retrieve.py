@@ -15,7 +15,7 @@ from training_shards import learnable_shards
 
 from csmoe_model.extractors.checkpoint import load_model
 from csmoe_model.extractors.map_images import encode_set
-from csmoe_model.retrieval.directions import standardised
+from csmoe_model.inference.embeddings import standardised
 from csmoe_model.retrieval.metrics import as_sets, by_chance, retrieved
 from csmoe_model.retrieval.retrieve import retrieve
 from minortom.errors import InputError, OutputExistsError
@@ -186,5 +186,7 @@ def test_the_command_retrieves_on_the_shards_own_labels(folder, tmp_path, capsys
     assert run(app, [str(word) for word in [*words, "--cache", tmp_path / "kept"]]) == 0
     assert "F1@2 s1 → s2, model" in " ".join(capsys.readouterr().out.split())
     table = (tmp_path / "out" / "table.md").read_text()
-    assert "| features | s2 → s2 | s2 → s1 | s1 → s2 | s1 → s1 |" in table
+    assert (
+        "| s2 → s2 | s2 → s1 | s1 → s2 | s1 → s1 | parameters | multiply-adds per image |" in table
+    )
     assert (tmp_path / "kept").is_dir()
