@@ -180,7 +180,7 @@ class FinetuneRun:
         tuning, shots = self.tuning, self.tuning.options.shots
         return {
             "recipe": self.trained.name,
-            "macs_paper": self.trained.macs_paper(tuning.sensors),
+            "macs_paper": self.trained.details(tuning.sensors)["macs_paper"],
             "weights_sha256": self.trained.sha256,
             "protocol": "fine-tuning",
             **asdict(tuning.supervised), **asdict(tuning.options),

@@ -53,6 +53,7 @@ def test_shapes_are_those_that_the_page_states(names):
     assert names["patch"]["s2_10m"].shape == (4, 56, 56)
     assert names["batch"]["s2"].shape == (8, 10, 56, 56)
     assert names["batch"]["s1"].shape == (8, 2, 56, 56)
+    assert names["vectors"].shape == (1, names["extractor"].width)
 
 
 def test_an_error_is_one_line(names, capsys):

@@ -43,6 +43,7 @@ def test_the_examples_of_the_page_run_one_after_the_other(folder):
         exec(example, names)
 
     assert names["vectors"]["s1"].shape == (2, MODEL.width)
+    assert names["features"].shape == (2, 40)
     assert names["tokens"].shape == (2, 16**2, MODEL.width)
     assert [one.shape for one in names["maps"]] == [(2, MODEL.width, 16, 16)] * 2
     model = CSMoE.from_pretrained(folder / "runs" / "first")
