@@ -14,16 +14,9 @@ import torch
 from torch import Tensor
 
 from csmoe_model.choices import BOTH, Pooling
-from csmoe_model.data.bands import pick
-from csmoe_model.data.preprocess import (
-    Images,
-    as_tensor,
-    check_finite,
-    check_model_unit,
-    check_size,
-    physical_images,
-)
+from csmoe_model.data.preprocess import Images, physical_images
 from csmoe_model.datasets.base import LabelledSplit
+from csmoe_model.extractors.named_images import NamedImages
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, PATCH_PX, SensorName
 
@@ -150,9 +143,13 @@ class Extractor(ABC):
             )
         self.check_sensors(tuple(images), "the images")
         named = bands or {}
+        reading = NamedImages(
+            bands=self.bands, device=self.device, smallest_px=self.smallest_px, name=self.name,
+            check_units=check_units,
+        )  # fmt: skip
         with torch.no_grad():
             picked = {
-                sensor: self._picked(sensor, images[sensor], named.get(sensor), check_units)
+                sensor: reading.checked(sensor, images[sensor], named.get(sensor))
                 for sensor in self.sensors
                 if sensor in images
             }
@@ -256,12 +253,9 @@ class Extractor(ABC):
         return self
 
     def views(self, given: Sequence[SensorName]) -> dict[str, tuple[SensorName, ...]]:
-        """Return the vectors of an image: the sensors of each, by name.
+        """Return the vectors of an image of the sensors `given`: the sensors of each, by name.
 
         In a common space each sensor has a vector. `both`, their mean, is not among them.
-
-        Args:
-            given: Sensors that the image has.
         """
         known = tuple(sensor for sensor in self.sensors if sensor in given)
         if self.alignment == "common":
@@ -303,15 +297,3 @@ class Extractor(ABC):
                 f"{' and '.join(f'bands of {sensor}' for sensor in found) or 'none'} in {what}; "
                 f"{'leave these bands out' if unknown else 'add them'}, or give another model"
             )
-
-    def _picked(
-        self, sensor: SensorName, images: Images, names: Sequence[str] | None, check_units: bool
-    ) -> Tensor:
-        """Return the bands of the extractor, in its order, after all checks."""
-        given_BCHW = as_tensor(sensor, images).to(self.device, torch.float32)
-        image_BCHW = pick(sensor, given_BCHW, names, wanted=self.bands[sensor])
-        check_size(image_BCHW.shape[2:], smallest_px=self.smallest_px, name=self.name)
-        check_finite(sensor, image_BCHW)
-        if check_units:
-            check_model_unit(sensor, image_BCHW)
-        return image_BCHW

@@ -242,7 +242,7 @@ def test_search_finds_the_patch_whose_image_is_the_query(csmoe, folder, kind, tm
             "has 8 features of mixed/s1.tif, found 40 of mixed/s2.tif; embed",
         ),
         (["embed", "s1", "s2.tif"], "bands of s1, which tiny encodes, found bands of s2 in"),
-        (["embed", "odd", "shards"], "of the kind random-convolutions in odd, found odd"),
+        (["embed", "odd", "shards"], "random-convolutions, specialist in odd, found odd"),
         (
             [
                 "probe",
