@@ -109,8 +109,9 @@ def annotate(
         descriptor_mode: Modes of additional maps, each as ``NAME=MODE``; ``center`` for others.
         keep_unmapped: Whether tiles without a class are kept, as ``unmapped``.
         table: Tables of cells, each as ``FILE`` or ``FILE:COLUMNS``: Parquet or CSV with the column
-            ``grid_cell``, or ``id`` of the Major TOM index. Text and booleans become classes,
-            numbers stay numbers.
+            ``grid_cell``, or ``id`` of the Major TOM index; a path, ``http(s)://…`` or
+            ``hf://datasets/OWNER/NAME/FILE``. Text and booleans become classes, numbers stay
+            numbers.
         class_column: Columns of tables whose whole numbers are names of classes.
         table_missing: What to do with cells that a table lacks: ``unmapped`` keeps them without a
             value, ``drop`` drops them.

@@ -7,6 +7,7 @@ column's name, such as ``geoenrich:``, is left off.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -15,12 +16,14 @@ import pyarrow as pa
 
 from minortom.annotation.class_columns import UNMAPPED
 from minortom.annotation.column_names import is_free_name, require_free_name, without_namespace
+from minortom.annotation.remote_table import local_table
 from minortom.annotation.table_choice import TableChoice, Tables
 from minortom.errors import InputError
 from minortom.io.database import opened_database
 from minortom.io.provenance import sha256_of
 from minortom.io.relations import Kind, Relation, RelationColumn, open_relation
 from minortom.io.up_to_date import stored_licences
+from minortom.progress import OnProgress
 from minortom.public_urls import public_text
 
 if TYPE_CHECKING:
@@ -66,7 +69,7 @@ class CellTable:
 
 
 @contextmanager
-def opened_tables(tables: Tables) -> Iterator[dict[str, CellTable]]:
+def opened_tables(tables: Tables, *, on_fetch: OnProgress) -> Iterator[dict[str, CellTable]]:
     """Open tables of cells until the end of the ``with`` statement; yield them by their role.
 
     A role is ``table 1``, ``table 2`` and so on.
@@ -74,6 +77,7 @@ def opened_tables(tables: Tables) -> Iterator[dict[str, CellTable]]:
     Raises:
         InputError: If a table is missing or unreadable, or has no column of cells; or if a column
             does not exist, exists twice, has values of another kind or the name of another column.
+        RemoteError: If a download fails.
     """
     if not tables.choices:
         yield {}
@@ -81,7 +85,7 @@ def opened_tables(tables: Tables) -> Iterator[dict[str, CellTable]]:
     with opened_database(keep_order=True) as database, TemporaryDirectory() as scratch:
         opened = {
             f"table {number}": _opened(
-                choice, tables.class_columns, database, Path(scratch) / str(number)
+                choice, tables.class_columns, database, Path(scratch) / str(number), on_fetch
             )
             for number, choice in enumerate(tables.choices, start=1)
         }
@@ -100,11 +104,14 @@ def _opened(
     class_columns: Sequence[str],
     database: "duckdb.DuckDBPyConnection",
     scratch: Path,
+    on_fetch: OnProgress,
 ) -> CellTable:
     import duckdb
 
     scratch.mkdir()
     name, path = public_text(choice.place), Path(choice.place)
+    if choice.is_remote:
+        path = local_table(choice.place, partial(_to_download, choice, name), on_fetch=on_fetch)
     relation = open_relation(path, scratch=scratch, expected=_EXPECTED)
     try:
         key = _key_of(relation, name, database)
@@ -123,6 +130,20 @@ def _opened(
         )  # fmt: skip
     except duckdb.Error as error:
         raise _unreadable(name, error) from None
+
+
+def _to_download(choice: TableChoice, name: str, schema: pa.Schema) -> list[str]:
+    """Return the columns of a remote table that are needed: all plain ones if none were named."""
+    if choice.columns is None:
+        return [
+            field.name for field in schema
+            if not pa.types.is_nested(field.type) and not pa.types.is_binary(field.type)
+        ]  # fmt: skip
+    present = schema.names
+    plain = [without_namespace(column) for column in present]
+    positions = [_position(present, plain, column, name) for column in choice.columns]
+    positions += [number for number, column in enumerate(plain) if column in _KEYS]
+    return [present[position] for position in sorted(set(positions))]
 
 
 def _query(relation: Relation, key: str, columns: Sequence[RelationColumn]) -> str:

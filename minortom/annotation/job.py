@@ -83,7 +83,7 @@ class AnnotateJob:
         archives, descriptors = self.sources.open_archives(on_fetch), self.maps.open(on_fetch)
         candidates = self._candidates(archives)
         with (
-            opened_tables(self.tables) as tables,
+            opened_tables(self.tables, on_fetch=on_fetch) as tables,
             self._executor(descriptors) as executor,
         ):
             self._require_distinct(tables)

@@ -191,9 +191,9 @@ def annotate(
     table: Annotated[
         list[str] | None,
         _table_option(
-            "Table of cells, Parquet or CSV, with a column grid_cell or id. COLUMNS "
-            " are separated by commas; all columns without them. Text becomes classes, "
-            "numbers stay numbers. Repeat the option for several tables.",
+            "Table of cells, Parquet or CSV, with a column grid_cell or id: a path, http(s)://… or "
+            "hf://datasets/OWNER/NAME/FILE. COLUMNS are separated by commas; all columns without "
+            "them. Text becomes classes, numbers stay numbers. Repeat the option for several.",
             metavar="FILE[:COLUMNS]",
             default="none",
         ),

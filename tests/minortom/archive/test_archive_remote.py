@@ -9,11 +9,11 @@ import pytest
 from archive_maker import S1_BYTES, S2_BYTES, write_archive
 from web_server import COMMIT
 
-from minortom.archive import parts
 from minortom.archive.archive import Archive
 from minortom.archive.pairing import find_pairs
 from minortom.engine.executors import local_executor, map_items
 from minortom.errors import ArchiveError, InputError, RemoteError
+from minortom.remote import remote_parquet
 
 S2 = "/datasets/Major-TOM/Core-S2L2A"
 HF = "hf://datasets/Major-TOM/Core-S2L2A"
@@ -28,8 +28,8 @@ def served(web_server, monkeypatch, tmp_path):
     s1 = [{"grid_cell": "1U_1R", "product_id": "q", "bands": S1_BYTES}]
     write_archive(web_server.folder / "datasets/Major-TOM/Core-S1RTC", s1)
     web_server.stand_for_the_hub(monkeypatch, tmp_path / "hf")
-    parts._footer.cache_clear()
-    parts._session.cache_clear()  # it was made with the usual patience
+    remote_parquet._footer.cache_clear()
+    remote_parquet._session.cache_clear()  # it was made with the usual patience
     return web_server
 
 
@@ -60,7 +60,7 @@ def test_an_archive_is_the_same_wherever_it_is(served, kind):
 
 
 def test_a_row_is_one_request_after_that_for_the_footer(served, monkeypatch):
-    monkeypatch.setattr(parts, "_TAIL_BYTES", 8_000)
+    monkeypatch.setattr(remote_parquet, "_TAIL_BYTES", 8_000)
     archive = opened(served)
     assert (tile(archive, 1), tile(archive, 2)) == (bands(1), bands(2))
     footer, *rows = [request.headers["range"] for request in served.asked(f"{S2}/images/{PART}")]
@@ -73,7 +73,7 @@ def test_a_row_is_one_request_after_that_for_the_footer(served, monkeypatch):
 
 
 def test_a_footer_longer_than_expected_is_requested_completely(served, monkeypatch):
-    monkeypatch.setattr(parts, "_TAIL_BYTES", 100)
+    monkeypatch.setattr(remote_parquet, "_TAIL_BYTES", 100)
     assert tile(opened(served)) == bands(1)
     assert len(served.asked(f"{S2}/images/{PART}")) == 3
 
@@ -210,7 +210,7 @@ def test_the_hub_is_shown_the_token_and_no_one_else_is(served, monkeypatch):
     tile(opened(served, "hf"))
     assert {r.headers.get("authorization") for r in served.requests} == {"Bearer hf_geheim"}
     served.requests.clear()
-    parts._footer.cache_clear()
+    remote_parquet._footer.cache_clear()
     tile(opened(served, "http"))
     assert {r.headers.get("authorization") for r in served.requests} == {None}
 

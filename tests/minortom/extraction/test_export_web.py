@@ -7,8 +7,8 @@ from archive_maker import CELLS
 from export_maker import files_of, replace_row
 from web_server import COMMIT
 
-from minortom.archive import parts
 from minortom.errors import RemoteError
+from minortom.remote import remote_parquet
 
 pytest_plugins = ("export_fixtures",)
 
@@ -21,8 +21,8 @@ def hub(archives, web_server, monkeypatch, tmp_path):
     for folder in archives:
         shutil.copytree(folder, web_server.folder / "datasets" / "Major-TOM" / folder.name)
     web_server.stand_for_the_hub(monkeypatch, tmp_path / "hf")
-    parts._footer.cache_clear()
-    parts._session.cache_clear()
+    remote_parquet._footer.cache_clear()
+    remote_parquet._session.cache_clear()
     return web_server
 
 

@@ -17,11 +17,11 @@ from archive_maker import (
 )
 from export_maker import files_of, places_of
 
-from minortom.archive import parts
 from minortom.errors import ArchiveError, InputError, RemoteError
 from minortom.extraction.options import Missing
 from minortom.extraction.products import pairs_of
 from minortom.extraction.selection import read_selection
+from minortom.remote import remote_parquet
 from minortom.shards.shard_set import ShardSet
 
 pytest_plugins = ("export_fixtures",)
@@ -198,7 +198,7 @@ def test_a_part_missing_on_the_server_makes_its_tiles_unreadable(export, served)
 
 def test_a_server_that_fails_ends_the_export_which_resumes_later(export, served, tmp_path):
     """A network fault drops no tile and uses no reserve."""
-    parts._footer.cache_clear()
+    remote_parquet._footer.cache_clear()
     server, places = served
     server.fail("/Core-S1RTC/images/part_00002.parquet", status=500, times=50)
     with pytest.raises(RemoteError, match=r"part_00002\.parquet"):
