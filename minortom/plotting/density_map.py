@@ -38,7 +38,7 @@ _DENSITY = LinearSegmentedColormap.from_list(  # light to dark, without grey, on
 )
 _DPI = 180
 _PANEL_IN = 7.5
-_CLASS_MAP_IN = 11.0
+_CLASS_MAP_IN, _CLASS_MAP_DPI = 11.0, 120
 _SQUARES: dict[str, Any] = {
     "origin": "lower", "extent": (-180, 180, -90, 90), "interpolation": "nearest"
 }  # fmt: skip
@@ -100,7 +100,7 @@ def class_map(
     """
     west, south, east, north = extent(lon_deg, lat_deg)
     size = (_CLASS_MAP_IN, _CLASS_MAP_IN * (north - south) / (east - west) + 0.4)
-    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=size, dpi=_CLASS_MAP_DPI, layout="constrained")
     ax = figure.subplots()
     draw_background(ax, land=on_earth(lon_deg, lat_deg))
     most = np.ma.masked_less(_most_frequent(lon_deg, lat_deg, classes), 0)
