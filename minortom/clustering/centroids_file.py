@@ -22,7 +22,11 @@ from minortom.errors import InputError
 from minortom.io.provenance import KEY, Provenance
 from minortom.io.up_to_date import stored_provenance
 
-_COLUMNS = ("level", "cluster", "parent", "size", "vector")
+_COLUMNS = {
+    "level": pa.int32(), "cluster": pa.int32(), "parent": pa.int32(), "size": pa.int64(),
+    "vector": None,
+}  # fmt: skip
+"""Columns with their types; the vectors are lists of one length."""
 _EXPECTED = "expected --centroids with a file NAME.centroids.parquet that `minortom cluster` wrote"
 
 
@@ -117,7 +121,7 @@ def read_centroids(path: Path) -> Centroids:
         found = str(error).splitlines()[0]
         raise InputError(f"{_EXPECTED}, cannot read {path} ({found})") from None
     is_ours = record.get("command") == "cluster" and isinstance(options, dict)
-    if not (is_ours and tuple(table.column_names) == _COLUMNS):
+    if not (is_ours and _has_layout(table.schema)):
         raise InputError(f"{_EXPECTED}, found another file, {path}")
     assert isinstance(options, dict)
     try:
@@ -126,6 +130,15 @@ def read_centroids(path: Path) -> Centroids:
         raise InputError(
             f"{_EXPECTED}, found other values in {path} ({error}); make it again"
         ) from None
+
+
+def _has_layout(schema: pa.Schema) -> bool:
+    """Return whether a file has the columns and types of `write_centroids`."""
+    if schema.names != list(_COLUMNS):
+        return False
+    plain = all(kind in (None, schema.field(name).type) for name, kind in _COLUMNS.items())
+    vector = schema.field("vector").type
+    return plain and pa.types.is_fixed_size_list(vector) and pa.types.is_float32(vector.value_type)
 
 
 def _parsed(path: Path, table: pa.Table, options: dict[str, object]) -> Centroids:
@@ -154,7 +167,7 @@ def _choice(value: object, choices: Sequence[str]) -> Any:  # noqa: ANN401 - a L
 def _level(table: pa.Table, number: int, count: int) -> Level:
     some = table.filter(pa.compute.equal(table["level"], number)).combine_chunks()
     column = some["vector"].combine_chunks()
-    flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    flat = column.flatten().to_numpy(zero_copy_only=False)
     clusters = some["cluster"].to_numpy()
     if not len(some) or not np.array_equal(clusters, np.arange(len(some))):
         raise ValueError(f"the clusters of level {number} are not numbered from 0")

@@ -263,6 +263,15 @@ def with_nan(table):
     return table.set_column(4, "vector", column)
 
 
+def with_levels_as_text(table):
+    return table.set_column(0, "level", pa.array(["1"] * len(table)))
+
+
+def with_lists_of_any_length(table):
+    column = table["vector"].combine_chunks().cast(pa.list_(pa.float32()))
+    return table.set_column(4, "vector", column)
+
+
 def with_another_metric(table):
     (key, record), *_ = table.schema.metadata.items()
     return table.replace_schema_metadata({key: record.replace(b"spherical", b"manhattan")})
@@ -272,6 +281,8 @@ def with_another_metric(table):
     ("change", "message"),
     [
         (without_record, "found another file"),
+        (with_levels_as_text, "found another file"),
+        (with_lists_of_any_length, "found another file"),
         (without_rows, "a missing value"),
         (without_a_cluster, "not numbered from 0"),
         (with_a_parent_too_large, "a parent that does not exist"),
