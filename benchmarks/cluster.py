@@ -5,8 +5,8 @@
 - inertia: one level of 200 clusters of 50,000 made-up embeddings of width 768, beside
   scikit-learn's KMeans and MiniBatchKMeans. Each has starts of its own.
 - levels: clusters of clusters, with centres weighted by their vectors and with equal weights.
-- strata: a pool of cells with the shares of land cover of the synthetic planet. Each way selects
-  400 cells; a linear probe is trained on them and tested far away on all classes alike.
+- strata: 2,000 cells with the shares of land cover of the synthetic planet. Each way selects 200
+  cells; a linear probe is trained on them and tested far away on all classes alike.
 
 All parts are stored in `results/cluster.json`; a part that is not run keeps its results.
 """
@@ -14,13 +14,15 @@ All parts are stored in `results/cluster.json`; a part that is not run keeps its
 import argparse
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from statistics import mean
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from _planet_models import csmoe, pretrained, shards
+import torch
+from _planet_models import pretrained, shards
 from _results import RESULTS, store, stored
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.linear_model import LogisticRegression
@@ -28,7 +30,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import minortom
+from csmoe_model.data.loader import Loader
+from csmoe_model.data.sampler import OrderedBatches
+from csmoe_model.extractors.checkpoint import load_encoder
 from minortom.grid.cells import whole_grid
+from minortom.shards.shard_set import ShardSet
 
 COUNT, WIDTH, K = 50_000, 768, 200
 CLUMPS, LATENT = 600, 48
@@ -38,7 +44,9 @@ NATURAL = {
 }  # fmt: skip
 """Share of the land cells of the synthetic planet (seed 0) with each land cover."""
 RARE = [f"class_{code}" for code, share in NATURAL.items() if share < 0.02]
-SELECTED, POOLS, RANDOM_DRAWS = 400, 3, 3
+POOL, TESTED = 2000, 60
+"""Cells of the pool, and patches of each land cover in the test."""
+SELECTED, SELECTIONS, RANDOM_DRAWS = 200, 3, 3
 
 
 def made_up(count=COUNT, width=WIDTH, seed=0):
@@ -83,21 +91,23 @@ def measure_inertia(folder, seeds):
     path = write(folder / "inertia.parquet", names, vectors)
     rows = []
     for seed in seeds:
-        ours, seconds = timed(
-            lambda seed=seed: minortom.cluster(
-                path, k=K, metric="euclidean", seed=seed, workers=1, out=folder / f"{seed}.parquet"
-            )
-        )
-        centres = np.stack(pq.read_table(ours.centroids)["vector"].to_numpy()).astype(np.float64)
-        rows.append({"method": "minortom cluster", "seed": seed, "seconds": seconds,
-                     "inertia": inertia_of(vectors, centres), "iterations": ours.iterations})  # fmt: skip
-        for kind in (KMeans, MiniBatchKMeans):
-            model = kind(K, n_init=1, random_state=seed + 100)
-            _, seconds = timed(lambda model=model: model.fit(vectors))
-            found = inertia_of(vectors, model.cluster_centers_.astype(np.float64))
-            rows.append({"method": kind.__name__, "seed": seed, "seconds": seconds,
-                         "inertia": found, "iterations": int(model.n_iter_)})  # fmt: skip
-        print(*rows[-3:], sep="\n", flush=True)
+        out = folder / f"{seed}.parquet"
+
+        def ours(seed=seed, out=out):
+            made = minortom.cluster(path, k=K, metric="euclidean", seed=seed, workers=1, out=out)
+            return np.stack(pq.read_table(made.centroids)["vector"].to_numpy())
+
+        def theirs(kind, seed=seed):
+            return kind(K, n_init=1, random_state=seed + 100).fit(vectors).cluster_centers_
+
+        for name, method in (
+            ("minortom cluster", ours), ("KMeans", partial(theirs, KMeans)),
+            ("MiniBatchKMeans", partial(theirs, MiniBatchKMeans)),
+        ):  # fmt: skip
+            centres, seconds = timed(method)
+            found = inertia_of(vectors, centres.astype(np.float64))
+            rows.append({"method": name, "seed": seed, "inertia": found, "seconds": seconds})
+            print(rows[-1], flush=True)
     return rows
 
 
@@ -126,86 +136,104 @@ def measure_levels(folder, seeds):
     return rows
 
 
-def embedded(name, seed, folder):
-    """Return the vectors of both sensors of a model of the planet, with their metadata."""
-    out = folder / f"{name}-seed-{seed}.parquet"
-    if not out.exists():
-        csmoe("embed", pretrained(f"seed-{seed}"), shards(name), "--out", out)
-    columns = ["grid_cell", "split", "climate", "landcover", "lat", "lon", "sensor", "vector"]
-    table = pq.read_table(out, columns=columns)
-    return table.filter(pa.compute.equal(table["sensor"], "both")).drop_columns("sensor")
+def embedded(name, model, choose, work):
+    """Return chosen patches of the planet's shards, with the vectors of both sensors.
+
+    Args:
+        name: Name of the shards.
+        model: Seed of the model.
+        choose: Function from the metadata to the numbers of the patches.
+        work: Folder where the vectors are kept.
+    """
+    data, kept = ShardSet.open(shards(name)), work / f"{name}-{model}.npz"
+    metadata = data.metadata(("grid_cell", "split", "climate", "landcover", "lat", "lon"))
+    rows = choose(metadata)
+    if not kept.exists():
+        extractor = load_encoder(pretrained(f"seed-{model}"))
+        batches = OrderedBatches(samples=rows, batch_size=64)
+        found = []
+        for batch in Loader(data, batches, workers=1, device=extractor.device):
+            with torch.inference_mode():
+                vectors = extractor.stored_vectors(batch.tensors)
+            found.append(((vectors["s2"] + vectors["s1"]) / 2).float().numpy())
+        np.savez(kept, vectors=np.concatenate(found))
+    with np.load(kept) as stored_vectors:
+        return metadata.take(rows), stored_vectors["vectors"]
 
 
-def natural_pool(table, rng):
-    """Return cells of the pretraining shards with the planet's shares of land cover."""
-    classes = table["landcover"].to_numpy()
-    largest = max(NATURAL, key=NATURAL.get)
-    total = (classes == f"class_{largest}").sum() / NATURAL[largest]
+def natural_pool(metadata):
+    """Return patches, one a cell, with the planet's shares of land cover."""
+    rng, classes = np.random.default_rng(0), metadata["landcover"].to_numpy()
     rows = [
-        rng.choice(there, min(round(share * total), len(there)), replace=False)
+        rng.choice(np.flatnonzero(classes == f"class_{code}"), round(share * POOL), replace=False)
         for code, share in NATURAL.items()
-        for there in [np.flatnonzero(classes == f"class_{code}")]
     ]
-    pool = table.take(np.sort(np.concatenate(rows)))
-    strata = pa.compute.binary_join_element_wise(pool["climate"], pool["landcover"], "/")
-    return pool.append_column("stratum", strata)
+    return np.sort(np.concatenate(rows))
 
 
-def selections(pool, folder, seed):
+def balanced_test(metadata):
+    """Return patches of the test split, as many of each land cover."""
+    rng, classes = np.random.default_rng(0), metadata["landcover"].to_numpy()
+    is_test = metadata["split"].to_numpy() == "test"
+    rows = [
+        rng.choice(np.flatnonzero((classes == f"class_{code}") & is_test), TESTED, replace=False)
+        for code in NATURAL
+    ]
+    return np.sort(np.concatenate(rows))
+
+
+def selections(pool, vectors, folder, seed):
     """Yield the name of each way to select, and the cells that it selects."""
-    rng = np.random.default_rng(seed)
-    names = pool["grid_cell"].to_pylist()
+    rng, names = np.random.default_rng(seed), pool["grid_cell"].to_pylist()
     for _ in range(RANDOM_DRAWS):
-        yield "random cells", set(rng.choice(names, SELECTED, replace=False).tolist())
-    vectors = np.stack(pool["vector"].to_numpy())
+        yield "random cells", rng.choice(names, SELECTED, replace=False).tolist()
     path = write(folder / f"pool-{seed}.parquet", names, vectors)
-    tiles = pool.drop_columns("vector")
-    for k in ((100, 20), (400,)):
+    for k in ((100, 20), (SELECTED,)):
         out = folder / f"strata-{seed}-{k[0]}.parquet"
         made = minortom.cluster(path, k=k, out=out, seed=seed).table
-        joined = tiles.join(made.drop_columns(["lat", "lon", "bbox", "geometry"]), "grid_cell")
         for level, count in enumerate(k, start=1):
-            column = pa.compute.cast(joined[f"cluster_{level}"], pa.string())
-            stratified = joined.set_column(
-                joined.column_names.index("stratum"), "stratum", column
-            ).sort_by("grid_cell")
-            yield f"{count} clusters", selected(stratified, seed)
-    yield "climate × land cover", selected(tiles, seed)
-    yield "climate", selected(tiles.set_column(
-        tiles.column_names.index("stratum"), "stratum", tiles["climate"]), seed)  # fmt: skip
+            column = made[f"cluster_{level}"].to_numpy()
+            by_cell = dict(zip(made["grid_cell"].to_pylist(), column.tolist(), strict=True))
+            strata = [str(by_cell[name]) for name in names]
+            yield f"{count} clusters", selected(pool, strata, seed)
+    yield "climate", selected(pool, pool["climate"].to_pylist(), seed)
+    both = zip(pool["climate"].to_pylist(), pool["landcover"].to_pylist(), strict=True)
+    yield "climate × land cover", selected(pool, ["/".join(pair) for pair in both], seed)
 
 
-def selected(tiles, seed):
-    """Return cells that `minortom sample` draws at random from the strata, as many of each."""
+def selected(pool, strata, seed):
+    """Return cells that `minortom sample` draws at random from strata, as many of each."""
+    tiles = pool.append_column("stratum", pa.array(strata))
     made = minortom.sample(tiles, tiles=SELECTED, method="random", seed=seed, workers=1)
-    return set(made.table["grid_cell"].to_pylist())
+    return made.table["grid_cell"].to_pylist()
 
 
 def measure_strata(folder, seeds):
     """Measure the share of rare classes in selections, and probes that are trained on them."""
     found = {}
     for model in seeds:
-        train, test = embedded("pretraining", model, folder), embedded("probing", model, folder)
-        test = test.filter(pa.compute.equal(test["split"], "test"))
-        truth, test_x = test["landcover"].to_numpy(), np.stack(test["vector"].to_numpy())
-        for number in range(POOLS):
-            pool = natural_pool(train, np.random.default_rng([model, number]))
-            cells, classes = pool["grid_cell"].to_numpy(), pool["landcover"].to_numpy()
-            x = np.stack(pool["vector"].to_numpy())
-            for way, chosen in selections(pool, folder, 10 * model + number):
-                rows = np.isin(cells, sorted(chosen))
-                probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
-                right = probe.fit(x[rows], classes[rows]).predict(test_x) == truth
-                by_class = {name: right[truth == name].mean() for name in np.unique(truth)}
-                found.setdefault(way, []).append({
-                    "cells": int(rows.sum()), "rare_share": np.isin(classes[rows], RARE).mean(),
-                    "accuracy": mean(by_class.values()),
-                    "rare_accuracy": mean(by_class[name] for name in RARE),
-                })  # fmt: skip
-            print({way: {key: round(mean(map(float, (run[key] for run in runs))), 3)
-                         for key in runs[0]} for way, runs in found.items()}, flush=True)  # fmt: skip
-    return {way: [{key: round(float(v), 4) for key, v in run.items()} for run in runs]
-            for way, runs in found.items()}  # fmt: skip
+        pool, x = embedded("pretraining", model, natural_pool, folder)
+        test, test_x = embedded("probing", model, balanced_test, folder)
+        truth, classes = (table["landcover"].to_numpy() for table in (test, pool))
+        for seed in range(10 * model, 10 * model + SELECTIONS):
+            for way, chosen in selections(pool, x, folder, seed):
+                rows = np.isin(pool["grid_cell"].to_numpy(), chosen)
+                run = probed(x[rows], classes[rows], test_x, truth)
+                found.setdefault(way, []).append(run)
+        for way, runs in found.items():
+            print(way, {key: round(mean(run[key] for run in runs), 3) for key in runs[0]})
+    return found
+
+
+def probed(x, classes, test_x, truth):
+    """Return the share of rare classes in a selection, and the accuracies of a linear probe."""
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
+    right = probe.fit(x, classes).predict(test_x) == truth
+    by_class = {name: float(right[truth == name].mean()) for name in np.unique(truth)}
+    return {
+        "cells": len(x), "rare_share": float(np.isin(classes, RARE).mean()),
+        "accuracy": mean(by_class.values()), "rare_accuracy": mean(by_class[name] for name in RARE),
+    }  # fmt: skip
 
 
 PARTS = {"inertia": measure_inertia, "levels": measure_levels, "strata": measure_strata}
