@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from csmoe_model.analysis.pruning_results import read_pruning
+from csmoe_model.analysis.pruning_results import PRUNING, read_pruning
 from csmoe_model.checkpoints.hub import CONFIG
 from csmoe_model.choices import Criterion, SensorChoice
 from csmoe_model.data.loader import reader_threads
@@ -125,7 +125,7 @@ def prune(
         made = outputs.enter_context(
             artefact(
                 out, work.provenance, inputs=inputs, overwrite=overwrite, record=CONFIG,
-                started=started,
+                started=started, is_whole=(out / PRUNING).is_file,
             )
         )  # fmt: skip
         made_page = page and outputs.enter_context(

@@ -20,3 +20,21 @@ def random_model(config=WIDE, *, encoder_of=None, seed=0):
             if "bias" in name or "norm" in name:
                 weight.add_(torch.randn_like(weight) * 0.3)
     return model.eval()
+
+
+def plant_dead_experts(model, sensor, dead, *, unread=True):
+    """Give one expert of each layer no output; if unread, also slots that point away from tokens.
+
+    `dead` has the number of the expert by layer.
+    """
+    own, shared = model.backbone.encoder_of(sensor).trunk, model.backbone.shared.trunk
+    width = model.config.width
+    with torch.no_grad():
+        for layer, number in dead.items():
+            part, _, place = layer.partition(".")
+            moe = (shared if part == "shared" else own).blocks[int(place)].soft_moe
+            moe.experts.down_EHD[number] = 0
+            moe.experts.down_bias_ED[number] = 0
+            if unread:
+                rows = slice(number * width, (number + 1) * width)
+                moe.router.to_slots.weight[rows] = -torch.eye(width)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from error_lines import one_line
+from labelled_sets import bright_and_dark
 from minortom_cli.console import run
 from minortom_cli.model.app import app
 from model_folders import write
@@ -15,8 +16,9 @@ from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from csmoe_model import embed, export, inspect, prune, train
+from csmoe_model import embed, export, finetune, inspect, prune, train
 from csmoe_model.csmoe import CSMoE
+from csmoe_model.extractors.load import load_extractor
 from csmoe_model.pruning.calibration import class_vectors, draw_patches, drift
 from csmoe_model.pruning.slicing import keep_experts
 from csmoe_model.runs.folder import RunFolder
@@ -159,6 +161,17 @@ def test_the_same_call_is_up_to_date_and_other_options_need_overwrite(small, wor
         pruned(work, folder, keep=1)
 
 
+def test_without_other_patches_the_drift_is_that_of_the_scored_ones(work, tmp_path):
+    pruned(work, tmp_path / "all", calibrate=99)
+
+    found = record_of(tmp_path / "all")
+    assert found["calibrated"] == 12
+    assert (found["drift"]["patches"], found["drift"]["held_out"]) == (12, False)
+    (tmp_path / "all" / "pruning.json").unlink()  # an incomplete folder is made again
+    assert pruned(work, tmp_path / "all", calibrate=99).status == "written"
+    assert record_of(tmp_path / "all") == found
+
+
 def test_a_page_can_be_written_later(small, work, tmp_path):
     _, folder = small
     pruned(work, folder, keep=2, html=tmp_path / "later.html")
@@ -212,6 +225,37 @@ def test_both_sensors_keep_the_decoders_and_can_be_trained_further(both, work, t
         used = [n for n in range(4) if row[f"usage_{n}"]]
         assert used == kept[row["layer"]]
         assert sum(float(row[f"usage_{n}"]) for n in used) == pytest.approx(1)
+
+
+def test_a_pruned_model_is_fine_tuned_like_any_other(small, tmp_path):
+    data = bright_and_dark({"train": 8, "val": 4, "test": 4})
+    finetune(
+        small[1], data=data, root=None, out=tmp_path / "tuned", epochs=1, batch_size=4,
+        compare=False, tensorboard=False, warm_start=False,
+    )  # fmt: skip
+
+    tuned, before = (CSMoE.from_pretrained(path) for path in (tmp_path / "tuned", small[1]))
+    assert tuned.config == before.config
+    changed = [
+        name for name, weight in before.state_dict().items()
+        if not torch.equal(tuned.state_dict()[name], weight)
+    ]  # fmt: skip
+    assert any("experts.up_EDH" in name for name in changed)
+
+
+def test_an_extractor_tells_the_cost_of_what_is_left(small):
+    result, folder = small
+    cost = load_extractor(folder).cost
+
+    assert (cost.parameters, cost.multiply_adds) == (result.params, result.macs)
+
+
+def test_a_saved_copy_has_the_same_weights_and_says_what_was_removed(small, tmp_path):
+    CSMoE.from_pretrained(small[1]).save_pretrained(tmp_path / "copy")
+
+    for name in ("model.safetensors", "config.json"):
+        assert (tmp_path / "copy" / name).read_bytes() == (small[1] / name).read_bytes()
+    assert "pruned: without" in (tmp_path / "copy" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("form", ["onnx", "torch-export"])

@@ -1,10 +1,13 @@
 """`csmoe prune --recover`: distillation of the unpruned model's tokens, resumable."""
 
 import json
+import re
 import signal
 
 import pytest
 import torch
+from minortom_cli.console import run
+from minortom_cli.model.app import app
 from training_runs import stop_after
 
 from csmoe_model import prune
@@ -95,6 +98,21 @@ def test_a_damaged_checkpoint_is_one_line_and_overwrite_starts_again(work, unbro
         recovered(work, out)
     recovered(work, out, overwrite=True)
     assert weights(out) == weights(unbroken[1])
+
+
+def test_the_command_recovers_and_shows_its_steps(work, tmp_path, capsys):
+    words = (
+        "prune", work / "model", "--shards", work / "shards", "--sensor", "s1", "--out",
+        tmp_path / "out", "--recover", 3, "--batch-size", 4, "--lr", 0.001, "--save-every", 1,
+        "--calibrate", 4, "--json",
+    )  # fmt: skip
+    assert run(app, list(map(str, words))) == 0
+
+    shown = capsys.readouterr()
+    record = json.loads((tmp_path / "out" / "pruning.json").read_text())
+    assert record[KEY]["options"]["recover"] == {"steps": 3, "batch_size": 4, "lr": 0.001}
+    assert json.loads(shown.out)["drift_recovered"] == record["drift"]["recovered"]
+    assert re.search(r"step 3 of 3: loss [\d.]+, [\d,]+ images/s", shown.err)
 
 
 def test_both_sensors_recover_together_and_the_decoders_stay(work, tmp_path, whole):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from masked_twin import layer_parts, masked_tokens
-from pruning_models import random_model
+from pruning_models import plant_dead_experts, random_model
 
 from csmoe_model.choices import Criterion
 from csmoe_model.data.patch_dataset import PatchDataset
@@ -158,25 +158,13 @@ def test_greedy_removes_the_cheapest_expert_of_each_layer_round_by_round(work, w
         np.testing.assert_allclose(scores, list(wanted[layer].values()), rtol=2e-3, atol=2e-5)
 
 
-def plant_dead_experts(model, dead):
-    """Give experts no output, and slots that point away from all tokens."""
-    blocks = [*model.backbone.encoder_of("s2").trunk.blocks, *model.backbone.shared.trunk.blocks]
-    with torch.no_grad():
-        for block, expert in zip(blocks, dead.values(), strict=True):
-            block.soft_moe.experts.down_EHD[expert] = 0
-            block.soft_moe.experts.down_bias_ED[expert] = 0
-            width = model.config.width
-            rows = slice(expert * width, (expert + 1) * width)
-            block.soft_moe.router.to_slots.weight[rows] = -torch.eye(width)
-
-
 @pytest.mark.parametrize("by", get_args(Criterion))
 def test_planted_dead_experts_have_the_lowest_score(work, whole, by):
     # Soft routing: with sharp routing, other experts that no token reads are as free to remove.
     model = random_model(replace(whole.config, logit_scale=0.3))
     model.origin = whole.origin
     dead = {"s2.0": 1, "s2.1": 3, "shared.0": 0}
-    plant_dead_experts(model, dead)
+    plant_dead_experts(model, "s2", dead)
 
     found = score(work, model, sensor="s2", by=by)
 
