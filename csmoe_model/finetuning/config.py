@@ -41,6 +41,10 @@ class FinetuneConfig:
     """Start the head from the linear probe of the frozen encoder (LP-FT), or from random weights.
     Segmentation heads start from random weights."""
 
+    average: bool = True
+    """Validate averages of the weights before and after the training too (WiSE-FT), and keep the
+    best. Only with a warm start."""
+
     def __post_init__(self) -> None:
         check_types(self)
         require(self.shots is None or self.shots >= 1, "shots", "1 or more", self.shots)

@@ -7,6 +7,7 @@ from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap
 from csmoe_model.evaluation.tables import markdown_table
 from csmoe_model.extractors.checkpoint import LoadedModel
 from csmoe_model.extractors.extractor import ExtractorCost
+from csmoe_model.finetuning.averaging import keep_best_average, weights_of
 from csmoe_model.finetuning.head_files import write_head
 from csmoe_model.finetuning.network import FineTuned
 from csmoe_model.finetuning.tuning import Tuning, part_of, random_twin
@@ -128,23 +129,26 @@ class FinetuneRun:
         """Train a model with a head, or resume; test the best weights."""
         tuning, settings = self.tuning, self.settings
         starts_warm = tuning.options.warm_start and not tuning.head.is_dense
-        if starts_warm and probe is None and not folder.checkpoint.is_file():
+        if starts_warm and probe is None:
             probe = tuning.linear_probe(start)
         layer = probe.layer if starts_warm and probe is not None else None
         network = tuning.network(start.model, layer)
+        before, task = weights_of(network), tuning.task(network, pretrained=pretrained)
         with StopRequest() as stop:
             end = train_supervised(
-                tuning.task(network, pretrained=pretrained), folder=folder, stop=stop,
-                save_every=settings.save_every, on_step=settings.on_step,
+                task, folder=folder, stop=stop, save_every=settings.save_every,
+                on_step=settings.on_step,
                 tracking=settings.tracking if pretrained else NO_TRACKING,
             )  # fmt: skip
         stop.deliver()
         assert end is not None  # because no signal came
+        share, score = None, end.score
+        if starts_warm and pretrained and tuning.options.average:
+            share, score = keep_best_average(network, before, end, task.validate)
         chosen: dict[str, object] = {
-            "best_step": end.best_step,
-            "steps": end.steps,
-            "val": round(end.score, 6),
-        }
+            "best_step": end.best_step, "steps": end.steps, "average": share,
+            "val": round(score, 6),
+        }  # fmt: skip
         return _Tuned(network=network, tested=tuning.tested(network, chosen))
 
     def _cost(self, part: LoadedModel) -> ExtractorCost:

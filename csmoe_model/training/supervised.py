@@ -3,13 +3,14 @@
 import logging
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
+from torch import Tensor
 
 from csmoe_model.distributed.device import best_device, tensor_cores
 from csmoe_model.runs.folder import RunFolder
@@ -66,6 +67,10 @@ class SupervisedResult:
     """Step after which the validation score was best; 0 for the initial weights."""
     score: float
     """Validation score after that step."""
+    loss: float
+    """Validation loss after that step."""
+    last: Mapping[str, Tensor] = field(repr=False, compare=False)
+    """Weights after the last step, which are not those of the network unless it is the best."""
 
 
 def train_supervised(
@@ -117,9 +122,13 @@ def train_supervised(
         run_logger.close()
     if not callback.ended:
         return None
+    last = {name: tensor.detach().clone() for name, tensor in task.network.state_dict().items()}
     task.network.load_state_dict(module.best.state_dict())
     task.network.to(best_device()).eval()
-    return SupervisedResult(steps=steps, best_step=callback.best_step, score=callback.best_score)
+    return SupervisedResult(
+        steps=steps, best_step=callback.best_step, score=callback.best_score,
+        loss=callback.best_loss, last=last,
+    )  # fmt: skip
 
 
 def _fit(module: SupervisedModule, callback: "_Callback", *, checkpoint: Path | None) -> int:
@@ -157,7 +166,7 @@ class _Callback(lightning.Callback):
         self._save_every, self._val_every, self._on_step = save_every, val_every, on_step
         self._how_to_resume = how_to_resume
         self.best_score, self.best_step = -math.inf, 0
-        self._best_loss = math.inf
+        self.best_loss = math.inf
         self.ended = False
         """Whether the last step was taken and validated, or the score stopped improving."""
         self._validated = -1
@@ -169,7 +178,7 @@ class _Callback(lightning.Callback):
         """Return the state of early stopping and of the unfinished row, for the checkpoint."""
         return {
             "best_score": self.best_score, "best_step": self.best_step, "ended": self.ended,
-            "best_loss": self._best_loss,
+            "best_loss": self.best_loss,
             "validated": self._validated, "without_better": self._without_better,
             "sums": dict(self._sums), "count": self._count,
         }  # fmt: skip
@@ -177,7 +186,7 @@ class _Callback(lightning.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from the state of a checkpoint."""
         self.best_score, self.best_step = state_dict["best_score"], state_dict["best_step"]
-        self._best_loss = state_dict["best_loss"]
+        self.best_loss = state_dict["best_loss"]
         self.ended, self._validated = state_dict["ended"], state_dict["validated"]
         self._without_better = state_dict["without_better"]
         self._sums, self._count = dict(state_dict["sums"]), state_dict["count"]
@@ -233,9 +242,9 @@ class _Callback(lightning.Callback):
             self._write(module, step, "val", found)
         self._validated = step
         # Scores of few images are often equal; their loss still tells weights apart.
-        if (found[SCORE], -found["loss"]) > (self.best_score, -self._best_loss):
+        if (found[SCORE], -found["loss"]) > (self.best_score, -self.best_loss):
             self.best_score, self.best_step, self._without_better = found[SCORE], step, 0
-            self._best_loss = found["loss"]
+            self.best_loss = found["loss"]
             module.keep_weights()
         else:
             self._without_better += 1

@@ -207,6 +207,30 @@ def test_a_run_killed_between_checkpoints_repeats_the_steps_since(checkpoint, fi
     assert_same_weights(out, finished)
 
 
+def hard_to_tell():
+    """Return a set in which many labels are wrong, so that averages of weights differ in score."""
+    rng = np.random.default_rng(0)
+    labels = {
+        name: np.where(rng.random(len(split)) < 0.3, 1 - split.labels, split.labels)
+        for name, split in bright_and_dark(SIZES).splits.items()
+    }
+    return relabelled(**labels)
+
+
+@pytest.mark.usefixtures("sigterm_raises")
+def test_a_warm_run_resumes_to_the_same_average_of_the_weights(checkpoint, tmp_path):
+    warm = {"warm_start": True, "epochs": 3}
+    whole, out = tmp_path / "whole", tmp_path / "run"
+    wanted = finetune(checkpoint, whole, hard_to_tell(), **warm)
+    with pytest.raises(SystemExit):
+        finetune(checkpoint, out, hard_to_tell(), **warm, on_step=stop_after(5))
+    found = finetune(checkpoint, out, hard_to_tell(), **warm, resume=True)
+
+    assert_same_weights(out, whole)
+    assert found.rows[0]["chosen"] == wanted.rows[0]["chosen"]
+    assert set(found.rows[0]["chosen"][0]) == {"best_step", "steps", "average", "val"}
+
+
 def test_a_finished_run_is_up_to_date_and_another_one_is_kept(checkpoint, finished):
     def fail(*_):
         raise AssertionError

@@ -14,6 +14,7 @@ from training_shards import MODEL, learnable_shards
 
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.preprocess import Preprocess
+from csmoe_model.finetuning.averaging import keep_best_average
 from csmoe_model.finetuning.kept_images import KeptImages
 from csmoe_model.finetuning.labelled_batches import LabelledBatches, with_shots
 from csmoe_model.finetuning.network import FineTuned, prepared_images, set_drop_path
@@ -23,6 +24,7 @@ from csmoe_model.nn.layers import MLP, Attention, Block, DropPath
 from csmoe_model.probing.dense_training import dense_cross_entropy
 from csmoe_model.probing.few_shot import with_shots as table_with_shots
 from csmoe_model.probing.heads import Table
+from csmoe_model.training.supervised import SupervisedResult
 from minortom.errors import InputError
 from minortom.shards.shard_set import ShardSet
 
@@ -236,6 +238,20 @@ def test_the_loss_of_pixels_is_the_weighted_mean_over_labelled_ones():
         torch.testing.assert_close(dense_cross_entropy(logits, truth, given), wanted)
     nothing = torch.full((2, 4, 4), 255)
     assert float(dense_cross_entropy(logits, nothing, weight)) == 0
+
+
+@pytest.mark.parametrize(("optimum", "share", "kept"), [(1.0, 0.5, 1.0), (2.0, None, 2.0)])
+def test_the_best_average_of_the_weights_is_kept(optimum, share, kept):
+    network = torch.nn.Linear(1, 1, bias=False)
+    start, last = {"weight": torch.zeros(1, 1)}, {"weight": torch.full((1, 1), 2.0)}
+    network.load_state_dict(last)
+    end = SupervisedResult(steps=9, best_step=9, score=-abs(2.0 - optimum), loss=1.0, last=last)
+
+    def validate(network):
+        return {"loss": 1.0, "score": -abs(network.weight.item() - optimum)}
+
+    assert keep_best_average(network, start, end, validate) == (share, 0.0)
+    assert network.weight.item() == kept
 
 
 def test_shots_are_the_samples_that_a_probe_draws():
