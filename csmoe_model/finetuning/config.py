@@ -26,7 +26,7 @@ class FinetuneConfig:
     layer_decay: float = 0.75
     """Factor on the learning rate from each layer to the one before it; the head has the whole
     rate. 1: the same rate for all layers."""
-    drop_path: float = 0.1
+    drop_path: float = 0.0
     """Probability that training skips the last layer for an image; it rises linearly from 0 at the
     first layer."""
     flips: bool = True

@@ -21,7 +21,7 @@ class SupervisedConfig:
     """Maximum number of passes over the split `train`."""
     batch_size: int = 32
     """Images per optimiser step; all of a split with fewer images."""
-    lr: float = 1e-3
+    lr: float = 5e-4
     """Maximum learning rate of AdamW."""
     warmup: float = 0.1
     """Fraction of the run in which the learning rate rises linearly. After it, the rate decays
@@ -33,9 +33,9 @@ class SupervisedConfig:
     validations: int = 20
     """Maximum number of validations, evenly spaced; at most one an epoch. The weights with the
     best validation score are kept."""
-    patience: int = 8
+    patience: int = 0
     """Number of validations without a better score after which the training stops early. 0: train
-    for all epochs."""
+    for all epochs; scores may fall until the learning rate decays."""
     log_every: int = 10
     """Steps per row of log.csv; a row is their mean."""
 
