@@ -91,6 +91,8 @@ def test_other_commands_take_the_folder_as_an_extractor(folder, tmp_path, capsys
     assert row["features"] == "model"
     assert row["parameters"] > 0
     assert row["multiply_adds"] > 0
+    (told,) = result(capsys, f"info {folder}/{name}")
+    assert (told["parameters"], told["width"]) == (row["parameters"], row["width"])
     assert run(app, f"embed {folder}/{name} {shards} --out {tmp_path}/e.parquet".split()) == 0
     vectors = np.stack(pq.read_table(tmp_path / "e.parquet")["vector"].to_numpy())
     assert vectors.shape == (40, row["width"])
