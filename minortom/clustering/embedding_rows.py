@@ -59,7 +59,8 @@ def scaled(vector_nD: FloatArray) -> FloatArray:
 def _batches(part: Part) -> Iterator[pa.Table]:
     columns = ["grid_cell", part.column, *(["sensor"] if part.has_sensor else [])]
     try:
-        with pq.ParquetFile(part.path) as file:
+        # With pre_buffer, Arrow keeps the bytes of all row groups until the file is closed.
+        with pq.ParquetFile(part.path, pre_buffer=False) as file:
             for batch in file.iter_batches(batch_size=_ROWS, columns=columns):
                 yield with_plain_types(pa.Table.from_batches([batch]))
     except (OSError, pa.ArrowException) as error:

@@ -3,12 +3,15 @@
 from collections import defaultdict
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from embedding_maker import cell_names, clumped, write_embeddings, write_fragments
 
 from minortom.clustering.cell_clusters import cell_clusters
 from minortom.clustering.cell_vectors import CellVectors, Gathering
 from minortom.clustering.embedding_files import open_embeddings
+from minortom.clustering.embedding_rows import read_batches
 from minortom.clustering.levels import Assigned, Level
 from minortom.grid.cells import cells_from_names
 
@@ -93,6 +96,22 @@ def test_the_only_sensor_needs_no_option(tmp_path):
     path = write_embeddings(tmp_path / "e.parquet", cell_names(30), values)
 
     assert open_embeddings([path], None).sensor == "s1"
+
+
+def test_reading_holds_a_small_part_of_a_file_in_memory(tmp_path):
+    vectors, _ = clumped(20_000, width=256)
+    column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), 256)
+    table = pa.table({"grid_cell": cell_names(20_000), "embedding": column})
+    path = tmp_path / "e.parquet"
+    pq.write_table(table, path, row_group_size=1000, compression="none", use_dictionary=False)
+    embeddings, size = open_embeddings([path], None), path.stat().st_size
+    del table, column
+    before = pa.total_allocated_bytes()
+
+    held = [pa.total_allocated_bytes() - before for _ in read_batches(embeddings, unit=False)]
+
+    assert len(held) > 3
+    assert max(held) < 0.6 * size  # a batch, and what Arrow decodes ahead
 
 
 def test_a_cell_has_the_cluster_of_most_of_its_rows_and_of_two_the_larger():
