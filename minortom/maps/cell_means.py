@@ -16,11 +16,14 @@ from minortom.maps.cell_windows import slots_in, windows_with_cells
 from minortom.maps.pixel_positions import PixelPositions
 from minortom.maps.rasters import opened_map, windows_of
 from minortom.maps.value_band import ValueBand
-from minortom.progress import OnProgress
+from minortom.progress import OnProgress, part_of
 
 FloatArray = NDArray[np.float64]
 
+_CELLS_IN_PART = 500_000
+"""Cells whose sums are in memory together; some blocks are read again for the next part."""
 _CELLS_AT_ONCE = 100_000
+"""Cells that are added to sums together."""
 _DIGITS = 12
 """Significant digits of a mean: the mean of equal values is that value."""
 
@@ -54,13 +57,29 @@ class Sums:
 
 
 def means_of_windows(job: MeanJob, *, executor: Executor, on_progress: OnProgress) -> FloatArray:
-    """Return the means of all cells [n], with one job per window; see ``means_in``.
+    """Return the means of all cells [n]; see ``ContinuousRaster.means_in``.
+
+    The cells are taken in parts from south to north, so that memory does not grow with them.
+    """
+    keys = job.cells.keys()
+    order = np.argsort(keys, kind="stable")
+    means = np.full(len(keys), np.nan)
+    parts = np.array_split(order, max(1, -(-len(order) // _CELLS_IN_PART)))
+    for number, here in enumerate(parts):
+        cells = merged([job.cells.take(here)])
+        progress = part_of(on_progress, number, parts=len(parts), size=len(here))
+        found = _means(replace(job, cells=cells), executor=executor, on_progress=progress)
+        means[here] = found[np.searchsorted(cells.keys(), keys[here])]
+    return means
+
+
+def _means(job: MeanJob, *, executor: Executor, on_progress: OnProgress) -> FloatArray:
+    """Return the means of ordered cells [n], with one job per window.
 
     The sums of windows are added in the order of the windows, so that the result does not depend
     on the executor.
     """
-    cells = merged([job.cells])
-    keys, jobs = cells.keys(), []
+    keys, jobs = job.cells.keys(), []
     with opened_map(job.path) as source:
         band = ValueBand.of(source, str(job.path), job.band)
         positions = PixelPositions.of(source, shrink=1)
@@ -69,7 +88,7 @@ def means_of_windows(job: MeanJob, *, executor: Executor, on_progress: OnProgres
             here = slots_in(keys, *positions.box_deg(window))
             if len(here):
                 part = (window.col_off, window.row_off, window.width, window.height)
-                jobs.append(replace(job, cells=cells.take(here), window=part))
+                jobs.append(replace(job, cells=job.cells.take(here), window=part))
     sums = Sums.zeros(len(keys))
     for part_job, found in zip(
         jobs, map_items(executor, sums_in_window, jobs, on_progress=on_progress), strict=True
@@ -79,7 +98,7 @@ def means_of_windows(job: MeanJob, *, executor: Executor, on_progress: OnProgres
         sums.weights[slots] += found.weights
     means = np.full(len(keys), np.nan)
     np.divide(sums.totals, sums.weights, out=means, where=sums.weights > 0)
-    return _rounded(means)[np.searchsorted(keys, job.cells.keys())]
+    return _rounded(means)
 
 
 def _rounded(values: FloatArray) -> FloatArray:

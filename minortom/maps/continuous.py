@@ -125,7 +125,7 @@ class ContinuousRaster:
         Args:
             cells: Cells in any order.
             executor: Where windows of the raster are read; this process when None.
-            on_progress: Called with (windows read, windows in all).
+            on_progress: Called with (cells done, cells in all).
 
         Returns:
             [n] means; NaN where the cell has no pixel with a value.

@@ -13,7 +13,7 @@ from rasterio.transform import Affine
 
 from minortom.engine.executors import local_executor
 from minortom.grid.cells import Cells, cells_at, cells_from_names, merged, whole_grid
-from minortom.maps import rasters
+from minortom.maps import cell_means, rasters
 from minortom.maps.continuous import ContinuousRaster
 
 ALONG = 50
@@ -195,7 +195,7 @@ def test_windows_and_workers_do_not_change_the_mean(tmp_path, monkeypatch, crs):
     assert np.isfinite(whole).sum() > 500
     np.testing.assert_allclose(split, whole, rtol=1e-11)
     np.testing.assert_array_equal(pooled, split)
-    assert steps[-1] == (25, 25)
+    assert len(steps) == 25 and steps[-1] == (len(cells), len(cells))
 
 
 def test_pixels_without_data_have_no_weight_and_scale_and_offset_are_applied(tmp_path):
@@ -219,9 +219,12 @@ def test_the_mean_of_equal_values_is_that_value(tmp_path):
         assert set(means_of(path, grid).tolist()) == {value}
 
 
-def test_each_cell_has_its_mean_in_any_order_and_when_repeated(tmp_path):
+def test_each_cell_has_its_mean_in_any_order_in_parts_and_when_repeated(tmp_path, monkeypatch):
     path = write_map(tmp_path / "a.tif", np.random.default_rng(0).random((90, 180)))
     cells = some(whole_grid(), 50)
     again = Cells(row=np.repeat(cells.row[::-1], 2), col=np.repeat(cells.col[::-1], 2))
+    expected = np.repeat(means_of(path, cells)[::-1], 2)
 
-    np.testing.assert_array_equal(means_of(path, again), np.repeat(means_of(path, cells)[::-1], 2))
+    np.testing.assert_array_equal(means_of(path, again), expected)
+    monkeypatch.setattr(cell_means, "_CELLS_IN_PART", 7)
+    np.testing.assert_array_equal(means_of(path, again), expected)
