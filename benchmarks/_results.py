@@ -31,3 +31,9 @@ def store(name, found):
 def stored(name):
     """Return the results of a benchmark."""
     return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def table(head, rows):
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

@@ -10,10 +10,11 @@ import re
 import statistics
 from pathlib import Path
 
-from _results import stored
+import _pruning_tables
+from _results import stored, table
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "docs/sample.md")
+DOCUMENTS = ("README.md", "docs/prune.md", "docs/sample.md")
 _BLOCK = re.compile(r"<!-- figures: ([\w-]+) -->\n.*?<!-- end of figures -->", re.DOTALL)
 
 SET_NAMES = {
@@ -35,12 +36,6 @@ METHOD_NAMES = {
 CLIMATE = ("nn_error", "environment_cover", "distortion")
 WORST = {"nn_km": min, "within_km": min, "cover_km": max, "balance": max}
 DIGITS = {"nn_km": ".1f", "within_km": ",.0f", "cover_km": ".1f", "balance": ".2f"}
-
-
-def table(head, rows):
-    """Return a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
 def source(name):
@@ -233,11 +228,19 @@ def reserves():
     return f"{table(['', 'nn', 'within', 'cover', 'balance'], rows)}\n\n{source('place')}"
 
 
+def pruning_quality():
+    """Accuracy of pruned models, beside other ways to save."""
+    how = stored("pruning")["quality"]["recovery"]
+    recovery = f"Recovery: {how['recover']} steps of {how['batch_size']} images."
+    return f"{_pruning_tables.quality()}\n\n{recovery} {source('pruning')}"
+
+
 TABLES = {
     "sample-globe": sample_globe, "sample-sets": sample_sets, "sample-held-out": sample_held_out,
     "readme-list": readme_list, "frontier": frontier, "objectives": objectives,
     "many-strata": many_strata, "speed": speed, "algorithm-2": algorithm_2,
     "min-distance": min_distance, "reserves": reserves,
+    "pruning-checks": _pruning_tables.checks, "pruning-quality": pruning_quality,
 }  # fmt: skip
 
 

@@ -1,0 +1,227 @@
+"""Quality of pruned models on the planet: probe and 20-NN, beside other ways to save."""
+
+import itertools
+
+import numpy as np
+import torch
+from _planet_models import pretrained, shards
+from _pruning_baselines import merged, random_kept, slimmed, with_kept
+
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.data.loader import Loader
+from csmoe_model.data.normalise import Normalise
+from csmoe_model.data.sampler import OrderedBatches
+from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap, interval
+from csmoe_model.evaluation.metrics import Predictions, score
+from csmoe_model.nn.cost import encoder_cost
+from csmoe_model.probing.heads import Table, knn_probe, logistic_probe
+from csmoe_model.probing.pooling import spread
+from csmoe_model.pruning.calibration import class_vectors, draw_patches, drift
+from csmoe_model.pruning.choice import choose_experts
+from csmoe_model.pruning.prune import prune
+from csmoe_model.pruning.saliency import score_experts
+from csmoe_model.pruning.slicing import keep_experts
+from minortom.shards.shard_set import ShardSet
+
+SEEDS = (0, 1, 2)
+SENSORS = ("s2", "s1")
+KEEPS = (2, 1, 3)
+CALIBRATE = 256
+RANDOM_DRAWS = 5
+RECOVER = {"recover": 150, "batch_size": 32}
+WAYS = ("reap", "recovered", "greedy", "merging", "slimming", "random")
+PROBES = {"probe": logistic_probe, "20-NN": lambda table: knn_probe(table, k=20)}
+PER_CELL = 1
+"""Patches of each cell that are encoded."""
+HEADLINE = "average_accuracy"
+
+
+class Patches:
+    """Patches of each cell of the probing shards, with their land cover."""
+
+    def __init__(self):
+        """Read the metadata."""
+        self.data = ShardSet.open(shards("probing"))
+        rows = self.data.metadata(["grid_cell", "split", "landcover"])
+        cells = rows["grid_cell"].to_numpy(zero_copy_only=False).astype(str)
+        _, cell, counts = np.unique(cells, return_inverse=True, return_counts=True)
+        order = np.argsort(cell, kind="stable")
+        rank = np.arange(len(cells)) - np.repeat(np.cumsum(counts) - counts, counts)
+        self.numbers = order[rank < PER_CELL]  # cell by cell
+        self.cells = cells[self.numbers]
+        self.split = rows["split"].to_numpy(zero_copy_only=False).astype(str)[self.numbers]
+        names = rows["landcover"].to_numpy(zero_copy_only=False).astype(str)[self.numbers]
+        self.classes, self.labels = np.unique(names, return_inverse=True)
+
+    def vectors(self, model, sensor):
+        """Return the [CLS] vectors [n, D] of a model."""
+        normalise = Normalise(model.origin.statistics, image_size=model.config.image_size)
+        order = OrderedBatches(samples=self.numbers, batch_size=64)
+        found = []
+        with torch.inference_mode():
+            for batch in Loader(self.data, order, workers=1):
+                image_BCHW = normalise(batch.tensors)[sensor]
+                found.append(model.backbone.tokens(sensor, image_BCHW)[:, 0].numpy())
+        return np.concatenate(found)
+
+    def outputs(self, vector_nD):
+        """Return the outputs of the probes for the test patches, by probe."""
+        of = {name: self.split == name for name in ("train", "val", "test")}
+        table = Table(
+            task="multiclass", num_classes=len(self.classes),
+            features={name: vector_nD[chosen] for name, chosen in of.items()},
+            labels={name: self.labels[chosen].astype(np.int64) for name, chosen in of.items()},
+        )  # fmt: skip
+        return {name: probe(table).test.output for name, probe in PROBES.items()}
+
+    def predictions(self, output):
+        """Return stored outputs as predictions."""
+        truth = self.labels[self.split == "test"].astype(np.int64)
+        return Predictions(task="multiclass", truth=truth, output=output)
+
+
+class Store:
+    """Outputs of the probes in a folder, computed once."""
+
+    def __init__(self, folder):
+        """Make the folder."""
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+
+    def get(self, name, compute):
+        """Compute and store arrays by name, unless they are stored; nothing for no arrays."""
+        if not self.has(name) and (found := compute()):
+            temporary = self.folder / f"{name}.tmp.npz"
+            np.savez(temporary, **found)
+            temporary.replace(self.folder / f"{name}.npz")
+            print(name, flush=True)
+
+    def has(self, name):
+        """Return whether arrays are stored."""
+        return (self.folder / f"{name}.npz").exists()
+
+    def read(self, name):
+        """Return stored arrays."""
+        with np.load(self.folder / f"{name}.npz") as stored:
+            return dict(stored)
+
+
+def quality(out):
+    """Return scores and paired differences from the unpruned model."""
+    patches, store = Patches(), Store(out / "quality")
+    for keep, seed, sensor in itertools.product(KEEPS, SEEDS, SENSORS):
+        _fill(out, store, patches, seed, sensor, keep)
+    return summary(patches, store)
+
+
+def summary(patches, store):
+    """Return the figures of all that is in the store."""
+    rows = [row for sensor in SENSORS for row in _rows(store, patches, sensor)]
+    counts = {name: int((patches.split == name).sum()) for name in ("train", "val", "test")}
+    fewest = int(np.bincount(patches.labels[patches.split == "test"]).min())
+    return {"rows": rows, "patches": counts, "fewest_test_cells_a_class": fewest,
+            "recovery": RECOVER, "calibrated": CALIBRATE}  # fmt: skip
+
+
+def _fill(out, store, patches, seed, sensor, keep):
+    """Compute what is missing of one pretraining seed, sensor and number of experts."""
+    checkpoint = pretrained(f"seed-{seed}")
+    name, data = f"{sensor}-{seed}", ShardSet.open(shards("pretraining"))
+    model = CSMoE.from_pretrained(checkpoint)
+    scored, others = draw_patches(model, data, CALIBRATE, seed=0, workers=1)
+    reference, scored_reference = (
+        class_vectors(model, some, (sensor,))[sensor] for some in (others, scored)
+    )
+
+    def of(smaller):
+        found = class_vectors(smaller, others, (sensor,))[sensor]
+        return {**patches.outputs(patches.vectors(smaller, sensor)),
+                "drift": np.array(drift(found, reference))}  # fmt: skip
+
+    def kept(by):
+        return choose_experts(score_experts(model, scored, (sensor,), by=by), keep=keep)
+
+    def recovered():
+        folder = out / "models" / f"{name}-{keep}"
+        folder.parent.mkdir(exist_ok=True)
+        prune(
+            checkpoint, shards=data.folder, sensor=sensor, out=folder, keep=keep,
+            calibrate=CALIBRATE, workers=1, **RECOVER,
+        )  # fmt: skip
+        return of(CSMoE.from_pretrained(folder))
+
+    def merging():
+        usage = score_experts(model, scored, (sensor,), by="usage").scores
+        return of(merged(model, sensor, kept("reap"), usage))
+
+    def slimming():
+        macs = encoder_cost(with_kept(model.config, sensor, keep), sensors=(sensor,)).macs_full
+        found = {
+            drift(class_vectors(one.model, scored, (sensor,))[sensor], scored_reference): one.model
+            for one in slimmed(model, sensor, macs, scored)
+        }
+        return of(found[min(found)]) if found else {}
+
+    store.get(f"{name}-whole", lambda: of(model))
+    ways = {
+        "reap": lambda: of(keep_experts(model, kept("reap"))), "recovered": recovered,
+        "greedy": lambda: of(keep_experts(model, kept("greedy"))), "merging": merging,
+        "slimming": slimming,
+    }  # fmt: skip
+    for way, compute in ways.items():
+        store.get(f"{name}-{keep}-{way}", compute)
+    for draw in range(RANDOM_DRAWS):
+        chosen = random_kept(model.config, sensor, keep, draw)
+        store.get(
+            f"{name}-{keep}-random-{draw}", lambda chosen=chosen: of(keep_experts(model, chosen))
+        )
+
+
+def _rows(store, patches, sensor):
+    """Return the scores of each way and the differences from the unpruned model."""
+    cells = patches.cells[patches.split == "test"]
+    bootstrap, rows = Bootstrap.over(len(cells), cells, seed=0, num_draws=NUM_DRAWS), []
+    for probe in PROBES:
+        names = [f"{sensor}-{s}-whole" for s in SEEDS if store.has(f"{sensor}-{s}-whole")]
+        base_m, _ = _scored(bootstrap, patches, store, [[name] for name in names], probe)
+        rows.append(
+            {"sensor": sensor, "probe": probe, "keep": 4, "way": "whole", **_costs(sensor, 4),
+             "seeds": len(names), "score": base_m.mean(), "drift": 0.0}
+        )  # fmt: skip
+        for keep, way in itertools.product(KEEPS, WAYS):
+            tails = [f"random-{d}" for d in range(RANDOM_DRAWS)] if way == "random" else [way]
+            seeds = [
+                s for s in SEEDS if all(store.has(f"{sensor}-{s}-{keep}-{t}") for t in tails)
+            ]  # fmt: skip
+            if not seeds:
+                continue
+            base_m, base_mR = _scored(
+                bootstrap, patches, store, [[f"{sensor}-{s}-whole"] for s in seeds], probe
+            )
+            found = [[f"{sensor}-{s}-{keep}-{t}" for t in tails] for s in seeds]
+            value_m, draw_mR = _scored(bootstrap, patches, store, found, probe)
+            # Paired: the same draws of cells, and the same draws of pretraining seeds.
+            wide_R = spread(draw_mR - base_mR, np.random.default_rng(0))
+            gap = interval(float((value_m - base_m).mean()), wide_R)
+            drifts = [store.read(name)["drift"] for some in found for name in some]
+            rows.append(
+                {"sensor": sensor, "probe": probe, "keep": keep, "way": way,
+                 **_costs(sensor, keep), "seeds": len(seeds), "score": value_m.mean(),
+                 "drift": float(np.mean(drifts)), "difference": [gap.value, gap.low, gap.high]}
+            )  # fmt: skip
+    return rows
+
+
+def _costs(sensor, keep):
+    config = CSMoE.from_pretrained(pretrained("seed-0")).config
+    whole = encoder_cost(config, sensors=(sensor,))
+    cost = encoder_cost(with_kept(config, sensor, keep), sensors=(sensor,))
+    return {"macs": cost.macs_full / whole.macs_full,
+            "params": cost.params_trainable / whole.params_trainable}  # fmt: skip
+
+
+def _scored(bootstrap, patches, store, found, probe):
+    """Return the score of each seed [m], and in each draw [m, R], the mean over its models."""
+    runs = [[patches.predictions(store.read(name)[probe]) for name in some] for some in found]
+    values = [np.mean([score(run)[HEADLINE] for run in some]) for some in runs]
+    return np.array(values), np.stack([bootstrap.draws(some)[HEADLINE] for some in runs])

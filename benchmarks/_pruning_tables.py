@@ -1,0 +1,68 @@
+"""Tables of docs/prune.md, from the parts of benchmarks/pruning.py that were run."""
+
+from statistics import mean
+
+from _results import stored, table
+
+LONG = {"s2": "Sentinel-2", "s1": "Sentinel-1"}
+WAYS = {
+    "whole": "unpruned", "reap": "`reap`", "usage": "`usage`", "norm": "`norm`",
+    "ablation": "`ablation`", "greedy": "`greedy`", "recovered": "`reap` and `--recover`",
+    "random": "random experts", "merging": "merged experts", "slimming": "fewer heads and units",
+}  # fmt: skip
+
+
+def checks():
+    """Return lines about exactness, planted dead experts and speed, for the parts that were run."""
+    found = stored("pruning")
+    lines = []
+    if "exactness" in found:
+        worst = max(row["largest_difference"] for row in found["exactness"]["rows"])
+        lines.append(
+            f"- Tokens of sliced models differ from those of masked ones by at most {worst:.1e}."
+        )
+    if "planted" in found:
+        for unread, what in ((True, "no output and no reader"), (False, "no output, but readers")):
+            rows = [row for row in found["planted"]["rows"] if row["unread"] == unread]
+            counts = ", ".join(f"`{r['by']}` {r['found']} of {r['planted']}" for r in rows)
+            lines.append(f"- Planted experts with {what} that have the lowest score: {counts}.")
+    if "speed" in found:
+        rows = [f"{r['ratio']:.2f} × ({r['batch']} images)" for r in found["speed"]["rows"]]
+        macs = found["speed"]["macs"]
+        lines.append(
+            "- `csmoe-b16` with half of its experts, S2 path, two threads, in turns with the whole "
+            f"path: {', '.join(rows)} as fast with {macs['half'] / macs['whole']:.0%} of the "
+            "multiply-adds."
+        )
+    return "\n".join(lines)
+
+
+def fidelity():
+    """Return the drift of every way, by sensor and number of experts."""
+    found = stored("pruning")["fidelity"]
+    ways = ("reap", "usage", "norm", "ablation", "greedy", "merging", "slimming", "random")
+    rows = []
+    for row in found["rows"]:
+        drifts = [row["drift"][way] for way in ways]
+        shown = [mean(d) if isinstance(d, list) else d for d in drifts]
+        rows.append(
+            [LONG[row["sensor"]], f"{row['keep']} of {found['experts']}", f"{row['macs']:.0%}",
+             f"{row['params']:.0%}", *("–" if d is None else f"{d:.3f}" for d in shown)]
+        )  # fmt: skip
+    head = ["sensor", "experts", "multiply-adds", "parameters", *(WAYS[way] for way in ways)]
+    return table(head, rows)
+
+
+def quality():
+    """Return scores and differences from the unpruned model, in percent and points."""
+    rows = []
+    for row in stored("pruning")["quality"]["rows"]:
+        gap = [f"{100 * value:+.1f}" for value in row.get("difference", ())]
+        rows.append(
+            [LONG[row["sensor"]], row["probe"], f"{row['keep']} of 4", WAYS[row["way"]],
+             f"{row['macs']:.0%}", f"{row['drift']:.3f}", f"{100 * row['score']:.1f}",
+             f"{gap[0]} [{gap[1]}, {gap[2]}]" if gap else "", row["seeds"]]
+        )  # fmt: skip
+    head = ["sensor", "classifier", "experts", "method", "multiply-adds", "drift", "accuracy, %",
+            "difference, points", "seeds"]  # fmt: skip
+    return table(head, rows)
