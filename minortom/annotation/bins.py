@@ -92,14 +92,21 @@ class Bins:
             classes=ClassColumn(index=index, names=names),
         )  # fmt: skip
 
-    def _numbers(self, columns: Mapping[str, Column]) -> NumberColumn:
-        column = columns.get(self.name)
-        if column is None:
-            numbers = [name for name, found in columns.items() if isinstance(found, NumberColumn)]
+    def require_column(self, names: Sequence[str]) -> None:
+        """Check that one of the further columns has the name of the column of numbers.
+
+        Raises:
+            InputError: If none has.
+        """
+        if self.name not in names:
             raise InputError(
                 f"--bins {self.name}: expected the name of a column of numbers from --variable or "
-                f"--table, found no such column; the columns are {', '.join(numbers) or 'none'}"
+                f"--table, found no such column; the columns are {', '.join(names) or 'none'}"
             )
+
+    def _numbers(self, columns: Mapping[str, Column]) -> NumberColumn:
+        self.require_column([*columns])
+        column = columns[self.name]
         if not isinstance(column, NumberColumn):
             raise InputError(
                 f"--bins {self.name}: expected a column of numbers, found one with "

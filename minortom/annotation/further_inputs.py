@@ -49,6 +49,20 @@ class FurtherInputs:
         """Return whether whole cells of a raster are read, which workers do in parallel."""
         return bool(self.variables) and self.variable_mode == "mean"
 
+    def check(self, of_tables: Sequence[str]) -> None:
+        """Check bands and the columns of bins, before anything is looked up.
+
+        Args:
+            of_tables: Names of the columns of tables.
+
+        Raises:
+            InputError: If a raster does not have the band, or bins have no column.
+        """
+        for raster in self.variables.values():
+            raster.unit_and_title()
+        for bins in self.bins:
+            bins.require_column([*of_tables, *self.variables])
+
     def as_options(self) -> dict[str, object]:
         """Return the options that change the result, for the provenance; empty without any."""
         options: dict[str, object] = {}

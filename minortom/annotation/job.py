@@ -86,7 +86,7 @@ class AnnotateJob:
             opened_tables(self.tables, on_fetch=on_fetch) as tables,
             self._executor(descriptors) as executor,
         ):
-            self._require_distinct(tables)
+            self._check_columns(tables)
             opened = OpenedSources(
                 archives=archives, descriptors=descriptors, candidates=candidates, tables=tables,
                 further=self.further, executor=executor,
@@ -147,9 +147,11 @@ class AnnotateJob:
         legends = {name: found.legend() for name, found in binned.items()}
         return replace(of_tables, columns=columns | classes, legends=legends)
 
-    def _require_distinct(self, tables: Mapping[str, CellTable]) -> None:
+    def _check_columns(self, tables: Mapping[str, CellTable]) -> None:
+        """Check the further columns before anything is looked up."""
         of_tables = [name for table in tables.values() for name in table.columns]
         require_distinct([*self.maps.further, *of_tables, *self.further.names])
+        self.further.check(of_tables)
 
     def _inputs(self) -> list[Path]:
         parts = (self.sources, self.options, self.maps, self.tables, self.further)

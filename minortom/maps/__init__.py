@@ -1,4 +1,4 @@
-"""Categorical maps: manifests, rasters, classes at points and class counts of cells.
+"""Maps of classes and continuous rasters: manifests, values at points and over cells.
 
 Layer: with `plotting` and `scenes`, above `grid`.
 """

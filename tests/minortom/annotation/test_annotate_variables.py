@@ -4,6 +4,7 @@ import json
 import re
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import rasterio
@@ -118,6 +119,29 @@ def test_bins_are_classes_that_the_sampler_stratifies_by(arguments, heights, cap
     assert strata == {f"Af/{row['height_bin']}" for row in rows}
 
 
+def test_numbers_of_tables_are_binned_over_the_tiles_that_are_kept(
+    arguments, heights, tmp_path, capsys
+):
+    """The table lacks the column of cells 15R, whose tiles are dropped before the quantiles."""
+    names = [f"{i}U_{j}R" for i in range(16) for j in range(15)]
+    depth = np.arange(len(names))
+    field = pa.field("depth", pa.int64(), metadata={"unit": "cm"})
+    table = pa.table([names, depth], pa.schema([("grid_cell", pa.string()), field]))
+    pq.write_table(table, tmp_path / "t.parquet")
+    summary, found = annotated(
+        arguments, capsys, "--table", str(tmp_path / "t.parquet"), "--table-missing", "drop",
+        "--variable", f"height={heights}:1", "--bins", "depth=quantiles:2",
+    )  # fmt: skip
+    rows = found.to_pylist()
+
+    assert len(rows) == 240 and summary["dropped"]["not_in_table"] == 16
+    assert [row["height"] for row in rows] == [pixel_at(heights, row) for row in rows]
+    legend = json.loads(found.schema.metadata[BINS_KEY.encode()])["depth_bin"]
+    assert (legend["edges"], legend["unit"]) == ([119.5], "cm")
+    assert legend["classes"] == ["< 120 cm", "≥ 120 cm"]
+    assert all((row["depth"] >= 119.5) == (row["depth_bin_code"] == 1) for row in rows)
+
+
 def test_a_file_with_quantiles_is_up_to_date_and_other_bins_are_not(arguments, heights, capsys):
     words = [*arguments, "--variable", f"height={heights}:1", "--bins", "height=quantiles:3"]
     assert run(app, words) == 0
@@ -189,6 +213,13 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     assert error.startswith("error: ") and error.count("\n") == 1
     assert re.search(message, error)
     assert not (tmp_path / "a.parquet").exists()
+
+
+def test_a_wrong_band_or_bin_is_found_before_any_look_up(arguments, heights, monkeypatch, capsys):
+    monkeypatch.setattr("minortom.annotation.job.look_up", None)
+    for more in (["--variable", f"h={heights}:3"], ["--bins", "h=1"]):
+        assert run(app, [word for word in arguments if word != "--json"] + more) == 1
+        assert re.match(r"error: .* has no band 3|error: --bins h", capsys.readouterr().err)
 
 
 def test_the_file_without_these_options_has_no_trace_of_them(arguments, capsys):

@@ -83,7 +83,7 @@ def test_names_say_the_edges_and_the_unit(edges, unit, exact, names):
         ("z=quantiles:1", "with N from 2 to 1000, found 'z=quantiles:1'"),
         ("z=quantiles:many", "with N from 2 to 1000"),
         ("z=quantiles:1001", "with N from 2 to 1000"),
-        ("height=1", "--bins height: .* found no such column; the columns are z"),
+        ("height=1", "--bins height: .* found no such column; the columns are z, soil"),
         ("soil=1", "--bins soil: expected a column of numbers, found one with 1 classes"),
         ("z=quantiles:2", "expected edges that ascend, found the edge 0 twice, since 75% of the"),
     ],
