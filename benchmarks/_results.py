@@ -37,3 +37,12 @@ def table(head, rows):
     """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def source(name):
+    """Return the sentence that says what measured a table."""
+    found = stored(name)
+    return (
+        f"Measured by `benchmarks/{name}.py` on {found['date']} ({found['machine']}, Python "
+        f"{found['versions']['python']}, commit {found['commit']})."
+    )

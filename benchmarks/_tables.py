@@ -11,10 +11,11 @@ import statistics
 from pathlib import Path
 
 import _pruning_tables
-from _results import stored, table
+from _cluster_tables import CLUSTER_TABLES
+from _results import source, stored, table
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "docs/prune.md", "docs/sample.md")
+DOCUMENTS = ("README.md", "docs/clusters.md", "docs/prune.md", "docs/sample.md")
 _BLOCK = re.compile(r"<!-- figures: ([\w-]+) -->\n.*?<!-- end of figures -->", re.DOTALL)
 
 SET_NAMES = {
@@ -36,15 +37,6 @@ METHOD_NAMES = {
 CLIMATE = ("nn_error", "environment_cover", "distortion")
 WORST = {"nn_km": min, "within_km": min, "cover_km": max, "balance": max}
 DIGITS = {"nn_km": ".1f", "within_km": ",.0f", "cover_km": ".1f", "balance": ".2f"}
-
-
-def source(name):
-    """Return the sentence that says what measured a table."""
-    found = stored(name)
-    return (
-        f"Measured by `benchmarks/{name}.py` on {found['date']} ({found['machine']}, Python "
-        f"{found['versions']['python']}, commit {found['commit']})."
-    )
 
 
 def value(method, key):
@@ -236,6 +228,7 @@ def pruning_quality():
 
 
 TABLES = {
+    **CLUSTER_TABLES,
     "sample-globe": sample_globe, "sample-sets": sample_sets, "sample-held-out": sample_held_out,
     "readme-list": readme_list, "frontier": frontier, "objectives": objectives,
     "many-strata": many_strata, "speed": speed, "algorithm-2": algorithm_2,

@@ -14,6 +14,7 @@ from minortom.api.choices import CellRows, Metric
 from minortom.clustering.arrays_file import read_arrays, write_arrays
 from minortom.clustering.embedding_files import Embeddings
 from minortom.clustering.embedding_rows import read_batches, scaled
+from minortom.clustering.kmeans import add_vectors
 from minortom.clustering.vectors import FloatArray, IntArray, VectorFile, blocks
 from minortom.errors import InputError
 from minortom.grid.cells import N_KEYS, Cells, cells_of_keys
@@ -134,12 +135,12 @@ class _CellNumbers:
 def _add(file: VectorFile, cell_n: IntArray, vector_nD: FloatArray, known: int) -> None:
     """Add vectors to the sums of their cells, of which the first `known` are in the file."""
     cells, place_n = np.unique(cell_n, return_inverse=True)
-    sum_cD = np.zeros((len(cells), vector_nD.shape[1]), np.float32)
-    np.add.at(sum_cD, place_n, vector_nD)
+    sum_cD, rows_c = np.zeros((len(cells), vector_nD.shape[1])), np.zeros(len(cells))
+    add_vectors(vector_nD, place_n, np.ones(len(place_n)), sum_cD, rows_c)
     # Runs of successive cells are read and written together.
     for run in np.split(np.arange(len(cells)), np.flatnonzero(np.diff(cells) > 1) + 1):
         first, last = int(cells[run[0]]), int(cells[run[-1]]) + 1
         old = max(min(last, known) - first, 0)
-        part_cD = sum_cD[run]
+        part_cD = sum_cD[run].astype(np.float32)
         part_cD[:old] += file.read(first, first + old)
         file.write(first, part_cD)

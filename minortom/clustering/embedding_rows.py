@@ -50,7 +50,7 @@ def read_batches(
 
 def scaled(vector_nD: FloatArray) -> FloatArray:
     """Return vectors scaled to the length 1; a vector of zeros stays."""
-    length_n = np.linalg.norm(vector_nD.astype(np.float64), axis=1)
+    length_n = np.sqrt(np.einsum("nd,nd->n", vector_nD, vector_nD, dtype=np.float64))
     length_n[length_n == 0] = 1
     unit_nD: FloatArray = (vector_nD / length_n[:, None]).astype(np.float32)
     return unit_nD
