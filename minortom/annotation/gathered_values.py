@@ -25,29 +25,35 @@ class Numbers:
         """Start without a number for any tile."""
         self._n = n
         self._values: NDArray[np.generic] | None = None
-        self._known = np.zeros(n, np.bool_)
+        self._known = np.zeros(0, np.bool_)
+        """[n] true for a tile with a whole number; NaN marks a missing floating-point one."""
 
     def put(self, tiles: Tiles, values: pa.Array) -> None:
         """Store the numbers of a part."""
         known, numbers = _known_and_numbers(values)
         if self._values is None:
-            self._values = np.zeros(self._n, numbers.dtype)
+            missing = 0 if known is not None else np.nan
+            self._values = np.full(self._n, missing, numbers.dtype)
+            self._known = np.zeros(0 if known is None else self._n, np.bool_)
         self._values[tiles] = numbers
-        self._known[tiles] = known
+        if known is not None:
+            self._known[tiles] = known
 
     def differ(self, tiles: Tiles, values: pa.Array) -> NDArray[np.bool_]:
         """Return a mask [m] of the rows whose number is not the stored one."""
         known, numbers = _known_and_numbers(values)
         assert self._values is not None
-        differ: NDArray[np.bool_] = known != self._known[tiles]
-        differ |= known & (self._values[tiles] != numbers)
-        return differ
+        stored = self._values[tiles]
+        if known is None:
+            return np.asarray((stored != numbers) & ~(np.isnan(stored) & np.isnan(numbers)))
+        return np.asarray((known != self._known[tiles]) | (known & (stored != numbers)))
 
     def array(self) -> pa.Array:
         """Return the numbers [n], null where unknown."""
         if self._values is None:
             return pa.nulls(self._n, pa.float64())
-        return pa.array(self._values, mask=None if self._known.all() else ~self._known)
+        known = self._known if len(self._known) else ~np.isnan(self._values)
+        return pa.array(self._values, mask=None if known.all() else ~known)
 
 
 class Texts:
@@ -138,11 +144,14 @@ class GatheredValues:
                 )
 
 
-def _known_and_numbers(values: pa.Array) -> tuple[NDArray[np.bool_], NDArray[np.generic]]:
-    """Return a mask [m] of the values that are numbers, and the numbers."""
-    known = np.ones(len(values), np.bool_)
-    if values.null_count:
-        known = pc.is_valid(values).to_numpy(zero_copy_only=False)
-        values = pc.fill_null(values, 0)
-    numbers = values.to_numpy()
-    return (known & ~np.isnan(numbers) if numbers.dtype.kind == "f" else known), numbers
+def _known_and_numbers(
+    values: pa.Array,
+) -> tuple[NDArray[np.bool_] | None, NDArray[np.generic]]:
+    """Return a mask [m] of the values that are whole numbers, and the numbers.
+
+    The mask is None for floating-point numbers, of which the missing ones are NaN.
+    """
+    if pa.types.is_floating(values.type):
+        return None, values.to_numpy(zero_copy_only=False)
+    known = pc.is_valid(values).to_numpy(zero_copy_only=False)
+    return known, pc.fill_null(values, 0).to_numpy()

@@ -126,7 +126,7 @@ def restratified(annotated: pa.Table, columns: Sequence[str]) -> pa.Table:
         if not _is_categorical(column.type):
             raise InputError(
                 f"--stratify-by {name}: expected a column of text or whole numbers, found "
-                f"{column.type}; choose another column"
+                f"{column.type}; choose another column{_advice(name, column.type)}"
             )
         if column.null_count:
             raise InputError(
@@ -138,6 +138,11 @@ def restratified(annotated: pa.Table, columns: Sequence[str]) -> pa.Table:
     if "stratum" not in annotated.column_names:
         return annotated.append_column("stratum", joined)
     return annotated.set_column(annotated.column_names.index("stratum"), "stratum", joined)
+
+
+def _advice(name: str, kind: pa.DataType) -> str:
+    is_number = pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return f", or make classes of it with `annotate --bins {name}=quantiles:5`" if is_number else ""
 
 
 def _is_categorical(kind: pa.DataType) -> bool:

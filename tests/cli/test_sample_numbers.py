@@ -153,7 +153,7 @@ def test_unused_options_are_not_in_the_provenance(annotated, capsys):
         (("--stratify-by", "ecozone"), "--stratify-by ecozone: column not found; the columns are"),
         (
             ("--stratify-by", "lat"),
-            "--stratify-by lat: expected a column of text or whole numbers, found double",
+            "choose another column, or make classes of it with `annotate --bins lat=quantiles:5`",
         ),
         (("--stratify-by", "climate,"), "must be names of columns"),
         (("--stratify-by", "climate,climate"), "names climate more than once"),

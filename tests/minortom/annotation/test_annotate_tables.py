@@ -12,6 +12,7 @@ from annotating import CELLS, MANIFEST, annotated
 from minortom_cli.console import run
 from minortom_cli.curate.app import app
 
+import minortom
 from minortom.annotation.annotate import annotate
 from minortom.grid.cells import cells_from_names, whole_grid
 from minortom.io.column_metadata import classes_metadata, source_of, unit_of
@@ -349,3 +350,29 @@ def test_published_names_at_the_antimeridian_are_the_cells_of_the_grid(arguments
         keep_unmapped=True, table=tmp_path / "t.parquet",
     )  # fmt: skip
     assert result.table["z"].to_pylist() == [7]
+
+
+def test_a_selection_keeps_the_columns_and_a_report_reads_its_strata(arguments, tmp_path):
+    cells = whole_grid().names()[2_500_000:2_500_144]
+    unit = pa.field("z", pa.float64(), metadata={"unit": "m"})
+    schema = pa.schema([("grid_cell", pa.string()), unit, ("cluster_2", pa.int32())])
+    rows = [pa.array(cells), pa.array(np.arange(144.0)), pa.array(np.arange(144) % 3, pa.int32())]
+    pq.write_table(pa.table(rows, schema=schema), tmp_path / "t.parquet")
+    minortom.annotate(
+        pa.table({"grid_cell": cells}), climate=arguments[3], landcover=arguments[5],
+        keep_unmapped=True, table=tmp_path / "t.parquet", class_column="cluster_2",
+        out=tmp_path / "a.parquet",
+    )  # fmt: skip
+    minortom.sample(
+        tmp_path / "a.parquet", out=tmp_path / "s.parquet", stratify_by=["cluster_2"],
+        per_stratum=5, method="random",
+    )  # fmt: skip
+    chosen = pq.read_table(tmp_path / "s.parquet")
+    assert unit_of(chosen.schema.field("z")) == "m"
+    assert sorted(chosen["stratum"].to_pylist()) == sorted(["0", "1", "2"] * 5)
+    z = dict(zip(cells, range(144), strict=True))
+    assert chosen["z"].to_pylist() == [z[cell] for cell in chosen["grid_cell"].to_pylist()]
+    found = minortom.report(
+        tmp_path / "s.parquet", annotated=tmp_path / "a.parquet", out=tmp_path / "r"
+    )
+    assert "strata" in str(found)
