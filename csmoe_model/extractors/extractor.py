@@ -217,7 +217,7 @@ class Extractor(ABC):
 
     @property
     def needs_fit(self) -> bool:
-        """Whether `fitted` must be called before vectors can be computed."""
+        """Return whether `fitted` must be called before vectors can be computed."""
         return False
 
     def fitted(

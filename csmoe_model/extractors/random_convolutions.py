@@ -186,7 +186,7 @@ class RandomConvolutions(Extractor):
 
     @property
     def needs_fit(self) -> bool:
-        """Whether there are no filters yet."""
+        """Return whether there are no filters yet."""
         return not self.filters
 
     @property

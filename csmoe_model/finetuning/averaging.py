@@ -29,7 +29,7 @@ def keep_best_average(
     end: SupervisedResult,
     validate: Callable[[nn.Module], Mapping[str, float]],
 ) -> tuple[float | None, float]:
-    """Give a network the average of the weights before and after training, if one is better.
+    """Set a network to the average of its weights before and after training, if one is better.
 
     Args:
         network: Network with the best weights of its training.

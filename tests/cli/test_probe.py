@@ -109,7 +109,7 @@ def test_another_result_is_replaced_only_when_allowed(folder, tmp_path, capsys):
 def test_features_are_cached_on_request(folder, tmp_path, capsys):
     words = ("--seeds", 1, "--sensor", "s1", "--cache", tmp_path / "cache")
     assert probe(folder, tmp_path / "out", *words) == 0
-    assert len(list((tmp_path / "cache").iterdir())) == 12
+    assert len(list((tmp_path / "cache").iterdir())) == 4 * 3 + 1  # kinds × splits, image size
     (tmp_path / "file").touch()
     assert probe(folder, tmp_path / "other", "--cache", tmp_path / "file") == 1
     assert "--cache must be a folder, found the file" in one_line(capsys.readouterr().err)
@@ -143,12 +143,12 @@ def test_a_folder_of_geotiffs_with_labels_is_probed(folder, images, tmp_path, ca
 def test_other_band_names_are_another_result_with_other_features(folder, images, tmp_path, capsys):
     words = ("--seeds", 1, "--cache", tmp_path / "cache", "--s1-bands")
     assert probe(folder, tmp_path / "out", *words, "vv,vh", data="folder", root=images) == 0
-    assert len(list((tmp_path / "cache").iterdir())) == 12
+    assert len(list((tmp_path / "cache").iterdir())) == 4 * 3 + 1  # kinds × splits, image size
     capsys.readouterr()
     assert probe(folder, tmp_path / "out", *words, "vh,vv", data="folder", root=images) == 1
     assert "--overwrite" in one_line(capsys.readouterr().err)
     assert probe(folder, tmp_path / "other", *words, "vh,vv", data="folder", root=images) == 0
-    assert len(list((tmp_path / "cache").iterdir())) == 24
+    assert len(list((tmp_path / "cache").iterdir())) == 2 * (4 * 3 + 1)
 
 
 def test_a_folder_without_band_names_or_with_other_bands_is_a_one_line_error(

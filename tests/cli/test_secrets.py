@@ -21,8 +21,7 @@ from minortom_cli.curate.app import app
 from minortom_cli.model.app import app as model_app
 from signed_urls import SECRET, signed
 
-from minortom.archive import parts
-from minortom.remote import http
+from minortom.remote import http, remote_parquet
 
 pytest_plugins = ("export_fixtures",)
 
@@ -41,7 +40,7 @@ def served(archives, web_server, monkeypatch, tmp_path):
         number = table.schema.get_field_index("parquet_url")
         pq.write_table(table.set_column(number, "parquet_url", urls), place / "metadata.parquet")
         words += [option, signed(f"{web_server.url}/{folder.name}")]
-    parts._footer.cache_clear()
+    remote_parquet._footer.cache_clear()
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return words

@@ -324,7 +324,8 @@ def test_the_latex_table_escapes_special_characters(result):
     odd = {**result, "data": "50%_of & more~^"}
     text = latex_table(odd)
     assert r"50\%\_of \& more\textasciitilde{}\textasciicircum{}" in text
-    columns = 2 + len(result["rows"][0]["scores"])
+    names_and_costs = 4
+    columns = names_and_costs + len(result["rows"][0]["scores"])
     body = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert {line.replace(r"\&", "").count("&") for line in body} == {columns - 1}
     assert text.count("{") == text.count("}")
