@@ -107,7 +107,7 @@ class Set:
                 self.tiles, era5_summaries(data / "descriptors" / ERA5, lon, lat), self.wanted
             ),
             "igbp": HeldOutClasses.of(
-                self.tiles, _at(data / "descriptors" / IGBP, lon, lat)[0], self.wanted
+                self.tiles, at_places(data / "descriptors" / IGBP, lon, lat)[0], self.wanted
             ),
         }
 
@@ -129,12 +129,12 @@ def compared(scores, draws):
 
 def era5_summaries(path, lon_deg, lat_deg):
     """Return [n, 4]: mean temperature, its range, and logs of precipitation and its range."""
-    mean, warmest, coldest, total, wettest, driest = _at(path, lon_deg, lat_deg)
+    mean, warmest, coldest, total, wettest, driest = at_places(path, lon_deg, lat_deg)
     logs = {name: np.log1p(v) for name, v in (("wet", wettest), ("dry", driest))}
     return np.stack([mean, warmest - coldest, np.log1p(total), logs["wet"] - logs["dry"]], axis=1)
 
 
-def _at(path, lon_deg, lat_deg):
+def at_places(path, lon_deg, lat_deg):
     """Return the bands of a raster at places, NaN without data (-1 in an unsigned raster)."""
     with rasterio.open(path) as raster:
         columns, rows = ~raster.transform * (np.asarray(lon_deg), np.asarray(lat_deg))

@@ -7,7 +7,7 @@ are squared chords (see ``minortom.grid.sphere``). The callers check the argumen
 import numpy as np
 from numpy.typing import NDArray
 
-from minortom.engine.numba_jit import compiled
+from minortom.engine.numba_jit import compiled, inlined
 from minortom.grid.sphere import EARTH_RADIUS_KM
 
 FLOOR_CHORD2 = (0.001 / EARTH_RADIUS_KM) ** 2
@@ -17,11 +17,23 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-@compiled
-def chord2(a: FloatArray, i: int, b: FloatArray, k: int) -> float:
-    """Compute the squared chord between ``a[i]`` and ``b[k]``, at least 1 m."""
+@inlined
+def distance2(a: FloatArray, i: int, b: FloatArray, k: int) -> float:
+    """Compute the squared distance between ``a[i]`` and ``b[k]``, with three or more coordinates.
+
+    The first three are written out, which is faster for unit vectors.
+    """
     dx, dy, dz = a[i, 0] - b[k, 0], a[i, 1] - b[k, 1], a[i, 2] - b[k, 2]
-    return float(max(dx * dx + dy * dy + dz * dz, FLOOR_CHORD2))
+    total = dx * dx + dy * dy + dz * dz
+    for axis in range(3, a.shape[1]):
+        total += (a[i, axis] - b[k, axis]) ** 2
+    return float(total)
+
+
+@inlined
+def chord2(a: FloatArray, i: int, b: FloatArray, k: int) -> float:
+    """Compute the squared chord (or distance) between ``a[i]`` and ``b[k]``, at least 1 m."""
+    return max(distance2(a, i, b, k), FLOOR_CHORD2)
 
 
 @compiled

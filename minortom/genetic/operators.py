@@ -34,8 +34,9 @@ class SpreadProblem(Problem):  # type: ignore[misc]
         self.low, self.high = stratum.num_fixed, len(stratum.points)
         fixed, free = stratum.num_fixed, self.high - stratum.num_fixed
         self.size = stratum.size - fixed
-        weighted = options.coverage_weight or options.within_weight or not stratum.is_alone
-        self.score = StratumScore(stratum, options) if weighted or options.swap_rounds else None
+        weighted = options.coverage_weight or options.within_weight or stratum.cover_weight
+        is_scored = bool(weighted or options.swap_rounds) or not stratum.is_alone
+        self.score = StratumScore(stratum, options) if is_scored else None
         self.start_score: float | None = None
         self._known: dict[bytes, float] = {}
         self.min_size = max(int(np.ceil((1 - options.tolerance) * stratum.size)) - fixed, 0)

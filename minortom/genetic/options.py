@@ -99,6 +99,11 @@ class Stratum:
     """[f, 3] chosen tiles of other strata to which a tile of this one can be the nearest."""
     foreign_outside: FloatArray
     """[f] squared chord from each of them to its nearest chosen tile outside this stratum."""
+    cover_points: FloatArray | None = None
+    """[n, d] coordinates of the tiles in another space in which they are covered, at least three;
+    None for the ground alone."""
+    cover_weight: float = 0.0
+    """Weight of the coverage in that space."""
 
     @classmethod
     def alone(cls, points: FloatArray, *, size: int, num_fixed: int = 0) -> "Stratum":

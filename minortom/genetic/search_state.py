@@ -11,6 +11,10 @@ points know their two nearest members, other than themselves. The sums of the sc
 ``removal_arc`` and ``removal_log`` have what the first and the last sum gain if a member is
 removed without replacement, as in FastPAM for k-medoids (Schubert and Rousseeuw 2021, doi
 10.1016/j.is.2021.101804).
+
+If the coverage is also measured in another space than on the ground, that space has a state of its
+own, with the same members and Euclidean distances. Only its sum of distances to the nearest member
+counts.
 """
 
 from typing import NamedTuple
@@ -21,13 +25,13 @@ from numpy.typing import NDArray
 from minortom.engine.numba_jit import compiled
 from minortom.genetic.ball_tree import (
     BallTree,
-    chord2_at,
     count_members,
     points_in_reach,
     two_nearest_members,
     update_all_reach,
     update_reach,
 )
+from minortom.genetic.kernels import chord2
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -39,12 +43,17 @@ _SERIES = 0.01  # squared chord up to which a series replaces the arcsine: 640 k
 
 
 class Space(NamedTuple):
-    """The points of a search, in the order of ``ball_tree.curve_order``."""
+    """The points of a search, in the order of their tree."""
 
     tree: BallTree
     """Tree without members."""
+    is_ground: bool
+    """Whether the points are unit vectors, with great-circle distances; else the distances are
+    Euclidean, and there are no foreign points."""
     is_reference: BoolArray
     """[n] whether the distance from the point to the nearest member counts."""
+    num_references: int
+    """Number of these points."""
     is_foreign: BoolArray
     """[n] whether the point is a chosen tile of another stratum."""
     outside: FloatArray
@@ -61,7 +70,7 @@ class SearchState(NamedTuple):
     near: FloatArray
     """[2, n] squared chords to the two nearest members."""
     arcs: FloatArray
-    """[2, n] the same as great-circle distances in radians."""
+    """[2, n] the same as great-circle distances in radians; Euclidean distances off the ground."""
     logs: FloatArray
     """[2, n] logarithms of ``near``, at most ``outside``; of members and foreign points only."""
     who: IntArray
@@ -81,22 +90,28 @@ class SearchState(NamedTuple):
 
 
 @compiled
-def arc_of(chord2: float) -> float:
+def arc_of(squared: float) -> float:
     """Return the great-circle distance in radians of a squared chord (haversine formula)."""
-    if chord2 > _SERIES:
-        return float(2 * np.arcsin(min(np.sqrt(chord2) / 2, 1.0)))
+    if squared > _SERIES:
+        return float(2 * np.arcsin(min(np.sqrt(squared) / 2, 1.0)))
     # The series of 2 asin(c / 2) to a relative error of 1e-13, without the slow arcsine.
-    c = chord2
+    c = squared
     return float(
         np.sqrt(c) * (1 + c * (1 / 24 + c * (3 / 640 + c * (5 / 7168 + c * (35 / 294912)))))
     )
 
 
 @compiled
+def distance_of(state: SearchState, squared: float) -> float:
+    """Return the distance of a squared chord: along the great circle, or straight."""
+    return arc_of(squared) if state.space.is_ground else float(np.sqrt(squared))
+
+
+@compiled
 def arc_between(state: SearchState, i: int, k: int) -> float:
     """Compute the great-circle distance of two points in radians."""
     places = state.tree.places
-    return arc_of(chord2_at(places, i, places[0, k], places[1, k], places[2, k]))
+    return arc_of(chord2(places, i, places, k))
 
 
 @compiled
@@ -105,7 +120,7 @@ def search_state(space: Space, members: IntArray) -> SearchState:
     n, k, base = len(space.outside), len(members), space.tree
     tree = BallTree(
         base.places, base.starts, base.leaf_of, base.centres, base.radii,
-        base.reach.copy(), base.counts.copy(),
+        base.reach.copy(), base.counts.copy(), base.far,
     )  # fmt: skip
     state = SearchState(
         space, tree, np.empty(n), np.empty((2, n)), np.empty((2, n)), np.zeros((2, n)),
@@ -119,12 +134,13 @@ def search_state(space: Space, members: IntArray) -> SearchState:
         _find_nearest(state, i)
         _count(state, i, 1.0)
     update_all_reach(tree, state.reach2)
-    for i in range(k):
-        for other in range(i):
-            arc = arc_between(state, members[i], members[other])
-            state.pair_arcs[i] += arc
-            state.pair_arcs[other] += arc
-            state.totals[PAIRS] += arc
+    if space.is_ground:
+        for i in range(k):
+            for other in range(i):
+                arc = arc_between(state, members[i], members[other])
+                state.pair_arcs[i] += arc
+                state.pair_arcs[other] += arc
+                state.totals[PAIRS] += arc
     return state
 
 
@@ -141,7 +157,7 @@ def _find_nearest(state: SearchState, i: int) -> None:
 def _update_distances(state: SearchState, i: int) -> None:
     first, second, outside = state.near[0, i], state.near[1, i], state.space.outside[i]
     state.reach2[i] = min(second, outside) if state.space.is_foreign[i] else second
-    state.arcs[0, i], state.arcs[1, i] = arc_of(first), arc_of(second)
+    state.arcs[0, i], state.arcs[1, i] = distance_of(state, first), distance_of(state, second)
     if state.space.is_foreign[i] or state.number[i] >= 0:
         state.logs[0, i] = np.log(min(first, outside))
         state.logs[1, i] = np.log(min(second, outside))
@@ -171,8 +187,8 @@ def affected_points(state: SearchState, place: int, found: IntArray, chords: Flo
 
     ``found`` and ``chords`` [n] are output; see ``points_in_reach``.
     """
-    point = state.tree.places[:, place]
-    return points_in_reach(state.tree, state.reach2, point, found, chords)
+    tree = state.tree
+    return points_in_reach(tree, state.reach2, tree.places, place, found, chords)
 
 
 @compiled
@@ -183,7 +199,8 @@ def swap_member(
 
     ``found`` and ``chords`` [n] are working memory.
     """
-    _swap_pairs(state, leaves, place)
+    if state.space.is_ground:
+        _swap_pairs(state, leaves, place)
     _remove(state, leaves, found, chords)
     _add(state, leaves, place, found, chords)
 

@@ -23,6 +23,7 @@ from minortom.reporting.measures import (
     measure_tiles,
     without_nan,
 )
+from minortom.reporting.spread_cover import SpreadCover
 from minortom.sampling.baselines import random_selection
 from minortom.sampling.selection import BASELINES
 from minortom.sampling.strata import Tiles
@@ -60,6 +61,16 @@ class HeldOutComparison:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class SpreadComparison:
+    """The coverage of all sets but the full one in the space of ``--spread-over``."""
+
+    units: Mapping[str, str]
+    """Measure -> its unit; the whole space first."""
+    figures: Mapping[str, list[HeldOutFigure]]
+    """Set -> one figure a measure; for ``random`` the mean over the draws."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Comparison:
     """A selection and the sets that it is compared with."""
 
@@ -74,6 +85,8 @@ class Comparison:
     counts: Mapping[str, Counts]
     draws: RandomDraws
     held_out: tuple["HeldOutComparison", ...] = ()
+    spread: SpreadComparison | None = None
+    """None for a selection that was spread over the ground alone."""
 
     @property
     def held(self) -> IntArray:
@@ -92,6 +105,7 @@ def compare(
     draws: int = 20,
     seed: int = 0,
     yardsticks: Sequence[Yardstick] = (),
+    spread: SpreadCover | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> Comparison:
     """Measure a selection, the full set, and baselines with as many tiles of each stratum.
@@ -106,6 +120,7 @@ def compare(
         draws: Random draws to measure.
         seed: Seed of the first random draw and of the other baselines.
         yardsticks: Held-out data to measure the sets on.
+        spread: Space of ``--spread-over`` to measure the sets in.
         on_progress: Called with (sets measured, all sets).
 
     Raises:
@@ -115,9 +130,10 @@ def compare(
     wanted = np.full(len(sizes), sizes.max()) if wanted is None else wanted
     total = draws + len(SETS) - 1
 
+    scorers = [*(yardstick.values for yardstick in yardsticks), *([spread] if spread else [])]
+
     def measured(mask: BoolArray) -> tuple[Metrics, list[Scores]]:
-        on_held_out = [yardstick.values.scores(mask) for yardstick in yardsticks]
-        return measure_tiles(tiles, mask, wanted), on_held_out
+        return measure_tiles(tiles, mask, wanted), [scorer.scores(mask) for scorer in scorers]
 
     drawn = for_each_draw(
         tiles, sizes, range(seed, seed + _checked_number(draws)), measured, kept,
@@ -137,16 +153,21 @@ def compare(
         done += 1
         on_progress(done, total)
     counts = {name: count_tiles(annotated, tiles, masks[name], wanted) for name in SETS}
-    on_held_out = [
-        HeldOutComparison(yardstick=yardstick, figures=_compared(
+    compared = [
+        _compared(
             {name: of_set[i] for name, of_set in scores.items() if name != "full"},
             [of_draw[i] for _, of_draw in drawn],
-        ))
-        for i, yardstick in enumerate(yardsticks)
-    ]  # fmt: skip
+        )
+        for i in range(len(scorers))
+    ]
+    on_held_out = [
+        HeldOutComparison(yardstick=yardstick, figures=found_on)
+        for yardstick, found_on in zip(yardsticks, compared, strict=False)
+    ]
     return Comparison(
         tiles=tiles, wanted=wanted, masks=masks, metrics=metrics, counts=counts, draws=found,
         held_out=tuple(on_held_out),
+        spread=SpreadComparison(units=spread.units, figures=compared[-1]) if spread else None,
     )  # fmt: skip
 
 

@@ -24,6 +24,8 @@ from minortom.io.up_to_date import stored_provenance
 from minortom.maps.legends import is_colour
 from minortom.reporting.measures import BoolArray, IntArray
 from minortom.sampling.quotas import stored_requested_sizes
+from minortom.sampling.spread_parts import stored_spread
+from minortom.sampling.spread_space import SpreadSpace
 from minortom.sampling.strata import COLUMNS, Tiles, restratified
 from minortom.sampling.summary import SEARCH_KEY
 
@@ -57,6 +59,8 @@ class ReportInput:
     split."""
     options: Mapping[str, object]
     """Options in the selection's provenance; empty without a provenance."""
+    space: SpreadSpace | None
+    """Space of the selection's ``--spread-over``, if it was read; None for the ground alone."""
     search: Mapping[str, object] | None
     """Progress of a search with a time budget: ``complete``, ``searches`` and ``finished``."""
     colours: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -127,7 +131,11 @@ class _Source:
 
 
 def read_input(
-    selection: object, annotated: object, *, columns: Sequence[str] = COLUMNS
+    selection: object,
+    annotated: object,
+    *,
+    columns: Sequence[str] = COLUMNS,
+    with_space: bool = False,
 ) -> ReportInput:
     """Read a selection and its annotated tiles, and check that they belong together.
 
@@ -135,6 +143,7 @@ def read_input(
         selection: Output of ``sample``: a path, a ``pyarrow.Table`` or a ``GeoDataFrame``.
         annotated: The tiles that the selection was made from, in one of these forms.
         columns: Columns of the annotated tiles to read.
+        with_space: Whether to read the columns of the selection's ``--spread-over`` too.
 
     Raises:
         InputError: If an input cannot be used, or the selection has other tiles or strata.
@@ -145,7 +154,8 @@ def read_input(
     options = options if isinstance(options, dict) else {}
     by = options.get("stratify_by") or []
     by = [name for name in by if isinstance(name, str)] if isinstance(by, list | tuple) else []
-    table = _annotated_table(source, columns, by)
+    spread = stored_spread(options) if with_space else None
+    table = _annotated_table(source, columns, by, spread.columns if spread else ())
     picked = _selection_table(picks)
     for name, some in ((source.name, table), (picks.name, picked)):
         repeated = len(some) - pc.count_distinct(some["grid_cell"]).as_py()
@@ -154,22 +164,26 @@ def read_input(
                 f"{name} must have one row a cell, found {repeated} cells more than once; remove "
                 "the repeated rows"
             )
+    tiles = Tiles.of_table(table)
     return ReportInput(
         annotated=table,
-        tiles=Tiles.of_table(table),
+        tiles=tiles,
         rows=_rows_of(picked, table, source.name),
         is_selected=_equal_to(picked["role"], "selected"),
         is_kept=_equal_to(picked["kept"], "true") & _equal_to(picked["role"], "selected"),
         split=_text(picked["split"]) if "split" in picked.column_names else None,
         options=options,
+        space=SpreadSpace.of_table(table, tiles, spread) if spread else None,
         search=_stored_search(picks.schema),
         colours=_stored_colours(source.schema),
     )
 
 
-def _annotated_table(source: _Source, columns: Sequence[str], by: Sequence[str]) -> pa.Table:
+def _annotated_table(
+    source: _Source, columns: Sequence[str], by: Sequence[str], more: Sequence[str]
+) -> pa.Table:
     """Return the annotated tiles with the strata that the columns ``by`` form."""
-    table = source.columns(tuple(dict.fromkeys((*columns, *by))))
+    table = source.columns(tuple(dict.fromkeys((*columns, *by, *more))))
     empty = [name for name in columns if table[name].null_count]
     if empty:
         raise InputError(

@@ -16,6 +16,7 @@ from minortom.reporting.comparison import Comparison
 from minortom.reporting.inputs import Convergence, ReportInput
 from minortom.reporting.map import map_part, split_counts
 from minortom.reporting.measures import FloatArray, nearest_km
+from minortom.reporting.spread_cover import KM
 from minortom.reporting.tables import grid_of_strata, table_of_sets, underfull_strata
 
 TITLES = {
@@ -100,6 +101,8 @@ def page(content: PageContent, drawn: Mapping[str, bytes], provenance: Provenanc
         rows=table_of_sets(compared),
         grid=grid_of_strata(source.annotated, compared.masks["selection"]),
         held_out=compared.held_out,
+        spread=compared.spread,
+        spread_titles=_spread_titles(compared),
         measures=HELD_OUT_TITLES,
         underfull=underfull_strata(compared),
         splits=split_counts(source),
@@ -108,6 +111,15 @@ def page(content: PageContent, drawn: Mapping[str, bytes], provenance: Provenanc
         provenance=provenance.as_dict(),
         on_earth=density_map.on_earth(lon, lat),
     )
+
+
+def _spread_titles(compared: Comparison) -> dict[str, tuple[str, str]]:
+    """Return part of the space of ``--spread-over`` -> its name on the page and its unit."""
+    units = compared.spread.units if compared.spread else {}
+    return {
+        part: (part, "km; less is better" if unit == KM else "spreads; less is better")
+        for part, unit in units.items()
+    }
 
 
 def _lonlat(content: PageContent) -> tuple[FloatArray, FloatArray]:

@@ -18,17 +18,24 @@ from minortom.io.parse import parse_json
 from minortom.io.provenance import KEY, Provenance, sha256_of
 from minortom.io.up_to_date import stored_licences
 from minortom.progress import OnProgress, ignore_progress
-from minortom.reporting.comparison import Comparison, HeldOutComparison, compare
+from minortom.reporting.comparison import (
+    Comparison,
+    HeldOutComparison,
+    SpreadComparison,
+    compare,
+)
 from minortom.reporting.held_out_rasters import HeldOutRaster, parse_held_out, read_yardsticks
 from minortom.reporting.inputs import (
     REPORT_COLUMNS,
     Convergence,
+    ReportInput,
     hash_of_convergence,
     read_convergence,
     read_input,
 )
 from minortom.reporting.map import split_counts
 from minortom.reporting.page import PageContent, page, pictures
+from minortom.reporting.spread_cover import SpreadCover
 
 RECORD = "metrics.json"
 PAGE = "report.html"
@@ -48,6 +55,9 @@ class ReportResult(Result):
     """Measures of each set: ``full``, the baselines of ``sample --method``, and ``selection``."""
     held_out: tuple[Mapping[str, Any], ...] = ()
     """Measures of each set on held-out data: one row a set and measure."""
+    spread_over: tuple[Mapping[str, Any], ...] = ()
+    """Coverage of each set in the space of ``sample --spread-over``, in its parts, and in its
+    columns together: one row a set and part."""
 
     def shown(self) -> Shown:
         """Return the rows, one a set."""
@@ -103,7 +113,7 @@ def report(
         if made.up_to_date:
             record = parse_json((out / RECORD).read_text(encoding="utf-8"))
         else:
-            source = read_input(selection, annotated, columns=REPORT_COLUMNS)
+            source = read_input(selection, annotated, columns=REPORT_COLUMNS, with_space=True)
             wanted = source.wanted
             lon, lat = (
                 source.annotated[name].to_numpy().astype(np.float64) for name in ("lon", "lat")
@@ -120,6 +130,7 @@ def report(
                 draws=draws,
                 seed=seed,
                 yardsticks=yardsticks,
+                spread=_spread_cover(source),
                 on_progress=on_progress,
             )
             content = PageContent(source=source, comparison=comparison, convergence=convergence)
@@ -128,7 +139,14 @@ def report(
     return ReportResult(
         out=out, status=made.status, report=out / PAGE, rows=tuple(record["rows"]),
         held_out=tuple(record.get("held_out", ())),
+        spread_over=tuple(record.get("spread_over", ())),
     )  # fmt: skip
+
+
+def _spread_cover(source: ReportInput) -> SpreadCover | None:
+    if source.space is None:
+        return None
+    return SpreadCover.of(source.tiles, source.space, source.wanted)
 
 
 def _write(
@@ -146,9 +164,11 @@ def _record(content: PageContent, provenance: Provenance) -> dict[str, Any]:
     splits = split_counts(content.source)
     held_out = [row for of in content.comparison.held_out for row in held_out_rows(of)]
     data = [of.yardstick.as_dict() for of in content.comparison.held_out]
+    spread = content.comparison.spread
     return {
         "rows": _rows(content.comparison),
         **({"held_out": held_out, "held_out_data": data} if data else {}),
+        **({"spread_over": spread_rows(spread)} if spread else {}),
         **({"splits": splits} if splits else {}),
         KEY: provenance.as_dict(),
     }
@@ -169,6 +189,17 @@ def held_out_rows(compared: HeldOutComparison) -> list[dict[str, Any]]:
         {"set": name, "rasters": names, **figure.as_dict()}
         for name, of_set in compared.figures.items() for figure in of_set
     ]  # fmt: skip
+
+
+def spread_rows(compared: SpreadComparison) -> list[dict[str, Any]]:
+    """Return one row a set and part of the space, without the name of the measure."""
+    rows = []
+    for name, of_set in compared.figures.items():
+        for figure in of_set:
+            values = figure.as_dict()
+            part = values.pop("measure")
+            rows.append({"set": name, "part": part, "unit": compared.units[part], **values})
+    return rows
 
 
 def _provenance(

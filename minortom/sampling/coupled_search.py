@@ -24,6 +24,7 @@ from minortom.progress import OnProgress, ignore_progress
 from minortom.sampling.baselines import kept_first, random_selection, stratum_seed
 from minortom.sampling.other_strata import ChosenTiles, Surroundings
 from minortom.sampling.search_log import SearchLog
+from minortom.sampling.spread_space import SpreadSpace
 from minortom.sampling.strata import Tiles
 
 IntArray = NDArray[np.int64]
@@ -90,6 +91,7 @@ def spread_selection(
     seed: int,
     executor: Executor,
     kept: BoolArray | None = None,
+    space: SpreadSpace | None = None,
     log: SearchLog | None = None,
     deadline_s: float = np.inf,
     on_progress: OnProgress = ignore_progress,
@@ -104,6 +106,7 @@ def spread_selection(
         seed: Same seed, same tiles, with any executor.
         executor: Runs the searches; see ``minortom.engine.executors``.
         kept: [n] mask of the tiles that must be selected; they count towards ``sizes``.
+        space: Space in which the tiles are covered too; None for the ground alone.
         log: Completed searches of an interrupted run; stores those of this run.
         deadline_s: Time to stop, in seconds since 1970. A stratum without a completed search
             keeps its best or its random selection.
@@ -123,8 +126,8 @@ def spread_selection(
         found = {s: stored for s in strata if (stored := log.stored((number, s)))}
         todo = [s for s in strata if s not in found] if time.time() < deadline_s else []
         jobs = _Jobs(
-            tiles=tiles, chosen=tuple(chosen), sizes=sizes, kept=kept, seed=seed, number=number,
-            strata=todo,
+            tiles=tiles, chosen=tuple(chosen), sizes=sizes, kept=kept, space=space, seed=seed,
+            number=number, strata=todo,
             others=ChosenTiles(tiles.points, chosen) if coupling.coupling and todo else None,
         )  # fmt: skip
         for position, evolution in executors.as_done(executor, search, jobs):
@@ -183,6 +186,7 @@ class _Jobs(Sequence[_Job]):
     """Chosen rows of each stratum, before the batch."""
     sizes: IntArray
     kept: BoolArray
+    space: SpreadSpace | None
     seed: int
     number: int
     """Number of the pass."""
@@ -224,6 +228,8 @@ class _Jobs(Sequence[_Job]):
             outside=around.outside,
             foreign=around.foreign,
             foreign_outside=around.foreign_outside,
+            cover_points=self.space.points(part.rows, s) if self.space else None,
+            cover_weight=self.space.weight if self.space else 0.0,
         )
         return _Job(
             stratum=stratum,

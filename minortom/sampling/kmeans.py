@@ -1,4 +1,4 @@
-"""Spherical k-means of each stratum, and the tile nearest to each centre."""
+"""K-means of each stratum, on the sphere or elsewhere, and the tile nearest to each centre."""
 
 import heapq
 from collections.abc import Iterator
@@ -10,7 +10,9 @@ from scipy.spatial import cKDTree  # it publishes no types
 
 from minortom.api.cores import available_cores
 from minortom.engine.numba_jit import compiled
+from minortom.genetic.kernels import distance2
 from minortom.sampling.baselines import kept_first, stratum_seed
+from minortom.sampling.spread_space import SpreadSpace
 from minortom.sampling.strata import Tiles
 
 MAX_ROUNDS = 300
@@ -28,7 +30,12 @@ BoolArray = NDArray[np.bool_]
 
 
 def k_means_selection(
-    tiles: Tiles, sizes: IntArray, *, seed: int, kept: BoolArray | None = None
+    tiles: Tiles,
+    sizes: IntArray,
+    *,
+    seed: int,
+    kept: BoolArray | None = None,
+    space: SpreadSpace | None = None,
 ) -> IntArray:
     """Choose in each stratum the tiles nearest to the centres of k-means clusters.
 
@@ -37,7 +44,8 @@ def k_means_selection(
     10.1023/A:1007612920971). The start is greedy k-means++ (Arthur and Vassilvitskii
     2007). Kept tiles
     are centres that do not move, so that the other centres divide the rest of the stratum.
-    Arguments and result as in :func:`minortom.sampling.baselines.random_selection`.
+    With a ``space``, its points are clustered in place of those on the sphere, by plain k-means.
+    Other arguments and result as in :func:`minortom.sampling.baselines.random_selection`.
     """
     kept = np.zeros(len(tiles), np.bool_) if kept is None else kept
 
@@ -47,8 +55,8 @@ def k_means_selection(
         if size in (num_kept, len(rows)):
             return rows[:size]
         generator = np.random.default_rng(stratum_seed(seed, _STAGE, s))
-        points = tiles.points[rows]
-        centres = cluster_centres(points, size, num_kept, generator)
+        points = tiles.points[rows] if space is None else space.points(rows, s)
+        centres = cluster_centres(points, size, num_kept, generator, on_sphere=space is None)
         free = num_kept + nearest_free(centres[num_kept:], points[num_kept:])
         return np.concatenate([rows[:num_kept], rows[free]])
 
@@ -59,43 +67,55 @@ def k_means_selection(
 
 
 def cluster_centres(
-    points: FloatArray, count: int, num_fixed: int, generator: np.random.Generator
+    points: FloatArray,
+    count: int,
+    num_fixed: int,
+    generator: np.random.Generator,
+    *,
+    on_sphere: bool = True,
 ) -> FloatArray:
-    """Return the centres of k-means clusters [count, 3], as unit vectors.
+    """Return the centres of k-means clusters [count, d].
 
     Args:
-        points: [n, 3] unit vectors, at least ``count``.
+        points: [n, d] at least ``count`` unit vectors, or points with three or more coordinates.
         count: Number of centres, k.
         num_fixed: The first points that are centres and do not move.
         generator: Draws the start.
+        on_sphere: Whether the centres are unit vectors (spherical k-means).
     """
     trials = 2 + int(np.log(count))  # as in scikit-learn
     draws = generator.random((count, trials))
     members, of_point = start(points, count, num_fixed, draws)
-    return lloyd(points, points[members], of_point, num_fixed)
+    return lloyd(points, points[members], of_point, num_fixed, on_sphere=on_sphere)
 
 
 def lloyd(
-    points: FloatArray, centres: FloatArray, of_point: IntArray, num_fixed: int
+    points: FloatArray,
+    centres: FloatArray,
+    of_point: IntArray,
+    num_fixed: int,
+    *,
+    on_sphere: bool = True,
 ) -> FloatArray:
     """Move the centres to the means of their clusters until they stay (Lloyd's algorithm).
 
     Args:
-        points: [n, 3] unit vectors.
-        centres: [k, 3] first centres, unit vectors.
+        points: [n, d] points; unit vectors on the sphere.
+        centres: [k, d] first centres.
         of_point: [n] position of a centre near each point, where the search for the nearest
             one begins; changed in place to that of the nearest one.
         num_fixed: Number of centres, the first ones, that do not move.
+        on_sphere: Whether the means are scaled to unit length.
 
     Returns:
-        [k, 3] unit vectors.
+        [k, d] centres.
     """
     enough = TOLERANCE * float(points.var(axis=0).mean())
     for _ in range(MAX_ROUNDS):
         tree = cKDTree(centres)
         chords, near = tree.query(centres, k=min(_NEIGHBOURS, len(centres)))
         near, chords = near.reshape(len(centres), -1), chords.reshape(len(centres), -1)
-        moved = _moved(points, centres, near, chords, of_point, num_fixed)
+        moved = _moved(points, centres, near, chords, of_point, num_fixed, on_sphere)
         move = float(np.square(moved - centres).sum())
         centres = moved
         if move <= enough:
@@ -110,8 +130,8 @@ def nearest_free(centres: FloatArray, points: FloatArray) -> IntArray:
     whose centre and point are both without a partner, and so on.
 
     Args:
-        centres: [k, 3] unit vectors.
-        points: [n, 3] unit vectors; n is at least k.
+        centres: [k, d] centres.
+        points: [n, d] points; n is at least k.
 
     Returns:
         [k] position of the point of each centre.
@@ -157,7 +177,7 @@ def start(
     likely. The drawn point that leaves the smallest sum of squared chords is taken.
 
     Args:
-        points: [n, 3] unit vectors, at least ``count``.
+        points: [n, d] points, at least ``count``.
         count: Number of centres.
         num_fixed: The first points that are centres.
         draws: [count, t] random numbers from 0 to 1, for t points to draw for each centre.
@@ -177,10 +197,8 @@ def start(
             drawn = _drawn(nearest, free, draws[m])
             row = drawn[np.argmin(_sums_with(points, nearest, drawn))]
         members[m], free[row] = row, False
-        x, y, z = points[row, 0], points[row, 1], points[row, 2]
         for i in range(len(points)):
-            dx, dy, dz = points[i, 0] - x, points[i, 1] - y, points[i, 2] - z
-            chord2 = dx * dx + dy * dy + dz * dz
+            chord2 = distance2(points, i, points, row)
             if chord2 < nearest[i]:
                 nearest[i], of_point[i] = chord2, m
     return members, of_point
@@ -211,12 +229,10 @@ def _drawn(weights: FloatArray, free: BoolArray, draws: FloatArray) -> IntArray:
 @compiled
 def _sums_with(points: FloatArray, nearest: FloatArray, drawn: IntArray) -> FloatArray:
     """Return for each drawn point the sum of squared chords with it as an additional centre."""
-    x, y, z = points[drawn].T.copy()
-    sums = np.zeros(len(drawn))
+    centres, sums = points[drawn], np.zeros(len(drawn))
     for i in range(len(points)):
         for t in range(len(drawn)):
-            dx, dy, dz = points[i, 0] - x[t], points[i, 1] - y[t], points[i, 2] - z[t]
-            sums[t] += min(dx * dx + dy * dy + dz * dz, nearest[i])
+            sums[t] += min(distance2(points, i, centres, t), nearest[i])
     return sums
 
 
@@ -228,6 +244,7 @@ def _moved(
     chords: FloatArray,
     of_point: IntArray,
     num_fixed: int,
+    on_sphere: bool,
 ) -> FloatArray:
     """Assign each point to its nearest centre, and return the means of the clusters.
 
@@ -235,31 +252,32 @@ def _moved(
     point to its present and to its best centre cannot be nearer (triangle inequality).
 
     Args:
-        points: [n, 3] unit vectors.
-        centres: [k, 3] unit vectors.
+        points: [n, d] points.
+        centres: [k, d] centres.
         near: [k, m] the centres nearest to each centre, nearest first.
         chords: [k, m] chords to them.
         of_point: [n] centre of each point; updated in place.
         num_fixed: Number of centres that do not move.
+        on_sphere: Whether the means are scaled to unit length.
     """
     sums, sizes = np.zeros(centres.shape), np.zeros(len(centres), np.int64)
     farthest = np.empty(len(points))
     for i in range(len(points)):
         centre = of_point[i]
-        best, best_chord2 = centre, _chord2(points, i, centres, centre)
+        best, best_chord2 = centre, distance2(points, i, centres, centre)
         first = np.sqrt(best_chord2)
         limit, is_whole = 2 * first, False
         for m in range(near.shape[1]):
             if chords[centre, m] > limit:
                 is_whole = True
                 break
-            chord2 = _chord2(points, i, centres, near[centre, m])
+            chord2 = distance2(points, i, centres, near[centre, m])
             if chord2 < best_chord2:
                 best, best_chord2 = near[centre, m], chord2
                 limit = first + np.sqrt(chord2)
         if not is_whole and near.shape[1] < len(centres):
             for c in range(len(centres)):
-                chord2 = _chord2(points, i, centres, c)
+                chord2 = distance2(points, i, centres, c)
                 if chord2 < best_chord2:
                     best, best_chord2 = c, chord2
         of_point[i], farthest[i] = best, best_chord2
@@ -271,13 +289,7 @@ def _moved(
             row = int(np.argmax(farthest))
             moved[c], farthest[row] = points[row], 0.0
             continue
-        length = np.sqrt((sums[c] ** 2).sum())
+        length = np.sqrt((sums[c] ** 2).sum()) if on_sphere else float(sizes[c])
         if length > _MIN_LENGTH:
             moved[c] = sums[c] / length
     return moved
-
-
-@compiled
-def _chord2(a: FloatArray, i: int, b: FloatArray, k: int) -> float:
-    dx, dy, dz = a[i, 0] - b[k, 0], a[i, 1] - b[k, 1], a[i, 2] - b[k, 2]
-    return float(dx * dx + dy * dy + dz * dz)

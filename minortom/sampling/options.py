@@ -15,6 +15,7 @@ from minortom.sampling.coupled_search import CouplingOptions
 from minortom.sampling.quotas import MAX_TILES, Allocation, requested_sizes
 from minortom.sampling.reserves import check_count
 from minortom.sampling.spacing import min_chord2_of
+from minortom.sampling.spread_parts import SpreadOptions
 from minortom.sampling.strata import Strata
 
 PER_STRATUM = 100
@@ -48,6 +49,9 @@ class SampleOptions:
     """Ranked reserve tiles in each stratum."""
     split: SplitOptions | None = None
     """How selected tiles and reserves are split into training, validation and test."""
+    spread: SpreadOptions | None = None
+    """Space in which the tiles are covered beside the ground, for the methods ``genetic`` and
+    ``k-means``; None for the ground alone."""
     time_budget_s: float | None = None
     """Seconds after which the search stops with the best selection found so far."""
     genetic: GeneticOptions = field(default_factory=GeneticOptions)
@@ -73,10 +77,22 @@ class SampleOptions:
             raise InputError(
                 f"--stratify-by names {', '.join(repeated)} more than once; name each column once"
             )
+        if self.spread:
+            self._check_spread()
         if self.coupling.coupling and self.genetic.objective != "entropy":
             raise InputError(
                 "--coupling on works with --objective entropy only; set it to off for "
                 f"{self.genetic.objective}"
+            )
+
+    def _check_spread(self) -> None:
+        if self.method not in ("genetic", "k-means"):
+            raise InputError(
+                f"--spread-over works with --method genetic or k-means only, found {self.method}"
+            )
+        if self.method == "genetic" and self.genetic.objective != "entropy":
+            raise InputError(
+                f"--spread-over works with --objective entropy only, found {self.genetic.objective}"
             )
 
     def _check_numbers(self) -> None:
@@ -130,6 +146,7 @@ class SampleOptions:
                 "split": list(self.split.shares), "split_block_km": self.split.block_km,
                 "split_buffer_km": self.split.buffer_km,
             }  # fmt: skip
+        used |= self.spread.for_provenance() if self.spread else {}
         if self.time_budget_s is not None:
             used |= {"time_budget_s": self.time_budget_s}
         if self.method == "genetic":

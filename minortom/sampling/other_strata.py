@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from minortom.api.cores import available_cores
 from minortom.engine.numba_jit import compiled
 from minortom.genetic.ball_tree import (
+    FAR,
     BallTree,
     ball_tree,
-    chord2_at,
     curve_order,
     points_in_reach,
     push_children,
     update_all_reach,
 )
+from minortom.genetic.kernels import chord2
 from minortom.genetic.options import DIAMETER2
 
 _MIXED = -1  # label of a node with points of several strata
@@ -61,7 +62,7 @@ class ChosenTiles:
         labels = np.repeat(np.arange(len(chosen)), [len(of_stratum) for of_stratum in chosen])
         order = curve_order(points[rows])
         self._points, self._labels = points[rows[order]], labels[order]
-        self._tree = ball_tree(self._points)
+        self._tree = ball_tree(self._points, FAR)
         self._node_labels = node_labels(self._tree, self._labels)
         # For each chosen tile: the nearest other one, and the nearest of another stratum than that.
         self._near, self._near_labels = self._nearest_of_two_strata()
@@ -122,7 +123,8 @@ def nearest_outside(
     tree: BallTree,
     labels: IntArray,
     of_node: IntArray,
-    point: FloatArray,
+    points: FloatArray,
+    row: int,
     stratum: int,
     skip: int,
     guess: int,
@@ -133,7 +135,8 @@ def nearest_outside(
         tree: The tree.
         labels: [n] stratum of each point.
         of_node: Stratum of the points of each node, from ``node_labels``.
-        point: A unit vector.
+        points: [m, 3] unit vectors; the search is around one of them.
+        row: Its row.
         stratum: The stratum to leave out; -2 leaves out none.
         skip: A point to leave out; -1 leaves out none.
         guess: A point that is likely to be near, which makes the search faster; -1 without one.
@@ -141,10 +144,9 @@ def nearest_outside(
     Returns:
         4 (a diameter) and -1 without one.
     """
-    x, y, z = point[0], point[1], point[2]
     leaves, nearest, who = len(tree.starts) - 1, DIAMETER2, -1
     if guess >= 0 and guess != skip and labels[guess] != stratum:
-        nearest, who = chord2_at(tree.places, guess, x, y, z), guess
+        nearest, who = chord2(tree.places, guess, points, row), guess
     stack, bounds = np.empty(64, np.int64), np.empty(64)
     stack[0], bounds[0], height = 1, 0.0, 1
     while height:
@@ -155,11 +157,11 @@ def nearest_outside(
         if node >= leaves:
             for i in range(tree.starts[node - leaves], tree.starts[node - leaves + 1]):
                 if labels[i] != stratum and i != skip:
-                    chord = chord2_at(tree.places, i, x, y, z)
+                    chord = chord2(tree.places, i, points, row)
                     if chord < nearest:
                         nearest, who = chord, i
             continue
-        push_children(tree, node, x, y, z, stack, bounds, height)
+        push_children(tree, node, points, row, stack, bounds, height)
         height += 2
     return nearest, who
 
@@ -187,10 +189,10 @@ def _nearest_of_two_strata(
     """
     two = -1
     for i in range(start, stop):
-        point, guess = tree.places[:, i], max(i - 1, 0)
-        near[0, i], one = nearest_outside(tree, labels, of_node, point, -2, i, guess)
+        places, guess = tree.places, max(i - 1, 0)
+        near[0, i], one = nearest_outside(tree, labels, of_node, places, i, -2, i, guess)
         found[0, i] = labels[one] if one >= 0 else -2
-        near[1, i], two = nearest_outside(tree, labels, of_node, point, found[0, i], i, two)
+        near[1, i], two = nearest_outside(tree, labels, of_node, places, i, found[0, i], i, two)
         found[1, i] = labels[two] if two >= 0 else -2
 
 
@@ -220,9 +222,9 @@ def _around(
     foreign, num_foreign, nearest = np.empty(len(labels), np.int64), 0, -1
     for i in range(len(points)):
         outside[i], nearest = nearest_outside(
-            tree, labels, of_node, points[i], stratum, -1, nearest
+            tree, labels, of_node, points, i, stratum, -1, nearest
         )
-        for f in range(points_in_reach(tree, near[1], points[i], found, chords)):
+        for f in range(points_in_reach(tree, near[1], points, i, found, chords)):
             q = found[f]
             if labels[q] == stratum or found_by[q] == call:
                 continue

@@ -12,6 +12,7 @@ from minortom.grid.spatial_split import SplitOptions
 from minortom.sampling.coupled_search import CouplingOptions
 from minortom.sampling.options import SampleOptions
 from minortom.sampling.quotas import Allocation
+from minortom.sampling.spread_parts import parse_spread
 
 _PLAIN = GeneticOptions(
     coverage_weight=0, within_weight=0, generations=2500, population=10, crossover_rate=0.5,
@@ -37,6 +38,9 @@ def sample_options(
     reserves: int = 0,
     split: str | Sequence[float] | None = None,
     split_block_km: float | None = None,
+    spread_over: str | Sequence[str] | None = None,
+    spread_components: str | int | None = None,
+    spread_weight: float | None = None,
     preset: Preset = "default",
     objective: Objective = "entropy",
     coverage_weight: float | None = None,
@@ -65,6 +69,11 @@ def sample_options(
         reserves: Ranked reserve tiles in each stratum.
         split: Shares of training, validation and test, as numbers or as ``0.9,0.05,0.05``.
         split_block_km: Minimum side of a block of ground that goes to one split; None means 100.
+        spread_over: Parts of the space in which the tiles are covered beside the ground: ``place``,
+            columns, ``log:NAME``, each with a weight as ``NAME*0.5`` if it is not 1.
+        spread_components: Principal components of each embedding column that count, or ``all``;
+            None means 16.
+        spread_weight: Weight of the coverage in this space; None means 1.
         preset: ``default`` is memetic and coupled for the objective ``entropy``; for the other
             objectives it is the plain genetic algorithm with the exact number of tiles.
             ``paper`` is Algorithm 2.
@@ -118,6 +127,7 @@ def sample_options(
         allocation=_allocation(tiles, allocation),
         stratify_by=_names(stratify_by),
         split=_split(split, split_block_km),
+        spread=parse_spread(spread_over, components=spread_components, weight=spread_weight),
         genetic=replace(genetic, objective=objective, **of_genetic),
         coupling=replace(coupled, **of_coupling),
     )

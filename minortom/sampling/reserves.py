@@ -13,6 +13,8 @@ from scipy.spatial import cKDTree  # it publishes no types
 
 from minortom.engine.numba_jit import compiled
 from minortom.errors import InputError
+from minortom.genetic.kernels import distance2
+from minortom.sampling.spread_space import SpreadSpace
 from minortom.sampling.strata import Tiles
 
 MAX_RESERVES = 10_000
@@ -34,7 +36,12 @@ def check_count(count: int) -> None:
 
 
 def ranked_reserves(
-    tiles: Tiles, chosen: IntArray, count: int, *, min_chord2: float = 0.0
+    tiles: Tiles,
+    chosen: IntArray,
+    count: int,
+    *,
+    min_chord2: float = 0.0,
+    space: SpreadSpace | None = None,
 ) -> tuple[IntArray, IntArray]:
     """Choose the reserves of each stratum that has a chosen tile.
 
@@ -43,6 +50,7 @@ def ranked_reserves(
         chosen: Chosen rows.
         count: Reserves in each stratum; a stratum with fewer free tiles has fewer.
         min_chord2: Minimum squared chord from a reserve to all chosen tiles and other reserves.
+        space: Space of the distances to the nearest chosen tile; None is on the ground.
 
     Returns:
         Rows of the reserves and their ranks from 1, sorted by stratum and then by rank.
@@ -57,11 +65,16 @@ def ranked_reserves(
             free = free[chords**2 >= min_chord2]
         if not is_chosen.any() or not len(free):
             continue
-        references, candidates = _some(rows, _REFERENCES), _some(free, max(_CANDIDATES, count))
-        places = tiles.points[references]
-        nearest = np.asarray(cKDTree(tiles.points[rows[is_chosen]]).query(places)[0], np.float64)
-        points = tiles.points[candidates]
-        found[int(s)] = candidates[cover_greedily(places, nearest, points, count, min_chord2)]
+        candidates = _some(free, max(_CANDIDATES, count))
+        references, members, points = (
+            tiles.points[some] if space is None else space.points(some, int(s))
+            for some in (_some(rows, _REFERENCES), rows[is_chosen], candidates)
+        )
+        nearest = np.asarray(cKDTree(members).query(references)[0], np.float64)
+        best = cover_greedily(
+            references, nearest, points, tiles.points[candidates], count, min_chord2
+        )  # fmt: skip
+        found[int(s)] = candidates[best]
         taken = np.concatenate([taken, found[int(s)]])
     by_stratum = [found[s] for s in sorted(found)]
     none = [np.empty(0, np.int64)]
@@ -81,6 +94,7 @@ def cover_greedily(
     references: FloatArray,
     nearest: FloatArray,
     candidates: FloatArray,
+    places: FloatArray,
     count: int,
     min_chord2: float,
 ) -> IntArray:
@@ -91,9 +105,10 @@ def cover_greedily(
     in place of distances.
 
     Args:
-        references: [m, 3] unit vectors.
+        references: [m, d] unit vectors, or points of another space.
         nearest: [m] chord from each reference to its nearest chosen tile; updated in place.
-        candidates: [c, 3] unit vectors.
+        candidates: [c, d] unit vectors, or points of that space.
+        places: [c, 3] unit vectors of the candidates.
         count: Maximum number of candidates to take.
         min_chord2: Minimum squared chord between any two taken candidates.
 
@@ -109,22 +124,16 @@ def cover_greedily(
             break
         gain = 0.0
         for r in range(len(references)):
-            gain += max(nearest[r] - _chord(references, r, candidates, best), 0.0)
+            gain += max(nearest[r] - np.sqrt(distance2(references, r, candidates, best)), 0.0)
         if gain < gains[best]:
             gains[best] = gain
             continue
         taken[num_taken] = best
         num_taken += 1
         for r in range(len(references)):
-            nearest[r] = min(nearest[r], _chord(references, r, candidates, best))
+            nearest[r] = min(nearest[r], np.sqrt(distance2(references, r, candidates, best)))
         for i in range(len(candidates)):
-            if _chord(candidates, i, candidates, best) ** 2 < min_chord2:
+            if distance2(places, i, places, best) < min_chord2:
                 gains[i] = -1.0
         gains[best] = -1.0
     return taken[:num_taken]
-
-
-@compiled
-def _chord(a: FloatArray, i: int, b: FloatArray, k: int) -> float:
-    dx, dy, dz = a[i, 0] - b[k, 0], a[i, 1] - b[k, 1], a[i, 2] - b[k, 2]
-    return float(np.sqrt(dx * dx + dy * dy + dz * dz))

@@ -31,6 +31,9 @@ def sample(
     reserves: int = 0,
     split: str | Sequence[float] | None = None,
     split_block_km: float | None = None,
+    spread_over: str | Sequence[str] | None = None,
+    spread_components: str | int | None = None,
+    spread_weight: float | None = None,
     preset: Preset = "default",
     objective: Objective = "entropy",
     coverage_weight: float | None = None,
@@ -71,6 +74,12 @@ def sample(
         split: Shares of train, val and test in blocks of ground, as ``(0.9, 0.05, 0.05)`` or
             ``"0.9,0.05,0.05"``; None makes no splits.
         split_block_km: Minimum side of these blocks in km; None means 100.
+        spread_over: Space in which each stratum's tiles are covered beside the ground, as a
+            sequence or separated by commas: ``place``, columns of numbers or embeddings,
+            ``log:NAME`` for a logarithm, ``NAME*0.5`` for a weight; None means the ground alone.
+        spread_components: Principal components of each embedding column that count, or ``all``;
+            None means 16.
+        spread_weight: Weight of the coverage in this space; None means 1.
         preset: Start values of the options below; ``paper`` is Algorithm 2 of the CSMoE paper.
         objective: Score that the search maximises in each stratum.
         coverage_weight: Weight κ of the distance from each stratum's tiles to the nearest
@@ -111,7 +120,9 @@ def sample(
     options = sample_options(
         method=method, per_stratum=per_stratum, tiles=tiles, allocation=allocation,
         stratify_by=stratify_by, min_distance_km=min_distance_km, reserves=reserves, split=split,
-        split_block_km=split_block_km, preset=preset, objective=objective,
+        split_block_km=split_block_km, spread_over=spread_over,
+        spread_components=spread_components, spread_weight=spread_weight, preset=preset,
+        objective=objective,
         coverage_weight=coverage_weight, within_weight=within_weight, coupling=coupling,
         generations=generations, population=population, crossover_rate=crossover_rate,
         mutation_rate=mutation_rate, tolerance=tolerance, time_budget=time_budget, seed=seed,

@@ -25,6 +25,7 @@ from minortom.sampling.reserves import ranked_reserves
 from minortom.sampling.search_log import SearchLog
 from minortom.sampling.selection_table import Chosen, split_chosen
 from minortom.sampling.spacing import check_kept_apart, keep_apart, min_chord2_of
+from minortom.sampling.spread_space import SpreadSpace
 from minortom.sampling.strata import Tiles
 
 BASELINES = {
@@ -48,6 +49,8 @@ class Selection:
     chosen: Chosen
     search: SearchResult | None = None
     """None for a method without a search."""
+    space: SpreadSpace | None = None
+    """Space in which the tiles were covered beside the ground; None for the ground alone."""
 
     @property
     def rows(self) -> IntArray:
@@ -94,26 +97,32 @@ def select(
     if options.min_distance_km is not None:
         min_chord2 = min_chord2_of(options.min_distance_km)
         check_kept_apart(tiles, kept, options.min_distance_km, annotated["grid_cell"].to_pylist())
+    space = SpreadSpace.of_table(annotated, tiles, options.spread) if options.spread else None
     search = None
-    if options.method in BASELINES:
+    if options.method == "k-means":
+        rows = k_means_selection(tiles, sizes, seed=options.seed, kept=kept, space=space)
+    elif options.method in BASELINES:
         rows = BASELINES[options.method](tiles, sizes, seed=options.seed, kept=kept)
     else:
         with opened_executor(engine or EngineOptions()) as executor:
             search = spread_selection(
                 tiles, sizes, genetic=options.genetic, coupling=options.coupling,
-                seed=options.seed, executor=executor, kept=kept, log=log, on_progress=on_progress,
+                seed=options.seed, executor=executor, kept=kept, space=space, log=log,
                 deadline_s=(started or now()).timestamp() + options.max_search_s,
+                on_progress=on_progress,
             )  # fmt: skip
         rows = search.rows
     if min_chord2:
         rows = keep_apart(tiles, rows, kept, min_chord2)
     chosen = Chosen(rows=rows)
     if options.reserves:
-        reserves, ranks = ranked_reserves(tiles, rows, options.reserves, min_chord2=min_chord2)
+        reserves, ranks = ranked_reserves(
+            tiles, rows, options.reserves, min_chord2=min_chord2, space=space
+        )
         chosen = Chosen(rows=rows, reserves=reserves, ranks=ranks)
     if options.split:
         chosen = split_chosen(tiles, chosen, kept, options.split, seed=options.seed)
-    return Selection(tiles=tiles, chosen=chosen, search=search)
+    return Selection(tiles=tiles, chosen=chosen, search=search, space=space)
 
 
 def _check_kept(tiles: Tiles, sizes: IntArray, kept: BoolArray) -> None:

@@ -28,6 +28,7 @@ from minortom.sampling.options import SampleOptions
 from minortom.sampling.search_log import SearchLog, search_log_in
 from minortom.sampling.selection import Selection, select
 from minortom.sampling.selection_table import check_annotated, kept_mask, selected_table
+from minortom.sampling.spread_space import SPREAD_KEY
 from minortom.sampling.strata import Strata, restratified
 from minortom.sampling.summary import SEARCH_KEY, SampleResult, is_search_complete, summarise
 
@@ -114,6 +115,9 @@ class _Job:
         more = {}
         if selection.search and options.time_budget_s is not None:
             more[SEARCH_KEY] = json.dumps(_progress_of(selection.search))
+        if selection.space:
+            spreads = selection.space.spreads_by_stratum(selection.tiles.strata.names)
+            more[SPREAD_KEY] = json.dumps(spreads, ensure_ascii=False)
         chosen = selected_table(table, selection.chosen, kept)
         content = table_bytes(points_table(chosen, self.provenance, more=more))
         return content.to_pybytes(), selection

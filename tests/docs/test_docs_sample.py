@@ -12,6 +12,7 @@ from minortom_cli.curate.sample import sample
 from points import annotated_table, random_lonlat
 from points_files import write_points
 from repository import DOCS
+from spread_tables import with_columns
 
 from minortom.io.provenance import Provenance
 from minortom.sampling.presets import sample_options
@@ -30,6 +31,7 @@ app.command()(sample)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     table = annotated_table(*random_lonlat(220), ["Dfb/tree_cover"] * 130 + ["BWh/shrubland"] * 90)
+    table = with_columns(table)
     write_points(table, tmp_path / "annotated.parquet", Provenance(command="annotate", options={}))
     (quota,) = re.findall(r"```csv\n(.*?)```", DOC, flags=re.DOTALL)
     (tmp_path / "quota.csv").write_text(quota)

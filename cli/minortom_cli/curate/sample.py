@@ -24,6 +24,7 @@ def _panel(name: str) -> Any:  # noqa: ANN401  (what typer.Option returns has no
 
 _number = _panel("Number of tiles in each stratum")
 _place = _panel("Distances, reserves, splits")
+_space = _panel("Place and columns")
 _search = _panel("Genetic search")
 
 Keep = Annotated[
@@ -63,6 +64,21 @@ Split = Annotated[
     _place("Shares of train, val and test in blocks of ground, as 0.9,0.05,0.05.", "no splits"),
 ]
 SplitBlock = Annotated[float | None, _place("Minimum side of these blocks, in km.", "100")]
+SpreadOver = Annotated[
+    str | None,
+    _space(
+        "Space in which each stratum's tiles are covered beside the ground: place, columns of "
+        "numbers or embeddings, log:NAME for a logarithm, NAME*0.5 for a weight, with commas.",
+        "the ground alone",
+    ),
+]
+SpreadComponents = Annotated[
+    str | None,
+    _space("Principal components of each embedding column that count, or all.", "16"),
+]
+SpreadWeight = Annotated[
+    float | None, _space("Weight of the coverage in this space, beside κ of the ground.", "1")
+]
 Preset = Annotated[
     choices.Preset,
     _search("Start values of the options below; paper is Algorithm 2 of the CSMoE paper."),
@@ -124,6 +140,9 @@ def sample(
     reserves: Reserves = 0,
     split: Split = None,
     split_block_km: SplitBlock = None,
+    spread_over: SpreadOver = None,
+    spread_components: SpreadComponents = None,
+    spread_weight: SpreadWeight = None,
     preset: Preset = "default",
     objective: Objective = "entropy",
     coverage_weight: CoverageWeight = None,
@@ -151,7 +170,9 @@ def sample(
             annotated, out=out, method=method, keep=keep, per_stratum=per_stratum, quota=quota,
             tiles=tiles, allocation=allocation, stratify_by=stratify_by,
             min_distance_km=min_distance_km, reserves=reserves, split=split,
-            split_block_km=split_block_km, preset=preset, objective=objective,
+            split_block_km=split_block_km, spread_over=spread_over,
+            spread_components=spread_components, spread_weight=spread_weight, preset=preset,
+            objective=objective,
             coverage_weight=coverage_weight, within_weight=within_weight, coupling=coupling,
             generations=generations, population=population, crossover_rate=crossover_rate,
             mutation_rate=mutation_rate, tolerance=tolerance, time_budget=time_budget, seed=seed,

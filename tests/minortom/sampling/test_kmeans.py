@@ -78,7 +78,7 @@ def test_the_kernels_give_the_same_compiled_and_interpreted():
     compiled = start(points, 25, 2, draws)
     plain = {
         name: getattr(kmeans, name).py_func
-        for name in ("start", "_drawn", "_sums_with", "_moved", "_chord2")
+        for name in ("start", "_drawn", "_sums_with", "_moved", "distance2")
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, function in plain.items():

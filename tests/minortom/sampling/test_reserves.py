@@ -27,7 +27,7 @@ def test_each_reserve_is_the_candidate_that_reduces_the_distances_most():
         wanted.append(int(np.argmin(ways)))
         now = np.minimum(now, chord[:, wanted[-1]])
 
-    assert cover_greedily(references, nearest, candidates, 10, 0.0).tolist() == wanted
+    assert cover_greedily(references, nearest, candidates, candidates, 10, 0.0).tolist() == wanted
 
 
 def test_compiled_and_interpreted_kernels_take_the_same():
@@ -36,7 +36,8 @@ def test_compiled_and_interpreted_kernels_take_the_same():
     nearest = rng.random(90)
 
     compiled, interpreted = (
-        kernel(references, near := nearest.copy(), candidates, 12, 0.02).tolist() + near.tolist()
+        kernel(references, near := nearest.copy(), candidates, candidates, 12, 0.02).tolist()
+        + near.tolist()
         for kernel in (cover_greedily, cover_greedily.py_func)
     )
     assert compiled == interpreted
