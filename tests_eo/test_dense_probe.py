@@ -15,9 +15,9 @@ from terratorch.models.decoders import UperNetDecoder
 from training_shards import MODEL, learnable_shards
 
 from csmoe_model.config import ModelConfig
-from csmoe_model.csmoe import CSMoE
 from csmoe_model.evaluation.bootstrap import Bootstrap
 from csmoe_model.evaluation.metrics import score
+from csmoe_model.extractors.checkpoint import load_encoder
 from csmoe_model.probing.dense_heads import PixelLayer, UPerNet, spread_layers
 from csmoe_model.probing.dense_probe import DenseProbe
 from csmoe_model.probing.dense_training import train_head
@@ -75,14 +75,15 @@ def test_labels_outside_the_classes_are_ignored_in_training_and_test():
 
 
 def test_uper_net_learns_shapes_from_frozen_maps(checkpoint):
-    model = CSMoE.from_pretrained(checkpoint)
+    extractor = load_encoder(checkpoint)
+    model = extractor.model
     before = {name: value.clone() for name, value in model.state_dict().items()}
     seen = []
     dense = DenseProbe(
-        data=segmentation_set(), sensor="s2", seeds=range(1), lr=3e-3,
+        trained=extractor, data=segmentation_set(), sensor="s2", seeds=range(1), lr=3e-3,
         on_progress=lambda done, total: seen.append((done, total)),
     )  # fmt: skip
-    rows = {row.features: row for row in dense.rows(model, Bootstrap.over(6, None, seed=0))}
+    rows = {row.features: row for row in dense.rows(Bootstrap.over(6, None, seed=0))}
     assert list(rows) == ["model", "band values", "untrained model"]
     assert rows["model"].scores["miou"].value > 0.8
     said = [rows[name].runs[0].output for name in ("model", "untrained model")]
@@ -96,11 +97,10 @@ def test_the_seed_determines_the_head_and_the_order(checkpoint):
     torch.manual_seed(0)
     state = torch.get_rng_state()
     dense = DenseProbe(
-        data=segmentation_set((4, 2, 2)), sensor="s2", seeds=range(3, 5), lr=1e-2,
-        on_progress=ignore_progress,
+        trained=load_encoder(checkpoint), data=segmentation_set((4, 2, 2)), sensor="s2",
+        seeds=range(3, 5), lr=1e-2, on_progress=ignore_progress,
     )  # fmt: skip
-    model = CSMoE.from_pretrained(checkpoint)
-    one, two = (dense.rows(model, Bootstrap.over(2, None, seed=0)) for _ in range(2))
+    one, two = (dense.rows(Bootstrap.over(2, None, seed=0)) for _ in range(2))
     assert [row.record() for row in one] == [row.record() for row in two]
     heads = [UPerNet(32, 2, seed=seed).state_dict()["head.head.2.weight"] for seed in (3, 3, 4)]
     assert torch.equal(heads[0], heads[1]) and not torch.equal(heads[0], heads[2])
