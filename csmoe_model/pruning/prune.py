@@ -14,7 +14,7 @@ from csmoe_model.pruning.options import PruneOptions
 from csmoe_model.pruning.page import pruning_page
 from csmoe_model.pruning.record import expert_counts
 from csmoe_model.pruning.work import open_work
-from csmoe_model.training.supervised import OnStep
+from csmoe_model.training.supervised import OnStep, ignore_steps
 from minortom.api.arguments import path_of, whole_number
 from minortom.api.results import Result
 from minortom.io.artefact import artefact
@@ -69,7 +69,7 @@ def prune(
     workers: int | None = None,
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,
-    on_step: OnStep = lambda *_: None,
+    on_step: OnStep = ignore_steps,
 ) -> PruneResult:
     """Keep the experts that a sensor needs, and write the smaller model as a checkpoint.
 

@@ -9,16 +9,12 @@ from csmoe_model.datasets.names import SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
 from csmoe_model.specialists.images import SpecialistImages
 from csmoe_model.specialists.run import SpecialistResult, SpecialistRun
-from csmoe_model.training.supervised import OnStep, Pace
+from csmoe_model.training.supervised import OnStep, ignore_steps
 from csmoe_model.training.supervised_config import SupervisedConfig
 from minortom.api.arguments import flag, number, one_of, path_of, whole_number
 from minortom.errors import InputError
 from minortom.scenes.radiometry import GivenOffset
 from minortom.sensors import SensorName
-
-
-def _ignore_steps(done: int, total: int, loss: float, pace: Pace) -> None:
-    """Do nothing; the default callback."""
 
 
 def train(
@@ -43,7 +39,7 @@ def train(
     save_every: int = 500,
     resume: bool = False,
     overwrite: bool = False,
-    on_step: OnStep = _ignore_steps,
+    on_step: OnStep = ignore_steps,
 ) -> SpecialistResult:
     """Train a specialist on the labels of a set, for one sensor.
 
