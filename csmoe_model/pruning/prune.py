@@ -117,7 +117,7 @@ def prune(
     if workers is not None:
         workers = reader_threads(whole_number("workers", workers, minimum=1))
     if page is not None:
-        check_page(page)
+        check_page(page, option="--html")
     work = open_work(checkpoint, path_of("shards", shards), options, workers)
     work = work.recovering(steps=recover, batch_size=batch_size, lr=lr)
     inputs = [work.folder, work.data.folder]

@@ -148,7 +148,7 @@ def search(
         k=k, sensor=sensor, against=sensor if against is None else against, index=index
     )
     patch = None if like is None else PatchQuery.parse(like)
-    check_page(out)
+    check_page(out, option="--html")
     check_faiss()
     check_embeddings(embeddings)
     data = ShardSet.open(path_of("shards", shards))

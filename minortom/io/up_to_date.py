@@ -90,14 +90,18 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def check_page(out: Path) -> None:
-    """Check that ``out`` has the suffix of a page, which browsers and ``stored_provenance`` need.
+def check_page(page: Path, *, option: str = "--out") -> None:
+    """Check that a page has the suffix that browsers and ``stored_provenance`` need.
+
+    Args:
+        page: File to write.
+        option: Option that names the file, for the error.
 
     Raises:
         InputError: If the name does not end in ``.html``.
     """
-    if out.suffix != ".html":
-        raise InputError(f"--out must end in .html, found {out}; give another --out")
+    if page.suffix != ".html":
+        raise InputError(f"{option} must end in .html, found {page}; give another {option}")
 
 
 def check_raster(out: Path) -> None:

@@ -182,7 +182,7 @@ def test_a_query_that_does_not_fit_is_one_line(folder, image, tmp_path, capsys):
         assert search(folder, out, *more) == 1, more
         assert message in one_line(capsys), more
     assert search(folder, tmp_path / "h.txt", "--like", "0U_0R:0:0") == 1
-    assert "--out must end in .html, found" in one_line(capsys)
+    assert "--html must end in .html, found" in one_line(capsys)
     words = ["search", folder / "e.parquet", "--shards", tmp_path / "shards", "--html", out]
     assert run(app, [str(word) for word in [*words, "--like", "0U_0R:0:0"]]) == 1
     assert "expected the shards that" in one_line(capsys)
