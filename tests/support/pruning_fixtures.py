@@ -3,6 +3,7 @@
 import pytest
 from model_folders import write
 from pruning_models import random_model
+from pruning_runs import pruned
 from training_shards import learnable_shards
 
 from csmoe_model.csmoe import CSMoE
@@ -26,3 +27,10 @@ def whole(work):
 @pytest.fixture(scope="module")
 def data(work):
     return ShardSet.open(work / "shards")
+
+
+@pytest.fixture(scope="module")
+def small(work):
+    """Half of the experts, with the page."""
+    result = pruned(work, work / "small", keep=2, html=work / "small.html")
+    return result, work / "small"

@@ -8,9 +8,9 @@ import pytest
 import torch
 from minortom_cli.console import run
 from minortom_cli.model.app import app
+from pruning_runs import pruned, record_of
 from training_runs import stop_after
 
-from csmoe_model import prune
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.pruning.recovery import token_error
 from minortom.errors import InputError, OutputExistsError
@@ -21,10 +21,8 @@ pytestmark = pytest.mark.usefixtures("small_steps")
 
 
 def recovered(work, out, *, steps=12, **options):
-    given = {"sensor": "s2", "workers": 1, "calibrate": 6, "keep": 2, "batch_size": 6, **options}
-    return prune(
-        work / "model", shards=work / "shards", out=out, recover=steps, lr=2e-3, **given
-    )  # fmt: skip
+    given = {"keep": 2, "batch_size": 6, **options}
+    return pruned(work, out, recover=steps, lr=2e-3, **given)
 
 
 def weights(folder):
@@ -40,7 +38,7 @@ def unbroken(work):
 
 def test_recovery_brings_the_vectors_back_towards_those_of_the_unpruned_model(unbroken, work):
     result, folder, seen = unbroken
-    record = json.loads((folder / "pruning.json").read_text())
+    record = record_of(folder)
 
     assert seen == [(step, 12) for step in range(1, 13)]
     assert record["drift"]["recovered"]["s2"] < 0.7 * record["drift"]["pruned"]["s2"]
@@ -109,7 +107,7 @@ def test_the_command_recovers_and_shows_its_steps(work, tmp_path, capsys):
     assert run(app, list(map(str, words))) == 0
 
     shown = capsys.readouterr()
-    record = json.loads((tmp_path / "out" / "pruning.json").read_text())
+    record = record_of(tmp_path / "out")
     assert record[KEY]["options"]["recover"] == {"steps": 3, "batch_size": 4, "lr": 0.001}
     assert json.loads(shown.out)["drift_recovered"] == record["drift"]["recovered"]
     assert re.search(r"step 3 of 3: loss [\d.]+, [\d,]+ images/s", shown.err)
