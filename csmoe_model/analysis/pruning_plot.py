@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from csmoe_model.analysis.panels import draw_panels
 from csmoe_model.analysis.plot_files import PlotResult, Points, check_not_existing, save_plot
@@ -57,5 +58,6 @@ def pruning_figure(points: Points) -> Figure:
             title=f"{LONG.get(sensor, sensor)}; numbers: experts in each layer",
             xlabel="multiply-adds per image (pair, for both sensors)", ylabel="drift of [CLS]",
         )  # fmt: skip
+        axes.xaxis.set_major_formatter(EngFormatter())  # 4.5 G: as the budget and the page
         axes.legend(fontsize=7)
     return figure
