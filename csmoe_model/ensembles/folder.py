@@ -52,18 +52,20 @@ class EnsembleResult(Result):
 
     def shown(self) -> list[dict[str, object]]:
         """Return a table row for each member and each candidate that was left out."""
-        steps = {row["candidate"]: row for row in self.trace}
-        last = self.trace[-1] if self.trace else {"gains": {}}
+        # A candidate that was left out may have been added later, which measures no gain.
+        chosen = {row["candidate"]: row for row in self.trace if row["chosen"]}
+        tried = {row["candidate"]: row for row in self.trace if not row["chosen"]}
+        gains = self.trace[-1]["gains"] if self.trace else {}
         rows: list[dict[str, object]] = []
-        for entry, chosen in [(e, True) for e in self.members] + [
+        for entry, is_member in [(e, True) for e in self.members] + [
             (e, False) for e in self.rejected
         ]:
-            step = steps.get(entry["name"], {})
-            gain = step.get("gain", last["gains"].get(entry["name"]))
+            step = (chosen if is_member else tried).get(entry["name"], {})
+            gain = step.get("gain", None if is_member else gains.get(entry["name"]))
             rows.append({
-                "member": entry["name"], "kind": entry["kind"], "chosen": chosen,
+                "member": entry["name"], "kind": entry["kind"], "chosen": is_member,
                 "gain %": _percent(gain), "standard error %": _percent(step.get("standard_error")),
-                "explained %": _percent(step.get("explained") if chosen else None),
+                "explained %": _percent(step.get("explained") if is_member else None),
                 "M parameters": entry["parameters"] / 1e6,
                 "G multiply-adds": entry["multiply_adds"] / 1e9,
             })  # fmt: skip

@@ -66,6 +66,20 @@ def test_useful_members_are_chosen_and_a_duplicate_is_not(built):
     assert explained == sorted(explained)
 
 
+def test_a_candidate_that_was_left_out_and_added_later_shows_no_gain(built):
+    late, last = built.rejected[-1], built.trace[-1]
+    larger = replace(built, members=[*built.members, late])
+
+    found = {row["chosen"]: row for row in larger.shown() if row["member"] == late["name"]}
+
+    assert (found[True]["gain %"], found[True]["explained %"]) == (None, None)
+    assert found[False]["gain %"] == 100 * last["gains"][late["name"]]
+    shown = {row["member"]: row["explained %"] for row in built.shown() if row["chosen"]}
+    assert shown == {
+        row["candidate"]: 100 * row["explained"] for row in built.trace if row["chosen"]
+    }
+
+
 def test_vectors_are_the_standardised_vectors_of_the_members(data, pool, tmp_path):
     found = build(pool[:2], data=data, root=None, out=tmp_path / "all", select="all")
     parts = []
