@@ -90,7 +90,7 @@ def predict(
     reading = Reading.of(
         s1=s1, s2_bands=s2_bands, s1_bands=s1_bands, s2_offset=s2_offset, workers=workers
     )
-    options = SceneOptions.of(overlap=overlap, tile_px=tile_px)
+    options = SceneOptions(overlap=overlap, tile_px=tile_px)
     classifier = load_classifier(checkpoint)
     if kind == "shards":
         return predict_shards(

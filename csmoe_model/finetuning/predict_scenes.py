@@ -90,11 +90,10 @@ def predict_scene(
     started = now()
     classifier.check_sensors(tuple(scene.bands), "the scene")
     tile_px = tile_side(scene, options.tile_px)
-    grid = TileGrid(
-        height_px=scene.height_px, width_px=scene.width_px, tile_px=tile_px,
-        tile_tokens=tile_px if classifier.head.is_dense
-        else classifier.network.encoder.config.grid_size,
-        overlap=options.overlap,
+    tokens = classifier.network.encoder.config.grid_size
+    grid = options.grid(
+        scene, tile_px=tile_px, tile_tokens=tile_px if classifier.head.is_dense else tokens,
+        name=classifier.name,
     )  # fmt: skip
     rows = feature_rows(
         scene, grid, TileClassifier(classifier=classifier, tile_px=tile_px),

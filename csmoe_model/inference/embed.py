@@ -61,7 +61,7 @@ def embed(
         s2_offset: Not for shards: offset to subtract from Sentinel-2 values without offset tags,
             in reflectance × 10,000; `auto` takes it from the name of the product.
         overlap: Scene only: part of a tile's side that the next tile covers again, from 0 to
-            below 1; 0.5 when None.
+            below 1; 0.5 when None, and 0 for tiles of one vector.
         tile_px: Scene and points: side of a tile in pixels of the scene; 120 (at 10 m) when None.
         workers: Threads that read; for shards at most 8, else all cores, when None.
         overwrite: Whether to replace an output that was made otherwise.
@@ -102,7 +102,7 @@ def embed(
             checkpoint, sources, out, reader=reading.image_reader(), overwrite=overwrite,
             on_progress=on_progress,
         )  # fmt: skip
-    options = SceneOptions.of(overlap=overlap, tile_px=tile_px)
+    options = SceneOptions(overlap=overlap, tile_px=tile_px)
     if kind == "scenes":
         return embed_scenes(
             checkpoint, sources, out, open_one=reading.open_scene, options=options,

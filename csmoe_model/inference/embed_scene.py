@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _TOLERANCE = 0.05
 """Relative difference allowed between a pixel's side and the ground sampling of training."""
+_OVERLAP = 0.5
+"""Default overlap of tiles of several tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,20 +39,40 @@ class SceneOptions:
         InputError: If a value is not a number.
     """
 
-    overlap: float = 0.5
-    """Part of a tile's side that the next tile covers again, at least."""
+    overlap: float | None = None
+    """Part of a tile's side that the next tile covers again, at least; when None 0.5, and 0 for
+    tiles of one token."""
     tile_px: int | None = None
     """Side of a tile in pixels of the scene; the side of a patch of shards when None."""
 
     def __post_init__(self) -> None:
-        number("overlap", self.overlap)
+        if self.overlap is not None:
+            number("overlap", self.overlap)
         if self.tile_px is not None:
             whole_number("tile_px", self.tile_px, minimum=1)
 
-    @classmethod
-    def of(cls, *, overlap: float | None, tile_px: int | None) -> "SceneOptions":
-        """Return options in which None stands for the default overlap, too."""
-        return cls(tile_px=tile_px) if overlap is None else cls(overlap=overlap, tile_px=tile_px)
+    def grid(self, scene: Scene, *, tile_px: int, tile_tokens: int, name: str) -> TileGrid:
+        """Return the tiles of a scene.
+
+        Args:
+            scene: The scene.
+            tile_px: Side of a tile in pixels of the scene.
+            tile_tokens: Tokens along a side of a tile.
+            name: Name of the extractor for errors.
+
+        Raises:
+            InputError: If tiles of one token are to overlap, or as `TileGrid`.
+        """
+        if tile_tokens == 1 and self.overlap:
+            raise InputError(
+                f"--overlap needs tiles of several tokens, found {name}, which has one vector a "
+                "tile; leave --overlap out, or give a smaller --tile-px for a finer map"
+            )
+        default = 0.0 if tile_tokens == 1 else _OVERLAP
+        return TileGrid(
+            height_px=scene.height_px, width_px=scene.width_px, tile_px=tile_px,
+            tile_tokens=tile_tokens, overlap=default if self.overlap is None else self.overlap,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +122,9 @@ def embed_scene(
 
     Raises:
         InputError: If the checkpoint does not exist; if it has no encoder for a sensor of the
-            scene; or if the scene has missing bands, is too small, has pixels of another size
-            than those of training, is damaged, or has no measured pixel.
+            scene; if tiles of one vector are to overlap; or if the scene has missing bands, is
+            too small, has pixels of another size than those of training, is damaged, or has no
+            measured pixel.
         OutputExistsError: If `out` was made from something else.
     """
     # Imported here so that embedding shards does not load rasterio.
@@ -111,10 +134,9 @@ def embed_scene(
     started = now()
     extractor = checkpoint if isinstance(checkpoint, Extractor) else ready_extractor(checkpoint)
     extractor.check_sensors(tuple(scene.bands), "the scene")
-    grid = TileGrid(
-        height_px=scene.height_px, width_px=scene.width_px,
-        tile_px=tile_side(scene, options.tile_px),
-        tile_tokens=extractor.tile_tokens, overlap=options.overlap,
+    grid = options.grid(
+        scene, tile_px=tile_side(scene, options.tile_px), tile_tokens=extractor.tile_tokens,
+        name=extractor.name,
     )  # fmt: skip
     sensor = BOTH if len(scene.bands) > 1 else next(iter(scene.bands))
     width = extractor.width_for(tuple(scene.bands))

@@ -191,6 +191,8 @@ def test_embed_writes_the_vectors_of_images_and_the_map_of_a_scene(csmoe, kind, 
         assert file.transform.a == scene.transform.a * token_px
         assert (file.height, file.width) == (40 // token_px, 50 // token_px)
         assert file.count == found["width"] == extractor.width_of(("s1",))
+        overlap = json.loads(file.tags()["minortom"])["options"]["overlap"]
+        assert overlap == (0.5 if extractor.tile_tokens > 1 else 0)
     assert np.isfinite(values).all()
     if extractor.tile_tokens == 1:
         wanted = extractor({"s1": tile})[0].numpy()
@@ -242,6 +244,10 @@ def test_search_finds_the_patch_whose_image_is_the_query(csmoe, folder, kind, tm
             "has 8 features of mixed/s1.tif, found 40 of mixed/s2.tif; embed",
         ),
         (["embed", "s1", "s2.tif"], "bands of s1, which tiny encodes, found bands of s2 in"),
+        (
+            ["embed", "band-statistics", "--tile-px", "10", "--overlap", "0.5", "scene.tif"],
+            "--overlap needs tiles of several tokens, found band-statistics",
+        ),
         (["embed", "odd", "shards"], "random-convolutions, specialist in odd, found odd"),
         (
             [
