@@ -35,4 +35,19 @@ def cluster_levels():
     )
 
 
-CLUSTER_TABLES = {"cluster-inertia": cluster_inertia, "cluster-levels": cluster_levels}
+def cluster_strata():
+    """Clusters as strata, beside other strata and random cells."""
+    found = stored("cluster")["strata"]
+    rows = [
+        [f"{way} ({len(runs)} draws)", *(f"{100 * statistics.mean(run[key] for run in runs):.1f} %"
+                for key in ("rare_share", "accuracy", "rare_accuracy"))]
+        for way, runs in found.items()
+    ]  # fmt: skip
+    head = ["strata", "cells of rare classes", "average accuracy", "accuracy on rare classes"]
+    return table(head, rows)
+
+
+CLUSTER_TABLES = {
+    "cluster-inertia": cluster_inertia, "cluster-levels": cluster_levels,
+    "cluster-strata": cluster_strata,
+}  # fmt: skip
