@@ -5,7 +5,7 @@
 Centres are compared with `sample()` of `rasterio` at every cell, means with `exactextract` at cells
 drawn at random and in the rows around the poles. Everything runs in one process; times are CPU
 seconds, since other programs may share the machine. The peak memory of the whole command, with and
-without a raster, comes last. It takes some 5 minutes. `--write` writes
+without a raster, comes last. It takes some 7 minutes. `--write` writes
 benchmarks/results/variable.json.
 """
 
