@@ -16,7 +16,7 @@ from minortom.reporting.comparison import Comparison
 from minortom.reporting.inputs import Convergence, ReportInput
 from minortom.reporting.map import map_part, split_counts
 from minortom.reporting.measures import FloatArray, nearest_km
-from minortom.reporting.spread_cover import KM
+from minortom.reporting.spread_cover import JOIN, KM
 from minortom.reporting.tables import grid_of_strata, table_of_sets, underfull_strata
 
 TITLES = {
@@ -116,8 +116,12 @@ def page(content: PageContent, drawn: Mapping[str, bytes], provenance: Provenanc
 def _spread_titles(compared: Comparison) -> dict[str, tuple[str, str]]:
     """Return part of the space of ``--spread-over`` -> its name on the page and its unit."""
     units = compared.spread.units if compared.spread else {}
+    several = iter(("all parts", "all columns"))  # in this order; the page lists the parts
     return {
-        part: (part, "km; less is better" if unit == KM else "spreads; less is better")
+        part: (
+            next(several) if JOIN in part else part,
+            "km; less is better" if unit == KM else "spreads; less is better",
+        )
         for part, unit in units.items()
     }
 

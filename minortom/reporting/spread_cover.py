@@ -15,6 +15,9 @@ from minortom.sampling.strata import Tiles
 KM, SPREAD = "km", "spread"
 """Units: kilometres on the ground, and the root mean square distance from the stratum's mean."""
 
+JOIN = " × "
+"""Between the names of parts that are measured together."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SpreadCover:
@@ -77,4 +80,4 @@ def _cover_km(points: FloatArray, members: FloatArray) -> float:
 
 
 def _joined(labels: list[str]) -> str:
-    return " × ".join(labels)
+    return JOIN.join(labels)
