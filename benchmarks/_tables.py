@@ -264,12 +264,44 @@ def variable():
     return f"{table(head, rows)}\n\n{source('variable')}"
 
 
+def spread_over():
+    """The coverage of place and climate, beside what no method sees."""
+    keys = ("climate_environment_cover", "left_out_nn_error", "left_out_environment_cover")
+    names = {
+        "spread": "**`--spread-over`**", "default": "default, place alone",
+        "spread k-means": "`--method k-means`, same space",
+        "scikit-learn": "scikit-learn's k-means, same space", "random": "random",
+    }  # fmt: skip
+    rows = []
+    for of_set, found in stored("spread_over")["sets"].items():
+        methods = found["methods"]
+        random = {key: mean_of(methods["random"][key]) for key in keys}
+        for method, label in names.items():
+            values = methods[method]
+            of_seeds = statistics.mean if method == "random" else max
+            spacing = (statistics.mean if method == "random" else min)(values["nn_km"])
+            rows.append(
+                [SET_NAMES[of_set].split(",")[0] if method == "spread" else "", label]
+                + [f"{spacing:.1f}", f"{of_seeds(values['cover_km']):.1f}"]
+                + [f"{of_seeds(v[0] for v in values[key]) / random[key]:.2f}" for key in keys]
+                + [f"{mean_of(values['igbp_accuracy']):.3f}"]
+            )  # fmt: skip
+    head = ["set", "selection", "nn", "cover", "climate cover", "nn error of what is left out",
+            "climate cover of what is left out", "accuracy"]  # fmt: skip
+    return f"{table(head, rows)}\n\n{source('spread_over')}"
+
+
+def mean_of(values):
+    """Return the mean of values that come with their intervals."""
+    return statistics.mean(held[0] for held in values)
+
+
 TABLES = {
     **CLUSTER_TABLES,
     "sample-globe": sample_globe, "sample-sets": sample_sets, "sample-held-out": sample_held_out,
     "readme-list": readme_list, "frontier": frontier, "objectives": objectives,
     "many-strata": many_strata, "speed": speed, "algorithm-2": algorithm_2,
-    "min-distance": min_distance, "reserves": reserves,
+    "min-distance": min_distance, "reserves": reserves, "spread-over": spread_over,
     "pruning-checks": _pruning_tables.checks, "pruning-quality": pruning_quality,
     "tables-of-cells": tables_of_cells,
     "variable": variable,
