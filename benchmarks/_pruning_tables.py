@@ -2,7 +2,7 @@
 
 from statistics import mean
 
-from _results import stored, table
+from _results import source, stored, table
 
 LONG = {"s2": "Sentinel-2", "s1": "Sentinel-1"}
 WAYS = {
@@ -65,4 +65,9 @@ def quality():
         )  # fmt: skip
     head = ["sensor", "classifier", "experts", "method", "multiply-adds", "drift", "accuracy, %",
             "difference, points", "seeds"]  # fmt: skip
-    return table(head, rows)
+    how = stored("pruning")["quality"]["recovery"]
+    recovery = f"Recovery: {how['recover']} steps of {how['batch_size']} images."
+    return f"{table(head, rows)}\n\n{recovery} {source('pruning')}"
+
+
+PRUNING_TABLES = {"pruning-checks": checks, "pruning-quality": quality}
