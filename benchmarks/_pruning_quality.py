@@ -114,6 +114,17 @@ def quality(out):
     return summary(patches, store)
 
 
+def pruned(out, seed, sensor, keep):
+    """Return the folder of a pruned and recovered model; prune it, or resume, unless it exists."""
+    folder = out / "models" / f"{sensor}-{seed}-{keep}"
+    folder.parent.mkdir(exist_ok=True)
+    prune(
+        pretrained(f"seed-{seed}"), shards=shards("pretraining"), sensor=sensor, out=folder,
+        keep=keep, calibrate=CALIBRATE, workers=1, **RECOVER,
+    )  # fmt: skip
+    return folder
+
+
 def summary(patches, store):
     """Return the figures of all that is in the store."""
     rows = [row for sensor in SENSORS for row in _rows(store, patches, sensor)]
@@ -142,13 +153,7 @@ def _fill(out, store, patches, seed, sensor, keep):
         return choose_experts(score_experts(model, scored, (sensor,), by=by), keep=keep)
 
     def recovered():
-        folder = out / "models" / f"{name}-{keep}"
-        folder.parent.mkdir(exist_ok=True)
-        prune(
-            checkpoint, shards=data.folder, sensor=sensor, out=folder, keep=keep,
-            calibrate=CALIBRATE, workers=1, **RECOVER,
-        )  # fmt: skip
-        return of(CSMoE.from_pretrained(folder))
+        return of(CSMoE.from_pretrained(pruned(out, seed, sensor, keep)))
 
     def merging():
         usage = score_experts(model, scored, (sensor,), by="usage").scores

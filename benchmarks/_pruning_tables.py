@@ -65,9 +65,14 @@ def quality():
         )  # fmt: skip
     head = ["sensor", "classifier", "experts", "method", "multiply-adds", "drift", "accuracy, %",
             "difference, points", "seeds"]  # fmt: skip
+    return table(head, rows)
+
+
+def quality_with_source():
+    """Return the same with the settings of the recovery, and what measured it."""
     how = stored("pruning")["quality"]["recovery"]
     recovery = f"Recovery: {how['recover']} steps of {how['batch_size']} images."
-    return f"{table(head, rows)}\n\n{recovery} {source('pruning')}"
+    return f"{quality()}\n\n{recovery} {source('pruning')}"
 
 
-PRUNING_TABLES = {"pruning-checks": checks, "pruning-quality": quality}
+PRUNING_TABLES = {"pruning-checks": checks, "pruning-quality": quality_with_source}

@@ -31,6 +31,7 @@ def benchmark(tmp_path_factory):
     write(planet / "experts-8-seed-0" / "model", random_model(SOFT), statistics)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MINORTOM_BENCHMARK_CACHE", str(cache))
+        import _pruning_finetune
         import _pruning_quality
         import _pruning_tables
         import pruning
@@ -44,6 +45,12 @@ def benchmark(tmp_path_factory):
         patch.setattr(_pruning_quality, "PER_CELL", 4)  # of different land covers, here
         patch.setattr(_pruning_quality, "SEEDS", (0, 1))
         patch.setattr(_pruning_quality, "RECOVER", {"recover": 2, "batch_size": 4})
+        patch.setattr(_pruning_finetune, "SEEDS", (0,))
+        patch.setattr(_pruning_finetune, "SHOTS", (4,))
+        patch.setattr(_pruning_finetune, "KEEP", 1)
+        patch.setattr(_pruning_finetune, "TURNS", 2)
+        patch.setattr(_pruning_finetune, "EPOCHS", {4: 1})
+        patch.setattr("finetune.EPOCHS", {4: 1})
         patch.setattr("csmoe_model.probing.heads.STRENGTHS", (1e-2, 1.0))
         patch.setattr(_pruning_quality, "NUM_DRAWS", 20)
         yield pruning, _pruning_quality, _pruning_tables
@@ -88,3 +95,19 @@ def test_the_quality_has_a_row_for_each_way_and_resumes(benchmark, tmp_path, mon
     assert capsys.readouterr().out == ""  # everything was stored
     monkeypatch.setattr(tables, "stored", lambda _: {"quality": found})
     assert len(tables.quality().splitlines()) == 2 + 2 * 2 * (1 + len(quality.WAYS))
+
+
+@pytest.mark.soak
+def test_pruned_models_are_tuned_beside_whole_ones(benchmark, tmp_path, capfd):
+    pruning, _, _ = benchmark
+    found = pruning.finetune(tmp_path)
+
+    (row,) = found["rows"]
+    gap = row["score"]["half"] - row["score"]["whole"]
+    assert row["difference"]["value"] == pytest.approx(gap)
+    assert row["difference"]["low"] <= gap <= row["difference"]["high"]
+    speed = found["speed"]
+    assert speed["ratio"] == pytest.approx(speed["half"] / speed["whole"])
+    capfd.readouterr()
+    assert pruning.finetune(tmp_path)["rows"] == found["rows"]
+    assert "csmoe finetune" not in capfd.readouterr().out  # finished runs are kept
