@@ -1,4 +1,4 @@
-"""What pruned models are compared with: random experts, merged experts, slimmer layers."""
+"""Baselines of pruning: random experts, merged experts, slimmer layers."""
 
 import sys
 from collections import defaultdict

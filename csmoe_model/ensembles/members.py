@@ -25,7 +25,7 @@ class Calibrated:
     member: Member
     vectors: NDArray[np.float32]
     entry: Entry
-    """What is known of the member; its cost is that of an image of the set."""
+    """The manifest entry of the member; its cost is that of an image of the set."""
 
 
 @dataclass(frozen=True, kw_only=True)

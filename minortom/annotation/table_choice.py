@@ -68,7 +68,7 @@ class Tables:
     class_columns: tuple[str, ...] = ()
     """Columns of whole numbers that become classes."""
     missing: MissingCells = "unmapped"
-    """What to do with cells that a table lacks."""
+    """The rule for cells that a table lacks."""
 
     def __post_init__(self) -> None:
         one_of("table_missing", self.missing, get_args(MissingCells))

@@ -23,7 +23,7 @@ def random_model(config=WIDE, *, encoder_of=None, seed=0):
 
 
 def plant_dead_experts(model, sensor, dead, *, unread=True):
-    """Give one expert of each layer no output; if unread, also slots that point away from tokens.
+    """Silence one expert of each layer; if unread, also point its slots away from tokens.
 
     `dead` has the number of the expert by layer.
     """
