@@ -14,9 +14,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import typer
-from bad_commands import COMMANDS, Ground, app_and_words, inputs_of
+from bad_commands import COMMANDS, app_and_words, inputs_of
 from bad_inputs import spoil
 from bad_values import TEXTS
+from command_inputs import Ground
 from minortom_cli.console import run
 
 from minortom.api.cores import available_cores

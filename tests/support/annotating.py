@@ -8,6 +8,9 @@ from minortom_cli.curate.app import app
 
 from minortom.annotation.annotate import annotate
 
+OWN = ("lat", "lon", "climate", "landcover", "climate_code", "landcover_code", "stratum", "bbox",
+       "geometry")  # fmt: skip
+"""Columns of every annotated file."""
 CELLS = ["0U_0R", "0U_1R", "1U_0R", "50U_50R"]
 MANIFEST = """
 name: ecoregions-2017
@@ -34,3 +37,9 @@ def annotated(arguments, capsys, *more):
     assert run(app, [*arguments, "--overwrite", *more]) == 0, capsys.readouterr().err
     summary = json.loads(capsys.readouterr().out)
     return summary, pq.read_table(summary["out"])
+
+
+def further_rows(table):
+    """Return the further columns of each cell."""
+    names = [name for name in table.column_names if name not in OWN]
+    return {row.pop("grid_cell"): row for row in table.select(names).to_pylist()}

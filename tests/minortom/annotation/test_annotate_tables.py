@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from annotating import CELLS, MANIFEST, annotated
+from annotating import CELLS, annotated, further_rows
 from minortom_cli.console import run
 from minortom_cli.curate.app import app
 
@@ -18,9 +18,6 @@ from minortom.grid.cells import cells_from_names, whole_grid
 from minortom.io.column_metadata import classes_metadata, source_of, unit_of
 
 pytest_plugins = ("annotate_fixtures",)
-
-OWN = ("lat", "lon", "climate", "landcover", "climate_code", "landcover_code", "stratum", "bbox",
-       "geometry")  # fmt: skip
 
 
 @pytest.fixture
@@ -32,14 +29,9 @@ def look_up(arguments, tmp_path, capsys):
         pq.write_table(table.replace_schema_metadata(metadata), tmp_path / name)
         summary, found = annotated(arguments, capsys, "--keep-unmapped",
                                    "--table", f"{tmp_path / name}{suffix}", *more)  # fmt: skip
-        return summary, further(found)
+        return summary, further_rows(found)
 
     return call
-
-
-def further(table: pa.Table) -> dict:
-    names = [name for name in table.column_names if name not in OWN]
-    return {row.pop("grid_cell"): row for row in table.select(names).to_pylist()}
 
 
 def index_names(names):
@@ -132,7 +124,7 @@ def test_csv_has_numbers_classes_and_booleans(arguments, tmp_path, capsys, text,
     path = tmp_path / ("t.csv.gz" if encoding == "gzip" else "t.csv")
     path.write_bytes(content)
     _, found = annotated(arguments, capsys, "--keep-unmapped", "--table", str(path))
-    rows = further(found)
+    rows = further_rows(found)
     assert rows["0U_0R"] == {
         "real": 1.5, "whole": 3, "word": "NA", "word_code": 0, "flag": "true", "flag_code": 1,
     }  # fmt: skip
@@ -145,7 +137,7 @@ def test_csv_has_numbers_classes_and_booleans(arguments, tmp_path, capsys, text,
 def test_csv_in_latin_1_is_read(arguments, tmp_path, capsys):
     (tmp_path / "t.csv").write_bytes("grid_cell,word\n0U_0R,Föhr\n".encode("latin-1"))
     _, found = annotated(arguments, capsys, "--keep-unmapped", "--table", str(tmp_path / "t.csv"))
-    assert further(found)["0U_0R"]["word"] == "Föhr"
+    assert further_rows(found)["0U_0R"]["word"] == "Föhr"
 
 
 @pytest.mark.parametrize("stored", [pa.int32(), pa.float64()])
@@ -189,7 +181,7 @@ def test_a_folder_of_parquet_files_is_one_table(arguments, tmp_path, capsys):
     for number, cell in enumerate(CELLS):
         pq.write_table(pa.table({"grid_cell": [cell], "z": [number]}), folder / f"{number}.parquet")
     _, found = annotated(arguments, capsys, "--keep-unmapped", "--table", f"{folder}:z")
-    assert [further(found)[cell]["z"] for cell in CELLS] == [0, 1, 2, 3]
+    assert [further_rows(found)[cell]["z"] for cell in CELLS] == [0, 1, 2, 3]
 
 
 def test_rows_that_agree_count_as_one(look_up):
@@ -229,116 +221,6 @@ def test_the_same_again_is_up_to_date_with_the_counts_of_the_file(
     shown = capsys.readouterr().out
     assert '"status": "up to date"' in shown
     assert '"z": 2' in shown
-
-
-GOOD = {"grid_cell": CELLS, "z": [1.0, 2.0, 3.0, 4.0]}
-REFUSED = {
-    "no column of cells": ({"cell": CELLS}, "", "with the column grid_cell or id, found cell in"),
-    "numbers as cells": ({"grid_cell": [1, 2]}, "", "expected names of cells in the column grid"),
-    "a column that is not there": (GOOD, ":y", "must have the column y, found grid_cell, z"),
-    "a column named twice": (GOOD, ":z,n:z", "with each column once"),
-    "no name of a column": (GOOD, ":z,", "expected --table FILE"),
-    "another namespace": (GOOD | {"a:z": CELLS}, ":c:z", "must have the column c:z, found grid_"),
-    "two columns of one name": (
-        {"grid_cell": CELLS, "a:z": [1] * 4, "b:z": [1] * 4}, ":z", "the column z more than once",
-    ),
-    "a name that is taken": (GOOD | {"stratum": CELLS}, ":stratum", "not the name of another"),
-    "lists": (GOOD | {"v": [[1]] * 4}, ":v", "expected numbers, text or booleans in the column v"),
-    "a cell outside the grid": (
-        {"grid_cell": ["5000U_0R"], "z": [1]}, "", "expected names of cells of the Major TOM",
-    ),
-    "a cell of the index outside the grid": (
-        {"id": ["MT10km_0000U_0000R", "MT10km_0000U_2100R"], "z": [1, 2]}, "",
-        "1 of 2 names that are not, first 'MT10km_0000U_2100R'",
-    ),
-    "an odd name of the index": (
-        {"id": ["MT10km_0000U_0000R", "0U_0R"], "z": [1, 2]}, "", "first '0U_0R'",
-    ),
-    "a row without a cell": ({"grid_cell": [None, "0U_0R"], "z": [1, 2]}, "", "1 rows without"),
-    "rows that differ": (
-        {"grid_cell": [*CELLS, CELLS[0]], "z": [1, 2, 3, 4, 5]}, "",
-        f"found rows of {CELLS[0]} with different values of z; keep one row",
-    ),
-    "rows of which one has no value": (
-        {"grid_cell": [CELLS[0]] * 2, "z": ["a", None]}, "", "with different values of z",
-    ),
-    "all null": (GOOD | {"y": pa.nulls(4, pa.float64())}, ":z,y", "a value of y for at least one"),
-    "no row of the tiles": ({"grid_cell": ["9U_9R"], "z": [1]}, "", "found none of 4 tiles"),
-    "no row at all": ({"grid_cell": pa.array([], pa.string()), "z": pa.array([], pa.int8())}, "",
-                      "found none of 4"),
-    "infinite": (GOOD | {"z": [1, 2, 3, np.inf]}, "", "expected finite numbers in the column z"),
-    "nothing to take": ({"grid_cell": CELLS}, "", "expected columns of numbers, text or booleans"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("columns", "suffix", "message"), REFUSED.values(), ids=REFUSED)
-def test_tables_that_cannot_be_used_are_one_line(
-    arguments, tmp_path, capsys, columns, suffix, message
-):
-    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
-    words = [*arguments, "--keep-unmapped", "--table", f"{tmp_path / 't.parquet'}{suffix}"]
-    assert run(app, words) == 1
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
-    assert not (tmp_path / "a.parquet").exists()
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (
-            ["--class-column", "y"],
-            "expected --class-column among the columns of --table (z), found y",
-        ),
-        (["--class-column", "z"], "expected whole numbers in the column z, found 1.5"),
-        (
-            ["--descriptor", "z=DIR/climate.tif", "--manifest", "DIR/z.yaml"],
-            "found z more than once",
-        ),
-        (["--table", "nothing.csv"], "found no file nothing.csv; check the path"),
-    ],
-)
-def test_options_about_tables_that_contradict_are_one_line(
-    arguments, tmp_path, capsys, words, message
-):
-    pq.write_table(pa.table({"grid_cell": CELLS, "z": [1.5, 2, 3, 4]}), tmp_path / "t.parquet")
-    (tmp_path / "z.yaml").write_text(MANIFEST)
-    words = [word.replace("DIR", str(tmp_path)) for word in words]
-    assert run(app, [*arguments, "--table", str(tmp_path / "t.parquet"), *words]) == 1
-    assert message in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("words", [["--class-column", "z"], ["--table-missing", "drop"]])
-def test_options_about_tables_need_a_table(arguments, capsys, words):
-    assert run(app, [*arguments, *words]) == 1
-    assert f"{words[0]} needs a table of cells; give --table" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("text", "place", "columns"),
-    [
-        ("a.parquet", "a.parquet", None),
-        ("a.parquet:x,y", "a.parquet", ("x", "y")),
-        ("d:r/a.parquet:n:x", "d:r/a.parquet", ("n:x",)),
-        ("https://h:8/a.parquet", "https://h:8/a.parquet", None),
-        ("https://h:8/a.parquet:x, y", "https://h:8/a.parquet", ("x", "y")),
-        ("https://h/a.parquet:x?sig=a:b/c", "https://h/a.parquet?sig=a:b/c", ("x",)),
-        ("hf://datasets/O/N@v/a.parquet:x", "hf://datasets/O/N@v/a.parquet", ("x",)),
-    ],
-)
-def test_columns_follow_the_first_colon_after_the_last_slash(text, place, columns):
-    from minortom.annotation.table_choice import TableChoice
-
-    assert TableChoice.parse(text) == TableChoice(place=place, columns=columns)
-
-
-def test_a_file_with_a_colon_in_its_name_is_that_file(arguments, tmp_path, capsys):
-    pq.write_table(pa.table(GOOD), tmp_path / "a:b.parquet")
-    _, found = annotated(
-        arguments, capsys, "--keep-unmapped", "--table", str(tmp_path / "a:b.parquet")
-    )
-    assert further(found)[CELLS[3]] == {"z": 4.0}
 
 
 def test_published_names_at_the_antimeridian_are_the_cells_of_the_grid(arguments, tmp_path):
