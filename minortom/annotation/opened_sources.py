@@ -82,7 +82,7 @@ class OpenedSources:
             cells_in=self.candidates.cells_in,
             removed=self.candidates.removed,
             tiles=len(table),
-            strata=len(pc.unique(table["stratum"].cast(pa.string()))),
+            strata=len(pc.unique(table["stratum"].unify_dictionaries())),
             dropped=None if found is None else found.dropped,
             unmapped=None if found is None else found.unmapped,
             not_in_table=found.lacking if found is not None and has_tables else None,
