@@ -121,15 +121,19 @@ def test_four_layers_are_spread_over_the_encoder(own, shared, layers):
     assert spread_layers(config) == layers
 
 
-def test_a_single_last_image_is_dropped_from_an_epoch(monkeypatch):
+@pytest.mark.parametrize(("images", "sizes"), [(4, [4]), (5, [4]), (6, [4, 2])])
+def test_a_single_last_image_is_dropped_from_an_epoch(monkeypatch, images, sizes):
+    """Two images or more stay; a batch norm of one image would raise."""
     monkeypatch.setattr("csmoe_model.probing.dense_training.BATCH_SIZE", 4)
-    norm = torch.nn.BatchNorm2d(10)
+    norm, found = torch.nn.BatchNorm2d(10), []
 
     class Pooled(PixelLayer):
         def forward(self, maps):
+            found.extend([len(maps[0])] if self.training else [])
             return super().forward([maps[0] + norm(maps[0].mean((2, 3), keepdim=True))])
 
-    trained(Pooled(10, 2, seed=0), segmentation_set((5, 2, 2)))  # a norm of one value would raise
+    trained(Pooled(10, 2, seed=0), segmentation_set((images, 2, 2)))
+    assert found == sizes * 12
 
 
 def test_a_learning_rate_that_is_too_high_is_a_one_line_error():
