@@ -61,7 +61,7 @@ def data_card(
         attribution=ATTRIBUTION,
         picture=picture,
         groups=spec.groups,
-        further=[f"{of.name} ({of.unit})" if of.unit else of.name for of in spec.further],
+        further=spec.further,
         codes=_DTYPE_CODES,
         first_shard=next(entry["file"] for entry in record["shards"] if entry["rows"]),
         place=place,

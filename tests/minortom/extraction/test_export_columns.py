@@ -86,7 +86,7 @@ def test_record_card_croissant_and_checks_know_the_columns(export):
     ]  # fmt: skip
     assert record["minortom"]["options"]["columns"] == NAMES
     assert minortom.verify(folder, deep=True).problems == ()
-    told = "Further columns of the tile: `biome`, `elevation (m)`, `depth`, `cluster`"
+    told = "Further columns of the tile: `biome`, `elevation` (m), `depth`, `cluster`"
     assert told in (folder / "README.md").read_text() == data_card(record)
     described = croissant_record(record, name="x", url="https://example.org/x")
     fields = {field["name"]: field for field in described["recordSet"][0]["field"]}
