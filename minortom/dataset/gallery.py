@@ -18,6 +18,7 @@ from minortom.io.up_to_date import check_page, now
 from minortom.plotting import patch_pictures as pictures
 from minortom.plotting.patch_pictures import data_uri, patch_pictures
 from minortom.progress import OnProgress, ignore_progress
+from minortom.shards.further_columns import FurtherColumn
 from minortom.shards.layout import DATASET_FILE
 from minortom.shards.shard_set import ShardSet
 
@@ -107,8 +108,10 @@ def _page(
         drawn.append(_pictures(data, int(index)))
         on_progress(done, total)
     cards = [
-        {**row, "s2": s2, "s1": s1}
-        for row, (s2, s1) in zip(table.take(chosen).to_pylist(), drawn, strict=False)
+        {**row, "s2": s2, "s1": s1, "further": further}
+        for row, (s2, s1), further in zip(
+            table.take(chosen).to_pylist(), drawn, _further(data, chosen), strict=False
+        )
     ]
     environment = Environment(
         loader=PackageLoader("minortom.dataset"), autoescape=True, undefined=StrictUndefined,
@@ -118,9 +121,29 @@ def _page(
     return environment.get_template("gallery.html.j2").render(
         cards=cards, num_samples=len(data), patch_px=data.spec.patch_px, seed=seed, tile=tile,
         side=side, places=_positions(table, numbers, side, drawn[len(chosen) :]),
-        num_kept=len(numbers), looks=pictures, provenance=record,
+        num_kept=len(numbers), further=_further(data, numbers[:1])[0], looks=pictures,
+        provenance=record,
         grey={sensor: pictures.grey_band(data, sensor) for sensor in pictures.COLOURS},
     )  # fmt: skip
+
+
+def _further(data: ShardSet, rows: NDArray[np.int64]) -> list[str]:
+    """Return the further columns of some patches, as in ``elevation 312.5 m · biome taiga``."""
+    columns = data.spec.further
+    if not columns:
+        return [""] * len(rows)
+    table = data.metadata([column.name for column in columns]).take(rows)
+    return [
+        " · ".join(_with_unit(column, row[column.name]) for column in columns)
+        for row in table.to_pylist()
+    ]
+
+
+def _with_unit(column: FurtherColumn, value: str | float | None) -> str:
+    if value is None:
+        return f"{column.name} unknown"
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{column.name} {text} {column.unit or ''}".rstrip()
 
 
 def _pictures(data: ShardSet, index: int) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import re
 from io import BytesIO
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from minortom_cli.console import run
 from minortom_cli.curate.app import app
@@ -13,6 +14,7 @@ from PIL import Image
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors, write_made_up_shards
 
 from minortom.plotting.patch_pictures import data_uri, picture
+from minortom.shards.further_columns import FurtherColumn
 from minortom.shards.layout import SampleSpec
 from minortom.shards.writer import write_shards
 
@@ -155,6 +157,30 @@ def test_names_are_escaped(tmp_path):
     page = (tmp_path / "page.html").read_text()
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page
+
+
+def test_further_columns_stand_below_the_classes_with_their_units(tmp_path):
+    further = (
+        FurtherColumn(name="biome", type_name="string"),
+        FurtherColumn(name="elevation", type_name="double", unit="m"),
+        FurtherColumn(name="s2", type_name="int16"),
+    )
+    metadata = made_up_metadata(8)
+    for column, values in zip(
+        further, (["<i>taiga"] * 8, [312.5] * 4 + [None] * 4, range(8)), strict=True
+    ):
+        metadata = metadata.append_column(column.field, pa.array(values, column.field.type))
+    write_shards(
+        tmp_path / "own", tensors=made_up_tensors(8, 8), metadata=metadata,
+        provenance=PROVENANCE, spec=SampleSpec(patch_px=8, further=further),
+    )  # fmt: skip
+    assert show(tmp_path / "own", tmp_path / "page.html") == 0
+    page = (tmp_path / "page.html").read_text()
+    shown = re.findall(r"^biome &lt;i&gt;taiga · elevation (.+) · s2 (\d)<br>$", page, re.MULTILINE)
+    assert sorted(shown, key=lambda found: found[1]) == [
+        ("312.5 m" if number < 4 else "unknown", str(number)) for number in range(8)
+    ]
+    assert re.search(r"or do not exist\. .* · biome &lt;i&gt;taiga · elevation", page, re.DOTALL)
 
 
 def test_the_same_seed_gives_the_same_page_and_another_one_another(folder, tmp_path):
