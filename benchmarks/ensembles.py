@@ -37,7 +37,7 @@ SPECIALISTS = {
     "s1-greenness": ("greenness", "s1"),
 }
 REGIONS = ("west", "east", "all")
-TRAINING = {"image_size": IMAGE_PX, "epochs": 2, "batch_size": 32, "lr": 2e-3, "patience": 0}
+TRAINING = {"image_size": IMAGE_PX, "epochs": 8, "batch_size": 32, "lr": 2e-3, "patience": 0}
 FREE = ("band-statistics", "random-convolutions")
 FILTERS = 64
 """Random filters a sensor."""
