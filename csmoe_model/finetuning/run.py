@@ -128,7 +128,8 @@ class FinetuneRun:
     ) -> "_Tuned":
         """Train a model with a head, or resume; test the best weights."""
         tuning, settings = self.tuning, self.settings
-        starts_warm = tuning.options.warm_start and not tuning.head.is_dense
+        # A head on random features has huge weights, from which such a network hardly recovers.
+        starts_warm = pretrained and tuning.options.warm_start and not tuning.head.is_dense
         if starts_warm and probe is None:
             probe = tuning.linear_probe(start)
         layer = probe.layer if starts_warm and probe is not None else None
@@ -143,7 +144,7 @@ class FinetuneRun:
         stop.deliver()
         assert end is not None  # because no signal came
         share, score = None, end.score
-        if starts_warm and pretrained and tuning.options.average:
+        if starts_warm and tuning.options.average:
             share, score = keep_best_average(network, before, end, task.validate)
         chosen: dict[str, object] = {
             "best_step": end.best_step, "steps": end.steps, "average": share,

@@ -231,6 +231,13 @@ def test_a_warm_run_resumes_to_the_same_average_of_the_weights(checkpoint, tmp_p
     assert set(found.rows[0]["chosen"][0]) == {"best_step", "steps", "average", "val"}
 
 
+def test_the_network_from_random_weights_starts_from_a_random_head(checkpoint, finished, tmp_path):
+    warm = tmp_path / "warm"
+    finetune(checkpoint, warm, compare=True, warm_start=True)
+    logs = [run_folder(run / "untrained").log for run in (warm, finished)]
+    assert rows_of(logs[0]) == rows_of(logs[1])
+
+
 def test_a_finished_run_is_up_to_date_and_another_one_is_kept(checkpoint, finished):
     def fail(*_):
         raise AssertionError
