@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from minortom.annotation.annotate import annotate as annotate
     from minortom.clustering.cluster import cluster as cluster
     from minortom.dataset.gallery import show as show
+    from minortom.dataset.label import label as label
     from minortom.dataset.publish import publish as publish
     from minortom.dataset.verify import verify as verify
     from minortom.downloads.fetch import fetch as fetch
@@ -38,6 +39,7 @@ __all__ = [
     "export",
     "fetch",
     "grid",
+    "label",
     "locate",
     "metrics",
     "publish",
@@ -61,6 +63,7 @@ __getattr__, __dir__ = lazy_names(
         "export": "minortom.extraction.export",
         "fetch": "minortom.downloads.fetch",
         "grid": "minortom.grid",
+        "label": "minortom.dataset.label",
         "locate": "minortom.grid.point_cells",
         "metrics": "minortom.reporting.metrics",
         "publish": "minortom.dataset.publish",

@@ -19,6 +19,7 @@ def open_set(
     root: str | Path | None,
     *,
     label: str | None = None,
+    labels: str | Path | None = None,
     split_by: SplitBy | None = None,
     s2_bands: BandNames | None = None,
     s1_bands: BandNames | None = None,
@@ -32,6 +33,7 @@ def open_set(
             a `LabelledSet`, which is returned unchanged.
         root: Folder that holds the set; None for a `LabelledSet`.
         label: Column of shards that holds the labels; `landcover` when None.
+        labels: Table with the labels of the patches of shards, in place of a column.
         split_by: How to split shards; by their own splits when None.
         s2_bands: Names of the Sentinel-2 bands in the files of a `folder`, in their order, such
             as `B02,B03`; the names in the files when None.
@@ -47,7 +49,9 @@ def open_set(
     if not isinstance(data, LabelledSet):
         one_of("data", data, get_args(SetName))
     kind = "a LabelledSet" if isinstance(data, LabelledSet) else data
-    _check_kind(kind, "shards", {"--label": label, "--split-by": split_by})
+    _check_kind(kind, "shards", {
+        "--label": label, "--labels": labels, "--split-by": split_by,
+    })  # fmt: skip
     _check_kind(kind, "folder", {
         "--s2-bands": s2_bands, "--s1-bands": s1_bands,
         "--s2-offset": None if s2_offset == "auto" else s2_offset,
@@ -60,7 +64,7 @@ def open_set(
     # Imported inside the branches, so that a set loads the libraries that it needs and no others:
     # shards need no rasterio.
     if data == "shards":
-        return _open_shards(root, label, split_by, seed)
+        return _open_shards(root, label, labels, split_by, seed)
     if data == "folder":
         from csmoe_model.datasets.image_folder import open_image_folder
         from minortom.scenes.image_reader import ImageReader
@@ -90,15 +94,23 @@ def _check_kind(found: str, kind: SetName, given: Mapping[str, object]) -> None:
         )
 
 
-def _open_shards(root: Path, label: str | None, split_by: SplitBy | None, seed: int) -> LabelledSet:
+def _open_shards(
+    root: Path, label: str | None, labels: str | Path | None, split_by: SplitBy | None, seed: int
+) -> LabelledSet:
     from csmoe_model.datasets.shards import ShardLabels, open_shards
 
+    if label is not None and labels is not None:
+        raise InputError(
+            f"expected --label or --labels, found both ({shown(label)} and {shown(labels)}); leave "
+            "one out"
+        )
     label = "landcover" if label is None else label
     split_by = "shards" if split_by is None else split_by
     if not isinstance(label, str):
         raise InputError(f"label must be the name of a column, found {shown(label)}")
     one_of("split_by", split_by, get_args(SplitBy))
-    return open_shards(root, ShardLabels(label=label, split_by=split_by, seed=seed))
+    table = None if labels is None else path_of("labels", labels)
+    return open_shards(root, ShardLabels(label=label, labels=table, split_by=split_by, seed=seed))
 
 
 def _open_published(data: PublishedName, root: Path) -> LabelledSet:

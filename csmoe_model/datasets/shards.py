@@ -1,9 +1,10 @@
-"""Shards as a labelled set: climate or land cover of each patch, with spatially separate splits.
+"""Shards as a labelled set: a class of each patch, with spatially separate splits.
 
 Cells of different splits are more than 100 km apart, so that test cells are not neighbours of
 training cells.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from scipy.spatial import cKDTree
 
 from csmoe_model.datasets.base import SPLITS, Images, LabelledSet, LabelledSplit, SplitName
 from csmoe_model.datasets.names import SplitBy
+from csmoe_model.datasets.patch_labels import read_patch_labels
 from minortom.errors import InputError
 from minortom.grid.spatial_split import SplitOptions, split_tiles
 from minortom.grid.sphere import chord_of_km, unit_vectors
@@ -39,6 +41,9 @@ class ShardLabels:
 
     label: str = "landcover"
     """Column of classes that holds the labels."""
+    labels: Path | None = None
+    """Table with the labels of the patches, as `minortom label` writes it, in place of a column.
+    Patches without a label are left out."""
     split_by: SplitBy = "shards"
     """`shards`: the splits in the shards, without the held-out cells within 100 km of `train`. A
     model that was trained on these shards is then tested more than 100 km from its training data.
@@ -53,22 +58,15 @@ def open_shards(folder: Path, options: ShardLabels) -> LabelledSet:
 
     Raises:
         ShardError: If the shards are missing, damaged or of another version.
-        InputError: If the shards have no such column of classes, or a patch has no label.
+        InputError: If the shards have no such column of classes, a patch has no label in it, or
+            the table of labels is of other shards.
     """
     data = ShardSet.open(folder)
-    _check_label(options.label, data)
-    rows = data.metadata(["grid_cell", "lat", "lon", "split", options.label])
-    names = rows[options.label].to_numpy(zero_copy_only=False).astype(str)
-    unlabelled = np.flatnonzero(rows[options.label].is_null().to_numpy() | (names == ""))
-    if len(unlabelled):
-        cell = rows["grid_cell"][int(unlabelled[0])].as_py()
-        raise InputError(
-            f"all patches of {folder} need a label in the column {options.label}, found "
-            f"{len(unlabelled):,} without one, the first in cell {cell}; annotate the tiles "
-            "with it before the export"
-        )
+    names = _labels_in(data, options)
+    known = np.flatnonzero(names != "")
+    rows = data.metadata(["grid_cell", "lat", "lon", "split"]).take(known)
     cells = rows["grid_cell"].to_numpy(zero_copy_only=False).astype(str)
-    classes, labels = np.unique(names, return_inverse=True)
+    classes, labels = np.unique(names[known], return_inverse=True)
     lonlat = np.stack([rows["lon"].to_numpy(), rows["lat"].to_numpy()], axis=1)
     own = rows["split"].to_numpy(zero_copy_only=False).astype(str)
     codes = _split_codes(cells, lonlat, labels, own, options)
@@ -77,20 +75,54 @@ def open_shards(folder: Path, options: ShardLabels) -> LabelledSet:
     for code, name in enumerate(SPLITS):
         members = np.flatnonzero(codes == code)
         splits[name] = LabelledSplit(
-            images=ShardImages(data, members), labels=labels[members].astype(np.int64),
+            images=ShardImages(data, known[members]), labels=labels[members].astype(np.int64),
             groups=cells[members],
         )  # fmt: skip
     blocks = {"block_km": BLOCK_KM, "block_shares": list(BLOCK_SHARES), "split_seed": options.seed}
     return LabelledSet(
         name="shards", task="multiclass", classes=tuple(classes.tolist()),
-        bands=shard_bands(data), splits=splits, sha256=sha256_of(folder / DATASET_FILE),
+        bands=shard_bands(data), splits=splits, sha256=_hash_of(folder, options.labels),
         settings={
-            "label": options.label, "split_by": options.split_by, "apart_km": APART_KM,
+            **_label_settings(options, len(names) - len(known)),
+            "split_by": options.split_by, "apart_km": APART_KM,
             **(blocks if options.split_by == "blocks" else {}),
             "left_out": int((codes == _NO_SPLIT).sum()),
         },
         licences=licences_in(data.provenance),
     )  # fmt: skip
+
+
+def _labels_in(data: ShardSet, options: ShardLabels) -> NDArray[np.str_]:
+    """Return the label of each patch [n]; empty only where the table of labels has none."""
+    if options.labels is not None:
+        return read_patch_labels(options.labels, data)
+    _check_label(options.label, data)
+    rows = data.metadata(["grid_cell", options.label])
+    names: NDArray[np.str_] = rows[options.label].to_numpy(zero_copy_only=False).astype(str)
+    unlabelled = np.flatnonzero(rows[options.label].is_null().to_numpy() | (names == ""))
+    if len(unlabelled):
+        cell = rows["grid_cell"][int(unlabelled[0])].as_py()
+        raise InputError(
+            f"all patches of {data.folder} need a label in the column {options.label}, found "
+            f"{len(unlabelled):,} without one, the first in cell {cell}; annotate the tiles "
+            "with it before the export"
+        )
+    return names
+
+
+def _hash_of(folder: Path, labels: Path | None) -> str:
+    """Return the hash of the shards, and of the table of labels where there is one."""
+    shards = sha256_of(folder / DATASET_FILE)
+    if labels is None:
+        return shards
+    return hashlib.sha256(f"{shards} {sha256_of(labels)}".encode()).hexdigest()
+
+
+def _label_settings(options: ShardLabels, unlabelled: int) -> dict[str, object]:
+    """Return how patches are labelled, for the record of a result."""
+    if options.labels is None:
+        return {"label": options.label}
+    return {"labels_sha256": sha256_of(options.labels), "unlabelled": unlabelled}
 
 
 def _check_label(label: str, data: ShardSet) -> None:

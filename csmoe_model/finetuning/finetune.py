@@ -57,6 +57,7 @@ def finetune(
     root: str | Path | None,
     out: str | Path,
     label: str | None = None,
+    labels: str | Path | None = None,
     split_by: SplitBy | None = None,
     s2_bands: BandNames | None = None,
     s1_bands: BandNames | None = None,
@@ -84,6 +85,8 @@ def finetune(
         root: Folder that holds the set; None for a `LabelledSet`.
         out: Folder of the run.
         label: Shards only: column with the labels; `landcover` when None.
+        labels: Shards only: table with the labels of the patches from `minortom.label`, in place
+            of a column.
         split_by: Shards only: their own splits (`shards`, also when None) or `blocks` of ground.
         s2_bands: Folder only: names of the Sentinel-2 bands, such as `B02,B03`, in the order of
             the files; the names in the files when None.
@@ -117,8 +120,8 @@ def finetune(
     supervised = config_of(SupervisedConfig, fields)
     options = config_of(FinetuneConfig, fields)
     labelled = open_set(
-        data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands,
-        s2_offset=s2_offset, seed=supervised.seed,
+        data, root, label=label, labels=labels, split_by=split_by, s2_bands=s2_bands,
+        s1_bands=s1_bands, s2_offset=s2_offset, seed=supervised.seed,
     )  # fmt: skip
     tracking = Tracking(tensorboard=tensorboard, wandb_project=wandb_project)
     check_tracking(tracking)

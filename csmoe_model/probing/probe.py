@@ -77,6 +77,7 @@ def probe(
     root: str | Path | None,
     out: str | Path,
     label: str | None = None,
+    labels: str | Path | None = None,
     split_by: SplitBy | None = None,
     s2_bands: BandNames | None = None,
     s1_bands: BandNames | None = None,
@@ -103,6 +104,8 @@ def probe(
         root: Folder that holds the set; None for a `LabelledSet`.
         out: Folder to write.
         label: Shards only: column with the labels; `landcover` when None.
+        labels: Shards only: table with the labels of the patches from `minortom.label`, in place
+            of a column.
         split_by: Shards only: their own splits (`shards`, also when None) or `blocks` of ground.
         s2_bands: Folder only: names of the Sentinel-2 bands, such as `B02,B03`, in the order of
             the files; the names in the files when None.
@@ -138,12 +141,14 @@ def probe(
         shots=None if shots is None else whole_number("shots", shots, minimum=1),
     )  # fmt: skip
     labelled = open_set(
-        data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands,
-        s2_offset=s2_offset, seed=options.seed,
+        data, root, label=label, labels=labels, split_by=split_by, s2_bands=s2_bands,
+        s1_bands=s1_bands, s2_offset=s2_offset, seed=options.seed,
     )  # fmt: skip
     return probe_set(
         checkpoint, labelled, path_of("out", out), options=options,
-        inputs=[] if root is None else [path_of("root", root)],
+        inputs=[
+            path_of(name, path) for name, path in (("root", root), ("labels", labels)) if path
+        ],
         cache=None if cache is None else path_of("cache", cache),
         overwrite=overwrite, on_progress=on_progress,
     )  # fmt: skip

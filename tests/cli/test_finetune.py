@@ -12,7 +12,7 @@ from killed_commands import Command
 from minortom_cli.console import run
 from minortom_cli.model.app import app
 from model_folders import write_model
-from training_shards import learnable_shards
+from training_shards import label_table, learnable_shards
 
 from minortom.shards.shard_set import ShardSet
 
@@ -71,7 +71,9 @@ FLAGS = ("--no-flips", "--no-rotations", "--no-warm-start", "--no-average", "--n
 
 
 def test_every_option_is_in_the_record(folder, tmp_path, capsys):
+    pq.write_table(label_table(folder / "shards"), tmp_path / "labels.parquet")
     words = [word for pair in OPTIONS.items() for word in pair]
+    words += ["--labels", tmp_path / "labels.parquet"]
     assert run(app, words_of(folder, tmp_path / "run", *words, *FLAGS, "--json")) == 0
     found = json.loads(capsys.readouterr().out)
 

@@ -4,14 +4,17 @@ import json
 import signal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from error_lines import one_line
 from geotiff_maker import tiff
 from minortom_cli.console import run
 from minortom_cli.model.app import app
 from model_folders import write_model
-from training_shards import learnable_shards
+from training_shards import label_table, learnable_shards
 
+from minortom.io.provenance import sha256_of
 from minortom.shards.shard_set import ShardSet
 
 
@@ -69,6 +72,19 @@ def test_it_writes_the_result_and_shows_a_row_for_each_kind_of_features(folder, 
         assert name in shown
     assert (tmp_path / "out" / "table.tex").is_file()
     assert (tmp_path / "out.run.json").is_file()
+
+
+def test_labels_of_a_table_are_probed(folder, tmp_path, capsys):
+    table = label_table(folder / "shards")
+    labels = ["ab"[name in ("water", "cropland")] for name in table["label"].to_pylist()]
+    pq.write_table(table.set_column(3, "label", pa.array(labels)), tmp_path / "labels.parquet")
+    words = ("--labels", tmp_path / "labels.parquet", "--seeds", 1, "--json")
+    assert probe(folder, tmp_path / "out", *words) == 0
+    found = printed(capsys)
+    assert found["classes"] == ["a", "b"]
+    assert found["minortom"]["options"]["labels_sha256"] == sha256_of(tmp_path / "labels.parquet")
+    assert probe(folder, tmp_path / "out", *words, "--label", "climate") == 1
+    assert "expected --label or --labels" in capsys.readouterr().err
 
 
 def test_every_option_is_in_the_record(folder, tmp_path, capsys):

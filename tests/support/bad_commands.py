@@ -39,6 +39,7 @@ sample {annotated} --quota {quota} --method farthest-point --out {out}.parquet -
 sample {annotated} --keep {keep} --tiles 5 --method grts --out {out}.parquet --workers 1
 report {selection} --annotated {annotated} --draws 2 --out {out}
 export {exported} --s2 {s2} --s1 {s1} --out {out} --patch-size 24 --workers 1
+label {made} --map {landcover} --legend koppen --workers 1 --out {out}.parquet
 verify {made} --deep --workers 1
 show {made} --out {out}.html --patches 1
 publish {made} --repo a/b --preview {out}
@@ -68,6 +69,7 @@ csmoe plot quality-cost {probed} --out {out}.png
 csmoe plot tokens {probed} {probed} --out {out}.png
 csmoe plot epochs {run} --data shards --root {shards} --out {out}.png
 csmoe probe {model} --data folder --root {labelled} --seeds 1 --out {out}
+csmoe probe {model} --data shards --root {shards} --labels {labels} --seeds 1 --out {out}
 csmoe finetune {model} --data folder --root {labelled} --epochs 1 --no-compare --out {out}
 csmoe predict {tuned} {shards} --out {out}.parquet
 csmoe predict {tuned} {scene} --tile-px 16 --out {out}.tif

@@ -182,6 +182,11 @@ class Ground:
 
         learnable_shards(place / "shards", train=8, val=8, test=8, apart_deg=3.0)
 
+    def _labels(self, place):
+        from training_shards import label_table
+
+        pq.write_table(label_table(self.path("shards")), place / "labels.parquet")
+
     def _model(self, place):
         from model_folders import write_model
 

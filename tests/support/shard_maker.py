@@ -53,6 +53,15 @@ def made_up_metadata(num_patches: int, *, num_val: int = 0) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=METADATA_SCHEMA)
 
 
+def with_columns(metadata: pa.Table, columns) -> pa.Table:
+    """Return metadata with other values in some of its columns."""
+    for name, values in columns.items():
+        place = metadata.schema.get_field_index(name)
+        field = metadata.schema.field(name)
+        metadata = metadata.set_column(place, field, pa.array(values, field.type))
+    return metadata
+
+
 def write_made_up_shards(
     out: Path, *, num_patches: int = 150, patch_px: int = 8, num_val: int = 10,
     rows_per_shard: int = 100, seed: int = 0,

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from shard_maker import PROVENANCE, made_up_metadata
+from shard_maker import PROVENANCE, made_up_metadata, with_columns
 
 from csmoe_model.config import ModelConfig
 from minortom.sensors import GROUPS
+from minortom.shards.shard_set import ShardSet
 from minortom.shards.writer import write_shards
 
 LANDCOVERS = ("tree_cover", "cropland", "built_up", "water")
@@ -46,9 +47,13 @@ def learnable_shards(
     metadata = made_up_metadata(count)
     shift_deg = np.repeat([0.0, apart_deg, 2 * apart_deg], [train, val, test])
     columns["lat"] = metadata["lat"].to_numpy() + shift_deg
-    for name, values in columns.items():
-        place = metadata.schema.get_field_index(name)
-        field = metadata.schema.field(name)
-        metadata = metadata.set_column(place, field, pa.array(values, field.type))
+    metadata = with_columns(metadata, columns)
     write_shards(out, tensors=tensors, metadata=metadata, provenance=PROVENANCE, rows_per_shard=7)
     return out
+
+
+def label_table(folder: Path) -> pa.Table:
+    """Return the patches of shards with their land cover as label, the last patch first."""
+    columns = ["grid_cell", "patch_row", "patch_col", "landcover"]
+    rows = ShardSet.open(folder).metadata(columns)
+    return rows.rename_columns([*columns[:3], "label"]).take(np.arange(len(rows))[::-1])

@@ -10,6 +10,7 @@ from minortom_cli.curate import (
     demo,
     export,
     fetch,
+    label,
     locate,
     publish,
     report,
@@ -37,6 +38,7 @@ app.command(name="cluster")(cluster.cluster)
 app.command(name="sample")(sample.sample)
 app.command(name="report")(report.report)
 app.command(name="export")(export.export)
+app.command(name="label")(label.label)
 app.command(name="verify")(verify.verify)
 app.command(name="publish")(publish.publish)
 app.command(name="show")(show.show)

@@ -14,6 +14,7 @@ from minortom_cli.model.config_options import with_field_options
 from minortom_cli.model.labelled_data import (
     Data,
     Label,
+    Labels,
     Root,
     S1Bands,
     S2Bands,
@@ -32,6 +33,7 @@ def _finetune(
     root: Root,
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     label: Label = None,
+    labels: Labels = None,
     split_by: SplitByOption = None,
     s2_bands: S2Bands = None,
     s1_bands: S1Bands = None,
@@ -63,10 +65,11 @@ def _finetune(
 
     with step_progress(is_first=True) as on_step:
         result = run(
-            checkpoint, data=data, root=root, out=out, label=label, split_by=split_by,
-            s2_bands=s2_bands, s1_bands=s1_bands, s2_offset=s2_offset, sensor=sensor,
-            compare=compare, resume=resume, save_every=save_every, tensorboard=tensorboard,
-            wandb_project=wandb_project, overwrite=overwrite, on_step=on_step, **fields,
+            checkpoint, data=data, root=root, out=out, label=label, labels=labels,
+            split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands, s2_offset=s2_offset,
+            sensor=sensor, compare=compare, resume=resume, save_every=save_every,
+            tensorboard=tensorboard, wandb_project=wandb_project, overwrite=overwrite,
+            on_step=on_step, **fields,
         )  # fmt: skip
     emit(result, as_json=as_json)
 

@@ -32,6 +32,14 @@ Label = Annotated[
         show_default="landcover",
     ),
 ]
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        help="Shards only: table with a label for each patch, from `minortom label`, in place of "
+        "--label.",
+        show_default="none",
+    ),
+]
 SplitByOption = Annotated[
     SplitBy | None,
     typer.Option(

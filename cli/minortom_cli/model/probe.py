@@ -11,6 +11,7 @@ from minortom_cli.model.labelled_data import (
     Cache,
     Data,
     Label,
+    Labels,
     PoolingOption,
     Root,
     S1Bands,
@@ -31,6 +32,7 @@ def probe(
         typer.Option(help="Folder for result.json, predictions.parquet, table.md and table.tex."),
     ],
     label: Label = None,
+    labels: Labels = None,
     split_by: SplitByOption = None,
     s2_bands: S2Bands = None,
     s1_bands: S1Bands = None,
@@ -55,8 +57,8 @@ def probe(
 
     with progress("images") as on_progress:
         result = run(
-            checkpoint, data=data, root=root, out=out, label=label, split_by=split_by,
-            s2_bands=s2_bands, s1_bands=s1_bands,
+            checkpoint, data=data, root=root, out=out, label=label, labels=labels,
+            split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands,
             s2_offset=s2_offset, protocol=protocol, pooling=pooling,
             sensor=sensor, seeds=seeds, lr=lr, shots=shots, cache=cache, seed=seed,
             overwrite=overwrite, on_progress=on_progress,

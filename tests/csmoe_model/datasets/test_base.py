@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from labelled_sets import set_of, split_of
-from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
+from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors, with_columns
 from training_shards import LANDCOVERS, learnable_shards
 
 from csmoe_model.datasets.base import LabelledSet, LabelledSplit, check_for_probe, class_counts
@@ -118,10 +118,7 @@ def grid_of_shards(out: Path, *, step_deg: float, own: list[str]):
         "split": own,
         "landcover": [LANDCOVERS[n % 2] for n in range(count)],
     }
-    for name, values in columns.items():
-        place = metadata.schema.get_field_index(name)
-        field = metadata.schema.field(name)
-        metadata = metadata.set_column(place, field, pa.array(values, field.type))
+    metadata = with_columns(metadata, columns)
     order = pa.array(
         np.argsort([("train", "val", "test").index(name) for name in own], kind="stable")
     )
@@ -176,10 +173,7 @@ def test_splits_that_are_too_close_are_a_one_line_error(tmp_path):
 
 
 def test_patches_without_a_label_are_a_one_line_error(tmp_path):
-    metadata = made_up_metadata(3)
-    place = metadata.schema.get_field_index("landcover")
-    field = metadata.schema.field("landcover")
-    metadata = metadata.set_column(place, field, pa.array(["water", "", "water"], field.type))
+    metadata = with_columns(made_up_metadata(3), {"landcover": ["water", "", "water"]})
     write_shards(
         tmp_path / "shards", tensors=made_up_tensors(3, 4), metadata=metadata,
         provenance=PROVENANCE, rows_per_shard=3,
