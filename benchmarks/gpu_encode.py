@@ -71,8 +71,9 @@ class Theirs(nn.Module):
         experts, width, hidden = layer.experts.up_EDH.shape
         self.layer = DynamicSlotsSoftMoE(width, num_experts=experts, expert_mult=hidden // width)
 
-    def forward(self, x_BND: Tensor) -> tuple[Tensor, None]:
+    def forward(self, x_BND: Tensor, conditions: object = ()) -> tuple[Tensor, None]:
         """Compute the layer; it returns no routing."""
+        del conditions
         return self.layer(x_BND), None
 
 

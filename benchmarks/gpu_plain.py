@@ -23,8 +23,9 @@ class PlainSoftMoE(nn.Module):
         self.router = deepcopy(layer.router)
         self.experts = nn.ModuleList(_alone(layer.experts, e) for e in range(layer.num_experts))
 
-    def forward(self, x_BND: Tensor) -> tuple[Tensor, Routing]:
+    def forward(self, x_BND: Tensor, conditions: object = ()) -> tuple[Tensor, Routing]:
         """Blend tokens into slots, run the experts, blend the slots back into tokens."""
+        del conditions  # of the models that are measured, none is conditioned
         token_BND, logit_BNES = self._logits(x_BND)
         dispatch_BNES = logit_BNES.softmax(dim=1)
         combine_BNES = logit_BNES.flatten(2).softmax(dim=2).view_as(logit_BNES)

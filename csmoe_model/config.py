@@ -4,12 +4,19 @@ It does not import torch, so that the command line can list and check models qui
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Literal, get_args
 
+from csmoe_model.conditions import (
+    CROP_SIDE,
+    Conditioning,
+    check_conditions,
+    check_crops,
+    crop_patches,
+)
 from csmoe_model.kept_experts import SHARED, KeptExperts, checked_kept
-from minortom.api.arguments import one_of, shown
+from minortom.api.arguments import check_keys, one_of, require, shown
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName
 
@@ -17,6 +24,8 @@ Slots = Literal["dynamic", "fixed"]
 MaskMode = Literal["independent", "identical", "disjoint"]
 MiForm = Literal["csmae", "eq10"]
 LossForm = Literal["text", "printed"]
+_LATER = ("condition", "local_global", "crop_side", "kept_experts")
+"""Fields that older files do not have; files leave them out at their defaults."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +83,13 @@ class ModelConfig:
     """Balanced expert usage as in the paper's text (`text`), or as in Eq. 19 (`printed`)."""
     bal_weight: float = 0.01
     """Weight of balanced usage (γ of Eq. 20; not in the paper, value of Switch Transformers)."""
+    condition: Conditioning = "none"
+    """Condition of the shared layers' routing: the `sensor` of an image, its `granularity` (whole
+    patch or local crop), or `both`. Each adds a learned vector to the slot embeddings."""
+    local_global: float = 0.0
+    """Weight of the local-global contrast: each image with a crop of it; 0 for no crops."""
+    crop_side: float = CROP_SIDE
+    """Side of a local crop, as a fraction of the side of the image; rounded to whole patches."""
     kept_experts: KeptExperts | None = field(default=None, hash=False, metadata={"option": False})
     """Experts that stay in a pruned layer; dynamic slots keep segments of `num_experts` tokens."""
 
@@ -81,12 +97,14 @@ class ModelConfig:
         self._check_types()
         self._check_ranges()
         self._check_sizes()
+        check_conditions(self.condition, self.local_global, self.num_experts, self.shared_layers)
+        check_crops(self.local_global, self.crop_side, self.grid_size)
         kept = checked_kept(self.kept_experts, self.layers(), num_experts=self.num_experts)
         object.__setattr__(self, "kept_experts", kept)
 
     def _check_types(self) -> None:
         choices = {"slots": Slots, "mask_mode": MaskMode, "mi_form": MiForm}
-        choices |= {"rep_form": LossForm, "bal_form": LossForm}
+        choices |= {"rep_form": LossForm, "bal_form": LossForm, "condition": Conditioning}
         for name, kind in ((one.name, one.type) for one in fields(self) if not one.metadata):
             value = getattr(self, name)
             if name in choices:
@@ -98,15 +116,15 @@ class ModelConfig:
                 raise InputError(f"{name} must be {wanted}, found {shown(value)}")
 
     def _check_ranges(self) -> None:
-        for name in ("num_experts", "shared_layers", "rep_weight", "bal_weight"):
-            _require(0 <= getattr(self, name) < math.inf, name, "0 or more", getattr(self, name))
+        for name in ("num_experts", "shared_layers", "rep_weight", "bal_weight", "local_global"):
+            require(0 <= getattr(self, name) < math.inf, name, "0 or more", getattr(self, name))
         for name in (
             "patch_size", "image_size", "width", "num_heads", "sensor_layers", "mlp_ratio",
             "slots_per_expert", "logit_scale", "decoder_width", "decoder_layers",
             "decoder_heads", "mi_temperature",
         ):  # fmt: skip
-            _require(0 < getattr(self, name) < math.inf, name, "above 0", getattr(self, name))
-        _require(0 < self.mask_ratio < 1, "mask_ratio", "above 0 and below 1", self.mask_ratio)
+            require(0 < getattr(self, name) < math.inf, name, "above 0", getattr(self, name))
+        require(0 < self.mask_ratio < 1, "mask_ratio", "above 0 and below 1", self.mask_ratio)
         hidden = self.num_patches - self.num_visible
         if not (self.num_visible > 0 and hidden > 0):
             raise InputError(
@@ -153,6 +171,11 @@ class ModelConfig:
         return visible_count(self.num_patches, self.mask_ratio)
 
     @property
+    def num_cropped(self) -> int:
+        """Number of patches in a local crop; 0 without local-global pairs."""
+        return crop_patches(self.crop_side, self.grid_size) ** 2 if self.local_global else 0
+
+    @property
     def hidden_width(self) -> int:
         """Hidden width of an expert, or of the plain MLP."""
         return self.mlp_ratio * self.width
@@ -171,11 +194,11 @@ class ModelConfig:
         return len(MODEL_BANDS[sensor]) * self.patch_size**2
 
     def to_dict(self) -> dict[str, object]:
-        """Return the fields as plain values, for `config.json`; without kept experts if None."""
-        values, kept = asdict(self), self.kept_experts
-        del values["kept_experts"]
-        named = {layer: list(numbers) for layer, numbers in (kept or {}).items()}
-        return values | ({"kept_experts": named} if named else {})
+        """Return the fields as plain values, for `config.json`, without defaults of `_LATER`."""
+        kept = {layer: list(numbers) for layer, numbers in (self.kept_experts or {}).items()}
+        defaults = {one.name: one.default for one in fields(self) if one.name in _LATER}
+        values = asdict(self) | {"kept_experts": kept or None}
+        return {k: v for k, v in values.items() if k not in defaults or v != defaults[k]}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> "ModelConfig":
@@ -188,28 +211,9 @@ class ModelConfig:
         return cls(**values)  # type: ignore[arg-type]  # checked above and in __post_init__
 
 
-def check_keys(values: Mapping[str, object], known: Sequence[str], *, kind: str) -> None:
-    """Check that every key is the name of an option.
-
-    Args:
-        values: Options by name.
-        known: Names of the options.
-        kind: Kind of the options, for the error message.
-
-    Raises:
-        InputError: If a key is unknown; the message lists the known ones.
-    """
-    unknown = [str(key) for key in values if key not in known]
-    if unknown:
-        raise InputError(
-            f"unknown {kind} option {', '.join(unknown)}; known options are {', '.join(known)}"
-        )
-
-
 def visible_count(num_patches: int, mask_ratio: float) -> int:
     """Return the number of visible patches, rounded down as in MAE."""
-    exact = num_patches * (1 - mask_ratio)
-    return math.floor(exact + 1e-9)  # 10 * (1 - 0.9) is 0.9999999999999998
+    return math.floor(num_patches * (1 - mask_ratio) + 1e-9)  # 10 * (1 - 0.9) is 0.99999…
 
 
 def csmoe_b16() -> ModelConfig:
@@ -293,8 +297,3 @@ def recipe_with(name: str, changes: Mapping[str, object]) -> ModelConfig:
         InputError: If the recipe or a field does not exist, or a value is not allowed.
     """
     return ModelConfig.from_dict({**recipe(name).to_dict(), **changes})
-
-
-def _require(holds: bool, name: str, wanted: str, found: object) -> None:
-    if not holds:
-        raise InputError(f"{name} must be {wanted}, found {found}")

@@ -8,7 +8,6 @@ Axes, as name suffixes:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -17,9 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from csmoe_model.checkpoints.pretrained import Pretrained
+from csmoe_model.conditions import Granularity
 from csmoe_model.config import ModelConfig
 from csmoe_model.data.bands import check_image
-from csmoe_model.distributed.collectives import gather_rows, mean_over_processes
+from csmoe_model.distributed.collectives import gather_rows
 from csmoe_model.distributed.device import HALF
 from csmoe_model.nn.backbone import SENSORS
 from csmoe_model.nn.decoder import Decoder, decode_sources
@@ -33,66 +33,18 @@ from csmoe_model.nn.layers import (
     unpatchify,
 )
 from csmoe_model.nn.losses import (
-    RoutingTerms,
-    imbalance_loss,
+    LayerTerms,
+    mean_terms,
     mutual_information_loss,
     reconstruction_loss,
     routing_terms,
 )
 from csmoe_model.nn.masking import Masks
+from csmoe_model.nn.pretrain_output import PretrainOutput, regularisers
 from csmoe_model.nn.shapes import Float
 from csmoe_model.nn.soft_moe import Routing
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName
-
-TERMS = (
-    "loss", "umr", "cmr", "mi", "rep", "bal", "rec_s2_s2", "rec_s2_s1", "rec_s1_s1", "rec_s1_s2",
-)  # fmt: skip
-"""The scalars of a batch, in the order of the columns of the log."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LayerUsage:
-    """Usage of the experts of one layer on a batch, for the log; without gradient."""
-
-    name: str
-    """`s2.0` … for the layers of a sensor, `shared.0` … for the shared ones."""
-    experts: tuple[int, ...]
-    """Numbers of the experts, in the numbering of the unpruned model."""
-    usage_E: Tensor
-    """Share of each expert in the combine weights, over the global batch; sums to 1."""
-    dispatch_entropy: Tensor
-    """Normalised entropy: 1 if slots average all tokens, 0 if each reads a single token."""
-    combine_entropy: Tensor
-    """Normalised entropy: 1 if tokens average all slots, 0 if each takes a single slot."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PretrainOutput:
-    """The loss of a batch (Eq. 20) and its terms as scalars; `rec_TARGET_SOURCE` as in Eq. 17."""
-
-    loss: Tensor
-    """umr + cmr + mi + rep_weight * rep + bal_weight * bal."""
-    umr: Tensor
-    """rec_s2_s2 + rec_s1_s1 (Eq. 4)."""
-    cmr: Tensor
-    """rec_s2_s1 + rec_s1_s2 (Eq. 9)."""
-    mi: Tensor
-    rep: Tensor
-    """Mean over the layers; 0 without experts, like `bal`."""
-    bal: Tensor
-    rec_s2_s2: Tensor
-    rec_s2_s1: Tensor
-    rec_s1_s1: Tensor
-    rec_s1_s2: Tensor
-    layers: tuple[LayerUsage, ...]
-    """Routing of each layer with experts."""
-    reconstructions: dict[str, Tensor] | None
-    """Images [B, C, H, W] by `TARGET_SOURCE`, without gradient; None if not requested."""
-
-    def terms(self) -> dict[str, Tensor]:
-        """Return the scalars by name, in the order of `TERMS`, without gradient."""
-        return {name: getattr(self, name).detach() for name in TERMS}
 
 
 class CSMoE(Pretrained):
@@ -140,13 +92,48 @@ class CSMoE(Pretrained):
         Args:
             s2_BCHW: Normalised Sentinel-2 images at `config.image_size`.
             s1_BCHW: The Sentinel-1 images of the same places.
-            masks: Masked patches of each sensor, from `nn.masking.draw_masks`.
+            masks: Masked patches of each sensor, from `nn.masking.draw_masks`. With the patches
+                of local crops, from `draw_crops`, crops are contrasted with the whole images.
             reconstruct: Whether to return the four reconstructions as images, too.
 
         Raises:
             InputError: If an image does not have the size or the bands of the model, there is no
                 image, or the model has no decoders or weights in half precision.
         """
+        self._check_can_pretrain()
+        patches = self._patches(
+            {"s2": self._tensor("s2", s2_BCHW), "s1": self._tensor("s1", s1_BCHW)}
+        )
+        config = self.config
+        visible = {sensor: masks.of(sensor).visible_BU for sensor in SENSORS}
+        encoded, layers = self._encode(patches, visible)
+        vectors = self._projected(encoded)
+        mi = mutual_information_loss(
+            vectors["s2"], vectors["s1"], temperature=config.mi_temperature, form=config.mi_form
+        )
+        rec, reconstructions = self._reconstruct(patches, encoded, masks, reconstruct=reconstruct)
+        local_global = None
+        if masks.crop_BK is not None:
+            crops, of_crops = self._encode(patches, dict.fromkeys(SENSORS, masks.crop_BK), "local")
+            local_global = self._local_global(vectors, self._projected(crops))
+            layers = mean_terms(layers, of_crops)
+        rep, bal, uses = regularisers(layers, config, like=mi)
+
+        umr, cmr = rec["s2_s2"] + rec["s1_s1"], rec["s2_s1"] + rec["s1_s2"]
+        loss = umr + cmr + mi + (config.rep_weight * rep + config.bal_weight * bal)
+        if local_global is not None:
+            loss = loss + config.local_global * local_global
+        return PretrainOutput(
+            loss=loss,
+            umr=umr, cmr=cmr, mi=mi, rep=rep, bal=bal,
+            rec_s2_s2=rec["s2_s2"], rec_s2_s1=rec["s2_s1"],
+            rec_s1_s1=rec["s1_s1"], rec_s1_s2=rec["s1_s2"],
+            local_global=local_global,
+            layers=uses,
+            reconstructions=reconstructions,
+        )  # fmt: skip
+
+    def _check_can_pretrain(self) -> None:
         if self.encoder_only is not None:
             raise InputError(
                 "pretraining needs decoders, and this model is an encoder only; load the folder of "
@@ -158,25 +145,6 @@ class CSMoE(Pretrained):
                 f"pretraining needs weights in float32, found {dtype}; call model.float() and use "
                 "torch.autocast"
             )
-        patches = self._patches(
-            {"s2": self._tensor("s2", s2_BCHW), "s1": self._tensor("s1", s1_BCHW)}
-        )
-        layers: list[tuple[str, RoutingTerms]] = []
-        encoded = self._encode_visible(patches, masks, layers)
-        mi = self._mutual_information(encoded)
-        rec, reconstructions = self._reconstruct(patches, encoded, masks, reconstruct=reconstruct)
-        rep, bal, uses = self._regularisers(layers, like=mi)
-
-        umr, cmr = rec["s2_s2"] + rec["s1_s1"], rec["s2_s1"] + rec["s1_s2"]
-        weighted = self.config.rep_weight * rep + self.config.bal_weight * bal
-        return PretrainOutput(
-            loss=umr + cmr + mi + weighted,
-            umr=umr, cmr=cmr, mi=mi, rep=rep, bal=bal,
-            rec_s2_s2=rec["s2_s2"], rec_s2_s1=rec["s2_s1"],
-            rec_s1_s1=rec["s1_s1"], rec_s1_s2=rec["s1_s2"],
-            layers=uses,
-            reconstructions=reconstructions,
-        )  # fmt: skip
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, object]]:
         """Return the parameter groups for AdamW: no decay on norms, biases, tokens and scales."""
@@ -204,13 +172,14 @@ class CSMoE(Pretrained):
             for sensor, image_BCHW in images.items()
         }
 
-    def _encode_visible(
+    def _encode(
         self,
         patches: Mapping[SensorName, Tensor],
-        masks: Masks,
-        layers: list[tuple[str, RoutingTerms]],
-    ) -> dict[SensorName, Float[Tensor, "B T D"]]:
-        """Encode the visible patches of both sensors; append the routing terms of each layer."""
+        visible: Mapping[SensorName, Tensor],
+        granularity: Granularity = "whole",
+    ) -> tuple[dict[SensorName, Float[Tensor, "B T D"]], LayerTerms]:
+        """Encode some patches of both sensors; also return the routing terms of each layer."""
+        layers: LayerTerms = []
 
         def note(prefix: str, count: list[int], x_BTD: Tensor, routing: Routing | None) -> None:
             del x_BTD
@@ -224,24 +193,43 @@ class CSMoE(Pretrained):
         tokens = [
             self.backbone.sensors[sensor](
                 patches_BNP,
-                visible_BU=masks.of(sensor).visible_BU,
+                visible_BU=visible[sensor],
                 on_layer=partial(note, sensor, []),
             )
             for sensor, patches_BNP in patches.items()
         ]
         # Both sensors as one batch: images do not affect each other, and the usage of the shared
         # experts is balanced over both sensors, so that an expert may specialise in one.
-        shared = self.backbone.shared(torch.cat(tokens), on_layer=partial(note, "shared", []))
-        return dict(zip(patches, shared.chunk(len(tokens)), strict=True))
-
-    def _mutual_information(self, encoded: Mapping[SensorName, Tensor]) -> Tensor:
-        projected = {name: self.projector(x_BND[:, 0]) for name, x_BND in encoded.items()}
-        return mutual_information_loss(
-            gather_rows(at_least_float32(projected["s2"])),
-            gather_rows(at_least_float32(projected["s1"])),
-            temperature=self.config.mi_temperature,
-            form=self.config.mi_form,
+        shared = self.backbone.shared(
+            torch.cat(tokens),
+            conditions=[(sensor, granularity) for sensor in patches],
+            on_layer=partial(note, "shared", []),
         )
+        return dict(zip(patches, shared.chunk(len(tokens)), strict=True)), layers
+
+    def _projected(
+        self, encoded: Mapping[SensorName, Tensor]
+    ) -> dict[SensorName, Float[Tensor, "B D"]]:
+        """Return the projected [CLS] of the global batch."""
+        return {
+            sensor: gather_rows(at_least_float32(self.projector(x_BTD[:, 0])))
+            for sensor, x_BTD in encoded.items()
+        }
+
+    def _local_global(
+        self, whole: Mapping[SensorName, Tensor], crops: Mapping[SensorName, Tensor]
+    ) -> Tensor:
+        """Return the contrast between images and their crops, the mean over the sensors.
+
+        The form is NT-Xent over 2B vectors: the negatives of a crop are the other images and their
+        crops. The whole image is the masked one that is encoded anyway.
+        """
+        temperature = self.config.mi_temperature
+        losses = [
+            mutual_information_loss(whole[sensor], crops[sensor], temperature=temperature)
+            for sensor in whole
+        ]
+        return torch.stack(losses).mean()
 
     def _reconstruct(
         self,
@@ -273,26 +261,3 @@ class CSMoE(Pretrained):
     def _image(self, sensor: SensorName, patches_BNP: Tensor) -> Float[Tensor, "B C H W"]:
         side = self.config.grid_size
         return unpatchify(patches_BNP, bands=len(MODEL_BANDS[sensor]), grid=(side, side))
-
-    def _regularisers(
-        self, layers: list[tuple[str, RoutingTerms]], *, like: Tensor
-    ) -> tuple[Tensor, Tensor, tuple[LayerUsage, ...]]:
-        """Return REP and BAL averaged over the layers, with the usage of the global batch."""
-        if not layers:
-            return torch.zeros_like(like), torch.zeros_like(like), ()
-        rep = torch.stack([terms.rep for _, terms in layers]).mean()
-        own = [terms.usage_E for _, terms in layers]  # of different lengths in a pruned model
-        usages = torch.split(mean_over_processes(torch.cat(own)), [len(u_E) for u_E in own])
-        printed = [terms.sharpness for _, terms in layers if terms.sharpness is not None]
-        bal = torch.stack(printed or [imbalance_loss(usage_E) for usage_E in usages]).mean()
-        uses = tuple(
-            LayerUsage(
-                name=name,
-                experts=self.config.experts_of(name),
-                usage_E=usage_E.detach(),
-                dispatch_entropy=terms.dispatch_entropy,
-                combine_entropy=terms.combine_entropy,
-            )
-            for (name, terms), usage_E in zip(layers, usages, strict=True)
-        )
-        return rep, bal, uses

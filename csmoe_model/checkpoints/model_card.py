@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from csmoe_model.checkpoints.card_usage import Usage
+from csmoe_model.conditions import condition_names
 from csmoe_model.config import ModelConfig
 from csmoe_model.data.normalise import Statistics
 from csmoe_model.data.preprocess import UNITS, Preprocess
@@ -143,6 +144,9 @@ def _experts(config: ModelConfig, sensors: Sequence[SensorName]) -> str:
     if not config.num_experts:
         return "none: plain MLPs"
     slots = f"{config.num_experts} in each layer, {config.slots} slots"
+    if config.condition != "none":
+        named = ", ".join(condition_names(config.condition, sensors))
+        slots += f"; the routing of shared layers is conditioned, with vectors of {named}"
     kept = {name: config.experts_of(name) for name in config.layers(*sensors, SHARED)}
     gone = {
         name: [n for n in range(config.num_experts) if n not in experts]

@@ -1,7 +1,7 @@
 """Checkpoints of CSMoE as extractors: the [CLS] vectors and the tokens of a trained model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -129,7 +129,8 @@ class LoadedModel(Extractor):
     def untrained(self, *, seed: int) -> Deferred:
         """Return a model of the same architecture and normalisation with random weights."""
         identity: dict[str, object] = {
-            "features": "encoder", "pooling": self.pooling, "config": asdict(self.model.config),
+            "features": "encoder", "pooling": self.pooling,
+            "config": {"kept_experts": None} | self.model.config.to_dict(),
             "encoder_of": list(self.sensors), "statistics": self.statistics,
             "seed": seed,
         }  # fmt: skip

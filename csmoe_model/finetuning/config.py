@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 
 from csmoe_model.choices import ClassWeights, Pooling
-from csmoe_model.training.config import check_types, require
+from csmoe_model.training.config import check_types
+from minortom.api.arguments import require
 
 
 @dataclass(frozen=True, kw_only=True)

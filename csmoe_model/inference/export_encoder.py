@@ -115,10 +115,12 @@ def encoder_part(whole: StoredModel, kept: Sequence[SensorName]) -> StoredModel:
             f"expected a checkpoint with an encoder of {' and '.join(missing)}, found encoders "
             f"of {', '.join(existing)}; give another --sensor"
         )
-    dropped = tuple(f"{_ENCODER}sensors.{name}." for name in SENSORS if name not in kept)
+    gone = [name for name in SENSORS if name not in kept]
+    dropped = tuple(f"{_ENCODER}sensors.{name}." for name in gone)
+    vectors = tuple(f".condition_vectors.{name}" for name in gone)
     tensors = {
         name: tensor for name, tensor in whole.tensors.items()
-        if name.startswith(_ENCODER) and not name.startswith(dropped)
+        if name.startswith(_ENCODER) and not name.startswith(dropped) and not name.endswith(vectors)
     }  # fmt: skip
     return replace(whole, encoder_of=tuple(kept), tensors=tensors)
 

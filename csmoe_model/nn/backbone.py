@@ -2,7 +2,7 @@
 
 Axes, as name suffixes:
     B  images in a batch    C  bands    H W  pixel rows and columns    D  token width
-    T  tokens of an image: [CLS] and its patches
+    T  tokens of an image: [CLS] and its patches    K  patches of a local crop
     A digit after them is the number of the sensor: batches and sizes of the two may differ.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from csmoe_model.conditions import Granularity
 from csmoe_model.config import ModelConfig
 from csmoe_model.data.bands import check_image
 from csmoe_model.distributed.device import autocast_for
@@ -31,7 +32,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.config = config
         self.sensors = nn.ModuleDict({name: SensorEncoder(config, name) for name in sensors})
-        self.shared = SharedEncoder(config)
+        self.shared = SharedEncoder(config, sensors=sensors)
 
     def forward(
         self,
@@ -72,13 +73,20 @@ class Backbone(nn.Module):
         return out
 
     def tokens(
-        self, sensor: SensorName, image_BCHW: Tensor, *, on_layer: OnLayer | None = None
+        self,
+        sensor: SensorName,
+        image_BCHW: Tensor,
+        *,
+        crop_BK: Tensor | None = None,
+        on_layer: OnLayer | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """Encode whole images of one sensor; the first token is [CLS].
+        """Encode whole images of one sensor, or local crops; the first token is [CLS].
 
         Args:
             sensor: Sensor of the images.
             image_BCHW: Normalised images, as for `forward`.
+            crop_BK: Indices of the patches of a local crop of each image, ascending, from
+                `nn.masking.draw_crops`; whole images when None.
             on_layer: Called after each layer: first those of the sensor, then the shared ones.
 
         Raises:
@@ -89,9 +97,12 @@ class Backbone(nn.Module):
         patch_size = self.config.patch_size
         patches_BNP = patchify(image_BCHW, patch_size)
         grid = (image_BCHW.shape[2] // patch_size, image_BCHW.shape[3] // patch_size)
+        granularity: Granularity = "whole" if crop_BK is None else "local"
         with autocast_for(encoder.cls_D):
-            own_BTD = encoder(patches_BNP, grid=grid, on_layer=on_layer)
-            encoded: Tensor = self.shared(own_BTD, on_layer=on_layer)
+            own_BTD = encoder(patches_BNP, grid=grid, visible_BU=crop_BK, on_layer=on_layer)
+            encoded: Tensor = self.shared(
+                own_BTD, conditions=[(sensor, granularity)], on_layer=on_layer
+            )
         return encoded
 
     def encoder_of(self, sensor: SensorName) -> SensorEncoder:

@@ -10,6 +10,7 @@ There are two counts of multiply-adds:
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from csmoe_model.conditions import condition_names
 from csmoe_model.config import ModelConfig
 from csmoe_model.kept_experts import SHARED
 from minortom.sensors import MODEL_BANDS, SensorName
@@ -61,6 +62,10 @@ def encoder_cost(
     norm = _layer_norm(tokens, width)
     shared = _layers(config, SHARED, tokens) + norm
     total = _macs_alone(shared, times=len(sensors)) + _weights_alone(shared)
+    conditions = len(condition_names(config.condition, sensors))  # added, without a product
+    total += _weights(
+        sum(conditions * len(config.experts_of(layer)) * width for layer in config.layers(SHARED))
+    )
     for sensor in sensors:
         embedding = _linear(patches, config.patch_values(sensor), width)
         total += embedding + _weights(width) + norm
@@ -71,12 +76,21 @@ def encoder_cost(
 
 
 def pretraining_cost(config: ModelConfig) -> Cost:
-    """Count the whole pretraining model and its forward pass on one pair.
+    """Count the whole pretraining model and its forward pass on one pair, with its local crops.
 
     A training step costs about three times as many multiply-adds: one forward pass, and a
     backward pass that costs as much as two.
     """
-    visible = config.num_visible
+    total = _encoded_pair(config, config.num_visible)
+    if config.num_cropped:
+        total += _macs_alone(_encoded_pair(config, config.num_cropped), times=1)
+    for target in _BOTH:
+        total += _decoder(config, target)
+    return total
+
+
+def _encoded_pair(config: ModelConfig, visible: int) -> Cost:
+    """Count the encoder of both sensors, the projector and the cosines between slots."""
     tokens, width = visible + 1, config.width
     total = encoder_cost(config, sensors=_BOTH, visible=visible)
     projector = _layer_norm(1, width) + _linear(1, width, width)
@@ -84,9 +98,7 @@ def pretraining_cost(config: ModelConfig) -> Cost:
     if config.num_experts:
         passes = [*config.layers(*_BOTH), *len(_BOTH) * config.layers(SHARED)]
         slots = [_slots(config, len(config.experts_of(layer)), tokens) for layer in passes]
-        total += _products(sum(n * n for n in slots) * width)  # cosines between slots, for REP
-    for target in _BOTH:
-        total += _decoder(config, target)
+        total += _products(sum(n * n for n in slots) * width)  # for REP
     return total
 
 

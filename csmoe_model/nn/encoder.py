@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from csmoe_model.conditions import Condition, condition_names
 from csmoe_model.config import ModelConfig
 from csmoe_model.kept_experts import SHARED
 from csmoe_model.nn.layers import (
@@ -33,7 +34,9 @@ OnLayer = Callable[[Tensor, Routing | None], None]
 class RoutedBlock(nn.Module):
     """A pre-norm transformer layer with a soft mixture of experts after the attention."""
 
-    def __init__(self, config: ModelConfig, *, num_experts: int) -> None:
+    def __init__(
+        self, config: ModelConfig, *, num_experts: int, conditions: Sequence[str] = ()
+    ) -> None:
         """Build the layer; a pruned one has fewer experts than the configuration."""
         super().__init__()
         self.norm_attention = nn.LayerNorm(config.width, eps=NORM_EPS)
@@ -47,33 +50,42 @@ class RoutedBlock(nn.Module):
             slots=config.slots,
             slots_per_expert=config.slots_per_expert,
             logit_scale=config.logit_scale,
+            conditions=conditions,
         )
         self.drop_path = DropPath()
 
-    def forward(self, x_BND: Float[Tensor, "B N D"]) -> tuple[Float[Tensor, "B N D"], Routing]:
+    def forward(
+        self, x_BND: Float[Tensor, "B N D"], conditions: Sequence[Condition] = ()
+    ) -> tuple[Float[Tensor, "B N D"], Routing]:
         """Apply attention, then the experts, each with a residual connection."""
         x_BND = x_BND + self.drop_path(self.attention(self.norm_attention(x_BND)))
-        added_BND, routing = self.soft_moe(self.norm_soft_moe(x_BND))
+        added_BND, routing = self.soft_moe(self.norm_soft_moe(x_BND), conditions)
         return x_BND + self.drop_path(added_BND), routing
 
 
 class Trunk(nn.Module):
     """A stack of encoder layers with a LayerNorm at the end."""
 
-    def __init__(self, config: ModelConfig, *, layers: Sequence[str]) -> None:
+    def __init__(
+        self, config: ModelConfig, *, layers: Sequence[str], conditions: Sequence[str] = ()
+    ) -> None:
         """Build the layers of some names; with plain MLPs if `num_experts` is 0."""
         super().__init__()
-        self.blocks = nn.ModuleList(_block(config, layer) for layer in layers)
+        self.blocks = nn.ModuleList(_block(config, layer, conditions) for layer in layers)
         self.norm = nn.LayerNorm(config.width, eps=NORM_EPS)
 
     def forward(
-        self, x_BND: Float[Tensor, "B N D"], *, on_layer: OnLayer | None = None
+        self,
+        x_BND: Float[Tensor, "B N D"],
+        *,
+        conditions: Sequence[Condition] = (),
+        on_layer: OnLayer | None = None,
     ) -> Float[Tensor, "B N D"]:
-        """Run the layers and call `on_layer` after each."""
+        """Run the layers and call `on_layer` after each; conditions as in `SoftMoE.forward`."""
         for block in self.blocks:
             routing = None
             if isinstance(block, RoutedBlock):
-                x_BND, routing = block(x_BND)
+                x_BND, routing = block(x_BND, conditions)
             else:
                 x_BND = block(x_BND)
             if on_layer is not None:
@@ -149,23 +161,36 @@ class SensorEncoder(nn.Module):
 class SharedEncoder(nn.Module):
     """Encoder layers that all sensors share; each image is encoded by itself."""
 
-    def __init__(self, config: ModelConfig) -> None:
-        """Build the shared layers."""
+    def __init__(self, config: ModelConfig, *, sensors: Sequence[SensorName]) -> None:
+        """Build the shared layers; conditioned ones have a vector for each of `sensors`."""
         super().__init__()
-        self.trunk = Trunk(config, layers=config.layers(SHARED))
+        names = condition_names(config.condition, sensors)
+        self.trunk = Trunk(config, layers=config.layers(SHARED), conditions=names)
         self.apply(initialise)
 
     def forward(
-        self, x_BND: Float[Tensor, "B N D"], *, on_layer: OnLayer | None = None
+        self,
+        x_BND: Float[Tensor, "B N D"],
+        *,
+        conditions: Sequence[Condition],
+        on_layer: OnLayer | None = None,
     ) -> Float[Tensor, "B N D"]:
-        """Encode tokens of any sensor into the common space."""
-        encoded: Tensor = self.trunk(x_BND, on_layer=on_layer)
+        """Encode tokens of any sensor into the common space.
+
+        Args:
+            x_BND: Tokens of each image.
+            conditions: Sensor and granularity of each of the equal parts of the batch, one after
+                the other.
+            on_layer: Called after each layer.
+        """
+        encoded: Tensor = self.trunk(x_BND, conditions=conditions, on_layer=on_layer)
         return encoded
 
 
-def _block(config: ModelConfig, layer: str) -> nn.Module:
+def _block(config: ModelConfig, layer: str, conditions: Sequence[str]) -> nn.Module:
     if config.num_experts:
-        return RoutedBlock(config, num_experts=len(config.experts_of(layer)))
+        experts = len(config.experts_of(layer))
+        return RoutedBlock(config, num_experts=experts, conditions=conditions)
     return Block(
         width=config.width,
         num_heads=config.num_heads,

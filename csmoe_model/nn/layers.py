@@ -179,10 +179,15 @@ class Block(nn.Module):
 
 
 def takes_weight_decay(name: str, weight: Tensor) -> bool:
-    """Return whether weight decay applies to a weight: not to norms, biases, tokens and scales."""
-    # The biases of the experts are stacked, so they are found by name. All other weights
-    # with one axis are norms, biases, tokens or scales.
-    return weight.ndim >= 2 and "bias" not in name.rsplit(".", 1)[-1]
+    """Return whether weight decay applies to a weight.
+
+    It does not apply to norms, biases, tokens, scales and condition vectors.
+    """
+    # The biases of the experts are stacked, so they are found by name, like the condition vectors,
+    # which are biases of slot embeddings. All other weights with one axis are norms, biases,
+    # tokens or scales.
+    stacked = "bias" in name.rsplit(".", 1)[-1] or "condition_vectors." in name
+    return weight.ndim >= 2 and not stacked
 
 
 def initialise(module: nn.Module) -> None:

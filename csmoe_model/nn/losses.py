@@ -7,7 +7,8 @@ Axes, as name suffixes:
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -138,6 +139,26 @@ def routing_terms(routing: Routing, *, rep_form: LossForm, bal_form: LossForm) -
         dispatch_entropy=dispatch_entropy,
         combine_entropy=combine_entropy,
     )
+
+
+_ROUTING_TERMS = tuple(field.name for field in fields(RoutingTerms))
+LayerTerms = list[tuple[str, RoutingTerms]]
+"""Name and terms of each layer with experts, in order."""
+
+
+def mean_terms(whole: LayerTerms, crops: LayerTerms) -> LayerTerms:
+    """Return the means of the terms on whole images and on as many crops.
+
+    Experts are thus balanced over both, so that one may specialise in crops.
+    """
+    means = []
+    for (layer, one), (_, other) in zip(whole, crops, strict=True):
+        pairs = {name: (getattr(one, name), getattr(other, name)) for name in _ROUTING_TERMS}
+        terms: dict[str, Any] = {
+            name: None if a is None else (a + b) / 2 for name, (a, b) in pairs.items()
+        }
+        means.append((layer, RoutingTerms(**terms)))
+    return means
 
 
 def _entropy(weight: Tensor, dim: int | tuple[int, ...] = -1) -> Tensor:

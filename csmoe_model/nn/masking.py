@@ -1,21 +1,23 @@
-"""Masks of patches: a function of (seed, epoch, sample) only.
+"""Masks and crops of patches: a function of (seed, epoch, sample) only.
 
-Every sample has its own random numbers (`data.noise`), so masks do not depend on the rank, the
+Every sample has its own random numbers (`data.noise`), so neither depends on the rank, the
 worker, the batch or the order of the samples.
 
 Axes, as name suffixes:
     B  samples    N  patches of an image    U  visible patches    M  masked patches
+    K  patches of a local crop
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from csmoe_model.config import MaskMode, visible_count
+from csmoe_model.config import MaskMode, ModelConfig, visible_count
 from csmoe_model.data.noise import uniform_noise
 from csmoe_model.distributed.device import copied_to
 from csmoe_model.nn.shapes import Int
@@ -41,18 +43,37 @@ class Mask:
 
 @dataclass(frozen=True, kw_only=True)
 class Masks:
-    """The masks of a batch of pairs."""
+    """The masks of a batch of pairs, and their local crops."""
 
     s2: Mask
     s1: Mask
+    crop_BK: Int[Tensor, "B K"] | None = None
+    """Patches of the local crop of each pair, from `draw_crops`; None without crops."""
 
     def to(self, device: torch.device | str) -> "Masks":
         """Return the masks on another device; the copy is asynchronous."""
-        return Masks(s2=self.s2.to(device), s1=self.s1.to(device))
+        crop_BK = None if self.crop_BK is None else copied_to(self.crop_BK, device)
+        return Masks(s2=self.s2.to(device), s1=self.s1.to(device), crop_BK=crop_BK)
 
     def of(self, sensor: SensorName) -> Mask:
         """Return the mask of a sensor."""
         return self.s2 if sensor == "s2" else self.s1
+
+
+def masks_of(
+    config: ModelConfig, samples: Sequence[int] | NDArray[np.int64], *, seed: int, epoch: int
+) -> Masks:
+    """Draw the masks of some samples for a model and, if it is trained with them, local crops."""
+    masks = draw_masks(
+        samples, num_patches=config.num_patches, mask_ratio=config.mask_ratio,
+        mode=config.mask_mode, seed=seed, epoch=epoch,
+    )  # fmt: skip
+    if not config.local_global:
+        return masks
+    crop_BK = draw_crops(
+        samples, grid_size=config.grid_size, num_cropped=config.num_cropped, seed=seed, epoch=epoch
+    )  # fmt: skip
+    return replace(masks, crop_BK=crop_BK)
 
 
 def draw_masks(
@@ -82,6 +103,37 @@ def draw_masks(
         # Reversed, the order shares no visible patch if at most half of the patches are visible.
         second = first if mode == "identical" else first[:, ::-1]
     return Masks(s2=_split(first, visible), s1=_split(second, visible))
+
+
+def draw_crops(
+    samples: Sequence[int] | NDArray[np.int64],
+    *,
+    grid_size: int,
+    num_cropped: int,
+    seed: int,
+    epoch: int,
+) -> Int[Tensor, "B K"]:
+    """Draw the local crop of some samples: the indices of its patches, in raster order.
+
+    A crop is a square window of the patches of an image, the same for both sensors of a pair. The
+    encoder sees it as it sees the visible patches of a masked image: at the positions that the
+    patches have in the whole image, which tell the place of the crop, and at the scale of the
+    whole. A window that is cut from the pixels and resized to the image size would lose the place
+    and change the metres per pixel, and would cost as much as a whole image.
+
+    Args:
+        samples: Number of each sample in its data set.
+        grid_size: Patches along a side of an image.
+        num_cropped: Patches of a crop, a square number.
+        seed: Seed of the run.
+        epoch: Number of the epoch; each has its own crops.
+    """
+    side = math.isqrt(num_cropped)
+    noise_B2 = uniform_noise(samples, 2, seed=seed, epoch=epoch, stream="crops")
+    first_B2 = np.floor(noise_B2 * (grid_size - side + 1)).astype(np.int64)
+    within = np.arange(side)
+    row, column = (first_B2[:, n, None] + within for n in (0, 1))
+    return torch.from_numpy((row[:, :, None] * grid_size + column[:, None]).reshape(len(row), -1))
 
 
 def _order(

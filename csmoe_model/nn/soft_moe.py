@@ -5,6 +5,7 @@ Axes, as name suffixes:
     E  experts              S  slots per expert    H  hidden width of an expert
     M  all slots of a layer, S * E: the first slot of each expert, then the second of each
     X  slots of one expert, over all images
+    P  equal parts of a batch, each of images of one condition
 
 From the router to the experts, slots are stored as [B, S, E, D]. This is the order in which the
 linear map of the router computes them. The slots of an image then form one matrix for the products
@@ -13,13 +14,16 @@ which a batched product reads without a copy. The tensors [.., E, S] of `Routing
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from csmoe_model.conditions import Condition
 from csmoe_model.config import Slots
+from csmoe_model.nn.condition_vectors import ConditionVectors
 from csmoe_model.nn.layers import at_least_float32, float32_product
 from csmoe_model.nn.shapes import Float
 
@@ -59,6 +63,8 @@ class DynamicRouter(nn.Module):
 
     Tokens are RMS-normalised and split into segments. One linear map computes E slot embeddings
     from the mean of each segment; they are RMS-normalised too. The last segment may be shorter.
+    Condition vectors are added before this norm, so that they turn an embedding without a change
+    of its length.
     """
 
     def __init__(
@@ -77,12 +83,17 @@ class DynamicRouter(nn.Module):
         self.norm_slots = RMSNorm(width)
 
     def forward(
-        self, x_BND: Float[Tensor, "B N D"]
+        self, x_BND: Float[Tensor, "B N D"], condition_PED: Float[Tensor, "P E D"] | None = None
     ) -> tuple[Float[Tensor, "B N D"], Float[Tensor, "B N M"]]:
         """Return the tokens to mix, and the logit of each token and slot."""
         x_BND = self.norm(x_BND)
         mean_BSD = self.segment_means(x_BND)
-        embedding_BMD = self.to_slots(mean_BSD).view(x_BND.shape[0], -1, x_BND.shape[2])
+        embedding = self.to_slots(mean_BSD)
+        if condition_PED is not None:
+            parts, experts, width = condition_PED.shape
+            embedding = embedding.view(parts, -1, mean_BSD.shape[1], experts, width)
+            embedding = embedding + condition_PED[:, None, None]
+        embedding_BMD = embedding.view(x_BND.shape[0], -1, x_BND.shape[2])
         embedding_BMD = self.norm_slots(embedding_BMD)
         if self.logit_scale != 1.0:
             embedding_BMD = embedding_BMD * self.logit_scale
@@ -106,7 +117,8 @@ class DynamicRouter(nn.Module):
 class FixedRouter(nn.Module):
     """Router with learned slot embeddings, equal for every image (Puigcerver et al., Algorithm 1).
 
-    Tokens and embeddings are unit vectors, so the logits are at most the learned scale.
+    Tokens and embeddings are unit vectors, so the logits are at most the learned scale. Condition
+    vectors are added before the embeddings become unit vectors.
     """
 
     def __init__(
@@ -121,12 +133,24 @@ class FixedRouter(nn.Module):
         self.scale = nn.Parameter(torch.tensor(float(logit_scale)))
 
     def forward(
-        self, x_BND: Float[Tensor, "B N D"]
+        self, x_BND: Float[Tensor, "B N D"], condition_PED: Float[Tensor, "P E D"] | None = None
     ) -> tuple[Float[Tensor, "B N D"], Float[Tensor, "B N M"]]:
         """Return the tokens to mix, and the logit of each token and slot."""
-        slot_ESD = F.normalize(at_least_float32(self.slot_ESD), dim=-1) * self.scale
-        slot_MD = slot_ESD.transpose(0, 1).flatten(0, 1)
-        return x_BND, float32_product(F.normalize(at_least_float32(x_BND), dim=-1), slot_MD.T)
+        unit_BND = F.normalize(at_least_float32(x_BND), dim=-1)
+        slot_ESD = at_least_float32(self.slot_ESD)
+        if condition_PED is None:
+            return x_BND, float32_product(unit_BND, self._scaled(slot_ESD).T)
+        unit_PBND = unit_BND.reshape(len(condition_PED), -1, *unit_BND.shape[1:])
+        parts = zip(unit_PBND, condition_PED, strict=True)
+        logits = [
+            float32_product(unit, self._scaled(slot_ESD + condition_ED[:, None]).T)
+            for unit, condition_ED in parts
+        ]
+        return x_BND, torch.cat(logits)
+
+    def _scaled(self, slot_ESD: Tensor) -> Float[Tensor, "M D"]:
+        """Return embeddings as vectors of the learned length, in the order of the slots."""
+        return (F.normalize(slot_ESD, dim=-1) * self.scale).transpose(0, 1).flatten(0, 1)
 
 
 class ExpertMLPs(nn.Module):
@@ -175,6 +199,7 @@ class SoftMoE(nn.Module):
         slots: Slots = "dynamic",
         slots_per_expert: int = 1,
         logit_scale: float = 1.0,
+        conditions: Sequence[str] = (),
     ) -> None:
         """Build the layer.
 
@@ -188,6 +213,8 @@ class SoftMoE(nn.Module):
             slots_per_expert: Number of fixed slots of each expert; that of dynamic slots follows
                 from the number of tokens.
             logit_scale: Factor on the routing logits; initial value of the learned one of `fixed`.
+            conditions: Names of the conditions of the routing; none for a layer that is not
+                conditioned.
         """
         super().__init__()
         self.num_experts = num_experts
@@ -207,17 +234,32 @@ class SoftMoE(nn.Module):
                 logit_scale=logit_scale,
             )
         self.experts = ExpertMLPs(num_experts=num_experts, width=width, hidden_width=hidden_width)
+        self.condition_vectors = (
+            ConditionVectors(conditions, num_experts=num_experts, width=width)
+            if conditions
+            else None
+        )
 
-    def forward(self, x_BND: Float[Tensor, "B N D"]) -> tuple[Float[Tensor, "B N D"], Routing]:
-        """Mix tokens into slots, apply the experts, mix the slots back into tokens."""
-        routing = self.route(x_BND)
+    def forward(
+        self, x_BND: Float[Tensor, "B N D"], conditions: Sequence[Condition] = ()
+    ) -> tuple[Float[Tensor, "B N D"], Routing]:
+        """Mix tokens into slots, apply the experts, mix the slots back into tokens.
+
+        Args:
+            x_BND: Tokens of each image.
+            conditions: Sensor and granularity of each of the equal parts of the batch, one after
+                the other; only a conditioned layer reads them.
+        """
+        routing = self.route(x_BND, conditions)
         out_BSED = self.experts(routing.slots_BESD.transpose(1, 2))
         combine_BNM = routing.combine_BNES.transpose(2, 3).flatten(2)
         return combine_BNM @ out_BSED.flatten(1, 2), routing
 
-    def route(self, x_BND: Float[Tensor, "B N D"]) -> Routing:
+    def route(self, x_BND: Float[Tensor, "B N D"], conditions: Sequence[Condition] = ()) -> Routing:
         """Compute the dispatch and combine weights and the slots."""
-        token_BND, logit_BNM = self.router(x_BND)
+        vectors = self.condition_vectors
+        condition_PED = None if vectors is None else vectors.of(conditions)
+        token_BND, logit_BNM = self.router(x_BND, condition_PED)
         dispatch_BNM, combine_BNM = logit_BNM.softmax(dim=1), logit_BNM.softmax(dim=2)
         slots_BMD = dispatch_BNM.transpose(1, 2) @ token_BND
         apart = (-1, self.num_experts)  # M to S and E

@@ -7,6 +7,7 @@ Axes, as name suffixes:
 import math
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from statistics import mean
 
 import torch
@@ -18,7 +19,7 @@ from csmoe_model.kept_experts import SHARED
 from csmoe_model.nn.encoder import RoutedBlock
 from csmoe_model.nn.layers import at_least_float32
 from csmoe_model.pruning.calibration import Patches, class_vectors, drift
-from csmoe_model.pruning.paths import apply, embedded, path_of, run
+from csmoe_model.pruning.paths import embedded, path_of, run
 from csmoe_model.pruning.slicing import cut_experts, keep_experts
 from minortom.progress import OnProgress, ignore_progress
 from minortom.sensors import SensorName
@@ -120,8 +121,9 @@ def _drifts(
             for position, step in enumerate(steps):
                 drift_E = []
                 for number in range(_num_experts(step.module)):
-                    smaller, rest = without_expert(step.module, number), steps[position + 1 :]
-                    vector_KD = torch.cat([run(rest, apply(smaller, x))[:, 0] for x in tokens])
+                    smaller = replace(step, module=without_expert(step.module, number))
+                    rest = [smaller, *steps[position + 1 :]]
+                    vector_KD = torch.cat([run(rest, x_BTD)[:, 0] for x_BTD in tokens])
                     drift_E.append(drift(at_least_float32(vector_KD).cpu(), reference_KD))
                     done += len(patches)
                     on_progress(done, total)

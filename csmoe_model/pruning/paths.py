@@ -24,16 +24,23 @@ class Step:
     layer: str
     """Name of the layer, such as `s2.0`; empty for a norm."""
     module: nn.Module
+    sensor: SensorName
+    """Sensor of the path: the condition of conditioned layers, for whole images."""
 
     def __call__(self, x_BTD: Tensor) -> Tensor:
         """Return the tokens after the step."""
-        return apply(self.module, x_BTD)
+        if not isinstance(self.module, RoutedBlock):
+            plain: Tensor = self.module(x_BTD)
+            return plain
+        routed: Tensor = self.module(x_BTD, [(self.sensor, "whole")])[0]
+        return routed
 
 
 def path_of(model: CSMoE, sensor: SensorName) -> list[Step]:
     """Return the steps from the embedded tokens of a sensor to the encoded ones."""
     own, shared = model.backbone.encoder_of(sensor).trunk, model.backbone.shared.trunk
-    return [*_steps(own, model.config.layers(sensor)), *_steps(shared, model.config.layers(SHARED))]
+    layers = model.config.layers
+    return [*_steps(own, layers(sensor), sensor), *_steps(shared, layers(SHARED), sensor)]
 
 
 def embedded(model: CSMoE, sensor: SensorName, image_BCHW: Tensor) -> Tensor:
@@ -43,13 +50,6 @@ def embedded(model: CSMoE, sensor: SensorName, image_BCHW: Tensor) -> Tensor:
     return model.backbone.encoder_of(sensor).embedded(patchify(image_BCHW, size), grid)
 
 
-def apply(module: nn.Module, x_BTD: Tensor) -> Tensor:
-    """Return the tokens after a layer or a norm, without the routing."""
-    out = module(x_BTD)
-    tokens: Tensor = out[0] if isinstance(module, RoutedBlock) else out
-    return tokens
-
-
 def run(steps: Sequence[Step], x_BTD: Tensor) -> Tensor:
     """Return the tokens after several steps."""
     for step in steps:
@@ -57,7 +57,6 @@ def run(steps: Sequence[Step], x_BTD: Tensor) -> Tensor:
     return x_BTD
 
 
-def _steps(trunk: Trunk, layers: Sequence[str]) -> list[Step]:
-    blocks = zip(layers, trunk.blocks, strict=True)
-    steps = [Step(layer=layer, module=block) for layer, block in blocks]
-    return [*steps, Step(layer="", module=trunk.norm)]
+def _steps(trunk: Trunk, layers: Sequence[str], sensor: SensorName) -> list[Step]:
+    modules = zip((*layers, ""), (*trunk.blocks, trunk.norm), strict=True)
+    return [Step(layer=layer, module=module, sensor=sensor) for layer, module in modules]

@@ -24,6 +24,8 @@ _STACKED = (
 """Weights of a layer whose first axis is that of the experts."""
 _TO_SLOTS = "router.to_slots.weight"
 """Weight of dynamic slots: as many rows for each expert as a token is wide."""
+_CONDITIONS = "condition_vectors."
+"""Prefix of the condition vectors; the first axis of each is that of the experts."""
 
 
 def keep_experts(model: CSMoE, kept: KeptExperts) -> CSMoE:
@@ -66,19 +68,23 @@ def sliced(
     for layer in kept:
         rows = _rows(layer, config.experts_of(layer), smaller.experts_of(layer))
         prefix = f"{module_name(layer)}.soft_moe."
-        for name in (*_STACKED, _TO_SLOTS):
-            if f"{prefix}{name}" in found:
-                weight, experts = found[f"{prefix}{name}"], len(config.experts_of(layer))
-                found[f"{prefix}{name}"] = _cut(weight, experts, rows)
+        for name, weight in tensors.items():
+            if name.startswith(prefix) and _is_of_experts(name.removeprefix(prefix)):
+                found[name] = _cut(weight, len(config.experts_of(layer)), rows)
     return smaller, found
 
 
 def cut_experts(layer: SoftMoE, rows: Sequence[int]) -> None:
     """Remove the experts of a layer that are not at some positions."""
     for name, weight in layer.named_parameters():
-        if name in (*_STACKED, _TO_SLOTS):
+        if _is_of_experts(name):
             weight.data = _cut(weight.data, layer.num_experts, rows)
     layer.num_experts = len(rows)
+
+
+def _is_of_experts(name: str) -> bool:
+    """Return whether a weight of a layer has rows for each expert."""
+    return name in (*_STACKED, _TO_SLOTS) or name.startswith(_CONDITIONS)
 
 
 def _cut(weight: Tensor, num_experts: int, rows: Sequence[int]) -> Tensor:

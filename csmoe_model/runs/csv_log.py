@@ -14,11 +14,19 @@ TERMS = (
 """Loss terms, with the names of `PretrainOutput`."""
 SPEED = ("pairs_per_s", "busy", "tflops", "memory_gb")
 """Columns that depend on the machine; see `training.throughput.Speed`."""
+LOCAL_GLOBAL = "local_global"
+"""Further loss term of a run with local crops."""
 COLUMNS = ("epoch", "step", "split", *TERMS, "lr", "grad_norm", *SPEED)
 """Columns of `log.csv`. A `train` row has the means over the steps since the previous row, and
 the `lr` of its last step. A `val` row has the means of the loss terms over the split."""
 
 Row = dict[str, str]
+
+
+def pretraining_columns(*, crops: bool) -> tuple[str, ...]:
+    """Return the columns of `log.csv` of a run with or without local crops."""
+    place = COLUMNS.index(TERMS[-1]) + 1
+    return (*COLUMNS[:place], LOCAL_GLOBAL, *COLUMNS[place:]) if crops else COLUMNS
 
 
 def expert_columns(num_experts: int) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from csmoe_model.runs.csv_log import Row, RunLog
+from csmoe_model.runs.csv_log import LOCAL_GLOBAL, Row, RunLog
 from minortom.io.atomic_write import atomic_file
 
 Panels = Mapping[str, tuple[str, ...]]
@@ -18,7 +18,7 @@ _PRETRAINING: Panels = {
     "Reconstruction error (1 = each band's mean)": (
         "rec_s2_s2", "rec_s1_s1", "rec_s2_s1", "rec_s1_s2",
     ),
-    "Mutual information (NT-Xent)": ("mi",),
+    "Mutual information (NT-Xent)": ("mi", LOCAL_GLOBAL),
     "Loss": ("loss",),
     "Slots: repulsion and balance": ("rep", "bal"),
     "Learning rate": ("lr",),
@@ -32,14 +32,16 @@ SUPERVISED_CURVES: Panels = {
 }
 _NAMES = {
     "rec_s2_s2": "S2 from S2", "rec_s1_s1": "S1 from S1", "rec_s2_s1": "S2 from S1",
-    "rec_s1_s2": "S1 from S2", "rep": "repulsion", "bal": "imbalance",
+    "rec_s1_s2": "S1 from S2", "rep": "repulsion", "bal": "imbalance", "mi": "between sensors",
+    LOCAL_GLOBAL: "of images and their crops",
 }  # fmt: skip
 
 
 def draw_curve(log: RunLog, out: Path, panels: Panels = _PRETRAINING) -> None:
     """Draw the log of a run: thin lines for rows, thick ones for running means, dots for `val`.
 
-    Panels of columns that only validation has show dots alone.
+    Panels of columns that only validation has show dots alone. Columns that the log does not have
+    are left out.
 
     Raises:
         InputError: If the log is missing or is not a log.
@@ -47,7 +49,8 @@ def draw_curve(log: RunLog, out: Path, panels: Panels = _PRETRAINING) -> None:
     train, val = log.rows("train"), log.rows("val")
     figure = Figure(figsize=(11, 6), layout="constrained")
     grid = figure.subplots(2, len(panels) // 2)
-    for axes, (title, terms) in zip(grid.flat, panels.items(), strict=True):
+    for axes, (title, columns) in zip(grid.flat, panels.items(), strict=True):
+        terms = [term for term in columns if term in log.columns]
         for number, term in enumerate(terms):
             _draw_term(axes, train, val, term, colour=f"C{number}")
         axes.set_title(title, fontsize=10)

@@ -23,7 +23,12 @@ from typing import Any, Literal, NamedTuple
 import yaml
 
 from csmoe_model.checkpoints.hub import CONFIG
-from csmoe_model.runs.csv_log import COLUMNS, RunLog, expert_columns
+from csmoe_model.runs.csv_log import (
+    LOCAL_GLOBAL,
+    RunLog,
+    expert_columns,
+    pretraining_columns,
+)
 from minortom.api.arguments import flag
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import atomic_folder, check_parents, is_empty_folder, write_text
@@ -53,6 +58,8 @@ _CONFIGURATION = record(
     weights=optional(text), lengthened=optional(list_of(count)), **{KEY: PROVENANCE},
 )  # fmt: skip
 
+_MISSING = "not given"
+"""Value of an option that a configuration leaves out at its default, for errors."""
 _MAX_NAMED = 5
 """Maximum number of differing values in an error message."""
 
@@ -61,20 +68,19 @@ class RunFolder:
     """Paths of a run, and its stored configuration."""
 
     def __init__(
-        self, path: Path, *, columns: Sequence[str] = COLUMNS, logs_experts: bool = True
+        self, path: Path, *, columns: Sequence[str] | None = None, logs_experts: bool = True
     ) -> None:
         """Store the paths.
 
         Args:
             path: The folder.
-            columns: Columns of `log.csv`.
+            columns: Columns of `log.csv`; those of a pretraining run of its model when None.
             logs_experts: Whether a new run of a model with experts has the log `experts.csv`.
         """
         self.path = path
-        self._logs_experts = logs_experts
+        self._columns, self._logs_experts = columns, logs_experts
         self.config = path / "config.yaml"
         self.parent = path / "parent.json"
-        self.log = RunLog(path / "log.csv", columns)
         self.checkpoint = path / "checkpoints" / "last.ckpt"
         self.epochs = path / "epochs"
         self.curve = path / "curve.png"
@@ -86,6 +92,13 @@ class RunFolder:
     def epoch_folder(self, epochs: int) -> "RunFolder":
         """Return the folder with the copy of the weights after a number of epochs."""
         return RunFolder(self.epochs / f"{epochs:04d}")
+
+    @property
+    def log(self) -> RunLog:
+        """Log of the loss terms."""
+        model = (self.stored() or {}).get("model", {}) if self._columns is None else {}
+        columns = self._columns or pretraining_columns(crops=bool(model.get(LOCAL_GLOBAL)))
+        return RunLog(self.path / "log.csv", columns)
 
     @property
     def experts(self) -> RunLog:
@@ -191,7 +204,7 @@ class RunFolder:
         if is_empty_folder(self.path):
             self.path.rmdir()
         with atomic_folder(self.path) as folder:
-            new = RunFolder(folder, columns=self.log.columns)
+            new = RunFolder(folder, columns=self._columns)
             new.checkpoint.parent.mkdir()
             new.configure(provenance)
             new.log.start()
@@ -251,7 +264,7 @@ def _differing(
 ) -> Iterator[_Difference]:
     """Yield each value that differs, with the stored and the requested value."""
     for key in (*wanted, *(key for key in stored if key not in wanted)):
-        there, now = stored.get(key), wanted.get(key)
+        there, now = stored.get(key, _MISSING), wanted.get(key, _MISSING)
         if isinstance(there, dict) and isinstance(now, dict):
             yield from _differing(there, now, f"{prefix}{key}.")
         elif there != now:

@@ -14,8 +14,8 @@ class RunLogger:
 
     def __init__(self, folder: RunFolder, tracking: Tracking, *, step: int) -> None:
         """Delete the rows after `step`, from which the run continues; start the trackers."""
-        self._folder, self._experts = folder, folder.experts
-        folder.log.keep_until(step)
+        self._folder, self._log, self._experts = folder, folder.log, folder.experts
+        self._log.keep_until(step)
         if self._experts.path.is_file():
             self._experts.keep_until(step)
         self._trackers: list[Tracker] = start_trackers(
@@ -25,7 +25,7 @@ class RunLogger:
     def write_row(self, *, epoch: int, step: int, split: str, numbers: Mapping[str, float]) -> None:
         """Write a row to `log.csv`, and the numbers named `LAYER/…` to `experts.csv`."""
         where: dict[str, float | str] = {"epoch": epoch, "step": step, "split": split}
-        self._folder.log.append({**where, **{k: v for k, v in numbers.items() if "/" not in k}})
+        self._log.append({**where, **{k: v for k, v in numbers.items() if "/" not in k}})
         layers: dict[str, dict[str, float]] = {}
         for name, value in numbers.items():
             layer, slash, what = name.rpartition("/")
@@ -52,7 +52,7 @@ class RunLogger:
 
     def has_validation(self, step: int) -> bool:
         """Return whether the log has a validation row for a step."""
-        return any(int(row["step"]) == step for row in self._folder.log.rows("val"))
+        return any(int(row["step"]) == step for row in self._log.rows("val"))
 
     def close(self) -> None:
         """Close the trackers; they write their buffers."""

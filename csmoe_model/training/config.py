@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
-from csmoe_model.config import check_keys
 from csmoe_model.data.sampler import steps_per_epoch
-from minortom.api.arguments import one_of, shown
+from minortom.api.arguments import check_keys, one_of, require, shown
 from minortom.errors import InputError
 
 if TYPE_CHECKING:
@@ -124,16 +123,6 @@ def check_types(config: "DataclassInstance") -> None:
         elif type(value) not in allowed and not (type(value) is int and float in allowed):
             kinds = " or ".join(_KINDS[kind] for kind in allowed)
             raise InputError(f"{field.name} must be {kinds}, found {shown(value)}")
-
-
-def require(holds: bool, name: str, wanted: str, found: object) -> None:
-    """Check the range of a field.
-
-    Raises:
-        InputError: If `holds` is false.
-    """
-    if not holds:
-        raise InputError(f"{name} must be {wanted}, found {found}")
 
 
 def rate_factor(step: int, num_steps: int, *, warmup: float) -> float:

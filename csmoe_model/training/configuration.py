@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from csmoe_model.config import RECIPES, ModelConfig, check_keys, recipe
+from csmoe_model.config import RECIPES, ModelConfig, recipe
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.training.config import TrainConfig, changed, train_recipe
 from csmoe_model.training.configuration_file import (
@@ -19,13 +19,16 @@ from csmoe_model.training.configuration_file import (
     read_configuration,
 )
 from csmoe_model.training.parent import Parent, read_parent, stored_parent
+from minortom.api.arguments import check_keys
 from minortom.errors import InputError
 
 DEFAULT_RECIPE = "csmoe-b16"
 
 _LENGTH = {"epochs", "steps"}
 _WHOLE_MODEL = set(ModelConfig().to_dict())
-"""Fields that describe a model; the kept experts of a pruned one may be missing."""
+"""Fields that describe a model; those that older models do not have may be missing."""
+_CROPS = {"local_global", "crop_side"}
+"""Fields of a model that its weights do not depend on, which a further training may change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,12 +145,18 @@ def _resumed(folder: RunFolder, name: str | None, parent: Parent | None) -> Conf
 
 
 def _check_fits(parent: Parent, name: str | None, given: Mapping[str, object]) -> None:
-    """Check that no option contradicts the model of the weights that a run starts from."""
-    there = {"recipe": parent.origin.recipe, **parent.model.to_dict()}
+    """Check that no option contradicts the model of the weights that a run starts from.
+
+    A model without conditions may get them: their vectors are zero, so it is the same model.
+    """
+    model = parent.model
+    there = {"recipe": parent.origin.recipe, **model.to_dict(), "condition": model.condition}
+    free = _CROPS | ({"condition"} if model.condition == "none" else set())
     wanted = {**({"recipe": name} if name else {}), **given}
     other = [
         f"{key} is {there[key]} in the checkpoint and {value} in the options"
-        for key, value in wanted.items() if key in there and value != there[key]
+        for key, value in wanted.items()
+        if key in there and key not in free and value != there[key]
     ]  # fmt: skip
     if other:
         raise InputError(

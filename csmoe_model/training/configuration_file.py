@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from csmoe_model.config import ModelConfig, check_keys
+from csmoe_model.config import ModelConfig
 from csmoe_model.training.config import TrainConfig
-from minortom.api.arguments import shown
+from minortom.api.arguments import check_keys, shown
 from minortom.errors import InputError
 from minortom.io.parse_yaml import parse_yaml
 from minortom.io.provenance import KEY

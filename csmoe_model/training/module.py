@@ -20,7 +20,6 @@ from csmoe_model.distributed.collectives import (
     mean_over_processes,
     process_rank,
 )
-from csmoe_model.runs.csv_log import TERMS
 from csmoe_model.training.config import TrainConfig
 from csmoe_model.training.ema import Ema
 from csmoe_model.training.step import (
@@ -141,7 +140,7 @@ class Pretraining(lightning.LightningModule):
     def _stop_diverged(self, numbers: StepNumbers) -> None:
         """Raise an error that names the term and the cells, collected from all processes."""
         own = dict(zip(numbers.names, numbers.here.tolist(), strict=True))
-        watched = (*TERMS, "grad_norm")
+        watched = [name for name in own if "/" not in name]
         bad = {name: own[name] for name in watched if not math.isfinite(own[name])}
         # If a term is not finite, neither are the sums and the gradient: name only the term.
         sums = ("loss", "umr", "cmr", "grad_norm")

@@ -6,7 +6,7 @@ import torch
 
 from csmoe_model.distributed.collectives import single_process
 from csmoe_model.distributed.device import autocast
-from csmoe_model.nn.masking import draw_masks
+from csmoe_model.nn.masking import masks_of
 from csmoe_model.training.module import Pretraining
 from minortom.errors import MinorTomError
 from minortom.sensors import MODEL_BANDS
@@ -49,10 +49,7 @@ def full_memory_error(
 def _fits(run: Pretraining, num_pairs: int, device: torch.device) -> bool:
     """Return whether a step on blank pairs fits, with memory for the optimiser's state."""
     model, config, side = run.model, run.model.config, run.model.config.image_size
-    masks = draw_masks(
-        range(num_pairs), num_patches=config.num_patches, mask_ratio=config.mask_ratio,
-        mode=config.mask_mode, seed=0, epoch=0,
-    )  # fmt: skip
+    masks = masks_of(config, range(num_pairs), seed=0, epoch=0)
     try:
         model.to(device)
         images = [

@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import Tensor
+
 from csmoe_model.checkpoints.hub import CONFIG, find_checkpoint
 from csmoe_model.checkpoints.weight_files import weights_sha256
 from csmoe_model.checkpoints.weights import (
@@ -54,7 +56,8 @@ class Parent:
                 f"SHA-256 {wanted}, found {found}; start again with --overwrite"
             )
         try:
-            model.load_state_dict(read_model(folder).tensors)
+            new = {} if self.model.condition != "none" else _condition_vectors(model)
+            model.load_state_dict({**new, **read_model(folder).tensors})
         except RuntimeError as error:
             raise mismatched_weights(folder, error) from None
 
@@ -69,6 +72,11 @@ class Parent:
             InputError: If the checkpoint lies in the folder of the run.
         """
         check_outside(find_checkpoint(self.checkpoint), out)
+
+
+def _condition_vectors(model: CSMoE) -> dict[str, Tensor]:
+    """Return the condition vectors of a new model; a model without conditions can get them."""
+    return {name: w for name, w in model.state_dict().items() if ".condition_vectors." in name}
 
 
 def check_outside(checkpoint: Path, out: Path) -> None:

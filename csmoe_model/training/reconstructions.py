@@ -14,7 +14,7 @@ from csmoe_model.data.loader import Batch
 from csmoe_model.data.normalise import Normalise
 from csmoe_model.distributed.collectives import single_process
 from csmoe_model.distributed.device import autocast
-from csmoe_model.nn.masking import Mask, draw_masks
+from csmoe_model.nn.masking import Mask, masks_of
 from csmoe_model.runs.trackers import Picture
 from csmoe_model.training.module import Pretraining
 from minortom.plotting.patch_pictures import picture
@@ -34,10 +34,7 @@ def reconstruction_sheet(run: Pretraining, batch: Batch) -> Picture:
     row shows the patches that were hidden in the other sensor, since only those are trained.
     """
     device, config = run.device, run.model.config
-    masks = draw_masks(
-        batch.samples, num_patches=config.num_patches, mask_ratio=config.mask_ratio,
-        mode=config.mask_mode, seed=run.config.seed, epoch=batch.epoch,
-    )  # fmt: skip
+    masks = masks_of(config, batch.samples, seed=run.config.seed, epoch=batch.epoch)
     images = run.normalise({name: tensor.to(device) for name, tensor in batch.tensors.items()})
     run.model.eval()
     try:

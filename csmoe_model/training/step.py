@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
-from csmoe_model.csmoe import CSMoE, PretrainOutput
+from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.loader import Batch
 from csmoe_model.data.normalise import Normalise, draw_flips, signed
 from csmoe_model.data.sampler import Samples
 from csmoe_model.distributed.device import autocast, copied_to
-from csmoe_model.nn.masking import Masks, draw_masks
+from csmoe_model.nn.masking import Masks, masks_of
+from csmoe_model.nn.pretrain_output import PretrainOutput
 from csmoe_model.training.config import TrainConfig
 
 Forward = Callable[[Mapping[str, Tensor], Tensor | None, Masks], PretrainOutput]
@@ -45,20 +46,17 @@ def pretrain_batch(
     flip: bool,
     forward: Forward | None = None,
 ) -> PretrainOutput:
-    """Compute the loss of a batch; masks and flips are functions of (seed, epoch, sample).
+    """Compute the loss of a batch; masks, crops and flips are functions of (seed, epoch, sample).
 
     Args:
         objective: Model and normalisation.
         batch: Stored values; the tensors are copied to the model's device.
-        seed: Seed of masks and flips.
+        seed: Seed of masks, crops and flips.
         flip: Whether to flip pairs at random.
         forward: The compiled objective; the objective itself when None.
     """
     config, device = objective.model.config, next(objective.model.parameters()).device
-    masks = draw_masks(
-        batch.samples, num_patches=config.num_patches, mask_ratio=config.mask_ratio,
-        mode=config.mask_mode, seed=seed, epoch=batch.epoch,
-    )  # fmt: skip
+    masks = masks_of(config, batch.samples, seed=seed, epoch=batch.epoch)
     flips_B2 = draw_flips(batch.samples, seed=seed, epoch=batch.epoch) if flip else None
     tensors = {column: tensor.to(device) for column, tensor in batch.tensors.items()}
     flips_B2 = None if flips_B2 is None else copied_to(flips_B2, device)

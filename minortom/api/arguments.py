@@ -2,7 +2,7 @@
 
 import operator
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +157,31 @@ def shown(value: object) -> str:
     if value is None or isinstance(value, str | bytes | int | float):
         return repr(value)
     return type(value).__name__
+
+
+def check_keys(values: Mapping[str, object], known: Sequence[str], *, kind: str) -> None:
+    """Check that every key is the name of an option.
+
+    Args:
+        values: Options by name.
+        known: Names of the options.
+        kind: Kind of the options, for the error message.
+
+    Raises:
+        InputError: If a key is unknown; the message lists the known ones.
+    """
+    unknown = [str(key) for key in values if key not in known]
+    if unknown:
+        raise InputError(
+            f"unknown {kind} option {', '.join(unknown)}; known options are {', '.join(known)}"
+        )
+
+
+def require(holds: bool, name: str, wanted: str, found: object) -> None:
+    """Check the range of a field.
+
+    Raises:
+        InputError: If `holds` is false.
+    """
+    if not holds:
+        raise InputError(f"{name} must be {wanted}, found {found}")

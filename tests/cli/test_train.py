@@ -18,6 +18,7 @@ from minortom_cli.model.training_progress import step_progress
 from training_shards import learnable_shards
 
 from csmoe_model.runs.csv_log import RunLog
+from csmoe_model.runs.folder import RunFolder
 from csmoe_model.training.throughput import Speed
 
 SHORT = ("--recipe", "tiny", "--steps", "2", "--batch-size", "4", "--image-size", "16")
@@ -197,6 +198,35 @@ def test_a_run_below_a_file_is_a_one_line_error(shards, tmp_path, capsys):
 def test_wrong_usage_is_exit_2(shards, words, capsys):
     assert train(shards, *words) == 2
     assert "Error" in capsys.readouterr().err
+
+
+def test_conditions_and_crops_are_options_that_the_run_stores(shards, tmp_path, capsys):
+    out = tmp_path / "run"
+    words = ("--condition", "both", "--local-global", "0.5", "--crop-side", "0.4")
+    assert train(shards, "--out", out, *SHORT, *words) == 0
+    model = json.loads((out / "model" / "config.json").read_text())["model"]
+    assert (model["condition"], model["local_global"], model["crop_side"]) == ("both", 0.5, 0.4)
+    assert all(float(row["local_global"]) > 0 for row in RunFolder(out).log.rows())
+    capsys.readouterr()
+    for condition in ("sensor", "none"):
+        assert train(shards, "--out", out, "--resume", "--condition", condition) == 1
+        assert "model.condition is both in the run" in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--condition", "granularity"), "condition granularity needs local crops beside whole"),
+        (("--local-global", "-1"), "local_global must be 0 or more, found -1"),
+        (("--local-global", "1", "--crop-side", "2"), "crop_side must be a fraction of the side"),
+        (("--condition", "sensor", "--num-experts", "0"), "condition sensor needs shared layers"),
+        (("--condition", "sensor", "--shared-layers", "0"), "found shared_layers 0"),
+    ],
+)
+def test_conditions_and_crops_without_effect_are_one_line(shards, tmp_path, capsys, words, message):
+    assert train(shards, "--out", tmp_path / "run", *SHORT, *words) == 1
+    assert message in one_line(capsys.readouterr().err)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

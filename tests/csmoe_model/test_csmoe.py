@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from csmoe_model.config import ModelConfig, recipe
-from csmoe_model.csmoe import TERMS, CSMoE
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.nn import masking
 from csmoe_model.nn.layers import patchify, take_tokens, unpatchify
-from csmoe_model.nn.masking import draw_masks
+from csmoe_model.nn.pretrain_output import TERMS
 from minortom.errors import InputError
 
 TINY = recipe("tiny")
@@ -25,12 +26,8 @@ def images(batch=2, side=TINY.image_size):
     return s2, torch.randn(batch, 2, side, side, generator=generator)
 
 
-def masks_of(config=TINY, samples=range(2), **more):
-    wanted = {
-        "num_patches": config.num_patches, "mask_ratio": config.mask_ratio,
-        "mode": config.mask_mode, "seed": 0, "epoch": 0,
-    }  # fmt: skip
-    return draw_masks(samples, **(wanted | more))
+def masks_of(config=TINY, samples=range(2)):
+    return masking.masks_of(config, samples, seed=0, epoch=0)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +145,9 @@ def test_each_layers_usage_is_the_combine_weight_of_its_experts(model, output):
             share = routing.combine_BNES.sum((0, 1, 3)) / (2 * 25)
             torch.testing.assert_close(found[f"{sensor}.{layer}"], share.detach())
     routings = []
-    model.backbone.shared(torch.cat(tokens), on_layer=lambda _, routing: routings.append(routing))
+    model.backbone.shared(
+        torch.cat(tokens), conditions=(), on_layer=lambda _, routing: routings.append(routing)
+    )
     share = routings[0].combine_BNES.sum((0, 1, 3)) / (4 * 25)
     torch.testing.assert_close(found["shared.0"], share.detach())
 
@@ -157,7 +156,9 @@ OPTIONS = [
     {}, {"slots": "fixed"}, {"slots": "fixed", "slots_per_expert": 3, "logit_scale": 4.0},
     {"logit_scale": 0.1}, {"mask_mode": "identical"}, {"mask_mode": "disjoint"},
     {"mask_ratio": 0.75}, {"mi_form": "eq10"}, {"rep_form": "printed"}, {"bal_form": "printed"},
-    {"shared_layers": 0}, {"num_experts": 0},
+    {"shared_layers": 0}, {"num_experts": 0}, {"condition": "sensor"}, {"local_global": 0.5},
+    {"condition": "granularity", "local_global": 0.5, "crop_side": 0.25, "bal_form": "printed"},
+    {"condition": "both", "local_global": 0.5, "slots": "fixed"},
 ]  # fmt: skip
 
 
@@ -248,13 +249,15 @@ def test_bfloat16_autocast_gives_nearly_the_same_loss_and_finite_gradients():
     assert all(weight.grad.isfinite().all() for weight in model.parameters())
 
 
-def test_the_objective_compiles_into_one_graph(model):
+@pytest.mark.parametrize("slots", ["dynamic", "fixed"])
+def test_the_objective_compiles_into_one_graph(slots):
     """With a break the GPU would wait for Python in every layer."""
+    config = replace(TINY, condition="both", local_global=0.5, slots=slots)
+    model = CSMoE(config)
     compiled = torch.compile(model, backend="eager", fullgraph=True)
-    found = compiled(*images(), masks_of())
-    torch.testing.assert_close(found.loss, model(*images(), masks_of()).loss)
+    found = compiled(*images(), masks_of(config))
+    torch.testing.assert_close(found.loss, model(*images(), masks_of(config)).loss)
     found.loss.backward()
-    model.zero_grad()
 
 
 SHAPES = """
@@ -262,14 +265,16 @@ from jaxtyping import install_import_hook
 with install_import_hook("csmoe_model", "beartype.beartype"):
     from csmoe_model.csmoe import CSMoE
     from csmoe_model.config import recipe
-    from csmoe_model.nn.masking import draw_masks
+    from csmoe_model.nn.masking import draw_crops, draw_masks
 import dataclasses, torch
 for slots in ("dynamic", "fixed"):
-    tiny = dataclasses.replace(recipe("tiny"), slots=slots)
+    tiny = dataclasses.replace(recipe("tiny"), slots=slots, condition="both", local_global=1.0)
     model = CSMoE(tiny)
     masks = draw_masks(
         range(2), num_patches=49, mask_ratio=0.5, mode="independent", seed=0, epoch=0
     )
+    crops = draw_crops(range(2), grid_size=7, num_cropped=16, seed=0, epoch=0)
+    masks = dataclasses.replace(masks, crop_BK=crops)
     s2, s1 = torch.randn(2, 10, 56, 56), torch.randn(2, 2, 56, 56)
     model(s2, s1, masks, reconstruct=True)
     model.encode(torch.randn(3, 10, 64, 56), s1, patch_tokens=True)

@@ -114,6 +114,16 @@ def test_a_configuration_survives_json(name):
         ({"slots_per_expert": 2}, "slots_per_expert 2 needs slots = fixed"),
         ({"logit_scale": 0.0}, "logit_scale must be above 0, found 0.0"),
         ({"rep_weight": math.inf}, "rep_weight must be 0 or more, found inf"),
+        ({"condition": "season"}, "condition must be one of none, sensor, granularity, both, fo"),
+        ({"condition": "granularity"}, "granularity needs local crops .*, found local_global 0;"),
+        ({"condition": "both"}, "both needs local crops .*; give a weight above 0 as local_glob"),
+        ({"condition": "sensor", "num_experts": 0}, "shared layers with experts.*num_experts 0"),
+        ({"condition": "sensor", "shared_layers": 0}, "found shared_layers 0; give condition none"),
+        ({"local_global": -1}, "local_global must be 0 or more, found -1"),
+        ({"local_global": math.nan}, "local_global must be 0 or more, found nan"),
+        ({"local_global": 1, "crop_side": 1.5}, "crop_side must be a fraction .*, found 1.5"),
+        ({"local_global": 1, "crop_side": 0.99}, "smaller .*0.99 is 14 of the 14 patches along"),
+        ({"crop_side": 0.25}, "crop_side 0.25 needs local crops, found local_global 0; give"),
         (
             {"depth": 3, "patchsize": 4},
             "unknown model option depth, patchsize; known options are",
@@ -134,6 +144,24 @@ def test_an_unknown_recipe_is_refused_with_the_list_of_recipes():
 def test_an_integer_is_accepted_for_a_float():
     config = recipe_with("tiny", {"logit_scale": 2, "slots": "fixed"})
     assert CSMoE(config).backbone.shared.trunk.blocks[0].soft_moe.router.scale.item() == 2.0
+
+
+def test_files_leave_out_conditions_and_crops_that_are_off():
+    stored = recipe("tiny").to_dict()
+    assert not {"condition", "local_global", "crop_side", "kept_experts"} & set(stored)
+    given = {"condition": "both", "local_global": 0.5, "crop_side": 0.25}
+    conditioned = recipe_with("tiny", given)
+    assert conditioned.to_dict() == stored | given
+    assert ModelConfig.from_dict(conditioned.to_dict()) == conditioned
+
+
+@pytest.mark.parametrize(
+    ("crop_side", "patches"), [(0.5, 16), (0.25, 4), (0.01, 1), (0.85, 36), (0.36, 9)]
+)
+def test_a_crop_has_the_nearest_whole_number_of_patches_along_a_side(crop_side, patches):
+    config = recipe_with("tiny", {"local_global": 1.0, "crop_side": crop_side})  # 7 x 7 patches
+    assert config.num_cropped == patches
+    assert recipe("tiny").num_cropped == 0
 
 
 def test_every_field_says_what_it_is():

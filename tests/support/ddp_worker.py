@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 from training_runs import SHORT, run, stop_after
-from training_shards import MODEL
+from training_shards import CONDITIONED, MODEL
 
 import csmoe_model  # sets how OpenMP waits
 from csmoe_model import csmoe
@@ -94,6 +94,7 @@ def scenarios(shards, folder):
     yield "compiled", lambda out: compiled(shards, out)
     short = replace(SHORT, steps=2, val_every=100)
     yield "not-compiled", lambda out: run(shards, out, short)
+    yield "conditioned", lambda out: run(shards, out, model=CONDITIONED)
     yield "function", lambda out: csmoe_model.train(shards, out=out, **AS_ARGUMENTS)
     yield "refused", lambda out: csmoe_model.train(shards, out=out, batch_size="4")
 

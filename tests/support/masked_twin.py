@@ -21,14 +21,19 @@ def masked_tokens(model, sensor, image_BCHW, kept):
             experts = range(model.config.num_experts)
             staying = kept.get(f"{part}.{number}", tuple(experts))
             x_BTD = x_BTD + block.attention(block.norm_attention(x_BTD))
-            x_BTD = x_BTD + _masked_layer(block.soft_moe, block.norm_soft_moe(x_BTD), staying)
+            normed_BTD = block.norm_soft_moe(x_BTD)
+            x_BTD = x_BTD + _masked_layer(block.soft_moe, normed_BTD, staying, sensor)
         x_BTD = trunk.norm(x_BTD)
     return x_BTD
 
 
-def layer_parts(layer, x_BND):
-    """Return tokens, logits [B, N, S, E] and each expert's outputs [B, S, D], expert by expert."""
-    token_BND, logit_BNM = layer.router(x_BND)
+def layer_parts(layer, x_BND, sensor="s2"):
+    """Return logits [B, N, S, E] and each expert's outputs [B, S, D], expert by expert."""
+    vectors, condition_1ED = layer.condition_vectors, None
+    if vectors is not None:
+        named = [vectors[name] for name in (sensor, "whole") if name in vectors]
+        condition_1ED = torch.stack(named).sum(0, keepdim=True)
+    token_BND, logit_BNM = layer.router(x_BND, condition_1ED)
     logit_BNSE = logit_BNM.unflatten(2, (-1, layer.num_experts))
     slots_BSED = torch.einsum("bnse,bnd->bsed", logit_BNSE.softmax(1), token_BND)
     experts, outputs = layer.experts, []
@@ -38,8 +43,8 @@ def layer_parts(layer, x_BND):
     return logit_BNSE, outputs
 
 
-def _masked_layer(layer, x_BND, staying):
-    logit_BNSE, outputs = layer_parts(layer, x_BND)
+def _masked_layer(layer, x_BND, staying, sensor):
+    logit_BNSE, outputs = layer_parts(layer, x_BND, sensor)
     mask_E = torch.full((layer.num_experts,), -torch.inf)
     mask_E[list(staying)] = 0
     weight_BNSE = (logit_BNSE + mask_E).flatten(2).softmax(2).view_as(logit_BNSE)

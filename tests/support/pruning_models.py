@@ -9,6 +9,7 @@ from csmoe_model.csmoe import CSMoE
 
 # 17 tokens: five segments of four, the last of one token.
 WIDE = replace(MODEL, num_experts=4, sensor_layers=2)
+CONDITIONED = replace(WIDE, condition="both", local_global=1.0)
 
 
 def random_model(config=WIDE, *, encoder_of=None, seed=0):
@@ -17,7 +18,7 @@ def random_model(config=WIDE, *, encoder_of=None, seed=0):
     model = CSMoE(config, encoder_of=encoder_of)
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if "bias" in name or "norm" in name:
+            if "bias" in name or "norm" in name or "condition_vectors" in name:
                 weight.add_(torch.randn_like(weight) * 0.3)
     return model.eval()
 

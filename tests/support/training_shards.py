@@ -1,5 +1,6 @@
 """Small shards that a model can learn from, and a model for them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ MODEL = ModelConfig(
     patch_size=4, image_size=16, width=32, num_heads=2, sensor_layers=1, shared_layers=1,
     num_experts=2, decoder_width=16, decoder_layers=1, decoder_heads=2,
 )  # fmt: skip
+
+CONDITIONED = replace(MODEL, condition="both", local_global=0.5)
 
 
 def learnable_shards(

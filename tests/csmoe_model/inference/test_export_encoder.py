@@ -9,6 +9,7 @@ import torch
 from minortom_cli.console import run
 from minortom_cli.model.app import app
 from model_folders import write
+from pruning_models import CONDITIONED, random_model
 from stored_vectors import stored_vectors
 from training_shards import MODEL, learnable_shards
 
@@ -91,6 +92,22 @@ def test_both_sensors_without_decoders_encode_as_before(alone, tmp_path):
     assert not [name for name in part.state_dict() if not name.startswith("backbone.")]
     for name, vector in whole.encode(**IMAGES).items():
         assert torch.equal(part.encode(**IMAGES)[name], vector)
+
+
+@pytest.mark.parametrize("sensor", ["s2", "s1"])
+def test_an_encoder_keeps_the_condition_of_its_sensor_alone(folder, tmp_path, sensor):
+    model = random_model(CONDITIONED)
+    write(tmp_path / "model", model, ShardSet.open(folder / "shards").statistics)
+    write_encoder(tmp_path / "model", out=tmp_path / "part", sensor=sensor)
+    part, image = CSMoE.from_pretrained(tmp_path / "part"), {sensor: IMAGES[sensor]}
+
+    names = {name.rpartition(".")[2] for name in part.state_dict() if "condition_vec" in name}
+    assert names == {sensor, "whole", "local"}
+    assert torch.equal(part.encode(**image)[sensor], model.encode(**image)[sensor])
+    found = sum(weight.numel() for weight in part.parameters())
+    assert found == encoder_cost(CONDITIONED, sensors=(sensor,)).params_trainable
+    card = (tmp_path / "part" / "README.md").read_text()
+    assert f"layers is conditioned, with vectors of {sensor}, whole, local |" in card
 
 
 def test_its_provenance_names_the_checkpoint(alone):

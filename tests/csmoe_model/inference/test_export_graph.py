@@ -13,6 +13,7 @@ import torch
 from minortom_cli.console import run
 from minortom_cli.model.app import app
 from model_folders import write
+from pruning_models import CONDITIONED, random_model
 from training_shards import MODEL, learnable_shards
 
 import csmoe_model
@@ -61,8 +62,24 @@ def computed(folder, form, sensor, images):
 @pytest.mark.parametrize(("sensor", "slots"), [("s2", "dynamic"), ("s1", "fixed")])
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_vectors_and_tokens_are_those_of_the_model(folder, form, sensor, slots, count):
+    assert_computes(folder, form, sensor, folder / slots, count)
+
+
+@pytest.mark.parametrize("form", FILES)
+@pytest.mark.parametrize("slots", ["dynamic", "fixed"])
+def test_a_conditioned_encoder_computes_with_the_condition_of_its_sensor(
+    folder, tmp_path, form, slots
+):
+    model, out = random_model(replace(CONDITIONED, slots=slots)), tmp_path / f"s1-{form}"
+    write(tmp_path / "model", model, ShardSet.open(folder / "shards").statistics)
+    csmoe_model.export(tmp_path / "model", out=out, sensor="s1", format=form)
+    assert_computes(tmp_path, form, "s1", tmp_path / "model", 3)
+
+
+def assert_computes(folder, form, sensor, checkpoint, count):
+    """Check that a graph in a folder computes the vectors and tokens of a model."""
     images = measured(sensor, count)
-    model = CSMoE.from_pretrained(folder / slots)
+    model = CSMoE.from_pretrained(checkpoint)
     with torch.no_grad():
         wanted = model.encode(**model.prepare(**{sensor: images}), patch_tokens=True)
     vectors, tokens = computed(folder, form, sensor, images)

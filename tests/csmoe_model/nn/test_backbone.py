@@ -60,7 +60,7 @@ def test_a_mask_of_ratio_zero_encodes_as_no_mask_does(model):
         everything = masks_of(mask_ratio=0.0).of(sensor).visible_BU
         patches = patchify(image, TINY.patch_size)
         encoder = model.backbone.sensors[sensor]
-        masked = model.backbone.shared(encoder(patches, visible_BU=everything))
+        masked = model.backbone.shared(encoder(patches, visible_BU=everything), conditions=())
         found = model.encode(**{sensor: image}, patch_tokens=True)
         torch.testing.assert_close(masked[:, 0], found[sensor])
         torch.testing.assert_close(masked[:, 1:], found[f"{sensor}_tokens"])

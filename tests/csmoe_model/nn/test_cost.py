@@ -41,6 +41,10 @@ SMALL = [
     replace(recipe("tiny"), decoder_layers=2, mask_ratio=0.75, mask_mode="disjoint"),
     replace(recipe("tiny"), kept_experts=UNEQUAL),
     replace(recipe("tiny"), kept_experts=UNEQUAL, slots="fixed", slots_per_expert=3),
+    replace(recipe("tiny"), condition="sensor", kept_experts=UNEQUAL),
+    replace(recipe("tiny"), condition="both", local_global=1.0, shared_layers=2),
+    replace(recipe("tiny"), condition="granularity", local_global=1.0, slots="fixed"),
+    replace(recipe("tiny"), local_global=1.0, crop_side=0.25, num_experts=0),
 ]
 
 
@@ -106,7 +110,8 @@ def test_pretraining_patch_16_takes_about_13_billion_multiply_adds_a_pair():
 def test_weights_are_those_of_the_modules(config):
     with torch.device("meta"):
         model = CSMoE(config)
-    s2 = [*model.backbone.sensors["s2"].parameters(), *model.backbone.shared.parameters()]
+    with torch.device("meta"):
+        s2 = CSMoE(config, encoder_of=("s2",)).parameters()
 
     assert encoder_cost(config).params_trainable == sum(weight.numel() for weight in s2)
     assert encoder_cost(config, sensors=("s2", "s1")).params_trainable == sum(
@@ -156,7 +161,7 @@ class PublishedLayer(nn.Module):
             config.width, num_experts=config.num_experts, expert_mult=config.mlp_ratio
         )
 
-    def forward(self, x_BND):
+    def forward(self, x_BND, _):
         return self.layer(x_BND), None
 
 
@@ -229,7 +234,9 @@ def test_the_count_of_pretraining_is_torchs_own(config):
     with torch.device("meta"):
         model = CSMoE(config)
         s2, s1 = images(config)
-    masks = Masks(s2=some_mask(config), s1=some_mask(config))
-    similarities = 2 * 2 * config.width  # NT-Xent's 2B x 2B cosines at B = 1, counted nowhere
+    crops = {"crop_BK": index(config.num_cropped)} if config.num_cropped else {}
+    masks = Masks(s2=some_mask(config), s1=some_mask(config), **crops)
+    # NT-Xent's 2B x 2B cosines at B = 1, counted nowhere; with crops also for each sensor.
+    similarities = 2 * 2 * config.width * (3 if crops else 1)
     found = flop_counter_macs(lambda: model(s2, s1, masks))
     assert found - similarities == pretraining_cost(config).macs_full

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from csmoe_model.data.noise import uniform_noise
-from csmoe_model.nn.masking import Mask, draw_masks
+from csmoe_model.nn.masking import Mask, draw_crops, draw_masks
 
 MODES = ("independent", "identical", "disjoint")
 
@@ -120,3 +122,37 @@ def test_a_mask_moves_to_another_device_whole():
     moved = draw().to("meta")
     assert isinstance(moved.s1, Mask)
     assert {moved.s2.visible_BU.device.type, moved.s1.masked_BM.device.type} == {"meta"}
+
+
+def crops(samples=range(6), *, seed=0, epoch=0, grid_size=7, num_cropped=9):
+    return draw_crops(
+        samples, grid_size=grid_size, num_cropped=num_cropped, seed=seed, epoch=epoch
+    )  # fmt: skip
+
+
+def test_a_crop_is_a_square_window_of_the_grid_in_raster_order():
+    for window in crops(range(50)):
+        rows, columns = window.unique() // 7, window.unique() % 7
+        assert len(window.unique()) == 9
+        assert (window.diff() > 0).all()
+        assert rows.max() - rows.min() == columns.max() - columns.min() == 2
+
+
+def test_every_window_is_equally_likely():
+    first = crops(range(25_000))[:, 0]
+    number, count = first.unique(return_counts=True)
+    assert number.tolist() == [7 * row + column for row in range(5) for column in range(5)]
+    assert (count - 1000).abs().max() < 5 * 1000**0.5  # of a binomial with the mean 1000
+
+
+def test_a_crop_is_a_function_of_seed_epoch_and_sample_alone():
+    whole = crops(range(20))
+    assert torch.equal(crops([17, 3]), whole[[17, 3]])
+    for other in (crops(range(20), seed=1), crops(range(20), epoch=1)):
+        assert not torch.equal(other, whole)
+
+
+def test_crops_move_with_the_masks_of_a_batch():
+    masks = replace(draw(), crop_BK=crops())
+    assert masks.to("meta").crop_BK.device.type == "meta"
+    assert draw().to("meta").crop_BK is None

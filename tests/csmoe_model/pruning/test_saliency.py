@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from masked_twin import layer_parts, masked_tokens
-from pruning_models import plant_dead_experts, random_model
+from pruning_models import CONDITIONED, WIDE, plant_dead_experts, random_model
 
 from csmoe_model.choices import Criterion
 from csmoe_model.data.patch_dataset import PatchDataset
@@ -122,11 +122,14 @@ def test_ablation_is_the_drift_of_a_model_with_one_expert_masked(work, whole, im
         np.testing.assert_allclose(scores, wanted[layer], rtol=1e-3, atol=1e-5)
 
 
-def test_ablation_of_a_shared_layer_is_the_mean_over_the_sensors(work, whole, images):
-    found = score(work, whole, sensor="both", by="ablation")
+@pytest.mark.parametrize("config", [WIDE, CONDITIONED])
+def test_ablation_of_a_shared_layer_is_the_mean_over_the_sensors(work, whole, images, config):
+    model = random_model(config)
+    model.origin = whole.origin
+    found = score(work, model, sensor="both", by="ablation")
 
     wanted = [
-        np.mean([drift_without(whole, s, images[s], {"shared.0": {e}}) for s in ("s2", "s1")])
+        np.mean([drift_without(model, s, images[s], {"shared.0": {e}}) for s in ("s2", "s1")])
         for e in range(4)
     ]
     np.testing.assert_allclose(found.scores["shared.0"], wanted, rtol=1e-3, atol=1e-5)

@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 from masked_twin import masked_tokens
-from pruning_models import WIDE, random_model
+from pruning_models import CONDITIONED, WIDE, random_model
 
 from csmoe_model.config import ModelConfig
 from csmoe_model.pruning.slicing import keep_experts
 from minortom.errors import InputError
 
 FIXED = replace(WIDE, slots="fixed", slots_per_expert=2)
+TURNED = [CONDITIONED, replace(CONDITIONED, slots="fixed", condition="sensor", local_global=0.0)]
 KEPT = {"s2.0": (0, 3), "s2.1": (2,), "s1.0": (1, 2, 3), "shared.0": (0, 1)}
 
 
@@ -24,7 +25,7 @@ def tokens(model, sensor, image_BCHW):
         return model.backbone.tokens(sensor, image_BCHW)
 
 
-@pytest.mark.parametrize("config", [WIDE, FIXED, replace(WIDE, logit_scale=0.1)])
+@pytest.mark.parametrize("config", [WIDE, FIXED, replace(WIDE, logit_scale=0.1), *TURNED])
 @pytest.mark.parametrize(("sensor", "bands"), [("s2", 10), ("s1", 2)])
 def test_a_sliced_model_equals_the_whole_one_with_masked_combine_weights(config, sensor, bands):
     model = random_model(config)
@@ -36,7 +37,7 @@ def test_a_sliced_model_equals_the_whole_one_with_masked_combine_weights(config,
     assert (found - tokens(model, sensor, images(bands))).abs().max() > 0.1  # it does differ
 
 
-@pytest.mark.parametrize("config", [WIDE, FIXED])
+@pytest.mark.parametrize("config", [WIDE, FIXED, *TURNED])
 def test_keeping_all_experts_is_equal_bit_for_bit(config):
     model = random_model(config)
     everything = dict.fromkeys(config.layers(), (0, 1, 2, 3))
@@ -47,7 +48,7 @@ def test_keeping_all_experts_is_equal_bit_for_bit(config):
     assert torch.equal(tokens(same, "s2", images(10)), tokens(model, "s2", images(10)))
 
 
-@pytest.mark.parametrize("config", [WIDE, FIXED])
+@pytest.mark.parametrize("config", [WIDE, FIXED, *TURNED])
 def test_pruning_twice_is_pruning_once(config):
     model = random_model(config)
     wider = {layer: tuple({*numbers, 0, 2}) for layer, numbers in KEPT.items()}

@@ -11,9 +11,9 @@ import pytest
 import torch
 from processes import SUPPORT, nothing, slurm, start
 from training_runs import SHORT, rows, run, stop_after
-from training_shards import learnable_shards
+from training_shards import CONDITIONED, learnable_shards
 
-from csmoe_model.runs.csv_log import TERMS
+from csmoe_model.runs.csv_log import LOCAL_GLOBAL, TERMS
 from csmoe_model.runs.folder import RunFolder
 from minortom.errors import InputError
 
@@ -42,7 +42,7 @@ def ends(folder):
     names = (
         "whole", "parts", "terminated", "interrupted", "resumed", "of-one", "diverged", "uneven",
         "missing", "other", "compiled", "not-compiled",
-        "function", "refused",
+        "conditioned", "function", "refused",
     )  # fmt: skip
     outcomes = [json.loads((folder / f"outcome-{rank}.json").read_text()) for rank in (0, 1)]
     return dict(zip(names, zip(*outcomes, strict=True), strict=True))
@@ -61,6 +61,13 @@ def assert_alike(found, wanted, names):
 
 def test_every_term_is_that_of_one_process_with_the_whole_batch(folder, finished):
     assert_alike(rows(folder / "whole"), rows(finished), TERMS)
+
+
+def test_conditions_and_crops_train_as_in_one_process(folder, shards, tmp_path):
+    run(shards, tmp_path / "run", model=CONDITIONED)
+    found, wanted = rows(folder / "conditioned"), rows(tmp_path / "run")
+    assert_alike(found, wanted, (*TERMS, LOCAL_GLOBAL))
+    assert {float(row[LOCAL_GLOBAL]) for row in wanted} & {0.0} == set()
 
 
 def test_the_experts_log_is_that_of_one_process(folder, finished):

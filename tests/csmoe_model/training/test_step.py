@@ -71,7 +71,13 @@ def test_reading_the_value_of_a_tensor_is_detected():
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"slots": "fixed"}, {"num_experts": 0}, {"mi_form": "eq10", "bal_form": "printed"}],
+    [
+        {},
+        {"slots": "fixed"},
+        {"num_experts": 0},
+        {"mi_form": "eq10", "bal_form": "printed"},
+        {"condition": "both", "local_global": 0.5},
+    ],
     ids=str,
 )
 def test_a_step_never_waits_for_the_device(changes):

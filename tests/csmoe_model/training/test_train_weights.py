@@ -119,7 +119,7 @@ def test_the_same_command_again_is_up_to_date_and_other_weights_are_not(
     again = csmoe_model.train(other_shards, out=child, weights=parent, **OPTIONS)
     assert again.status == "up to date"
     with pytest.raises(
-        OutputExistsError, match=r"weights is .* in the run and None in the options"
+        OutputExistsError, match=r"weights is .* in the run and not given in the options"
     ):
         csmoe_model.train(
             other_shards, out=child, config=finished / "config.yaml", steps=4,
