@@ -11,6 +11,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
+from csmoe_model.analysis.condition_effects import WHOLE, condition_tables
 from csmoe_model.analysis.expert_maps import dim_picture, expert_colours, expert_map, heat_map
 from csmoe_model.analysis.expert_usage import (
     Maps,
@@ -38,7 +39,7 @@ def expert_page(
     trained: LoadedModel,
     data: ShardSet,
     chosen: NDArray[np.int64],
-    usage: Usage,
+    usages: Mapping[str, Usage],
     patches: int,
     provenance: Provenance,
 ) -> str:
@@ -48,7 +49,7 @@ def expert_page(
         trained: The model.
         data: The shards.
         chosen: Numbers of the patches that the tables count.
-        usage: Use of the experts by these patches.
+        usages: Use of the experts by these patches, from `usage_by_way`.
         patches: Number of patches to draw maps of.
         provenance: All that the page depends on.
     """
@@ -60,7 +61,7 @@ def expert_page(
         loader=PackageLoader("csmoe_model.analysis"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    config = trained.model.config
+    config, usage = trained.model.config, usages[WHOLE]
     colours = [
         "#" + "".join(f"{round(255 * part):02x}" for part in colour)
         for colour in expert_colours(config.num_experts)
@@ -72,6 +73,7 @@ def expert_page(
         num_tiles=len(set(tiles)), max_bits=math.log2(config.num_experts),
         layers=_layer_rows(usage, groups, tiles),
         tables=_tables(usage, groups, trained.model.sensors),
+        conditions=condition_tables(trained, usages),
         patches=[_patch(trained, data, n, rows.slice(n, 1).to_pylist()[0]) for n in shown],
         licences=provenance.licences, record=provenance.as_dict(),
         weights=trained.sha256,

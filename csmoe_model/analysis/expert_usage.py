@@ -8,6 +8,7 @@ Axes, as name suffixes:
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,12 +21,14 @@ from csmoe_model.distributed.device import fast_inference
 from csmoe_model.extractors.checkpoint import LoadedModel
 from csmoe_model.kept_experts import SHARED, check_has_experts
 from csmoe_model.nn.losses import routing_terms
+from csmoe_model.nn.masking import draw_crops
 from csmoe_model.nn.soft_moe import Routing
 from minortom.progress import OnProgress, ignore_progress
 from minortom.sensors import SensorName
 from minortom.shards.shard_set import ShardSet
 
 Array = NDArray[np.float32]
+Shares = TypeVar("Shares", Array, Tensor)
 
 _BATCH_SIZE = 32
 
@@ -90,6 +93,7 @@ def measure_usage(
     data: ShardSet,
     samples: NDArray[np.int64],
     *,
+    crops: bool = False,
     workers: int | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> Usage:
@@ -99,6 +103,7 @@ def measure_usage(
         trained: The model.
         data: The shards.
         samples: Numbers of the samples.
+        crops: Whether to encode a local crop of each, of a model that was trained with crops.
         workers: Threads that read; one for each core, at most 8, when None.
         on_progress: Called with (samples done, samples in all).
 
@@ -112,7 +117,8 @@ def measure_usage(
     done = 0
     for batch in Loader(data, batches, workers=reader_threads(workers), device=device):
         with fast_inference(device):
-            routings = _routings(trained, trained.normalise(batch.tensors))
+            crop_BK = _crops(trained, batch.samples).to(device) if crops else None
+            routings = _routings(trained, trained.normalise(batch.tensors), crop_BK)
             terms = [routing_terms(r, rep_form="text", bal_form="text") for r in routings]
         of_layers = [r.combine_BNES.sum(3).mean(1) for r in routings]
         shares.append(_stacked(_placed(of_layers, layers, config.num_experts), dim=1))
@@ -179,6 +185,16 @@ def group_shares(
     return names.tolist(), counts, (sums / counts[:, None]).astype(np.float32)
 
 
+def modality_specificity(first_E: Shares, second_E: Shares) -> Shares:
+    """Return (u − v) / (u + v) of the experts' shares for two sensors.
+
+    1 for an expert that only the first sensor uses, −1 for one of the second alone; 0 for an
+    expert that neither uses.
+    """
+    found: Shares = (first_E - second_E) / (first_E + second_E).clip(min=1e-30)
+    return found
+
+
 def information(share_KE: Array, groups: Sequence[str]) -> float:
     """Return the mutual information between the group of a patch and its experts (bits).
 
@@ -216,8 +232,18 @@ def chance_information(
     return float(np.mean(found))
 
 
-def _routings(trained: LoadedModel, images: Mapping[SensorName, Tensor]) -> list[Routing]:
-    """Encode images; return the routing of each layer, path by path."""
+def _crops(trained: LoadedModel, samples: NDArray[np.int64]) -> Tensor:
+    """Draw a local crop of each sample, always the same one."""
+    config = trained.model.config
+    return draw_crops(
+        samples, grid_size=config.grid_size, num_cropped=config.num_cropped, seed=0, epoch=0
+    )  # fmt: skip
+
+
+def _routings(
+    trained: LoadedModel, images: Mapping[SensorName, Tensor], crop_BK: Tensor | None = None
+) -> list[Routing]:
+    """Encode images or crops of them; return the routing of each layer, path by path."""
     found: list[Routing] = []
 
     def keep(x_BTD: Tensor, routing: Routing | None) -> None:
@@ -226,7 +252,7 @@ def _routings(trained: LoadedModel, images: Mapping[SensorName, Tensor]) -> list
             found.append(routing)
 
     for sensor in trained.model.sensors:
-        trained.model.backbone.tokens(sensor, images[sensor], on_layer=keep)
+        trained.model.backbone.tokens(sensor, images[sensor], crop_BK=crop_BK, on_layer=keep)
     return found
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from csmoe_model.analysis.condition_effects import usage_by_way
 from csmoe_model.analysis.expert_page import SHUFFLE_SEED, expert_page
-from csmoe_model.analysis.expert_usage import layers_of, measure_usage
+from csmoe_model.analysis.expert_usage import layers_of
 from csmoe_model.extractors.checkpoint import LoadedModel, load_encoder
 from csmoe_model.kept_experts import SHARED
 from minortom.api.arguments import path_of, whole_number
@@ -84,8 +85,8 @@ def inspect(
     ) as made:
         check_page(out)
         if not made.up_to_date:
-            usage = measure_usage(trained, data, chosen, workers=workers, on_progress=on_progress)
-            page = expert_page(trained, data, chosen, usage, patches, provenance)
+            usages = usage_by_way(trained, data, chosen, workers=workers, on_progress=on_progress)
+            page = expert_page(trained, data, chosen, usages, patches, provenance)
             made.path.write_text(page, encoding="utf-8")
     return InspectResult(
         status=made.status, out=out, patches=len(chosen), experts=_counts(trained)

@@ -13,6 +13,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
+from csmoe_model.analysis.expert_usage import modality_specificity
 from csmoe_model.choices import Criterion, SensorChoice
 from csmoe_model.config import ModelConfig
 from csmoe_model.csmoe import CSMoE
@@ -150,7 +151,7 @@ def _specificity(
     found = {}
     for layer in shared:
         u_E, v_E = first[layer].usage_E, second[layer].usage_E
-        found[layer] = tuple(((u_E - v_E) / (u_E + v_E).clamp_min(1e-300)).tolist())
+        found[layer] = tuple(modality_specificity(u_E, v_E).tolist())
     return found
 
 

@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from minortom_cli.console import run
 from minortom_cli.model.app import app
 from model_folders import write
+from pruning_models import CONDITIONED, random_model
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 from training_shards import MODEL
 
@@ -18,6 +20,9 @@ from csmoe_model.analysis.expert_usage import (
 )
 from csmoe_model.analysis.inspect import inspect as inspect_experts
 from csmoe_model.csmoe import CSMoE
+from csmoe_model.data.normalise import Normalise
+from csmoe_model.nn.masking import draw_crops
+from csmoe_model.pruning.slicing import keep_experts
 from minortom.errors import OutputExistsError
 from minortom.shards.shard_set import ShardSet
 from minortom.shards.writer import write_shards
@@ -79,6 +84,73 @@ def test_the_same_inputs_are_the_same_bytes(page, folder, tmp_path):
         folder / "model", folder / "shards", out=tmp_path / "p.html", patches=2, workers=1
     )
     assert (tmp_path / "p.html").read_text(encoding="utf-8") == page
+
+
+@pytest.fixture
+def conditioned(data, tmp_path):
+    """A pruned model whose expert 0 of the shared layer has a long vector of Sentinel-2."""
+    model = keep_experts(random_model(CONDITIONED), {"shared.0": (0, 1, 3)})
+    vectors = model.backbone.shared.trunk.blocks[0].soft_moe.condition_vectors
+    with torch.no_grad():
+        vectors["s2"][0] = 2.0
+    write(tmp_path / "model", model, data.statistics)
+    return tmp_path / "model"
+
+
+def cells(page, row):
+    """Return the cells of a row of a table."""
+    (found,) = re.findall(rf"<tr><th>{row}</th>(.*?)</tr>", page)
+    return re.findall(r"<td>(.*?)</td>", found)
+
+
+def test_the_page_of_a_conditioned_model_shows_its_vectors_and_their_effect(
+    conditioned, folder, data, tmp_path
+):
+    seen = []
+    inspect_experts(
+        conditioned, folder / "shards", out=tmp_path / "p.html", patches=0,
+        on_progress=lambda *counts: seen.append(counts),
+    )  # fmt: skip
+    page = (tmp_path / "p.html").read_text(encoding="utf-8")
+
+    lengths = cells(page, "length of the vector of Sentinel-2")
+    assert lengths[0] == "2.000"
+    assert lengths[2] == "–"
+    assert len(cells(page, "length of the vector of local crops")) == 4
+    model = CSMoE.from_pretrained(conditioned)
+    assert seen == [(12, 36), (24, 36), (36, 36)]
+    for way, crops, zero in (
+        ("whole images", False, False), ("local crops", True, False),
+        ("whole images, with vectors of zero", False, True),
+    ):  # fmt: skip
+        if zero:
+            for vector in model.backbone.shared.trunk.blocks[0].soft_moe.condition_vectors.values():
+                vector.data.zero_()
+        shares = [mean_share(model, data, sensor, crops=crops) for sensor in ("s2", "s1")]
+        wanted = (shares[0] - shares[1]) / (shares[0] + shares[1])
+        found = cells(page, f"specificity, {way}")
+        assert found.pop(2) == "–"
+        np.testing.assert_allclose([float(cell) for cell in found], wanted, atol=0.0051)
+
+
+def mean_share(model, data, sensor, *, crops):
+    """Return the mean share of the experts of the shared layer, image by image."""
+    buffers = data.buffers(len(data))
+    data.read_rows(list(range(len(data))), buffers)
+    normalise = Normalise(data.statistics, image_size=16)
+    image = normalise({name: torch.from_numpy(a) for name, a in buffers.items()})[sensor]
+    crop = draw_crops(range(len(data)), grid_size=4, num_cropped=4, seed=0, epoch=0)
+    routings = []
+    with torch.no_grad():
+        model.backbone.tokens(
+            sensor, image, crop_BK=crop if crops else None,
+            on_layer=lambda _, routing: routings.append(routing),
+        )  # fmt: skip
+    return routings[-1].combine_BNES.sum(3).mean((0, 1)).numpy()
+
+
+def test_without_conditions_the_page_has_none(page):
+    assert "Conditions</h2>" not in page
 
 
 def test_markup_in_names_is_escaped(folder, tmp_path):
