@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from minortom.errors import InputError
+from minortom.io.table_columns import is_vector
 from minortom.io.tables import parquet_parts
 from minortom.io.up_to_date import stored_provenance
 
@@ -117,21 +118,12 @@ def _column(schema: pa.Schema, path: Path) -> str:
         if names.count(name) > 1:
             raise InputError(f"{path} has the column {name} more than once; keep one")
     kind = schema.field(present[0]).type
-    if not (_is_list(kind) and _is_number(kind.value_type)):
+    if not is_vector(kind):
         raise InputError(
             f"expected lists of numbers in the column {present[0]} of {path}, found {kind}; give "
             "a file of embeddings"
         )
     return present[0]
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    is_fixed = pa.types.is_fixed_size_list(kind)
-    return bool(is_fixed or pa.types.is_list(kind) or pa.types.is_large_list(kind))
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
 
 
 def _width(file: pq.ParquetFile, column: str) -> int:

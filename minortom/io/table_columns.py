@@ -93,7 +93,7 @@ def _as_known(table: pa.Table, path: str, made_by: str) -> pa.Table:
         raise InputError(f"{path} has no rows; give the output of `{made_by}`")
     kinds: tuple[tuple[Sequence[str], Callable[[pa.DataType], bool], str], ...] = (
         (_TEXTS, is_text, "text"),
-        (_DEGREES, _is_number, "numbers"),
+        (_DEGREES, is_number, "numbers"),
         (_CODES, pa.types.is_integer, "whole numbers"),
     )
     for names, fits, expected in kinds:
@@ -122,7 +122,16 @@ def is_text(kind: pa.DataType) -> bool:
     )  # fmt: skip
 
 
-def _is_number(kind: pa.DataType) -> bool:
+def is_number(kind: pa.DataType) -> bool:
+    """Return whether a type is a number: floating-point, whole, or decimal."""
     return bool(
         pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
     )
+
+
+def is_vector(kind: pa.DataType) -> bool:
+    """Return whether a type is a list of numbers, of any or of a fixed length."""
+    is_list = (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
+    return bool(is_list and is_number(kind.value_type))

@@ -6,6 +6,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from minortom.errors import InputError
+from minortom.io.table_columns import is_number, is_vector
 from minortom.sampling.spread_parts import OPTION, SpreadPart
 
 _FITTED = 100_000  # maximum number of rows, at even steps, that the principal components come from
@@ -32,9 +33,9 @@ def column_values(table: pa.Table, part: SpreadPart, components: int | None) -> 
             f"{', '.join(table.column_names)}"
         )
     column = table[part.name]
-    if _is_number(column.type):
+    if is_number(column.type):
         values: FloatArray = column.cast(pa.float64(), safe=False).to_numpy()[:, None]
-    elif _is_list(column.type) and _is_number(column.type.value_type) and not part.log:
+    elif is_vector(column.type) and not part.log:
         values = _vectors(column, part)
     else:
         expected = "numbers" if part.log else "numbers, or embeddings (lists of numbers)"
@@ -100,15 +101,3 @@ def principal_components(values: FloatArray, count: int) -> FloatArray:
     for start in range(0, len(values), _BLOCK):
         found[start : start + _BLOCK] = (values[start : start + _BLOCK] - centre) @ axes
     return found
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
-    )
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    )
