@@ -18,44 +18,12 @@ from minortom_cli.console import (
     parse_bbox,
     progress,
 )
+from minortom_cli.option_panels import panel
 
-
-def _map_option(
-    text: str, *names: str, metavar: str | None = None, default: str | bool = True
-) -> typer.models.OptionInfo:
-    """Return an option about maps; ``names`` for a flag without an opposite."""
-    option: typer.models.OptionInfo = typer.Option(
-        *names, help=text, metavar=metavar, show_default=default, rich_help_panel="Maps"
-    )
-    return option
-
-
-def _table_option(
-    text: str, *, metavar: str | None = None, default: str | bool = True
-) -> typer.models.OptionInfo:
-    """Return an option about tables of cells."""
-    option: typer.models.OptionInfo = typer.Option(
-        help=text, metavar=metavar, show_default=default, rich_help_panel="Tables of cells"
-    )
-    return option
-
-
-def _number_option(
-    text: str, *, metavar: str | None = None, default: str | bool = "none"
-) -> typer.models.OptionInfo:
-    """Return an option about columns of numbers."""
-    option: typer.models.OptionInfo = typer.Option(
-        help=text, metavar=metavar, show_default=default, rich_help_panel="Numbers"
-    )
-    return option
-
-
-def _archive_option(text: str, *names: str, default: str | bool = True) -> typer.models.OptionInfo:
-    """Return an option about archives and their products; ``names`` as above."""
-    option: typer.models.OptionInfo = typer.Option(
-        *names, help=text, show_default=default, rich_help_panel="Archives"
-    )
-    return option
+_map_option = panel("Maps")
+_table_option = panel("Tables of cells")
+_number_option = panel("Numbers")
+_archive_option = panel("Archives")
 
 
 def annotate(
@@ -100,7 +68,7 @@ def annotate(
     ] = None,
     same_crs: Annotated[
         bool,
-        _archive_option("Require one coordinate system for both products.", "--same-crs"),
+        _archive_option("Require one coordinate system for both products.", names=("--same-crs",)),
     ] = False,
     since: Annotated[
         str | None,
@@ -115,7 +83,9 @@ def annotate(
     ] = None,
     require_known: Annotated[
         bool,
-        _archive_option("Remove rows without a value that a rule needs.", "--require-known"),
+        _archive_option(
+            "Remove rows without a value that a rule needs.", names=("--require-known",)
+        ),
     ] = False,
     bbox: Annotated[
         BBox | None,
@@ -186,7 +156,7 @@ def annotate(
         ),
     ] = None,
     keep_unmapped: Annotated[
-        bool, _map_option("Keep tiles without a class, as `unmapped`.", "--keep-unmapped")
+        bool, _map_option("Keep tiles without a class, as `unmapped`.", names=("--keep-unmapped",))
     ] = False,
     table: Annotated[
         list[str] | None,
@@ -220,14 +190,14 @@ def annotate(
             "Continuous raster and the name of its column of numbers. Repeat the option for "
             "several rasters or bands.",
             metavar="NAME=RASTER[:BAND]",
+            default="none",
         ),
     ] = None,
     variable_mode: Annotated[
         VariableMode,
         _number_option(
             "Value of a cell in the rasters of --variable: the pixel at its centre (center), or "
-            "the mean over the cell, weighted by area (mean).",
-            default=True,
+            "the mean over the cell, weighted by area (mean)."
         ),
     ] = "center",
     bins: Annotated[
@@ -237,6 +207,7 @@ def annotate(
             "elevation=0,500,1500, or into N quantiles of the tiles, such as rain=quantiles:5. "
             "The column of classes is NAME_bin.",
             metavar="NAME=EDGES|quantiles:N",
+            default="none",
         ),
     ] = None,
     engine: Engine = "local",

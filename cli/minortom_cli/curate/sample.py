@@ -1,31 +1,19 @@
 """``minortom sample``: choose tiles that are spread over each stratum."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 import minortom
 from minortom.api import choices
 from minortom_cli.console import Engine, Json, Overwrite, Scheduler, Seed, Workers, emit, progress
+from minortom_cli.option_panels import panel
 
-
-def _panel(name: str) -> Any:  # noqa: ANN401  (what typer.Option returns has no public type)
-    """Return a function that makes options under one heading of ``--help``.
-
-    ``default`` describes the default of an option whose Python default is None.
-    """
-
-    def option(text: str, default: str | bool = True, **more: Any) -> Any:  # noqa: ANN401
-        return typer.Option(help=text, show_default=default, rich_help_panel=name, **more)
-
-    return option
-
-
-_number = _panel("Number of tiles in each stratum")
-_place = _panel("Distances, reserves, splits")
-_space = _panel("Place and columns")
-_search = _panel("Genetic search")
+_number = panel("Number of tiles in each stratum")
+_place = panel("Distances, reserves, splits")
+_space = panel("Place and columns")
+_search = panel("Genetic search")
 
 Keep = Annotated[
     Path | None,
@@ -35,13 +23,13 @@ Keep = Annotated[
     ),
 ]
 PerStratum = Annotated[
-    int | None, _number("Tiles to choose in each stratum.", "100; 0 with --quota", min=1)
+    int | None, _number("Tiles to choose in each stratum.", "100; 0 with --quota", minimum=1)
 ]
 Quota = Annotated[
     Path | None,
     _number("Tiles to choose in single strata: CSV or Parquet with stratum and tiles.", "none"),
 ]
-Total = Annotated[int | None, _number("Total number of tiles to choose.", "no total", min=1)]
+Total = Annotated[int | None, _number("Total number of tiles to choose.", "no total", minimum=1)]
 Allocation = Annotated[
     choices.AllocationRule | None,
     _number(
@@ -57,7 +45,7 @@ MinDistance = Annotated[
     float | None, _place("Minimum distance between any two tiles, in km.", "no minimum")
 ]
 Reserves = Annotated[
-    int, _place("Ranked reserve tiles in each stratum, which replace unusable tiles.", min=0)
+    int, _place("Ranked reserve tiles in each stratum, which replace unusable tiles.", minimum=0)
 ]
 Split = Annotated[
     str | None,
