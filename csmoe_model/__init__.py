@@ -12,6 +12,7 @@ from minortom.api.lazy import lazy_names
 if TYPE_CHECKING:
     from csmoe_model import ensembles as ensembles
     from csmoe_model import specialists as specialists
+    from csmoe_model import text as text
     from csmoe_model.analysis import plot as plot
     from csmoe_model.analysis.inspect import inspect as inspect
     from csmoe_model.config import recipe as recipe
@@ -59,6 +60,7 @@ __all__ = [
     "retrieve",
     "search",
     "specialists",
+    "text",
     "train",
 ]
 
@@ -92,6 +94,7 @@ __getattr__, __dir__ = lazy_names(
         "retrieve": "csmoe_model.retrieval.retrieve",
         "search": "csmoe_model.retrieval.search",
         "specialists": "csmoe_model.specialists",
+        "text": "csmoe_model.text",
         "train": "csmoe_model.training.train",
     },
 )

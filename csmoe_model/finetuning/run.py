@@ -20,14 +20,11 @@ from csmoe_model.runs.curves import SUPERVISED_CURVES, draw_curve
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.runs.trackers import Tracking
 from csmoe_model.training.save_weights import save_model
-from csmoe_model.training.signals import StopRequest
-from csmoe_model.training.supervised import COLUMNS, NO_TRACKING, OnStep, train_supervised
+from csmoe_model.training.supervised import COLUMNS, NO_TRACKING, OnStep
 from csmoe_model.training.supervised_module import BETAS
-from minortom.errors import InputError
-from minortom.io.atomic_write import output_lock, write_json, write_text
+from csmoe_model.training.supervised_run import run_in_folder, train_or_stop
+from minortom.io.atomic_write import write_json, write_text
 from minortom.io.provenance import KEY, Provenance
-from minortom.io.run_records import complete_run_record, write_run_record
-from minortom.io.up_to_date import now
 
 FROZEN = "frozen model"
 """Name of the features of the pretrained encoder in the result."""
@@ -75,30 +72,15 @@ class FinetuneRun:
         Raises:
             MinorTomError: As `finetune`.
         """
-        with output_lock(self.folder.path):
-            return self._locked(resume=resume, overwrite=overwrite)
+        return run_in_folder(
+            self.folder, self.provenance, resume=resume, overwrite=overwrite, work=self._work
+        )
 
-    def _locked(self, *, resume: bool, overwrite: bool) -> str:
-        folder, started = self.folder, now()
-        state = folder.state(self.provenance, resume=resume, overwrite=overwrite)
-        if state == "lengthened":
-            raise InputError(
-                f"--resume continues a run with its own --epochs, found others than those of the "
-                f"finished run in {folder.path}; give another --out"
-            )
-        if state == "finished":
-            folder.delete_replaced()
-            complete_run_record(folder.path, self.provenance, started)
-            return "up to date"
-        if state == "new":
-            folder.start(self.provenance)
+    def _work(self) -> None:
         self.tuning.data.report()
         network, rows = self._rows()
-        draw_curve(folder.log, folder.curve, SUPERVISED_CURVES)
+        draw_curve(self.folder.log, self.folder.curve, SUPERVISED_CURVES)
         self._write(network, rows)
-        folder.delete_replaced()
-        write_run_record(folder.path, started, provenance=self.provenance)
-        return "trained"
 
     def _rows(self) -> tuple[FineTuned, list[Row]]:
         """Train and test the network and the networks that it is compared with."""
@@ -135,14 +117,10 @@ class FinetuneRun:
         layer = probe.layer if starts_warm and probe is not None else None
         network = tuning.network(start.model, layer)
         before, task = weights_of(network), tuning.task(network, pretrained=pretrained)
-        with StopRequest() as stop:
-            end = train_supervised(
-                task, folder=folder, stop=stop, save_every=settings.save_every,
-                on_step=settings.on_step,
-                tracking=settings.tracking if pretrained else NO_TRACKING,
-            )  # fmt: skip
-        stop.deliver()
-        assert end is not None  # because no signal came
+        end = train_or_stop(
+            task, folder=folder, save_every=settings.save_every, on_step=settings.on_step,
+            tracking=settings.tracking if pretrained else NO_TRACKING,
+        )  # fmt: skip
         share, score = None, end.score
         if starts_warm and tuning.options.average:
             share, score = keep_best_average(network, before, end, task.validate)

@@ -128,16 +128,18 @@ def encode_shards(
     extractor: Extractor,
     data: ShardSet,
     *,
+    samples: NDArray[np.int64] | None = None,
     workers: int | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
-    """Encode every sample of shards, in their order.
+    """Encode samples of shards in their order: all of them, or those with some numbers.
 
     Yields:
         Numbers of the samples of a batch, and their vectors [B, D] by name.
     """
     device, names = extractor.device, names_of(extractor)
-    batches = OrderedBatches(samples=np.arange(len(data)), batch_size=_BATCH_SIZE)
+    numbers = np.arange(len(data)) if samples is None else samples
+    batches, done = OrderedBatches(samples=numbers, batch_size=_BATCH_SIZE), 0
     for batch in Loader(data, batches, workers=reader_threads(workers), device=device):
         with torch.inference_mode():
             vectors = extractor.stored_vectors(batch.tensors)
@@ -145,7 +147,8 @@ def encode_shards(
         if BOTH in names and BOTH not in found:
             found[BOTH] = (found["s2"] + found["s1"]) / 2
         yield batch.samples, {name: found[name] for name in names}
-        on_progress(int(batch.samples[-1]) + 1, len(data))
+        done += len(batch.samples)
+        on_progress(done, len(numbers))
 
 
 def names_of(extractor: Extractor) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ Axes, as name suffixes:
     n  vectors    q  queries    D  width
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from minortom.shards.shard_set import ShardSet
 
 SMALLEST_STD = 1e-12
 """A feature with a smaller standard deviation is constant and is not scaled."""
-_PATCH = ("grid_cell", "patch_row", "patch_col")
+PATCH = ("grid_cell", "patch_row", "patch_col")
 """Columns that identify a patch."""
 _MADE_BY = "give a file that `csmoe embed` wrote"
 
@@ -56,14 +56,9 @@ def read_vectors(path: Path, sensor: str, data: ShardSet) -> PatchVectors:
         InputError: If the file was not written by `csmoe embed`; if a value is missing or not
             finite; if the shards do not have a patch, or a patch has two vectors of the sensor.
     """
-    check_embeddings(path)
-    patches = _Patches(data)
-    samples, vectors = [], []
-    for table in _row_groups(path):
-        of_sensor = table.filter(pc.equal(table["sensor"], sensor))
-        samples.append(patches.samples_of(of_sensor, path))
-        vectors.append(_as_array(of_sensor, path))
-    numbers, vector_nD = np.concatenate(samples), np.concatenate(vectors)
+    table, vector_nD = read_rows(path, sensor, ())
+    patches = PatchNumbers(data)
+    numbers = patches.samples_of(table, path)
     order = np.argsort(numbers, kind="stable")
     numbers = numbers[order]
     twice = np.flatnonzero(numbers[1:] == numbers[:-1])
@@ -75,13 +70,37 @@ def read_vectors(path: Path, sensor: str, data: ShardSet) -> PatchVectors:
     return PatchVectors(samples=numbers, vector_nD=vector_nD[order])
 
 
+def read_rows(path: Path, sensor: str, columns: Sequence[str]) -> tuple[pa.Table, Vectors]:
+    """Read the vectors of one sensor and columns of their patches, in the order of the file.
+
+    Args:
+        path: GeoParquet file from `csmoe embed`.
+        sensor: `s2`, `s1` or `both`.
+        columns: Columns to read beside those that identify a patch.
+
+    Returns:
+        The columns of the patches, and their vectors [n, D].
+
+    Raises:
+        InputError: If the file was not written by `csmoe embed`, or a value is missing or not
+            finite.
+    """
+    check_embeddings(path)
+    tables, vectors = [], []
+    for table in _row_groups(path, columns):
+        of_sensor = table.filter(pc.equal(table["sensor"], sensor))
+        tables.append(of_sensor.drop_columns("vector"))
+        vectors.append(_as_array(of_sensor, path))
+    return pa.concat_tables(tables), np.concatenate(vectors)
+
+
 def check_embeddings(path: Path) -> None:
     """Check that a file has the columns that `csmoe embed` writes.
 
     Raises:
         InputError: If it does not exist, is not a Parquet file, or has no such column.
     """
-    read_table(path, ["sensor", *_PATCH], made_by="csmoe embed")
+    read_table(path, ["sensor", *PATCH], made_by="csmoe embed CHECKPOINT SHARDS")
     schema = pq.read_schema(path)
     kind = schema.field("vector").type if "vector" in schema.names else pa.null()
     if not (pa.types.is_fixed_size_list(kind) and pa.types.is_floating(kind.value_type)):
@@ -103,13 +122,13 @@ def standardised(query_qD: Vectors, archive_nD: Vectors) -> tuple[Vectors, Vecto
     return (query_qD - mean_D) / std_D, (archive_nD - mean_D) / std_D
 
 
-class _Patches:
+class PatchNumbers:
     """Patches of shards by cell, row and column."""
 
     def __init__(self, data: ShardSet) -> None:
         self._folder = data.folder
-        self._table = data.metadata(_PATCH)
-        row, col = (self._table[name].to_numpy().astype(np.int64) for name in _PATCH[1:])
+        self._table = data.metadata(PATCH)
+        row, col = (self._table[name].to_numpy().astype(np.int64) for name in PATCH[1:])
         self._cells = pc.unique(self._table["grid_cell"])
         self._sides = int(row.max(initial=0)) + 1, int(col.max(initial=0)) + 1
         key = self._keys(self._table["grid_cell"], row, col)
@@ -128,11 +147,11 @@ class _Patches:
             InputError: If a row has no number, or the shards do not have its patch.
         """
         try:
-            row, col = (table[name].cast(pa.int64()).to_numpy() for name in _PATCH[1:])
+            row, col = (table[name].cast(pa.int64()).to_numpy() for name in PATCH[1:])
             cells = table["grid_cell"].cast(pa.string())
         except pa.ArrowException as error:
             raise InputError(
-                f"expected names of cells and whole numbers in the columns {', '.join(_PATCH)} of "
+                f"expected names of cells and whole numbers in the columns {', '.join(PATCH)} of "
                 f"{path}, found other values ({error}); {_MADE_BY}"
             ) from None
         key = self._keys(cells, row, col)
@@ -151,7 +170,7 @@ class _Patches:
     def name_of(self, sample: int) -> str:
         """Return a patch as text: cell, row, column."""
         [values] = self._table.slice(sample, 1).to_pylist()
-        return ":".join(str(values[name]) for name in _PATCH)
+        return ":".join(str(values[name]) for name in PATCH)
 
     def _keys(
         self, cells: pa.ChunkedArray, row: NDArray[np.int64], col: NDArray[np.int64]
@@ -163,17 +182,19 @@ class _Patches:
         return np.where(is_inside, (code.astype(np.int64) * rows + row) * cols + col, -1)
 
 
-def _row_groups(path: Path) -> Iterator[pa.Table]:
-    """Yield the row groups of a file, without missing values."""
+def _row_groups(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield the row groups of a file; values are missing in the further columns only."""
+    needed = ("sensor", *PATCH, "vector")
+    read = list(dict.fromkeys((*needed, *columns)))
     with pq.ParquetFile(path) as file:
         if not file.num_row_groups:
-            yield file.read(columns=["sensor", *_PATCH, "vector"])
+            yield file.read(columns=read)
         for number in range(file.num_row_groups):
-            table = file.read_row_group(number, columns=["sensor", *_PATCH, "vector"])
-            empty = [name for name in table.column_names if table[name].null_count]
+            table = file.read_row_group(number, columns=read)
+            empty = [name for name in needed if table[name].null_count]
             if empty:
                 raise InputError(
-                    f"expected a value in each row of the columns {', '.join(table.column_names)} "
+                    f"expected a value in each row of the columns {', '.join(needed)} "
                     f"of {path}, found rows without {', '.join(empty)}; remove these rows"
                 )
             yield table
@@ -187,7 +208,7 @@ def _as_array(table: pa.Table, path: Path) -> NDArray[np.float32]:
     vector_nD: NDArray[np.float32] = flat.reshape(len(column), column.type.list_size)
     wrong = np.flatnonzero(~np.isfinite(vector_nD).all(1))
     if len(wrong):  # a missing value inside a vector is NaN here
-        name = ":".join(str(table[name][int(wrong[0])]) for name in _PATCH)
+        name = ":".join(str(table[name][int(wrong[0])]) for name in PATCH)
         raise InputError(
             f"expected finite numbers in the vectors of {path}, found NaN or infinity in {name}; "
             "remove these rows, or embed the shards again"

@@ -12,11 +12,14 @@ from typing import Any, get_args
 from csmoe_model.choices import BOTH, IndexKind, SensorChoice
 from csmoe_model.datasets.open_set import BandNames
 from csmoe_model.extractors.load import RESERVED
-from csmoe_model.inference.embeddings import (
-    PatchVectors,
-    check_embeddings,
-    read_vectors,
-    standardised,
+from csmoe_model.inference.embeddings import check_embeddings, standardised
+from csmoe_model.retrieval.hits import (
+    cards_of,
+    check_count,
+    check_shards,
+    input_sha256,
+    shown_hit,
+    vectors_of,
 )
 from csmoe_model.retrieval.nearest import check_faiss, nearest
 from csmoe_model.retrieval.query import ImageQuery, Images, PatchQuery, image_files
@@ -27,17 +30,8 @@ from minortom.errors import InputError, UsageError
 from minortom.io.artefact import artefact
 from minortom.io.provenance import Provenance, sha256_of
 from minortom.io.up_to_date import check_page, now, stored_licences, stored_provenance
-from minortom.plotting.patch_pictures import patch_pictures
 from minortom.scenes.radiometry import GivenOffset
-from minortom.sensors import MODEL_BANDS
-from minortom.shards.layout import DATASET_FILE
 from minortom.shards.shard_set import ShardSet
-
-COLUMNS = ("grid_cell", "patch_row", "patch_col", "split", "climate", "landcover", "lat", "lon")
-"""Columns of a patch in the result and on the page."""
-MAX_HITS = 1000
-"""Maximum number of hits on a page: 60 MB of pictures."""
-_SHORT = {"grid_cell": "cell", "patch_row": "row", "patch_col": "col"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +55,7 @@ class SearchOptions:
         one_of("sensor", self.sensor, get_args(SensorChoice))
         one_of("against", self.against, get_args(SensorChoice))
         one_of("index", self.index, get_args(IndexKind))
-        if self.k > MAX_HITS:
-            raise InputError(
-                f"--k must be at most {MAX_HITS:,}, since one page shows all hits, found "
-                f"{self.k:,}; give a smaller --k"
-            )
+        check_count(self.k)
         if BOTH in (self.sensor, self.against) and self.sensor != self.against:
             raise InputError(
                 "vectors of both sensors are compared with vectors of both sensors only, found "
@@ -86,7 +76,7 @@ class SearchResult(Result):
 
     def shown(self) -> list[dict[str, Any]]:
         """Return the hits, one row each."""
-        return [{_SHORT.get(key, key): value for key, value in hit.items()} for hit in self.hits]
+        return [shown_hit(dict(hit)) for hit in self.hits]
 
 
 def search(
@@ -152,7 +142,7 @@ def search(
     check_faiss()
     check_embeddings(embeddings)
     data = ShardSet.open(path_of("shards", shards))
-    _check_shards(embeddings, data)
+    check_shards(embeddings, data)
     query = patch or ImageQuery.read(
         files, checkpoint or "", s2_bands=s2_bands, s1_bands=s1_bands, s2_offset=s2_offset
     )  # fmt: skip
@@ -183,20 +173,6 @@ def _check_usage(
     return image_files(image)
 
 
-def _check_shards(embeddings: Path, data: ShardSet) -> None:
-    made_from = _input_sha256(embeddings, "shards")
-    if not made_from:
-        raise InputError(
-            f"expected the record of `csmoe embed` in the metadata of {embeddings}, found none; "
-            "filter and sort the file with a tool that keeps metadata, such as pyarrow"
-        )
-    if made_from != sha256_of(data.folder / DATASET_FILE):
-        raise InputError(
-            f"expected the shards that {embeddings} was made from, found others in "
-            f"{data.folder}; give those shards, or embed these"
-        )
-
-
 def _provenance(
     embeddings: Path, query: ImageQuery | PatchQuery, options: SearchOptions
 ) -> Provenance:
@@ -222,11 +198,13 @@ def _find(
     embeddings: Path, data: ShardSet, query: ImageQuery | PatchQuery, options: SearchOptions
 ) -> tuple[Card, list[Card]]:
     """Return the query and its hits, nearest first."""
-    vectors = {name: _vectors(embeddings, name, data) for name in {options.sensor, options.against}}
+    vectors = {
+        name: vectors_of(embeddings, name, data) for name in {options.sensor, options.against}
+    }
     of_query, searched = vectors[options.sensor], vectors[options.against]
     own = query.position(data) if isinstance(query, PatchQuery) else None
     if isinstance(query, ImageQuery):
-        made_by = _input_sha256(embeddings, "weights")
+        made_by = input_sha256(embeddings, "weights")
         vector_D, card = query.encode(options.sensor, weights_sha256=made_by)
     else:
         assert own is not None
@@ -236,7 +214,7 @@ def _find(
                 f"--like must be a patch with a vector of {options.sensor} in {embeddings}, found "
                 f"{query}, which has none; give another patch, or embeddings of all patches"
             )
-        vector_D, card = of_query.vector_nD[row], _cards(data, [(own, None)])[0]
+        vector_D, card = of_query.vector_nD[row], cards_of(data, [(own, None)])[0]
     if _is_unscaled(embeddings):
         query_qD, _ = standardised(vector_D[None], of_query.vector_nD)
         _, archive_nD = standardised(vector_D[None], searched.vector_nD)
@@ -249,39 +227,10 @@ def _find(
     )
     pairs = zip(searched.samples[number_qk[0]].tolist(), cosine_qk[0].tolist(), strict=True)
     found = [(sample, cosine) for sample, cosine in pairs if sample != own][: options.k]
-    return card, _cards(data, found)
+    return card, cards_of(data, found)
 
 
 def _is_unscaled(embeddings: Path) -> bool:
     """Return whether the features have scales of their own, as those without weights do."""
     options = (stored_provenance(embeddings) or {}).get("options")
     return isinstance(options, dict) and options.get("extractor") in RESERVED
-
-
-def _vectors(embeddings: Path, sensor: str, data: ShardSet) -> PatchVectors:
-    vectors = read_vectors(embeddings, sensor, data)
-    if not len(vectors.samples):
-        raise InputError(
-            f"expected vectors of {sensor} in {embeddings}, found none; give another --sensor"
-        )
-    return vectors
-
-
-def _cards(data: ShardSet, found: Sequence[tuple[int, float | None]]) -> list[Card]:
-    """Return the columns and pictures of patches, by number."""
-    rows: list[dict[str, Any]] = (
-        data.metadata(COLUMNS).take([number for number, _ in found]).to_pylist()
-    )
-    pictures = [
-        dict(zip(MODEL_BANDS, patch_pictures(data, number), strict=True)) for number, _ in found
-    ]
-    return [
-        Card(columns=row, pictures=of_patch, cosine=cosine)
-        for row, of_patch, (_, cosine) in zip(rows, pictures, found, strict=True)
-    ]
-
-
-def _input_sha256(embeddings: Path, name: str) -> str:
-    """Return the hash of an input that embeddings were made from; empty where not recorded."""
-    inputs = (stored_provenance(embeddings) or {}).get("inputs")
-    return str(inputs.get(name, "")) if isinstance(inputs, dict) else ""

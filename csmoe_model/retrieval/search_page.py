@@ -34,35 +34,63 @@ class Card:
         return {**self.columns, "cosine": self.cosine}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sentence:
+    """A query in words."""
+
+    text: str
+    understood: Sequence[str]
+    """Words that the text model knows."""
+    unknown: Sequence[str]
+    """Words that were left out."""
+
+
 def search_page(
-    query: Card, hits: Sequence[Card], *, sensors: tuple[str, str], provenance: Provenance
-) -> str:
+    query: Card | Sentence, hits: Sequence[Card], *, sensors: tuple[str, str],
+    provenance: Provenance,
+) -> str:  # fmt: skip
     """Return the page as HTML: one file that needs no network, with all values escaped.
 
     Args:
         query: The query.
         hits: The hits, nearest first.
-        sensors: Sensors of the query's vector and of the hits' vectors.
+        sensors: Sensors of the query's vector, ignored for a sentence, and of the hits' vectors.
         provenance: All that the page depends on.
     """
     environment = Environment(
         loader=PackageLoader("csmoe_model.retrieval"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    is_sentence = isinstance(query, Sentence)
     cards = [
         {**card.values(), "pictures": {name: data_uri(p) for name, p in card.pictures.items()}}
-        for card in (query, *hits)
+        for card in ((*hits,) if isinstance(query, Sentence) else (query, *hits))
     ]
     return environment.get_template("search.html.j2").render(
-        query=cards[0],
-        hits=cards[1:],
-        sensors=[_NAMES[name] for name in sensors],
+        query=None if is_sentence else cards[0],
+        words=query if is_sentence else None,
+        subject=_subject(query),
+        hits=cards[0 if is_sentence else 1 :],
+        compared=_compared(query, *(_NAMES[name] for name in sensors)),
         looks=looks,
         map=_map([card for card in cards if "lat" in card], coast_lines()),
         names=_NAMES,
         licences=provenance.licences,
         record=provenance.as_dict(),
     )
+
+
+def _subject(query: Card | Sentence) -> str:
+    """Return the name of a query, for the title."""
+    if isinstance(query, Sentence):
+        return f"“{query.text}”"
+    return str(query.columns.get("file") or query.columns["grid_cell"])
+
+
+def _compared(query: Card | Sentence, of_query: str, of_patches: str) -> str:
+    """Return the sentence that says what is compared."""
+    what = "The sentence" if isinstance(query, Sentence) else f"{of_query} of the query"
+    return f"{what} compared with {of_patches} of the patches, by cosine."
 
 
 def _map(cards: Sequence[Mapping[str, Any]], coast: Sequence[FloatArray]) -> dict[str, Any]:

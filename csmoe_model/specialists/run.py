@@ -20,21 +20,17 @@ from csmoe_model.extractors.specialist import Specialist, SpecialistNetwork
 from csmoe_model.extractors.vector_statistics import VectorStatistics
 from csmoe_model.finetuning.labelled_batches import LabelledBatch, LabelledBatches
 from csmoe_model.finetuning.objective import objective_of, predict_split, validation_numbers
-from csmoe_model.nn.layers import takes_weight_decay
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.specialists.card import specialist_card
 from csmoe_model.specialists.images import SpecialistImages
-from csmoe_model.training.signals import StopRequest
-from csmoe_model.training.supervised import COLUMNS, OnStep, SupervisedResult, train_supervised
+from csmoe_model.training.supervised import COLUMNS, OnStep, SupervisedResult
 from csmoe_model.training.supervised_config import SupervisedConfig
-from csmoe_model.training.supervised_module import Supervised, WeightGroup
+from csmoe_model.training.supervised_module import Supervised, plain_groups
+from csmoe_model.training.supervised_run import run_in_folder, train_or_stop
 from minortom.api.results import Result
-from minortom.errors import InputError
-from minortom.io.atomic_write import atomic_folder, output_lock, write_json, write_text
+from minortom.io.atomic_write import atomic_folder, write_json, write_text
 from minortom.io.parse import parse_json
 from minortom.io.provenance import KEY, Provenance
-from minortom.io.run_records import complete_run_record, write_run_record
-from minortom.io.up_to_date import now
 from minortom.sensors import SensorName
 
 RESULT = "result.json"
@@ -99,25 +95,12 @@ class SpecialistRun:
         Raises:
             MinorTomError: As `training.train`.
         """
-        with output_lock(self.out):
-            folder, started, provenance = self._folder, now(), self.provenance
-            state = folder.state(provenance, resume=resume, overwrite=overwrite)
-            if state == "lengthened":
-                raise InputError(
-                    f"--resume continues an unfinished run, found the finished run of another "
-                    f"--epochs in {self.out}; give another --out"
-                )
-            if state == "finished":
-                folder.delete_replaced()
-                complete_run_record(self.out, provenance, started)
-                return self._result("up to date")
-            if state == "new":
-                folder.start(provenance)
-            self.images.data.report()
-            self._take_steps(folder)
-            folder.delete_replaced()
-            write_run_record(self.out, started, provenance=provenance)
-            return self._result("trained")
+        folder = self._folder
+        status = run_in_folder(
+            folder, self.provenance, resume=resume, overwrite=overwrite,
+            work=lambda: self._work(folder),
+        )  # fmt: skip
+        return self._result(status)
 
     @property
     def provenance(self) -> Provenance:
@@ -141,15 +124,12 @@ class SpecialistRun:
     def _folder(self) -> RunFolder:
         return RunFolder(self.out, columns=COLUMNS, logs_experts=False)
 
-    def _take_steps(self, folder: RunFolder) -> None:
+    def _work(self, folder: RunFolder) -> None:
+        self.images.data.report()
         classifier = self._initial()
-        with StopRequest() as stop:
-            end = train_supervised(
-                self._task(classifier), folder=folder, stop=stop, save_every=self.save_every,
-                on_step=self.on_step,
-            )  # fmt: skip
-        stop.deliver()
-        assert end is not None  # because a run that stops early has got a signal
+        end = train_or_stop(
+            self._task(classifier), folder=folder, save_every=self.save_every, on_step=self.on_step
+        )
         self._write(folder, classifier, end)
 
     def _initial(self) -> _Classifier:
@@ -164,18 +144,11 @@ class SpecialistRun:
         return _Classifier(network, self.images.sensor).to(best_device())
 
     def _task(self, classifier: _Classifier) -> Supervised[LabelledBatch]:
-        data, weights = self.images.data, list(classifier.named_parameters())
+        data = self.images.data
         objective = objective_of(data, self.class_weights)
-        groups = [
-            WeightGroup(
-                weights=[w for name, w in weights if takes_weight_decay(name, w) == decayed],
-                decayed=decayed,
-            )
-            for decayed in (True, False)
-        ]
         return Supervised(
             network=classifier, num_images=len(data.split("train")), config=self.config,
-            groups=groups, read=self._batches.training, loss=objective,
+            groups=plain_groups(classifier), read=self._batches.training, loss=objective,
             validate=partial(
                 validation_numbers, objective=objective, batches=self._batches, batch_size=_BATCH
             ),

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from csmoe_model.data.sampler import Samples, ShuffledBatches
 from csmoe_model.distributed.device import autocast
+from csmoe_model.nn.layers import takes_weight_decay
 from csmoe_model.training.config import rate_factor
 from csmoe_model.training.module import DivergedError
 from csmoe_model.training.supervised_config import SupervisedConfig
@@ -36,6 +37,18 @@ class WeightGroup:
     """Learning rate, relative to that of the configuration."""
     decayed: bool = True
     """Whether the weight decay applies."""
+
+
+def plain_groups(network: nn.Module) -> list[WeightGroup]:
+    """Return all weights of a network in two groups: with and without weight decay."""
+    weights = list(network.named_parameters())
+    return [
+        WeightGroup(
+            weights=[w for name, w in weights if takes_weight_decay(name, w) == decayed],
+            decayed=decayed,
+        )
+        for decayed in (True, False)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

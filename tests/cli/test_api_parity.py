@@ -10,8 +10,8 @@ import csmoe_model
 import minortom
 
 COMMAND_LINE_ONLY = {"as_json", "version"}
-ROOMS = {"ensemble": "ensembles", "specialist": "specialists"}
-"""Public names of the groups of commands whose functions are in a package of another name."""
+ROOMS = {"ensemble": "ensembles", "specialist": "specialists", "text": "text"}
+"""Public packages with the functions of a group of commands."""
 NO_FUNCTION = {"quickstart"}
 
 

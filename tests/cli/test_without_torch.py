@@ -23,6 +23,9 @@ COMMANDS = [
     "specialist train --data shards --root shards --sensor s2 --out specialist",
     "ensemble build run --data shards --root shards --out ensemble",
     "ensemble add ensemble run --out larger",
+    "text train vectors.parquet --out text",
+    "text search text vectors.parquet forest --shards shards --html hits.html",
+    "text classify text vectors.parquet --classes forest,water --out classes.parquet",
 ]  # fmt: skip
 
 

@@ -32,6 +32,7 @@ def test_every_output_of_the_page_is_written(names):
         "planet", "annotated.parquet", "selection.parquet", "report/report.html", "shards",
         "run/model/model.safetensors", "embeddings.parquet", "hits.html", "experts.html",
         "clusters.parquet", "labels.parquet", "s2-encoder/model.safetensors", "small/pruning.json",
+        "text/model/vocabulary.txt", "sentence.html",
     )  # fmt: skip
 
     assert [name for name in outputs if not (names["folder"] / name).exists()] == []

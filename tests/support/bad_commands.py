@@ -22,6 +22,7 @@ run: csmoe train {shards} --config {config} --keep-every 1 --epochs 1 --out {out
 pruned: csmoe prune {model} --shards {shards} --sensor s2 --calibrate 4 --out {out}
 probed: csmoe probe {model} --data shards --root {shards} --seeds 1 --out {out}
 tuned: csmoe finetune {model} --data shards --root {shards} --sensor s2 --epochs 1 --out {out}
+text: csmoe text train {embeddings} --epochs 1 --out {out}
 pool: csmoe ensemble build band-statistics --data shards --root {shards} --select all --out {out}
 """))  # fmt: skip
 """Inputs that a command makes from others."""
@@ -78,6 +79,11 @@ csmoe ensemble build {model} random-convolutions --data folder --root {labelled}
 csmoe ensemble build a={model} --data shards --root {shards} --select all --out {out}
 csmoe ensemble add {pool} b={model} --data shards --root {shards} --out {out}
 csmoe retrieve {model} --data shards --root {shards} --k 2 --out {out}
+csmoe text train {embeddings} --shards {shards} --templates {templates} --epochs 1 --out {out}
+csmoe text train {embeddings} --annotated {tiles} --epochs 1 --out {out}
+csmoe text train {embeddings} --own-captions {captions} --epochs 1 --out {out}
+csmoe text search {text} {embeddings} tree --shards {shards} --html {out}.html
+csmoe text classify {text} {embeddings} --classes tree,water --out {out}.parquet
 """)
 
 

@@ -194,6 +194,27 @@ class Ground:
 
         write_model(place / "model", ShardSet.open(self.path("shards")))
 
+    def _patches(self):
+        return pq.read_table(self.path("embeddings")).to_pylist()
+
+    def _templates(self, place):
+        (place / "own.yaml").write_text(
+            "templates: ['{landcover} there']\nheld_out: ['see {landcover}']\n"
+            "phrases: {landcover: {water: [pond]}}\n"
+        )
+
+    def _tiles(self, place):
+        cells = sorted({row["grid_cell"] for row in self._patches()})
+        table = pa.table({"grid_cell": cells, "elevation": np.arange(len(cells)) * 1.0})
+        pq.write_table(table, place / "tiles.parquet")
+
+    def _captions(self, place):
+        lines = [
+            f"{row['grid_cell']},{row['patch_row']},{row['patch_col']},some {row['landcover']}\n"
+            for row in self._patches()
+        ]
+        (place / "captions.csv").write_text("".join(["cell,row,column,text\n", *lines]))
+
     def _scene(self, place):
         self._write_scene(place / "scene.tif", seed=0)
 

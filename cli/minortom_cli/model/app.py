@@ -18,6 +18,7 @@ from minortom_cli.model import (
     retrieve,
     search,
     specialist,
+    text,
     train,
 )
 from minortom_cli.model.needs_torch import NeedsTorch
@@ -51,6 +52,7 @@ app.command(name="inspect", cls=NeedsTorch)(inspect.inspect)
 app.add_typer(plot.plot, name="plot")
 app.add_typer(specialist.specialist, name="specialist")
 app.add_typer(ensemble.ensemble, name="ensemble")
+app.add_typer(text.text, name="text")
 
 train_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 train_app.command(cls=NeedsTorch)(train.train)
