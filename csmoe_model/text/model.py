@@ -75,7 +75,7 @@ class TextModel:
     def probabilities(self, sentences: Sequence[str], feature_nF: Vectors) -> NDArray[np.float64]:
         """Return the probability of each sentence among them for each patch [n, q]."""
         cosine_nq = self.image_vectors(feature_nF) @ self.text_vectors(sentences).T
-        logit_nq = cosine_nq.astype(np.float64) * float(self.network.log_scale.exp())
+        logit_nq = cosine_nq.astype(np.float64) * float(self.network.log_scale.detach().exp())
         power_nq = np.exp(logit_nq - logit_nq.max(1, keepdims=True))
         found: NDArray[np.float64] = power_nq / power_nq.sum(1, keepdims=True)
         return found

@@ -45,8 +45,8 @@ def test_the_commands_take_their_options(seen, tmp_path, capsys):
     assert names[:7] == [
         "grid_cell", "patch_row", "patch_col", "split", "class", "score_water", "score_cropland",
     ]  # fmt: skip
-    assert typed(*classify[:5], "water,built up", *classify[6:], "--overwrite") == 1
-    assert "found none in 'built up'" in capsys.readouterr().err
+    assert typed(*classify[:5], "water,zebra", *classify[6:], "--overwrite") == 1
+    assert "found none in 'zebra'" in capsys.readouterr().err
 
 
 def test_mistakes_are_one_line(seen, tmp_path, capsys):

@@ -106,7 +106,7 @@ def test_a_finished_run_is_up_to_date_and_other_options_are_refused(finished):
     for options in ({"lr": 2e-2}, {"arch": "convnextv2-femto"}, {"class_weights": "balanced"}):
         with pytest.raises(OutputExistsError, match="other inputs or options"):
             run(finished.run, **options)
-    with pytest.raises(InputError, match="other .*--epochs|another .*--epochs"):
+    with pytest.raises(InputError, match="with its own --epochs"):
         run(finished.run, epochs=9, resume=True)
     assert hashes(finished.run) == before
 
