@@ -58,6 +58,18 @@ def test_the_vectors_of_a_cell_are_averaged(fragments, tmp_path, metric):
     assert found.rows == 300
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [pa.large_list(pa.float64()), pa.list_(pa.float32(), 8), pa.list_(pa.decimal128(20, 9))],
+    ids=str,
+)
+def test_a_vector_is_a_list_of_numbers_of_any_type(kind, tmp_path):
+    vectors, _ = clumped(6)
+    path = write_fragments(tmp_path / "e.parquet", cell_names(6), vectors, kind=kind)
+    _, values = gathered(path, tmp_path / "work")  # in the order in which the cells occur
+    np.testing.assert_allclose(values, vectors, rtol=1e-6, atol=1e-8)
+
+
 def test_with_votes_each_row_stays_a_vector(fragments, tmp_path):
     folder, cells, vectors = fragments
     found, values = gathered(folder, tmp_path / "work", rows="vote")
