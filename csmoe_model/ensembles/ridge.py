@@ -2,6 +2,7 @@
 
 Axes, as name suffixes:
     n  samples    D E  width of a member    K  targets    F  folds
+    A  unknowns of the equations: D values, or the samples outside of a fold
 """
 
 from collections.abc import Mapping, Sequence
@@ -66,7 +67,9 @@ class Fit:
 class HeldOutRidge:
     """Ridge regressions of targets on the vectors of any members.
 
-    The product of two members is computed once, for all regressions that contain both.
+    The product of two members is computed once, for all regressions that contain both. Vectors
+    with more values than there are samples outside of a fold are regressed in the dual form, whose
+    unknowns are weights of these samples. The predictions are the same.
     """
 
     def __init__(
@@ -82,7 +85,9 @@ class HeldOutRidge:
         self.features, self.target_nK, self.fold_n = features, target_nK, fold_n
         self.rows = [fold_n == number for number in range(int(fold_n.max()) + 1)]
         """Whether each sample is in a fold, for each fold."""
+        self._most_outside = max(int((~rows).sum()) for rows in self.rows)
         self._products: dict[tuple[int, int], list[FloatArray]] = {}
+        self._kernels: dict[int, FloatArray] = {}
 
     def fit(self, weights: Mapping[int, float]) -> Fit:
         """Regress the targets on some members, whose vectors are multiplied by a weight each.
@@ -90,7 +95,11 @@ class HeldOutRidge:
         The intercept has no penalty; without members it is the whole prediction. The penalty of
         the others is the one that predicts best.
         """
-        equations = [self._equations(fold, weights) for fold in range(len(self.rows))]
+        if sum(self.features[m].shape[1] for m in weights) > self._most_outside:
+            kernel_nn = np.sum([w**2 * self._kernel(m) for m, w in weights.items()], axis=0)
+            equations = [self._dual_equations(rows, kernel_nn) for rows in self.rows]
+        else:
+            equations = [self._equations(fold, weights) for fold in range(len(self.rows))]
         fits = []
         for strength in STRENGTHS if weights else STRENGTHS[:1]:
             predicted_nK = np.empty_like(self.target_nK)
@@ -114,10 +123,28 @@ class HeldOutRidge:
         cross = [a * self._product(m, target)[fold] for m, a in weights.items()]
         return _Equations(
             count=int((~rows).sum()), intercept_K=intercept_K,
-            gram_DD=np.block(gram) if gram else np.empty((0, 0)),
-            cross_DK=np.concatenate(cross) if cross else np.empty((0, len(intercept_K))),
-            inside_nD=np.concatenate(scaled, axis=1) if scaled else np.empty((rows.sum(), 0)),
+            matrix_AA=np.block(gram) if gram else np.empty((0, 0)),
+            target_AK=np.concatenate(cross) if cross else np.empty((0, len(intercept_K))),
+            inside_nA=np.concatenate(scaled, axis=1) if scaled else np.empty((rows.sum(), 0)),
         )  # fmt: skip
+
+    def _dual_equations(self, rows: NDArray[np.bool_], kernel_nn: FloatArray) -> "_Equations":
+        """Return the equations of the samples outside of a fold, from the kernel of all samples."""
+        outside_nA = kernel_nn[:, ~rows]
+        centre_A = outside_nA[~rows].mean(0)
+        centred_nA = outside_nA - centre_A - (outside_nA.mean(1) - centre_A.mean())[:, None]
+        intercept_K = self.target_nK[~rows].mean(0)
+        return _Equations(
+            count=int((~rows).sum()), intercept_K=intercept_K, matrix_AA=centred_nA[~rows],
+            target_AK=self.target_nK[~rows] - intercept_K, inside_nA=centred_nA[rows],
+        )  # fmt: skip
+
+    def _kernel(self, member: int) -> FloatArray:
+        """Return the inner products of a member's vectors of all samples [n, n]."""
+        if member not in self._kernels:
+            x_nD = self.features[member].astype(np.float64)
+            self._kernels[member] = x_nD @ x_nD.T
+        return self._kernels[member]
 
     def _product(self, one: int, other: int) -> list[FloatArray]:
         """Return the covariance of two members outside of each fold, times its samples [D, E].
@@ -142,20 +169,21 @@ class HeldOutRidge:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Equations:
-    """Normal equations of the samples outside of a fold, and the vectors inside."""
+    """Equations of the samples outside of a fold, and the factors of the unknowns inside."""
 
     count: int
     """Samples outside of the fold."""
     intercept_K: FloatArray
-    gram_DD: FloatArray
-    cross_DK: FloatArray
-    inside_nD: FloatArray
+    matrix_AA: FloatArray
+    """Covariance of the values, or of the samples in the dual form, without the penalty."""
+    target_AK: FloatArray
+    inside_nA: FloatArray
 
     def predict(self, strength: float) -> FloatArray:
         """Solve the equations and predict the samples inside of the fold."""
-        if not len(self.gram_DD):
-            return np.tile(self.intercept_K, (len(self.inside_nD), 1))
-        penalised_DD = self.gram_DD + strength * self.count * np.eye(len(self.gram_DD))
-        coefficient_DK = cho_solve(cho_factor(penalised_DD), self.cross_DK)
-        predicted_nK: FloatArray = self.intercept_K + self.inside_nD @ coefficient_DK
+        if not len(self.matrix_AA):
+            return np.tile(self.intercept_K, (len(self.inside_nA), 1))
+        penalised_AA = self.matrix_AA + strength * self.count * np.eye(len(self.matrix_AA))
+        coefficient_AK = cho_solve(cho_factor(penalised_AA), self.target_AK)
+        predicted_nK: FloatArray = self.intercept_K + self.inside_nA @ coefficient_AK
         return predicted_nK

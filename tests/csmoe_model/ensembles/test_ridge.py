@@ -6,7 +6,8 @@ from sklearn.linear_model import Ridge
 
 from csmoe_model.ensembles.ridge import STRENGTHS, HeldOutRidge, class_targets, group_folds
 
-WIDTHS = (3, 5, 2)
+WIDTHS = (3, 5, 2, 150)
+"""The last member has more values than there are samples outside of a fold: the dual form."""
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,10 @@ def problem():
     return features, class_targets(labels, "multiclass", 4), group_folds(groups, seed=0), groups
 
 
-@pytest.mark.parametrize("weights", [{0: 1.0}, {2: 1.0, 0: 1.0}, {1: 1.0, 0: 1.5, 2: 0.5}])
+@pytest.mark.parametrize(
+    "weights",
+    [{0: 1.0}, {2: 1.0, 0: 1.0}, {1: 1.0, 0: 1.5, 2: 0.5}, {3: 1.0}, {3: 0.5, 1: 1.5, 0: 1.0}],
+)
 def test_a_sample_is_predicted_by_the_regression_that_did_not_see_its_fold(problem, weights):
     features, target, fold, _ = problem
     x = np.concatenate([features[m].astype(float) * w for m, w in weights.items()], axis=1)
