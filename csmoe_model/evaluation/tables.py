@@ -117,13 +117,17 @@ def _caption(result: ResultRecord) -> str:
     sizes = ", ".join(f"{name} {count:,}" for name, count in result["splits"].items())
     drawn = f"{result['groups']:,} groups" if result["groups"] else "samples"
     settings = result["settings"]
-    pooling = f"{settings['pooling']} pooling, " if settings["pooling"] else ""
     return (
         f"{len(result['classes'])} classes; {sizes}. Recipe {settings['recipe']}, "
-        f"{pooling}{len(settings['seeds'])} seeds. In %, in brackets 95 % "
+        f"{pooled(settings)}{len(settings['seeds'])} seeds. In %, in brackets 95 % "
         f"intervals of {settings['bootstrap']['draws']:,} bootstrap draws over the test split's "
         f"{drawn}."
     )
+
+
+def pooled(settings: Mapping[str, Any]) -> str:
+    """Return the pooling of the tokens as the beginning of a list; empty without tokens."""
+    return f"{settings['pooling']} pooling, " if settings["pooling"] else ""
 
 
 def with_interval(found: Mapping[str, float]) -> str:

@@ -196,6 +196,11 @@ class Extractor(ABC):
         return 1
 
     @property
+    def pooling(self) -> Pooling | None:
+        """Tokens that the vector of an image is made of; None without tokens."""
+        return None
+
+    @property
     def resizing(self) -> str:
         """Resizing of the images, for the record of a result."""
         return "none"

@@ -54,7 +54,7 @@ def settings_record(
         "weights_sha256": extractor.sha256,
         "protocol": options.protocol,
         **protocols[options.protocol],
-        "pooling": options.pooling,
+        "pooling": extractor.pooling,
         "sensors": list(maker.sensors),
         "seeds": list(maker.seeds),
         "shots": options.shots and {"a_class": options.shots, "draws": SHOT_DRAWS},

@@ -102,7 +102,7 @@ def _views(
 def _settings(extractor: Extractor, options: RetrieveOptions) -> dict[str, object]:
     return {
         "recipe": extractor.name, "weights_sha256": extractor.sha256, "k": options.k,
-        "index": options.index, "pooling": options.pooling, "draws": NUM_DRAWS,
+        "index": options.index, "pooling": extractor.pooling, "draws": NUM_DRAWS,
         "seeds": list(options.all_seeds),
         "vectors": "compared by cosine; those without weights standardised over the archive",
     }  # fmt: skip

@@ -10,7 +10,13 @@ from csmoe_model.datasets.base import SPLITS, LabelledSet
 from csmoe_model.datasets.names import SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
 from csmoe_model.evaluation.feature_cache import FeatureCache
-from csmoe_model.evaluation.tables import COST_TITLES, cost_cells, markdown_grid, with_interval
+from csmoe_model.evaluation.tables import (
+    COST_TITLES,
+    cost_cells,
+    markdown_grid,
+    pooled,
+    with_interval,
+)
 from csmoe_model.extractors.extractor import Extractor
 from csmoe_model.extractors.load import load_extractor
 from csmoe_model.extractors.map_images import choose_sensors
@@ -182,7 +188,7 @@ def markdown_table(result: Mapping[str, Any]) -> str:
     return (
         f"# {markdown_text(result['data'])}: F1@{k}\n\n"
         f"{result['queries']:,} queries of the split val, {result['archive']:,} images of the "
-        f"split test, {len(result['classes'])} classes; {settings['pooling']} pooling, index "
+        f"split test, {len(result['classes'])} classes; {pooled(settings)}index "
         f"{settings['index']}, {len(settings['seeds'])} seeds. In %, in brackets 95 % intervals of "
         f"{settings['draws']:,} bootstrap draws over the queries.\n\n" + markdown_grid(header, rows)
     )
