@@ -88,7 +88,6 @@ def map_scenes(
     found = []
     for source, path in zip(sources, _outs(sources, out), strict=True):
         with open_one(source) as scene:
-            out.mkdir(parents=True, exist_ok=True)
             found.append(make(scene, path))
     return found
 

@@ -47,6 +47,16 @@ def test_scenes_of_one_name_and_outputs_that_are_no_folder_are_one_line(
     assert "expected --out to be a folder for 2 scenes" in one_line(capsys.readouterr().err)
 
 
+def test_a_folder_is_not_made_for_a_scene_that_cannot_be_encoded(
+    model_folder, tmp_path, scenes, capsys
+):
+    bad = tiff(tmp_path / "bad.tif", np.full((1, 150, 150), 900), names=("B02",), dtype="uint16")
+    out = tmp_path / "made" / "features"
+    assert typed("embed", model_folder / "model", bad, scenes[0], "--out", out) == 1
+    assert "B03" in one_line(capsys.readouterr().err)
+    assert not out.parent.exists()
+
+
 def place_of(col, row):
     """Return longitude and latitude of a pixel's centre."""
     to_degrees = Transformer.from_crs("EPSG:32631", 4326, always_xy=True)
