@@ -16,8 +16,8 @@ Overlap = Annotated[
     float | None,
     typer.Option(
         help="Scene only: part of a tile's side that the next tile covers again, from 0 to "
-        "below 1.",
-        show_default="0.5",
+        "below 1. Only 0 for an extractor without patch tokens.",
+        show_default="0.5, or 0 without patch tokens",
     ),
 ]
 TilePx = Annotated[
