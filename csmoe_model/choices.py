@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from minortom.sensors import MODEL_BANDS, SensorName
+
 SensorChoice = Literal["s2", "s1", "both"]
 """Sentinel-2, Sentinel-1, or both."""
 
@@ -34,3 +36,8 @@ MemberChoice = Literal["greedy", "all"]
 
 Criterion = Literal["reap", "usage", "norm", "ablation", "greedy"]
 """Score by which `csmoe prune` removes experts."""
+
+
+def sensors_of(choice: SensorChoice) -> tuple[SensorName, ...]:
+    """Return the sensors of a choice, in the order of the model."""
+    return tuple(name for name in MODEL_BANDS if choice in (name, BOTH))

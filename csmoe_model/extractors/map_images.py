@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from csmoe_model.choices import SensorChoice
+from csmoe_model.choices import SensorChoice, sensors_of
 from csmoe_model.datasets.base import LabelledSet, LabelledSplit
 from csmoe_model.extractors.extractor import Bands, Extractor
 from minortom.errors import InputError
@@ -105,7 +105,7 @@ def choose_sensors(
                 f"{', '.join(data.sensors)} in the set {data.name}; give another model or set"
             )
     else:
-        sensors = ("s2", "s1") if wanted == "both" else (wanted,)
+        sensors = sensors_of(wanted)
     for existing, what in ((known, "the model"), (data.sensors, f"the set {data.name}")):
         missing = [sensor for sensor in sensors if sensor not in existing]
         if missing:

@@ -9,7 +9,7 @@ from csmoe_model.checkpoints.card_usage import GRAPH_FILES
 from csmoe_model.checkpoints.hub import CARD, CONFIG, find_checkpoint
 from csmoe_model.checkpoints.weight_files import WEIGHTS
 from csmoe_model.checkpoints.weights import Origin, StoredModel, read_model, write_model
-from csmoe_model.choices import ExportFormat, SensorChoice
+from csmoe_model.choices import ExportFormat, SensorChoice, sensors_of
 from csmoe_model.inference.export_graph import check_graph_packages, write_graph
 from csmoe_model.nn.backbone import SENSORS
 from minortom.api.arguments import one_of, path_of
@@ -74,7 +74,7 @@ def export(
             raise InputError(f"--format {format} is for one sensor, found both; give s2 or s1")
     started, folder = now(), find_checkpoint(checkpoint)
     whole = read_model(folder)
-    part = encoder_part(whole, SENSORS if sensor == "both" else (sensor,))
+    part = encoder_part(whole, sensors_of(sensor))
     graph = {} if format == "safetensors" else {"format": format}
     provenance = Provenance(
         command="export-encoder", options={"sensor": sensor, **graph},

@@ -3,8 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import get_args
 
-from csmoe_model.choices import Criterion, SensorChoice
-from csmoe_model.nn.backbone import SENSORS
+from csmoe_model.choices import Criterion, SensorChoice, sensors_of
 from csmoe_model.training.config import train_recipe
 from minortom.api.arguments import number, one_of, whole_number
 from minortom.errors import InputError
@@ -65,7 +64,7 @@ class PruneOptions:
     @property
     def sensors(self) -> tuple[SensorName, ...]:
         """Sensors to keep."""
-        return tuple(name for name in SENSORS if self.sensor in (name, "both"))
+        return sensors_of(self.sensor)
 
     def recorded(self) -> dict[str, object]:
         """Return the options for the provenance, without those that were not given."""
@@ -83,9 +82,14 @@ def recover_options(
     """Return the options of a recovery with the learning rate of a recipe; None for no steps.
 
     Raises:
-        InputError: If a value is not valid.
+        InputError: If a value is not valid, or a learning rate is given for no steps.
     """
     if not whole_number("recover", steps, minimum=0):
+        if lr is not None:
+            raise InputError(
+                f"--lr is the learning rate of --recover, found --lr {lr} without --recover; give "
+                "both or none"
+            )
         return None
     rate = train_recipe(recipe).lr if lr is None else lr
     return RecoverOptions(steps=steps, batch_size=batch_size, lr=rate)

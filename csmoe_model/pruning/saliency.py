@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from csmoe_model.analysis.expert_usage import modality_specificity
-from csmoe_model.choices import Criterion, SensorChoice
+from csmoe_model.choices import Criterion, SensorChoice, sensors_of
 from csmoe_model.config import ModelConfig
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.kept_experts import SHARED, check_has_experts
@@ -89,7 +89,10 @@ def measure_saliency(
             shards do not have all its bands.
         ShardError: If the shards are missing, damaged or of another version.
     """
-    sensors = sensors_of(model, one_of("sensor", sensor, get_args(SensorChoice)))
+    one_of("sensor", sensor, get_args(SensorChoice))
+    sensors = sensors_of(sensor)
+    for name in sensors:
+        model.backbone.encoder_of(name)  # raises where there is none
     one_of("by", by, get_args(Criterion))
     check_has_experts(model.config.num_experts, "the model")
     calibrate = whole_number("calibrate", calibrate, minimum=1)
@@ -153,15 +156,3 @@ def _specificity(
         u_E, v_E = first[layer].usage_E, second[layer].usage_E
         found[layer] = tuple(modality_specificity(u_E, v_E).tolist())
     return found
-
-
-def sensors_of(model: CSMoE, wanted: str) -> tuple[SensorName, ...]:
-    """Return the sensors of a choice.
-
-    Raises:
-        InputError: If the model has no encoder of one.
-    """
-    sensors = SENSORS if wanted == "both" else tuple(s for s in SENSORS if s == wanted)
-    for sensor in sensors:
-        model.backbone.encoder_of(sensor)  # raises where there is none
-    return sensors

@@ -59,16 +59,16 @@ def prune(
         ),
     ] = 0,
     batch_size: Annotated[
-        int, typer.Option(min=2, help="Images (pairs, for both sensors) in a step of --recover.")
+        int, typer.Option(min=2, help="With --recover: images (pairs, for both sensors) in a step.")
     ] = 64,
     lr: Annotated[
         float | None,
         typer.Option(
-            help="Maximum learning rate of --recover.", show_default="that of the model's recipe"
+            help="With --recover: maximum learning rate.", show_default="that of the model's recipe"
         ),
     ] = None,
     save_every: Annotated[
-        int, typer.Option(min=1, help="Steps of --recover between checkpoints.")
+        int, typer.Option(min=1, help="With --recover: steps between checkpoints.")
     ] = 100,
     seed: Seed = 0,
     html: Annotated[
