@@ -28,27 +28,11 @@ from minortom.sensors import SensorName
 Images = Mapping[SensorName, Tensor]
 
 
-def recover(
-    student: CSMoE,
-    teacher: CSMoE,
-    patches: Patches,
-    sensors: Sequence[SensorName],
-    options: RecoverOptions,
-    *,
-    seed: int,
-    work: Path,
-    save_every: int,
-    on_step: OnStep,
-) -> None:
+def recover(task: Supervised[Images], *, work: Path, save_every: int, on_step: OnStep) -> None:
     """Train a pruned model on the tokens of the unpruned one, or resume.
 
     Args:
-        student: The pruned model, trained in place.
-        teacher: The unpruned model, on the device of the training.
-        patches: Patches that measure the drift; batches are drawn from their shards.
-        sensors: Sensors whose tokens are compared.
-        options: Length and rate of the training.
-        seed: Seed of the batches and the flips.
+        task: The training of the pruned model, from `distillation`.
         work: Folder of the checkpoint and the log.
         save_every: Steps between checkpoints.
         on_step: Called after each step.
@@ -63,7 +47,6 @@ def recover(
     folder.checkpoint.parent.mkdir(exist_ok=True)
     if not folder.log.path.is_file():
         folder.log.start()
-    task = distillation(student.train(), teacher, patches, sensors, options, seed=seed)
     with StopRequest() as stop:
         train_supervised(
             task, folder=folder, stop=stop, save_every=save_every, on_step=on_step,
@@ -81,7 +64,16 @@ def distillation(
     *,
     seed: int,
 ) -> Supervised[Images]:
-    """Return the training of a student on the tokens of its teacher, as one long epoch."""
+    """Return the training of a student on the tokens of its teacher, as one long epoch.
+
+    Args:
+        student: The pruned model, trained in place.
+        teacher: The unpruned model, on the device of the training.
+        patches: Patches that measure the drift; batches are drawn from their shards.
+        sensors: Sensors whose tokens are compared.
+        options: Length and rate of the training.
+        seed: Seed of the batches and the flips.
+    """
     device = next(teacher.parameters()).device
     pool = training_patches(patches.data)
     reference = class_vectors(teacher, patches, sensors)

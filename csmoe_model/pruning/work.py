@@ -16,7 +16,7 @@ from csmoe_model.pruning.calibration import Patches, class_vectors, draw_patches
 from csmoe_model.pruning.choice import check_choice, choose_experts
 from csmoe_model.pruning.options import PruneOptions, recover_options
 from csmoe_model.pruning.record import measured_drift, pruning_record
-from csmoe_model.pruning.recovery import recover
+from csmoe_model.pruning.recovery import distillation, recover
 from csmoe_model.pruning.saliency import score_experts
 from csmoe_model.pruning.slicing import sliced
 from csmoe_model.training.supervised import OnStep
@@ -115,10 +115,10 @@ class PruningWork:
             # Copies: the teacher has the tensors themselves.
             copies = {name: tensor.clone() for name, tensor in tensors.items()}
             student = CSMoE.from_stored(replace(smaller, tensors=copies))
-            recover(
-                student, teacher, others, options.sensors, options.recover, seed=options.seed,
-                work=unfinished, save_every=save_every, on_step=on_step,
-            )  # fmt: skip
+            task = distillation(
+                student, teacher, others, options.sensors, options.recover, seed=options.seed
+            )
+            recover(task, work=unfinished, save_every=save_every, on_step=on_step)
             reference = class_vectors(teacher, others, options.sensors)
             record["drift"]["recovered"] = measured_drift(student, others, reference)
             smaller = replace(smaller, tensors=student.state_dict())
