@@ -62,23 +62,24 @@ class FineTuned(nn.Module):
         takes the mean of the patch tokens. With the pooling `cls` all patches have that logit.
         """
         assert isinstance(self.head, nn.Linear)
-        feature_parts = []
-        for sensor in self.sensors:
-            token_BTD = self.encoder.backbone.tokens(sensor, images[sensor])
-            cls_BND = token_BTD[:, :1].expand_as(token_BTD[:, 1:])
-            feature_parts += [cls_BND] if self.pooling != "mean" else []
-            feature_parts += [token_BTD[:, 1:]] if self.pooling != "cls" else []
-        logits_BNK: Tensor = self.head(torch.cat(feature_parts, dim=2))
+        logits_BNK: Tensor = self.head(self._features(images, of_patches=True))
         return logits_BNK
 
     def features(self, images: NormalImages) -> Tensor:
         """Return the features [B, D] of images: pooled tokens, sensor by sensor."""
+        return self._features(images, of_patches=False)
+
+    def _features(self, images: NormalImages, *, of_patches: bool) -> Tensor:
+        """Return the features of each image [B, D], or of each patch [B, N, D]."""
         parts = []
         for sensor in self.sensors:
             token_BTD = self.encoder.backbone.tokens(sensor, images[sensor])
-            parts += [token_BTD[:, 0]] if self.pooling != "mean" else []
-            parts += [token_BTD[:, 1:].mean(1)] if self.pooling != "cls" else []
-        return torch.cat(parts, dim=1)
+            cls_BD, patch_BND = token_BTD[:, 0], token_BTD[:, 1:]
+            if self.pooling != "mean":
+                parts.append(cls_BD[:, None].expand_as(patch_BND) if of_patches else cls_BD)
+            if self.pooling != "cls":
+                parts.append(patch_BND if of_patches else patch_BND.mean(1))
+        return torch.cat(parts, dim=-1)
 
 
 def prepared_images(
