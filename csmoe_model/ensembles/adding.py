@@ -157,6 +157,10 @@ class Addition:
         members, entries = self._calibrated(cache, on_progress)
         ensemble = Ensemble.of([*self.former.members, *members], licences=self.provenance.licences)
         manifest["members"] += entries
+        added = {(entry["name"], entry["sha256"]) for entry in entries}
+        manifest["rejected"] = [
+            entry for entry in manifest["rejected"] if (entry["name"], entry["sha256"]) not in added
+        ]
         write_ensemble(folder, ensemble, manifest, self.provenance)
 
     def _calibrated(

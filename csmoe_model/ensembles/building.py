@@ -75,8 +75,8 @@ def build(
         sensor: `s2`, `s1` or `both`; for each candidate all that it shares with the set when None.
         budget: Maximum cost of the ensemble, in 10⁹ multiply-adds per image of the set; none when
             None.
-        select: `greedy` adds the best candidate while its gain exceeds one standard error; `all`
-            takes every candidate.
+        select: `greedy` adds the best candidate while its gain exceeds one standard error (two for
+            the first one); `all` takes every candidate.
         cache: Folder of cached features; no cache when None.
         seed: Seed of the folds and of the random convolutions.
         overwrite: Whether to replace an ensemble that was made with other options.

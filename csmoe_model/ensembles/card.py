@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from csmoe_model.checkpoints.model_card import front_matter
+from csmoe_model.ensembles.selection import FIRST_ERRORS, SMALLEST_GAIN
 from csmoe_model.extractors.ensemble import Ensemble
 from minortom.io.markdown import markdown_code, markdown_text
 from minortom.io.provenance import Provenance
@@ -47,7 +48,8 @@ _TRACE = """
 ## Selection
 
 Members were selected by a ridge regression of labels on held-out groups of images: the best
-candidate is added while its gain in explained variance exceeds one paired standard error.
+candidate is added while its gain in explained variance is above {least:g} % and exceeds one paired
+standard error; that of the first member exceeds {first:g}.
 
 | step | candidate | gain (%) | standard error (%) | explained variance (%) | chosen |
 |---|---|---|---|---|---|
@@ -72,7 +74,7 @@ def ensemble_card(ensemble: Ensemble, manifest: Mapping[str, Any], provenance: P
         members="\n".join(_member_row(entry) for entry in manifest["members"]),
         images=", ".join(f'"{sensor}": {sensor}' for sensor in ensemble.sensors),
         bands=", ".join(f'"{sensor}": {names}' for sensor, names in bands.items()),
-        trace=_TRACE.format(rows="\n".join(_trace_rows(manifest))) if manifest["trace"] else "",
+        trace=_trace(manifest) if manifest["trace"] else "",
         licences="\n".join(licences) or "- none recorded",
     )  # fmt: skip
 
@@ -86,10 +88,11 @@ def _member_row(entry: Mapping[str, Any]) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def _trace_rows(manifest: Mapping[str, Any]) -> list[str]:
-    return [
+def _trace(manifest: Mapping[str, Any]) -> str:
+    rows = [
         f"| {number} | {markdown_code(row['candidate'])} | {100 * row['gain']:.2f} | "
         f"{100 * row['standard_error']:.2f} | {100 * row['explained']:.2f} | "
         f"{'yes' if row['chosen'] else 'no'} |"
         for number, row in enumerate(manifest["trace"], start=1)
     ]
+    return _TRACE.format(rows="\n".join(rows), least=100 * SMALLEST_GAIN, first=FIRST_ERRORS)

@@ -61,8 +61,8 @@ def build(
     select: Annotated[
         MemberChoice,
         typer.Option(
-            help="Add the best candidate while its gain exceeds one standard error (`greedy`), or "
-            "take `all` candidates."
+            help="Add the best candidate while its gain exceeds one standard error, two for the "
+            "first one (`greedy`), or take `all` candidates."
         ),
     ] = "greedy",
     cache: Cache = None,

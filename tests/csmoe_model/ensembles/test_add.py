@@ -5,25 +5,13 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from ensemble_fixtures import save_specialist, shrink_archs, two_tasks
+from ensemble_fixtures import save_specialist, two_tasks
 from file_hashes import hashes
 
 from csmoe_model.ensembles import add, build
 from csmoe_model.extractors.load import load_extractor
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small():
-    with pytest.MonkeyPatch.context() as patch:
-        shrink_archs(patch)
-        yield
-
-
-@pytest.fixture(scope="module")
-def data():
-    return two_tasks()
 
 
 @pytest.fixture(scope="module")
