@@ -1,13 +1,13 @@
-"""`csmoe_model.finetune`: what it learns, writes, resumes and refuses."""
+"""`csmoe_model.finetune`: what it learns, writes and resumes."""
 
 import json
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from finetuning_calls import SIZES, finetune, relabelled
 from labelled_sets import bright_and_dark, set_of, split_of
 from model_folders import write_model
 from safetensors.torch import load_file
@@ -28,13 +28,6 @@ from minortom.shards.shard_set import ShardSet
 
 pytest_plugins = ("training_fixtures",)
 
-SIZES = {"train": 24, "val": 8, "test": 12}
-SHORT = {
-    "epochs": 4, "batch_size": 8, "validations": 2, "lr": 1e-2, "log_every": 2,
-    # The linear probe of this set makes no mistake, so that no step would be better.
-    "warm_start": False,
-}  # fmt: skip
-
 
 @pytest.fixture(scope="module", autouse=True)
 def quick():
@@ -53,14 +46,6 @@ def checkpoint(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finetune")
     write_model(folder / "model", ShardSet.open(learnable_shards(folder / "shards")), seed=7)
     return folder / "model"
-
-
-def finetune(checkpoint, out, data=None, **options):
-    given = {"compare": False, "tensorboard": False, **SHORT, **options}
-    return csmoe_model.finetune(
-        checkpoint, data=bright_and_dark(SIZES) if data is None else data, root=None, out=out,
-        **given,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -264,60 +249,6 @@ def test_training_improves_the_validation_score(checkpoint, tmp_path):
     assert max(val) == 1.0 and val[0] == 0.0
     assert found.rows[0]["chosen"][0]["val"] == 1.0
     assert found.rows[0]["scores"]["average_accuracy"]["value"] == 1.0
-
-
-def without(split):
-    data = bright_and_dark(SIZES)
-    return replace(data, splits={name: s for name, s in data.splits.items() if name != split})
-
-
-def relabelled(**labels):
-    data = bright_and_dark(SIZES)
-    splits = {
-        name: replace(split, labels=labels.get(name, split.labels))
-        for name, split in data.splits.items()
-    }
-    return replace(data, splits=splits)
-
-
-BAD = {
-    "no validation": (without("val"), {}, "needs samples in its val split"),
-    "one class": (relabelled(val=np.zeros(8, int)), {}, "fine-tuning needs at least two classes"),
-    "one image": (
-        relabelled(train=np.r_[1, np.zeros(23, int)]), {}, "found one for water in own"
-    ),
-    "no sensor": (bright_and_dark(SIZES, sensors=("s1",)), {"sensor": "s2"}, "expected s2 in the"),
-    "no band": (
-        replace(bright_and_dark(SIZES, sensors=("s1",)), bands={"s1": ("vv", "hh")}), {}, "vh"
-    ),
-    "freeze": (None, {"freeze": 3}, "--freeze must be at most the 2 layers"),
-    "layer decay": (None, {"layer_decay": 1.5}, "layer_decay must be above 0 and at most 1"),
-    "shots": (None, {"shots": 0}, "shots must be 1 or more, found 0"),
-    "pooling": (None, {"pooling": "max"}, "pooling"),
-    "class weights": (None, {"class_weights": "some"}, "class_weights"),
-    "no such option": (None, {"learning_rate": 1.0}, "no parameter learning_rate"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("data", "options", "message"), BAD.values(), ids=BAD)
-def test_bad_input_is_refused_before_a_folder_is_made(checkpoint, tmp_path, data, options, message):
-    with pytest.raises(InputError, match=message) as caught:
-        finetune(checkpoint, tmp_path / "run", data, **options)
-    assert "\n" not in str(caught.value)
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_class_of_the_test_split_that_training_never_saw_is_named(checkpoint, tmp_path):
-    data = replace(
-        relabelled(test=np.arange(12) % 3), classes=("forest", "water", "ice"),
-    )  # fmt: skip
-    with pytest.raises(InputError, match="needs training samples, found none for ice in own"):
-        finetune(checkpoint, tmp_path / "run", data)
-
-
-def test_a_run_that_holds_its_checkpoint_is_refused(checkpoint):
-    with pytest.raises(InputError, match="contains the checkpoint"):
-        finetune(checkpoint, checkpoint.parent, overwrite=True)
 
 
 @pytest.mark.parametrize(

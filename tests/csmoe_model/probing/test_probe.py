@@ -25,7 +25,7 @@ from csmoe_model.probing.options import ProbeOptions
 from csmoe_model.probing.predictions import read_predictions
 from csmoe_model.probing.probe import probe_set
 from csmoe_model.probing.rows import differences, scored_row
-from minortom.errors import InputError, OutputExistsError
+from minortom.errors import OutputExistsError
 from minortom.io.up_to_date import stored_provenance
 from minortom.shards.shard_set import ShardSet
 
@@ -76,26 +76,6 @@ def test_the_public_function_takes_a_labelled_set_and_numpy_numbers(checkpoint, 
         sensor="s1", seeds=np.int64(1), lr=np.float64(0.5),
     )  # fmt: skip
     assert replace(found, out=wanted.out) == wanted
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"seeds": "3"}, "seeds must be a whole number of at least 1, found '3'"),
-        ({"shots": 0}, "shots must be a whole number of at least 1, found 0"),
-        ({"lr": "fast", "protocol": "paper"}, "lr must be a number, found 'fast'"),
-        ({"protocol": "linear"}, "protocol must be one of standard, paper, found 'linear'"),
-        ({"pooling": "max"}, "pooling must be one of cls, mean, both, found 'max'"),
-        ({"sensor": "s3"}, "sensor must be one of s2, s1, both, found 's3'"),
-        ({"data": "shreds"}, "data must be one of shards, folder, .*, found 'shreds'"),
-        ({"out": 3}, r"out must be a path \(str or Path\), found 3"),
-    ],
-)
-def test_an_invalid_argument_is_a_one_line_error(tmp_path, arguments, message):
-    data = bright_and_dark(SIZES)
-    words = {"data": data, "root": None, "out": tmp_path / "out", **arguments}
-    with pytest.raises(InputError, match=message):
-        csmoe_model.probe(tmp_path, **words)
 
 
 def test_every_table_has_the_model_and_all_baselines(result):
@@ -249,37 +229,6 @@ def test_several_labels_are_scored_by_micro_map(checkpoint, tmp_path):
     found = probe_set(checkpoint, data, tmp_path / "out", options=ProbeOptions(seeds=1))
     assert found.headline == "micro_map"
     assert list(found.rows[0]["scores"]) == ["micro_map", "micro_f1", "macro_f1"]
-
-
-def test_options_that_segmentation_does_not_take_are_a_one_line_error(checkpoint, tmp_path):
-    splits = {n: split_of({}, np.zeros((2, 4, 4), np.int64)) for n in SPLITS}
-    data = set_of(splits, task="segmentation")
-    for options, says in (
-        (
-            ProbeOptions(),
-            "own is a segmentation set, which needs --protocol paper and no --pooling, found --pro",
-        ),
-        (
-            ProbeOptions(protocol="paper", pooling="both"),
-            "no --pooling, found --protocol paper --pooling both; change",
-        ),
-        (
-            ProbeOptions(protocol="paper"),
-            "takes one sensor, found s2, s1 in the model and in own; give --sensor s2",
-        ),
-    ):
-        with pytest.raises(InputError, match=says):
-            probe_set(checkpoint, data, tmp_path / "out", options=options)
-
-
-def test_options_that_do_not_go_together_are_a_one_line_error():
-    with pytest.raises(
-        InputError,
-        match="--lr must be above 0 and applies to --protocol paper only, found --lr 0.1 with",
-    ):
-        ProbeOptions(lr=0.1)
-    with pytest.raises(InputError, match="--seeds must be at least 1, found 0"):
-        ProbeOptions(seeds=0)
 
 
 def test_differences_are_paired():

@@ -1,0 +1,65 @@
+"""`csmoe_model.finetune`: bad input is one line, before a folder is made."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from finetuning_calls import SIZES, finetune, relabelled
+from labelled_sets import bright_and_dark
+from model_folders import write_model
+from training_shards import learnable_shards
+
+from minortom.errors import InputError
+from minortom.shards.shard_set import ShardSet
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finetune")
+    write_model(folder / "model", ShardSet.open(learnable_shards(folder / "shards")), seed=7)
+    return folder / "model"
+
+
+def without(split):
+    data = bright_and_dark(SIZES)
+    return replace(data, splits={name: s for name, s in data.splits.items() if name != split})
+
+
+BAD = {
+    "no validation": (without("val"), {}, "needs samples in its val split"),
+    "one class": (relabelled(val=np.zeros(8, int)), {}, "fine-tuning needs at least two classes"),
+    "one image": (
+        relabelled(train=np.r_[1, np.zeros(23, int)]), {}, "found one for water in own"
+    ),
+    "no sensor": (bright_and_dark(SIZES, sensors=("s1",)), {"sensor": "s2"}, "expected s2 in the"),
+    "no band": (
+        replace(bright_and_dark(SIZES, sensors=("s1",)), bands={"s1": ("vv", "hh")}), {}, "vh"
+    ),
+    "freeze": (None, {"freeze": 3}, "--freeze must be at most the 2 layers"),
+    "layer decay": (None, {"layer_decay": 1.5}, "layer_decay must be above 0 and at most 1"),
+    "shots": (None, {"shots": 0}, "shots must be 1 or more, found 0"),
+    "pooling": (None, {"pooling": "max"}, "pooling"),
+    "class weights": (None, {"class_weights": "some"}, "class_weights"),
+    "no such option": (None, {"learning_rate": 1.0}, "no parameter learning_rate"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "options", "message"), BAD.values(), ids=BAD)
+def test_bad_input_is_refused_before_a_folder_is_made(checkpoint, tmp_path, data, options, message):
+    with pytest.raises(InputError, match=message) as caught:
+        finetune(checkpoint, tmp_path / "run", data, **options)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_class_of_the_test_split_that_training_never_saw_is_named(checkpoint, tmp_path):
+    data = replace(
+        relabelled(test=np.arange(12) % 3), classes=("forest", "water", "ice"),
+    )  # fmt: skip
+    with pytest.raises(InputError, match="needs training samples, found none for ice in own"):
+        finetune(checkpoint, tmp_path / "run", data)
+
+
+def test_a_run_that_holds_its_checkpoint_is_refused(checkpoint):
+    with pytest.raises(InputError, match="contains the checkpoint"):
+        finetune(checkpoint, checkpoint.parent, overwrite=True)
