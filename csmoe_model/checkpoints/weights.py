@@ -236,8 +236,13 @@ def _sensors(names: Sequence[str] | None) -> tuple[SensorName, ...] | None:
     return found
 
 
-def read_json(file: Path, check: Check) -> dict[str, Any]:
+def read_json(file: Path, check: Check, *, advice: str = EXPECTED) -> dict[str, Any]:
     """Read a JSON file of a checkpoint or an extractor.
+
+    Args:
+        file: The file.
+        check: Check of its content.
+        advice: End of the error.
 
     Raises:
         InputError: If it is missing, or its content does not pass the check.
@@ -245,9 +250,9 @@ def read_json(file: Path, check: Check) -> dict[str, Any]:
     try:
         config: dict[str, Any] = parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {file} ({error}); {EXPECTED}") from None
+        raise InputError(f"cannot read {file} ({error}); {advice}") from None
     try:
         check(config, "")
     except ValueError as error:
-        raise InputError(f"{file} is damaged ({error}); {EXPECTED}") from None
+        raise InputError(f"{file} is damaged ({error}); {advice}") from None
     return config

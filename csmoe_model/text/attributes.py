@@ -73,11 +73,11 @@ def attributes_of(
         elif name == TIME:
             if lat_deg is not None and pa.types.is_timestamp(column.type):
                 found.append(_season(column, lat_deg, phrases))
-        elif name == "climate":
+        elif name == "climate" and _is_class(column.type):
             found += _climate(column, phrases)
         elif _is_number(column.type):
             found.append(_level(name, column, is_train_n, phrases))
-        else:
+        elif _is_class(column.type):
             found += _classes(name, column, phrases)
     if lat_deg is not None:
         names = ("southern", "northern")
@@ -105,8 +105,6 @@ def _described(table: pa.Table) -> list[str]:
             name in _BOOKKEEPING
             or name.startswith(("s1_", "s2_"))
             or (name.endswith("_code") and name.removesuffix("_code") in names)
-            or pa.types.is_nested(table[name].type)
-            or pa.types.is_binary(table[name].type)
         )
     ]
 
@@ -205,9 +203,18 @@ def _codes(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Codes]:
 
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    value_n: NDArray[np.float64] = pc.fill_null(column.cast(pa.float64()), float("nan")).to_numpy()
+    value_n: NDArray[np.float64] = pc.fill_null(
+        column.cast(pa.float64(), safe=False), float("nan")
+    ).to_numpy()
     return value_n
 
 
 def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
+
+
+def _is_class(kind: pa.DataType) -> bool:
+    """Return whether a column has text or truth values."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(is_kind(kind) for is_kind in (*kinds, pa.types.is_boolean))

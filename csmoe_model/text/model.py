@@ -36,6 +36,7 @@ _CONFIG = record(
     kind=text, sensor=text, features=count, extractor_sha256=text, descriptive=list_of(text),
     **{KEY: PROVENANCE},
 )  # fmt: skip
+_ADVICE = "copy the whole folder of the text model again"
 _CHUNK = 65536
 """Patches encoded at once."""
 
@@ -135,8 +136,11 @@ def load_text_model(text_model: str | Path) -> TextModel:
             f"expected a folder of `csmoe text train`, found no {WORDS} in {folder}; train a text "
             "model, or resume an unfinished run"
         )
-    config = read_json(folder / CONFIG, _CONFIG)
-    words = tuple((folder / WORDS).read_text(encoding="utf-8").split())
+    config = read_json(folder / CONFIG, _CONFIG, advice=_ADVICE)
+    try:
+        words = tuple((folder / WORDS).read_text(encoding="utf-8").split())
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {folder / WORDS} ({error}); {_ADVICE}") from None
     empty = torch.empty(config["features"])
     network = TextNetwork(num_words=len(words), mean_F=empty, std_F=empty)
     _load_weights(network, folder)
@@ -157,5 +161,5 @@ def _load_weights(network: TextNetwork, folder: Path) -> None:
         found = " ".join(str(error).split())[:200]
         raise InputError(
             f"{folder / WEIGHTS} must hold the weights of its {CONFIG} and {WORDS}, found another "
-            f"content ({found}); copy the whole folder again"
+            f"content ({found}); {_ADVICE}"
         ) from None

@@ -20,8 +20,11 @@ WIDTH = 64
 """Width of the common space, D, and of a word."""
 HIDDEN = 256
 """Width of the hidden layer of the image head."""
-_FIRST_SCALE, _FIRST_BIAS = math.log(10), -10.0
-"""Logarithm of the first scale, and first bias, as in SigLIP."""
+_FIRST_SCALE = math.log(10)
+"""Logarithm of the first scale, as in SigLIP."""
+_FIRST_BIAS = -3.0
+"""First bias: about the logit of the share of true pairs. SigLIP's is -10, for one true pair of
+thousands; captions of attributes are true of some percent of the patches."""
 _PADDING = 0
 
 

@@ -32,6 +32,12 @@ def read_captions(path: Path, patches: pa.Table) -> Captions:
             f"{path} must have the columns {', '.join(_COLUMNS)}, found "
             f"{', '.join(table.column_names)}; add {', '.join(missing)}"
         )
+    twice = [name for name in _COLUMNS if table.column_names.count(name) > 1]
+    if twice:
+        raise InputError(
+            f"expected each column once in {path}, found {', '.join(twice)} more than once; "
+            "remove the others"
+        )
     number_of = {key: n for n, key in enumerate(zip(*map(_texts, _of(patches)), strict=True))}
     found = []
     for line, (*where, text) in enumerate(zip(*_of_file(table), strict=True), start=2):

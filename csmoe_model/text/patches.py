@@ -4,7 +4,7 @@ Axes, as name suffixes:
     n  patches    D  width of a vector
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,8 @@ from minortom.io.up_to_date import stored_licences
 from minortom.shards.shard_set import ShardSet
 
 _OWN = ("vector", "sensor", "bbox", "geometry")
-_OF_PATCH = (*PATCH, "split", "lat", "lon")
+_PLACE = ("lat", "lon")
+_OF_PATCH = (*PATCH, "split", *_PLACE)
 """Columns that embeddings have for each patch, which a table of tiles does not replace."""
 
 
@@ -41,6 +42,8 @@ class Patches:
     source: Path
     """The embeddings."""
     sensor: str
+    made_by: str
+    """Hash of the extractor that made the vectors."""
     table: pa.Table
     """One row for each vector."""
     vector_nD: Vectors
@@ -54,11 +57,14 @@ class Patches:
             sensor: `s2`, `s1` or `both`; when None, `both`, or the only one that the file has.
 
         Raises:
-            InputError: If the embeddings have no cells, lack the sensor, or cannot be read.
+            InputError: If the embeddings have no cells, lack the sensor, do not record their
+                extractor, or cannot be read.
         """
         check_embeddings(embeddings)
-        chosen = _sensor_in(embeddings, sensor)
         names = [name for name in pq.read_schema(embeddings).names if name not in _OWN]
+        texts = [name for name in ("split", "climate", "landcover") if name in names]
+        read_table(embeddings, [*_PLACE, *texts], made_by="csmoe embed CHECKPOINT SHARDS")
+        chosen = _sensor_in(embeddings, sensor)
         table, vector_nD = read_rows(embeddings, chosen, names)
         table = table.select(names).combine_chunks()
         repeated = table.group_by(list(PATCH)).aggregate([([], "count_all")])
@@ -69,7 +75,10 @@ class Patches:
                 f"expected one vector of {chosen} for each patch in {embeddings}, found several "
                 f"for {':'.join(str(first[name]) for name in PATCH)}; remove the repeated rows"
             )
-        return cls(source=embeddings, sensor=chosen, table=table, vector_nD=vector_nD)
+        return cls(
+            source=embeddings, sensor=chosen, table=table, vector_nD=vector_nD,
+            made_by=recorded_sha256(embeddings, "weights"),
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.table)
@@ -78,15 +87,6 @@ class Patches:
     def cell_n(self) -> NDArray[np.str_]:
         """Name of each patch's cell."""
         return np.array(self.table["grid_cell"].to_pylist(), np.str_)
-
-    @property
-    def made_by(self) -> str:
-        """Hash of the extractor that made the vectors.
-
-        Raises:
-            InputError: If the embeddings do not record it.
-        """
-        return recorded_sha256(self.source, "weights")
 
     @property
     def licences(self) -> tuple[str, ...]:
@@ -139,9 +139,7 @@ class Patches:
         return self._with(table)
 
     def _with(self, table: pa.Table) -> "Patches":
-        return Patches(
-            source=self.source, sensor=self.sensor, table=table, vector_nD=self.vector_nD
-        )
+        return replace(self, table=table)
 
 
 def _existing_cell(tiles: pa.Table, path: Path) -> None:

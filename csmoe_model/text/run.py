@@ -4,6 +4,7 @@ Axes, as name suffixes:
     n  patches    F  width of a feature    D  width of the common space
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,6 +28,8 @@ from minortom.io.atomic_write import atomic_folder, write_json
 from minortom.io.parse import parse_json
 from minortom.io.provenance import KEY, Provenance
 
+_log = logging.getLogger(__name__)
+
 RESULT = "result.json"
 _CONSTANT = 1e-12
 """A feature with a smaller standard deviation is constant and is not scaled."""
@@ -49,8 +52,9 @@ class TextResult(Result):
     """Steps taken."""
     best_step: int
     """Step whose weights were kept."""
-    val_map: float
-    """Mean average precision of the captions of held-out cells."""
+    val_map: float | None
+    """Mean average precision of the captions of held-out cells; None if these cells are alike, so
+    that each caption is true of all of them."""
     attributes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """By attribute: the mean average precision of a search for its values in held-out cells
     (`map`), that of a random order (`chance`), and the number of values."""
@@ -90,19 +94,27 @@ class TextRun:
     def _work(self, folder: RunFolder) -> None:
         network, material = initial_network(self.material, seed=self.config.seed), self.material
         task = TextTask(train=material.train, val=material.val, config=self.config)
+        if not len(task.queries):
+            _log.warning(
+                "each caption of the %d held-out patches is true of all of them, so that no score "
+                "tells how well patches are found; embed more cells", len(task.val),
+            )  # fmt: skip
         end = train_or_stop(
             task.supervised(network), folder=folder, save_every=self.save_every,
             on_step=self.on_step,
         )  # fmt: skip
-        self._write(folder, network, end)
+        self._write(folder, network, end, score=end.score if len(task.queries) else None)
 
-    def _write(self, folder: RunFolder, network: TextNetwork, end: SupervisedResult) -> None:
+    def _write(
+        self, folder: RunFolder, network: TextNetwork, end: SupervisedResult,
+        *, score: float | None,
+    ) -> None:  # fmt: skip
         """Score the attributes; write the result and the model."""
         model = text_model(self.material, network)
         record = {
             "sensor": model.sensor, "patches": len(self.material.train),
             "words": len(model.vocabulary.words), "steps": end.steps, "best_step": end.best_step,
-            "val_map": end.score, "attributes": attribute_scores(self.material, model),
+            "val_map": score, "attributes": attribute_scores(self.material, model),
         }  # fmt: skip
         write_json(folder.path / RESULT, {**record, KEY: self.provenance.as_dict()})
         with atomic_folder(folder.model) as temporary:

@@ -28,9 +28,9 @@ def train(
     templates: str | Path | None = None,
     own_captions: str | Path | None = None,
     captions: str | Path | None = None,
-    epochs: int = 20,
+    epochs: int = 30,
     batch_size: int = 256,
-    lr: float = 2e-3,
+    lr: float = 5e-3,
     seed: int = 0,
     save_every: int = 500,
     resume: bool = False,
@@ -110,8 +110,8 @@ def _material(paths: Mapping[str, Path], sensor: SensorChoice | None, *, seed: i
         unused = [f"--{name}" for name in ("shards", "annotated", "templates") if name in paths]
         if unused:
             raise UsageError(
-                f"{' and '.join(unused)} change written captions, found --own-captions too; leave "
-                "one of them out"
+                f"expected --own-captions alone, found {' and '.join(unused)}, for written "
+                "captions, too; leave one of them out"
             )
         return Material.from_file(patches, paths["own_captions"], seed=seed)
     if "shards" in paths:

@@ -57,5 +57,5 @@ def test_mistakes_are_one_line(seen, tmp_path, capsys):
     train = ["text", "train", seen / "e.parquet", "--out", tmp_path / "t"]
     both = ["--annotated", tmp_path / "a.parquet", "--own-captions", tmp_path / "c.csv"]
     assert typed(*train, *both) == 2
-    assert "--annotated change written captions" in capsys.readouterr().err
+    assert "--own-captions alone, found --annotated" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -63,9 +63,9 @@ def train(
         Path | None,
         typer.Option(help="CSV file to write the captions to.", show_default="not written"),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training patches.")] = 20,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training patches.")] = 30,
     batch_size: Annotated[int, typer.Option(min=1, help="Patches per optimiser step.")] = 256,
-    lr: Annotated[float, typer.Option(help="Maximum learning rate of AdamW.")] = 2e-3,
+    lr: Annotated[float, typer.Option(help="Maximum learning rate of AdamW.")] = 5e-3,
     seed: Seed = 0,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 500,
     resume: Annotated[

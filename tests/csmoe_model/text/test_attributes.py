@@ -69,6 +69,7 @@ def test_numbers_are_binned_by_the_terciles_of_the_training_patches():
     levels = ["low", "low", "medium", "medium", "high", "high", "high", None]
     assert found["elevation"] == levels
     assert "mountains" in phrases_of({"elevation": values}, "elevation")["high"]
+    assert said({"count": [0, 5, 10**18]})["count"] == ["low", "medium", "high"]
     assert phrases_of({"soil_ph": values}, "soil_ph")["low"] == ("low soil ph",)
 
 
@@ -84,7 +85,9 @@ def test_columns_of_the_processing_are_left_out(caplog):
     columns = {
         "grid_cell": ["a", "b"], "split": ["train", "val"], "s2_cloud_cover": [1.0, 2.0],
         "s1_product_id": ["x", "y"], "dt_days": [0.1, 0.2], "stratum": ["p", "q"],
-        "geometry": [b"1", b"2"],
+        "geometry": [b"1", b"2"], "list": [[1], [2]], "bytes": [b"1", b"2"],
+        "when": [datetime(2020, 1, day, tzinfo=UTC) for day in (1, 2)],
+        "s2_timestamp": ["2020-01-01", "2020-02-01"],
     }  # fmt: skip
     assert said(columns) == {}
     many = [f"id {number}" for number in range(101)]

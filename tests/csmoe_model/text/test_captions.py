@@ -117,6 +117,7 @@ def test_own_captions_are_true_of_the_patches_with_the_same_words(tmp_path):
         ([("0U_0R", 0, 0, "lake"), ("0U_0R", 0, 0, "!")], None, "expected words .* '!' in row 3"),
         ([("9U_9L", 0, 0, "lake")], None, "expected captions of the patches"),
         ([], None, "expected captions of the patches"),
+        ([("0U_0R", 0, 0, "x", "y")], ("cell", "row", "column", "text", "text"), "text more than"),
     ],
 )  # fmt: skip
 def test_own_captions_that_do_not_fit_are_one_line(tmp_path, rows, header, message):

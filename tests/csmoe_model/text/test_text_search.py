@@ -151,6 +151,10 @@ def test_a_damaged_or_missing_model_is_one_line(told, tmp_path):
         (copy / name).unlink()
         with pytest.raises(InputError, match=message):
             load_text_model(copy)
+    (copy / "vocabulary.txt").write_bytes(b"\x94")
+    shutil.copy(folder / "text/model/config.json", copy)
+    with pytest.raises(InputError, match=r"cannot read .*vocabulary.txt .*; copy the whole fold"):
+        load_text_model(copy)
     copy = tmp_path / "longer"
     shutil.copytree(folder / "text/model", copy)
     with (copy / "vocabulary.txt").open("a") as file:
