@@ -19,14 +19,8 @@ SHARDS = {
 }
 """Patches of many cells to pretrain on, and of all three splits to probe on. The split of a cell
 depends only on its block of ground, so that no test cell is within 100 km of a training cell."""
-MODEL = [
-    "--recipe", "tiny", "--patch-size", "12", "--image-size", "120", "--mask-ratio", "0.75",
-    "--mi-temperature", "0.1", "--logit-scale", "0.1",
-]  # fmt: skip
-TRAINING = [
-    "--steps", "3300", "--batch-size", "64", "--lr", "1e-3", "--grad-clip", "1", "--warmup", "0.1",
-    "--val-every", "500",
-]  # fmt: skip
+RECIPE = ["--recipe", "tiny-p12"]
+"""Options of the model and its training."""
 MODELS = {
     **{f"seed-{seed}": ["--seed", str(seed)] for seed in range(3)},
     "experts-8-seed-0": ["--num-experts", "8", "--seed", "0"],
@@ -61,7 +55,7 @@ def pretrained(name):
         how = (
             ["--resume"]
             if begun
-            else [*MODEL, *TRAINING, *MODELS.get(name, ["--seed", name.removeprefix("seed-")])]
+            else [*RECIPE, *MODELS.get(name, ["--seed", name.removeprefix("seed-")])]
         )
         run(
             sys.executable, "-m", "minortom_cli.torchrun", "--nproc-per-node", PROCESSES,

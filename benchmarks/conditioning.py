@@ -2,8 +2,8 @@
 
     python benchmarks/conditioning.py OUT [--steps 1000] [--seeds 0,1,2] [--arms none,sensor,…]
 
-Each arm is `csmoe train` with the model, the shards and the settings of `_planet_models.py`, apart
-from the number of steps and the options of `ARMS`. The runs lie in OUT/runs, the outputs of their
+Each arm is `csmoe train` with the shards and the recipe of `_planet_models.py`, apart from the
+number of steps and the options of `ARMS`. The runs lie in OUT/runs, the outputs of their
 evaluation in OUT/outputs. Repeat the command to resume: a run continues from its last checkpoint,
 and what is finished is kept. Several commands with other arms or seeds may share OUT at the same
 time. `--write` evaluates what is finished, trains nothing, and writes
@@ -16,7 +16,7 @@ import statistics
 from pathlib import Path
 
 import numpy as np
-from _planet_models import MODEL, TRAINING, csmoe, shards
+from _planet_models import RECIPE, csmoe, shards
 from _pruning_quality import HEADLINE, PROBES, SENSORS, Patches, Store
 from _results import store
 
@@ -54,7 +54,7 @@ def train(out, arm, seed, steps):
     folder = out / "runs" / f"{arm}-{seed}"
     if (folder / "model").exists():
         return folder
-    how = [*MODEL, *TRAINING, *ARMS[arm], "--steps", str(steps), "--seed", str(seed)]
+    how = [*RECIPE, *ARMS[arm], "--steps", str(steps), "--seed", str(seed)]
     csmoe(
         "train", shards("pretraining"), "--out", folder, "--no-tensorboard", "--save-every", "50",
         "--workers", "1", *(["--resume"] if (folder / "config.yaml").exists() else how),

@@ -29,8 +29,9 @@ from gpu_timing import Budget, copy_tb_per_s, matrix_tflops
 from gpu_training import StepTime, Training, step_table
 from gpu_warm import Warming, compile_named
 
-from csmoe_model.config import ModelConfig, recipe
+from csmoe_model.config import ModelConfig
 from csmoe_model.distributed.device import tensor_cores
+from csmoe_model.recipes import recipe
 
 SECTIONS = ("step", "profile", "feed", "checks", "encode", "variants")
 _WARM_S = 200.0

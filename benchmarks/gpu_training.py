@@ -8,12 +8,13 @@ import torch
 from gpu_plain import plain_twin
 from gpu_timing import median_ms, peak_gb, start_afresh
 
-from csmoe_model.config import ModelConfig, recipe
+from csmoe_model.config import ModelConfig
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.loader import Batch
 from csmoe_model.data.normalise import Normalise
 from csmoe_model.distributed.device import tensor_cores
 from csmoe_model.nn.cost import pretraining_cost
+from csmoe_model.recipes import recipe
 from csmoe_model.training.compile import compiled
 from csmoe_model.training.config import TrainConfig
 from csmoe_model.training.step import Objective, StepNumbers, adamw, numbers_of, pretrain_batch

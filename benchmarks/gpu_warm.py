@@ -18,8 +18,8 @@ import gpu_encode
 import gpu_training
 import torch
 
-from csmoe_model.config import recipe
 from csmoe_model.distributed.device import tensor_cores
+from csmoe_model.recipes import recipe
 from csmoe_model.training import compile as compiling
 
 _HELPERS = max(1, (os.cpu_count() or 1) // 8)

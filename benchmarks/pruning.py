@@ -29,7 +29,6 @@ from _pruning_quality import quality
 from _results import store
 from scipy.stats import spearmanr
 
-from csmoe_model.config import recipe
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.kept_experts import SHARED
 from csmoe_model.nn.cost import encoder_cost
@@ -37,6 +36,7 @@ from csmoe_model.pruning.calibration import class_vectors, draw_patches, drift
 from csmoe_model.pruning.choice import choose_experts
 from csmoe_model.pruning.saliency import score_experts
 from csmoe_model.pruning.slicing import keep_experts
+from csmoe_model.recipes import recipe
 from minortom.shards.shard_set import ShardSet
 
 sys.path.append(str(Path(__file__).parent.parent / "tests" / "support"))

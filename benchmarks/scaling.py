@@ -12,8 +12,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from csmoe_model.config import ModelConfig, recipe
+from csmoe_model.config import ModelConfig
 from csmoe_model.nn.cost import pretraining_cost
+from csmoe_model.recipes import recipe
 from minortom.shards.layout import SampleSpec
 
 PAIRS = round(1_055_080 * 0.95)

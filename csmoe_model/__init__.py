@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from csmoe_model import text as text
     from csmoe_model.analysis import plot as plot
     from csmoe_model.analysis.inspect import inspect as inspect
-    from csmoe_model.config import recipe as recipe
     from csmoe_model.csmoe import CSMoE as CSMoE
     from csmoe_model.data.patch_dataset import PatchDataset as PatchDataset
     from csmoe_model.datasets.base import LabelledSet as LabelledSet
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from csmoe_model.pruning.prune import prune as prune
     from csmoe_model.pruning.saliency import measure_saliency as measure_saliency
     from csmoe_model.pruning.slicing import keep_experts as keep_experts
+    from csmoe_model.recipes import recipe as recipe
     from csmoe_model.retrieval.retrieve import retrieve as retrieve
     from csmoe_model.retrieval.search import search as search
     from csmoe_model.training.train import train as train
@@ -90,7 +90,7 @@ __getattr__, __dir__ = lazy_names(
         "predict": "csmoe_model.finetuning.predict",
         "probe": "csmoe_model.probing.probe",
         "prune": "csmoe_model.pruning.prune",
-        "recipe": "csmoe_model.config",
+        "recipe": "csmoe_model.recipes",
         "retrieve": "csmoe_model.retrieval.retrieve",
         "search": "csmoe_model.retrieval.search",
         "specialists": "csmoe_model.specialists",

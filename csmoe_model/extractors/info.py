@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from csmoe_model.choices import BOTH
-from csmoe_model.config import RECIPES, recipe_with
 from csmoe_model.nn.cost_table import InfoResult
 from csmoe_model.optional_packages import require_packages
+from csmoe_model.recipes import RECIPES, recipe_with
 from minortom.api.results import Result
 from minortom.errors import UsageError
 from minortom.sensors import SensorName

@@ -149,11 +149,14 @@ def changed(config: TrainConfig, values: Mapping[str, object]) -> TrainConfig:
     return replace(config, **{**length, **values})  # type: ignore[arg-type]  # checked by __post_init__
 
 
+_TINY: dict[str, object] = {
+    "lr": 1e-3, "grad_clip": 5.0, "batch_size": 16, "epochs": None, "steps": 300, "log_every": 1,
+}  # fmt: skip
 _SMALL: dict[str, dict[str, object]] = {
     "small": {"lr": 5e-4},
-    "tiny": {
-        "lr": 1e-3, "grad_clip": 5.0, "batch_size": 16, "epochs": None, "steps": 300,
-        "log_every": 1,
+    "tiny": _TINY,
+    "tiny-p12": _TINY | {
+        "grad_clip": 1.0, "batch_size": 64, "steps": 3300, "warmup": 0.1, "val_every": 500,
     },
 }  # fmt: skip
 """Changes that recipes make to the defaults.

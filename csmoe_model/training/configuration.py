@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from csmoe_model.config import RECIPES, ModelConfig, recipe
+from csmoe_model.config import ModelConfig
+from csmoe_model.recipes import RECIPES, recipe
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.training.config import TrainConfig, changed, train_recipe
 from csmoe_model.training.configuration_file import (

@@ -9,8 +9,10 @@ from training_shards import learnable_shards
 
 sys.path.insert(0, str(BENCHMARKS))
 
-TINY = ["--recipe", "tiny", "--image-size", "16", "--width", "24", "--num-heads", "3"]
-TRAINING = ["--batch-size", "8", "--lr", "1e-3", "--val-every", "9"]
+TINY = [
+    "--recipe", "tiny", "--image-size", "16", "--width", "24", "--num-heads", "3",
+    "--batch-size", "8", "--lr", "1e-3", "--val-every", "9",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +27,7 @@ def benchmark(tmp_path_factory):
         import _training_tables
         import conditioning
 
-        patch.setattr(conditioning, "MODEL", TINY)
-        patch.setattr(conditioning, "TRAINING", TRAINING)
+        patch.setattr(conditioning, "RECIPE", TINY)
         patch.setattr(conditioning, "NUM_DRAWS", 20)
         patch.setattr(_pruning_quality, "PER_CELL", 4)  # of different land covers, here
         patch.setattr("csmoe_model.probing.heads.STRENGTHS", (1e-2, 1.0))

@@ -20,9 +20,9 @@ from gpu_timing import Budget, median_ms
 from gpu_training import StepTime, variants
 from gpu_warm import compile_only
 
-from csmoe_model.config import recipe
 from csmoe_model.nn.cost import encoder_cost
 from csmoe_model.nn.soft_moe import SoftMoE
+from csmoe_model.recipes import recipe
 
 TINY, CPU = recipe("tiny"), torch.device("cpu")
 

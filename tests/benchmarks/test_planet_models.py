@@ -36,7 +36,7 @@ def test_missing_shards_are_written_and_a_missing_model_is_trained(models, name,
     assert written[2:] == [str(folder / "pretraining"), "--cells", "1000,20,0", "--patches", "1"]
     options = trained(train)
     assert (options["num_experts"], options["seed"]) == (experts, seed)
-    assert (options["recipe"], options["patch_size"], options["steps"]) == ("tiny", 12, 3300)
+    assert (options["recipe"], options["patch_size"], options["steps"]) == ("tiny-p12", None, None)
     assert (str(options["out"]), options["resume"]) == (str(folder / name), False)
 
 

@@ -10,7 +10,7 @@ sys.path.insert(0, str(BENCHMARKS))
 
 import scaling
 
-from csmoe_model.config import recipe
+from csmoe_model.recipes import recipe
 
 B16 = recipe("csmoe-b16")
 

@@ -11,7 +11,7 @@ KEYS = [
     "recipe", "patch_size", "image_size", "params", "params_trainable", "macs_paper",
     "macs_full", "c2c",
 ]  # fmt: skip
-NAMES = ["csmoe-b32", "csmoe-b28", "csmoe-b16", "csmoe-b14", "csmae-b15", "small", "tiny"]
+NAMES = ["csmoe-b32", "csmoe-b28", "csmoe-b16", "csmoe-b14", "csmae-b15", "small", "tiny", "tiny-p12"]
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_the_cost_of_the_slots_in_the_papers_text_is_computed(app, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--recipe", "csmoe-b17"], "tiny, found 'csmoe-b17'"),
+        (["--recipe", "csmoe-b17"], "tiny-p12, found 'csmoe-b17'"),
         (["--slots", "static"], "slots must be one of dynamic, fixed, found 'static'"),
         (["--slots-per-expert", "2"], "slots_per_expert 2 needs slots = fixed"),
     ],

@@ -9,11 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from csmoe_model.config import ModelConfig, recipe
+from csmoe_model.config import ModelConfig
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.nn import masking
 from csmoe_model.nn.layers import patchify, take_tokens, unpatchify
 from csmoe_model.nn.pretrain_output import TERMS
+from csmoe_model.recipes import recipe
 from minortom.errors import InputError
 
 TINY = recipe("tiny")
@@ -264,7 +265,7 @@ SHAPES = """
 from jaxtyping import install_import_hook
 with install_import_hook("csmoe_model", "beartype.beartype"):
     from csmoe_model.csmoe import CSMoE
-    from csmoe_model.config import recipe
+    from csmoe_model.recipes import recipe
     from csmoe_model.nn.masking import draw_crops, draw_masks
 import dataclasses, torch
 for slots in ("dynamic", "fixed"):

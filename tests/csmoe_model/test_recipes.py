@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from csmoe_model import config
-from csmoe_model.config import RECIPES, ModelConfig, recipe, recipe_with, visible_count
+from csmoe_model.config import ModelConfig, visible_count
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.nn.masking import draw_masks
+from csmoe_model.recipes import RECIPES, recipe, recipe_with
 from minortom.errors import InputError
 
 
@@ -136,7 +137,7 @@ def test_an_invalid_configuration_is_refused(change, message):
 
 
 def test_an_unknown_recipe_is_refused_with_the_list_of_recipes():
-    message = "recipe must be one of csmoe-b32, .*tiny, found 'csmoe-b15'"
+    message = "recipe must be one of csmoe-b32, .*tiny-p12, found 'csmoe-b15'"
     with pytest.raises(InputError, match=message):
         recipe("csmoe-b15")
 

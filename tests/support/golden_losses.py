@@ -11,9 +11,9 @@ import torch
 from repository import GOLDEN
 from torch.nn import functional as F
 
-from csmoe_model.config import recipe
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.nn.masking import draw_masks
+from csmoe_model.recipes import recipe
 
 FILE = GOLDEN / "tiny_losses.json"
 STEPS, BATCH = 20, 2

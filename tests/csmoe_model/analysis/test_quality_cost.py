@@ -10,8 +10,8 @@ from PIL import Image
 
 import csmoe_model
 from csmoe_model.analysis.quality_cost import PAPER_MACS
-from csmoe_model.config import recipe
 from csmoe_model.nn.cost import encoder_cost
+from csmoe_model.recipes import recipe
 from minortom.errors import InputError
 
 

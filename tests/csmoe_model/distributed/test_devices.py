@@ -9,10 +9,10 @@ import pytest
 import torch
 from shard_maker import made_up_tensors
 
-from csmoe_model.config import recipe_with
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.normalise import Normalise, draw_flips, signed
 from csmoe_model.nn.masking import draw_masks
+from csmoe_model.recipes import recipe_with
 from csmoe_model.training.step import Objective, numbers_of
 from minortom.sensors import GROUPS
 

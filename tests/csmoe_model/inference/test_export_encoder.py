@@ -14,11 +14,11 @@ from stored_vectors import stored_vectors
 from training_shards import MODEL, learnable_shards
 
 from csmoe_model.checkpoints.weights import read_model
-from csmoe_model.config import recipe
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.inference.embed import embed
 from csmoe_model.inference.export_encoder import export as write_encoder
 from csmoe_model.nn.cost import encoder_cost
+from csmoe_model.recipes import recipe
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.table_columns import read_table
 from minortom.shards.shard_set import ShardSet

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from csmoe_model.config import recipe
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.nn.masking import masks_of
 from csmoe_model.nn.soft_moe import SoftMoE
+from csmoe_model.recipes import recipe
 
 NARROW = replace(recipe("tiny"), width=24, num_heads=3)
 CONDITIONED = replace(NARROW, condition="both", local_global=0.5)

@@ -10,12 +10,13 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from csmoe_model.config import RECIPES, ModelConfig, recipe
+from csmoe_model.config import ModelConfig
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.nn.backbone import Backbone
 from csmoe_model.nn.cost import encoder_cost, pretraining_cost
 from csmoe_model.nn.cost_table import cost_row
 from csmoe_model.nn.masking import Mask, Masks
+from csmoe_model.recipes import RECIPES, recipe
 
 TABLE_IV = {
     "csmoe-b32": (277.10, 2.923),

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from csmoe_model.config import recipe
 from csmoe_model.nn.decoder import Decoder, decode_sources
 from csmoe_model.nn.masking import draw_masks
+from csmoe_model.recipes import recipe
 
 TINY = recipe("tiny")
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from csmoe_model.config import recipe
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.nn.layers import patchify
+from csmoe_model.recipes import recipe
 from minortom.errors import InputError
 
 

@@ -54,7 +54,7 @@ def test_settings_out_of_range_are_refused_by_name(values, message):
 
 
 def test_settings_survive_yaml():
-    for name in ("tiny", "small", "csmoe-b16"):
+    for name in ("tiny", "tiny-p12", "small", "csmoe-b16"):
         config = train_recipe(name)
         text = yaml.safe_dump(config.to_dict())
         assert TrainConfig.from_dict(yaml.safe_load(text)) == config
@@ -80,7 +80,7 @@ def test_missing_options_come_from_the_resumed_run(finished):
 
 
 def test_an_unknown_recipe_is_an_error_that_lists_them():
-    with pytest.raises(InputError, match=r"csmoe-b16.*tiny, found 'huge'"):
+    with pytest.raises(InputError, match=r"csmoe-b16.*tiny-p12, found 'huge'"):
         configure("huge", {})
 
 

@@ -12,11 +12,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from training_runs import SHORT, run
 from training_shards import learnable_shards
 
-from csmoe_model.config import recipe
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.loader import Batch
 from csmoe_model.data.normalise import Normalise, signed
 from csmoe_model.distributed.device import tensor_cores, weights_to_bfloat16
+from csmoe_model.recipes import recipe
 from csmoe_model.runs.csv_log import TERMS, RunLog
 from csmoe_model.training.compile import compiled
 from csmoe_model.training.config import TrainConfig
