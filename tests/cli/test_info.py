@@ -9,9 +9,11 @@ from minortom_cli.model import info
 
 KEYS = [
     "recipe", "patch_size", "image_size", "params", "params_trainable", "macs_paper",
-    "macs_full", "c2c",
+    "macs_full", "c2c", "sensor_layers", "shared_layers", "dense",
 ]  # fmt: skip
-NAMES = ["csmoe-b32", "csmoe-b28", "csmoe-b16", "csmoe-b14", "csmae-b15", "small", "tiny", "tiny-p12"]
+NAMES = [
+    "csmoe-b32", "csmoe-b28", "csmoe-b16", "csmoe-b14", "csmae-b15", "small", "tiny", "tiny-p12",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -36,6 +38,12 @@ def test_json_of_one_recipe_is_a_list_of_one(app, capsys):
             "recipe": "csmoe-b16", "patch_size": 16, "image_size": 224,
             "params": 271312128, "params_trainable": 271160832,
             "macs_paper": 10107689472, "macs_full": 10446468096, "c2c": 26.84,
+            "sensor_layers": 4, "shared_layers": 2,
+            "dense": {
+                "sensor_layers": 5, "shared_layers": 2, "params": 51737088,
+                "params_trainable": 51585792, "macs_paper": 10157862912, "macs_full": 10563033600,
+                "c2c": 5.09,
+            },
         }
     ]  # fmt: skip
     assert captured.err == ""
@@ -43,14 +51,14 @@ def test_json_of_one_recipe_is_a_list_of_one(app, capsys):
 
 def test_the_table_shows_table_iv_and_what_it_leaves_out(app, capsys):
     assert run(app, []) == 0
-    lines = {
-        line.split()[0]: line.split()[1:]
-        for line in capsys.readouterr().out.splitlines()
-        if line.split()
-    }
-    #                            patch  image  S2     S1+S2  pretr. paper  full   C2C
-    assert lines["csmoe-b16"] == ["16", "224", "271.3", "451.2", "459.9", "10.11", "10.45", "26.84"]
-    assert [name for name in lines if name in NAMES] == NAMES
+    printed = [line.split() for line in capsys.readouterr().out.splitlines() if line.split()]
+    lines = [words for words in printed if words[0] in (*NAMES, "dense")]
+    below = [(name, "dense") if name != "csmae-b15" else (name,) for name in NAMES]
+    assert [words[0] for words in lines] == [name for names in below for name in names]
+    moe, dense = lines[4:6]
+    #                       layers patch  image  S2     S1+S2    pretr.   paper    full     C2C
+    assert moe[1:] == ["4+2", "16", "224", "271.3", "451.2", "459.9", "10.11", "10.45", "26.84"]
+    assert dense[1:] == ["5+2", "16", "224", "51.74", "87.57", "96.31", "10.16", "10.56", "5.093"]
 
 
 def test_the_cost_of_the_slots_in_the_papers_text_is_computed(app, capsys):

@@ -1,9 +1,14 @@
 """Models that `csmoe train` builds from a recipe and options."""
 
+import json
+
 import pytest
 from minortom_cli.console import run
 from minortom_cli.model.app import app
+from safetensors.torch import load_file
 
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.nn.cost import encoder_cost
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.training.configuration import configure
 
@@ -51,3 +56,20 @@ def test_tiny_p12_has_every_field_of_its_options():
     found = configure("tiny-p12", {})
     changed = configure("tiny", {k: int(v) if v == int(v) else v for k, v in values.items()})
     assert (found.model, found.train) == (changed.model, changed.train)
+
+
+def test_a_dense_model_trains_and_is_a_checkpoint_with_its_cost(trained, shards, tmp_path, capsys):
+    dense = ("--num-experts", "0", "--sensor-layers", "3", "--image-size", "16")
+    folder = trained("dense", "--recipe", "tiny", *dense, *TWO_STEPS)
+    assert not (folder / "experts.csv").exists()
+    tensors = load_file(folder / "model" / "model.safetensors")
+    assert len({name for name in tensors if name.endswith("feed_forward.up.weight")}) == 3 + 3 + 3
+    assert not [name for name in tensors if "soft_moe" in name]
+
+    out = tmp_path / "embeddings.parquet"
+    assert run(app, ["embed", str(folder), str(shards), "--out", str(out)]) == 0
+    capsys.readouterr()
+    assert run(app, ["info", str(folder), "--json"]) == 0
+    (s2, *_) = json.loads(capsys.readouterr().out)
+    config = CSMoE.from_pretrained(folder).config
+    assert s2["macs_paper"] == encoder_cost(config).macs_paper

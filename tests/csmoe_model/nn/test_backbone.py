@@ -161,11 +161,12 @@ def test_the_example_of_the_documentation_runs(repository):
 
 def test_the_table_of_the_documentation_is_what_the_code_says(repository):
     page = repository / "docs" / "model.md"
-    rows = re.findall(r"^\| (cs\S+|small|tiny\S*) \|(.*)\|$", page.read_text(encoding="utf-8"), re.M)
+    row = r"^\| (cs\S+|small|tiny\S*|dense) \| (\d+\+\d+) \|(.*)\|$"
+    rows = re.findall(row, page.read_text(encoding="utf-8"), re.M)
     models = {name: make() for name, make in RECIPES.items()}
-    for (name, cells), wanted in zip(rows, cost_table(models), strict=True):
+    for (name, layers, cells), wanted in zip(rows, cost_table(models), strict=True):
         numbers = [float(cell.split()[0]) for cell in cells.split("|")]
-        assert name == wanted.pop("recipe")
+        assert (name, layers) == (wanted.pop("recipe"), wanted.pop("layers"))
         assert numbers == pytest.approx(list(wanted.values()), rel=2e-3, abs=5e-4)
 
 
