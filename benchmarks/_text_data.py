@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from csmoe_model.inference.embed_shards import encode_shards
+from minortom.io.atomic_write import atomic_file
 from minortom.io.provenance import Provenance
 from minortom.maps.manifests import named_manifest
 
@@ -24,10 +25,42 @@ def few_patches(data, each):
     return np.array(found)
 
 
-def encoded(extractor, data, samples):
-    """Return the vectors of some patches by sensor."""
-    parts = [vectors for _, vectors in encode_shards(extractor, data, samples=samples)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+def encoded(extractor, data, samples, cache):
+    """Return the vectors of some patches by sensor; store them in a file, or read them from it."""
+    if not cache.exists():
+        parts = [vectors for _, vectors in encode_shards(extractor, data, samples=samples)]
+        store_arrays(cache, {n: np.concatenate([part[n] for part in parts]) for n in parts[0]})
+    with np.load(cache) as stored:
+        return dict(stored)
+
+
+def store_arrays(path, arrays):
+    """Write arrays by name."""
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def store_scores(path, rows):
+    """Write the scores of patches by row, kind of query, query and sentence."""
+    arrays = {
+        f"{row}|{kind}|{query}|{number}": np.asarray(score)
+        for row, kinds in rows.items() for kind, queries in kinds.items()
+        for query, sentences in enumerate(queries) for number, score in enumerate(sentences)
+    }  # fmt: skip
+    store_arrays(path, arrays)
+
+
+def stored_scores(path):
+    """Return what `store_scores` wrote."""
+    found = {}
+    with np.load(path) as stored:
+        for name in stored.files:
+            row, kind, query, _ = name.split("|")
+            queries = found.setdefault(row, {}).setdefault(kind, [])
+            if int(query) == len(queries):
+                queries.append([])
+            queries[int(query)].append(stored[name])
+    return found
 
 
 def write_embeddings(path, table, vectors, weights):

@@ -6,12 +6,12 @@ The pretrained models are those of `benchmarks/evaluate.py`, read from its cache
 sensor, `csmoe_model.text.train` trains a text model on the cells of the splits `train` and `val`;
 the cells of `test` are searched with held-out templates. Beside it: a training on the captions of
 other cells (shuffled), vectors of the untrained model, the share of a class in the training cells
-of the same climate (prior), and ridge regressions on the classes, without text (probe).
+of the same climate (prior), and ridge regressions on the classes, without text (probe). Vectors and
+scores are stored in OUT, so that an interrupted benchmark resumes.
 """
 
 import argparse
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,16 @@ import pyarrow.parquet as pq
 import torch
 from _planet_models import pretrained, shards
 from _results import store
-from _text_data import COLUMNS, encoded, few_patches, named_tiles, shuffled, write_embeddings
+from _text_data import (
+    COLUMNS,
+    encoded,
+    few_patches,
+    named_tiles,
+    shuffled,
+    store_scores,
+    stored_scores,
+    write_embeddings,
+)
 from _text_queries import PAIRS, Queries, draw_unseen, entry, prior_scores, probe_scores, scored
 
 from csmoe_model.evaluation.bootstrap import Bootstrap
@@ -30,7 +39,7 @@ from csmoe_model.text.model import load_text_model
 from minortom.shards.shard_set import ShardSet
 
 SENSORS = ("s2", "s1", "both")
-DRAWS = 500
+DRAWS = 200
 UNSEEN_ROW = "never seen together"
 
 
@@ -55,11 +64,20 @@ class Seed:
         pq.write_table(shuffled(pq.read_table(self.tiles), seed), self.mixed)
         extractor = load_extractor(pretrained(f"seed-{seed}"))
         models = {"text": extractor, "untrained": extractor.untrained(seed=seed).make()}
-        self.vectors = {name: encoded(model, data, samples) for name, model in models.items()}
+        self.vectors = {
+            name: encoded(model, data, samples, out / f"{name}-{seed}-{len(samples)}.npz")
+            for name, model in models.items()
+        }
         self.unseen = [queries.pairs.index(pair) for pair in draw_unseen(queries, seed)]
 
     def rows(self):
-        """Return the scores of all rows."""
+        """Return the scores of all rows; store them in a file, or read them from it."""
+        cache = self.out / f"scores-{self.seed}-{len(self.queries.split)}.npz"
+        if not cache.exists():
+            store_scores(cache, self._rows())
+        return stored_scores(cache)
+
+    def _rows(self):
         found = {"prior": prior_scores(self.queries)}
         for sensor in SENSORS:
             found |= {
@@ -77,13 +95,13 @@ class Seed:
     def _text(self, model, sensor, *, tiles=None, keep=None):
         vectors = self.vectors[model]
         rows = np.flatnonzero(np.ones(len(self.queries.split), bool) if keep is None else keep)
-        path = self.out / "embeddings.parquet"
+        path = self.out / f"embeddings-{self.seed}.parquet"
         write_embeddings(
             path, self.queries.table.select(COLUMNS).take(pa.array(rows)),
             {sensor: vectors[sensor][rows]}, f"{model} {self.seed}",
         )  # fmt: skip
         return searched(
-            self.out / "run", path, self.queries, vectors[sensor], tiles or self.tiles,
+            self.out / f"run-{self.seed}", path, self.queries, vectors[sensor], tiles or self.tiles,
             sensor=sensor, seed=self.seed,
         )  # fmt: skip
 
@@ -121,7 +139,7 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
-    started, data = time.monotonic(), ShardSet.open(shards("probing"))
+    data = ShardSet.open(shards("probing"))
     samples = few_patches(data, options.patches)
     table = data.metadata(COLUMNS).take(pa.array(samples))
     pq.write_table(named_tiles(table), options.out / "tiles.parquet")
@@ -133,7 +151,7 @@ def main():
     record = {
         "seeds": seeds, "patches": options.patches, "test_cells": len(np.unique(queries.cells)),
         "queries": {kind: len(of) for kind, of in queries.truth.items()},
-        "chance": queries.chances, "seconds": round(time.monotonic() - started), **found,
+        "chance": queries.chances, **found,
     }  # fmt: skip
     store("text", record)
     print(json.dumps(record, indent=1))
