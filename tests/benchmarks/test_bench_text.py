@@ -26,7 +26,11 @@ def queries():
         "landcover": [row["landcover"] for row in cells.values()],
         "season": ["summer", "winter"] * 30,
     })  # fmt: skip
-    return Queries.of(table, tiles)
+    found = Queries.of(table, tiles)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("_text_queries.MIN_POSITIVE", 3)
+        assert len(found.pairs) == 9  # three land covers and three groups; computed once
+    return found
 
 
 def test_a_query_is_true_of_the_test_patches_with_its_class(queries):
