@@ -105,7 +105,7 @@ def test_the_longer_run_is_up_to_date_and_its_provenance_has_both_lengths(shards
 
 def test_a_longer_run_is_not_the_run_of_that_length(shards, done):
     run(shards, done, LONGER, resume=True)
-    with pytest.raises(OutputExistsError, match=r"lengthened is \[8\] in the run and None"):
+    with pytest.raises(OutputExistsError, match=r"lengthened is \[8\] in the run and not given"):
         run(shards, done, LONGER)
 
 
