@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from csmoe_model.nn.layers import float32_product
-from csmoe_model.nn.soft_moe import DynamicRouter, ExpertMLPs, Routing, SoftMoE
+from csmoe_model.nn.routers import DynamicRouter
+from csmoe_model.nn.soft_moe import ExpertMLPs, Routing, SoftMoE
 
 
 class PlainSoftMoE(nn.Module):

@@ -6,7 +6,7 @@ It does not import torch, so that the command line can list and check models qui
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Literal, get_args
+from typing import Literal, get_args, get_origin
 
 from csmoe_model.conditions import (
     CROP_SIDE,
@@ -23,8 +23,14 @@ from minortom.sensors import MODEL_BANDS, SensorName
 Slots = Literal["dynamic", "fixed"]
 MaskMode = Literal["independent", "identical", "disjoint"]
 MiForm = Literal["csmae", "eq10"]
+MiFeatures = Literal["cls", "mean"]
 LossForm = Literal["text", "printed"]
-_LATER = ("condition", "local_global", "crop_side", "kept_experts")
+Softmaxes = Literal["both", "dispatch"]
+Switch = Literal["on", "off"]
+_LATER = (
+    "logit_scale_of", "mi_features", "projector", "condition", "local_global", "crop_side",
+    "kept_experts",
+)  # fmt: skip
 """Fields that older files do not have; files leave them out at their defaults."""
 
 
@@ -61,6 +67,9 @@ class ModelConfig:
     """Slots of each expert, with `slots` = `fixed`."""
     logit_scale: float = 1.0
     """Factor on the routing logits; with fixed slots the initial value of a learned factor."""
+    logit_scale_of: Softmaxes = "both"
+    """Softmaxes that `logit_scale` applies to. `dispatch`: only the softmax over tokens, where the
+    scale is 1 / τ of Eq. 12; the softmax over slots (combine) has a scale of 1."""
     decoder_width: int = 256
     """Width of a decoder token."""
     decoder_layers: int = 4
@@ -75,6 +84,12 @@ class ModelConfig:
     """Mutual-information loss. `csmae`: NT-Xent over all 2B vectors as in CSMAE. `eq10`: Eq. 10."""
     mi_temperature: float = 0.5
     """Temperature of the mutual-information loss."""
+    mi_features: MiFeatures = "cls"
+    """Features that the mutual-information loss contrasts: the [CLS] vector (`cls`), or the mean of
+    the visible patch tokens as in CSMAE (`mean`)."""
+    projector: Switch = "on"
+    """LayerNorm and linear map before the mutual-information loss (`on`), or the features
+    themselves, as in CSMAE (`off`)."""
     rep_form: LossForm = "text"
     """Slot repulsion as in the paper's text (`text`), or as in Eq. 18 (`printed`)."""
     rep_weight: float = 0.01
@@ -97,18 +112,17 @@ class ModelConfig:
         self._check_types()
         self._check_ranges()
         self._check_sizes()
+        self._check_scale()
         check_conditions(self.condition, self.local_global, self.num_experts, self.shared_layers)
         check_crops(self.local_global, self.crop_side, self.grid_size)
         kept = checked_kept(self.kept_experts, self.layers(), num_experts=self.num_experts)
         object.__setattr__(self, "kept_experts", kept)
 
     def _check_types(self) -> None:
-        choices = {"slots": Slots, "mask_mode": MaskMode, "mi_form": MiForm}
-        choices |= {"rep_form": LossForm, "bal_form": LossForm, "condition": Conditioning}
         for name, kind in ((one.name, one.type) for one in fields(self) if not one.metadata):
             value = getattr(self, name)
-            if name in choices:
-                one_of(name, value, get_args(choices[name]))
+            if get_origin(kind) is Literal:
+                one_of(name, value, get_args(kind))
             elif isinstance(value, bool) or not isinstance(
                 value, int if kind is int else int | float
             ):
@@ -153,6 +167,20 @@ class ModelConfig:
             raise InputError(
                 f"slots_per_expert {self.slots_per_expert} needs slots = fixed, found dynamic; "
                 "leave it out: dynamic slots follow from the number of tokens"
+            )
+
+    def _check_scale(self) -> None:
+        if self.logit_scale_of == "both":
+            return
+        if not self.num_experts:
+            raise InputError(
+                f"logit_scale_of {self.logit_scale_of} needs layers with experts, found "
+                "num_experts 0; leave it out, or give a higher num_experts"
+            )
+        if self.slots == "dynamic" and self.logit_scale == 1:
+            raise InputError(
+                f"logit_scale_of {self.logit_scale_of} needs a logit_scale other than 1, found "
+                f"{self.logit_scale}; give a logit_scale, or leave logit_scale_of out"
             )
 
     @property

@@ -73,11 +73,13 @@ class CSMoE(Pretrained):
         self.decoders = nn.ModuleDict(
             {target: Decoder(config, target=target, sources=SENSORS) for target in SENSORS}
         )
-        # One projector for both sensors, as in CSMAE, since both are in the common space.
-        self.projector = nn.Sequential(
-            nn.LayerNorm(config.width, eps=NORM_EPS), nn.Linear(config.width, config.width)
-        )
-        self.projector.apply(initialise)
+        # One projector for both sensors, since both are in the common space.
+        self.projector: nn.Module = nn.Identity()
+        if config.projector == "on":
+            self.projector = nn.Sequential(
+                nn.LayerNorm(config.width, eps=NORM_EPS), nn.Linear(config.width, config.width)
+            )
+            self.projector.apply(initialise)
 
     def forward(
         self,
@@ -107,7 +109,7 @@ class CSMoE(Pretrained):
         config = self.config
         visible = {sensor: masks.of(sensor).visible_BU for sensor in SENSORS}
         encoded, layers = self._encode(patches, visible)
-        vectors = self._projected(encoded)
+        vectors = self._contrasted(encoded)
         mi = mutual_information_loss(
             vectors["s2"], vectors["s1"], temperature=config.mi_temperature, form=config.mi_form
         )
@@ -115,7 +117,7 @@ class CSMoE(Pretrained):
         local_global = None
         if masks.crop_BK is not None:
             crops, of_crops = self._encode(patches, dict.fromkeys(SENSORS, masks.crop_BK), "local")
-            local_global = self._local_global(vectors, self._projected(crops))
+            local_global = self._local_global(vectors, self._contrasted(crops))
             layers = mean_terms(layers, of_crops)
         rep, bal, uses = regularisers(layers, config, like=mi)
 
@@ -207,12 +209,15 @@ class CSMoE(Pretrained):
         )
         return dict(zip(patches, shared.chunk(len(tokens)), strict=True)), layers
 
-    def _projected(
+    def _contrasted(
         self, encoded: Mapping[SensorName, Tensor]
     ) -> dict[SensorName, Float[Tensor, "B D"]]:
-        """Return the projected [CLS] of the global batch."""
+        """Return the vectors of the global batch that the mutual information contrasts."""
+        mean = self.config.mi_features == "mean"
         return {
-            sensor: gather_rows(at_least_float32(self.projector(x_BTD[:, 0])))
+            sensor: gather_rows(
+                at_least_float32(self.projector(x_BTD[:, 1:].mean(1) if mean else x_BTD[:, 0]))
+            )
             for sensor, x_BTD in encoded.items()
         }
 

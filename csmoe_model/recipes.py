@@ -32,6 +32,7 @@ def csmae_b15() -> ModelConfig:
     return ModelConfig(
         patch_size=15, image_size=120, sensor_layers=10, shared_layers=2, num_experts=0,
         decoder_width=512, decoder_layers=8, decoder_heads=16, rep_weight=0.0, bal_weight=0.0,
+        mi_features="mean", projector="off",
     )  # fmt: skip
 
 

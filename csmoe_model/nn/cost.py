@@ -93,8 +93,9 @@ def _encoded_pair(config: ModelConfig, visible: int) -> Cost:
     """Count the encoder of both sensors, the projector and the cosines between slots."""
     tokens, width = visible + 1, config.width
     total = encoder_cost(config, sensors=_BOTH, visible=visible)
-    projector = _layer_norm(1, width) + _linear(1, width, width)
-    total += _weights_alone(projector) + _macs_alone(projector, times=len(_BOTH))
+    if config.projector == "on":
+        projector = _layer_norm(1, width) + _linear(1, width, width)
+        total += _weights_alone(projector) + _macs_alone(projector, times=len(_BOTH))
     if config.num_experts:
         passes = [*config.layers(*_BOTH), *len(_BOTH) * config.layers(SHARED)]
         slots = [_slots(config, len(config.experts_of(layer)), tokens) for layer in passes]

@@ -61,8 +61,9 @@ def dense_of_equal_cost(config: ModelConfig) -> ModelConfig | None:
     def dense(layers: int) -> ModelConfig:
         shared = min(config.shared_layers, layers - 1)
         return replace(
-            config, num_experts=0, slots="dynamic", slots_per_expert=1, condition="none",
-            kept_experts=None, sensor_layers=layers - shared, shared_layers=shared,
+            config, num_experts=0, slots="dynamic", slots_per_expert=1, logit_scale_of="both",
+            condition="none", kept_experts=None, sensor_layers=layers - shared,
+            shared_layers=shared,
         )  # fmt: skip
 
     of_one, of_two = (encoder_cost(dense(layers)).macs_full for layers in (1, 2))

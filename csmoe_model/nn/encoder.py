@@ -50,6 +50,7 @@ class RoutedBlock(nn.Module):
             slots=config.slots,
             slots_per_expert=config.slots_per_expert,
             logit_scale=config.logit_scale,
+            logit_scale_of=config.logit_scale_of,
             conditions=conditions,
         )
         self.drop_path = DropPath()

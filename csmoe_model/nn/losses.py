@@ -40,8 +40,8 @@ def mutual_information_loss(
     The two images of a pair are positives; images of other pairs are negatives.
 
     Args:
-        s2_BD: Projected [CLS] of the Sentinel-2 image of each pair of the global batch.
-        s1_BD: Projected [CLS] of the Sentinel-1 images.
+        s2_BD: Vector of the Sentinel-2 image of each pair of the global batch.
+        s1_BD: Vectors of the Sentinel-1 images.
         temperature: Divisor of the cosine similarities.
         form: `csmae`: each of the 2B vectors is compared with the 2B - 1 others, as published
             with CSMAE. `eq10`: each is compared with the B - 1 vectors of the other sensor and

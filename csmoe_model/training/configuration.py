@@ -30,6 +30,8 @@ _WHOLE_MODEL = set(ModelConfig().to_dict())
 """Fields that describe a model; those that older models do not have may be missing."""
 _CROPS = {"local_global", "crop_side"}
 """Fields of a model that its weights do not depend on, which a further training may change."""
+_OBJECTIVE = ("logit_scale_of", "mi_features", "projector")
+"""Fields that a further training may not change, but that files leave out at their defaults."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +153,8 @@ def _check_fits(parent: Parent, name: str | None, given: Mapping[str, object]) -
     A model without conditions may get them: their vectors are zero, so it is the same model.
     """
     model = parent.model
-    there = {"recipe": parent.origin.recipe, **model.to_dict(), "condition": model.condition}
+    later = {name: getattr(model, name) for name in ("condition", *_OBJECTIVE)}  # not in old files
+    there = {"recipe": parent.origin.recipe, **model.to_dict(), **later}
     free = _CROPS | ({"condition"} if model.condition == "none" else set())
     wanted = {**({"recipe": name} if name else {}), **given}
     other = [

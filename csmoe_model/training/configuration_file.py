@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from csmoe_model.config import ModelConfig
+from csmoe_model.config import ModelConfig, Switch
 from csmoe_model.training.config import TrainConfig
 from minortom.api.arguments import check_keys, shown
 from minortom.errors import InputError
@@ -16,6 +16,7 @@ MODEL_FIELDS = tuple(field.name for field in fields(ModelConfig))
 TRAIN_FIELDS = tuple(field.name for field in fields(TrainConfig))
 
 _NUMBERS = {f.name for f in (*fields(ModelConfig), *fields(TrainConfig)) if f.type is float}
+_SWITCHES = {f.name for f in fields(ModelConfig) if f.type is Switch}
 _NAMES = ("recipe", "weights")
 _PARTS = ("model", "train")
 _IGNORED = (KEY, "lengthened")
@@ -83,12 +84,19 @@ def _checked(found: Mapping[str, Any], file: Path) -> ConfigurationFile:
             raise InputError(f"{file}: {name} must be a name, found {shown(own[name])}")
     return ConfigurationFile(
         recipe=own.get("recipe"), weights=own.get("weights"),
-        fields={key: _number(v) if key in _NUMBERS else v for key, v in values.items()},
+        fields={key: _value(key, value) for key, value in values.items()},
     )  # fmt: skip
 
 
-def _number(value: object) -> object:
-    """Return `1e-4` as a number: YAML 1.1 reads it as text, since it has no decimal point."""
+def _value(key: str, value: object) -> object:
+    """Return the value of a field as it was written.
+
+    YAML 1.1 reads `1e-4` as text, since it has no decimal point, and `on` and `off` as booleans.
+    """
+    if key in _SWITCHES and isinstance(value, bool):
+        return "on" if value else "off"
+    if key not in _NUMBERS:
+        return value
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:

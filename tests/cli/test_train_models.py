@@ -11,6 +11,7 @@ from csmoe_model.csmoe import CSMoE
 from csmoe_model.nn.cost import encoder_cost
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.training.configuration import configure
+from minortom.errors import InputError
 
 pytest_plugins = ("training_fixtures",)
 pytestmark = pytest.mark.usefixtures("small_steps")
@@ -73,3 +74,50 @@ def test_a_dense_model_trains_and_is_a_checkpoint_with_its_cost(trained, shards,
     (s2, *_) = json.loads(capsys.readouterr().out)
     config = CSMoE.from_pretrained(folder).config
     assert s2["macs_paper"] == encoder_cost(config).macs_paper
+
+
+CSMAE_HEAD = {"mi_features": "mean", "projector": "off"}
+NARROW = ("--recipe", "tiny", "--image-size", "16", *TWO_STEPS)
+
+
+def test_the_head_and_the_scale_of_dispatch_are_options_and_keys_of_a_file(trained, tmp_path):
+    file = tmp_path / "own.yaml"
+    file.write_text("mi_features: mean\nprojector: off\n")  # YAML reads `off` as false
+    head = ("--mi-features", "mean", "--projector", "off")
+    plain, options = trained("plain", *NARROW), trained("options", *NARROW, *head)
+    of_file = trained("file", *NARROW, "--config", str(file))
+    found = (options / "model/model.safetensors").read_bytes()
+    assert found == (of_file / "model/model.safetensors").read_bytes()
+    without = set(load_file(plain / "model/model.safetensors"))
+    without -= set(load_file(options / "model/model.safetensors"))
+    assert {name.split(".")[0] for name in without} == {"projector"}
+    stored = RunFolder(options).stored()["model"]
+    assert CSMAE_HEAD.items() <= stored.items()
+    assert stored == RunFolder(plain).stored()["model"] | CSMAE_HEAD
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["--projector", "maybe"], 2, "'maybe' is not one of 'on'"),
+        (["--mi-features", "patch"], 2, "'patch' is not one of 'cls'"),
+        (["--logit-scale-of", "dispatch"], 1, "error: logit_scale_of dispatch needs a logit_scale"),
+    ],
+)
+def test_a_head_or_a_scale_that_does_not_exist_is_refused(
+    shards, tmp_path, capsys, words, code, message
+):
+    out = tmp_path / "run"
+    assert run(app, ["train", str(shards), "--out", str(out), *NARROW, *words]) == code
+    assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "there"), [("projector", "on"), ("mi_features", "cls"), ("logit_scale_of", "both")]
+)
+def test_another_head_than_that_of_given_weights_is_refused(finished, option, there):
+    other = {"projector": "off", "mi_features": "mean", "logit_scale_of": "dispatch"}[option]
+    message = f"{option} is {there} in the checkpoint and {other} in the options"
+    with pytest.raises(InputError, match=message):
+        configure(None, {option: other}, weights=finished)

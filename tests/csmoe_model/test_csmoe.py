@@ -160,6 +160,9 @@ OPTIONS = [
     {"shared_layers": 0}, {"num_experts": 0}, {"condition": "sensor"}, {"local_global": 0.5},
     {"condition": "granularity", "local_global": 0.5, "crop_side": 0.25, "bal_form": "printed"},
     {"condition": "both", "local_global": 0.5, "slots": "fixed"},
+    {"mi_features": "mean"}, {"projector": "off"}, {"mi_features": "mean", "projector": "off"},
+    {"logit_scale": 0.1, "logit_scale_of": "dispatch"},
+    {"slots": "fixed", "logit_scale_of": "dispatch"},
 ]  # fmt: skip
 
 

@@ -114,6 +114,11 @@ def test_a_configuration_survives_json(name):
         ({"slots": "static"}, "slots must be one of dynamic, fixed, found 'static'"),
         ({"slots_per_expert": 2}, "slots_per_expert 2 needs slots = fixed"),
         ({"logit_scale": 0.0}, "logit_scale must be above 0, found 0.0"),
+        ({"logit_scale_of": "combine"}, "logit_scale_of must be one of both, dispatch, found"),
+        ({"logit_scale_of": "dispatch"}, "dispatch needs a logit_scale other than 1, found 1.0; "),
+        ({"logit_scale_of": "dispatch", "num_experts": 0}, "layers with experts, found num_exp"),
+        ({"mi_features": "max"}, "mi_features must be one of cls, mean, found 'max'"),
+        ({"projector": False}, "projector must be one of on, off, found False"),
         ({"rep_weight": math.inf}, "rep_weight must be 0 or more, found inf"),
         ({"condition": "season"}, "condition must be one of none, sensor, granularity, both, fo"),
         ({"condition": "granularity"}, "granularity needs local crops .*, found local_global 0;"),
@@ -147,13 +152,26 @@ def test_an_integer_is_accepted_for_a_float():
     assert CSMoE(config).backbone.shared.trunk.blocks[0].soft_moe.router.scale.item() == 2.0
 
 
-def test_files_leave_out_conditions_and_crops_that_are_off():
+def test_files_leave_out_later_options_at_their_defaults():
+    given = {
+        "condition": "both", "local_global": 0.5, "crop_side": 0.25, "logit_scale": 0.3,
+        "logit_scale_of": "dispatch", "mi_features": "mean", "projector": "off",
+    }  # fmt: skip
     stored = recipe("tiny").to_dict()
-    assert not {"condition", "local_global", "crop_side", "kept_experts"} & set(stored)
-    given = {"condition": "both", "local_global": 0.5, "crop_side": 0.25}
-    conditioned = recipe_with("tiny", given)
-    assert conditioned.to_dict() == stored | given
-    assert ModelConfig.from_dict(conditioned.to_dict()) == conditioned
+    assert not {"kept_experts", *given} - {"logit_scale"} & set(stored)
+    changed = recipe_with("tiny", given)
+    assert changed.to_dict() == stored | given
+    assert ModelConfig.from_dict(changed.to_dict()) == changed
+
+
+def test_csmae_contrasts_mean_tokens_without_a_projector():
+    """As `src/csmae.py` of the published code, which has neither a projector nor regularisers."""
+    found = recipe("csmae-b15")
+    assert (found.mi_features, found.projector, found.mi_form) == ("mean", "off", "csmae")
+    assert (found.num_experts, found.rep_weight, found.bal_weight) == (0, 0.0, 0.0)
+    with torch.device("meta"):
+        names = [name for name, _ in CSMoE(found).named_parameters()]
+    assert not [name for name in names if name.startswith("projector")]
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,9 @@ def layer_parts(layer, x_BND, sensor="s2"):
     if vectors is not None:
         named = [vectors[name] for name in (sensor, "whole") if name in vectors]
         condition_1ED = torch.stack(named).sum(0, keepdim=True)
-    token_BND, logit_BNM = layer.router(x_BND, condition_1ED)
-    logit_BNSE = logit_BNM.unflatten(2, (-1, layer.num_experts))
-    slots_BSED = torch.einsum("bnse,bnd->bsed", logit_BNSE.softmax(1), token_BND)
+    token_BND, *logits = layer.router(x_BND, condition_1ED)
+    dispatch_BNSE, logit_BNSE = (logit.unflatten(2, (-1, layer.num_experts)) for logit in logits)
+    slots_BSED = torch.einsum("bnse,bnd->bsed", dispatch_BNSE.softmax(1), token_BND)
     experts, outputs = layer.experts, []
     for e in range(layer.num_experts):
         hidden = F.gelu(slots_BSED[:, :, e] @ experts.up_EDH[e] + experts.up_bias_EH[e])

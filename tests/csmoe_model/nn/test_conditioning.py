@@ -111,8 +111,22 @@ def test_an_encoder_of_one_sensor_has_the_vectors_of_its_sensor():
     assert set(found) == {"s1", "whole", "local"}
 
 
-def test_the_local_global_term_is_the_contrast_of_images_and_crops_and_enters_the_loss():
-    model = with_vectors(seeded(CONDITIONED)).eval()
+HEADS = [{"mi_features": features, "projector": projector}
+         for features in ("cls", "mean") for projector in ("on", "off")]  # fmt: skip
+
+
+def nt_xent(one, other, temperature):
+    """Return the contrast of two unit vectors of each of two images, vector by vector."""
+    both, terms = torch.cat([one, other]), []
+    for row in range(4):
+        score = (both @ both[row] / temperature).exp()
+        terms.append(-(score[(row + 2) % 4] / (score.sum() - score[row])).log())
+    return torch.stack(terms).mean()
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_contrasts_are_those_of_the_features_written_out_and_enter_the_loss(head):
+    model = with_vectors(seeded(replace(CONDITIONED, **head))).eval()
     s2, s1 = images()
     masks = masks_of(CONDITIONED, range(2), seed=0, epoch=0)
 
@@ -120,19 +134,22 @@ def test_the_local_global_term_is_the_contrast_of_images_and_crops_and_enters_th
         patches = image.unflatten(3, (7, 8)).unflatten(2, (7, 8)).permute(0, 2, 4, 1, 3, 5)
         own = model.backbone.sensors[sensor](patches.reshape(2, 49, -1), visible_BU=visible)
         shared = model.backbone.shared(own, conditions=[(sensor, granularity)])
-        return F.normalize(model.projector(shared[:, 0]), dim=1)
+        feature = shared[:, 0] if head["mi_features"] == "cls" else shared[:, 1:].mean(1)
+        if head["projector"] == "on":
+            norm, linear = model.projector
+            feature = linear(norm(feature))
+        return F.normalize(feature, dim=1)
 
-    terms = []
+    wholes, of_crops = [], []
     for sensor, image in (("s2", s2), ("s1", s1)):
-        whole = unit(sensor, image, masks.of(sensor).visible_BU, "whole")
-        both = torch.cat([whole, unit(sensor, image, masks.crop_BK, "local")])
-        for one in range(4):
-            score = (both @ both[one] / CONDITIONED.mi_temperature).exp()
-            terms.append(-(score[(one + 2) % 4] / (score.sum() - score[one])).log())
+        wholes.append(unit(sensor, image, masks.of(sensor).visible_BU, "whole"))
+        crop = unit(sensor, image, masks.crop_BK, "local")
+        of_crops.append(nt_xent(wholes[-1], crop, CONDITIONED.mi_temperature))
     output = model(s2, s1, masks)
 
     found = output.terms()
-    torch.testing.assert_close(found["local_global"], torch.stack(terms).mean())
+    torch.testing.assert_close(found["mi"], nt_xent(*wholes, CONDITIONED.mi_temperature))
+    torch.testing.assert_close(found["local_global"], torch.stack(of_crops).mean())
     of_paper = found["umr"] + found["cmr"] + found["mi"]
     of_paper = of_paper + 0.01 * (found["rep"] + found["bal"])
     torch.testing.assert_close(found["loss"], of_paper + 0.5 * found["local_global"])

@@ -46,6 +46,8 @@ SMALL = [
     replace(recipe("tiny"), condition="both", local_global=1.0, shared_layers=2),
     replace(recipe("tiny"), condition="granularity", local_global=1.0, slots="fixed"),
     replace(recipe("tiny"), local_global=1.0, crop_side=0.25, num_experts=0),
+    replace(recipe("tiny"), mi_features="mean", projector="off"),
+    replace(recipe("tiny"), logit_scale=0.1, logit_scale_of="dispatch"),
 ]
 
 

@@ -5,7 +5,8 @@ import torch
 from soft_moe_pytorch import DynamicSlotsSoftMoE
 from torch.nn import functional as F
 
-from csmoe_model.nn.soft_moe import ExpertMLPs, FixedRouter, SoftMoE
+from csmoe_model.nn.routers import FixedRouter
+from csmoe_model.nn.soft_moe import ExpertMLPs, SoftMoE
 
 WIDTH, HIDDEN, EXPERTS = 24, 48, 8
 
@@ -246,6 +247,18 @@ def test_the_logit_scale_multiplies_the_logits(build):
     x_BND = torch.randn(2, 9, WIDTH)
     one, quarter = build(logit_scale=1.0), build(logit_scale=0.25)
     torch.testing.assert_close(quarter.router(x_BND)[1], one.router(x_BND)[1] / 4)
+
+
+@pytest.mark.parametrize("build", [dynamic, fixed])
+def test_the_scale_of_dispatch_is_the_inverse_temperature_of_eq_12(build):
+    """Eq. 12: softmax over tokens of logits / τ; softmax over slots of the logits themselves."""
+    x_BND = torch.randn(2, 9, WIDTH)
+    plain = build(logit_scale=1.0).route(x_BND)
+    found = build(logit_scale=2.0, logit_scale_of="dispatch").route(x_BND)  # τ = 0.5
+    torch.testing.assert_close(found.combine_BNES, plain.combine_BNES)
+    sharper = plain.dispatch_BNES.square()  # exp(2 l) of exp(l)
+    torch.testing.assert_close(found.dispatch_BNES, sharper / sharper.sum(1, keepdim=True))
+    assert (found.dispatch_BNES - plain.dispatch_BNES).abs().max() > 0.01
 
 
 def test_published_logits_start_so_wide_that_the_softmax_is_almost_one_hot():
