@@ -1,4 +1,4 @@
-"""Effect of the conditions on the routing of a model: condition vectors and modality specificity.
+"""Effect of conditions and of training on the routing: vectors, specificity, random weights.
 
 Axes, as name suffixes:
     K  samples    L  layers of a path, of one sensor after the other    E  experts    D  token width
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from csmoe_model.analysis.expert_usage import Array, Usage, measure_usage, modality_specificity
 from csmoe_model.conditions import condition_names
-from csmoe_model.extractors.checkpoint import LoadedModel
+from csmoe_model.extractors.checkpoint import LoadedModel, untrained
 from csmoe_model.kept_experts import SHARED
 from csmoe_model.nn.condition_vectors import ConditionVectors
 from csmoe_model.nn.encoder import RoutedBlock
@@ -23,6 +23,8 @@ from minortom.shards.shard_set import ShardSet
 
 WHOLE, CROPS, WITHOUT = "whole images", "local crops", "whole images, with vectors of zero"
 """Ways to encode patches whose use of the experts is compared."""
+UNTRAINED = {f"random weights, seed {seed}": seed for seed in range(3)}
+"""Seeds of the same network with random weights, whose use of the experts is compared too."""
 
 
 def ways_of(trained: LoadedModel) -> tuple[str, ...]:
@@ -41,18 +43,27 @@ def usage_by_way(
     workers: int | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> dict[str, Usage]:
-    """Measure the use of the experts in each way of `ways_of`; arguments as for `measure_usage`."""
-    ways, found = ways_of(trained), {}
+    """Measure the use of the experts in each way of `ways_of`, and by networks of `UNTRAINED`.
+
+    The arguments are those of `measure_usage`.
+    """
+    ways, found = (*ways_of(trained), *UNTRAINED), {}
     for number, way in enumerate(ways):
 
         def count(done: int, total: int, number: int = number) -> None:
             on_progress(number * total + done, len(ways) * total)
 
         found[way] = measure_usage(
-            _without_vectors(trained) if way == WITHOUT else trained, data, samples,
+            _model_of(trained, way), data, samples,
             crops=way == CROPS, workers=workers, on_progress=count,
         )  # fmt: skip
     return found
+
+
+def _model_of(trained: LoadedModel, way: str) -> LoadedModel:
+    if way in UNTRAINED:
+        return replace(trained, model=untrained(trained.model, seed=UNTRAINED[way]), sha256="")
+    return _without_vectors(trained) if way == WITHOUT else trained
 
 
 def condition_tables(trained: LoadedModel, usages: Mapping[str, Usage]) -> list[dict[str, object]]:
@@ -80,7 +91,8 @@ def condition_tables(trained: LoadedModel, usages: Mapping[str, Usage]) -> list[
                 shared_specificity(usage, layer)[list(experts)].tolist(), experts,
                 config.num_experts,
             )
-            for way, usage in usages.items() if len(trained.model.sensors) > 1
+            for way, usage in usages.items()
+            if len(trained.model.sensors) > 1 and way in ways_of(trained)
         }  # fmt: skip
         tables.append({"layer": layer, "lengths": lengths, "specificity": both})
     return tables

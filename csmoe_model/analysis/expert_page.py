@@ -11,7 +11,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
-from csmoe_model.analysis.condition_effects import WHOLE, condition_tables
+from csmoe_model.analysis.condition_effects import UNTRAINED, WHOLE, condition_tables
 from csmoe_model.analysis.expert_maps import dim_picture, expert_colours, expert_map, heat_map
 from csmoe_model.analysis.expert_usage import (
     Maps,
@@ -71,7 +71,7 @@ def expert_page(
         sensors=trained.model.sensors, long=_LONG,
         num_samples=len(chosen), colours=colours,
         num_tiles=len(set(tiles)), max_bits=math.log2(config.num_experts),
-        layers=_layer_rows(usage, groups, tiles),
+        layers=_layer_rows(usages, groups, tiles), num_untrained=len(UNTRAINED),
         tables=_tables(usage, groups, trained.model.sensors),
         conditions=condition_tables(trained, usages),
         patches=[_patch(trained, data, n, rows.slice(n, 1).to_pylist()[0]) for n in shown],
@@ -88,12 +88,16 @@ def _counts(usage: Usage) -> str:
 
 
 def _layer_rows(
-    usage: Usage, groups: Mapping[str, Sequence[str]], tiles: Sequence[str]
+    usages: Mapping[str, Usage], groups: Mapping[str, Sequence[str]], tiles: Sequence[str]
 ) -> list[dict[str, object]]:
-    """Return the numbers of each layer: shares, entropies, and information about the groups."""
-    rows = []
+    """Return the numbers of each layer: shares, entropies, and information about the groups.
+
+    The information of random weights is the mean over the networks of `UNTRAINED`.
+    """
+    rows, usage = [], usages[WHOLE]
     for number, layer in enumerate(usage.layers):
         share_KE = usage.share_KLE[:, number]
+        of_random = [usages[way].share_KLE[:, number] for way in UNTRAINED]
         rows.append(
             {
                 "name": f"{layer.module} of {_LONG[layer.sensor]}",
@@ -104,6 +108,7 @@ def _layer_rows(
                     name: (
                         information(share_KE, of_sample),
                         chance_information(share_KE, of_sample, tiles, seed=SHUFFLE_SEED),
+                        float(np.mean([information(random, of_sample) for random in of_random])),
                     )
                     for name, of_sample in groups.items()
                 },

@@ -15,9 +15,7 @@ from pruning_models import CONDITIONED, random_model
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 from training_shards import MODEL
 
-from csmoe_model.analysis.expert_usage import (
-    measure_usage,
-)
+from csmoe_model.analysis.expert_usage import information, measure_usage
 from csmoe_model.analysis.inspect import inspect as inspect_experts
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.normalise import Normalise
@@ -65,6 +63,25 @@ def test_the_shares_shown_are_those_measured(page, trained, data):
     found = [[float(share) for share in row[1:]] for row in rows if row]
     wanted = 100 * usage.share_KLE.mean(0)[[1, 3]]  # the shared layer of s2, of s1
     np.testing.assert_allclose(found, wanted, atol=0.051)
+
+
+def test_the_information_of_random_weights_is_the_mean_of_three_networks(page, trained, data):
+    columns = {"climate": slice(3, 6), "landcover": slice(6, 9)}
+    row = re.search(r"<tr><th>own.0 of Sentinel-2</th>(.*?)</tr>", page, re.DOTALL)[1]
+    shown = [float(cell) for cell in re.findall(r">([\d.]+)</td>", row)]
+    for name, place in columns.items():
+        groups = data.metadata([name])[name].to_pylist()
+        found = []
+        for seed in range(3):
+            torch.manual_seed(seed)
+            fresh = CSMoE(MODEL)
+            fresh.preprocess = trained.model.preprocess
+            usage = measure_usage(replace(trained, model=fresh), data, np.arange(len(data)))
+            found.append(information(usage.share_KLE[:, 0], groups))
+        own, _, random = shown[place]
+        assert own == pytest.approx(found[0], abs=6e-5)  # the fixture is not trained: seed 0
+        assert random == pytest.approx(np.mean(found), abs=6e-5)
+    assert np.ptp(found) > 1e-4  # by land cover; these patches have one climate
 
 
 def test_the_page_is_up_to_date_until_options_change(page, folder, tmp_path):
@@ -118,7 +135,7 @@ def test_the_page_of_a_conditioned_model_shows_its_vectors_and_their_effect(
     assert lengths[2] == "–"
     assert len(cells(page, "length of the vector of local crops")) == 4
     model = CSMoE.from_pretrained(conditioned)
-    assert seen == [(12, 36), (24, 36), (36, 36)]
+    assert seen == [(12 * n, 72) for n in range(1, 7)]  # three ways to encode, three networks
     for way, crops, zero in (
         ("whole images", False, False), ("local crops", True, False),
         ("whole images, with vectors of zero", False, True),
