@@ -34,6 +34,20 @@ def checks():
             f"path: {', '.join(rows)} as fast with {macs['half'] / macs['whole']:.0%} of the "
             "multiply-adds."
         )
+    if "finetune" in found:
+        tuned = found["finetune"]
+        for row in tuned["rows"]:
+            gap, score = row["difference"], row["score"]
+            lines.append(
+                f"- Fine-tuned on {row['shots']} labels a class ({tuned['seeds']} seeds): half of "
+                f"the experts {100 * score['half']:.1f} %, all {100 * score['whole']:.1f} %, "
+                f"difference {100 * gap['value']:+.1f} [{100 * gap['low']:+.1f}, "
+                f"{100 * gap['high']:+.1f}] points."
+            )
+        lines.append(
+            f"- A step of this training takes {tuned['speed']['ratio']:.2f} × as long with half of "
+            f"the experts, in turns with all."
+        )
     return "\n".join(lines)
 
 

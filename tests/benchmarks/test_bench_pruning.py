@@ -98,8 +98,8 @@ def test_the_quality_has_a_row_for_each_way_and_resumes(benchmark, tmp_path, mon
 
 
 @pytest.mark.soak
-def test_pruned_models_are_tuned_beside_whole_ones(benchmark, tmp_path, capfd):
-    pruning, _, _ = benchmark
+def test_pruned_models_are_tuned_beside_whole_ones(benchmark, tmp_path, capfd, monkeypatch):
+    pruning, _, tables = benchmark
     found = pruning.finetune(tmp_path)
 
     (row,) = found["rows"]
@@ -108,6 +108,8 @@ def test_pruned_models_are_tuned_beside_whole_ones(benchmark, tmp_path, capfd):
     assert row["difference"]["low"] <= gap <= row["difference"]["high"]
     speed = found["speed"]
     assert speed["ratio"] == pytest.approx(speed["half"] / speed["whole"])
+    monkeypatch.setattr(tables, "stored", lambda _: {"finetune": found})
+    assert "Fine-tuned on 4 labels a class (1 seeds)" in tables.checks()
     capfd.readouterr()
     assert pruning.finetune(tmp_path)["rows"] == found["rows"]
     assert "csmoe finetune" not in capfd.readouterr().out  # finished runs are kept
