@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from csmoe_model.config import ModelConfig
-from csmoe_model.recipes import RECIPES, recipe
+from csmoe_model.recipes import recipe
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.training.config import TrainConfig, changed, train_recipe
 from csmoe_model.training.configuration_file import (
@@ -113,9 +113,10 @@ def configure(
             recipe=parent.origin.recipe, model=parent.model, parent=parent,
             train=train_recipe(parent.origin.recipe),
         )  # fmt: skip
-    elif base is None and name and name not in RECIPES and set(values) >= _WHOLE_MODEL:
-        # The file describes a whole model, so its name need not be an existing recipe.
-        base = Configuration(recipe=name, model=ModelConfig(), train=TrainConfig())
+    elif base is None and name and set(values) >= _WHOLE_MODEL:
+        # The file describes a whole model: what it leaves out has the default of the model, not of
+        # the recipe, and its name need not be an existing recipe.
+        base = Configuration(recipe=name, model=ModelConfig(), train=train_recipe(name))
     elif base is None:
         name = name or DEFAULT_RECIPE
         base = Configuration(recipe=name, model=recipe(name), train=train_recipe(name))

@@ -87,3 +87,11 @@ def test_a_missing_file_is_an_error(tmp_path):
 def test_a_recipe_that_differs_from_the_file_is_an_error(written):
     with pytest.raises(InputError, match="--recipe must be tiny, the recipe of .*, found small"):
         configure("small", {}, file=written("recipe: tiny"))
+
+
+@pytest.mark.parametrize("options", [{}, {"mi_features": "cls"}, {"projector": "on"}])
+def test_the_configuration_of_a_run_repeats_it_whatever_the_recipe_changes(written, options):
+    """Files leave out fields at the default of the model, which differs from this recipe's."""
+    first = configure("csmae-b15", options)
+    parts = {"model": first.model.to_dict(), "train": first.train.to_dict()}
+    assert configure(None, {}, file=written({"recipe": "csmae-b15", **parts})) == first
