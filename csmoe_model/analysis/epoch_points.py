@@ -69,7 +69,7 @@ class EpochProber:
     def _rows(self, features: Iterable[tuple[str, FeatureKind]]) -> list[Row]:
         test = self.data.split("test")
         bootstrap = Bootstrap.over(
-            len(test), test.groups, seed=self.options.seed, num_draws=NUM_DRAWS
+            len(test), test.independent, seed=self.options.seed, num_draws=NUM_DRAWS
         )
         rows = probe_rows(features, self.data, self.options, bootstrap)
         return [row for row in rows if row.probe in SHOWN_PROBES]

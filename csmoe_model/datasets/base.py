@@ -48,13 +48,16 @@ class LabelledSplit:
     labels: Labels
     groups: NDArray[np.str_] | None = None
     """[n] names of groups of similar samples, such as grid cells; None where they are unknown."""
+    blocks: NDArray[np.str_] | None = None
+    """[n] names of blocks of ground, each of whole groups; None where positions are unknown."""
 
     def __post_init__(self) -> None:
-        if self.groups is not None and len(self.groups) != len(self.labels):
-            raise InputError(
-                "a split needs one label and one group for each sample, found "
-                f"{len(self.labels)} labels and {len(self.groups)} groups"
-            )
+        for what, names in (("group", self.groups), ("block", self.blocks)):
+            if names is not None and len(names) != len(self.labels):
+                raise InputError(
+                    f"a split needs one label and one {what} for each sample, found "
+                    f"{len(self.labels)} labels and {len(names)} {what}s"
+                )
         labels = self.labels if isinstance(self.labels, np.ndarray) else None
         if labels is None or labels.dtype.kind not in "biu":
             found = shown(self.labels) if labels is None else f"an array of {labels.dtype}"
@@ -69,6 +72,11 @@ class LabelledSplit:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def independent(self) -> NDArray[np.str_] | None:
+        """Return the names [n] of what intervals draw as a whole: blocks, or else groups."""
+        return self.groups if self.blocks is None else self.blocks
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

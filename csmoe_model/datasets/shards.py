@@ -17,8 +17,8 @@ from csmoe_model.datasets.base import SPLITS, Images, LabelledSet, LabelledSplit
 from csmoe_model.datasets.names import SplitBy
 from csmoe_model.datasets.patch_labels import read_patch_labels
 from minortom.errors import InputError
-from minortom.grid.spatial_split import SplitOptions, split_tiles
-from minortom.grid.sphere import chord_of_km, unit_vectors
+from minortom.grid.spatial_split import SplitOptions, block_ids, split_tiles
+from minortom.grid.sphere import FloatArray, chord_of_km, unit_vectors
 from minortom.io.provenance import licences_in, sha256_of
 from minortom.sensors import BASE_RESOLUTION_M, MODEL_BANDS, S1, SensorName
 from minortom.shards.layout import DATASET_FILE
@@ -28,6 +28,10 @@ APART_KM = 100.0
 """Minimum distance between cells of different splits (exclusive)."""
 BLOCK_KM = 400.0
 """Minimum side of a block of a split by blocks. Most of such a block is far from its edge."""
+INTERVAL_KM = 100.0
+"""Minimum side of the blocks of ground that intervals draw as a whole."""
+MIN_BLOCKS = 10
+"""With fewer blocks in a split, intervals draw cells: so few blocks show no spread."""
 BLOCK_SHARES = (0.6, 0.15, 0.25)
 """Shares of `train`, `val` and `test` of a split by blocks."""
 _CLASSES = ("landcover", "climate", "stratum")
@@ -69,15 +73,19 @@ def open_shards(folder: Path, options: ShardLabels) -> LabelledSet:
     classes, labels = np.unique(names[known], return_inverse=True)
     lonlat = np.stack([rows["lon"].to_numpy(), rows["lat"].to_numpy()], axis=1)
     own = rows["split"].to_numpy(zero_copy_only=False).astype(str)
-    codes = _split_codes(cells, lonlat, labels, own, options)
+    _, first, of_cell = np.unique(cells, return_index=True, return_inverse=True)
+    points = _centres_of(of_cell, lonlat)
+    codes = _split_codes(points, labels[first], own[first], options)[of_cell]
+    blocks_n = block_ids(points, INTERVAL_KM)[of_cell]
     _check_splits(codes, folder, options)
     splits: dict[SplitName, LabelledSplit] = {}
     for code, name in enumerate(SPLITS):
         members = np.flatnonzero(codes == code)
         splits[name] = LabelledSplit(
             images=ShardImages(data, known[members]), labels=labels[members].astype(np.int64),
-            groups=cells[members],
+            groups=cells[members], blocks=_blocks_to_draw(blocks_n[members]),
         )  # fmt: skip
+    has_blocks = splits["test"].blocks is not None
     blocks = {"block_km": BLOCK_KM, "block_shares": list(BLOCK_SHARES), "split_seed": options.seed}
     return LabelledSet(
         name="shards", task="multiclass", classes=tuple(classes.tolist()),
@@ -86,6 +94,7 @@ def open_shards(folder: Path, options: ShardLabels) -> LabelledSet:
             **_label_settings(options, len(names) - len(known)),
             "split_by": options.split_by, "apart_km": APART_KM,
             **(blocks if options.split_by == "blocks" else {}),
+            **({"interval_km": INTERVAL_KM} if has_blocks else {}),
             "left_out": int((codes == _NO_SPLIT).sum()),
         },
         licences=licences_in(data.provenance),
@@ -135,25 +144,33 @@ def _check_label(label: str, data: ShardSet) -> None:
         )
 
 
+def _centres_of(of_cell: NDArray[np.intp], lonlat_deg: NDArray[np.float64]) -> FloatArray:
+    """Return the centre of the patches of each cell as unit vectors [C, 3]."""
+    patches = unit_vectors(lonlat_deg[:, 0], lonlat_deg[:, 1])
+    sums = [np.bincount(of_cell, patches[:, axis]).astype(np.float64) for axis in range(3)]
+    points = np.stack(sums, axis=1)
+    centres: FloatArray = points / np.linalg.norm(points, axis=1, keepdims=True)
+    return centres
+
+
+def _blocks_to_draw(block_n: NDArray[np.int64]) -> NDArray[np.str_] | None:
+    """Return the names of blocks [n]; None if they are too few for intervals."""
+    if len(np.unique(block_n)) < MIN_BLOCKS:
+        return None
+    return np.array([f"block {block}" for block in block_n.tolist()])
+
+
 def _split_codes(
-    cells: NDArray[np.str_],
-    lonlat_deg: NDArray[np.float64],
+    points: FloatArray,
     labels: NDArray[np.int64],
     own: NDArray[np.str_],
     options: ShardLabels,
 ) -> NDArray[np.int8]:
-    """Return the split of each patch, as an index into `SPLITS` or `_NO_SPLIT`."""
-    _, first, of_cell = np.unique(cells, return_index=True, return_inverse=True)
-    # The position of a cell is the mean of its patches.
-    patches = unit_vectors(lonlat_deg[:, 0], lonlat_deg[:, 1])
-    sums = [np.bincount(of_cell, patches[:, axis]).astype(np.float64) for axis in range(3)]
-    points = np.stack(sums, axis=1)
-    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    """Return the split of each cell [C], as an index into `SPLITS` or `_NO_SPLIT`."""
     if options.split_by == "blocks":
         blocks = SplitOptions(shares=BLOCK_SHARES, block_km=BLOCK_KM, buffer_km=APART_KM)
-        found = split_tiles(points, labels[first].astype(np.int64), blocks, seed=options.seed)
-        return found[of_cell]
-    split = np.array([SPLITS.index(name) if name in SPLITS else _NO_SPLIT for name in own[first]])
+        return split_tiles(points, labels.astype(np.int64), blocks, seed=options.seed)
+    split = np.array([SPLITS.index(name) if name in SPLITS else _NO_SPLIT for name in own])
     # Held-out cells near `train` are dropped, and cells of `val` near `test`.
     for dropped, kept in ((2, 0), (1, 0), (1, 2)):
         members = np.flatnonzero(split == dropped)
@@ -161,7 +178,7 @@ def _split_codes(
         if len(members) and len(others):
             distance, _ = cKDTree(others).query(points[members])
             split[members[distance <= chord_of_km(APART_KM)]] = _NO_SPLIT
-    return split.astype(np.int8)[of_cell]
+    return split.astype(np.int8)
 
 
 def _check_splits(codes: NDArray[np.int8], folder: Path, options: ShardLabels) -> None:

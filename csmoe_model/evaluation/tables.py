@@ -115,8 +115,8 @@ def subject(result: ResultRecord) -> str:
 
 def _caption(result: ResultRecord) -> str:
     sizes = ", ".join(f"{name} {count:,}" for name, count in result["splits"].items())
-    drawn = f"{result['groups']:,} groups" if result["groups"] else "samples"
     settings = result["settings"]
+    drawn = drawn_units(result["groups"], settings["set"].get("interval_km"))
     return (
         f"{len(result['classes'])} classes; {sizes}. Recipe {settings['recipe']}, "
         f"{pooled(settings)}{len(settings['seeds'])} seeds. In %, in brackets 95 % "
@@ -128,6 +128,13 @@ def _caption(result: ResultRecord) -> str:
 def pooled(settings: Mapping[str, Any]) -> str:
     """Return the pooling of the tokens as the beginning of a list; empty without tokens."""
     return f"{settings['pooling']} pooling, " if settings["pooling"] else ""
+
+
+def drawn_units(groups: int | None, interval_km: float | None) -> str:
+    """Return what the bootstrap draws: blocks of ground, groups, or single samples."""
+    if groups is None:
+        return "samples"
+    return f"{groups:,} " + (f"blocks of {interval_km:g} km" if interval_km else "groups")
 
 
 def with_interval(found: Mapping[str, float]) -> str:

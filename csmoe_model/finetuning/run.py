@@ -139,7 +139,7 @@ class FinetuneRun:
     def _bootstrap(self) -> Bootstrap:
         test = self.tuning.data.split("test")
         seed = self.tuning.supervised.seed
-        return Bootstrap.over(len(test), test.groups, seed=seed, num_draws=NUM_DRAWS)
+        return Bootstrap.over(len(test), test.independent, seed=seed, num_draws=NUM_DRAWS)
 
     def _write(self, network: FineTuned, rows: list[Row]) -> None:
         """Write the result, then the weights, with which the run is finished."""

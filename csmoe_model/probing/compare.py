@@ -14,6 +14,7 @@ from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap
 from csmoe_model.evaluation.tables import (
     COST_TITLES,
     cost_cells,
+    drawn_units,
     markdown_grid,
     subject,
     with_interval,
@@ -217,7 +218,7 @@ def _shown_rows(result: dict[str, Any]) -> list[dict[str, object]]:
 
 
 def _markdown(result: dict[str, Any]) -> str:
-    over = f"the test split's {result['groups']:,} groups" if result["groups"] else "test samples"
+    over = drawn_units(result["groups"], result["options"].get("interval_km"))
     header = ["features", "probe", f"{result['headline'].replace('_', ' ')}, over groups",
               "over groups and checkpoints", "each", *COST_TITLES.values()]  # fmt: skip
     costs = [[*cost_cells(row).values()] for row in result["rows"]]
@@ -230,9 +231,9 @@ def _markdown(result: dict[str, Any]) -> str:
     return (
         f"# {title}, {len(result['checkpoints'])} checkpoints\n\n"
         f"In %, means over checkpoints (of baselines over seeds), in brackets 95 % intervals of "
-        f"{result['bootstrap']['draws']:,} bootstrap draws over {over}, and over these and "
-        "checkpoints (seeds) together; then each by itself. Differences are paired.\n\n"
-        + markdown_grid(header, rows)
+        f"{result['bootstrap']['draws']:,} bootstrap draws over the test split's {over}, "
+        "and over these and checkpoints (seeds) together; then each by itself. Differences are "
+        "paired.\n\n" + markdown_grid(header, rows)
     )
 
 

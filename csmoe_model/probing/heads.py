@@ -5,7 +5,7 @@ Axes, as name suffixes:
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -108,22 +108,13 @@ def logistic_probe(table: Table) -> TrainedProbe:
     strength. If strengths have equal scores, the strongest penalty is chosen.
     """
     data = table.standardised()
-    regressions = _regressions(data)
     best: tuple[float, float, FloatArray, LinearLayer] | None = None
-    for strength in STRENGTHS:  # each starts from the solution before, which takes few steps
-        with warnings.catch_warnings():
-            # The weakest penalties may not converge; their score on `val` decides.
-            warnings.simplefilter("ignore")
-            with _threads(data.features["train"].size):
-                for k, regression in regressions.items():
-                    regression.set_params(C=strength).fit(
-                        data.features["train"], _target(data, "train", k)
-                    )
-        value = score(data.predicted("val", _probabilities(regressions, data, "val")))[
+    for strength, regressions in regression_path(data):
+        value = score(data.predicted("val", probabilities(regressions, data, "val")))[
             HEADLINE[data.task]
         ]
         if best is None or value > best[0] + 1e-12:
-            output = _probabilities(regressions, data, "test")
+            output = probabilities(regressions, data, "test")
             best = (value, strength, output, _layer(regressions, table))
     assert best is not None  # because there are strengths
     value, strength, output, layer = best
@@ -131,6 +122,26 @@ def logistic_probe(table: Table) -> TrainedProbe:
         test=data.predicted("test", output), settings={"C": strength, "val": round(value, 6)},
         layer=layer,
     )  # fmt: skip
+
+
+def regression_path(data: Table) -> Iterator[tuple[float, Mapping[int, Any]]]:
+    """Fit logistic regressions to standardised features with each strength, the lowest C first.
+
+    Yields:
+        A strength of `STRENGTHS`, and the regressions by number (see `_regressions`). The same
+        objects are fitted again for the next strength, from their last solution: few steps.
+    """
+    regressions = _regressions(data)
+    for strength in STRENGTHS:
+        with warnings.catch_warnings():
+            # The weakest penalties may not converge; their held-out score decides.
+            warnings.simplefilter("ignore")
+            with _threads(data.features["train"].size):
+                for k, regression in regressions.items():
+                    regression.set_params(C=strength).fit(
+                        data.features["train"], _target(data, "train", k)
+                    )
+        yield strength, regressions
 
 
 def knn_probe(table: Table, *, k: int) -> TrainedProbe:
@@ -235,7 +246,7 @@ def _target(data: Table, name: SplitName, k: int) -> Labels:
     return data.labels[name][:, k] if data.task == "multilabel" else data.labels[name]
 
 
-def _probabilities(regressions: Mapping[int, Any], data: Table, name: SplitName) -> FloatArray:
+def probabilities(regressions: Mapping[int, Any], data: Table, name: SplitName) -> FloatArray:
     """Return the probability of each class, [n, K]; 0 for a class without training samples."""
     features = data.features[name]
     if data.task == "multilabel":

@@ -44,14 +44,14 @@ def write_predictions(
 ) -> None:
     """Write a Parquet file with a row for each test sample, in the order of the set.
 
-    Columns are `group` (null where the set has no groups), `truth`, and one for the predictions of
-    each probe, named `features / probe / number of the seed`. A class is an index into `classes` in
-    the file metadata. Labels of a multilabel set are lists: booleans in `truth`, probabilities in
-    the predictions. For segmentation `truth` is null and predictions are the confusion matrix of
-    the sample, row by row.
+    Columns are `group` (what intervals draw; null where that is single samples), `truth`, and one
+    for the predictions of each probe, named `features / probe / number of the seed`. A class is an
+    index into `classes` in the file metadata. Labels of a multilabel set are lists: booleans in
+    `truth`, probabilities in the predictions. For segmentation `truth` is null and predictions are
+    the confusion matrix of the sample, row by row.
     """
     test = data.split("test")
-    groups = test.groups if test.groups is not None else [None] * len(test)
+    groups = test.independent if test.independent is not None else [None] * len(test)
     columns = {"group": pa.array(groups, pa.string()), "truth": _truth(data.task, test.labels)}
     for row in rows:
         for number, run in enumerate(row.runs):

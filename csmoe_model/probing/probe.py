@@ -215,7 +215,7 @@ def _write(
     """Train and score all probes, and write the files of the result."""
     data = maker.data
     test = data.split("test")
-    bootstrap = Bootstrap.over(len(test), test.groups, seed=options.seed, num_draws=NUM_DRAWS)
+    bootstrap = Bootstrap.over(len(test), test.independent, seed=options.seed, num_draws=NUM_DRAWS)
     settings = settings_record(maker, options, bootstrap)
     if dense is None:
         rows = probe_rows(maker.kinds().items(), data, options, bootstrap)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from csmoe_model.datasets.base import SPLITS, LabelledSet
 from csmoe_model.evaluation.bootstrap import Bootstrap
+from csmoe_model.probing.cross_validation import NAME, cross_validated_probe, num_folds
 from csmoe_model.probing.feature_sources import FeatureKind, Splits
 from csmoe_model.probing.few_shot import SHOT_DRAWS, with_shots
 from csmoe_model.probing.heads import (
@@ -74,6 +75,7 @@ def _train_probes(
     if options.protocol == "standard":
         return {
             "logistic": [logistic_probe(table) for table in tables],
+            **_cross_validated(tables, options),
             **{f"{k}-NN": [knn_probe(table, k=k) for table in tables] for k in NEIGHBOURS},
         }
     rate = learning_rate(data, options)
@@ -82,3 +84,12 @@ def _train_probes(
         table = tables[number % len(tables)]  # features without a seed are used for all layers
         found.append(paper_probe(table, rate=rate, seed=options.seed + number))
     return {"linear": found}
+
+
+def _cross_validated(tables: list[Table], options: ProbeOptions) -> dict[str, list[TrainedProbe]]:
+    """Train the probe that uses few labels alone; none with all labels, or with one of a class."""
+    if options.shots is None or any(num_folds(one.labels["train"]) < 2 for one in tables):
+        return {}
+    seeds = [options.seed + number % SHOT_DRAWS for number in range(len(tables))]
+    pairs = zip(tables, seeds, strict=True)
+    return {NAME: [cross_validated_probe(table, seed=seed) for table, seed in pairs]}

@@ -21,7 +21,7 @@ def result_record(
     data: LabelledSet, settings: dict[str, object], rows: Sequence[Row], bootstrap: Bootstrap
 ) -> dict[str, object]:
     """Return the content of the result file, except the provenance."""
-    grouped = data.split("test").groups is not None
+    grouped = data.split("test").independent is not None
     return {
         "data": data.name,
         "task": data.task,

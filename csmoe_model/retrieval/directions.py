@@ -61,7 +61,7 @@ def score_directions(
     query_qK, archive_nK = (
         as_sets(split.labels, data.task, len(data.classes)) for split in (val, test)
     )
-    bootstrap = Bootstrap.over(len(val), val.groups, seed=options.seed)
+    bootstrap = Bootstrap.over(len(val), val.independent, seed=options.seed)
     views = _views(extractor, sensors)
     directions = [f"{one}_to_{other}" for one, other in product(views, repeat=2)]
     maker = FeatureMaker(

@@ -170,7 +170,7 @@ class SpecialistRun:
         )
         test = data.split("test")
         draws = Bootstrap.over(
-            len(test), test.groups, seed=self.config.seed, num_draws=NUM_DRAWS
+            len(test), test.independent, seed=self.config.seed, num_draws=NUM_DRAWS
         ).draws([predicted])
         scores = {
             name: asdict(interval(value, draws[name])) for name, value in score(predicted).items()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from minortom.api.arguments import path_of, whole_number
+from minortom.api.arguments import number, path_of, whole_number
 from minortom.api.results import Result
 from minortom.grid.cells import cells_from_names, whole_grid
 from minortom.io.artefact import artefact
@@ -20,9 +20,12 @@ from minortom.progress import OnProgress, ignore_progress
 from minortom.synthetic.archive import write_archive
 from minortom.synthetic.maps import LANDCOVER_CODES, Planet, make_planet, write_map
 from minortom.synthetic.scene import Scene
+from minortom.synthetic.smooth_field import PROPERTIES, SmoothField, field_values
 
 RECORD = "planet.json"
 """Name of the file in the folder with its provenance."""
+FIELD_TABLE = "field.csv"
+"""Name of the file in the folder with the values of smooth fields in the listed cells."""
 NUM_CELLS = 60_000
 """Land cells in the list: ``annotate`` takes under a second for them, ``sample`` some seconds."""
 
@@ -40,6 +43,8 @@ class DemoResult(Result):
     """Cells listed in ``cells.txt``."""
     tiles: int
     """Tiles in the archive."""
+    field_km: float | None
+    """Range of the smooth fields; None without them."""
     megabytes: int
     """Size of all files (10^6 bytes)."""
 
@@ -49,6 +54,7 @@ def demo(
     *,
     seed: int = 0,
     tiles: int = 14,
+    field_km: float | None = None,
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> DemoResult:
@@ -62,6 +68,9 @@ def demo(
         out: The folder. On an error or an interrupt it stays as it was.
         seed: Seed of all random numbers. The same seed gives the same bytes.
         tiles: Number of tiles in the archive. Their land cover cycles through all classes.
+        field_km: Range of smooth random fields, in km, which greenness, soil moisture, texture
+            scale and level of Sentinel-1 follow within every stratum; ``field.csv`` has their
+            values. None gives each cell properties of its own.
         overwrite: Whether to replace a folder that was made with other options.
         on_progress: Called with (tiles written, tiles in all).
 
@@ -75,26 +84,35 @@ def demo(
     """
     out = path_of("out", out)
     seed, tiles = whole_number("seed", seed, minimum=0), whole_number("tiles", tiles, minimum=1)
-    provenance = Provenance(command="demo", options={"tiles": tiles}, seed=seed)
+    field = None if field_km is None else _field(seed, field_km)
+    options = {"tiles": tiles} | ({} if field is None else {"field_km": field.range_km})
+    provenance = Provenance(command="demo", options=options, seed=seed)
     with artefact(out, provenance, overwrite=overwrite, record=RECORD) as made:
         if not made.up_to_date:
-            _write_planet(made.path, provenance, seed, tiles, on_progress)
+            _write_planet(made.path, provenance, seed, tiles, field, on_progress)
     size_bytes = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     return DemoResult(
         out=out, status=made.status, seed=seed, cells=_count_lines(out / "cells.txt"), tiles=tiles,
-        megabytes=round(size_bytes / 1e6),
+        field_km=None if field is None else field.range_km, megabytes=round(size_bytes / 1e6),
     )  # fmt: skip
 
 
+def _field(seed: int, field_km: float) -> SmoothField:
+    return SmoothField(seed=seed, range_km=number("field_km", field_km))
+
+
 def _write_planet(
-    folder: Path, provenance: Provenance, seed: int, tiles: int, on_progress: OnProgress
-) -> None:
+    folder: Path, provenance: Provenance, seed: int, tiles: int, field: SmoothField | None,
+    on_progress: OnProgress,
+) -> None:  # fmt: skip
     planet = make_planet(seed=seed)
     write_map(planet.climate, folder / "climate.tif")
     write_map(planet.landcover, folder / "landcover.tif")
     names = land_cells(planet)
     (folder / "cells.txt").write_text("\n".join(names.tolist()) + "\n", encoding="utf-8")
-    write_archive(folder, scenes(planet, names, tiles), on_progress)
+    if field is not None:
+        (folder / FIELD_TABLE).write_text(field_table(field, names), encoding="utf-8")
+    write_archive(folder, scenes(planet, names, tiles, field=field), on_progress)
     write_json(folder / RECORD, {KEY: provenance.as_dict()})
 
 
@@ -108,9 +126,22 @@ def land_cells(planet: Planet, *, count: int = NUM_CELLS) -> NDArray[np.str_]:
     return grid.take(np.sort(chosen)).names()
 
 
-def scenes(planet: Planet, names: NDArray[np.str_], count: int) -> list[Scene]:
+def field_table(field: SmoothField, names: NDArray[np.str_]) -> str:
+    """Return the values of fields at the centres of cells as CSV, to 4 decimals."""
+    values = field.at(*cells_from_names(names).centres())
+    lines = (
+        ",".join([name, *(f"{value:.4f}" for value in row)])
+        for name, row in zip(names.tolist(), values.tolist(), strict=True)
+    )
+    return "\n".join([",".join(("grid_cell", *PROPERTIES)), *lines, ""])
+
+
+def scenes(
+    planet: Planet, names: NDArray[np.str_], count: int, *, field: SmoothField | None = None
+) -> list[Scene]:
     """Return scenes in distinct random cells; their land cover cycles through all classes."""
-    climate, landcover = planet.codes_at(*cells_from_names(names).centres())
+    lon_deg, lat_deg = cells_from_names(names).centres()
+    climate, landcover = planet.codes_at(lon_deg, lat_deg)
     order = np.random.default_rng([planet.seed, 3]).permutation(len(names))
     waiting = {code: [i for i in order if landcover[i] == code] for code in LANDCOVER_CODES}
     chosen: list[Scene] = []
@@ -118,10 +149,13 @@ def scenes(planet: Planet, names: NDArray[np.str_], count: int) -> list[Scene]:
         for indices in waiting.values():
             if indices and len(chosen) < count:
                 index = int(indices.pop())
+                here = slice(index, index + 1)
+                values = None if field is None else field.at(lon_deg[here], lat_deg[here])[0]
                 chosen.append(
                     Scene(
                         seed=planet.seed, cell=str(names[index]),
                         climate_code=int(climate[index]), landcover_code=int(landcover[index]),
+                        field=None if values is None else field_values(values),
                     )
                 )  # fmt: skip
     return chosen

@@ -2,6 +2,7 @@
 
 Both sensors observe the same ground. Other properties belong to one sensor and differ from cell to
 cell: sun and haze for Sentinel-2; soil moisture, look direction and speckle for Sentinel-1.
+On a planet with smooth fields, four of these properties resemble those of neighbouring cells.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from minortom.synthetic.maps import LANDCOVER_CODES, landcover_weights
 from minortom.synthetic.noise import Field, Window, key_of, layered, white
+from minortom.synthetic.smooth_field import FieldValues, Property
 from minortom.synthetic.textures import SURFACES, Traits, ground
 
 TILE_PX = 1068
@@ -62,6 +64,8 @@ class Scene:
     cell: str
     climate_code: int
     landcover_code: int
+    field: FieldValues | None = None
+    """Smooth fields at the cell; None if each cell has properties of its own."""
 
     @property
     def key(self) -> int:
@@ -77,13 +81,18 @@ class Scene:
         rng = self.rng(1)
         green, lush = _PLANTS[self.climate_code]
         return Traits(
-            greenness=float(np.clip(green + rng.normal(0, 0.28), 0.02, 1)),
+            greenness=float(np.clip(green + self.drawn("greenness", rng, 0.28), 0.02, 1)),
             lushness=float(np.clip(lush * np.exp(rng.normal(0, 0.3)), 0.2, 1.4)),
-            scale=float(np.exp(rng.normal(0, 0.2))),
+            scale=float(np.exp(self.drawn("texture_scale", rng, 0.2))),
             angle=float(rng.uniform(0, np.pi)),
             contrast=float(np.exp(rng.normal(0, 0.65))),
             mix=float(rng.uniform(0, 1)),
         )
+
+    def drawn(self, name: Property, rng: np.random.Generator, deviation: float) -> float:
+        """Return a random deviation from the mean; on a planet with fields they have a share."""
+        own = rng.normal(0, deviation)
+        return own if self.field is None else self.field.blend(name, own, deviation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,8 +217,8 @@ def _sentinel1(
 ) -> dict[str, Field]:
     """Return the power of surfaces and canopy with moisture, slopes and speckle."""
     rng = scene.rng(5)
-    plants_db, ground_db, sea_db = rng.normal(0, 1.5), rng.normal(0, 2.5), rng.normal(0, 3.0)
-    gain_db = rng.normal(0, 2.0)
+    plants_db, ground_db = rng.normal(0, 1.5), scene.drawn("moisture", rng, 2.5)
+    sea_db, gain_db = rng.normal(0, 3.0), scene.drawn("s1_level", rng, 2.0)
     shift_db = dict.fromkeys(SURFACES, ground_db) | {
         "leaf": plants_db,
         "dry": plants_db,

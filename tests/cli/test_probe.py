@@ -60,6 +60,13 @@ def test_few_training_samples_of_each_class_are_probed(folder, tmp_path, capsys)
     found = printed(capsys)
     assert found["settings"]["shots"]["a_class"] == 3
     assert {len(row["chosen"]) for row in found["rows"]} == {5, 10}
+    tuned = [row for row in found["rows"] if row["probe"] == "logistic, cross-validated"]
+    assert [row["features"] for row in tuned] == [
+        "model", "band statistics", "random convolutions", "untrained model",
+    ]  # fmt: skip
+    assert {name for row in tuned for one in row["chosen"] for name in one} == {
+        "C", "cross-validated",
+    }  # fmt: skip
     more = ("--protocol", "paper", "--seeds", 2, "--shots", 3, "--json")
     assert probe(folder, tmp_path / "paper", *more) == 0
     assert {len(row["chosen"]) for row in printed(capsys)["rows"]} == {5, 10}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from shard_maker import PROVENANCE, made_up_metadata, with_columns
+from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors, with_columns
 
 from csmoe_model.config import ModelConfig
 from minortom.sensors import GROUPS
@@ -52,6 +52,28 @@ def learnable_shards(
     columns["lat"] = metadata["lat"].to_numpy() + shift_deg
     metadata = with_columns(metadata, columns)
     write_shards(out, tensors=tensors, metadata=metadata, provenance=PROVENANCE, rows_per_shard=7)
+    return out
+
+
+def grid_of_shards(out: Path, *, step_deg: float, own: list[str]):
+    """Write one patch a cell, in rows and columns `step_deg` apart, with splits of their own.
+
+    Places whose split is empty have no cell.
+    """
+    splits = ("train", "val", "test")
+    side = int(np.ceil(len(own) ** 0.5))
+    kept = sorted((n for n, name in enumerate(own) if name), key=lambda n: splits.index(own[n]))
+    columns = {
+        "grid_cell": [f"cell-{n}" for n in kept],
+        "lat": [step_deg * (n // side) for n in kept],
+        "lon": [step_deg * (n % side) for n in kept],
+        "split": [own[n] for n in kept],
+        "landcover": [LANDCOVERS[n % 2] for n in kept],
+    }
+    write_shards(
+        out, tensors=made_up_tensors(len(kept), 4), provenance=PROVENANCE,
+        metadata=with_columns(made_up_metadata(len(kept)), columns), rows_per_shard=len(kept),
+    )  # fmt: skip
     return out
 
 

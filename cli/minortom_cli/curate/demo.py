@@ -13,6 +13,14 @@ def demo(
     *,
     seed: Seed = 0,
     tiles: Annotated[int, typer.Option(min=1, help="Tiles in the archive (18 MB each).")] = 14,
+    field_km: Annotated[
+        float | None,
+        typer.Option(
+            help="Range of smooth random fields, in km, which four properties of the cells follow "
+            "within every stratum.",
+            show_default="none: each cell has properties of its own",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -20,5 +28,8 @@ def demo(
     from minortom.synthetic.planet import demo
 
     with progress("tiles") as advance:
-        result = demo(out, seed=seed, tiles=tiles, overwrite=overwrite, on_progress=advance)
+        result = demo(
+            out, seed=seed, tiles=tiles, field_km=field_km, overwrite=overwrite,
+            on_progress=advance,
+        )  # fmt: skip
     emit(result, as_json=as_json)

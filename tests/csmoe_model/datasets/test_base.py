@@ -1,13 +1,10 @@
 """Checks of labelled sets before a probe is trained, and shards as a labelled set."""
 
-from pathlib import Path
-
 import numpy as np
-import pyarrow as pa
 import pytest
 from labelled_sets import set_of, split_of
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors, with_columns
-from training_shards import LANDCOVERS, learnable_shards
+from training_shards import LANDCOVERS, grid_of_shards, learnable_shards
 
 from csmoe_model.datasets.base import LabelledSet, LabelledSplit, check_for_probe, class_counts
 from csmoe_model.datasets.shards import APART_KM, ShardLabels, open_shards
@@ -59,13 +56,6 @@ def test_a_multilabel_split_without_labels_is_a_one_line_error():
         check_for_probe(data)
 
 
-def test_the_numbers_of_groups_and_labels_must_be_equal():
-    with pytest.raises(InputError, match="found 3 labels and 2 groups"):
-        LabelledSplit(
-            images=lambda _: {}, labels=np.zeros(3, np.int64), groups=np.array(["a", "b"])
-        )
-
-
 def test_classes_are_counted_in_samples_or_pixels():
     several = np.array([[True, True], [True, False]])
     data = set_of({"train": split_of({}, several)}, task="multilabel")
@@ -106,27 +96,11 @@ def test_images_are_the_stored_values_in_physical_units_at_10_m(apart):
     np.testing.assert_allclose(found["s1"], buffers["s1"] * 0.01, rtol=1e-6)
 
 
-def grid_of_shards(out: Path, *, step_deg: float, own: list[str]):
-    """One patch a cell, in rows and columns `step_deg` apart, with splits of their own."""
-    count = len(own)
-    side = int(np.ceil(count**0.5))
-    metadata = made_up_metadata(count)
-    columns = {
-        "grid_cell": [f"cell-{n}" for n in range(count)],
-        "lat": [step_deg * (n // side) for n in range(count)],
-        "lon": [step_deg * (n % side) for n in range(count)],
-        "split": own,
-        "landcover": [LANDCOVERS[n % 2] for n in range(count)],
-    }
-    metadata = with_columns(metadata, columns)
-    order = pa.array(
-        np.argsort([("train", "val", "test").index(name) for name in own], kind="stable")
-    )
-    write_shards(
-        out, tensors=made_up_tensors(count, 4), metadata=metadata.take(order),
-        provenance=PROVENANCE, rows_per_shard=count,
-    )  # fmt: skip
-    return out
+@pytest.mark.parametrize("what", ["group", "block"])
+def test_the_numbers_of_groups_and_labels_must_be_equal(what):
+    names = {f"{what}s": np.array(["a", "b"])}
+    with pytest.raises(InputError, match=f"one label and one {what} .*3 labels and 2 {what}s"):
+        LabelledSplit(images=lambda _: {}, labels=np.zeros(3, np.int64), **names)
 
 
 def places(data, folder):

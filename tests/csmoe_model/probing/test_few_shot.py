@@ -72,6 +72,7 @@ def test_all_kinds_of_features_are_probed_with_the_same_draws(checkpoint, tmp_pa
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert result["settings"]["shots"] == {"a_class": 1, "draws": 5}
     assert "at most 1 labels a class, 5 draws" in (tmp_path / "out" / "table.md").read_text()
+    assert {row["probe"] for row in result["rows"]} == {"logistic", "5-NN", "20-NN"}  # no folds
     drawn = {row["features"]: len(row["per_seed"]["macro_f1"]) for row in result["rows"]}
     assert drawn == {
         "model": 5, "band statistics": 5, "random convolutions": 10, "untrained model": 10,
