@@ -12,7 +12,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from csmoe_model.extractors.extractor import NO_COST, Extractor, ExtractorCost, Sizes
+from csmoe_model.extractors.cost import NO_COST, ExtractorCost
+from csmoe_model.extractors.extractor import Extractor, Sizes
 from minortom.sensors import MODEL_BANDS, SensorName
 
 _STATISTICS = ("mean", "standard deviation", "minimum", "maximum")

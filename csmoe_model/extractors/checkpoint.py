@@ -14,7 +14,8 @@ from csmoe_model.choices import Pooling
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.normalise import Normalise
 from csmoe_model.distributed.device import best_device, fast_inference, weights_to_bfloat16
-from csmoe_model.extractors.extractor import Alignment, Deferred, Extractor, ExtractorCost, Sizes
+from csmoe_model.extractors.cost import ExtractorCost
+from csmoe_model.extractors.extractor import Alignment, Deferred, Extractor, Sizes
 from csmoe_model.nn.cost import encoder_cost
 from csmoe_model.nn.image_encoder import ImageEncoder
 from minortom.sensors import MODEL_BANDS, SensorName

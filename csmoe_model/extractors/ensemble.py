@@ -19,13 +19,8 @@ from csmoe_model.checkpoints.hub import CONFIG
 from csmoe_model.checkpoints.weight_files import INDEX, weight_files
 from csmoe_model.checkpoints.weights import read_json, read_tensors
 from csmoe_model.extractors.band_statistics import BandStatistics
-from csmoe_model.extractors.extractor import (
-    NO_COST,
-    Alignment,
-    Extractor,
-    ExtractorCost,
-    Sizes,
-)
+from csmoe_model.extractors.cost import NO_COST, ExtractorCost
+from csmoe_model.extractors.extractor import Alignment, Extractor, Sizes
 from csmoe_model.extractors.stored import StoredExtractor, tensors_sha256
 from csmoe_model.extractors.vector_statistics import VectorStatistics
 from minortom.errors import InputError

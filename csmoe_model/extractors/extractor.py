@@ -6,7 +6,7 @@ Axes, as name suffixes:
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from csmoe_model.choices import BOTH, Pooling
 from csmoe_model.data.preprocess import Images, physical_images
 from csmoe_model.datasets.base import LabelledSplit
+from csmoe_model.extractors.cost import ExtractorCost
 from csmoe_model.extractors.named_images import NamedImages
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, PATCH_PX, SensorName
@@ -28,29 +29,6 @@ Bands = Mapping[SensorName, Sequence[str]]
 """Names of the channels of each sensor's images."""
 Sizes = Mapping[SensorName, tuple[int, int]]
 """Height and width (pixels) of the images of each sensor."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExtractorCost:
-    """Cost of the vector of one image, or of one pair of images."""
-
-    parameters: int
-    """Weights and fitted filters, without fixed positions and normalisation statistics."""
-    multiply_adds: int
-    """Multiply-adds of all matrix products and convolutions."""
-
-    def __add__(self, other: "ExtractorCost") -> "ExtractorCost":
-        return ExtractorCost(
-            parameters=self.parameters + other.parameters,
-            multiply_adds=self.multiply_adds + other.multiply_adds,
-        )
-
-    def as_dict(self) -> dict[str, int]:
-        """Return the entries of a row in a result file."""
-        return asdict(self)
-
-
-NO_COST = ExtractorCost(parameters=0, multiply_adds=0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,8 @@ from csmoe_model.checkpoints.weights import read_tensors
 from csmoe_model.data.bands import pick
 from csmoe_model.data.preprocess import check_size
 from csmoe_model.datasets.base import LabelledSplit
-from csmoe_model.extractors.extractor import Bands, Extractor, ExtractorCost, Sizes
+from csmoe_model.extractors.cost import ExtractorCost
+from csmoe_model.extractors.extractor import Bands, Extractor, Sizes
 from csmoe_model.extractors.stored import (
     StoredExtractor,
     tensors_sha256,

@@ -20,7 +20,8 @@ from csmoe_model.checkpoints.weights import read_tensors
 from csmoe_model.choices import ArchName
 from csmoe_model.data.normalise import resized
 from csmoe_model.distributed.device import best_device, fast_inference
-from csmoe_model.extractors.extractor import Deferred, Extractor, ExtractorCost, Sizes
+from csmoe_model.extractors.cost import ExtractorCost
+from csmoe_model.extractors.extractor import Deferred, Extractor, Sizes
 from csmoe_model.extractors.stored import StoredExtractor, tensors_sha256, write_extractor
 from csmoe_model.extractors.vector_statistics import VectorStatistics
 from csmoe_model.nn.convnext import ARCHS, ConvNeXtV2, convnext_macs

@@ -15,7 +15,8 @@ from torch import Tensor
 from csmoe_model.checkpoints.hub import find_checkpoint
 from csmoe_model.distributed.device import best_device, fast_inference
 from csmoe_model.extractors.checkpoint import load_model
-from csmoe_model.extractors.extractor import Alignment, Extractor, ExtractorCost, Sizes
+from csmoe_model.extractors.cost import ExtractorCost
+from csmoe_model.extractors.extractor import Alignment, Extractor, Sizes
 from csmoe_model.finetuning.head_files import HEAD, RECORD, HeadRecord, load_network
 from csmoe_model.finetuning.network import FineTuned
 from csmoe_model.finetuning.objective import probabilities

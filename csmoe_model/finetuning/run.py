@@ -6,7 +6,7 @@ from pathlib import Path
 from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap
 from csmoe_model.evaluation.tables import markdown_table
 from csmoe_model.extractors.checkpoint import LoadedModel
-from csmoe_model.extractors.extractor import ExtractorCost
+from csmoe_model.extractors.cost import ExtractorCost
 from csmoe_model.finetuning.averaging import keep_best_average, weights_of
 from csmoe_model.finetuning.head_files import write_head
 from csmoe_model.finetuning.network import FineTuned

@@ -16,7 +16,7 @@ from csmoe_model.datasets.base import LabelledSet
 from csmoe_model.distributed.device import fast_inference
 from csmoe_model.evaluation.bootstrap import Bootstrap
 from csmoe_model.extractors.checkpoint import LoadedModel, untrained
-from csmoe_model.extractors.extractor import NO_COST
+from csmoe_model.extractors.cost import NO_COST
 from csmoe_model.probing.dense_heads import CHANNELS, PixelLayer, UPerNet, spread_layers
 from csmoe_model.probing.dense_training import BATCH_SIZE, MapsOf, train_head
 from csmoe_model.probing.feature_sources import MODEL

@@ -9,7 +9,8 @@ import numpy as np
 from csmoe_model.datasets.base import SPLITS, LabelledSet, LabelledSplit, SplitName
 from csmoe_model.evaluation.feature_cache import FeatureCache
 from csmoe_model.extractors.band_statistics import BandStatistics
-from csmoe_model.extractors.extractor import Deferred, Extractor, ExtractorCost, Sizes
+from csmoe_model.extractors.cost import ExtractorCost
+from csmoe_model.extractors.extractor import Deferred, Extractor, Sizes
 from csmoe_model.extractors.map_images import encode_set
 from csmoe_model.extractors.random_convolutions import RandomConvolutions
 from csmoe_model.probing.heads import Features

@@ -7,7 +7,7 @@ import numpy as np
 
 from csmoe_model.evaluation.bootstrap import Bootstrap, Interval, interval, mean_score
 from csmoe_model.evaluation.metrics import FloatArray, Predictions, score
-from csmoe_model.extractors.extractor import ExtractorCost
+from csmoe_model.extractors.cost import ExtractorCost
 from csmoe_model.probing.feature_sources import MODEL
 from csmoe_model.probing.heads import TrainedProbe
 

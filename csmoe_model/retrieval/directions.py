@@ -14,7 +14,8 @@ from csmoe_model.datasets.base import LabelledSet
 from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap, interval
 from csmoe_model.evaluation.feature_cache import FeatureCache
 from csmoe_model.evaluation.published_results import CBIR
-from csmoe_model.extractors.extractor import NO_COST, Extractor
+from csmoe_model.extractors.cost import NO_COST
+from csmoe_model.extractors.extractor import Extractor
 from csmoe_model.inference.embeddings import standardised
 from csmoe_model.probing.feature_sources import FeatureKind, FeatureMaker
 from csmoe_model.probing.heads import Features

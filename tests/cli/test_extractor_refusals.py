@@ -1,4 +1,4 @@
-"""What an extractor cannot do is refused in one line."""
+"""Refusals, in one line, of what an extractor cannot do."""
 
 from types import SimpleNamespace
 

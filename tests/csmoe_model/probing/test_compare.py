@@ -11,7 +11,7 @@ from minortom_cli.model.app import app
 
 from csmoe_model.evaluation.bootstrap import Bootstrap
 from csmoe_model.evaluation.metrics import Predictions, confusion_matrices, score
-from csmoe_model.extractors.extractor import NO_COST, ExtractorCost
+from csmoe_model.extractors.cost import NO_COST, ExtractorCost
 from csmoe_model.probing.compare import compare
 from csmoe_model.probing.heads import TrainedProbe
 from csmoe_model.probing.pooling import spread

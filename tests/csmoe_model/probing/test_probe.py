@@ -18,7 +18,7 @@ from csmoe_model.evaluation.metrics import Predictions, score
 from csmoe_model.evaluation.published_results import published_rows
 from csmoe_model.evaluation.tables import latex_table, markdown_table, shown_rows
 from csmoe_model.extractors.checkpoint import load_model
-from csmoe_model.extractors.extractor import NO_COST
+from csmoe_model.extractors.cost import NO_COST
 from csmoe_model.extractors.map_images import encode_set
 from csmoe_model.probing.heads import Table, TrainedProbe, logistic_probe, paper_probe
 from csmoe_model.probing.options import ProbeOptions
