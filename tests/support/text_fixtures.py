@@ -11,7 +11,7 @@ from csmoe_model.text import train
 from minortom.shards.shard_set import ShardSet
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def one_thread():
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

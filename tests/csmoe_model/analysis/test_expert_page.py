@@ -25,8 +25,6 @@ from minortom.errors import OutputExistsError
 from minortom.shards.shard_set import ShardSet
 from minortom.shards.writer import write_shards
 
-pytest_plugins = ["expert_fixtures"]
-
 
 @pytest.fixture(scope="module")
 def page(folder):

@@ -19,8 +19,6 @@ from csmoe_model.analysis.expert_usage import (
     measure_usage,
 )
 
-pytest_plugins = ["expert_fixtures"]
-
 
 def routings(trained, data, sample, sensor):
     """Return the routing of one image in each layer, from the model itself."""

@@ -15,8 +15,6 @@ from csmoe_model.data.sampler import (
 from minortom.errors import InputError
 from minortom.shards.shard_set import ShardSet
 
-pytest_plugins = ("loader_fixtures",)
-
 
 def shuffled(samples, *, batch_size=8, num_steps=20, seed=0):
     return ShuffledBatches(

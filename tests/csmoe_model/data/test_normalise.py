@@ -10,8 +10,6 @@ from csmoe_model.data.sampler import OrderedBatches
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS
 
-pytest_plugins = ("loader_fixtures",)
-
 
 def test_undoing_the_z_score_gives_the_stored_values_back(shards):
     normalise = Normalise(shards.statistics, image_size=8)

@@ -18,8 +18,6 @@ from csmoe_model.pruning.slicing import keep_experts
 from minortom.errors import OutputExistsError
 from minortom.io.provenance import KEY
 
-pytest_plugins = ["pruning_fixtures"]
-
 
 def test_the_record_holds_what_was_kept_and_the_model_has_it(small, whole):
     result, folder = small

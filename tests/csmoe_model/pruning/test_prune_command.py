@@ -15,8 +15,6 @@ from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 from minortom.shards.layout import SampleSpec
 from minortom.shards.writer import write_shards
 
-pytest_plugins = ["pruning_fixtures"]
-
 
 def prune_command(work, *words, checkpoint="model"):
     shards = () if "--shards" in words else ("--shards", work / "shards")

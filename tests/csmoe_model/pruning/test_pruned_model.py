@@ -10,8 +10,6 @@ from csmoe_model.csmoe import CSMoE
 from csmoe_model.extractors.load import load_extractor
 from csmoe_model.runs.folder import RunFolder
 
-pytest_plugins = ["pruning_fixtures"]
-
 
 @pytest.fixture(scope="module")
 def both(work):

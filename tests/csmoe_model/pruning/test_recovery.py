@@ -16,7 +16,7 @@ from csmoe_model.pruning.recovery import token_error
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.provenance import KEY
 
-pytest_plugins = ["pruning_fixtures", "training_fixtures"]
+pytest_plugins = ["training_fixtures"]
 pytestmark = pytest.mark.usefixtures("small_steps")
 
 

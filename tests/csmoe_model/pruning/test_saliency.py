@@ -17,8 +17,6 @@ from csmoe_model.pruning.saliency import measure_saliency
 from csmoe_model.pruning.slicing import keep_experts
 from minortom.errors import InputError
 
-pytest_plugins = ["pruning_fixtures"]
-
 LAYERS = {"s2": ("s2.0", "s2.1", "shared.0"), "s1": ("s1.0", "s1.1", "shared.0")}
 
 

@@ -19,8 +19,6 @@ from minortom.plotting.patch_pictures import patch_pictures
 from minortom.sensors import MODEL_BANDS, S2_10M, S2_20M
 from minortom.shards.shard_set import ShardSet
 
-pytest_plugins = ["search_fixtures"]
-
 
 def bands_of(folder, sample):
     """Return the bands of a patch at 10 m in the model's order: digital numbers, and dB."""

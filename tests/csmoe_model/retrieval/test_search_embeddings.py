@@ -7,8 +7,6 @@ import pyarrow.parquet as pq
 import pytest
 from searching import nearest_by_hand, one_line, patch_name, place, printed, search
 
-pytest_plugins = ["search_fixtures"]
-
 
 def rewritten(folder, tmp_path, change):
     """Return a folder with the shards, and embeddings that another tool has changed."""

@@ -15,6 +15,7 @@ from csmoe_model.text.model import load_text_model
 from minortom.errors import InputError, OutputExistsError
 
 pytest_plugins = ("text_fixtures",)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def found(seen, out, sentence="cropland", **options):

@@ -20,6 +20,7 @@ from csmoe_model.text.split import Split
 from minortom.errors import InputError, OutputExistsError, UsageError
 
 pytest_plugins = ("training_fixtures", "text_fixtures")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 QUICK = {**SHORT, "epochs": 2}
 

@@ -12,6 +12,7 @@ from csmoe_model import csmoe
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.distributed.launch import Launch
 from csmoe_model.extractors.checkpoint import load_model
+from csmoe_model.nn import pretrain_output
 from csmoe_model.runs.csv_log import TERMS
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.training import out_of_memory as memory
@@ -30,7 +31,7 @@ def weights_of(folder):
 def test_micro_batches_give_the_step_of_the_whole_batch(shards, tmp_path, monkeypatch):
     # Contrast and balance see a part alone; without them a step is the same however it is cut.
     monkeypatch.setattr(csmoe, "mutual_information_loss", lambda s2, s1, **_: 0 * (s2 + s1).sum())
-    monkeypatch.setattr(csmoe, "imbalance_loss", lambda usage: 0 * usage.sum(-1))
+    monkeypatch.setattr(pretrain_output, "imbalance_loss", lambda usage: 0 * usage.sum(-1))
     gradients, step = {}, torch.optim.AdamW.step
 
     def spy(self, closure=None, **options):

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of pruning; test files list this module in ``pytest_plugins``."""
+"""Fixtures of the tests of pruning."""
 
 import pytest
 from model_folders import write

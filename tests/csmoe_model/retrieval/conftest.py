@@ -1,4 +1,4 @@
-"""Shards, a model and embeddings; test files list this module in ``pytest_plugins``."""
+"""Shards, a model and embeddings for the tests of retrieval."""
 
 import pytest
 from model_folders import write_model

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of experts; a test file names this in ``pytest_plugins``."""
+"""Fixtures of the tests of experts."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Made-up shards for the tests of batches; a test file names this in ``pytest_plugins``."""
+"""Made-up shards for the tests of batches."""
 
 import pytest
 from shard_maker import write_made_up_shards
