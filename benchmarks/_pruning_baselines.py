@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from csmoe_model.distributed.device import fast_inference
-from csmoe_model.kept_experts import SHARED
+from csmoe_model.experts.kept_experts import SHARED
 from csmoe_model.nn.cost import encoder_cost
 from csmoe_model.pruning.paths import path_of
 from csmoe_model.pruning.slicing import keep_experts

@@ -30,7 +30,7 @@ from _results import store
 from scipy.stats import spearmanr
 
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.kept_experts import SHARED
+from csmoe_model.experts.kept_experts import SHARED
 from csmoe_model.nn.cost import encoder_cost
 from csmoe_model.pruning.calibration import class_vectors, draw_patches, drift
 from csmoe_model.pruning.choice import choose_experts

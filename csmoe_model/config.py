@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Literal, get_args, get_origin
 
-from csmoe_model.conditions import (
+from csmoe_model.experts.conditions import (
     CROP_SIDE,
     Conditioning,
     check_conditions,
     check_crops,
     crop_patches,
 )
-from csmoe_model.kept_experts import SHARED, KeptExperts, checked_kept
+from csmoe_model.experts.kept_experts import SHARED, KeptExperts, checked_kept
 from minortom.api.arguments import check_keys, one_of, require, shown
 from minortom.errors import InputError
 from minortom.sensors import MODEL_BANDS, SensorName

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from csmoe_model.checkpoints.pretrained import Pretrained
-from csmoe_model.conditions import Granularity
 from csmoe_model.config import ModelConfig
 from csmoe_model.data.bands import check_image
 from csmoe_model.distributed.collectives import gather_rows
 from csmoe_model.distributed.device import HALF
+from csmoe_model.experts.conditions import Granularity
 from csmoe_model.nn.backbone import SENSORS
 from csmoe_model.nn.decoder import Decoder, decode_sources
 from csmoe_model.nn.layers import (

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from csmoe_model.analysis.expert_usage import Array, Usage, measure_usage, modality_specificity
-from csmoe_model.conditions import condition_names
+from csmoe_model.experts.conditions import condition_names
+from csmoe_model.experts.kept_experts import SHARED
 from csmoe_model.extractors.checkpoint import LoadedModel, untrained
-from csmoe_model.kept_experts import SHARED
 from csmoe_model.nn.condition_vectors import ConditionVectors
 from csmoe_model.nn.encoder import RoutedBlock
 from minortom.progress import OnProgress, ignore_progress

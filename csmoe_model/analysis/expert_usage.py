@@ -18,8 +18,8 @@ from torch import Tensor
 from csmoe_model.data.loader import Loader, reader_threads
 from csmoe_model.data.sampler import OrderedBatches
 from csmoe_model.distributed.device import fast_inference
+from csmoe_model.experts.kept_experts import SHARED, check_has_experts
 from csmoe_model.extractors.checkpoint import LoadedModel
-from csmoe_model.kept_experts import SHARED, check_has_experts
 from csmoe_model.nn.losses import routing_terms
 from csmoe_model.nn.masking import draw_crops
 from csmoe_model.nn.soft_moe import Routing

@@ -9,8 +9,8 @@ import numpy as np
 from csmoe_model.analysis.condition_effects import usage_by_way
 from csmoe_model.analysis.expert_page import SHUFFLE_SEED, expert_page
 from csmoe_model.analysis.expert_usage import layers_of
+from csmoe_model.experts.kept_experts import SHARED
 from csmoe_model.extractors.checkpoint import LoadedModel, load_encoder
-from csmoe_model.kept_experts import SHARED
 from minortom.api.arguments import path_of, whole_number
 from minortom.api.results import Result
 from minortom.io.artefact import artefact

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from csmoe_model.checkpoints.card_usage import Usage
-from csmoe_model.conditions import condition_names
 from csmoe_model.config import ModelConfig
 from csmoe_model.data.normalise import Statistics
 from csmoe_model.data.preprocess import UNITS, Preprocess
-from csmoe_model.kept_experts import SHARED
+from csmoe_model.experts.conditions import condition_names
+from csmoe_model.experts.kept_experts import SHARED
 from minortom.io.markdown import markdown_code, markdown_text
 from minortom.io.provenance import licences_in
 from minortom.sensors import MODEL_BANDS, SensorName

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from csmoe_model.conditions import Granularity
 from csmoe_model.config import ModelConfig
 from csmoe_model.data.bands import check_image
 from csmoe_model.distributed.device import autocast_for
+from csmoe_model.experts.conditions import Granularity
 from csmoe_model.nn.encoder import OnLayer, SensorEncoder, SharedEncoder
 from csmoe_model.nn.layers import patchify
 from csmoe_model.nn.shapes import Float

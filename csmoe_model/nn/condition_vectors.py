@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from csmoe_model.conditions import Condition
+from csmoe_model.experts.conditions import Condition
 from csmoe_model.nn.shapes import Float
 
 

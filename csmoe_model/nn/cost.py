@@ -10,9 +10,9 @@ There are two counts of multiply-adds:
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from csmoe_model.conditions import condition_names
 from csmoe_model.config import ModelConfig
-from csmoe_model.kept_experts import SHARED
+from csmoe_model.experts.conditions import condition_names
+from csmoe_model.experts.kept_experts import SHARED
 from minortom.sensors import MODEL_BANDS, SensorName
 
 _NORM = 5

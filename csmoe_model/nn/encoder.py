@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from csmoe_model.conditions import Condition, condition_names
 from csmoe_model.config import ModelConfig
-from csmoe_model.kept_experts import SHARED
+from csmoe_model.experts.conditions import Condition, condition_names
+from csmoe_model.experts.kept_experts import SHARED
 from csmoe_model.nn.layers import (
     MLP,
     NORM_EPS,

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from csmoe_model.conditions import Condition
 from csmoe_model.config import Slots, Softmaxes
+from csmoe_model.experts.conditions import Condition
 from csmoe_model.nn.condition_vectors import ConditionVectors
 from csmoe_model.nn.routers import DynamicRouter, FixedRouter
 from csmoe_model.nn.shapes import Float

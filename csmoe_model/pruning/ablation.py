@@ -15,7 +15,7 @@ from torch import Tensor
 
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.distributed.device import fast_inference
-from csmoe_model.kept_experts import SHARED
+from csmoe_model.experts.kept_experts import SHARED
 from csmoe_model.nn.encoder import RoutedBlock
 from csmoe_model.nn.layers import at_least_float32
 from csmoe_model.pruning.calibration import Patches, class_vectors, drift

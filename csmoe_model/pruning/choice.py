@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from csmoe_model.config import ModelConfig
-from csmoe_model.kept_experts import SHARED
+from csmoe_model.experts.kept_experts import SHARED
 from csmoe_model.nn.cost import Cost, encoder_cost
 from csmoe_model.pruning.saliency import Saliency
 from minortom.api.arguments import number, shown, whole_number

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.kept_experts import SHARED
+from csmoe_model.experts.kept_experts import SHARED
 from csmoe_model.nn.encoder import RoutedBlock, Trunk
 from csmoe_model.nn.layers import patchify
 from minortom.sensors import SensorName

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.kept_experts import KeptExperts
+from csmoe_model.experts.kept_experts import KeptExperts
 from csmoe_model.pruning.calibration import Patches, class_vectors, drift
 from csmoe_model.pruning.choice import choose_experts, cost_of
 from csmoe_model.pruning.saliency import Saliency

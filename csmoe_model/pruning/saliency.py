@@ -17,7 +17,7 @@ from csmoe_model.analysis.expert_usage import modality_specificity
 from csmoe_model.choices import Criterion, SensorChoice, sensors_of
 from csmoe_model.config import ModelConfig
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.kept_experts import SHARED, check_has_experts
+from csmoe_model.experts.kept_experts import SHARED, check_has_experts
 from csmoe_model.nn.backbone import SENSORS
 from csmoe_model.pruning.ablation import ablation_scores, greedy_scores
 from csmoe_model.pruning.activity import Activity, measure_activity

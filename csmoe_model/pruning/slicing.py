@@ -13,7 +13,7 @@ from torch import Tensor
 from csmoe_model.checkpoints.weights import plain_name
 from csmoe_model.config import ModelConfig
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.kept_experts import SHARED, KeptExperts
+from csmoe_model.experts.kept_experts import SHARED, KeptExperts
 from csmoe_model.nn.soft_moe import SoftMoE
 from minortom.errors import InputError
 

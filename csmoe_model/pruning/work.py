@@ -10,8 +10,8 @@ from csmoe_model.checkpoints.weights import StoredModel, read_model, write_model
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.loader import check_bands
 from csmoe_model.distributed.device import best_device
+from csmoe_model.experts.kept_experts import check_has_experts
 from csmoe_model.inference.export_encoder import encoder_part, made_from
-from csmoe_model.kept_experts import check_has_experts
 from csmoe_model.pruning.calibration import Patches, class_vectors, draw_patches
 from csmoe_model.pruning.choice import check_choice, choose_experts
 from csmoe_model.pruning.options import PruneOptions, recover_options
