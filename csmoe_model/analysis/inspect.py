@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from csmoe_model.analysis.condition_effects import usage_by_way
+from csmoe_model.analysis.condition_effects import UNTRAINED, usage_by_way
 from csmoe_model.analysis.expert_page import SHUFFLE_SEED, expert_page
 from csmoe_model.analysis.expert_usage import layers_of
 from csmoe_model.experts.kept_experts import SHARED
@@ -73,7 +73,10 @@ def inspect(
     trained = load_encoder(checkpoint)
     layers_of(trained)  # raises where there are no experts
     provenance = Provenance(
-        command="inspect", options={"samples": samples, "patches": patches}, seed=SHUFFLE_SEED,
+        command="inspect", seed=SHUFFLE_SEED,
+        options={
+            "samples": samples, "patches": patches, "untrained_seeds": list(UNTRAINED.values()),
+        },
         inputs={
             "weights": trained.sha256, "shards": sha256_of(data.folder / DATASET_FILE),
         },

@@ -94,6 +94,15 @@ def test_the_page_is_up_to_date_until_options_change(page, folder, tmp_path):
     assert again.read_text(encoding="utf-8") != page
 
 
+def test_a_page_without_the_networks_of_random_weights_is_out_of_date(page, folder, tmp_path):
+    recorded = '"untrained_seeds": [0, 1, 2]'
+    assert recorded in page
+    older = re.sub(f", {re.escape(recorded)}|{re.escape(recorded)}, ", "", page)
+    (tmp_path / "older.html").write_text(older, encoding="utf-8")
+    with pytest.raises(OutputExistsError, match="was made with other inputs or options"):
+        inspect_experts(folder / "model", folder / "shards", out=tmp_path / "older.html", patches=2)
+
+
 def test_the_same_inputs_are_the_same_bytes(page, folder, tmp_path):
     inspect_experts(
         folder / "model", folder / "shards", out=tmp_path / "p.html", patches=2, workers=1
