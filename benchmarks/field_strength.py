@@ -64,6 +64,7 @@ def main():
     """Print the errors for each share, and store them on request."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--write", action="store_true", help="store the results")
+    write = arguments.parse_args().write
     with TemporaryDirectory() as folder:
         table = annotated(0, Path(folder))
     cells = table["grid_cell"].to_numpy(zero_copy_only=False)
@@ -86,7 +87,7 @@ def main():
             for name, found in selected.items()
         }
         print(share, {name: np.round(value, 3) for name, value in shares[str(share)].items()})
-    if arguments.parse_args().write:
+    if write:
         found = {"cells": len(cells), "tiles": TILES, "field_km": FIELD_KM, "shares": shares}
         store("field_strength", found)
 
