@@ -172,7 +172,21 @@ def mean_of(values):
     return statistics.mean(held[0] for held in values)
 
 
+def field_strength():
+    """How much a selection can matter on the planet with fields, by the share of the field."""
+    rows = []
+    for share, found in stored("field_strength")["shares"].items():
+        methods = [found[name] for name in ("default", "k-means")]
+        means = [
+            f"{statistics.mean(seeds):.3f} ({min(seeds):.3f}–{max(seeds):.3f})" for seeds in methods
+        ]
+        rows.append([f"{100 * float(share):.0f} %", f"{found['random']:.3f}", *means])
+    head = ["share of the field", "random, error", "default, × random", "`k-means`, × random"]
+    return f"{table(head, rows)}\n\n{source('field_strength')}"
+
+
 SAMPLE_TABLES = {
+    "field-strength": field_strength,
     "sample-globe": sample_globe,
     "sample-sets": sample_sets,
     "sample-held-out": sample_held_out,

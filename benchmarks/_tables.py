@@ -20,7 +20,7 @@ from _training_tables import TRAINING_TABLES
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (
-    "README.md", "docs/annotate.md", "docs/clusters.md", "docs/ensembles.md",
+    "README.md", "docs/annotate.md", "docs/clusters.md", "docs/demo.md", "docs/ensembles.md",
     "docs/finetune.md", "docs/prune.md", "docs/sample.md",
     "docs/text.md", "docs/train.md",
 )  # fmt: skip
