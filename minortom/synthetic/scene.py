@@ -218,7 +218,7 @@ def _sentinel1(
     """Return the power of surfaces and canopy with moisture, slopes and speckle."""
     rng = scene.rng(5)
     plants_db, ground_db = rng.normal(0, 1.5), scene.drawn("moisture", rng, 2.5)
-    sea_db, gain_db = rng.normal(0, 3.0), scene.drawn("s1_level", rng, 2.0)
+    sea_db, gain_db = rng.normal(0, 3.0), scene.drawn("radar_level", rng, 2.0)
     shift_db = dict.fromkeys(SURFACES, ground_db) | {
         "leaf": plants_db,
         "dry": plants_db,

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from minortom.errors import InputError
 from minortom.grid.sphere import EARTH_RADIUS_KM, unit_vectors
 
-Property = Literal["greenness", "moisture", "texture_scale", "s1_level"]
-PROPERTIES: tuple[Property, ...] = ("greenness", "moisture", "texture_scale", "s1_level")
+Property = Literal["greenness", "moisture", "texture_scale", "radar_level"]
+PROPERTIES: tuple[Property, ...] = ("greenness", "moisture", "texture_scale", "radar_level")
 
 FIELD_SHARE = 0.8
 """Share of a property's variance within its climate that the field explains; the rest is of the
@@ -35,7 +35,7 @@ class FieldValues:
     greenness: float
     moisture: float
     texture_scale: float
-    s1_level: float
+    radar_level: float
 
     def blend(self, name: Property, own: float, deviation: float) -> float:
         """Return a deviation from the mean that the field and the cell share.

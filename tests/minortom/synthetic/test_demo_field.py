@@ -26,7 +26,7 @@ from minortom.synthetic.smooth_field import (
 )
 
 SCENE = Scene(seed=0, cell="487U_300R", climate_code=15, landcover_code=30)
-LEVEL = FieldValues(greenness=0.0, moisture=0.0, texture_scale=0.0, s1_level=0.0)
+LEVEL = FieldValues(greenness=0.0, moisture=0.0, texture_scale=0.0, radar_level=0.0)
 
 
 def pairs_apart(distance_km, count, rng):
@@ -85,7 +85,8 @@ def test_a_property_keeps_its_spread_and_follows_the_field_within_a_stratum():
 def test_the_level_of_sentinel_1_shifts_its_decibels_alone():
     window = Window(row=0, col=0, height=60, width=60)
     low, high = (
-        render(replace(SCENE, field=replace(LEVEL, s1_level=level)), window) for level in (0.0, 1.0)
+        render(replace(SCENE, field=replace(LEVEL, radar_level=level)), window)
+        for level in (0.0, 1.0)
     )
     for name, power in high.backscatter.items():
         shift_db = 10 * np.log10(power / low.backscatter[name])
@@ -119,6 +120,11 @@ def test_the_command_writes_the_fields_of_its_cells(tmp_path, capsys):
     field = SmoothField(seed=5, range_km=800)
     places = cells_from_names(cells[::97]).centres()
     np.testing.assert_allclose(stored, field.at(*places), atol=5.1e-5)
+    annotated = minortom.annotate(
+        out / "cells.txt", climate=out / "climate.tif", landcover=out / "landcover.tif",
+        table=[str(out / FIELD_TABLE)], workers=1,
+    ).table  # fmt: skip
+    assert set(PROPERTIES) <= set(annotated.column_names)
     # Without the field the same command makes another planet, which is refused.
     assert run(app, words[:-3]) == 1
     assert "was made with other inputs or options" in one_line(capsys.readouterr().err)
