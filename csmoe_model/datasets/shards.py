@@ -20,6 +20,7 @@ from minortom.errors import InputError
 from minortom.grid.spatial_split import SplitOptions, block_ids, split_tiles
 from minortom.grid.sphere import FloatArray, chord_of_km, unit_vectors
 from minortom.io.provenance import licences_in, sha256_of
+from minortom.io.up_to_date import stored_licences
 from minortom.sensors import BASE_RESOLUTION_M, MODEL_BANDS, S1, SensorName
 from minortom.shards.layout import DATASET_FILE
 from minortom.shards.shard_set import ShardSet
@@ -97,7 +98,7 @@ def open_shards(folder: Path, options: ShardLabels) -> LabelledSet:
             **({"interval_km": INTERVAL_KM} if has_blocks else {}),
             "left_out": int((codes == _NO_SPLIT).sum()),
         },
-        licences=licences_in(data.provenance),
+        licences=_licences_of(data, options.labels),
     )  # fmt: skip
 
 
@@ -125,6 +126,12 @@ def _hash_of(folder: Path, labels: Path | None) -> str:
     if labels is None:
         return shards
     return hashlib.sha256(f"{shards} {sha256_of(labels)}".encode()).hexdigest()
+
+
+def _licences_of(data: ShardSet, labels: Path | None) -> tuple[str, ...]:
+    """Return the licences of the shards, and of the map that a table of labels was made from."""
+    more = () if labels is None else stored_licences(labels)
+    return tuple(dict.fromkeys((*licences_in(data.provenance), *more)))
 
 
 def _label_settings(options: ShardLabels, unlabelled: int) -> dict[str, object]:

@@ -61,13 +61,16 @@ def test_patches_without_a_label_are_left_out(folder, tmp_path):
 
 def made_by_label(table, shards):
     """Return the table with the provenance of `minortom label`."""
-    record = Provenance(command="label", options={}, inputs={"shards": shards})
+    record = Provenance(
+        command="label", options={}, inputs={"shards": shards}, licences=("the map",)
+    )
     return table.replace_schema_metadata({KEY: record.to_json()})
 
 
-def test_the_hash_of_the_shards_is_compared(folder, tmp_path):
+def test_the_hash_of_the_shards_is_compared_and_the_licences_of_the_map_are_kept(folder, tmp_path):
     path, table = tmp_path / "labels.parquet", label_table(folder)
-    opened(folder, made_by_label(table, sha256_of(folder / "dataset.json")), path)
+    found = opened(folder, made_by_label(table, sha256_of(folder / "dataset.json")), path)
+    assert found.licences == (*open_set("shards", folder).licences, "the map")
     with pytest.raises(InputError, match="found labels of other shards; run `minortom label`"):
         opened(folder, made_by_label(table, "0" * 64), path)
 
