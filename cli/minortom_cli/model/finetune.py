@@ -22,7 +22,7 @@ from minortom_cli.model.labelled_data import (
     SplitByOption,
 )
 from minortom_cli.model.probe_options import SensorOption
-from minortom_cli.model.run_options import Tensorboard, WandbProject
+from minortom_cli.model.run_options import Resume, SaveEvery, Tensorboard, WandbProject
 from minortom_cli.model.training_progress import step_progress
 
 
@@ -46,10 +46,8 @@ def _finetune(
             "weights, for comparison.",
         ),
     ] = True,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Resume the run in --out from its last checkpoint.")
-    ] = False,
-    save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 100,
+    resume: Resume = False,
+    save_every: SaveEvery = 100,
     tensorboard: Tensorboard = True,
     wandb_project: WandbProject = None,
     overwrite: Overwrite = False,

@@ -18,6 +18,7 @@ from minortom_cli.model.labelled_data import (
     SplitByOption,
 )
 from minortom_cli.model.needs_torch import NeedsTorch
+from minortom_cli.model.run_options import Resume, SaveEvery
 from minortom_cli.model.training_progress import step_progress
 
 specialist = typer.Typer(
@@ -70,10 +71,8 @@ def train(
         ),
     ] = "none",
     seed: Seed = 0,
-    save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 500,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Resume the run in --out from its last checkpoint.")
-    ] = False,
+    save_every: SaveEvery = 500,
+    resume: Resume = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:

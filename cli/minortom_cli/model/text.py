@@ -8,6 +8,7 @@ import typer
 from csmoe_model.choices import SensorChoice
 from minortom_cli.console import Json, Overwrite, Seed, emit
 from minortom_cli.model.needs_torch import NeedsTorch
+from minortom_cli.model.run_options import Resume, SaveEvery
 from minortom_cli.model.training_progress import step_progress
 
 text = typer.Typer(
@@ -67,10 +68,8 @@ def train(
     batch_size: Annotated[int, typer.Option(min=1, help="Patches per optimiser step.")] = 256,
     lr: Annotated[float, typer.Option(help="Maximum learning rate of AdamW.")] = 5e-3,
     seed: Seed = 0,
-    save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 500,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Resume the run in --out from its last checkpoint.")
-    ] = False,
+    save_every: SaveEvery = 500,
+    resume: Resume = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:

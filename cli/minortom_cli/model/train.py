@@ -10,7 +10,7 @@ from csmoe_model.config import ModelConfig
 from csmoe_model.training.config import TrainConfig
 from minortom_cli.console import EXIT_USER_ERROR, Json, Overwrite, Version, emit
 from minortom_cli.model.config_options import with_field_options
-from minortom_cli.model.run_options import Tensorboard, WandbProject
+from minortom_cli.model.run_options import SaveEvery, Tensorboard, WandbProject
 from minortom_cli.model.training_progress import step_progress
 
 
@@ -47,7 +47,7 @@ def _train(
             "lengthen a finished run.",
         ),
     ] = False,
-    save_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 500,
+    save_every: SaveEvery = 500,
     workers: Annotated[
         int | None,
         typer.Option(
