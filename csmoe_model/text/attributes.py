@@ -80,10 +80,11 @@ def attributes_of(
         elif _is_class(column.type):
             found += _classes(name, column, phrases)
     if lat_deg is not None:
-        names = ("southern", "northern")
         code_n = np.where(np.isfinite(lat_deg), lat_deg >= 0, UNKNOWN).astype(np.int64)
         found.append(
-            _named("hemisphere", "hemisphere", names, code_n, partial(phrases.of, "hemisphere"))
+            _named(
+                "hemisphere", "hemisphere", _HEMISPHERES, code_n, partial(phrases.of, "hemisphere")
+            )
         )
     return [one for one in found if (one.code_n != UNKNOWN).any()]
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from csmoe_model.distributed.device import best_device
+from csmoe_model.inference.embeddings import SMALLEST_STD
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.text.model import TextModel
 from csmoe_model.text.network import HIDDEN, WIDTH, TextNetwork
@@ -31,8 +32,6 @@ from minortom.io.provenance import KEY, Provenance
 _log = logging.getLogger(__name__)
 
 RESULT = "result.json"
-_CONSTANT = 1e-12
-"""A feature with a smaller standard deviation is constant and is not scaled."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +137,7 @@ def initial_network(material: Material, *, seed: int) -> TextNetwork:
     """Return the network with random weights and the statistics of the training features."""
     feature_nF = material.patches.vector_nD[material.train.patch_n]
     mean_F, std_F = feature_nF.mean(0, dtype=np.float64), feature_nF.std(0, dtype=np.float64)
-    std_F[std_F < _CONSTANT] = 1
+    std_F[std_F < SMALLEST_STD] = 1
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = TextNetwork(
