@@ -1,5 +1,6 @@
 """Tables of docs/text.md from the stored results of `text.py`."""
 
+from _model_tables import percent
 from _results import source, stored, table
 
 SENSORS = {"s2": "Sentinel-2", "s1": "Sentinel-1", "both": "both"}
@@ -20,11 +21,11 @@ def text_search():
     found = stored("text")
     scores, chance = found["scores"]["landcover"], 100 * found["chance"]["landcover"]
     rows = [
-        [label, *(_percent(scores[f"{row} {sensor}"]) for sensor in SENSORS)]
+        [label, *(percent(scores[f"{row} {sensor}"]) for sensor in SENSORS)]
         for row, label in ROWS.items()
     ]
     rows.append(["share of the class in training cells of the same climate class, without image",
-                 *[_percent(scores["prior"])] * 3])  # fmt: skip
+                 *[percent(scores["prior"])] * 3])  # fmt: skip
     rows.append(["chance", *[f"{chance:.1f}"] * 3])
     return f"{table(['mAP of land cover, %', *SENSORS.values()], rows)}\n\n{source('text')}"
 
@@ -50,7 +51,7 @@ def text_kinds():
         scores, chance = found["scores"][kind], found["chance"][kind]
         text = scores["text both"]
         rows.append(
-            [label, found["queries"][kind], _percent(text), _percent(scores["probe both"]),
+            [label, found["queries"][kind], percent(text), percent(scores["probe both"]),
              f"{100 * chance:.1f}", f"{text['value'] / chance:.1f}"]
         )  # fmt: skip
     pairs, chance = found["scores"]["pairs"], found["unseen_chance"]
@@ -58,15 +59,11 @@ def text_kinds():
         ("never seen together", "pairs that the training never saw together"),
         ("the same pairs, seen", "the same pairs, seen in the training"),
     ):
-        rows.append([label, "", _percent(pairs[row]), "", f"{100 * chance:.1f}",
+        rows.append([label, "", percent(pairs[row]), "", f"{100 * chance:.1f}",
                      f"{pairs[row]['value'] / chance:.1f}"])  # fmt: skip
     head = ["query, both sensors", "queries", "text search, mAP in %", "ridge, mAP in %",
             "chance", "× chance"]  # fmt: skip
     return table(head, rows)
-
-
-def _percent(one):
-    return f"{100 * one['value']:.1f} [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
 
 
 TEXT_TABLES = {
