@@ -94,7 +94,10 @@ class TextModel:
         Raises:
             InputError: If the embeddings cannot be read, or are of another extractor or width.
         """
-        patches = Patches.read(embeddings, self.sensor)  # type: ignore[arg-type]  # checked
+        patches = Patches.read(
+            embeddings, self.sensor,  # type: ignore[arg-type]  # checked
+            advice="give embeddings of that sensor, by the extractor of the text model",
+        )  # fmt: skip
         found, wanted = patches.vector_nD.shape[1], len(self.network.mean_F)
         if found != wanted:
             raise InputError(

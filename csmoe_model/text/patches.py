@@ -49,12 +49,16 @@ class Patches:
     vector_nD: Vectors
 
     @classmethod
-    def read(cls, embeddings: Path, sensor: SensorChoice | None = None) -> "Patches":
+    def read(
+        cls, embeddings: Path, sensor: SensorChoice | None = None,
+        *, advice: str = "give another --sensor",
+    ) -> "Patches":  # fmt: skip
         """Read the vectors of a sensor, with all columns.
 
         Args:
             embeddings: GeoParquet file from `csmoe embed`.
             sensor: `s2`, `s1` or `both`; when None, `both`, or the only one that the file has.
+            advice: What to do if the file lacks the sensor, for the error message.
 
         Raises:
             InputError: If the embeddings have no cells, lack the sensor, do not record their
@@ -64,7 +68,7 @@ class Patches:
         names = [name for name in pq.read_schema(embeddings).names if name not in _OWN]
         texts = [name for name in ("split", "climate", "landcover") if name in names]
         read_table(embeddings, [*_PLACE, *texts], made_by="csmoe embed CHECKPOINT SHARDS")
-        chosen = _sensor_in(embeddings, sensor)
+        chosen = _sensor_in(embeddings, sensor, advice)
         table, vector_nD = read_rows(embeddings, chosen, names)
         table = table.select(names).combine_chunks()
         repeated = table.group_by(list(PATCH)).aggregate([([], "count_all")])
@@ -156,7 +160,7 @@ def _existing_cell(tiles: pa.Table, path: Path) -> None:
         )
 
 
-def _sensor_in(embeddings: Path, sensor: SensorChoice | None) -> str:
+def _sensor_in(embeddings: Path, sensor: SensorChoice | None, advice: str) -> str:
     """Return the sensor to read, which the file must have."""
     column = pq.read_table(embeddings, columns=["sensor"])["sensor"].cast(pa.string())
     found = sorted(name for name in pc.unique(column).to_pylist() if name)
@@ -165,6 +169,6 @@ def _sensor_in(embeddings: Path, sensor: SensorChoice | None) -> str:
     if chosen not in found:
         raise InputError(
             f"expected vectors of {chosen} in {embeddings}, found those of "
-            f"{', '.join(found) or 'no sensor'}; give another --sensor"
+            f"{', '.join(found) or 'no sensor'}; {advice}"
         )
     return chosen

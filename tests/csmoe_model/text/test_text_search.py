@@ -134,6 +134,9 @@ def test_embeddings_of_another_extractor_width_or_shards_are_one_line(seen, told
     with pytest.raises(InputError, match="expected the record of `csmoe embed`"):
         classify(folder / "text", tmp_path / "bare.parquet", classes="forest,lake",
                  out=tmp_path / "c.parquet")  # fmt: skip
+    path = write_patches(tmp_path / "s2.parquet", sensors=("s2",))
+    with pytest.raises(InputError, match="vectors of both .* found those of s2; give embeddings"):
+        classify(folder / "text", path, classes="forest,lake", out=tmp_path / "c.parquet")
     learnable_shards(tmp_path / "shards", train=8)
     with pytest.raises(InputError, match="expected the shards that"):
         search(seen / "text", seen / "e.parquet", "forest", shards=tmp_path / "shards",
