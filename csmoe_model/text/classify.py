@@ -14,6 +14,7 @@ import pyarrow as pa
 from csmoe_model.inference.embed_images import check_parquet
 from csmoe_model.inference.embeddings import PATCH
 from csmoe_model.text.model import load_text_model
+from csmoe_model.text.vocabulary import Vocabulary
 from minortom.api.arguments import path_of, several
 from minortom.api.results import Result
 from minortom.errors import InputError
@@ -64,14 +65,14 @@ def classify(
 
     Raises:
         InputError: If there are fewer than two different classes, a class has no word that
-            describes patches, or the embeddings are not of the extractor of the training.
+            describes patches, two classes have the same known words, or the embeddings are not of
+            the extractor of the training.
         OutputExistsError: If `out` was made from something else.
     """
     started, out, names = now(), path_of("out", out), _classes(classes)
     check_parquet(out, "the classes of patches")
     model = load_text_model(text_model)
-    for name in names:
-        model.vocabulary.note_unknown(model.vocabulary.read_query(name))
+    _check_words(names, model.vocabulary)
     patches = model.read(path_of("embeddings", embeddings))
     provenance = Provenance(
         command="text classify", options={"classes": list(names)},
@@ -115,3 +116,21 @@ def _classes(given: str | Sequence[str]) -> tuple[str, ...]:
             "other classes"
         )
     return found
+
+
+def _check_words(names: Sequence[str], vocabulary: Vocabulary) -> None:
+    """Check that each class has known words of its own; note unknown words.
+
+    Raises:
+        InputError: If a class has no word that describes patches, or the words of another class.
+    """
+    name_of: dict[tuple[str, ...], str] = {}
+    for name in names:
+        read = vocabulary.read_query(name)
+        vocabulary.note_unknown(read)
+        other = name_of.setdefault(tuple(sorted(read.understood)), name)
+        if other != name:
+            raise InputError(
+                f"expected --classes with different known words, found {other!r} and {name!r}, "
+                f"both understood as {' '.join(read.understood)!r}; leave one of them out"
+            )

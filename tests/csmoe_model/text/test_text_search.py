@@ -87,6 +87,8 @@ def test_scores_of_classes_add_up_and_the_largest_is_the_class(told, tmp_path):
         ("forest", "must be two or more names"), ("forest,forest", "each once"),
         ("forest,corpland", "nearest by spelling are cropland"), (",", "found none"),
         (["forest", 3], "found other values"),
+        ("lake,forest,Forests", "found 'forest' and 'Forests', both understood as 'forest'"),
+        ("dry cropland,soggy cropland dry", "both understood as 'cropland dry'"),
     ],
 )  # fmt: skip
 def test_classes_that_do_not_fit_are_one_line(told, tmp_path, classes, message):
