@@ -110,9 +110,12 @@ class TextTask:
     @cached_property
     def queries(self) -> IntArray:
         """Captions to validate with: one of each meaning that is true of some patches only."""
-        query_q = self.val.captions.meanings.distinct(self._val_captions)
-        share_q = self.val.captions.meanings.true_of(query_q, self.val.patch_n).mean(1)
-        query_q = query_q[share_q < 1]
+        meanings = self.val.captions.meanings
+        query_q = meanings.distinct(self._val_captions)
+        # A user's captions may all differ, so that a matrix of all of them may not fit in memory.
+        parts = np.split(query_q, range(_MAX_QUERIES, len(query_q), _MAX_QUERIES))
+        is_partial = [~meanings.true_of(part_q, self.val.patch_n).all(1) for part_q in parts]
+        query_q = query_q[np.concatenate(is_partial)]
         place = np.linspace(0, len(query_q) - 1, min(len(query_q), _MAX_QUERIES)).round()
         chosen_q: IntArray = query_q[place.astype(np.int64)]
         return chosen_q
