@@ -11,14 +11,8 @@ from torch import Tensor
 
 from csmoe_model.config import ModelConfig
 from csmoe_model.distributed.collectives import mean_over_processes
+from csmoe_model.nn.loss_terms import LOCAL_GLOBAL, TERMS
 from csmoe_model.nn.losses import LayerTerms, imbalance_loss
-
-TERMS = (
-    "loss", "umr", "cmr", "mi", "rep", "bal", "rec_s2_s2", "rec_s2_s1", "rec_s1_s1", "rec_s1_s2",
-)  # fmt: skip
-"""The scalars of every batch, in the order of the columns of the log."""
-LOCAL_GLOBAL = "local_global"
-"""The scalar of a batch with local crops, which follows them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,18 +4,12 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from csmoe_model.nn.loss_terms import LOCAL_GLOBAL, TERMS
 from minortom.errors import InputError
 from minortom.io.atomic_write import write_text
 
-TERMS = (
-    "loss", "umr", "cmr", "mi", "rep", "bal",
-    "rec_s2_s2", "rec_s2_s1", "rec_s1_s1", "rec_s1_s2",
-)  # fmt: skip
-"""Loss terms, with the names of `PretrainOutput`."""
 SPEED = ("pairs_per_s", "busy", "tflops", "memory_gb")
 """Columns that depend on the machine; see `training.throughput.Speed`."""
-LOCAL_GLOBAL = "local_global"
-"""Further loss term of a run with local crops."""
 COLUMNS = ("epoch", "step", "split", *TERMS, "lr", "grad_norm", *SPEED)
 """Columns of `log.csv`. A `train` row has the means over the steps since the previous row, and
 the `lr` of its last step. A `val` row has the means of the loss terms over the split."""

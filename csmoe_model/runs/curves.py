@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from csmoe_model.runs.csv_log import LOCAL_GLOBAL, Row, RunLog
+from csmoe_model.nn.loss_terms import LOCAL_GLOBAL
+from csmoe_model.runs.csv_log import Row, RunLog
 from minortom.io.atomic_write import atomic_file
 
 Panels = Mapping[str, tuple[str, ...]]

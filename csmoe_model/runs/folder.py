@@ -23,12 +23,8 @@ from typing import Any, Literal, NamedTuple
 import yaml
 
 from csmoe_model.checkpoints.hub import CONFIG
-from csmoe_model.runs.csv_log import (
-    LOCAL_GLOBAL,
-    RunLog,
-    expert_columns,
-    pretraining_columns,
-)
+from csmoe_model.nn.loss_terms import LOCAL_GLOBAL
+from csmoe_model.runs.csv_log import RunLog, expert_columns, pretraining_columns
 from minortom.api.arguments import flag
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import atomic_folder, check_parents, is_empty_folder, write_text

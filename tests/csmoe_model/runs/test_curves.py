@@ -2,7 +2,8 @@
 
 from PIL import Image
 
-from csmoe_model.runs.csv_log import LOCAL_GLOBAL, RunLog, pretraining_columns
+from csmoe_model.nn.loss_terms import LOCAL_GLOBAL
+from csmoe_model.runs.csv_log import RunLog, pretraining_columns
 from csmoe_model.runs.curves import draw_curve
 
 

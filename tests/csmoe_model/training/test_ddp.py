@@ -13,7 +13,7 @@ from processes import SUPPORT, nothing, slurm, start
 from training_runs import SHORT, rows, run, stop_after
 from training_shards import CONDITIONED, learnable_shards
 
-from csmoe_model.runs.csv_log import LOCAL_GLOBAL, TERMS
+from csmoe_model.nn.loss_terms import LOCAL_GLOBAL, TERMS
 from csmoe_model.runs.folder import RunFolder
 from minortom.errors import InputError
 

@@ -16,8 +16,9 @@ from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.loader import Batch
 from csmoe_model.data.normalise import Normalise, signed
 from csmoe_model.distributed.device import tensor_cores, weights_to_bfloat16
+from csmoe_model.nn.loss_terms import TERMS
 from csmoe_model.recipes import recipe
-from csmoe_model.runs.csv_log import TERMS, RunLog
+from csmoe_model.runs.csv_log import RunLog
 from csmoe_model.training.compile import compiled
 from csmoe_model.training.config import TrainConfig
 from csmoe_model.training.module import DivergedError

@@ -9,7 +9,7 @@ from training_runs import SHORT, rows, run, stop_after
 from training_shards import CONDITIONED, MODEL
 
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.runs.csv_log import LOCAL_GLOBAL
+from csmoe_model.nn.loss_terms import LOCAL_GLOBAL
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.training.configuration import configure
 from minortom.errors import InputError

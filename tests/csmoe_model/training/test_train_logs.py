@@ -14,8 +14,9 @@ from training_shards import MODEL
 from csmoe_model.data.sampler import permutation
 from csmoe_model.extractors.checkpoint import load_model
 from csmoe_model.nn.cost import pretraining_cost
+from csmoe_model.nn.loss_terms import TERMS
 from csmoe_model.nn.masking import draw_masks
-from csmoe_model.runs.csv_log import COLUMNS, SPEED, TERMS
+from csmoe_model.runs.csv_log import COLUMNS, SPEED
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.runs.trackers import Tracking
 from csmoe_model.training import reconstructions, throughput

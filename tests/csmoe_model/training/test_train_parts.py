@@ -13,7 +13,7 @@ from csmoe_model.csmoe import CSMoE
 from csmoe_model.distributed.launch import Launch
 from csmoe_model.extractors.checkpoint import load_model
 from csmoe_model.nn import pretrain_output
-from csmoe_model.runs.csv_log import TERMS
+from csmoe_model.nn.loss_terms import TERMS
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.training import out_of_memory as memory
 from csmoe_model.training.ema import Ema
