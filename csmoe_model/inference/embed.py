@@ -9,6 +9,7 @@ from csmoe_model.inference.embed_points import EmbedPointsResult, embed_points
 from csmoe_model.inference.embed_scene import EmbedSceneResult, SceneOptions, embed_scene
 from csmoe_model.inference.embed_scenes import EmbedScenesResult, embed_scenes
 from csmoe_model.inference.embed_shards import EmbedShardsResult, embed_shards
+from csmoe_model.inference.neighbour_sheet import NeighbourPicture
 from csmoe_model.inference.sources import Reading, check_unused, kind_of, sources_of
 from minortom.api.arguments import path_of, whole_number
 from minortom.progress import OnProgress, ignore_progress
@@ -23,6 +24,8 @@ def embed(
     points: str | Path | None = None,
     scene: str | Path | None = None,
     neighbours: str | Path | None = None,
+    exclude_km: float | None = None,
+    include_own_cell: bool = False,
     s1: str | Path | None = None,
     s2_bands: BandNames | None = None,
     s1_bands: BandNames | None = None,
@@ -53,7 +56,11 @@ def embed(
         points: CSV or Parquet file with the columns `lat` and `lon` (degrees): write the vectors
             of the patches around these points instead.
         scene: Points only: scene in which the points lie.
-        neighbours: Shards only: PNG that shows some patches with their nearest neighbours.
+        neighbours: Shards only: PNG that shows some patches with their nearest neighbours in other
+            cells.
+        exclude_km: Neighbours only: leave out all patches within this distance of a patch too, in
+            km.
+        include_own_cell: Neighbours only: show patches of the same cell too.
         s1: Scene only: GeoTIFF with Sentinel-1 on the same pixels as `source`.
         s2_bands: Not for shards: names of the Sentinel-2 bands, such as `B02,B03`, in the order of
             the file, `-` for a band to skip; the names in the file when None.
@@ -81,9 +88,10 @@ def embed(
     sources = sources_of(source, points, scene)
     kind = kind_of(sources, out, points)
     given = {
-        "--neighbours": neighbours, "--s1": s1, "--s2-bands": s2_bands, "--s1-bands": s1_bands,
-        "--s2-offset": None if s2_offset == "auto" else s2_offset, "--overlap": overlap,
-        "--tile-px": tile_px,
+        "--neighbours": neighbours, "--exclude-km": exclude_km,
+        "--include-own-cell": include_own_cell or None, "--s1": s1, "--s2-bands": s2_bands,
+        "--s1-bands": s1_bands, "--s2-offset": None if s2_offset == "auto" else s2_offset,
+        "--overlap": overlap, "--tile-px": tile_px,
     }  # fmt: skip
     check_unused([name for name, value in given.items() if value is not None], kind, sources[0])
     if workers is not None:
@@ -91,7 +99,9 @@ def embed(
     if kind == "shards":
         return embed_shards(
             checkpoint, sources[0], out,
-            neighbours=None if neighbours is None else path_of("neighbours", neighbours),
+            neighbours=NeighbourPicture.of(
+                neighbours, exclude_km=exclude_km, include_own_cell=include_own_cell
+            ),
             overwrite=overwrite, workers=workers, on_progress=on_progress,
         )  # fmt: skip
     reading = Reading.of(

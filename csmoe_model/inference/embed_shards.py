@@ -21,11 +21,9 @@ from csmoe_model.extractors.extractor import Extractor
 from csmoe_model.extractors.load import load_extractor
 from csmoe_model.inference.embeddings import read_vectors
 from csmoe_model.inference.fit_on_shards import fitted_on, keep_filters
-from csmoe_model.inference.neighbour_sheet import draw_neighbours
+from csmoe_model.inference.neighbour_sheet import NeighbourPicture, Queries, draw_neighbours
 from minortom.api.results import Result
-from minortom.errors import OutputExistsError
 from minortom.io.artefact import artefact
-from minortom.io.atomic_write import check_parents
 from minortom.io.geoparquet import box_of, points_writer
 from minortom.io.provenance import Provenance, licences_in, sha256_of
 from minortom.io.up_to_date import now
@@ -67,7 +65,7 @@ def embed_shards(
     shards: Path,
     out: Path,
     *,
-    neighbours: Path | None = None,
+    neighbours: NeighbourPicture | None = None,
     overwrite: bool = False,
     workers: int | None = None,
     on_progress: OnProgress = ignore_progress,
@@ -83,44 +81,40 @@ def embed_shards(
         checkpoint: As `load_extractor` takes it.
         shards: Folder of shards; the patches of all splits are encoded.
         out: GeoParquet file to write.
-        neighbours: PNG to write, with some patches and their nearest neighbours. Like `out` it is
-            replaced only where `overwrite` allows it.
+        neighbours: Picture to write, with some patches and their nearest neighbours. Like `out` it
+            is replaced only where `overwrite` allows it.
         overwrite: Whether to replace an output that was made otherwise.
         workers: Threads that read; one for each core, at most 8, when None.
         on_progress: Called with (patches done, patches in all).
 
     Raises:
         InputError: If the checkpoint does not exist or cannot be read, or has to be fitted and the
-            shards have no split `train`.
+            shards have no split `train`; or if all patches are left out among the neighbours.
         ShardError: If the shards are missing, damaged or of another version.
-        OutputExistsError: If `out` was made from something else, or `neighbours` exists.
+        OutputExistsError: If `out` or the picture was made from something else.
     """
     started = now()
     data = ShardSet.open(shards)
     extractor = fitted_on(load_extractor(checkpoint), data)
-    if neighbours is not None:
-        check_parents(neighbours)
+    queries = None if neighbours is None else Queries.of(data, neighbours.exclusion)
     provenance = shards_provenance("embed", extractor, data)
     with artefact(
         out, provenance, inputs=[*extractor.folders, shards], overwrite=overwrite, started=started,
         is_whole=lambda: _num_rows(out) == len(data) * len(names_of(extractor)),
     ) as made:  # fmt: skip
-        if neighbours is not None and neighbours.exists() and not (made.up_to_date or overwrite):
-            raise OutputExistsError(
-                f"{neighbours} exists; give --overwrite or another --neighbours"
-            )
+        is_drawn = neighbours is None or neighbours.is_drawn(provenance, overwrite=overwrite)
         keep_filters(extractor, data, out, overwrite=overwrite)
         if not made.up_to_date:
             write_patches(
                 extractor, data, made.path, provenance, rows_of=_rows, workers=workers,
                 on_progress=on_progress,
             )  # fmt: skip
-    if neighbours is not None and (overwrite or not neighbours.exists()):
+    if neighbours is not None and queries is not None and not is_drawn:
         vectors = read_vectors(out, names_of(extractor)[-1], data)
-        draw_neighbours(data, vectors.vector_nD, neighbours)
+        draw_neighbours(data, vectors.vector_nD, queries, neighbours, provenance)
     return EmbedShardsResult(
         status=made.status, out=out, patches=len(data), width=extractor.width,
-        neighbours=neighbours,
+        neighbours=None if neighbours is None else neighbours.out,
     )  # fmt: skip
 
 

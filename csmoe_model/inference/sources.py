@@ -21,6 +21,8 @@ _RASTERS = (".tif", ".tiff", ".vrt")
 Kind = Literal["shards", "scene", "scenes", "images", "points"]
 _OPTIONS_OF: dict[str, tuple[Kind, ...]] = {
     "--neighbours": ("shards",),
+    "--exclude-km": ("shards",),
+    "--include-own-cell": ("shards",),
     "--s1": ("scene", "points"),
     "--s2-bands": ("scene", "scenes", "images", "points"),
     "--s1-bands": ("scene", "scenes", "images", "points"),

@@ -5,14 +5,18 @@ Axes, as name suffixes:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from csmoe_model.choices import BOTH, IndexKind, SensorChoice
 from csmoe_model.datasets.open_set import BandNames
 from csmoe_model.extractors.load import RESERVED
-from csmoe_model.inference.embeddings import check_embeddings, standardised
+from csmoe_model.inference.embeddings import PatchVectors, check_embeddings, standardised
+from csmoe_model.inference.exclusion import Exclusion
 from csmoe_model.retrieval.hits import (
     cards_of,
     check_count,
@@ -49,6 +53,8 @@ class SearchOptions:
     against: SensorChoice = "s2"
     """Sensor of the vectors that are searched."""
     index: IndexKind = "exact"
+    exclusion: Exclusion = field(default_factory=Exclusion)
+    """Patches to leave out where the query is a patch."""
 
     def __post_init__(self) -> None:
         whole_number("k", self.k, minimum=1)
@@ -91,6 +97,8 @@ def search(
     sensor: SensorChoice = "s2",
     against: SensorChoice | None = None,
     index: IndexKind = "exact",
+    exclude_km: float | None = None,
+    include_own_cell: bool = False,
     s2_bands: BandNames | None = None,
     s1_bands: BandNames | None = None,
     s2_offset: GivenOffset = "auto",
@@ -101,6 +109,8 @@ def search(
     Vectors are compared by cosine after the mean vector of their sensor is subtracted, since all
     [CLS] vectors have it in common. Features without weights are standardised. A vector belongs to
     the patch of its cell, row and column, so that rows of the embeddings may be sorted or left out.
+    The other patches of the cell of `like` are no hits, since they show the same place at the same
+    time. An image has no cell, so that every patch may be a hit.
 
     Args:
         embeddings: GeoParquet file from `csmoe embed`.
@@ -114,6 +124,8 @@ def search(
         sensor: Sensor of the query's vector: `s2`, `s1` or `both`.
         against: Sensor of the vectors to search; the same as `sensor` when None.
         index: `exact` compares all vectors; `ivf` those of the nearest cells, for millions.
+        exclude_km: Only with `like`: leave out all patches within this distance of it too, in km.
+        include_own_cell: Only with `like`: keep the other patches of its cell.
         s2_bands: Names of the Sentinel-2 bands of `image`, such as `B02,B03`; the names in the
             file when None.
         s1_bands: Names of the Sentinel-1 bands of `image`, as for `s2_bands`.
@@ -125,18 +137,20 @@ def search(
         The hits, nearest first.
 
     Raises:
-        UsageError: If not exactly one of `image` and `like` is given, or `image` without
-            `checkpoint`.
+        UsageError: If not exactly one of `image` and `like` is given, `image` without
+            `checkpoint`, or options that contradict each other.
         InputError: If the embeddings cannot be read, have values that are missing or not finite,
             or were made from other shards or by another checkpoint; if the query does not exist or
-            does not fit the model.
+            does not fit the model; or if no patch is left to find.
         OutputExistsError: If `html` was made from something else.
     """
     started, embeddings, out = now(), path_of("embeddings", embeddings), path_of("html", html)
-    files = _check_usage(image, like, checkpoint)
+    exclusion = Exclusion(exclude_km=exclude_km, include_own_cell=include_own_cell)
+    files = _check_usage(image, like, checkpoint, exclusion)
     options = SearchOptions(
-        k=k, sensor=sensor, against=sensor if against is None else against, index=index
-    )
+        k=k, sensor=sensor, against=sensor if against is None else against, index=index,
+        exclusion=exclusion,
+    )  # fmt: skip
     patch = None if like is None else PatchQuery.parse(like)
     check_page(out, option="--html")
     check_faiss()
@@ -154,13 +168,16 @@ def search(
         card, hits = _find(embeddings, data, query, options)
         if not made.up_to_date:
             sensors = (options.sensor, options.against)
-            page = search_page(card, hits, sensors=sensors, provenance=provenance)
+            left_out = None if patch is None else options.exclusion.left_out
+            page = search_page(
+                card, hits, sensors=sensors, left_out=left_out, provenance=provenance
+            )
             made.path.write_text(page, encoding="utf-8")
     return SearchResult(status=made.status, out=out, hits=[hit.values() for hit in hits])
 
 
 def _check_usage(
-    image: Images | None, like: str | None, checkpoint: str | Path | None
+    image: Images | None, like: str | None, checkpoint: str | Path | None, exclusion: Exclusion
 ) -> tuple[Path, ...]:
     """Check that there is one query; return the files of the image, if it is one."""
     if (image is None) == (like is None):
@@ -170,6 +187,11 @@ def _check_usage(
         return ()
     if checkpoint is None:
         raise UsageError("--image needs --checkpoint, the model that encodes it; give both")
+    if not exclusion.is_default:
+        raise UsageError(
+            "--exclude-km and --include-own-cell work with --like only, found --image, which has "
+            "no cell; leave them out"
+        )
     return image_files(image)
 
 
@@ -184,7 +206,7 @@ def _provenance(
             "k": options.k, "sensor": options.sensor, "against": options.against,
             "index": options.index, "like": None if image else str(query),
             "bands": [name for names, _ in bands.values() for name in names],
-            **(image.reader.record if image else {}),
+            **(image.reader.record if image else options.exclusion.record),
         },
         inputs={
             "embeddings": sha256_of(embeddings),
@@ -202,32 +224,54 @@ def _find(
         name: vectors_of(embeddings, name, data) for name in {options.sensor, options.against}
     }
     of_query, searched = vectors[options.sensor], vectors[options.against]
-    own = query.position(data) if isinstance(query, PatchQuery) else None
     if isinstance(query, ImageQuery):
         made_by = input_sha256(embeddings, "weights")
         vector_D, card = query.encode(options.sensor, weights_sha256=made_by)
+        stays_n = None
     else:
-        assert own is not None
-        row = of_query.position(own)
-        if row is None:
-            raise InputError(
-                f"--like must be a patch with a vector of {options.sensor} in {embeddings}, found "
-                f"{query}, which has none; give another patch, or embeddings of all patches"
-            )
-        vector_D, card = of_query.vector_nD[row], cards_of(data, [(own, None)])[0]
-    if _is_unscaled(embeddings):
-        query_qD, _ = standardised(vector_D[None], of_query.vector_nD)
-        _, archive_nD = standardised(vector_D[None], searched.vector_nD)
-    else:
-        query_qD = (vector_D - of_query.vector_nD.mean(0))[None]
-        archive_nD = searched.vector_nD - searched.vector_nD.mean(0)
-    # The query itself is the nearest patch of its own sensor, and near in the other sensor.
-    number_qk, cosine_qk = nearest(
-        query_qD, archive_nD, options.k + (own is not None), index=options.index
+        own = query.position(data)
+        vector_D = _vector_of(of_query, own, query, embeddings, options.sensor)
+        [card] = cards_of(data, [(own, None)])
+        stays_n = options.exclusion.stays(data, own)[searched.samples]
+        if not stays_n.any():
+            raise options.exclusion.nothing_left(data, str(query))
+    query_qD, archive_nD = _comparable(
+        vector_D, of_query.vector_nD, searched.vector_nD, unscaled=_is_unscaled(embeddings)
     )
-    pairs = zip(searched.samples[number_qk[0]].tolist(), cosine_qk[0].tolist(), strict=True)
-    found = [(sample, cosine) for sample, cosine in pairs if sample != own][: options.k]
-    return card, cards_of(data, found)
+    samples_n = searched.samples
+    if stays_n is not None:  # before the search, so that `ivf` finds k of those that stay too
+        archive_nD, samples_n = archive_nD[stays_n], samples_n[stays_n]
+    number_qk, cosine_qk = nearest(query_qD, archive_nD, options.k, index=options.index)
+    samples_k = samples_n[number_qk[0]].tolist()
+    return card, cards_of(data, list(zip(samples_k, cosine_qk[0].tolist(), strict=True)))
+
+
+def _vector_of(
+    vectors: PatchVectors, own: int, query: PatchQuery, embeddings: Path, sensor: str
+) -> NDArray[np.float32]:
+    """Return the vector of a patch [D]."""
+    row = vectors.position(own)
+    if row is None:
+        raise InputError(
+            f"--like must be a patch with a vector of {sensor} in {embeddings}, found {query}, "
+            "which has none; give another patch, or embeddings of all patches"
+        )
+    found: NDArray[np.float32] = vectors.vector_nD[row]
+    return found
+
+
+def _comparable(
+    vector_D: NDArray[np.float32], of_query_nD: NDArray[np.float32],
+    searched_nD: NDArray[np.float32], *, unscaled: bool,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # fmt: skip
+    """Return the query [1, D] and the archive [n, D], each without the mean of its sensor.
+
+    Features with scales of their own are also divided by their standard deviations.
+    """
+    if unscaled:
+        query_qD, _ = standardised(vector_D[None], of_query_nD)
+        return query_qD, standardised(vector_D[None], searched_nD)[1]
+    return (vector_D - of_query_nD.mean(0))[None], searched_nD - searched_nD.mean(0)
 
 
 def _is_unscaled(embeddings: Path) -> bool:

@@ -47,7 +47,7 @@ class Sentence:
 
 def search_page(
     query: Card | Sentence, hits: Sequence[Card], *, sensors: tuple[str, str],
-    provenance: Provenance,
+    provenance: Provenance, left_out: str | None = None,
 ) -> str:  # fmt: skip
     """Return the page as HTML: one file that needs no network, with all values escaped.
 
@@ -56,6 +56,7 @@ def search_page(
         hits: The hits, nearest first.
         sensors: Sensors of the query's vector, ignored for a sentence, and of the hits' vectors.
         provenance: All that the page depends on.
+        left_out: Patches that cannot be hits, as words; None if all patches can.
     """
     environment = Environment(
         loader=PackageLoader("csmoe_model.retrieval"), autoescape=True, undefined=StrictUndefined,
@@ -72,6 +73,7 @@ def search_page(
         subject=_subject(query),
         hits=cards[0 if is_sentence else 1 :],
         compared=_compared(query, *(_NAMES[name] for name in sensors)),
+        left_out=left_out,
         looks=looks,
         map=_map([card for card in cards if "lat" in card], coast_lines()),
         names=_NAMES,

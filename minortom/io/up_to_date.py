@@ -125,10 +125,10 @@ def stored_licences(path: Path) -> tuple[str, ...]:
 
 
 def stored_provenance(path: Path) -> dict[str, object] | None:
-    """Return the provenance in a Parquet, JSON, HTML or TIFF file; None if it has none.
+    """Return the provenance in a Parquet, JSON, HTML, TIFF or PNG file; None if it has none.
 
     A page has it in the script element with the id ``minortom``, a GeoTIFF in the item of GDAL's
-    metadata with that name.
+    metadata with that name, and a PNG in its text with that keyword.
     """
     try:
         if path.suffix == ".html":
@@ -137,11 +137,21 @@ def stored_provenance(path: Path) -> dict[str, object] | None:
             found = parse_json(path.read_text(encoding="utf-8")).get(KEY)
         elif path.suffix.lower() in SUFFIXES:
             found = parse_json(metadata_item(path, KEY))
+        elif path.suffix.lower() == ".png":
+            found = parse_json(_text_of_png(path))
         else:
             found = parse_json((pq.read_schema(path).metadata or {})[KEY.encode()])
     except (OSError, ValueError, LookupError, AttributeError, pa.ArrowException):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _text_of_png(path: Path) -> str:
+    # Imported here so that commands without pictures do not load Pillow.
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return str(picture.info[KEY])
 
 
 def now() -> datetime:

@@ -1,6 +1,7 @@
 """Calls of `csmoe search`, and the hits by hand."""
 
 import json
+import math
 
 import numpy as np
 from minortom_cli.console import run
@@ -33,6 +34,26 @@ def nearest_by_hand(path, query, sensor, against):
     one, other = one - one.mean(0), other - other.mean(0)
     cosine = other @ one[query] / np.linalg.norm(other, axis=1) / np.linalg.norm(one[query])
     return [n for n in np.argsort(-cosine) if n != query]
+
+
+def haversine_km(lat, lon, other_lat, other_lon):
+    lat, lon, other_lat, other_lon = map(math.radians, (lat, lon, other_lat, other_lon))
+    half = math.sin((lat - other_lat) / 2) ** 2
+    half += math.cos(lat) * math.cos(other_lat) * math.sin((lon - other_lon) / 2) ** 2
+    return 2 * 6371.0088 * math.asin(math.sqrt(half))
+
+
+def stay_by_hand(shards, query, *, exclude_km=None, include_own_cell=False):
+    """Return the numbers of the patches that may be hits, one by one."""
+    rows = ShardSet.open(shards).metadata(["grid_cell", "lat", "lon"]).to_pylist()
+    own, found = rows[query], []
+    for number, row in enumerate(rows):
+        far_km = haversine_km(own["lat"], own["lon"], row["lat"], row["lon"])
+        is_near = exclude_km is not None and far_km <= exclude_km
+        is_own = row["grid_cell"] == own["grid_cell"]
+        if number != query and (include_own_cell or not (is_own or is_near)):
+            found.append(number)
+    return found
 
 
 def one_line(capsys):

@@ -7,6 +7,7 @@ import typer
 
 from minortom_cli.console import Json, Overwrite, Workers, emit, progress
 from minortom_cli.model.checkpoint_argument import Extractor
+from minortom_cli.model.exclusion_options import ExcludeKm, IncludeOwnCell
 from minortom_cli.model.labelled_data import S1Bands, S2Bands, S2OffsetOption
 from minortom_cli.model.scene_options import Overlap, SceneS1, TilePx
 
@@ -46,10 +47,13 @@ def embed(
     neighbours: Annotated[
         Path | None,
         typer.Option(
-            help="Shards only: PNG that shows some patches with their nearest neighbours.",
+            help="Shards only: PNG that shows some patches with their nearest neighbours in other "
+            "cells.",
             show_default="none",
         ),
     ] = None,
+    exclude_km: ExcludeKm = None,
+    include_own_cell: IncludeOwnCell = False,
     s1: SceneS1 = None,
     s2_bands: S2Bands = None,
     s1_bands: S1Bands = None,
@@ -73,8 +77,8 @@ def embed(
     with progress("encoded") as on_progress:
         result = run(
             checkpoint, source, out=out, points=points, scene=scene,
-            neighbours=neighbours, s1=s1, s2_bands=s2_bands, s1_bands=s1_bands,
-            s2_offset=s2_offset, overlap=overlap, tile_px=tile_px, workers=workers,
-            overwrite=overwrite, on_progress=on_progress,
+            neighbours=neighbours, exclude_km=exclude_km, include_own_cell=include_own_cell,
+            s1=s1, s2_bands=s2_bands, s1_bands=s1_bands, s2_offset=s2_offset, overlap=overlap,
+            tile_px=tile_px, workers=workers, overwrite=overwrite, on_progress=on_progress,
         )  # fmt: skip
     emit(result, as_json=as_json)

@@ -7,6 +7,7 @@ import typer
 
 from csmoe_model.choices import SensorChoice
 from minortom_cli.console import Json, Overwrite, emit
+from minortom_cli.model.exclusion_options import ExcludeKm, IncludeOwnCell
 from minortom_cli.model.labelled_data import Index, S1Bands, S2Bands, S2OffsetOption
 
 
@@ -46,6 +47,8 @@ def search(
         typer.Option(help="Sensor of the vectors to search.", show_default="as --sensor"),
     ] = None,
     index: Index = "exact",
+    exclude_km: ExcludeKm = None,
+    include_own_cell: IncludeOwnCell = False,
     s2_bands: S2Bands = None,
     s1_bands: S1Bands = None,
     s2_offset: S2OffsetOption = "auto",
@@ -58,8 +61,8 @@ def search(
 
     result = run(
         embeddings, shards=shards, html=html, image=image, like=like, checkpoint=checkpoint, k=k,
-        sensor=sensor, against=against, index=index, s2_bands=s2_bands, s1_bands=s1_bands,
-        s2_offset=s2_offset,
-        overwrite=overwrite,
+        sensor=sensor, against=against, index=index, exclude_km=exclude_km,
+        include_own_cell=include_own_cell, s2_bands=s2_bands, s1_bands=s1_bands,
+        s2_offset=s2_offset, overwrite=overwrite,
     )  # fmt: skip
     emit(result, as_json=as_json)

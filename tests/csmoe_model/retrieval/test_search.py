@@ -15,6 +15,7 @@ from PIL import Image
 from searching import nearest_by_hand, one_line, place, printed, search
 from training_shards import learnable_shards
 
+from minortom.io.up_to_date import stored_provenance
 from minortom.plotting.patch_pictures import patch_pictures
 from minortom.sensors import MODEL_BANDS, S2_10M, S2_20M
 from minortom.shards.shard_set import ShardSet
@@ -94,6 +95,24 @@ def test_the_page_shows_the_query_and_its_hits(folder, image, tmp_path):
     np.testing.assert_allclose(shown, true_colour, atol=0.003)
     assert not re.search(r"https?://", re.sub(r"<script.*?</script>", "", page, flags=re.S))
     assert "patch.tif" in page
+    assert "An image has no cell, so that every patch can be a hit." in page
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ([], "Left out: all patches of the query&#39;s cell."),
+        (["--exclude-km", 2.5], "cell and within 2.5 km of the query."),
+        (["--include-own-cell"], "Left out: the query itself."),
+    ],
+)
+def test_the_page_and_its_provenance_say_what_is_left_out(folder, tmp_path, more, text):
+    out = tmp_path / "h.html"
+    assert search(folder, out, "--like", "1U_1R:0:1", "--k", 1, *more) == 0
+    assert text in out.read_text()
+    options = stored_provenance(out)["options"]
+    assert options["exclude_km"] == (2.5 if "--exclude-km" in more else None)
+    assert options["include_own_cell"] is ("--include-own-cell" in more)
 
 
 def test_a_browser_shows_the_page_without_a_request(folder, tmp_path):
@@ -188,7 +207,12 @@ def test_a_query_that_does_not_fit_is_one_line(folder, image, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "more", [[], ["--like", "a:0:0", "--image", "x.tif"], ["--image", "x.tif"]]
-)
+    "more",
+    [
+        [], ["--like", "a:0:0", "--image", "x.tif"], ["--image", "x.tif"],
+        ["--image", "x.tif", "--checkpoint", "m", "--exclude-km", 5],
+        ["--image", "x.tif", "--checkpoint", "m", "--include-own-cell"],
+    ],
+)  # fmt: skip
 def test_wrong_usage_exits_with_2(folder, tmp_path, more):
     assert search(folder, tmp_path / "h.html", *more) == 2

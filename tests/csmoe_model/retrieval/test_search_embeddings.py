@@ -5,7 +5,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from searching import nearest_by_hand, one_line, patch_name, place, printed, search
+from searching import (
+    nearest_by_hand,
+    one_line,
+    patch_name,
+    place,
+    printed,
+    search,
+    stay_by_hand,
+)
 
 
 def rewritten(folder, tmp_path, change):
@@ -49,11 +57,50 @@ def test_the_hits_among_some_patches_equal_those_of_a_full_sort(folder, tmp_path
     """Every second patch is left out, and the rest is reversed."""
     rows = np.arange(72).reshape(24, 3)[::-2].ravel()
     kept = rewritten(folder, tmp_path, lambda table: table.take(rows))
-    found = hits_of(kept, capsys, tmp_path, "--like", patch_name(folder, 5), "--k", 4)
+    more = ["--like", patch_name(folder, 5), "--k", 4, "--include-own-cell"]
+    found = hits_of(kept, capsys, tmp_path, *more)
     row = list(range(23, -1, -2)).index(5)
     wanted = nearest_by_hand(kept / "e.parquet", row, "s2", "s2")[:4]
     names = [patch_name(folder, 23 - 2 * n) for n in wanted]
     assert ["{}:{}:{}".format(*place(hit)) for hit in found] == names
+
+
+@pytest.mark.parametrize("index", ["exact", "ivf"])
+@pytest.mark.parametrize(
+    "left_out", [{}, {"include_own_cell": True}, {"exclude_km": 0}, {"exclude_km": 9.5}]
+)
+def test_all_patches_but_those_left_out_are_found(
+    folder, tmp_path, capsys, monkeypatch, index, left_out
+):
+    monkeypatch.setattr("csmoe_model.retrieval.nearest._POINTS_A_CELL", 4)  # 6 cells of `ivf`
+    options = [f"--{name.replace('_', '-')}" for name in left_out]
+    options += [km for km in left_out.values() if km is not True]
+    words = ["--like", patch_name(folder, 5), "--k", 24, "--index", index, *options]
+    stay = stay_by_hand(folder / "shards", 5, **left_out)
+    wanted = [n for n in nearest_by_hand(folder / "e.parquet", 5, "s2", "s2") if n in stay]
+    found = hits_of(folder, capsys, tmp_path, *words)
+    assert ["{}:{}:{}".format(*place(hit)) for hit in found] == [
+        patch_name(folder, n) for n in wanted
+    ]
+    assert len(found) == {(): 20, ("include_own_cell",): 23}.get(tuple(left_out), len(wanted))
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "message"),
+    [
+        (["--exclude-km", -1], 1, "--exclude-km must be a distance of at least 0 km, found -1"),
+        (["--exclude-km", "nan"], 1, "--exclude-km must be a distance of at least 0 km, found nan"),
+        (["--exclude-km", 5, "--include-own-cell"], 2, "expected one of --exclude-km and"),
+        (["--exclude-km", 30_000], 1, "found none for 1U_1R:0:1; give shards of more cells, or a"),
+    ],
+)
+def test_distances_that_leave_nothing_or_contradict_are_one_line(
+    folder, tmp_path, capsys, more, status, message
+):
+    words = ["--like", patch_name(folder, 5), *more]
+    assert search(folder, tmp_path / "h.html", *words) == status
+    assert message in one_line(capsys)
+    assert not (tmp_path / "h.html").exists()
 
 
 def set_row(table, column, value, *, row=3):
