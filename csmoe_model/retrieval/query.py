@@ -126,28 +126,30 @@ class ImageQuery:
 
 @dataclass(frozen=True, kw_only=True)
 class PatchQuery:
-    """A patch of the shards: its cell, and its row and column in the cell."""
+    """A patch of the shards: its number, or its cell with its row and column in the cell."""
 
-    cell: str
-    row: int
-    col: int
+    patch: int | tuple[str, int, int]
 
     def __str__(self) -> str:
-        return f"{self.cell}:{self.row}:{self.col}"
+        return str(self.patch) if isinstance(self.patch, int) else _named(self.patch)
 
     @classmethod
-    def parse(cls, text: str) -> "PatchQuery":
-        """Read a patch from text such as `433D_629L:3:1`: cell, row, column.
+    def parse(cls, like: str | int) -> "PatchQuery":
+        """Read a patch: its number from 0, or cell, row and column as in `433D_629L:3:1`.
 
         Raises:
             InputError: If the text has another form.
         """
+        text = str(like)
         try:
+            if text.isdecimal():
+                return cls(patch=int(text))
             cell, row, col = text.split(":")
-            return cls(cell=cell, row=int(row), col=int(col))
-        except (ValueError, AttributeError, TypeError):
+            return cls(patch=(cell, int(row), int(col)))
+        except ValueError:
             raise InputError(
-                f"--like must be a cell, a row and a column, such as 433D_629L:3:1, found {text}"
+                "--like must be the number of a patch in the shards, such as 0, or a cell, a row "
+                f"and a column, such as 433D_629L:3:1, found {text}"
             ) from None
 
     def position(self, data: ShardSet) -> int:
@@ -156,20 +158,34 @@ class PatchQuery:
         Raises:
             InputError: If the shards do not have the patch.
         """
-        table = data.metadata(["grid_cell", "patch_row", "patch_col"])
-        of_cell = table["grid_cell"].to_numpy() == self.cell
-        found = np.flatnonzero(
-            of_cell
-            & (table["patch_row"].to_numpy() == self.row)
-            & (table["patch_col"].to_numpy() == self.col)
-        )
-        if not len(found):
-            what = "other patches of that cell" if of_cell.any() else "no patch of that cell"
+        count = len(data)
+        if isinstance(self.patch, int):
+            if self.patch < count:
+                return self.patch
             raise InputError(
-                f"--like must be a patch of {data.folder}, found {self}, but the shards have "
-                f"{what}; `minortom show` lists some patches"
+                f"--like must be a number from 0 to {count - 1:,}, since {data.folder} has "
+                f"{count:,} patches, found {self}"
             )
-        return int(found[0])
+        table = data.metadata(["grid_cell", "patch_row", "patch_col"])
+        columns = [table[name].to_numpy() for name in table.column_names]
+        of_cell = columns[0] == self.patch[0]
+        found = np.flatnonzero(
+            of_cell & (columns[1] == self.patch[1]) & (columns[2] == self.patch[2])
+        )
+        if len(found):
+            return int(found[0])
+        other = int(np.argmax(of_cell))  # 0 if there is no patch of the cell
+        what = "other patches of that cell" if of_cell.any() else "no patch of that cell"
+        raise InputError(
+            f"--like must be a patch of {data.folder}, found {self}, but the shards have "
+            f"{what}; give {_named(tuple(column[other] for column in columns))}, or the number "
+            "of a patch"
+        )
+
+
+def _named(patch: tuple[str, int, int]) -> str:
+    """Return a cell, a row and a column as text such as `433D_629L:3:1`."""
+    return ":".join(str(value) for value in patch)
 
 
 def image_files(image: Images) -> tuple[Path, ...]:

@@ -91,7 +91,7 @@ def search(
     shards: str | Path,
     html: str | Path,
     image: Images | None = None,
-    like: str | None = None,
+    like: str | int | None = None,
     checkpoint: str | Path | None = None,
     k: int = 10,
     sensor: SensorChoice = "s2",
@@ -117,8 +117,8 @@ def search(
         shards: Folder of the shards that the embeddings were made from.
         html: Page to write; its name ends in `.html`.
         image: GeoTIFF to search for; or two files, Sentinel-2 and then Sentinel-1.
-        like: Patch of the shards to search for, instead of an image, such as `433D_629L:3:1`:
-            cell, row, column.
+        like: Patch of the shards to search for, instead of an image: its number, from 0, or its
+            cell, row and column, such as `433D_629L:3:1`.
         checkpoint: Model or other extractor that made the embeddings; it encodes `image`.
         k: Patches to find, at most 1,000.
         sensor: Sensor of the query's vector: `s2`, `s1` or `both`.
@@ -177,7 +177,10 @@ def search(
 
 
 def _check_usage(
-    image: Images | None, like: str | None, checkpoint: str | Path | None, exclusion: Exclusion
+    image: Images | None,
+    like: str | int | None,
+    checkpoint: str | Path | None,
+    exclusion: Exclusion,
 ) -> tuple[Path, ...]:
     """Check that there is one query; return the files of the image, if it is one."""
     if (image is None) == (like is None):

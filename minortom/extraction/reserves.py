@@ -19,6 +19,11 @@ from minortom.extraction.selection import SelectedTiles, first_of
 MISSING = "missing"
 """Reason of a replacement: an archive has no tile of the cell, or not the product it names."""
 
+_SELECT_FROM_ARCHIVES = (
+    "select among the cells that have tiles: `minortom annotate --s2 ARCHIVE --s1 ARCHIVE`, then "
+    "`minortom sample`"
+)
+"""Advice if the cells of a list were selected, since a list names cells without tiles, too."""
 _Key = tuple[str, str]
 """Stratum, and split where the selection has splits."""
 
@@ -72,7 +77,8 @@ class ExportPlan:
         if not self.first_round:
             raise ArchiveError(
                 "the archives must have tiles of the selected cells, found none of "
-                f"{len(selection.chosen):,} and no reserve; give the archives of these cells"
+                f"{len(selection.chosen):,} and no reserve; give the archives of these cells, or "
+                f"{_SELECT_FROM_ARCHIVES}"
             )
 
     def next_round(
@@ -142,5 +148,6 @@ def _missing_error(left: list[_Unusable], selection: SelectedTiles, pairs: Pairs
     reserve = " and no reserve is left for them" if len(selection.reserves) else ""
     return ArchiveError(
         f"the archives have no tile for {len(left):,} of {len(selection.chosen):,} selected "
-        f"cells{reserve}, first {first_of(named)}; give --missing skip to export the others"
+        f"cells{reserve}, first {first_of(named)}; give --missing skip to export the others, or "
+        f"{_SELECT_FROM_ARCHIVES}"
     )

@@ -11,7 +11,9 @@ to a split, and no tile of one split is within a buffer of a tile of another:
    sparse as those that ``sample`` selects, no tile has to be left out for the buffer.
 3. Blocks are assigned one by one: the block with most tiles first, in a seeded order for equal
    numbers. Each goes to the split that brings the shares closest to the requested shares, in each
-   stratum and in total.
+   stratum and in total. Strata of one or two tiles would all go to the split with the largest
+   share. If this leaves a split empty, the blocks are assigned again by the total alone, and the
+   second assignment is used if it leaves fewer splits empty.
 4. A group is divided along blocks only if it is both wider than a block and larger than half of the
    smallest share, as where every cell of a region is selected. No split of such a group keeps the
    buffer without losing tiles. Tiles within the buffer of another split then belong to no split:
@@ -113,7 +115,7 @@ def split_tiles(points: FloatArray, strata: IntArray, options: SplitOptions, *, 
     blocks = block_ids(points, options.block_km)
     blocks = _with_whole_groups(blocks, points, pairs, options)
     _, blocks = np.unique(blocks, return_inverse=True)
-    codes = _assign_blocks(blocks, strata, options.shares, np.random.default_rng(seed))[blocks]
+    codes = _split_of_blocks(blocks, strata, options.shares, seed=seed)[blocks]
     for losing, winning in ((1, (2,)), (0, (1, 2))):
         for near, far in (pairs.T, pairs.T[::-1]):
             meets = (codes[near] == losing) & np.isin(codes[far], winning)
@@ -171,6 +173,17 @@ def _with_whole_groups(
     best = np.lexsort((held[1], -counts, held[0]))
     home = held[1][best[np.unique(held[0][best], return_index=True)[1]]]
     return np.where((narrow | small)[group], home[group], blocks)
+
+
+def _split_of_blocks(
+    blocks: IntArray, strata: IntArray, shares: Sequence[float], *, seed: int
+) -> Codes:
+    """Return the split of each block [B]: by strata, or by the total if it fills more splits."""
+    of_strata = _assign_blocks(blocks, strata, shares, np.random.default_rng(seed))
+    if len(np.unique(of_strata)) == np.count_nonzero(shares):
+        return of_strata
+    of_total = _assign_blocks(blocks, np.zeros_like(strata), shares, np.random.default_rng(seed))
+    return max(of_strata, of_total, key=lambda codes: len(np.unique(codes)))
 
 
 def _assign_blocks(

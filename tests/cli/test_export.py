@@ -104,7 +104,8 @@ def test_other_options_need_overwrite(export, tmp_path, capsys):
 def test_missing_cells_are_an_error_unless_skipped(export, tmp_path, capsys):
     assert export(selection="more.parquet") == 1
     assert (
-        "have no tile for 1 of 4 selected cells, first 90U_1R (Sentinel-2); give --missing skip"
+        "have no tile for 1 of 4 selected cells, first 90U_1R (Sentinel-2); give --missing skip to "
+        "export the others, or select among the cells that have tiles: `minortom annotate --s2 A"
         in (error_line(capsys))
     )
     assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ from minortom_cli.model import app as model
 from repository import DOCS, REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted(DOCS.glob("*.md"))]
+ABOUT = [REPOSITORY / f"{name}.md" for name in ("CONTRIBUTING", "CODE_OF_CONDUCT", "SECURITY")]
 PROGRAMS = {"minortom": main.app, "csmoe": model.app, "csmoe-train": model.train_app}
 
 
@@ -44,7 +45,7 @@ def test_the_pages_show_every_command():
     assert any(words[0] == "csmoe-train" for words in CASES)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, *ABOUT], ids=lambda page: page.name)
 def test_each_link_of_a_page_leads_to_a_file(page):
     links = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
 

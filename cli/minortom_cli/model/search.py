@@ -29,8 +29,9 @@ def search(
     like: Annotated[
         str | None,
         typer.Option(
-            metavar="CELL:ROW:COL",
-            help="Patch of the shards to search for, instead of an image.",
+            metavar="NUMBER|CELL:ROW:COL",
+            help="Patch of the shards to search for, instead of an image: its number, from 0, or "
+            "its cell, row and column.",
             show_default="none",
         ),
     ] = None,

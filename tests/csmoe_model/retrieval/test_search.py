@@ -12,7 +12,7 @@ from minortom_cli.console import run
 from minortom_cli.model.app import app
 from model_folders import write_model
 from PIL import Image
-from searching import nearest_by_hand, one_line, place, printed, search
+from searching import nearest_by_hand, one_line, patch_name, place, printed, search
 from training_shards import learnable_shards
 
 from minortom.io.up_to_date import stored_provenance
@@ -188,9 +188,6 @@ def test_a_query_that_does_not_fit_is_one_line(folder, image, tmp_path, capsys):
             ["--image", radar, "--checkpoint", model],
             "with bands of s2, found bands of s1",
         ),
-        (["--like", "9U_9R:0:0"], "no patch of that cell"),
-        (["--like", "0U_0R:7:7"], "other patches of that cell"),
-        (["--like", "nowhere"], "must be a cell, a row and a column"),
         (
             ["--like", "0U_0R:0:0", "--sensor", "both", "--against", "s1"],
             "of both sensors only",
@@ -204,6 +201,36 @@ def test_a_query_that_does_not_fit_is_one_line(folder, image, tmp_path, capsys):
     assert run(app, [str(word) for word in [*words, "--like", "0U_0R:0:0"]]) == 1
     assert "expected the shards that" in one_line(capsys)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("like", "message"),
+    [
+        ("9U_9R:0:0", "no patch of that cell; give {names[0]}, or the number of a patch"),
+        ("{cells[5]}:7:7", "other patches of that cell; give {cells[5]}:0:0, or the number of"),
+        ("24", "must be a number from 0 to 23, since"),
+        ("nowhere", "such as 0, or a cell, a row and a column, such as 433D_629L:3:1, found nowh"),
+        ("-1", "must be the number of a patch in the shards, such as 0"),
+        ("5:3", "such as 433D_629L:3:1, found 5:3"),
+    ],
+)
+def test_a_patch_that_does_not_exist_is_refused(folder, tmp_path, capsys, like, message):
+    names = [patch_name(folder, number) for number in range(24)]
+    cells = [name.split(":")[0] for name in names]
+
+    assert search(folder, tmp_path / "h.html", "--like", like.format(cells=cells)) == 1
+    assert message.format(names=names, cells=cells) in one_line(capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_number_is_the_patch_at_that_place_in_the_shards(folder, tmp_path, capsys):
+    hits = []
+    for like in ("5", patch_name(folder, 5)):
+        assert search(folder, tmp_path / f"{like}.html", "--like", like, "--json") == 0
+        hits.append(printed(capsys)["hits"])
+    assert hits[0] == hits[1]
+    assert search(folder, tmp_path / "4.html", "--like", "4", "--json") == 0
+    assert printed(capsys)["hits"] != hits[0]
 
 
 @pytest.mark.parametrize(

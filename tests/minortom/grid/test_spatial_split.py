@@ -204,6 +204,16 @@ def test_few_tiles_in_one_place_are_one_split(number):
     assert codes.tolist() == [0] * number
 
 
+@pytest.mark.parametrize(
+    ("shares", "counts"),
+    [((0.6, 0.2, 0.2), [6, 2, 2]), ((0.8, 0.1, 0.1), [8, 1, 1]), ((0.5, 0.5, 0), [5, 5, 0])],
+)
+def test_ten_strata_of_one_tile_are_split_by_the_total(shares, counts):
+    points = unit_vectors(np.arange(10) * 30.0, np.zeros(10))
+    codes = split_tiles(points, np.arange(10), SplitOptions(shares=shares), seed=0)
+    assert np.bincount(codes, minlength=3).tolist() == counts
+
+
 def test_an_empty_list_of_tiles_gives_no_splits():
     codes = split_tiles(np.empty((0, 3)), np.empty(0, np.int64), SplitOptions(), seed=0)
     assert codes.tolist() == []
