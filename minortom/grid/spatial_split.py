@@ -12,8 +12,8 @@ to a split, and no tile of one split is within a buffer of a tile of another:
 3. Blocks are assigned one by one: the block with most tiles first, in a seeded order for equal
    numbers. Each goes to the split that brings the shares closest to the requested shares, in each
    stratum and in total. Strata of one or two tiles would all go to the split with the largest
-   share. If this leaves a split empty, the blocks are assigned again by the total alone, and the
-   second assignment is used if it leaves fewer splits empty.
+   share. If this leaves a split empty, the blocks are assigned again by the total alone (see
+   ``_assign_few``), and the second assignment is used if it leaves fewer splits empty.
 4. A group is divided along blocks only if it is both wider than a block and larger than half of the
    smallest share, as where every cell of a region is selected. No split of such a group keeps the
    buffer without losing tiles. Tiles within the buffer of another split then belong to no split:
@@ -36,6 +36,8 @@ from minortom.grid.sphere import EARTH_RADIUS_KM, FloatArray, chord_of_km
 
 SPLITS = ("train", "val", "test")
 """Names of the splits; :func:`split_tiles` returns indices into them."""
+_REPEATED = 0.5
+"""Cost of a stratum that a split already has; a tile of a split without any costs −2 or more."""
 IN_BUFFER = -1
 """Code of a tile that belongs to no split because of the buffer."""
 
@@ -182,8 +184,41 @@ def _split_of_blocks(
     of_strata = _assign_blocks(blocks, strata, shares, np.random.default_rng(seed))
     if len(np.unique(of_strata)) == np.count_nonzero(shares):
         return of_strata
-    of_total = _assign_blocks(blocks, np.zeros_like(strata), shares, np.random.default_rng(seed))
+    of_total = _assign_few(blocks, strata, shares, np.random.default_rng(seed))
     return max(of_strata, of_total, key=lambda codes: len(np.unique(codes)))
+
+
+def _assign_few(
+    blocks: IntArray, strata: IntArray, shares: Sequence[float], rng: np.random.Generator
+) -> Codes:
+    """Return the split of each block [B] where most strata have too few tiles for every share.
+
+    The split with the largest share, usually ``train``, gets one block of each stratum, strata in
+    most blocks first, until it has its share. Each other block goes to the split that brings the
+    total closest to the requested shares, preferably one without its strata. Blocks whose strata
+    are in the first split come first, so that held-out tiles have counterparts in ``train``.
+    """
+    tiles, order = np.bincount(blocks), rng.permutation(int(blocks.max()) + 1).tolist()
+    strata_of = [set(strata[blocks == b].tolist()) for b in range(len(tiles))]
+    spread = np.bincount([s for of_block in strata_of for s in of_block])
+    splits = np.flatnonzero(shares)
+    requested = len(blocks) * np.asarray(shares)[splits]
+    main, excess = int(np.argmax(requested)), -requested
+    codes, present = np.full(len(tiles), -1), [set[int]() for _ in splits]
+
+    def assign(b: int, code: int) -> None:
+        codes[b], excess[code] = code, excess[code] + tiles[b]
+        present[code] |= strata_of[b]
+
+    for b in sorted(order, key=lambda b: -max(spread[list(strata_of[b])])):
+        if not strata_of[b] <= present[main] and excess[main] + tiles[b] <= 0:
+            assign(b, main)
+    rest = [b for b in order if codes[b] < 0]
+    for b in sorted(rest, key=lambda b: not strata_of[b] <= present[main]):
+        cost = tiles[b] * (2 * excess + tiles[b]) / requested
+        repeated = [len(strata_of[b] & found) for found in present]
+        assign(b, int(np.argmin(cost + _REPEATED * np.array(repeated))))
+    return splits[codes].astype(np.int8)
 
 
 def _assign_blocks(

@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 
 from minortom.api.arguments import number, path_of, whole_number
 from minortom.api.results import Result
-from minortom.grid.cells import cells_from_names, whole_grid
+from minortom.errors import InputError
+from minortom.grid.area_cells import cells_of_area
+from minortom.grid.cells import Cells, cells_from_names, whole_grid
+from minortom.grid.regions import Region, region_of
 from minortom.io.artefact import artefact
 from minortom.io.atomic_write import write_json
 from minortom.io.provenance import KEY, Provenance
 from minortom.progress import OnProgress, ignore_progress
 from minortom.synthetic.archive import write_archive
+from minortom.synthetic.area import turned_to
 from minortom.synthetic.maps import LANDCOVER_CODES, Planet, make_planet, write_map
 from minortom.synthetic.scene import Scene
 from minortom.synthetic.smooth_field import PROPERTIES, SmoothField, field_values
@@ -55,6 +59,8 @@ def demo(
     seed: int = 0,
     tiles: int = 14,
     field_km: float | None = None,
+    region: str | Path | None = None,
+    region_layer: str | None = None,
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> DemoResult:
@@ -71,6 +77,10 @@ def demo(
         field_km: Range of smooth random fields, in km, which greenness, soil moisture, texture
             scale and level of Sentinel-1 follow within every stratum; ``field.csv`` has their
             values. None gives each cell properties of its own.
+        region: Vector file of polygons, such as GeoJSON. ``cells.txt`` then has the land cells
+            that overlap them, at most 60,000, and the tiles lie there. The planet is turned about
+            its axis so that the area has as much land as possible.
+        region_layer: Layer of the region, for a file with several layers of polygons.
         overwrite: Whether to replace a folder that was made with other options.
         on_progress: Called with (tiles written, tiles in all).
 
@@ -80,16 +90,26 @@ def demo(
     Raises:
         OutputExistsError: If ``out`` was made with other options and ``overwrite`` is false, or
             if it holds other files.
-        InputError: If ``out`` is not a possible place for a folder, or an argument is wrong.
+        InputError: If ``out`` is not a possible place for a folder, an argument is wrong, or the
+            region has fewer land cells than tiles.
     """
     out = path_of("out", out)
     seed, tiles = whole_number("seed", seed, minimum=0), whole_number("tiles", tiles, minimum=1)
     field = None if field_km is None else _field(seed, field_km)
-    options = {"tiles": tiles} | ({} if field is None else {"field_km": field.range_km})
-    provenance = Provenance(command="demo", options=options, seed=seed)
-    with artefact(out, provenance, overwrite=overwrite, record=RECORD) as made:
+    area = region_of(region, region_layer)
+    provenance = Provenance(
+        command="demo",
+        options={
+            "tiles": tiles, **({} if field is None else {"field_km": field.range_km}),
+            **({} if area is None else area.as_options()),
+        },
+        inputs={} if area is None else {"region": area.sha256},
+        seed=seed,
+    )  # fmt: skip
+    inputs = [] if area is None else [Path(area.name)]
+    with artefact(out, provenance, inputs=inputs, overwrite=overwrite, record=RECORD) as made:
         if not made.up_to_date:
-            _write_planet(made.path, provenance, seed, tiles, field, on_progress)
+            _write_planet(made.path, provenance, seed, area, tiles, field, on_progress)
     size_bytes = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     return DemoResult(
         out=out, status=made.status, seed=seed, cells=_count_lines(out / "cells.txt"), tiles=tiles,
@@ -102,13 +122,21 @@ def _field(seed: int, field_km: float) -> SmoothField:
 
 
 def _write_planet(
-    folder: Path, provenance: Provenance, seed: int, tiles: int, field: SmoothField | None,
-    on_progress: OnProgress,
+    folder: Path, provenance: Provenance, seed: int, area: Region | None, tiles: int,
+    field: SmoothField | None, on_progress: OnProgress,
 ) -> None:  # fmt: skip
-    planet = make_planet(seed=seed)
+    planet, cells = make_planet(seed=seed), None
+    if area is not None:
+        cells = cells_of_area(region=area)
+        planet = turned_to(planet, cells)
+    names = land_cells(planet, cells)
+    if area is not None and len(names) < tiles:
+        raise InputError(
+            f"{area.name} must have a land cell of 10 km for each of {tiles:,} tiles, found "
+            f"{len(names):,} on the planet; give fewer --tiles or a larger --region"
+        )
     write_map(planet.climate, folder / "climate.tif")
     write_map(planet.landcover, folder / "landcover.tif")
-    names = land_cells(planet)
     (folder / "cells.txt").write_text("\n".join(names.tolist()) + "\n", encoding="utf-8")
     if field is not None:
         (folder / FIELD_TABLE).write_text(field_table(field, names), encoding="utf-8")
@@ -116,9 +144,14 @@ def _write_planet(
     write_json(folder / RECORD, {KEY: provenance.as_dict()})
 
 
-def land_cells(planet: Planet, *, count: int = NUM_CELLS) -> NDArray[np.str_]:
-    """Return the names of random cells whose centre has a class in both maps, in grid order."""
-    grid = whole_grid()
+def land_cells(
+    planet: Planet, cells: Cells | None = None, *, count: int = NUM_CELLS
+) -> NDArray[np.str_]:
+    """Return the names of random cells whose centre has a class in both maps, in grid order.
+
+    They are chosen among ``cells``; among all cells of the grid when None.
+    """
+    grid = whole_grid() if cells is None else cells
     climate, landcover = planet.codes_at(*grid.centres())
     land = np.flatnonzero((climate > 0) & (landcover > 0))
     rng = np.random.default_rng([planet.seed, 2])

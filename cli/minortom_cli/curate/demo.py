@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from minortom_cli.console import Json, Overwrite, Seed, emit, progress
+from minortom_cli.console import Json, Overwrite, RegionLayer, Seed, emit, progress
 
 
 def demo(
@@ -21,6 +21,15 @@ def demo(
             show_default="none: each cell has properties of its own",
         ),
     ] = None,
+    region: Annotated[
+        Path | None,
+        typer.Option(
+            help="Vector file of polygons, such as GeoJSON, in any CRS. Cells and tiles lie there, "
+            "and the planet is turned so that the area has land.",
+            show_default="the whole globe",
+        ),
+    ] = None,
+    region_layer: RegionLayer = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -29,7 +38,8 @@ def demo(
 
     with progress("tiles") as advance:
         result = demo(
-            out, seed=seed, tiles=tiles, field_km=field_km, overwrite=overwrite,
+            out, seed=seed, tiles=tiles, field_km=field_km, region=region,
+            region_layer=region_layer, overwrite=overwrite,
             on_progress=advance,
         )  # fmt: skip
     emit(result, as_json=as_json)

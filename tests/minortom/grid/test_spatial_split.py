@@ -9,6 +9,7 @@ from minortom.errors import InputError
 from minortom.grid.spatial_split import (
     IN_BUFFER,
     SplitOptions,
+    _assign_few,
     _pairs_within,
     _with_whole_groups,
     block_ids,
@@ -212,6 +213,17 @@ def test_ten_strata_of_one_tile_are_split_by_the_total(shares, counts):
     points = unit_vectors(np.arange(10) * 30.0, np.zeros(10))
     codes = split_tiles(points, np.arange(10), SplitOptions(shares=shares), seed=0)
     assert np.bincount(codes, minlength=3).tolist() == counts
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_held_out_tiles_of_few_have_a_training_tile_of_their_stratum(seed):
+    """Strata of 3, 2, 2 and six of 1 tile: the lone ones go to train, which takes eight of 13."""
+    strata = np.array([0, 0, 0, 1, 1, 2, 2, 3, 4, 5, 6, 7, 8])
+    codes = _assign_few(np.arange(13), strata, (0.65, 0.15, 0.2), np.random.default_rng(seed))
+    assert (np.bincount(codes, minlength=3) > 1).all()
+    assert set(strata[:7]) <= set(strata[codes == 0])
+    assert sum(strata[codes != 0] < 3) == 4
+    assert len(set(strata[codes == 2])) > 1
 
 
 def test_an_empty_list_of_tiles_gives_no_splits():
