@@ -204,7 +204,8 @@ def _assign_few(
     splits = np.flatnonzero(shares)
     requested = len(blocks) * np.asarray(shares)[splits]
     main, excess = int(np.argmax(requested)), -requested
-    codes, present = np.full(len(tiles), -1), [set[int]() for _ in splits]
+    codes: IntArray = np.full(len(tiles), -1, np.int64)
+    present = [set[int]() for _ in splits]
 
     def assign(b: int, code: int) -> None:
         codes[b], excess[code] = code, excess[code] + tiles[b]
