@@ -3,7 +3,6 @@
 import errno
 import io
 import json
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,11 +13,14 @@ from typing import Annotated, cast
 import typer
 
 from minortom.api import choices
-from minortom.api.results import WIDTH, Result, Shown, as_table, plain
+from minortom.api.results import Result, Shown, plain, shown_width
+from minortom.api.table_layout import layout
 from minortom.errors import InputError, MinorTomError, UsageError
 from minortom.grid.bbox import BBox
 from minortom.public_urls import public_text
+from minortom_cli.heartbeat import Heartbeat
 from minortom_cli.interrupts import unwinding
+from minortom_cli.messages import Messages, colour, current_messages, messages
 
 _STDERR = 2
 _UNICODE = ("utf-8", "utf8")
@@ -120,13 +122,44 @@ Version = Annotated[
 
 
 def say(text: str) -> None:
-    """Print a message on stderr; stdout is for the result."""
-    typer.echo(public_text(text), err=True)
+    """Print a message on stderr unless `--quiet` is given; stdout is for the result."""
+    current_messages().info(public_text(text))
 
 
 @contextmanager
 def progress(label: str) -> Iterator[Callable[..., None]]:
-    """Show a progress bar on stderr; yield the callback (done, total, note="") that moves it."""
+    """Show progress on stderr; yield the callback (done, total, note="") that moves it.
+
+    A terminal shows a progress bar. Elsewhere, and in a log file, lines at growing intervals show
+    that the command is alive.
+    """
+    options = current_messages()
+    if is_terminal():
+        write = options.log if options.logs else None
+        with _bar(label, hidden=options.quiet) as move_bar, _heartbeat(label, write) as beat:
+
+            def move(done: int, total: int, note: str = "") -> None:
+                move_bar(done, total, note)
+                beat(done, total, note)
+
+            yield move
+    else:
+        shown = not options.quiet or options.logs
+        with _heartbeat(label, say if shown else None) as move:
+            yield move
+
+
+@contextmanager
+def _heartbeat(label: str, write: Callable[[str], None] | None) -> Iterator[Callable[..., None]]:
+    if write is None:
+        yield lambda *_: None
+        return
+    with Heartbeat(label, write) as heartbeat:
+        yield heartbeat.move
+
+
+@contextmanager
+def _bar(label: str, *, hidden: bool) -> Iterator[Callable[..., None]]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -141,16 +174,29 @@ def progress(label: str) -> Iterator[Callable[..., None]]:
         TextColumn(label), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"),
         TimeElapsedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
-    console = Console(stderr=True)
-    # In a log file, a progress bar would leave an empty line before an error.
-    disable = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=disable) as bar:
+    with Progress(
+        *columns, console=Console(stderr=True), transient=True, disable=hidden
+    ) as bar:  # fmt: skip
         task = bar.add_task("", total=None)
 
         def move(done: int, total: int, note: str = "") -> None:
             bar.update(task, completed=done, total=total, description=public_text(note))
 
         yield move
+
+
+def is_terminal() -> bool:
+    """Return whether stderr can show a progress bar."""
+    from rich.console import Console
+
+    return Console(stderr=True).is_terminal
+
+
+def show_errors(errors: Sequence[str]) -> None:
+    """Print errors of the user on stderr, one line each; with `--json` they are one object."""
+    shown = current_messages()
+    for error in ["; ".join(errors)] if shown.as_json else errors:
+        shown.error(error, exit_code=EXIT_USER_ERROR)
 
 
 def emit(result: Result | Shown, *, as_json: bool) -> None:
@@ -169,8 +215,8 @@ def emit(result: Result | Shown, *, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else WIDTH
-    Console(width=width, highlight=False, markup=False).print(as_table(shown))
+    width = shown_width()
+    Console(width=width, highlight=False, markup=False).print(layout(shown, width=width))
 
 
 def _open_standard_streams() -> None:
@@ -191,67 +237,69 @@ def _open_standard_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-@contextmanager
-def _notes() -> Iterator[None]:
-    """Print the warnings of the libraries on stderr, one line each after ``note: ``."""
-
-    class Printer(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            say("note: " + " ".join(record.getMessage().split()))
-
-    loggers = [logging.getLogger(name) for name in ("minortom", "csmoe_model")]
-    printer = Printer(level=logging.WARNING)
-    for logger in loggers:
-        logger.addHandler(printer)
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeHandler(printer)
-
-
-def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
+def run(
+    app: typer.Typer, arguments: Sequence[str] | None = None, *, program: str | None = None
+) -> int:
     """Run an app and return its exit code.
 
-    An error of the user is one line on stderr and exit code 1. Wrong usage exits with 2 (as
-    Click does), an interrupt with 130, SIGTERM with 143. A bug raises, with its traceback.
+    An error of the user is one line on stderr and exit code 1; with `--json` it is a JSON object.
+    Wrong usage exits with 2 (as Click does), an interrupt with 130, SIGTERM with 143. A bug
+    raises, with its traceback.
+
+    Args:
+        app: The app.
+        arguments: Words after the name of the program; those of this process by default.
+        program: Name of the program; that of this process by default.
     """
     _open_standard_streams()
-    try:
-        with unwinding(), _notes():
-            code = app(args=arguments, standalone_mode=False)
-    except _ClickError as error:
-        return _show_usage(error)
-    except typer.Abort:
-        typer.secho("aborted", fg="red", err=True)
+    words = sys.argv[1:] if arguments is None else arguments
+    with unwinding(), messages(as_json="--json" in words) as shown:
+        return _run(app, words, program, shown)
+
+
+def _run(
+    app: typer.Typer, arguments: Sequence[str], program: str | None, shown: Messages
+) -> int:  # fmt: skip
+    def failed(text: str) -> int:
+        shown.error(text, exit_code=EXIT_USER_ERROR)
         return EXIT_USER_ERROR
+
+    try:
+        code = app(
+            args=list(arguments), prog_name=program, standalone_mode=False, color=colour()
+        )  # fmt: skip
+    except _ClickError as error:
+        return _show_usage(error, shown)
+    except typer.Abort:
+        return failed("aborted")
+    except UsageError as error:
+        shown.error(str(error), exit_code=EXIT_WRONG_USAGE)
+        return EXIT_WRONG_USAGE
     except MinorTomError as error:
-        typer.secho("error: " + " ".join(str(error).split()), fg="red", err=True)
-        return EXIT_WRONG_USAGE if isinstance(error, UsageError) else EXIT_USER_ERROR
+        return failed(str(error))
     except OSError as error:
         if error.errno not in _ADVICE:
             raise
-        where = f" {public_text(str(error.filename))}:" if error.filename else ""
-        advice = _ADVICE[error.errno]
-        typer.secho(f"error:{where} {error.strerror or error}; {advice}", fg="red", err=True)
-        return EXIT_USER_ERROR
+        where = f"{public_text(str(error.filename))}: " if error.filename else ""
+        return failed(f"{where}{error.strerror or error}; {_ADVICE[error.errno]}")
     except UnicodeEncodeError as error:
         if error.reason != "surrogates not allowed":
             raise
         # Arrow needs paths in UTF-8. Python stores other bytes of a path as surrogates.
         name = ascii(error.object).strip("'\"")
-        message = f"error: the path {name} is not UTF-8; rename the file or folder"
-        typer.secho(message, fg="red", err=True)
-        return EXIT_USER_ERROR
+        return failed(f"the path {name} is not UTF-8; rename the file or folder")
     except SystemExit as end:  # typer's end, also of wrong usage and of Ctrl-C
         return end.code if isinstance(end.code, int) else EXIT_USER_ERROR
     return code if isinstance(code, int) else 0  # a number after --help and after Ctrl-C
 
 
-def _show_usage(error: typer.BadParameter) -> int:
+def _show_usage(error: typer.BadParameter, shown: Messages) -> int:
     """Print wrong usage as typer does, without the secrets of URLs; return the exit code."""
     from typer.rich_utils import rich_format_error
 
     error.message = public_text(error.message)
-    rich_format_error(error)
+    if shown.as_json:
+        shown.error(error.format_message(), exit_code=error.exit_code)
+    else:
+        rich_format_error(error)
     return error.exit_code

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 _RETRY_S = 0.05

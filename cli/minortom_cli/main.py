@@ -5,6 +5,7 @@
 
 import sys
 
+from minortom_cli.command import Command
 from minortom_cli.console import run
 from minortom_cli.curate import app as curate
 from minortom_cli.quickstart import quickstart
@@ -12,7 +13,7 @@ from minortom_cli.quickstart import quickstart
 app = curate.app
 """All commands of ``minortom``, ``quickstart`` included."""
 
-app.command(name="quickstart")(quickstart)
+app.command(name="quickstart", cls=Command)(quickstart)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ import typer
 
 from minortom.errors import InputError, MinorTomError
 from minortom_cli.console import Json, Overwrite, emit, run, say
+from minortom_cli.interrupts import EXIT_INTERRUPTED, EXIT_TERMINATED
 
 STEPS = 400
 """Steps of the tiny recipe: about a minute on two cores."""
@@ -34,14 +35,14 @@ def quickstart(
 
     require_torch()  # before the minutes of curation
     start = time.monotonic()
-    for command in _commands(out):
+    for command in _commands(out, resumes=not overwrite):
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for the summary alone
             _run(command, overwrite=overwrite)
     emit(_summary(out, time.monotonic() - start), as_json=as_json)
 
 
-def _commands(out: Path) -> Iterator[Command]:
-    """Print which data are used, and yield the commands in order."""
+def _commands(out: Path, *, resumes: bool) -> Iterator[Command]:
+    """Print which data are used, and yield the commands in order; training may resume."""
     folder = os.environ.get("MINORTOM_DATA")
     if folder:
         data = Path(folder)
@@ -51,7 +52,11 @@ def _commands(out: Path) -> Iterator[Command]:
         say("MINORTOM_DATA is not set: using a synthetic planet (its maps and pixels are not real)")
         yield from _synthetic(out)
     shards, trained = str(out / "shards"), str(out / "run")
-    yield ("csmoe", "train", shards, "--recipe", "tiny", "--steps", str(STEPS), "--out", trained)
+    resume = ("--resume",) if resumes and (out / "run" / "config.yaml").exists() else ()
+    yield (
+        "csmoe", "train", shards, "--recipe", "tiny", "--steps", str(STEPS), "--out", trained,
+        *resume,
+    )  # fmt: skip
     yield (
         "csmoe", "embed", trained, shards, "--out", str(out / "embeddings.parquet"),
         "--neighbours", str(out / "neighbours.png"),
@@ -118,7 +123,11 @@ def _run(command: Command, *, overwrite: bool) -> None:
 
     program, *arguments = (*command, "--overwrite") if overwrite else command
     say(f"\n$ {shlex.join((program, *arguments))}")
-    code = run(curate.app if program == "minortom" else model.app, arguments)
+    code = run(curate.app if program == "minortom" else model.app, arguments, program=program)
+    if code == EXIT_INTERRUPTED:
+        raise KeyboardInterrupt
+    if code == EXIT_TERMINATED:
+        raise SystemExit(code)
     if code:
         raise typer.Exit(code)
 

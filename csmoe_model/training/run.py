@@ -122,6 +122,10 @@ class TrainingRun:
         if state == "new":
             from_first_process(lambda: self._start(provenance))
         step = from_first_process(lambda: last_step(folder.checkpoint, module))
+        _log.debug(
+            "training from step %d to %d on %s, in %d process(es)",
+            step, module.num_steps, self.launch.device, self.launch.world_size,
+        )  # fmt: skip
         if state == "lengthened":
             from_first_process(lambda: self._write_length(module, after=step))
         parent = self.configuration.parent

@@ -1,5 +1,6 @@
 """Life cycle of a supervised training in its folder: start or resume, train, stop by a signal."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,8 @@ from minortom.io.atomic_write import output_lock
 from minortom.io.provenance import Provenance
 from minortom.io.run_records import complete_run_record, write_run_record
 from minortom.io.up_to_date import now
+
+_log = logging.getLogger(__name__)
 
 
 def run_in_folder(
@@ -40,6 +43,7 @@ def run_in_folder(
     with output_lock(folder.path):
         started = now()
         state = folder.state(provenance, resume=resume, overwrite=overwrite)
+        _log.debug("the run in %s is %s; seed %s", folder.path, state, provenance.seed)
         if state == "lengthened":
             raise InputError(
                 f"--resume continues a run with its own --epochs, found others than those of the "

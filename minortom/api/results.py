@@ -5,12 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from io import StringIO
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from minortom.api.table_layout import layout
 from minortom.public_urls import public_text
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 Shown = Mapping[str, Any] | Sequence[Mapping[str, Any]] | str
 """Values for people: one line a key, one row a mapping, or text as it is."""
@@ -67,43 +65,14 @@ def as_text(shown: Shown) -> str:
     from rich.console import Console
 
     stream = StringIO()
-    width = Console().width if sys.stdout.isatty() else WIDTH
+    width = shown_width()
     console = Console(file=stream, width=width, highlight=False, markup=False)
-    console.print(as_table(shown))
+    console.print(layout(shown, width=width))
     return stream.getvalue().rstrip("\n")
 
 
-def as_table(shown: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> "Table":
-    """Lay values out as a table: one line a key, or one row a mapping."""
-    from rich import box
-    from rich.table import Table
+def shown_width() -> int:
+    """Return the characters of a line of stdout."""
+    from rich.console import Console
 
-    if isinstance(shown, Mapping):
-        table = Table(box=None, show_header=False, pad_edge=False)
-        for key, value in shown.items():
-            table.add_row(key.replace("_", " "), _cell(value))
-        return table
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in shown[0] if shown else ():
-        table.add_column(name, justify="right" if _is_number(shown[0][name]) else "left")
-    for row in shown:
-        table.add_row(*(_cell(row.get(name)) for name in shown[0]))
-    return table
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_cell(item)}" for key, item in value.items()) or "none"
-    if isinstance(value, list | tuple):
-        return ", ".join(_cell(item) for item in value) or "none"
-    return "–" if value is None else public_text(str(value))
+    return Console().width if sys.stdout.isatty() else WIDTH

@@ -5,6 +5,7 @@ executor: the function gets its item as its only argument, and results keep the 
 """
 
 import ctypes
+import logging
 import multiprocessing
 import os
 import signal
@@ -32,6 +33,9 @@ from minortom.engine.dask_cluster import ClusterPool, opened_cluster
 from minortom.engine.semaphores import require_semaphores
 from minortom.errors import InputError, MinorTomError
 from minortom.progress import OnProgress, ignore_progress
+
+_log = logging.getLogger(__name__)
+
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -118,6 +122,7 @@ def local_executor(workers: int | None = None) -> Iterator[Executor]:
         workers: Number of processes; all cores when None. One means this process.
     """
     count = workers or available_cores()
+    _log.debug("working in %d process(es) on this machine", count)
     if count == 1:
         yield SerialExecutor()
         return

@@ -1,5 +1,6 @@
 """Life cycle of an output: up-to-date check, lock, atomic write, run record."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from minortom.io.atomic_write import atomic_file, atomic_folder, check_parents, 
 from minortom.io.provenance import Provenance
 from minortom.io.run_records import complete_run_record, write_run_record
 from minortom.io.up_to_date import is_up_to_date, now, status
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,14 +79,17 @@ def artefact(
     if content is not None:
         done = same
     if done and (is_whole is None or is_whole()):
+        _log.debug("%s is up to date: it has the same inputs and options", out)
         complete_run_record(out, provenance, started, may_be_missing=not was_killed)
         yield Artefact(out=out, up_to_date=True, path=out)
         return
+    _log.debug("writing %s; options %s, seed %s", out, provenance.options, provenance.seed)
     with output_lock(out):
         with _temporary(out, is_folder=bool(record), in_place=in_place) as path:
             made = Artefact(out=out, up_to_date=False, path=path)
             yield made
         write_run_record(out, started, provenance=provenance, details=made.run_details)
+        _log.debug("wrote %s in %.1f s", out, (now() - started).total_seconds())
 
 
 def _temporary(out: Path, *, is_folder: bool, in_place: bool) -> AbstractContextManager[Path]:

@@ -1,5 +1,6 @@
 """Folder of unfinished work beside an output, from which the same run can resume."""
 
+import logging
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,9 @@ from minortom.errors import OutputExistsError
 from minortom.io.atomic_write import atomic_folder, check_parents, is_empty_folder, write_json
 from minortom.io.provenance import KEY, Provenance
 from minortom.io.up_to_date import stored_provenance
+
+_log = logging.getLogger(__name__)
+
 
 _RECORD = "provenance.json"
 
@@ -54,6 +58,7 @@ def prepare_work_folder(work: Path, provenance: Provenance, *, overwrite: bool) 
     """
     overwrite = flag("overwrite", overwrite)
     if has_work_on(work, provenance):
+        _log.debug("resuming from %s", work)
         return
     ours = is_empty_folder(work) or stored_provenance(work / _RECORD) is not None
     if work.exists() and not ours:

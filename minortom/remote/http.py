@@ -4,6 +4,7 @@
 ``http://host/path/example.org/a/b``. It serves compute nodes without internet.
 """
 
+import logging
 import os
 import time
 from collections.abc import Mapping
@@ -16,6 +17,9 @@ from minortom.errors import InputError, RemoteError, RemoteMissingError
 from minortom.io.atomic_write import atomic_file
 from minortom.progress import OnProgress, ignore_progress
 from minortom.public_urls import hide_secrets_in_logs, public_url
+
+_log = logging.getLogger(__name__)
+
 
 if TYPE_CHECKING:
     import requests
@@ -185,6 +189,7 @@ def send_request(
     except requests.RequestException as error:
         raise RemoteError(f"{public_url(url)}: {_reason(error, requested)}") from None
     status = response.status_code
+    _log.debug("%s: HTTP %d in %.2f s", public_url(url), status, response.elapsed.total_seconds())
     if status in accepted:
         return response
     response.close()

@@ -2,6 +2,7 @@
 
 import typer
 
+from minortom_cli.command import HELP_NAMES, Command, Group
 from minortom_cli.console import Version
 from minortom_cli.curate import (
     annotate,
@@ -20,8 +21,10 @@ from minortom_cli.curate import (
 )
 
 app = typer.Typer(
+    name="minortom",
+    cls=Group,
     no_args_is_help=True,
-    add_completion=False,
+    context_settings=HELP_NAMES,
     pretty_exceptions_enable=False,
     help="Curate Major TOM satellite tiles: annotate, sample, report, export.",
 )
@@ -33,16 +36,16 @@ def common(version: Version = False) -> None:
     del version  # handled by its callback
 
 
-app.command(name="annotate")(annotate.annotate)
-app.command(name="cluster")(cluster.cluster)
-app.command(name="sample")(sample.sample)
-app.command(name="report")(report.report)
-app.command(name="export")(export.export)
-app.command(name="label")(label.label)
-app.command(name="verify")(verify.verify)
-app.command(name="publish")(publish.publish)
-app.command(name="show")(show.show)
-app.command(name="fetch")(fetch.fetch)
-app.command(name="cells")(cells.cells)
-app.command(name="locate")(locate.locate)
-app.command(name="demo")(demo.demo)
+app.command(name="annotate", cls=Command)(annotate.annotate)
+app.command(name="cluster", cls=Command)(cluster.cluster)
+app.command(name="sample", cls=Command)(sample.sample)
+app.command(name="report", cls=Command)(report.report)
+app.command(name="export", cls=Command)(export.export)
+app.command(name="label", cls=Command)(label.label)
+app.command(name="verify", cls=Command)(verify.verify)
+app.command(name="publish", cls=Command)(publish.publish)
+app.command(name="show", cls=Command)(show.show)
+app.command(name="fetch", cls=Command)(fetch.fetch)
+app.command(name="cells", cls=Command)(cells.cells)
+app.command(name="locate", cls=Command)(locate.locate)
+app.command(name="demo", cls=Command)(demo.demo)

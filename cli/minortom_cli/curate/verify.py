@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from minortom_cli.console import EXIT_USER_ERROR, Json, Workers, emit, progress
+from minortom_cli.console import EXIT_USER_ERROR, Json, Workers, emit, progress, show_errors
 
 
 def verify(
@@ -24,7 +24,6 @@ def verify(
     with progress("shards") as advance:
         result = run(shards, deep=deep, workers=workers, on_progress=advance)
     emit(result, as_json=as_json)
-    for problem in result.problems:
-        typer.secho(f"error: {problem}", fg="red", err=True)
     if not result.ok:
+        show_errors(result.problems)
         raise typer.Exit(EXIT_USER_ERROR)

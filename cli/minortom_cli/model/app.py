@@ -2,6 +2,7 @@
 
 import typer
 
+from minortom_cli.command import HELP_NAMES, Command, Group
 from minortom_cli.console import Version
 from minortom_cli.model import (
     compare,
@@ -24,8 +25,10 @@ from minortom_cli.model import (
 from minortom_cli.model.needs_torch import NeedsTorch
 
 app = typer.Typer(
+    name="csmoe",
+    cls=Group,
     no_args_is_help=True,
-    add_completion=False,
+    context_settings=HELP_NAMES,
     pretty_exceptions_enable=False,
     help="Pretrain CSMoE on shards, embed with it, evaluate, inspect, prune and export it.",
 )
@@ -38,7 +41,7 @@ def common(version: Version = False) -> None:
 
 
 app.command(name="train", cls=NeedsTorch)(train.train)
-app.command(name="info")(info.info)
+app.command(name="info", cls=Command)(info.info)
 app.command(name="embed", cls=NeedsTorch)(embed.embed)
 app.command(name="export", cls=NeedsTorch)(export.export)
 app.command(name="probe", cls=NeedsTorch)(probe.probe)
@@ -54,5 +57,5 @@ app.add_typer(specialist.specialist, name="specialist")
 app.add_typer(ensemble.ensemble, name="ensemble")
 app.add_typer(text.text, name="text")
 
-train_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-train_app.command(cls=NeedsTorch)(train.train)
+train_app = typer.Typer(pretty_exceptions_enable=False)
+train_app.command(name="csmoe-train", cls=NeedsTorch, context_settings=HELP_NAMES)(train.train)

@@ -7,6 +7,7 @@ import typer
 
 from csmoe_model.choices import MemberChoice
 from csmoe_model.datasets.names import SetName
+from minortom_cli.command import Group
 from minortom_cli.console import Json, Overwrite, Seed, emit, progress
 from minortom_cli.model.labelled_data import (
     Cache,
@@ -22,6 +23,7 @@ from minortom_cli.model.needs_torch import NeedsTorch
 from minortom_cli.model.probe_options import SensorOption
 
 ensemble = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     help="Select frozen extractors and combine them to one: specialists, models, baselines.",
 )

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from typer.core import TyperCommand
-
 from csmoe_model.optional_packages import require_packages
+from minortom_cli.command import Command
 
 
 def require_torch() -> None:
@@ -16,7 +15,7 @@ def require_torch() -> None:
     require_packages("torch", "lightning", "safetensors", extra="train")
 
 
-class NeedsTorch(TyperCommand):
+class NeedsTorch(Command):
     """Command that checks its packages before it begins; `--help` needs none."""
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  # the Click inside Typer or beside it

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from minortom_cli.command import Group
 from minortom_cli.console import Json, Overwrite, Seed, emit, progress
 from minortom_cli.model.labelled_data import (
     Cache,
@@ -21,6 +22,7 @@ from minortom_cli.model.needs_torch import NeedsTorch
 from minortom_cli.model.probe_options import ProtocolOption, Rate, Seeds, SensorOption
 
 plot = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     help="Draw the figures of the paper from results of `csmoe probe` and of runs, and pruning.",
 )

@@ -7,6 +7,7 @@ import typer
 
 from csmoe_model.choices import ArchName, ClassWeights
 from minortom.sensors import SensorName
+from minortom_cli.command import Group
 from minortom_cli.console import Json, Overwrite, Seed, emit
 from minortom_cli.model.labelled_data import (
     Data,
@@ -22,7 +23,9 @@ from minortom_cli.model.run_options import Resume, SaveEvery
 from minortom_cli.model.training_progress import step_progress
 
 specialist = typer.Typer(
-    no_args_is_help=True, help="Train small networks for one sensor and task, for ensembles."
+    cls=Group,
+    no_args_is_help=True,
+    help="Train small networks for one sensor and task, for ensembles.",
 )
 
 

@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 
 from csmoe_model.choices import SensorChoice
+from minortom_cli.command import Group
 from minortom_cli.console import Json, Overwrite, Seed, emit
 from minortom_cli.model.needs_torch import NeedsTorch
 from minortom_cli.model.run_options import Resume, SaveEvery
 from minortom_cli.model.training_progress import step_progress
 
 text = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     help="Search and classify patches by sentences of a closed vocabulary.",
 )

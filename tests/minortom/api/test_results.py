@@ -2,11 +2,14 @@
 
 import json
 from dataclasses import FrozenInstanceError, dataclass, field
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from minortom.api.results import NOT_IN_JSON, Result, as_text
+from minortom.api.table_layout import layout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,3 +59,39 @@ def test_rows_share_a_header_and_text_stays_text():
 def test_a_result_cannot_be_changed(result):
     with pytest.raises(FrozenInstanceError):
         result.tiles = 1
+
+
+ROWS = [
+    {"recipe": f"model-{size}", "params (M)": size / 7, "share of all the images": 0.5}
+    for size in (1, 1000, 1_000_000)
+]
+
+
+@pytest.mark.parametrize("width", [36, 40, 60, 80, 120])
+def test_no_cell_is_cut_however_narrow_the_terminal_is(width):
+    console = Console(file=StringIO(), width=width, highlight=False, markup=False)
+    console.print(layout(ROWS, width=width))
+    lines = console.file.getvalue().splitlines()
+
+    assert max(map(len, lines)) <= width
+    text = " ".join(lines)
+    assert "…" not in text
+    assert {"model-1000000", "142,857", "0.1429", "images"} <= set(text.split())
+
+
+@pytest.mark.parametrize(("width", "blocks"), [(24, 3), (80, 1)])
+def test_rows_become_blocks_where_their_table_is_too_wide(width, blocks):
+    console = Console(file=StringIO(), width=width, highlight=False, markup=False)
+    console.print(layout(ROWS, width=width))
+
+    assert console.file.getvalue().count("recipe") == blocks
+
+
+def test_a_long_path_is_folded_and_not_cut():
+    path = "/" + "long-name/" * 12
+    console = Console(file=StringIO(), width=60, highlight=False, markup=False)
+    console.print(layout({"out": path, "number_of_tiles": 3}, width=60))
+
+    lines = console.file.getvalue().splitlines()
+    assert "".join(line[len("number of tiles ") :].strip() for line in lines[:-1]) == path
+    assert lines[-1].split() == ["number", "of", "tiles", "3"]

@@ -1,0 +1,175 @@
+"""Messages of one call of a program on stderr: results alone, notes, debug messages, a log file."""
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from minortom.errors import InputError, UsageError
+from minortom.public_urls import public_text
+
+_LOGGERS = ("minortom", "csmoe_model", "minortom_cli")
+_SHOWN = "minortom_cli.shown"
+"""Logger of the messages that stand on stderr already."""
+_UNICODE = ("utf-8", "utf8")
+_current: ContextVar["Messages | None"] = ContextVar("messages", default=None)
+
+
+class Messages:
+    """Messages of a call, as its options ask for them: `--quiet`, `--verbose`, `--log-file`."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        """Print notes; `as_json` prints an error as a JSON object."""
+        self.as_json = as_json
+        self.quiet = self.verbose = self.logs = False
+        self.command: str | None = None
+        """The command that was typed; another one may run inside it."""
+        self._until_the_end = ExitStack()
+
+    def configure(self, *, quiet: bool, verbose: bool, log_file: Path | None) -> None:
+        """Apply the options of a command, in addition to those of its group.
+
+        Raises:
+            UsageError: If both `quiet` and `verbose` are set.
+            InputError: If the log file cannot be one.
+        """
+        self.quiet, self.verbose = self.quiet or quiet, self.verbose or verbose
+        if self.quiet and self.verbose:
+            raise UsageError("--quiet and --verbose contradict each other; give one of them")
+        if log_file is not None:
+            self._add_handler(_log_handler(log_file))
+            self.logs = True
+        if self.verbose or self.logs:
+            self._enable_debug()
+
+    def info(self, text: str) -> None:
+        """Print a message unless the call is quiet."""
+        if not self.quiet:
+            typer.echo(text, err=True)
+        self.log(text)
+
+    def error(self, text: str, *, exit_code: int) -> None:
+        """Print an error in one line, or as a JSON object in one line."""
+        line = " ".join(text.split())
+        logging.getLogger(_SHOWN).error("error: %s", line)
+        if self.as_json:
+            typer.echo(_json({"error": line, "exit_code": exit_code}), err=True)
+        else:
+            typer.secho(f"error: {line}", fg="red", err=True, color=colour())
+
+    def stopped(self, what: str, again: str, *, exit_code: int) -> None:
+        """Print what an interrupt left, and the command that resumes the work."""
+        logging.getLogger(_SHOWN).error("%s; %s", what, again)
+        if self.as_json:
+            typer.echo(_json({"error": f"{what}; {again}", "exit_code": exit_code}), err=True)
+        else:
+            typer.secho(what, fg="red", err=True, color=colour())
+            typer.echo(again, err=True)
+
+    def log(self, text: str) -> None:
+        """Write a message into the log file alone."""
+        logging.getLogger(_SHOWN).info("%s", text)
+
+    @contextmanager
+    def printing(self) -> Iterator[None]:
+        """Print what the libraries log; at the end close the log file."""
+        with self._until_the_end:
+            self._add_handler(_Printer(self))
+            try:
+                yield
+            except Exception:
+                logging.getLogger(_SHOWN).exception("ended by a bug")
+                raise
+
+    def _add_handler(self, handler: logging.Handler) -> None:
+        self._until_the_end.callback(handler.close)
+        for logger in map(logging.getLogger, _LOGGERS):
+            logger.addHandler(handler)
+            self._until_the_end.callback(logger.removeHandler, handler)
+
+    def _enable_debug(self) -> None:
+        for logger in map(logging.getLogger, _LOGGERS):
+            self._until_the_end.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.DEBUG)
+
+
+@contextmanager
+def messages(*, as_json: bool = False) -> Iterator[Messages]:
+    """Yield the messages of this call; a command that another one runs shares those of the other.
+
+    Args:
+        as_json: Whether an error is printed as JSON.
+    """
+    outer = _current.get()
+    if outer is not None:
+        yield outer
+        return
+    made = Messages(as_json=as_json)
+    token = _current.set(made)
+    try:
+        with made.printing():
+            yield made
+    finally:
+        _current.reset(token)
+
+
+def current_messages() -> Messages:
+    """Return the messages of this call; outside a call, messages without options."""
+    return _current.get() or Messages(as_json=False)
+
+
+def colour() -> bool | None:
+    """Return False where NO_COLOR forbids colours, or None: colours on a terminal."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
+class _Printer(logging.Handler):
+    """Prints what the libraries log, one line each: warnings as notes, the rest as debug."""
+
+    def __init__(self, options: Messages) -> None:
+        super().__init__()
+        self._options = options
+
+    def emit(self, record: logging.LogRecord) -> None:
+        is_note = record.levelno >= logging.WARNING
+        shown = not self._options.quiet if is_note else self._options.verbose
+        if shown and record.name != _SHOWN:
+            line = " ".join(record.getMessage().split())
+            typer.echo(public_text(f"{'note' if is_note else 'debug'}: {line}"), err=True)
+
+
+class _LogLines(logging.Formatter):
+    """Lines with time (UTC), process, level and message, without the secrets of URLs."""
+
+    def __init__(self) -> None:
+        self.converter = time.gmtime
+        super().__init__("%(asctime)sZ %(process)d %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (overrides)
+        record.message = " ".join(record.message.split())
+        return public_text(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802  (overrides)
+        return public_text(super().formatException(ei))
+
+
+def _log_handler(path: Path) -> logging.Handler:
+    if path.is_dir():
+        raise InputError(f"--log-file: expected a file, found the folder {path}; name a file in it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(_LogLines())
+    return handler
+
+
+def _json(value: dict[str, object]) -> str:
+    as_it_is = (sys.stderr.encoding or "").lower() in _UNICODE
+    return json.dumps(value, ensure_ascii=not as_it_is)

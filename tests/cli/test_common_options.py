@@ -1,0 +1,195 @@
+"""Options that all commands share: help with examples, messages, errors as JSON."""
+
+import io
+import json
+import logging
+import re
+import shlex
+
+import pytest
+import typer
+from minortom_cli import heartbeat
+from minortom_cli.command import HELP_NAMES, Command, Group
+from minortom_cli.console import Json, emit, progress, run, say
+from minortom_cli.examples import examples_of
+from minortom_cli.help_page import command_lines
+from typed_commands import commands_and_groups, context_of
+
+from minortom.errors import InputError
+
+ALL = [pytest.param(words, id=" ".join(words)) for words, _ in commands_and_groups()]
+EXAMPLES = [
+    pytest.param(words, shlex.split(example), id=example[:60])
+    for words, _ in commands_and_groups()
+    for example in examples_of(" ".join(words))
+]
+
+
+def app_that(act, name="work"):
+    app = typer.Typer(name="tool", cls=Group, context_settings=HELP_NAMES)
+    app.command(name=name, cls=Command)(act)
+    app.callback()(lambda: None)
+    return app
+
+
+def work(as_json: Json = False):
+    """Do what commands do: say, log, show progress, print a result."""
+    say("a message of https://user:secret@host/a.tif")
+    logging.getLogger("minortom.grid").warning("a\nwarning")
+    logging.getLogger("csmoe_model.data").debug("a detail")
+    with progress("tiles") as move:
+        move(1, 2)
+    emit({"tiles": 3}, as_json=as_json)
+
+
+def refused(as_json: Json = False):
+    del as_json
+    raise InputError("expected a,\n found b")
+
+
+@pytest.mark.parametrize("words", ALL)
+def test_every_command_has_the_common_options_and_an_example(words):
+    context = context_of(words, incomplete=True)
+    options = [name for option in context.command.get_params(context) for name in option.opts]
+
+    assert {"-h", "--help", "-q", "--quiet", "-v", "--verbose", "--log-file"} <= set(options)
+    assert len(options) == len(set(options))
+    assert examples_of(" ".join(words))
+
+
+@pytest.mark.parametrize(("words", "example"), EXAMPLES)
+def test_an_example_is_a_call_of_its_command(words, example):
+    called = context_of(example)
+
+    assert called.params
+    assert tuple(example[: len(words)]) == words
+
+
+@pytest.mark.parametrize("words", ALL)
+def test_help_is_legible_at_60_columns(words, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    context = context_of(words, incomplete=True)
+    text = re.sub(r"\x1b\[\d*m", "", context.command.get_help(context))
+
+    for line in text.splitlines():
+        assert len(line) <= 60 or len(line.split()) <= 3, line  # one long word
+    for option in context.command.get_params(context):
+        name = option.opts[0] if option.param_type_name == "option" else option.metavar or ""
+        assert re.search(rf"^  .*{re.escape(name)}", text, re.MULTILINE)
+    assert "\nExamples:\n  " + words[0] in text
+
+
+@pytest.mark.parametrize("width", [24, 40, 60, 100])
+@pytest.mark.parametrize("example", [case.values[1] for case in EXAMPLES], ids=shlex.join)
+def test_a_shell_joins_the_lines_of_an_example(example, width):
+    lines = command_lines(shlex.join(example), width=width)
+
+    assert shlex.split("\n".join(lines).replace("\\\n", "")) == example
+
+
+def test_quiet_prints_the_result_and_errors_alone(capsys):
+    assert run(app_that(work), ["work", "-q"]) == 0
+    out, err = capsys.readouterr()
+    assert (out.split(), err) == (["tiles", "3"], "")
+    assert run(app_that(refused), ["-q", "work"]) == 1
+    assert capsys.readouterr() == ("", "error: expected a, found b\n")
+
+
+def test_verbose_adds_what_the_libraries_log(capsys):
+    assert run(app_that(work), ["work", "--verbose"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+
+    assert lines[0].startswith("debug: minortom ") and lines[0].endswith(" work --verbose")
+    assert lines[1:4] == [
+        "a message of https://host/a.tif", "note: a warning", "debug: a detail"
+    ]  # fmt: skip
+    assert re.fullmatch(r"debug: finished in [\d.]+ s", lines[4])
+    assert logging.getLogger("minortom").level == logging.NOTSET
+
+
+def test_quiet_and_verbose_contradict_each_other(capsys):
+    assert run(app_that(work), ["work", "-q", "-v"]) == 2
+    assert capsys.readouterr().err == (
+        "error: --quiet and --verbose contradict each other; give one of them\n"
+    )
+
+
+def test_a_log_file_has_every_message_with_its_time_and_no_secret(tmp_path, capsys):
+    log = tmp_path / "logs" / "work.log"
+    assert run(app_that(work), ["work", "-q", "--log-file", str(log)]) == 0
+    assert run(app_that(refused), ["--log-file", str(log), "work"]) == 1
+    capsys.readouterr()
+
+    lines = log.read_text().splitlines()
+    time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \d+ "
+    assert all(re.match(time + "(DEBUG|INFO|WARNING|ERROR) ", line) for line in lines if line)
+    said = [re.sub(time, "", line) for line in lines]
+    assert "INFO a message of https://host/a.tif" in said
+    assert "DEBUG a detail" in said
+    assert said[-1] == "ERROR error: expected a, found b"
+
+
+def test_a_bug_leaves_its_traceback_in_the_log_file(tmp_path):
+    log = tmp_path / "work.log"
+    with pytest.raises(ZeroDivisionError):
+        run(app_that(lambda: 1 // 0), ["work", "--log-file", str(log)])
+    assert "ZeroDivisionError" in log.read_text()
+
+
+def test_a_folder_is_no_log_file(tmp_path, capsys):
+    assert run(app_that(work), ["work", "--log-file", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith("error: --log-file: expected a file, found the fol")
+
+
+@pytest.mark.parametrize(
+    ("act", "words", "code", "error"),
+    [
+        (refused, ["work", "--json"], 1, "expected a, found b"),
+        (work, ["work", "--json", "--nope"], 2, "No such option: --nope"),
+        (work, ["work", "--json", "-q", "-v"], 2, "--quiet and --verbose contradict each other"),
+    ],
+)
+def test_with_json_an_error_is_one_object(capsys, act, words, code, error):
+    assert run(app_that(act), words) == code
+    out, err = capsys.readouterr()
+
+    assert out == "" and err.count("\n") == 1
+    found = json.loads(err)
+    assert found.pop("error").startswith(error)
+    assert found == {"exit_code": code}
+
+
+def test_a_heartbeat_says_how_far_the_work_is(monkeypatch):
+    lines, beat = io.StringIO(), 0.02
+    monkeypatch.setattr(heartbeat, "WAITS_S", (beat, beat, 60.0))
+    monkeypatch.setattr(heartbeat.time, "monotonic", iter(range(0, 1000, 75)).__next__)
+    with heartbeat.Heartbeat("tiles", lambda line: lines.write(line + "\n")) as shown:
+        shown._ended.wait(10 * beat)
+        shown.move(1200, 4000, "fine")
+    assert lines.getvalue().splitlines() == [
+        "tiles: started (1 min 15 s)", "tiles: started (2 min 30 s)"
+    ]  # fmt: skip
+    assert shown._state == " 1,200 of 4,000, fine"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")],
+)
+def test_a_time_span_is_written_for_people(seconds, text):
+    assert heartbeat.duration(seconds) == text
+
+
+def test_a_pipe_gets_heartbeats_unless_the_command_is_quiet(monkeypatch, capsys):
+    def slow():
+        with progress("tiles") as move:
+            move(1, 2)
+            threads = [t for t in heartbeat.threading.enumerate() if t.name == "heartbeat"]
+            for thread in threads:
+                thread.join(0.2)
+
+    monkeypatch.setattr(heartbeat, "WAITS_S", (0.01, 60.0))
+    assert run(app_that(slow), ["work"]) == 0
+    assert capsys.readouterr().err == "tiles: 1 of 2 (0 s)\n"
+    assert run(app_that(slow), ["work", "-q"]) == 0
+    assert capsys.readouterr().err == ""
