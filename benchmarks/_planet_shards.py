@@ -87,6 +87,28 @@ def cut(drawn, patches):
     return found
 
 
+def write(out, drawn, *, patches, provenance, workers=None):
+    """Render some patches of each cell and write them as shards; return their number.
+
+    Args:
+        out: Folder to write.
+        drawn: Scene, split, longitude and latitude of each cell.
+        patches: Patches of each cell.
+        provenance: All that the patches depend on.
+        workers: Processes that render; one for each core when None, this process alone when 1.
+    """
+    work = partial(cut, patches=patches)
+    if workers == 1:
+        rows = [row for cell in map(work, drawn) for row in cell]
+    else:
+        with ProcessPoolExecutor(workers) as pool:
+            rows = [row for cell in pool.map(work, drawn, chunksize=16) for row in cell]
+    tensors = {g.column: np.stack([row[0][g.column] for row in rows]) for g in GROUPS}
+    metadata = _table([row[1] for row in rows])
+    write_shards(out, tensors=tensors, metadata=metadata, provenance=provenance)
+    return len(rows)
+
+
 def main():
     """Write the shards."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -99,18 +121,14 @@ def main():
     options = parser.parse_args()
     wanted = tuple(map(int, options.cells.split(",")))
     drawn = list(draw_cells(options.seed, wanted))
-    with ProcessPoolExecutor() as pool:
-        found = pool.map(partial(cut, patches=options.patches), drawn, chunksize=16)
-        rows = [row for cell in found for row in cell]
-    tensors = {g.column: np.stack([row[0][g.column] for row in rows]) for g in GROUPS}
-    write_shards(
-        options.out, tensors=tensors, metadata=_table([row[1] for row in rows]),
+    count = write(
+        options.out, drawn, patches=options.patches,
         provenance=Provenance(
             command="planet-shards", options={"cells": options.cells, "patches": options.patches},
             seed=options.seed, licences=("made up; no rights reserved",),
         ),
     )  # fmt: skip
-    print(f"{len(rows)} patches of {len(drawn)} cells in {options.out}")
+    print(f"{count} patches of {len(drawn)} cells in {options.out}")
 
 
 def _table(rows):

@@ -21,6 +21,8 @@ from csmoe_model.pruning.choice import choose_experts
 from csmoe_model.pruning.prune import prune
 from csmoe_model.pruning.saliency import score_experts
 from csmoe_model.pruning.slicing import keep_experts
+from minortom.grid.spatial_split import block_ids
+from minortom.grid.sphere import unit_vectors
 from minortom.shards.shard_set import ShardSet
 
 SEEDS = (0, 1, 2)
@@ -34,15 +36,17 @@ PROBES = {"probe": logistic_probe, "20-NN": lambda table: knn_probe(table, k=20)
 PER_CELL = 1
 """Patches of each cell that are encoded."""
 HEADLINE = "average_accuracy"
+BLOCK_KM = 100
+"""Minimum side of the blocks of ground that the bootstrap of `_arms.py` draws."""
 
 
 class Patches:
     """Patches of each cell of the probing shards, with their land cover."""
 
-    def __init__(self):
-        """Read the metadata."""
-        self.data = ShardSet.open(shards("probing"))
-        rows = self.data.metadata(["grid_cell", "split", "landcover"])
+    def __init__(self, folder=None):
+        """Read the metadata of some shards; those of the planet's models when None."""
+        self.data = ShardSet.open(folder or shards("probing"))
+        rows = self.data.metadata(["grid_cell", "split", "landcover", "lat", "lon"])
         cells = rows["grid_cell"].to_numpy(zero_copy_only=False).astype(str)
         _, cell, counts = np.unique(cells, return_inverse=True, return_counts=True)
         order = np.argsort(cell, kind="stable")
@@ -51,17 +55,23 @@ class Patches:
         self.cells = cells[self.numbers]
         self.split = rows["split"].to_numpy(zero_copy_only=False).astype(str)[self.numbers]
         names = rows["landcover"].to_numpy(zero_copy_only=False).astype(str)[self.numbers]
+        self.lonlat_deg = np.stack(
+            [rows[key].to_numpy()[self.numbers] for key in ("lon", "lat")], 1
+        )
         self.classes, self.labels = np.unique(names, return_inverse=True)
+        self.blocks = block_ids(unit_vectors(*self.lonlat_deg.T), BLOCK_KM)
 
-    def vectors(self, model, sensor):
-        """Return the [CLS] vectors [n, D] of a model."""
+    def vectors(self, model, sensor, *, pooling="cls"):
+        """Return the [CLS] vectors of a model [n, D], or the means of the patch tokens."""
         normalise = Normalise(model.origin.statistics, image_size=model.config.image_size)
         order = OrderedBatches(samples=self.numbers, batch_size=64)
         found = []
         with torch.inference_mode():
             for batch in Loader(self.data, order, workers=1):
                 image_BCHW = normalise(batch.tensors)[sensor]
-                found.append(model.backbone.tokens(sensor, image_BCHW)[:, 0].numpy())
+                tokens_BTD = model.backbone.tokens(sensor, image_BCHW)
+                pooled = tokens_BTD[:, 0] if pooling == "cls" else tokens_BTD[:, 1:].mean(1)
+                found.append(pooled.numpy())
         return np.concatenate(found)
 
     def outputs(self, vector_nD):
@@ -86,7 +96,7 @@ class Store:
     def __init__(self, folder):
         """Make the folder."""
         self.folder = folder
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, name, compute):
         """Compute and store arrays by name, unless they are stored; nothing for no arrays."""

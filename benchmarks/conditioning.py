@@ -16,20 +16,26 @@ import statistics
 from pathlib import Path
 
 import numpy as np
-from _planet_models import RECIPE, csmoe, shards
-from _pruning_quality import HEADLINE, PROBES, SENSORS, Patches, Store
+from _arms import (
+    BATCH_SIZE,
+    DIRECTIONS,
+    PROBED,
+    difference,
+    outputs_of_missing,
+    scored,
+    seconds_a_pair,
+    train,
+    vector_outputs,
+)
+from _planet_models import RECIPE, shards
+from _pruning_quality import SENSORS, Patches
 from _results import store
 
 from csmoe_model.analysis.condition_effects import shared_specificity
 from csmoe_model.analysis.expert_usage import measure_usage
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap, interval
-from csmoe_model.evaluation.metrics import scorer
 from csmoe_model.extractors.checkpoint import load_encoder
 from csmoe_model.nn.cost import pretraining_cost
-from csmoe_model.probing.pooling import spread
-from csmoe_model.retrieval.metrics import as_sets, retrieved
-from csmoe_model.retrieval.nearest import nearest
 from csmoe_model.runs.folder import RunFolder
 
 STEPS = 1000
@@ -42,64 +48,28 @@ ARMS = {
     "all": ["--condition", "both", *PAIRS],
 }
 """Further options of each arm."""
-DIRECTIONS = {"s2-s1": ("s2", "s1"), "s1-s2": ("s1", "s2")}
-"""Sensors of the query and of the archive."""
-RETRIEVED = 10
-MEASURES = (*(f"{probe}-{sensor}" for probe, sensor in itertools.product(PROBES, SENSORS)),
-            *DIRECTIONS)  # fmt: skip
+MEASURES = (*PROBED, *DIRECTIONS)
 
 
-def train(out, arm, seed, steps):
-    """Train one run, or resume it; return its folder."""
-    folder = out / "runs" / f"{arm}-{seed}"
-    if (folder / "model").exists():
-        return folder
-    how = [*RECIPE, *ARMS[arm], "--steps", str(steps), "--seed", str(seed)]
-    csmoe(
-        "train", shards("pretraining"), "--out", folder, "--no-tensorboard", "--save-every", "50",
-        "--workers", "1", *(["--resume"] if (folder / "config.yaml").exists() else how),
-    )  # fmt: skip
-    return folder
+def trained(out, name, steps):
+    """Train the run `ARM-SEED`, or resume it; return its folder."""
+    arm, _, seed = name.rpartition("-")
+    how = [*RECIPE, *ARMS[arm], "--steps", str(steps), "--seed", seed]
+    return train(out / "runs" / name, shards("pretraining"), how)
 
 
 def evaluate(folder, patches):
     """Return the outputs of the probes, the precision of each query, and the figures of a run."""
-    model, found = CSMoE.from_pretrained(folder), {}
+    model = CSMoE.from_pretrained(folder)
     vectors = {sensor: patches.vectors(model, sensor) for sensor in SENSORS}
-    for sensor, vector_nD in vectors.items():
-        outputs = patches.outputs(vector_nD)
-        found |= {f"{probe}-{sensor}": output for probe, output in outputs.items()}
-    query, archive = (patches.split == name for name in ("val", "test"))
-    labels = as_sets(patches.labels, "multiclass", len(patches.classes))
-    for name, (asked, searched) in DIRECTIONS.items():
-        number_qk, _ = nearest(vectors[asked][query], vectors[searched][archive], RETRIEVED)
-        found[name] = retrieved(labels[query], labels[archive], number_qk).precision_q
     usage = measure_usage(load_encoder(folder), patches.data, patches.numbers, workers=1)
     rows = RunFolder(folder).log.rows("train")
-    seconds = statistics.median(1 / float(row["pairs_per_s"]) for row in rows)
-    return found | {
+    return vector_outputs(patches, vectors) | {
         "specificity": shared_specificity(usage, "shared.0"),
-        "seconds_a_pair": np.array(seconds),
+        "seconds_a_pair": np.array(seconds_a_pair(folder)),
         "macs_a_pair": np.array(pretraining_cost(model.config).macs_full),
         "steps": np.array(int(rows[-1]["step"])),
     }
-
-
-def scored(patches, outputs, measure):
-    """Return the score of each run [m], and in each draw of cells [m, R]."""
-    split = "val" if measure in DIRECTIONS else "test"
-    cells = patches.cells[patches.split == split]
-    bootstrap = Bootstrap.over(len(cells), cells, seed=0, num_draws=NUM_DRAWS)
-
-    def scorer_of(output):
-        if measure in DIRECTIONS:  # with one label an image, F1 is the precision
-            return lambda weight_q: {HEADLINE: float(np.average(output, weights=weight_q))}
-        return scorer(patches.predictions(output))
-
-    scorers = [scorer_of(output[measure]) for output in outputs]
-    values = [one(np.ones(len(cells)))[HEADLINE] for one in scorers]
-    draws = np.stack([bootstrap.draws_of([one])[HEADLINE] for one in scorers])
-    return np.array(values), draws
 
 
 def summary(patches, stored, seeds):
@@ -122,23 +92,14 @@ def summary(patches, stored, seeds):
             values, _ = scored(patches, outputs, measure)
             row["scores"][measure] = {"mean": float(values.mean()), "seeds": values.tolist()}
             if arm != "none" and both:
-                row["scores"][measure]["difference"] = difference(
-                    patches, stored, arm, both, measure
+                pair = (
+                    scored(patches, [stored.read(f"{one}-{seed}") for seed in both], measure)
+                    for one in (arm, "none")
                 )
+                row["scores"][measure]["difference"] = difference(*pair)
         rows.append(row)
     counts = {name: int((patches.split == name).sum()) for name in ("train", "val", "test")}
-    return {"rows": rows, "patches": counts, "batch_size": 64}
-
-
-def difference(patches, stored, arm, seeds, measure):
-    """Return the mean difference from the arm `none`, with its interval over cells and seeds."""
-    (value_m, draw_mR), (base_m, base_mR) = (
-        scored(patches, [stored.read(f"{name}-{seed}") for seed in seeds], measure)
-        for name in (arm, "none")
-    )
-    wide_R = spread(draw_mR - base_mR, np.random.default_rng(0))
-    gap = interval(float((value_m - base_m).mean()), wide_R)
-    return [gap.value, gap.low, gap.high]
+    return {"rows": rows, "patches": counts, "batch_size": BATCH_SIZE}
 
 
 def main():
@@ -153,14 +114,15 @@ def main():
     arms, seeds = options.arms.split(","), [int(seed) for seed in options.seeds.split(",")]
     if unknown := [arm for arm in arms if arm not in ARMS]:
         parser.error(f"expected arms of {', '.join(ARMS)}, found {', '.join(unknown)}")
-    options.out.mkdir(parents=True, exist_ok=True)
-    patches, stored = Patches(), Store(options.out / "outputs")
-    for seed, arm in itertools.product(seeds, arms):
-        name, folder = f"{arm}-{seed}", options.out / "runs" / f"{arm}-{seed}"
-        if not options.write and not stored.has(name):
-            folder = train(options.out, arm, seed, options.steps)
-        if (folder / "model").exists():
-            stored.get(name, lambda folder=folder: evaluate(folder, patches))
+    patches = Patches()
+
+    def make(name):
+        return evaluate(trained(options.out, name, options.steps), patches)
+
+    names = [f"{arm}-{seed}" for seed, arm in itertools.product(seeds, arms)]
+    if options.write:
+        names = [name for name in names if (options.out / "runs" / name / "model").exists()]
+    stored = outputs_of_missing(options.out, names, make)
     found = summary(patches, stored, seeds)
     for row in found["rows"]:
         print(row["arm"], row["seeds"], {k: f"{v['mean']:.3f}" for k, v in row["scores"].items()})

@@ -1,0 +1,217 @@
+"""Compare mixtures of experts with dense layers at equal cost, on the synthetic planet.
+
+    python benchmarks/dense_or_moe.py OUT [--seeds 0,1,2] [--arms moe,dense,…] [--write]
+
+Each arm is `csmoe train` with the shards of `_planet_models.py` and its recipe, for `STEPS` steps,
+apart from the fields of `ARMS`. All numbers below were fixed before the first run.
+
+The weights of every epoch are kept. An arm is evaluated at three points: at its end, where all arms
+have seen as many pairs; at the multiply-adds that the cheapest arm has spent at its end; and at the
+seconds that the fastest arm has spent. The seconds of a step are measured first, with the steps of
+all arms in turns, so that all have the same share of a busy machine.
+
+Repeat the command to resume; several commands may share OUT at the same time. Seeds come one after
+the other, so that paired runs are complete early. `--write` trains nothing and writes what is
+finished to benchmarks/results/dense_or_moe.json; benchmarks/_tables.py makes the tables of
+docs/evidence.md.
+"""
+
+import argparse
+import itertools
+import time
+from pathlib import Path
+
+import numpy as np
+from _arms import (
+    BATCH_SIZE,
+    DIRECTIONS,
+    PROBED,
+    check_budgets,
+    claimed,
+    difference,
+    interval_of,
+    outputs_of_missing,
+    scored,
+    store_of,
+    train,
+    vector_outputs,
+)
+from _pair_errors import ERRORS, pair_errors
+from _planet_models import shards
+from _pruning_quality import SENSORS, Patches
+from _results import store
+
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.data.loader import Loader
+from csmoe_model.data.normalise import Normalise
+from csmoe_model.data.sampler import OrderedBatches
+from csmoe_model.nn.cost import pretraining_cost
+from csmoe_model.recipes import recipe_with
+from csmoe_model.runs.kept_weights import kept_weights
+from csmoe_model.training.config import TrainConfig
+from csmoe_model.training.step import Objective, adamw, pretrain_batch
+from minortom.shards.shard_set import ShardSet
+
+RECIPE, STEPS = "tiny-p12", 1500
+FIELDS = {}
+"""Fields of all arms that differ from the recipe."""
+ARMS = {
+    "moe": {},
+    "dense": {"num_experts": 0},
+    "dense-deeper": {"num_experts": 0, "sensor_layers": 3},
+    "fixed": {"slots": "fixed", "logit_scale": 1.0},
+    "csmae-head": {"mi_features": "mean", "projector": "off"},
+}
+"""Fields of each arm. With fixed slots the scale is learned; 1 is its published start."""
+POINTS = ("steps", "multiply-adds", "seconds")
+"""What all arms have spent equally at each point of evaluation."""
+POOLINGS = ("cls", "mean")
+MEASURES = (
+    *ERRORS, *(f"{pooling}-{name}" for pooling in POOLINGS for name in (*PROBED, *DIRECTIONS)),
+)  # fmt: skip
+TIMED_STEPS, WARM_STEPS = 15, 3
+
+
+def config_of(arm):
+    """Return the model of an arm."""
+    return recipe_with(RECIPE, {**FIELDS, **ARMS[arm]})
+
+
+def trained(out, name):
+    """Train the run `ARM-SEED`, or resume it; return its folder."""
+    arm, _, seed = name.rpartition("-")
+    fields = {**FIELDS, **ARMS[arm], "steps": STEPS, "batch_size": BATCH_SIZE, "keep_every": 1}
+    flags = ((f"--{key.replace('_', '-')}", str(value)) for key, value in fields.items())
+    how = ["--recipe", RECIPE, "--seed", seed, *itertools.chain(*flags)]
+    return train(out / "runs" / name, shards("pretraining"), how)
+
+
+def seconds_a_step(out):
+    """Return the seconds of a training step of each arm; measure them once, in turns."""
+    stored = store_of(out)
+    with claimed(out / "locks" / "seconds", wait=True):
+        stored.get("seconds", lambda: {arm: np.array(found) for arm, found in timed().items()})
+    return {arm: float(found) for arm, found in stored.read("seconds").items()}
+
+
+def timed():
+    """Return the median seconds of a step of each arm, measured in turns."""
+    data = ShardSet.open(shards("pretraining"))
+    order = OrderedBatches(samples=data.indices("train")[:BATCH_SIZE], batch_size=BATCH_SIZE)
+    batch = next(iter(Loader(data, order, workers=1)))
+    steps, seconds = {}, {arm: [] for arm in ARMS}
+    for arm in ARMS:
+        model = CSMoE(config_of(arm))
+        normalise = Normalise(data.statistics, image_size=model.config.image_size)
+        steps[arm] = Objective(model, normalise), adamw(model, TrainConfig())
+    for turn in range(WARM_STEPS + TIMED_STEPS):
+        for arm, (objective, optimiser) in steps.items():
+            start = time.perf_counter()
+            optimiser.zero_grad()
+            pretrain_batch(objective, batch, seed=turn, flip=True).loss.backward()
+            optimiser.step()
+            seconds[arm].append(time.perf_counter() - start)
+    return {arm: np.median(found[WARM_STEPS:]) for arm, found in seconds.items()}
+
+
+def steps_at(point, seconds):
+    """Return the steps of each arm at a point, of its own `STEPS` at most."""
+    cost = {
+        "steps": dict.fromkeys(ARMS, 1.0), "seconds": seconds,
+        "multiply-adds": {arm: pretraining_cost(config_of(arm)).macs_full for arm in ARMS},
+    }[point]  # fmt: skip
+    return {arm: STEPS * min(cost.values()) / of_arm for arm, of_arm in cost.items()}
+
+
+def evaluate(folder, arm, patches, seconds):
+    """Return the outputs of a run at each point, named `POINT/MEASURE`, and its steps there."""
+    kept, found, done = kept_weights(folder), {}, {}
+    for point in POINTS:
+        wanted = steps_at(point, seconds)[arm]
+        nearest = min(kept, key=lambda one, wanted=wanted: abs(one.steps - wanted))
+        if nearest.steps not in done:
+            done[nearest.steps] = outputs_of(CSMoE.from_pretrained(nearest.folder), patches)
+        found |= {f"{point}/{name}": output for name, output in done[nearest.steps].items()}
+        found[f"{point}/spent"] = np.array(nearest.steps)
+    return found | {"budget": np.array([kept[-1].steps, BATCH_SIZE])}
+
+
+def outputs_of(model, patches):
+    """Return the outputs of a model: of the probes, of the retrieval and of each test pair."""
+    found = {}
+    for pooling in POOLINGS:
+        vectors = {sensor: patches.vectors(model, sensor, pooling=pooling) for sensor in SENSORS}
+        outputs = vector_outputs(patches, vectors)
+        found |= {f"{pooling}-{name}": output for name, output in outputs.items()}
+    test = patches.numbers[patches.split == "test"]
+    (errors,) = pair_errors([model], patches.data, test, model.origin.statistics)
+    return found | errors
+
+
+def summary(patches, stored, seeds, seconds):
+    """Return a row for each arm: scores at each point, and paired differences from `moe`."""
+    done = {arm: [s for s in seeds if stored.has(f"{arm}-{s}")] for arm in ARMS}
+    budgets = {
+        f"{arm}-{seed}": dict(
+            zip(("steps", "pairs a step"), stored.read(f"{arm}-{seed}")["budget"].tolist(),
+                strict=True)
+        )
+        for arm in ARMS for seed in done[arm]
+    }  # fmt: skip
+    check_budgets(budgets)
+    rows = []
+    for arm in (arm for arm in ARMS if done[arm]):
+        cost = pretraining_cost(config_of(arm))
+        row = {
+            "arm": arm, "seeds": done[arm], "macs_a_pair": cost.macs_full,
+            "params": cost.params_trainable, "seconds_a_step": seconds[arm], "points": {},
+        }  # fmt: skip
+        for point in POINTS:
+            spent = {int(stored.read(f"{arm}-{s}")[f"{point}/spent"]) for s in done[arm]}
+            row["points"][point] = {"steps": sorted(spent), "scores": {}}
+            for measure in MEASURES:
+                row["points"][point]["scores"][measure] = _score(
+                    patches, stored, done, arm, f"{point}/{measure}"
+                )
+        rows.append(row)
+    return {"rows": rows, "budget": next(iter(budgets.values()))}
+
+
+def _score(patches, stored, done, arm, measure):
+    """Return the score of an arm, and its paired difference from `moe`."""
+
+    def scores_of(one, seeds):
+        return scored(patches, [stored.read(f"{one}-{seed}") for seed in seeds], measure)
+
+    found = {"value": interval_of(*scores_of(arm, done[arm]))}
+    both = [seed for seed in done[arm] if seed in done["moe"]]
+    if arm != "moe" and both:
+        found["difference"] = [len(both), *difference(scores_of(arm, both), scores_of("moe", both))]
+    return found
+
+
+def main():
+    """Train and evaluate the arms, or write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seeds", default="0,1,2", help="seeds of the pretraining")
+    parser.add_argument("--arms", default=",".join(ARMS), help="arms to train")
+    parser.add_argument("--write", action="store_true", help="write the results of what is there")
+    options = parser.parse_args()
+    arms, seeds = options.arms.split(","), [int(seed) for seed in options.seeds.split(",")]
+    if unknown := [arm for arm in arms if arm not in ARMS]:
+        parser.error(f"expected arms of {', '.join(ARMS)}, found {', '.join(unknown)}")
+    patches, seconds = Patches(), seconds_a_step(options.out)
+    if options.write:
+        store("dense_or_moe", summary(patches, store_of(options.out), seeds, seconds))
+        return
+
+    def make(name):
+        return evaluate(trained(options.out, name), name.rpartition("-")[0], patches, seconds)
+
+    names = [f"{arm}-{seed}" for seed, arm in itertools.product(seeds, arms)]
+    outputs_of_missing(options.out, names, make)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,285 @@
+"""Compare models that were pretrained on different selections of cells, on two planets.
+
+    python benchmarks/selection_arms.py OUT [--planets smooth,hashed] [--draws 0,1,2,3,4] [--write]
+
+On the planet `smooth`, greenness, moisture, texture scale and the level of Sentinel-1 follow smooth
+fields (docs/demo.md), so that a selection can matter. On the planet `hashed`, which
+`minortom demo` makes by default, it cannot: there the difference must be nothing but chance.
+
+All numbers below were fixed before the first run. A draw is a seed of the selections, of the
+pretraining and of the cells to evaluate on, the same for all of its arms. An arm is pretrained on
+patches of its cells alone. It is evaluated on other cells, drawn over all land, more than 100 km
+from every cell of every arm: probes of the frozen vectors, trained on some of them, predict the
+land cover and the fields of the others.
+
+Repeat the command to resume; several commands may share OUT at the same time. Runs are made draw by
+draw, so that paired draws are complete early. `--write` trains nothing and writes what is finished
+to benchmarks/results/selection_arms.json; benchmarks/_tables.py makes the tables of
+docs/evidence.md.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from _arms import (
+    BATCH_SIZE,
+    check_budgets,
+    claimed,
+    difference,
+    explained_scorer,
+    interval_of,
+    outputs_of_missing,
+    scored_by,
+    store_of,
+    train,
+)
+from _planet_models import RECIPE
+from _planet_shards import write
+from _pruning_quality import HEADLINE, SENSORS, Patches, Store
+from _results import store
+from field_strength import annotated
+from scipy.spatial import cKDTree
+from sklearn.linear_model import Ridge
+
+import minortom
+from csmoe_model.csmoe import CSMoE
+from csmoe_model.evaluation.metrics import Predictions, scorer
+from minortom.grid.spatial_split import SPLITS, SplitOptions, split_tiles
+from minortom.grid.sphere import chord_of_km, unit_vectors
+from minortom.io.provenance import Provenance
+from minortom.synthetic.scene import Scene
+from minortom.synthetic.smooth_field import SmoothField, field_values
+
+CELLS, PATCHES, STEPS = 1500, 2, 1000
+FIELD_KM = 800.0
+PLANETS = {"smooth": ("random", "strata", "k-means", "default"), "hashed": ("strata", "default")}
+"""Arms on each planet."""
+DRAWS = {"smooth": 5, "hashed": 3}
+SELECTIONS = {"strata": {"method": "random"}, "k-means": {"method": "k-means"}, "default": {}}
+"""Options of `minortom.sample`; the arm `random` draws cells without regard to strata."""
+APART_KM, BLOCK_KM = 100.0, 600.0
+EVALUATED = {"train": 1000, "val": 300, "test": 1000}
+"""Cells of the probes, one patch each. Their splits are `APART_KM` apart, too."""
+PENALTIES = tuple(10.0**power for power in range(-2, 6))
+"""Penalties of the ridge regression; the best on `val` is chosen."""
+MEASURES = tuple(f"{what}-{sensor}" for what in ("landcover", "fields") for sensor in SENSORS)
+
+
+def selections(table, draw):
+    """Return the names of the selected cells of each arm."""
+    names = table["grid_cell"].to_numpy(zero_copy_only=False).astype(str)
+    found = {"random": np.random.default_rng([draw, 5]).choice(names, CELLS, replace=False)}
+    for arm, more in SELECTIONS.items():
+        chosen = minortom.sample(table, tiles=CELLS, seed=draw, workers=1, **more).table
+        found[arm] = chosen["grid_cell"].to_numpy(zero_copy_only=False).astype(str)
+    check_budgets({arm: {"cells": len(np.unique(of_arm))} for arm, of_arm in found.items()})
+    return found
+
+
+def evaluated(table, selected, draw):
+    """Return the rows of the cells to evaluate on, and the split of each."""
+    points = unit_vectors(table["lon"].to_numpy(), table["lat"].to_numpy())
+    names = table["grid_cell"].to_numpy(zero_copy_only=False).astype(str)
+    taken = np.isin(names, np.concatenate(list(selected.values())))
+    distance, _ = cKDTree(points[taken]).query(points)
+    far = np.flatnonzero(distance > chord_of_km(APART_KM))
+    options = SplitOptions(shares=(0.5, 0.15, 0.35), block_km=BLOCK_KM, buffer_km=APART_KM)
+    code = split_tiles(points[far], np.zeros(len(far), np.int64), options, seed=draw)
+    rng, rows, splits = np.random.default_rng([draw, 6]), [], []
+    for number, (split, count) in enumerate(EVALUATED.items()):
+        rows.append(rng.choice(far[code == number], count, replace=False))
+        splits += [split] * count
+    return np.concatenate(rows), splits
+
+
+def scenes(table, planet):
+    """Return the scene of each cell of a planet, and its longitude and latitude."""
+    lonlat = np.stack([table[name].to_numpy() for name in ("lon", "lat")], axis=1)
+    field = SmoothField(seed=0, range_km=FIELD_KM).at(*lonlat.T) if planet == "smooth" else None
+    names, *codes = (
+        table[name].to_pylist() for name in ("grid_cell", "climate_code", "landcover_code")
+    )
+    of_cells = [
+        Scene(
+            seed=0, cell=name, climate_code=climate, landcover_code=landcover,
+            field=None if field is None else field_values(field[row]),
+        )
+        for row, (name, climate, landcover) in enumerate(zip(names, *codes, strict=True))
+    ]  # fmt: skip
+    return of_cells, lonlat.tolist()
+
+
+def targets(scene):
+    """Return the values that the regression predicts: the fields, or properties of the cell."""
+    if scene.field is not None:
+        return [getattr(scene.field, name) for name in scene.field.__annotations__]
+    traits = scene.traits()
+    return [traits.greenness, float(np.log(traits.scale))]
+
+
+class Draw:
+    """Cells of one draw on one planet."""
+
+    def __init__(self, out, table, planet, draw):
+        """Choose the cells."""
+        self.planet, self.draw = planet, draw
+        stored = Store(out / "cells")
+        with claimed(out / "locks" / f"cells-{draw}", wait=True):
+            stored.get(str(draw), lambda: selections(table, draw))
+        self.selected = stored.read(str(draw))
+        self.rows, self.splits = evaluated(table, self.selected, draw)
+        self.scenes, self.lonlat = scenes(table, planet)
+        self.row_of = {scene.cell: row for row, scene in enumerate(self.scenes)}
+        self.folder = out / "shards"
+
+    def shards(self, arm):
+        """Return the folder with the patches of an arm, or of the evaluation; write them."""
+        folder = self.folder / f"{self.planet}-{self.draw}-{arm}"
+        with claimed(folder.parent / "locks" / folder.name, wait=True):
+            if not folder.exists():
+                self._write(folder, arm)
+        return folder
+
+    def _write(self, folder, arm):
+        if arm == "evaluation":
+            chosen, patches = zip(self.rows, self.splits, strict=True), 1
+        else:
+            rows = [self.row_of[cell] for cell in self.selected[arm]]
+            chosen, patches = ((row, "train") for row in rows), PATCHES
+        provenance = Provenance(
+            command="selection-arms", seed=self.draw,
+            options={"planet": self.planet, "arm": arm, "patches": patches},
+            licences=("made up; no rights reserved",),
+        )  # fmt: skip
+        drawn = [(self.scenes[row], split, *self.lonlat[row]) for row, split in chosen]
+        write(folder, drawn, patches=patches, provenance=provenance, workers=1)
+
+    def outputs(self, folder, arm):
+        """Train an arm, or resume its training; return the outputs of its evaluation."""
+        data = self.shards(arm)
+        how = [*RECIPE, "--steps", str(STEPS), "--batch-size", str(BATCH_SIZE),
+               "--seed", str(self.draw)]  # fmt: skip
+        model = CSMoE.from_pretrained(train(folder, data, how))
+        patches = Patches(self.shards("evaluation"))
+        cells = patches.cells
+        target_nK = np.array([targets(self.scenes[self.row_of[cell]]) for cell in cells])
+        test = patches.split == "test"
+        found = {
+            "budget": np.array([CELLS, PATCHES, STEPS, BATCH_SIZE]),
+            "truth": patches.labels[test].astype(np.int64), "targets": target_nK[test],
+            "blocks": patches.blocks[test],
+        }  # fmt: skip
+        for sensor in SENSORS:
+            vector_nD = patches.vectors(model, sensor)
+            found[f"landcover-{sensor}"] = patches.outputs(vector_nD)["probe"]
+            found[f"fields-{sensor}"] = regression(patches.split, vector_nD, target_nK)
+        shutil.rmtree(data)  # 0.6 GB, and written again in a minute
+        return found
+
+
+def regression(split, vector_nD, target_nK):
+    """Return the ridge regressions of the targets for the test patches."""
+    of = {name: split == name for name in SPLITS}
+    train_nD = vector_nD[of["train"]].astype(np.float64)
+    mean_D, std_D = train_nD.mean(0), np.maximum(train_nD.std(0), 1e-6)
+    scaled = {name: (vector_nD[rows] - mean_D) / std_D for name, rows in of.items()}
+
+    def error(fit):
+        return float(np.square(fit.predict(scaled["val"]) - target_nK[of["val"]]).mean())
+
+    fits = [Ridge(alpha=one).fit(scaled["train"], target_nK[of["train"]]) for one in PENALTIES]
+    return min(fits, key=error).predict(scaled["test"])
+
+
+def accuracy_scorer(truth, output):
+    """Return a function that computes the share of right patches.
+
+    Cells are drawn over all land, so that rare classes have few of them: no mean over classes.
+    """
+    whole = scorer(Predictions(task="multiclass", truth=truth, output=output))
+    return lambda weight_n: {HEADLINE: whole(weight_n)["overall_accuracy"]}
+
+
+def scores(outputs, measure):
+    """Return the scores of runs [m], each in the draws of blocks of its own test cells [m, R]."""
+    found = []
+    for number, one in enumerate(outputs):
+        score = (
+            accuracy_scorer(one["truth"], one[measure])
+            if measure.startswith("landcover")
+            else explained_scorer(one["targets"], one[measure])
+        )
+        found.append(scored_by(one["blocks"], [score], seed=number))
+    values, draws = zip(*found, strict=True)
+    return np.concatenate(values), np.concatenate(draws)
+
+
+def summary(stored):
+    """Return a row for each planet and arm: scores, and paired differences from two arms."""
+    rows, budgets = [], {}
+    for planet, arms in PLANETS.items():
+        done = {
+            arm: [d for d in range(DRAWS[planet]) if stored.has(f"{planet}-{d}-{arm}")]
+            for arm in arms
+        }
+
+        def scores_of(arm, draws, measure, planet=planet):
+            return scores([stored.read(f"{planet}-{d}-{arm}") for d in draws], measure)
+
+        for arm in (arm for arm in arms if done[arm]):
+            row = {"planet": planet, "arm": arm, "draws": done[arm], "scores": {}}
+            for draw in done[arm]:
+                name = f"{planet}-{draw}-{arm}"
+                numbers = stored.read(name)["budget"].tolist()
+                keys = ("cells", "patches a cell", "steps", "pairs a step")
+                budgets[name] = dict(zip(keys, numbers, strict=True))
+            for measure in MEASURES:
+                found = row["scores"][measure] = {
+                    "value": interval_of(*scores_of(arm, done[arm], measure))
+                }
+                for base in (base for base in ("random", "strata") if base in arms and base != arm):
+                    both = [draw for draw in done[arm] if draw in done[base]]
+                    if both:
+                        pair = (scores_of(one, both, measure) for one in (arm, base))
+                        found[f"minus {base}"] = [len(both), *difference(*pair)]
+            rows.append(row)
+    check_budgets(budgets)
+    return {"budget": next(iter(budgets.values())), "evaluated": EVALUATED, "rows": rows}
+
+
+def main():
+    """Train and evaluate what is missing, or write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--planets", default=",".join(PLANETS), help="planets to train on")
+    parser.add_argument("--draws", default="0,1,2,3,4", help="draws to train")
+    parser.add_argument("--write", action="store_true", help="write the results of what is there")
+    options = parser.parse_args()
+    planets = options.planets.split(",")
+    if unknown := [name for name in planets if name not in PLANETS]:
+        parser.error(f"expected planets of {', '.join(PLANETS)}, found {', '.join(unknown)}")
+    if options.write:
+        store("selection_arms", summary(store_of(options.out)))
+        return
+    with TemporaryDirectory() as folder:
+        table = annotated(0, Path(folder))
+    for draw in map(int, options.draws.split(",")):
+        for planet in (name for name in planets if draw < DRAWS[name]):
+            names = {f"{planet}-{draw}-{arm}": arm for arm in PLANETS[planet]}
+            run_draw(options.out, table, planet, draw, names)
+
+
+def run_draw(out, table, planet, draw, names):
+    """Train and evaluate the arms of one draw that are missing."""
+    stored = store_of(out)
+    if all(stored.has(name) for name in names):
+        return
+    cells = Draw(out, table, planet, draw)
+    outputs_of_missing(out, names, lambda name: cells.outputs(out / "runs" / name, names[name]))
+
+
+if __name__ == "__main__":
+    main()

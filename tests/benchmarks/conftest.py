@@ -1,0 +1,40 @@
+"""Small shards and numbers for the benchmarks that train arms."""
+
+import sys
+
+import pytest
+from repository import BENCHMARKS
+from training_shards import learnable_shards
+
+sys.path.insert(0, str(BENCHMARKS))
+
+
+@pytest.fixture(scope="module")
+def small_arms(tmp_path_factory):
+    """A monkeypatch under which benchmarks have a cache of their own, and small numbers."""
+    cache = tmp_path_factory.mktemp("cache")
+    learnable_shards(cache / "planet" / "pretraining", train=24)
+    learnable_shards(cache / "planet" / "probing", train=24, val=12, test=12, apart_deg=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINORTOM_BENCHMARK_CACHE", str(cache))
+        import _arms
+        import _pruning_quality
+
+        patch.setattr(_arms, "NUM_DRAWS", 20)
+        patch.setattr(_pruning_quality, "PER_CELL", 4)  # of different land covers, here
+        patch.setattr("csmoe_model.probing.heads.STRENGTHS", (1e-2, 1.0))
+        yield patch
+
+
+@pytest.fixture
+def run_benchmark(monkeypatch):
+    """A function that runs the main of a benchmark with some words, and returns its results."""
+
+    def run(benchmark, *words):
+        found = {}
+        monkeypatch.setattr(benchmark, "store", lambda name, rows: found.update({name: rows}))
+        monkeypatch.setattr(sys, "argv", [f"{benchmark.__name__}.py", *map(str, words)])
+        benchmark.main()
+        return found
+
+    return run
