@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_EO := $(VENV_EO)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help install quickstart test test-eo soak lint bench bench-gpu clean
+.PHONY: help install quickstart test test-eo soak lint docs bench bench-gpu clean
 
 help:
 	@echo "make install     make .venv with the package, its extras and the tools of developers"
@@ -17,6 +17,7 @@ help:
 	@echo "make test        run the quick tests    make soak   run the slow tests"
 	@echo "make test-eo     run the tests with TerraTorch, in a separate environment (.venv-eo)"
 	@echo "make lint        run ruff, mypy and import-linter"
+	@echo "make docs        build the documentation as a site that opens without a network, site/index.html"
 	@echo "make bench       run the benchmarks; some write results to benchmarks/"
 	@echo "make bench-gpu   measure the model on a GPU; needs torch, numpy and pyarrow, no installation"
 
@@ -28,7 +29,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV)
 	@# torch first: its build, such as a CPU build, then satisfies the requirements of the other packages
 	@$(BIN)/python -m pip install --quiet $(TORCH)
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,cluster,evaluate,blosc2,onnx,dev]'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,cluster,evaluate,blosc2,onnx,docs,dev]'
 	@$(BIN)/python -m pip check
 	@touch $@
 
@@ -58,6 +59,11 @@ lint: $(INSTALLED)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+# The theme prints a note about its successor at each build, unless the variable is set.
+docs: $(INSTALLED)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --site-dir site
+	@$(BIN)/python -m website.check site
+
 # Left out of `make bench`: they need a GPU, an hour of training, or a trained model.
 APART := benchmarks/gpu% benchmarks/evaluate.py benchmarks/finetune.py benchmarks/real_scenes.py
 bench: $(INSTALLED)
@@ -68,4 +74,4 @@ bench-gpu:
 	@PYTHONPATH=. $(PYTHON) benchmarks/gpu.py
 
 clean:
-	rm -rf $(VENV) $(VENV_EO) quickstart build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV_EO) quickstart site build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

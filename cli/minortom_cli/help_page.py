@@ -23,7 +23,7 @@ def format_sections(command: Any, ctx: Any, formatter: Any) -> None:  # noqa: AN
     """
     width = max(_NARROWEST, min(formatter.width, _MAX_COLUMNS))
     formatter.width = width
-    for heading, parameters in _panels(command, ctx).items():
+    for heading, parameters in panels(command, ctx).items():
         with formatter.section(heading):
             for parameter in parameters:
                 record = parameter.get_help_record(ctx)
@@ -36,7 +36,7 @@ def format_sections(command: Any, ctx: Any, formatter: Any) -> None:  # noqa: AN
                 _write_entry(formatter, name, (child.help or "").split("\n\n")[0])
 
 
-def _panels(command: Any, ctx: Any) -> dict[str, list[Any]]:  # noqa: ANN401
+def panels(command: Any, ctx: Any) -> dict[str, list[Any]]:  # noqa: ANN401
     """Return the parameters by heading, in the order in which they were declared."""
     panels: dict[str, list[Any]] = {"Arguments": [], "Options": []}
     for parameter in command.get_params(ctx):
@@ -46,12 +46,19 @@ def _panels(command: Any, ctx: Any) -> dict[str, list[Any]]:  # noqa: ANN401
     return {heading: found for heading, found in panels.items() if found}
 
 
+def described(text: str) -> str:
+    """Return a help text in one line, with a default that is described in words as it is.
+
+    Click puts such a default into parentheses.
+    """
+    return re.sub(r"default: \(([^()]*)\)", r"default: \1", " ".join(text.split()))
+
+
 def _write_entry(formatter: Any, names: str, text: str) -> None:  # noqa: ANN401
     formatter.write(f"{' ' * formatter.current_indent}{typer.style(names, bold=True)}\n")
     formatter.indent()
     formatter.indent()
-    # Click puts a default that is described in words into parentheses.
-    formatter.write_text(re.sub(r"default: \(([^()]*)\)", r"default: \1", " ".join(text.split())))
+    formatter.write_text(described(text))
     formatter.dedent()
     formatter.dedent()
 

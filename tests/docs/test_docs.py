@@ -1,29 +1,24 @@
 """README and docs agree with the program: each command in them is valid."""
 
 import re
-import shlex
 
 import pytest
 import typer
 from minortom_cli import main
 from minortom_cli.model import app as model
 from repository import DOCS, REPOSITORY
-from typed_commands import PROGRAMS, context_of
+from typed_commands import context_of
+
+from website.guides import command_lines
 
 PAGES = [REPOSITORY / "README.md", *sorted(DOCS.glob("*.md"))]
 ABOUT = [REPOSITORY / f"{name}.md" for name in ("CONTRIBUTING", "CODE_OF_CONDUCT", "SECURITY")]
-
-
-def commands_of(page):
-    """Return the words of each line in a fenced block that begins with one of our programs."""
-    blocks = re.findall(r"```[^\n]*\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    found = [shlex.split(line, comments=True) for line in lines if line.split(" ")[0] in PROGRAMS]
-    calls = [words for words in found if words[-1] not in ("-h", "--install-completion")]
-    return [[word for word in words if word not in ("[", "]")] for words in calls]
-
-
-CASES = [words for page in PAGES for words in commands_of(page)]
+CASES = [
+    words
+    for page in PAGES
+    for words in command_lines(page.read_text(encoding="utf-8"))
+    if words[-1] not in ("-h", "--install-completion")
+]
 
 
 @pytest.mark.parametrize("words", CASES, ids=lambda words: "-".join(words[:2]))

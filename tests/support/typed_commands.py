@@ -1,10 +1,8 @@
 """Commands as users type them: parsed, not run."""
 
 import typer
-from minortom_cli import main
-from minortom_cli.model import app as model
 
-PROGRAMS = {"minortom": main.app, "csmoe": model.app, "csmoe-train": model.train_app}
+from website.commands import PROGRAMS
 
 
 def commands_and_groups():
