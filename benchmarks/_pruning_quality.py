@@ -35,6 +35,8 @@ WAYS = ("reap", "recovered", "greedy", "merging", "slimming", "random")
 PROBES = {"probe": logistic_probe, "20-NN": lambda table: knn_probe(table, k=20)}
 PER_CELL = 1
 """Patches of each cell that are encoded."""
+MANY_PER_CELL, MANY_KEEP = 4, 2
+"""Patches of each cell, and experts, of the comparison that `all_patches` makes."""
 HEADLINE = "average_accuracy"
 BLOCK_KM = 100
 """Minimum side of the blocks of ground that the bootstrap of `_arms.py` draws."""
@@ -43,15 +45,18 @@ BLOCK_KM = 100
 class Patches:
     """Patches of each cell of the probing shards, with their land cover."""
 
-    def __init__(self, folder=None):
-        """Read the metadata of some shards; those of the planet's models when None."""
+    def __init__(self, folder=None, *, per_cell=None):
+        """Read the metadata of some shards; those of the planet's models when None.
+
+        `per_cell` is the number of patches of each cell, `PER_CELL` when None.
+        """
         self.data = ShardSet.open(folder or shards("probing"))
         rows = self.data.metadata(["grid_cell", "split", "landcover", "lat", "lon"])
         cells = rows["grid_cell"].to_numpy(zero_copy_only=False).astype(str)
         _, cell, counts = np.unique(cells, return_inverse=True, return_counts=True)
         order = np.argsort(cell, kind="stable")
         rank = np.arange(len(cells)) - np.repeat(np.cumsum(counts) - counts, counts)
-        self.numbers = order[rank < PER_CELL]  # cell by cell
+        self.numbers = order[rank < (per_cell or PER_CELL)]  # cell by cell
         self.cells = cells[self.numbers]
         self.split = rows["split"].to_numpy(zero_copy_only=False).astype(str)[self.numbers]
         names = rows["landcover"].to_numpy(zero_copy_only=False).astype(str)[self.numbers]
@@ -124,6 +129,33 @@ def quality(out):
     return summary(patches, store)
 
 
+def all_patches(out):
+    """Compare recovered models with whole ones on several patches of each cell.
+
+    One patch of each cell leaves intervals that are as wide as the loss that they shall exclude.
+    """
+    patches, store = Patches(per_cell=MANY_PER_CELL), Store(out / "all-patches")
+    for seed, sensor in itertools.product(SEEDS, SENSORS):
+        for name, folder in (
+            (f"{sensor}-{seed}-whole", pretrained(f"seed-{seed}")),
+            (f"{sensor}-{seed}-{MANY_KEEP}-recovered", pruned(out, seed, sensor, MANY_KEEP)),
+        ):
+            store.get(
+                name,
+                lambda folder=folder, sensor=sensor: patches.outputs(
+                    patches.vectors(CSMoE.from_pretrained(folder), sensor)
+                ),
+            )
+    bootstrap = _bootstrap(patches)
+    rows = []
+    for sensor, probe in itertools.product(SENSORS, PROBES):
+        found = [[f"{sensor}-{seed}-{MANY_KEEP}-recovered"] for seed in SEEDS]
+        base = [[f"{sensor}-{seed}-whole"] for seed in SEEDS]
+        score, gap = _difference(bootstrap, patches, store, found, base, probe)
+        rows.append({"sensor": sensor, "probe": probe, "score": score, "difference": gap})
+    return {"rows": rows, "keep": MANY_KEEP, "per_cell": MANY_PER_CELL, "seeds": len(SEEDS)}
+
+
 def pruned(out, seed, sensor, keep):
     """Return the folder of a pruned and recovered model; prune it, or resume, unless it exists."""
     folder = out / "models" / f"{sensor}-{seed}-{keep}"
@@ -194,8 +226,7 @@ def _fill(out, store, patches, seed, sensor, keep):
 
 def _rows(store, patches, sensor):
     """Return the scores of each way and the differences from the unpruned model."""
-    cells = patches.cells[patches.split == "test"]
-    bootstrap, rows = Bootstrap.over(len(cells), cells, seed=0, num_draws=NUM_DRAWS), []
+    bootstrap, rows = _bootstrap(patches), []
     for probe in PROBES:
         names = [f"{sensor}-{s}-whole" for s in SEEDS if store.has(f"{sensor}-{s}-whole")]
         base_m, _ = _scored(bootstrap, patches, store, [[name] for name in names], probe)
@@ -210,21 +241,34 @@ def _rows(store, patches, sensor):
             ]  # fmt: skip
             if not seeds:
                 continue
-            base_m, base_mR = _scored(
-                bootstrap, patches, store, [[f"{sensor}-{s}-whole"] for s in seeds], probe
-            )
+            base = [[f"{sensor}-{s}-whole"] for s in seeds]
             found = [[f"{sensor}-{s}-{keep}-{t}" for t in tails] for s in seeds]
-            value_m, draw_mR = _scored(bootstrap, patches, store, found, probe)
-            # Paired: the same draws of cells, and the same draws of pretraining seeds.
-            wide_R = spread(draw_mR - base_mR, np.random.default_rng(0))
-            gap = interval(float((value_m - base_m).mean()), wide_R)
+            value, gap = _difference(bootstrap, patches, store, found, base, probe)
             drifts = [store.read(name)["drift"] for some in found for name in some]
             rows.append(
                 {"sensor": sensor, "probe": probe, "keep": keep, "way": way,
-                 **_costs(sensor, keep), "seeds": len(seeds), "score": value_m.mean(),
-                 "drift": float(np.mean(drifts)), "difference": [gap.value, gap.low, gap.high]}
+                 **_costs(sensor, keep), "seeds": len(seeds), "score": value,
+                 "drift": float(np.mean(drifts)), "difference": gap}
             )  # fmt: skip
     return rows
+
+
+def _bootstrap(patches):
+    """Return draws of the test cells."""
+    cells = patches.cells[patches.split == "test"]
+    return Bootstrap.over(len(cells), cells, seed=0, num_draws=NUM_DRAWS)
+
+
+def _difference(bootstrap, patches, store, found, base, probe):
+    """Return the mean score, and the paired difference from others with its interval.
+
+    The draws of cells are the same for both, and those of pretraining seeds.
+    """
+    value_m, draw_mR = _scored(bootstrap, patches, store, found, probe)
+    base_m, base_mR = _scored(bootstrap, patches, store, base, probe)
+    wide_R = spread(draw_mR - base_mR, np.random.default_rng(0))
+    gap = interval(float((value_m - base_m).mean()), wide_R)
+    return value_m.mean(), [gap.value, gap.low, gap.high]
 
 
 def _costs(sensor, keep):

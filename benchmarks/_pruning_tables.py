@@ -89,4 +89,17 @@ def quality_with_source():
     return f"{quality()}\n\n{recovery} {source('pruning')}"
 
 
+def all_patches():
+    """Return lines about half of the experts after recovery, on several patches of each cell."""
+    found = stored("pruning")["all-patches"]
+    lines = []
+    for row in found["rows"]:
+        gap = [f"{100 * value:+.1f}" for value in row["difference"]]
+        lines.append(
+            f"- {LONG[row['sensor']]}, {row['probe']}: {100 * row['score']:.1f} %, difference "
+            f"{gap[0]} [{gap[1]}, {gap[2]}] points."
+        )
+    return "\n".join(lines)
+
+
 PRUNING_TABLES = {"pruning-checks": checks, "pruning-quality": quality_with_source}

@@ -25,7 +25,7 @@ from _pruning_baselines import (
     with_kept,
 )
 from _pruning_finetune import finetune
-from _pruning_quality import quality
+from _pruning_quality import all_patches, quality
 from _results import store
 from scipy.stats import spearmanr
 
@@ -165,10 +165,10 @@ def speed():
 
 PARTS = {
     "exactness": exactness, "planted": dead_experts, "fidelity": fidelity, "speed": speed,
-    "finetune": finetune, "quality": quality,
+    "finetune": finetune, "quality": quality, "all-patches": all_patches,
 }  # fmt: skip
 
-WITH_FILES = ("finetune", "quality")
+WITH_FILES = ("finetune", "quality", "all-patches")
 """Parts that keep models and outputs in OUT."""
 
 

@@ -97,6 +97,26 @@ def test_the_quality_has_a_row_for_each_way_and_resumes(benchmark, tmp_path, mon
     assert len(tables.quality().splitlines()) == 2 + 2 * 2 * (1 + len(quality.WAYS))
 
 
+def test_all_patches_of_a_cell_are_compared(benchmark, tmp_path, monkeypatch, capsys):
+    _, quality, tables = benchmark
+    monkeypatch.setattr(quality, "MANY_KEEP", 1)
+    found = quality.all_patches(tmp_path)
+
+    assert [(r["sensor"], r["probe"]) for r in found["rows"]] == [
+        (sensor, probe) for sensor in ("s2", "s1") for probe in ("probe", "20-NN")
+    ]
+    for row in found["rows"]:
+        value, low, high = row["difference"]
+        assert low <= value <= high
+        whole = row["score"] - value
+        assert 0 <= whole <= 1
+    capsys.readouterr()
+    assert quality.all_patches(tmp_path) == found
+    assert capsys.readouterr().out == ""  # everything was stored
+    monkeypatch.setattr(tables, "stored", lambda _: {"all-patches": found})
+    assert len(tables.all_patches().splitlines()) == 4
+
+
 @pytest.mark.soak
 def test_pruned_models_are_tuned_beside_whole_ones(benchmark, tmp_path, capfd, monkeypatch):
     pruning, _, tables = benchmark
