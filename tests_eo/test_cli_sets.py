@@ -5,6 +5,7 @@ import signal
 
 import numpy as np
 import pytest
+from ensemble_fixtures import shrink_archs
 from minortom_cli.console import run
 from minortom_cli.model.app import app
 from model_folders import write_model
@@ -93,6 +94,28 @@ def test_retrieval_on_benv2_14k_includes_the_table_of_the_paper(model, tmp_path,
     assert found["published"][0]["percent"]["s1_to_s1"] == 66.61
     model_row = found["rows"][0]["directions"]
     assert set(model_row) == {"s1_to_s1", "s2_to_s2", "s1_to_s2", "s2_to_s1"}
+
+
+def test_a_specialist_is_trained_on_label_maps_of_geobench(tmp_path, capsys, monkeypatch):
+    shrink_archs(monkeypatch)
+    folder = tmp_path / "sets" / "m-cashew-plant"
+    names = [f"c{n}" for n in range(12)]
+    write_partition(folder, {"train": names[:6], "valid": names[6:9], "test": names[9:]})
+    keys = (*(key for key in S2_KEYS if "Cirrus" not in key), "Cloud Probability")
+    for n, name in enumerate(names):
+        mask = np.full((32, 32), 1, np.uint8)
+        mask[:, 16 * (n % 2) :][:, :16] = 2
+        write_geobench_sample(
+            folder / f"{name}.hdf5", keys, np.float32(500 + 3000 * (mask == 2))[None].repeat(
+                len(keys), 0
+            ), mask=mask, date="_2019-11-05",
+        )  # fmt: skip
+    words = ["specialist", "train", "--data", "m-cashew-plant", "--root", tmp_path / "sets",
+             "--sensor", "s2", "--out", tmp_path / "out", "--epochs", 30, "--batch-size", 6,
+             "--lr", "1e-2", "--patience", 0, "--json"]  # fmt: skip
+    assert run(app, [str(word) for word in words]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["test"]["miou"]["value"] > 0.8
 
 
 def test_a_missing_set_is_a_one_line_error(model, tmp_path, capsys):

@@ -25,6 +25,7 @@ from csmoe_model.extractors.extractor import Deferred, Extractor, Sizes
 from csmoe_model.extractors.stored import StoredExtractor, tensors_sha256, write_extractor
 from csmoe_model.extractors.vector_statistics import VectorStatistics
 from csmoe_model.nn.convnext import ARCHS, ConvNeXtV2, convnext_macs
+from csmoe_model.nn.map_head import MapHead
 from csmoe_model.nn.shapes import Float
 from minortom.io.provenance import Provenance
 from minortom.io.schema import count, list_of, text
@@ -35,13 +36,23 @@ _VECTOR = "vector."
 
 
 class SpecialistNetwork(nn.Module):
-    """Normalisation, resizing, ConvNeXt V2 and a linear head, on images of measured values."""
+    """Normalisation, resizing, ConvNeXt V2 and a head, on images of measured values.
+
+    The head is a linear layer on the vector of an image, or a `MapHead` for classes of pixels.
+    """
 
     mean_C11: Tensor
     std_C11: Tensor
 
     def __init__(
-        self, arch: ArchName, *, mean_C: Tensor, std_C: Tensor, image_size: int, num_classes: int
+        self,
+        arch: ArchName,
+        *,
+        mean_C: Tensor,
+        std_C: Tensor,
+        image_size: int,
+        num_classes: int,
+        is_dense: bool = False,
     ) -> None:
         """Build the network with random weights from torch's generator.
 
@@ -51,36 +62,51 @@ class SpecialistNetwork(nn.Module):
             std_C: Standard deviation of each band.
             image_size: Side to resize images to (pixels).
             num_classes: Number of outputs of the head.
+            is_dense: Whether the head classifies pixels.
         """
         super().__init__()
         self.arch, self.image_size = arch, image_size
         self.register_buffer("mean_C11", mean_C[:, None, None])
         self.register_buffer("std_C11", std_C[:, None, None])
         self.body = ConvNeXtV2(ARCHS[arch], bands=len(mean_C))
-        self.head = nn.Linear(ARCHS[arch].widths[-1], num_classes)
-        nn.init.trunc_normal_(self.head.weight, std=0.02)
-        nn.init.zeros_(self.head.bias)
+        self.head: nn.Linear | MapHead
+        if is_dense:
+            self.head = MapHead(ARCHS[arch].widths, num_classes)
+        else:
+            self.head = nn.Linear(self.width, num_classes)
+            nn.init.trunc_normal_(self.head.weight, std=0.02)
+            nn.init.zeros_(self.head.bias)
 
     @property
     def width(self) -> int:
         """Length of a vector."""
-        return self.head.in_features
+        return ARCHS[self.arch].widths[-1]
+
+    @property
+    def is_dense(self) -> bool:
+        """Return whether the head classifies pixels."""
+        return isinstance(self.head, MapHead)
 
     def forward(self, image_BCHW: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D"]:
         """Return the vector of each image."""
-        score_BCHW = (image_BCHW - self.mean_C11) / self.std_C11
-        vector_BD: Tensor = self.body(resized(score_BCHW, self.image_size))
+        vector_BD: Tensor = self.body(self._normalised(image_BCHW))
         return vector_BD
 
-    def logits(self, image_BCHW: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        """Return the output of the head for each image."""
-        logits_BK: Tensor = self.head(self(image_BCHW))
-        return logits_BK
+    def logits(self, image_BCHW: Float[Tensor, "B C H W"]) -> Tensor:
+        """Return the output of the head: [B, K], or [B, K, H', W'] at a quarter of the size."""
+        score_BCHW = self._normalised(image_BCHW)
+        logits: Tensor = self.head(
+            self.body.maps(score_BCHW) if self.is_dense else self.body(score_BCHW)
+        )
+        return logits
+
+    def _normalised(self, image_BCHW: Tensor) -> Tensor:
+        return resized((image_BCHW - self.mean_C11) / self.std_C11, self.image_size)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Specialist(Extractor):
-    """A trained specialist; its vectors are the input of its head."""
+    """A trained specialist; its vectors are the normalised mean of the last stage."""
 
     kind: ClassVar[str] = "specialist"
     normalisation: ClassVar[str] = "z-score with the statistics of the specialist's training images"
@@ -124,6 +150,7 @@ class Specialist(Extractor):
         settings = {
             "arch": self.network.arch, "image_size": self.network.image_size,
             "classes": list(self.classes),
+            **({"is_dense": True} if self.network.is_dense else {}),
         }  # fmt: skip
         tensors = {**self.network.state_dict(), **statistics}
         write_extractor(folder, self, settings, tensors, provenance)
@@ -148,6 +175,7 @@ class Specialist(Extractor):
             network = SpecialistNetwork(
                 arch, mean_C=empty, std_C=empty, num_classes=len(classes),
                 image_size=stored.value("image_size", count),
+                is_dense=stored.config.get("is_dense") is True,
             )  # fmt: skip
         weights = {name: x for name, x in tensors.items() if not name.startswith(_VECTOR)}
         try:
@@ -186,7 +214,7 @@ class Specialist(Extractor):
     @property
     def device(self) -> torch.device:
         """Device of the weights."""
-        return self.network.head.weight.device
+        return self.network.mean_C11.device
 
     @property
     def resizing(self) -> str:
@@ -206,5 +234,6 @@ class Specialist(Extractor):
             network = SpecialistNetwork(
                 trained.arch, mean_C=trained.mean_C11.flatten(), std_C=trained.std_C11.flatten(),
                 image_size=trained.image_size, num_classes=len(self.classes),
+                is_dense=trained.is_dense,
             )  # fmt: skip
         return replace(self, network=network.to(self.device).eval(), folder=None, sha256="")

@@ -118,7 +118,7 @@ class GlobalResponseNorm(nn.Module):
         return scaled
 
 
-class _ChannelNorm(nn.LayerNorm):
+class ChannelNorm(nn.LayerNorm):
     """LayerNorm over the channels of each position of [B, D, H, W]."""
 
     def forward(self, x_BDHW: Tensor) -> Tensor:
@@ -130,8 +130,8 @@ def _reduction(stage: int, fan_in: int, width: int) -> nn.Sequential:
     """Return the layers that shrink the input of a stage: the stem, or a strided convolution."""
     if not stage:
         stem = nn.Conv2d(fan_in, width, _STEM_PX, stride=_STEM_PX)
-        return nn.Sequential(stem, _ChannelNorm(width, eps=NORM_EPS))
-    return nn.Sequential(_ChannelNorm(fan_in, eps=NORM_EPS), nn.Conv2d(fan_in, width, 2, stride=2))
+        return nn.Sequential(stem, ChannelNorm(width, eps=NORM_EPS))
+    return nn.Sequential(ChannelNorm(fan_in, eps=NORM_EPS), nn.Conv2d(fan_in, width, 2, stride=2))
 
 
 def _initialise(module: nn.Module) -> None:

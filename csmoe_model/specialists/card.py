@@ -24,10 +24,10 @@ code nor weights of it are used.
 | | |
 |---|---|
 | architecture | {arch} (ConvNeXt V2) |
-| trained for | {count} classes of {data}: {classes} |
+| trained for | {count} classes of {what}, {data}: {classes} |
 | bands | {sensor}: {bands} ({unit}) |
 | images | resized to {size} × {size} pixels |
-| vector | {width} values, the input of the head |
+| vector | {width} values, the normalised mean over the last stage |
 | cost | {millions:.2f} M parameters, {gmacs:.3f} G multiply-adds per image |
 
 ## Use
@@ -71,7 +71,8 @@ def specialist_card(
     return _CARD.format(
         front=front_matter(specialist.licences, specialist.sensors, tags=("specialist",)),
         arch=specialist.name, sensor=sensor, version=markdown_text(provenance.version),
-        count=len(data.classes), data=markdown_code(data.name),
+        count=len(data.classes), what="pixels" if specialist.network.is_dense else "images",
+        data=markdown_code(data.name),
         classes=", ".join(markdown_text(name) for name in data.classes),
         bands=" ".join(bands), unit=UNITS[sensor][0], names=list(bands),
         size=record["image_size"], width=specialist.width,

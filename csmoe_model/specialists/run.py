@@ -73,7 +73,7 @@ class _Classifier(nn.Module):
         self.network, self.sensor = network, sensor
 
     def forward(self, images: Mapping[SensorName, Tensor]) -> Tensor:
-        """Return the logits of each image [B, K]."""
+        """Return the logits of each image [B, K], or of its pixels [B, K, H', W']."""
         return self.network.logits(images[self.sensor])
 
 
@@ -139,7 +139,7 @@ class SpecialistRun:
             torch.manual_seed(self.config.seed)
             network = SpecialistNetwork(
                 self.arch, mean_C=mean_C, std_C=std_C, image_size=self.images.image_size,
-                num_classes=len(self.images.data.classes),
+                num_classes=len(self.images.data.classes), is_dense=self._is_dense,
             )  # fmt: skip
         return _Classifier(network, self.images.sensor).to(best_device())
 
@@ -154,11 +154,17 @@ class SpecialistRun:
             ),
         )  # fmt: skip
 
+    @property
+    def _is_dense(self) -> bool:
+        return self.images.data.task == "segmentation"
+
     @cached_property
     def _batches(self) -> LabelledBatches:
+        data = self.images.data
+        is_square = not self._is_dense or len(set(data.split("train").labels.shape[1:])) == 1
         return LabelledBatches(
-            data=self.images.data, prepare=self.images.resized, seed=self.config.seed,
-            flips=True, rotations=True,
+            data=data, prepare=self.images.resized, seed=self.config.seed,
+            flips=True, rotations=is_square,
         )  # fmt: skip
 
     def _write(self, folder: RunFolder, classifier: _Classifier, end: SupervisedResult) -> None:

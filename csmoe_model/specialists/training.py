@@ -12,7 +12,6 @@ from csmoe_model.specialists.run import SpecialistResult, SpecialistRun
 from csmoe_model.training.supervised import OnStep, ignore_steps
 from csmoe_model.training.supervised_config import SupervisedConfig
 from minortom.api.arguments import flag, number, one_of, path_of, whole_number
-from minortom.errors import InputError
 from minortom.scenes.radiometry import GivenOffset
 from minortom.sensors import SensorName
 
@@ -93,12 +92,7 @@ def train(
         data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands,
         s2_offset=s2_offset, seed=config.seed,
     )  # fmt: skip
-    if labelled.task == "segmentation":
-        raise InputError(
-            f"a specialist needs a label for each image, found the segmentation set "
-            f"{labelled.name}; give another set"
-        )
-    check_for_probe(labelled)
+    check_for_probe(labelled, needed_by="a specialist")
     size = None if image_size is None else whole_number("image_size", image_size, minimum=1)
     run = SpecialistRun(
         images=SpecialistImages.of(labelled, sensor, image_size=size), arch=arch,

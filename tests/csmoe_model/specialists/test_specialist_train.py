@@ -9,11 +9,15 @@ import pytest
 import torch
 from ensemble_fixtures import WIDTH, shrink_archs
 from file_hashes import hashes
+from label_maps import segmentation_set
 from labelled_sets import bright_and_dark, set_of, split_of
 from training_runs import stop_after
 
+from csmoe_model.data.normalise import resized
+from csmoe_model.evaluation.metrics import Predictions, confusion_matrices, score
 from csmoe_model.extractors.load import load_extractor
 from csmoe_model.extractors.map_images import encode_set
+from csmoe_model.probing.dense_training import at_size
 from csmoe_model.specialists import train
 from csmoe_model.specialists.images import SpecialistImages
 from minortom.errors import InputError, OutputExistsError
@@ -68,6 +72,46 @@ def test_the_result_is_an_extractor_with_statistics_of_its_vectors(finished):
     config = json.loads((finished.weights / "config.json").read_text())
     assert config["minortom"]["command"] == "specialist train"
     assert config["minortom"]["options"]["train"]["lr"] == 1e-2
+
+
+def test_classes_of_pixels_are_learned_and_stored(tmp_path):
+    data = segmentation_set((16, 4, 6))
+    result = run(tmp_path / "run", data, epochs=30)
+    assert result.test["miou"]["value"] > 0.8
+
+    specialist = load_extractor(result.run)
+    assert specialist.network.is_dense
+    image_BCHW = torch.from_numpy(data.split("test").images(np.arange(6))["s2"])
+    with torch.no_grad():
+        logits_BKHW = at_size(specialist.network.logits(image_BCHW), (16, 16))
+    counts = confusion_matrices(
+        data.split("test").labels.astype(np.int64), logits_BKHW.argmax(1).numpy(), 2
+    )
+    assert score(Predictions(task="segmentation", truth=None, output=counts))["miou"] == (
+        pytest.approx(result.test["miou"]["value"])
+    )
+    vectors = specialist(
+        {"s2": image_BCHW}, bands=data.bands
+    )  # the mean over the last stage, normalised, whatever the head is
+    last_BDHW = specialist.network.body.maps(
+        resized((image_BCHW - specialist.network.mean_C11) / specialist.network.std_C11, 32)
+    )[-1]
+    wanted_BD = torch.nn.functional.layer_norm(last_BDHW.mean((2, 3)), (WIDTH,), eps=1e-6)
+    np.testing.assert_allclose(vectors, wanted_BD.detach(), atol=1e-4)
+    assert "2 classes of pixels" in (result.weights / "README.md").read_text()
+
+
+def test_label_maps_that_are_not_square_are_flipped_only(tmp_path):
+    data = segmentation_set((4, 2, 2))
+    wide = {
+        name: split_of(
+            {"s2": np.tile(split.images(np.arange(len(split)))["s2"], (1, 1, 1, 2))},
+            np.tile(split.labels, (1, 1, 2)),
+        )
+        for name, split in data.splits.items()
+    }
+    result = run(tmp_path / "run", replace(data, splits=wide), epochs=1)
+    assert result.steps == 1
 
 
 def test_the_head_scores_on_the_test_split_what_the_result_says(tmp_path):
@@ -167,7 +211,6 @@ def constant(data):
          "expected s1 images in the set own, found s2"),
         (lambda d: replace(d, bands={"s2": ("B01",) + ("-",) * 9}), {}, "expected one of the s2"),
         (constant, {}, "every band needs contrast, found .* B02, B03"),
-        (lambda d: replace(d, task="segmentation"), {}, "a label for each image, found the segm"),
         (lambda d: replace(d, splits={"train": d.split("train")}), {}, "needs samples in its val"),
         (lambda d: d, {"image_size": 31}, "--image-size must be at least 32 pixels, found 31"),
         (lambda d: d, {"arch": "resnet"}, "arch must be"),
