@@ -33,7 +33,7 @@ ROWS_PER_PART = 500
 SOUTHERNMOST_ROW = -990
 CELLS_PER_PRODUCT = 100
 BOX = "-180,-60,180,85"
-RULES = PairRules(max_cloud=50, max_nodata=0.5, max_dt_days=30, same_crs=True)
+RULES = PairRules(max_cloud=50, max_nodata=50, max_dt_days=30, same_crs=True)
 KEYS = ["grid_cell", "s2_part", "s2_row", "s1_part", "s1_row"]
 RESULTS = Path(__file__).parent / "results"
 
@@ -124,12 +124,12 @@ def with_pandas(folder):
     box = BBox.parse(BOX)
     cells = Cells(row=s2["grid_row_u"].to_numpy(), col=s2["grid_col_r"].to_numpy())
     s2 = s2[box.contains(*cells.centres())]
-    s2 = s2[~(s2["cloud_cover"] > RULES.max_cloud) & ~(s2["nodata"] > RULES.max_nodata)]
+    s2 = s2[~(s2["cloud_cover"] > RULES.max_cloud) & ~(s2["nodata"] > RULES.max_nodata / 100)]
     s2 = s2.assign(latest=-s2["time"].astype("int64").where(s2["time"].notna()))
     s2 = s2.sort_values(
         ["nodata", "cloud_cover", "latest", "product_id", "part", "parquet_row"]
     ).drop_duplicates("grid_cell")
-    s1 = s1[~(s1["nodata"] > RULES.max_nodata)]
+    s1 = s1[~(s1["nodata"] > RULES.max_nodata / 100)]
     both = s2.merge(s1, on="grid_cell", suffixes=("_s2", "_s1"))
     days = (both["time_s1"] - both["time_s2"]).dt.total_seconds() / 86_400
     both = both.assign(dt_days=days, apart=days.abs())

@@ -88,7 +88,7 @@ def _of_scene(data, label_file, patch_px):
             row["parquet_url"].rsplit("/", 1)[1], row["parquet_row"],
             cell=cell, product_id=row["product_id"],
         )  # fmt: skip
-    options = ExportOptions(patch_px=patch_px, max_invalid=0.05)
+    options = ExportOptions(patch_px=patch_px, max_invalid=5)
     cut = cut_tile(**tiles, options=options, s2_product_id=product_id["s2"])
     with rasterio.open(label_file) as source:
         pixels = source.read(1)

@@ -83,7 +83,7 @@ def annotate(
         s2: Sentinel-2 archive: a folder, ``http(s)://…`` or ``hf://datasets/OWNER/NAME``.
         s1: Sentinel-1 archive, such as Core-S1RTC.
         max_cloud: Maximum cloud cover of Sentinel-2, in percent.
-        max_nodata: Maximum share of nodata pixels in either product, 0 to 1.
+        max_nodata: Maximum share of nodata pixels in either product, in percent.
         max_dt: Maximum number of days between the two products.
         same_crs: Whether both products must have the same coordinate system.
         since: First day or time of Sentinel-2, in UTC unless it has a time zone: ISO 8601 text,

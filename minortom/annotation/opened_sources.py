@@ -17,7 +17,7 @@ from minortom.archive.archive import Archive
 from minortom.grid.cell_lists import CellSource, hash_cells
 from minortom.io.provenance import sha256_of
 from minortom.maps.descriptor import Descriptor
-from minortom.shards.layout import ATTRIBUTION, LICENCE
+from minortom.shards.layout import ARCHIVE_CREDIT
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,7 +48,7 @@ class OpenedSources:
 
     def licences(self) -> tuple[str, ...]:
         """Return the licences of the inputs, each once."""
-        found = [f"Major TOM Core: {LICENCE}, {ATTRIBUTION}"] if self.archives else []
+        found = [ARCHIVE_CREDIT] if self.archives else []
         found += [map_.credit() for map_ in self.descriptors.values()]
         found += [licence for table in self.tables.values() for licence in table.licences]
         return tuple(dict.fromkeys([*found, *self.further.credits()]))
@@ -92,13 +92,12 @@ class OpenedSources:
             bins=None if found is None else found.bins or None,
             repeated=self.candidates.repeated if in_archive else None,
             not_in_archive=self.candidates.not_in_archive,
-            citations=list(
-                dict.fromkeys(
-                    map_.manifest.citation
-                    for map_ in self.descriptors.values() if map_.manifest
-                )
-            ),
+            citations=self._citations(),
         )  # fmt: skip
+
+    def _citations(self) -> list[str]:
+        found = (map_.citation() for map_ in self.descriptors.values())
+        return list(dict.fromkeys(text for text in found if text is not None))
 
     def _notes(self) -> list[str]:
         return [

@@ -86,7 +86,7 @@ def broken_by_s2(rules: PairRules) -> dict[str, str]:
     if rules.max_cloud is not None:
         found["max_cloud"] = f"a.cloud_cover > {float(rules.max_cloud)!r}"
     if rules.max_nodata is not None:
-        found["max_nodata_s2"] = f"a.nodata > {float(rules.max_nodata)!r}"
+        found["max_nodata_s2"] = f"a.nodata > {rules.max_nodata / 100!r}"
     return found | _unknown_in("require_known_s2", rules, found)
 
 
@@ -94,7 +94,7 @@ def broken_by_s1(rules: PairRules) -> dict[str, str]:
     """Return the conditions for a row ``b`` of Sentinel-1 beside the selected row ``a``."""
     found = {}
     if rules.max_nodata is not None:
-        found["max_nodata_s1"] = f"b.nodata > {float(rules.max_nodata)!r}"
+        found["max_nodata_s1"] = f"b.nodata > {rules.max_nodata / 100!r}"
     if rules.max_dt_days is not None:
         found["max_dt"] = f"abs(dt_days) > {float(rules.max_dt_days)!r}"
     if rules.same_crs:

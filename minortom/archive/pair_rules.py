@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
+from minortom.api.percentages import check_percent
 from minortom.errors import InputError
 
 Time = date | datetime
@@ -28,7 +29,7 @@ class PairRules:
     max_cloud: float | None = None
     """Maximum cloud cover of Sentinel-2, in percent."""
     max_nodata: float | None = None
-    """Maximum share of nodata pixels of either sensor, 0 to 1."""
+    """Maximum share of nodata pixels of either sensor, in percent."""
     max_dt_days: float | None = None
     """Maximum number of days between the two products."""
     same_crs: bool = False
@@ -39,12 +40,13 @@ class PairRules:
     def __post_init__(self) -> None:
         limits = (
             ("--max-cloud", self.max_cloud, 100.0, "0 to 100 percent"),
-            ("--max-nodata", self.max_nodata, 1.0, "a share from 0 to 1"),
             ("--max-dt", self.max_dt_days, sys.float_info.max, "0 or more days"),
         )
         for option, value, largest, expected in limits:
             if value is not None and not 0 <= value <= largest:
                 raise InputError(f"expected {option} of {expected}, found {value:g}")
+        if self.max_nodata is not None:
+            check_percent("--max-nodata", self.max_nodata, takes_100=True)
         since, until = self.between()
         if since and until and since > until:
             raise InputError(

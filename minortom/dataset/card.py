@@ -27,7 +27,7 @@ _SIZES = (
 )  # fmt: skip
 _LARGEST = "1B<n<10B"
 _TABLE = (
-    ("tiles", "tiles"), ("strata", "strata"), ("underfull", "strata not full"),
+    ("tiles", "tiles"), ("strata", "strata"), ("underfull", "strata with too few tiles"),
     ("nn_km", "to the nearest tile, km"), ("within_km", "between tiles of a stratum, km"),
     ("cover_km", "to a chosen tile of the stratum, km"), ("balance", "spatial imbalance"),
 )  # fmt: skip

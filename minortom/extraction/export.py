@@ -124,8 +124,8 @@ def export(
         origin: Where patches lie in a tile: in the middle, or from its north-west corner.
         bands: Bands to store, some of each sensor, as a list or as text (``"B02,B03,vv"``); all
             twelve when None.
-        max_invalid: Maximum share of a sensor's values in a patch, 0 to 1, that were not measured;
-            they are filled.
+        max_invalid: Maximum share of a sensor's values in a patch, in percent, that were not
+            measured; they are filled.
         max_cloud: Maximum cloud cover of a patch by the archive's ``cloud_mask``, in percent; no
             limit when None.
         resampling: Resampling of Sentinel-1 that lies on another grid than Sentinel-2.

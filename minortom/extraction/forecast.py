@@ -53,7 +53,7 @@ class ExportForecast(Result):
     """Requests over the network: one a row, and one for the footer of its part."""
     rate_mb_s: float
     hours_to_read: float
-    """Time to read at that rate."""
+    """Time to read at that rate, which is assumed: two significant digits."""
     licences: tuple[str, ...]
     """Licences that the shards would inherit."""
 
@@ -96,9 +96,13 @@ def forecast(
         fits=write_bytes < free, gigabytes_to_read=reading.num_bytes / 1e9,
         reading_is="counted" if reading.counted else "estimated",
         requests_at_most=reading.requests, rate_mb_s=rate_mb_s,
-        hours_to_read=reading.num_bytes / 1e6 / rate_mb_s / 3600,
+        hours_to_read=_rounded(reading.num_bytes / 1e6 / rate_mb_s / 3600),
         licences=inputs.licences,
     )  # fmt: skip
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.2g}")
 
 
 @dataclass(kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from minortom.api.percentages import check_percent
 from minortom.errors import InputError
 from minortom.sensors import PATCH_PX, SensorName
 from minortom.shards.formats import Codec, Format
@@ -62,7 +63,7 @@ class ExportOptions:
     bands: tuple[str, ...] | None = None
     """Bands to store, some of each sensor; all when None."""
     max_invalid: float = 0.0
-    """Maximum share of a sensor's values in a patch that were not measured, 0 to below 1; they are
+    """Maximum share of a sensor's values in a patch that were not measured, in percent; they are
     filled."""
     max_cloud: float | None = None
     """Maximum cloud cover of a patch by the archive's mask, in percent; no limit when None."""
@@ -91,10 +92,7 @@ class ExportOptions:
                 f"--stride must be an even number of at least 2 px, so that bands of 20 m have "
                 f"whole pixels, found {self.stride_px}"
             )
-        if not 0 <= self.max_invalid < 1:
-            raise InputError(
-                f"--max-invalid must be a share from 0 to below 1, found {self.max_invalid:g}"
-            )
+        check_percent("--max-invalid", self.max_invalid, takes_100=False)
         if self.max_cloud is not None and not 0 <= self.max_cloud <= 100:
             raise InputError(
                 f"--max-cloud must be a percentage from 0 to 100, found {self.max_cloud:g}"

@@ -116,7 +116,7 @@ def _kept(
     groups = options.spec.groups
     patches = {column: tile.block.cut(bands) for column, bands in pixels.items()}
     gaps = find_gaps(patches, groups)
-    measured = gaps.are_small(options.max_invalid)
+    measured = gaps.are_small(options.max_invalid / 100)
     clear = measured
     if tile.is_cloud is not None and options.max_cloud is not None:
         cloud_percent = tile.block.cut(tile.is_cloud[None]).mean(axis=(1, 2, 3)) * 100

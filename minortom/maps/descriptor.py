@@ -101,6 +101,12 @@ class Descriptor:
                 return tag or self._credit_of_manifest()
         return self._credit_of_manifest()
 
+    def citation(self) -> str | None:
+        """Return the citation of the data set; None if the map itself states another origin."""
+        if self.manifest is None or self.credit() != self.manifest.credit():
+            return None
+        return self.manifest.citation
+
     def _credit_of_manifest(self) -> str:
         if self.manifest is not None:
             return self.manifest.credit()

@@ -41,7 +41,9 @@ class Metrics(Result):
     strata: int
     """Strata with a tile in the set."""
     underfull: int
-    """Strata with fewer tiles in the set than requested, including strata that have no more."""
+    """Strata with fewer tiles in the set than requested although they have more."""
+    taken_whole: int
+    """Strata with fewer tiles than requested, all of which are in the set."""
     nn_km: float
     """Mean over all tiles of the distance to the nearest other tile."""
     within_km: float
@@ -119,7 +121,8 @@ def measure_tiles(tiles: Tiles, mask: BoolArray, wanted: IntArray) -> Metrics:
     return Metrics(
         tiles=len(chosen),
         strata=int((held > 0).sum()),
-        underfull=int((held < wanted).sum()),
+        underfull=int((held < np.minimum(wanted, tiles.strata.sizes)).sum()),
+        taken_whole=int(((tiles.strata.sizes < wanted) & (held == tiles.strata.sizes)).sum()),
         nn_km=_mean(nearest),
         within_km=_mean(within),
         cover_km=_mean(cover),

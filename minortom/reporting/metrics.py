@@ -52,8 +52,9 @@ def metrics(
         on_progress: Called with (draws measured, all draws).
 
     Returns:
-        ``tiles``, ``strata``, ``underfull``, ``nn_km``, ``within_km``, ``cover_km``,
-        ``pairwise_km`` and ``balance`` (see docs/report.md), and ``random`` with draws.
+        ``tiles``, ``strata``, ``underfull``, ``taken_whole``, ``nn_km``, ``within_km``,
+        ``cover_km``, ``pairwise_km`` and ``balance`` (see docs/report.md), and ``random`` with
+        draws.
 
     Raises:
         InputError: If an input cannot be used, or the selection has other tiles or strata.

@@ -63,7 +63,9 @@ def table_of_sets(compared: Comparison) -> list[Row]:
          _measured(compared, "cover_km")),
         ("Spatial imbalance", "Voronoi balance of Stevens and Olsen; 0 is perfect",
          _measured(compared, "balance")),
-        ("Strata that are not full", "fewer tiles in the set than requested",
+        ("Strata taken whole", "fewer tiles than requested, all of them in the set",
+         [_number(x.taken_whole) for x in m]),
+        ("Strata with too few tiles", "fewer in the set than requested although there are more",
          [_number(x.underfull) for x in m]),
     ]  # fmt: skip
     dashes = ("–", "–", "–")

@@ -80,6 +80,9 @@ class SearchResult:
     """Searches that were completed."""
     generations: int
     """Total number of generations of all searches."""
+    replaced: float
+    """Tiles of the random draw that the search replaced, as a share of those that an unrelated
+    selection of the same size would replace on average; at most 1."""
 
 
 def spread_selection(
@@ -115,7 +118,7 @@ def spread_selection(
     kept = np.zeros(len(tiles), np.bool_) if kept is None else kept
     log = SearchLog() if log is None else log
     chosen = _by_stratum(tiles, random_selection(tiles, sizes, seed=seed, kept=kept))
-    searched = _to_search(tiles, sizes, kept)
+    drawn, searched = tuple(chosen), _to_search(tiles, sizes, kept)
     num_batches = NUM_BATCHES if coupling.coupling else 1
     search = partial(_search, genetic=genetic, deadline_s=deadline_s)
     total = coupling.passes * len(searched)
@@ -149,7 +152,22 @@ def spread_selection(
         searches=total,
         finished=sum(not evolution.cut_short for evolution in done),
         generations=sum(len(evolution.best_by_generation) for evolution in done),
-    )
+        replaced=_replaced([drawn[s] for s in searched], [chosen[s] for s in searched],
+                           tiles.strata.sizes[searched], kept),
+    )  # fmt: skip
+
+
+def _replaced(
+    drawn: Sequence[IntArray], chosen: Sequence[IntArray], sizes: IntArray, kept: BoolArray
+) -> float:
+    """Return ``SearchResult.replaced`` of strata with a random draw, chosen tiles and sizes."""
+    replaced = by_chance = 0.0
+    for before, after, size in zip(drawn, chosen, sizes.tolist(), strict=True):
+        num_kept = int(kept[before].sum())
+        free = len(before) - num_kept
+        replaced += len(np.setdiff1d(before, after))
+        by_chance += free * (1 - free / (size - num_kept))
+    return min(1.0, replaced / by_chance) if by_chance else 1.0
 
 
 def _to_search(tiles: Tiles, sizes: IntArray, kept: BoolArray) -> list[int]:

@@ -1,6 +1,7 @@
 """The steps of ``sample``: read the inputs, choose tiles, write the selection, count its tiles."""
 
 import json
+import logging
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -31,6 +32,11 @@ from minortom.sampling.selection_table import check_annotated, kept_mask, select
 from minortom.sampling.spread_space import SPREAD_KEY
 from minortom.sampling.strata import Strata, restratified
 from minortom.sampling.summary import SEARCH_KEY, SampleResult, is_search_complete, summarise
+
+_log = logging.getLogger(__name__)
+
+_FEW_REPLACED = 0.5
+"""Share of ``SearchResult.replaced`` below which a selection counts as close to random."""
 
 
 def make_selection(
@@ -115,6 +121,7 @@ class _Job:
         more = {}
         if selection.search and options.time_budget_s is not None:
             more[SEARCH_KEY] = json.dumps(_progress_of(selection.search))
+            _warn_if_random(selection.search)
         if selection.space:
             spreads = selection.space.spreads_by_stratum(selection.tiles.strata.names)
             more[SPREAD_KEY] = json.dumps(spreads, ensure_ascii=False)
@@ -160,10 +167,21 @@ def _write_selection(job: _Job, out: Path, *, overwrite: bool) -> SampleResult:
     return summarise(table, strata, job.options, out=out, status=made.status)
 
 
+def _warn_if_random(search: SearchResult) -> None:
+    if search.finished < search.searches and search.replaced < _FEW_REPLACED:
+        _log.warning(
+            "the time budget ended after %d of %d searches; the selection is close to a random "
+            "draw: of the tiles that an unrelated selection would replace, %.0f %% were replaced; "
+            "give a larger --time-budget",
+            search.finished, search.searches, 100 * search.replaced,
+        )  # fmt: skip
+
+
 def _progress_of(search: SearchResult) -> dict[str, object]:
     return {
         "complete": search.finished == search.searches, "searches": search.searches,
         "finished": search.finished, "generations": search.generations,
+        "replaced": round(search.replaced, 3),
     }  # fmt: skip
 
 

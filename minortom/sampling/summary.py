@@ -34,7 +34,9 @@ class SampleResult(TableResult):
     strata: int
     """Strata with a selected tile."""
     underfull: int
-    """Strata with fewer selected tiles than requested."""
+    """Strata with fewer selected tiles than requested although they have more."""
+    taken_whole: int
+    """Strata with fewer tiles than requested, all of which are selected."""
     short: int
     """Tiles that could not be selected although their stratum has enough tiles."""
     kept: int
@@ -70,6 +72,7 @@ def summarise(
     of_stratum = _counts(selected["stratum"])
     held = np.array([of_stratum.get(name, 0) for name in strata.names])
     requested = options.requested_sizes(strata)
+    missing = np.maximum(np.minimum(requested, strata.sizes) - held, 0)
     of_split = _counts(selected["split"]) if options.split else {}
     return SampleResult(
         out=out,
@@ -79,8 +82,9 @@ def summarise(
         seed=options.seed,
         tiles=len(selected),
         strata=len(of_stratum),
-        underfull=int((held < requested).sum()),
-        short=int(np.maximum(np.minimum(requested, strata.sizes) - held, 0).sum()),
+        underfull=int((missing > 0).sum()),
+        taken_whole=int(((strata.sizes < requested) & (held == strata.sizes)).sum()),
+        short=int(missing.sum()),
         kept=int(table["kept"].to_numpy().sum()),
         reserves=len(table) - len(selected),
         split={name: of_split.get(name, 0) for name in SPLITS} if options.split else None,

@@ -84,7 +84,7 @@ def test_without_options_a_gap_drops_its_patch_and_nothing_is_filled(export):
 
 
 def test_gaps_may_be_filled(export):
-    told, shards = export("--max-invalid", "0.01")
+    told, shards = export("--max-invalid", "1")
     assert (told["patches"], told["patches_dropped"], told["patches_filled"]) == (32, 0, 1)
     # One of the 4 × 144 + 6 × 36 values of a patch of Sentinel-2.
     assert sorted(metadata(shards, "s2_invalid"))[-2:] == [0, pytest.approx(1 / 792, rel=1e-6)]
@@ -100,7 +100,7 @@ def test_cloud_may_be_left_out(export):
 
 
 def test_a_stride_and_an_origin_place_the_patches(export):
-    told, shards = export("--stride", "6", "--origin", "topleft", "--max-invalid", "0.01")
+    told, shards = export("--stride", "6", "--origin", "topleft", "--max-invalid", "1")
     assert told["patches"] == 2 * 7 * 7
     assert metadata(shards, "patch_row").max() == 6
     west_m = metadata(shards, "ulx_m")
@@ -138,7 +138,7 @@ def test_tiles_of_another_grid_may_be_refused(export):
             "must be at most 1000 px, the side of a cell, found 1002",
         ),
         (["--stride", "7"], "--stride must be an even number of at least 2 px"),
-        (["--max-invalid", "1"], "--max-invalid must be a share from 0 to below 1, found 1"),
+        (["--max-invalid", "100"], "expected --max-invalid of 0 to below 100 percent, found 100"),
         (["--max-cloud", "-1"], "--max-cloud must be a percentage from 0 to 100, found -1"),
     ],
 )

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import typer
+from error_lines import json_error
 from minortom_cli.console import run
 from minortom_cli.curate.sample import sample
 from points import annotated_table, random_lonlat
@@ -60,7 +61,8 @@ def test_a_quota_alone_takes_no_tile_of_other_strata(annotated, capsys):
     assert sampled(annotated, "--quota", quota) == 0
     result = json.loads(capsys.readouterr().out)
     assert held(annotated) == {"A/x": 7, "B/y": 10}
-    assert (result["underfull"], result["short"]) == (1, 0)  # of B/y there are no more
+    assert (result["underfull"], result["short"]) == (0, 0)
+    assert result["taken_whole"] == 1  # of B/y there are no more
 
 
 def test_with_a_quota_and_a_number_other_strata_take_the_number(annotated, capsys):
@@ -94,7 +96,7 @@ def test_a_quota_is_never_replaced_by_the_selection(annotated, capsys):
     quota = quota_of(annotated, "A/x,7\n").rename(annotated.with_name("selection.parquet"))
 
     assert sampled(annotated, "--quota", quota, "--overwrite") == 1
-    assert "error: " in capsys.readouterr().err
+    assert json_error(capsys.readouterr().err)
     assert quota.read_text().startswith("stratum,tiles")
 
 
@@ -163,10 +165,7 @@ def test_contradicting_options_are_an_error_of_one_line(annotated, capsys, wrong
     quota = quota_of(annotated, "A/x,7\n")
     assert sampled(annotated, *(quota if word == "QUOTA" else word for word in wrong)) == 1
 
-    error = capsys.readouterr().err
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1
-    assert said in error
+    assert said in json_error(capsys.readouterr().err)
     assert not annotated.with_name("selection.parquet").exists()
 
 

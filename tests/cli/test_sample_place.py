@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import typer
+from error_lines import json_error
 from minortom_cli.console import run
 from minortom_cli.curate.sample import sample
 from points import annotated_table, distances_km, random_lonlat
@@ -70,8 +71,8 @@ def test_kept_cells_that_are_too_close_are_named(annotated, capsys):
     keep.write_text("\n".join(names))
 
     assert sampled(annotated, "--keep", keep, "--min-distance-km", 150) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("error: kept cells must be at least 150 km apart")
+    error = json_error(capsys.readouterr().err)
+    assert error.startswith("kept cells must be at least 150 km apart")
     assert f"found {names[0]} and {names[1]} at" in error
 
 
@@ -151,9 +152,7 @@ def test_a_kept_cell_between_splits_is_an_error_of_one_line(crowd, capsys):
     words = ("--method", "random", "--per-stratum", 1200, "--keep", keep)
 
     assert sampled(crowd, *words, "--split", "0.5,0.25,0.25") == 1
-    error = capsys.readouterr().err
-    assert "every kept cell must belong to a split" in error
-    assert error.count("\n") == 1
+    assert "every kept cell must belong to a split" in json_error(capsys.readouterr().err)
 
 
 def test_a_file_with_a_column_split_is_refused(annotated, capsys):
@@ -193,10 +192,7 @@ def test_a_time_budget_ends_the_search_and_is_reported(annotated, capsys):
 def test_a_value_out_of_range_is_an_error_of_one_line(annotated, capsys, wrong, said):
     assert sampled(annotated, *wrong) == 1
 
-    error = capsys.readouterr().err
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1
-    assert said in error
+    assert said in json_error(capsys.readouterr().err)
 
 
 def test_a_dask_cluster_gives_the_same_bytes(annotated, capsys):

@@ -77,7 +77,7 @@ def s2_breaks(row, rules):
         checks.append(("max_cloud", cloud, lambda cloud: cloud > rules.max_cloud))
     if rules.max_nodata is not None:
         nodata = known(row["nodata"])
-        checks.append(("max_nodata_s2", nodata, lambda nodata: nodata > rules.max_nodata))
+        checks.append(("max_nodata_s2", nodata, lambda nodata: nodata > rules.max_nodata / 100))
     return first_broken(checks, rules.require_known, "s2")
 
 
@@ -85,7 +85,7 @@ def s1_breaks(a, b, rules):
     checks = []
     if rules.max_nodata is not None:
         nodata = known(b["nodata"])
-        checks.append(("max_nodata_s1", nodata, lambda nodata: nodata > rules.max_nodata))
+        checks.append(("max_nodata_s1", nodata, lambda nodata: nodata > rules.max_nodata / 100))
     if rules.max_dt_days is not None:
         checks.append(("max_dt", days_apart(a, b), lambda dt: abs(dt) > rules.max_dt_days))
     if rules.same_crs:

@@ -59,7 +59,7 @@ def annotate(
     max_nodata: Annotated[
         float | None,
         _archive_option(
-            "Maximum share of nodata pixels in either product, 0 to 1.", default="no limit"
+            "Maximum share of nodata pixels in either product, in percent.", default="no limit"
         ),
     ] = None,
     max_dt: Annotated[

@@ -70,8 +70,8 @@ def export(
     max_invalid: Annotated[
         float,
         typer.Option(
-            metavar="SHARE",
-            help="Maximum share of a sensor's values in a patch, from 0 to below 1, that were not "
+            metavar="PERCENT",
+            help="Maximum share of a sensor's values in a patch, in percent, that were not "
             "measured. They are filled; s2_invalid and s1_invalid store their share.",
         ),
     ] = ExportOptions.max_invalid,

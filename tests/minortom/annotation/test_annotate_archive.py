@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from error_lines import json_error
 from map_maker import write_map
 from minortom_cli.console import run
 from minortom_cli.curate.app import app
@@ -112,9 +113,9 @@ def test_the_products_of_both_sensors_come_along(arguments, capsys):
             {"max_cloud": 1, "require_known_s2": 1},
             ["5U_1R", "9U_9R"],
         ),
-        (["--max-nodata", "0.5"], {"max_nodata_s1": 1}, ["3D_2L", "0U_20R", "5U_1R"]),
+        (["--max-nodata", "50"], {"max_nodata_s1": 1}, ["3D_2L", "0U_20R", "5U_1R"]),
         (
-            ["--max-nodata", "0.2"],
+            ["--max-nodata", "20"],
             {"max_nodata_s2": 1, "max_nodata_s1": 1},
             ["3D_2L", "5U_1R"],
         ),
@@ -202,16 +203,14 @@ def test_one_archive_alone_or_nothing_at_all_is_one_line(arguments, capsys, chan
         at = words.index(option)
         del words[at : at + 2]
     assert run(app, words) == 1
-    printed = capsys.readouterr().err
-    assert printed.startswith("error: ")
-    assert printed.count("\n") == 1
-    assert message in printed
+    assert message in json_error(capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--max-nodata", "7"], "expected --max-nodata of a share from 0 to 1, found 7"),
+        (["--max-nodata", "107"], "expected --max-nodata of 0 to 100 percent, found 107"),
+        (["--max-nodata", "0.3"], "expected --max-nodata in percent, 0 or at least 1, found 0.3"),
         (["--since", "yesterday"], "(UTC), found 'yesterday'"),
         (["--until", ""], "(UTC), found ''"),
         (["--require-known"], "expected a rule with --require-known, found none"),
@@ -221,10 +220,7 @@ def test_one_archive_alone_or_nothing_at_all_is_one_line(arguments, capsys, chan
 )
 def test_an_unusable_rule_is_one_line(arguments, capsys, more, message):
     assert run(app, [*arguments, *more]) == 1
-    printed = capsys.readouterr().err
-    assert printed.startswith("error: ")
-    assert printed.count("\n") == 1
-    assert message in printed
+    assert message in json_error(capsys.readouterr().err)
 
 
 def test_an_archive_without_places_of_images_is_an_error(arguments, tmp_path, capsys):

@@ -14,7 +14,11 @@ from minortom.errors import InputError
     [
         ({"max_cloud": 101}, "expected --max-cloud of 0 to 100 percent, found 101"),
         ({"max_cloud": float("nan")}, "expected --max-cloud .* found nan"),
-        ({"max_nodata": 1.5}, "expected --max-nodata of a share from 0 to 1, found 1.5"),
+        ({"max_nodata": 101}, "expected --max-nodata of 0 to 100 percent, found 101"),
+        (
+            {"max_nodata": 0.05},
+            "in percent, .* found 0.05; for a share of 0.05 give 5",
+        ),
         ({"max_dt_days": float("inf")}, "expected --max-dt .* found inf"),
         ({"max_dt_days": -1}, "expected --max-dt of 0 or more days, found -1"),
         (

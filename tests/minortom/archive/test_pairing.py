@@ -46,7 +46,7 @@ def random_rules(rng):
     looks = {
         "since": maybe(None, date(2020, 1, 2), datetime(2020, 1, 2, 12, tzinfo=UTC)),
         "until": maybe(None, date(2020, 1, 2), datetime(2020, 1, 10, tzinfo=UTC)),
-        "max_cloud": maybe(None, 0, 30.0), "max_nodata": maybe(None, 0.25, 0),
+        "max_cloud": maybe(None, 0, 30.0), "max_nodata": maybe(None, 25, 0),
         "max_dt_days": maybe(None, 1.5, 0), "same_crs": maybe(False, True),
     }  # fmt: skip
     return PairRules(**looks, require_known=any(looks.values()) and maybe(False, True))
@@ -111,7 +111,7 @@ def test_cells_come_by_grid_row_then_column(tmp_path):
 
 def test_a_cell_is_removed_by_the_rule_at_which_its_last_row_falls(tmp_path):
     rows = [{"cloud_cover": 90.0}, {"cloud_cover": 10.0, "nodata": 0.9}]
-    result = both(tmp_path, rows, [{}], PairRules(max_cloud=50, max_nodata=0.5))
+    result = both(tmp_path, rows, [{}], PairRules(max_cloud=50, max_nodata=50))
     assert result.removed == {"max_cloud": 0, "max_nodata_s2": 1, "without_s1": 0,
                               "max_nodata_s1": 0}  # fmt: skip
 
@@ -135,8 +135,8 @@ def test_a_cloudy_row_that_would_have_come_first_gives_way_to_one_that_keeps_the
         ({"until": datetime(2020, 1, 10, 23, 59, 59, tzinfo=UTC)}, 1),
         ({"max_cloud": 30}, 1),
         ({"max_cloud": 29.999}, 0),
-        ({"max_nodata": 0.25}, 1),
-        ({"max_nodata": 0.24}, 0),
+        ({"max_nodata": 25}, 1),
+        ({"max_nodata": 24.9}, 0),
         ({"max_dt_days": 2}, 1),
         ({"max_dt_days": 1.9999}, 0),
         ({"same_crs": True}, 0),
@@ -224,7 +224,7 @@ def test_the_real_archive_is_seven_cells_of_which_five_are_paired(real_data):
     sample = real_data / "majortom-sample"
     result = pair_archives(
         Archive.open(sample / "Core-S2L2A", "s2"), Archive.open(sample / "Core-S1RTC", "s1"),
-        PairRules(max_cloud=100, max_nodata=1.0, max_dt_days=7, same_crs=True),
+        PairRules(max_cloud=100, max_nodata=100, max_dt_days=7, same_crs=True),
     )  # fmt: skip
     assert (result.cells_in, len(result.table), result.removed["without_s1"]) == (7, 5, 2)
     assert result.repeated == {"s2": 0, "s1": 0}

@@ -34,7 +34,8 @@ def test_every_patch_of_every_tile_occurs_once(export, tmp_path):
 def test_shards_inherit_the_licences_of_the_archive_and_of_the_maps(export, tmp_path):
     path = tmp_path / "shards.selection.parquet"
     write_selection(path, CELLS)
-    record = {"licences": ["Köppen-Geiger (CC BY 4.0)"]}
+    archives = "Major TOM Core: CC-BY-SA-4.0, contains modified Copernicus Sentinel data"
+    record = {"licences": [archives, "Köppen-Geiger (CC BY 4.0)"]}
     table = pq.read_table(path).replace_schema_metadata({"minortom": json.dumps(record)})
     pq.write_table(table, path)
     export()

@@ -31,13 +31,13 @@ def test_it_makes_the_bytes_and_the_json_of_the_command(call, archives, tmp_path
     counts = []
     result = call(
         s2=str(archives[0]), out=str(tmp_path / "python"), bands=["vv", "B02", "B11"],
-        max_invalid=0.5, codec="blosc2", seed=3, on_progress=lambda *c: counts.append(c),
+        max_invalid=50, codec="blosc2", seed=3, on_progress=lambda *c: counts.append(c),
     )  # fmt: skip
     assert counts[-1] == (7, 7)
     arguments = [
         "export", tmp_path / "selection.parquet", "--s2", archives[0], "--s1", archives[1],
         "--out", tmp_path / "typed", "--patch-size", 12, "--bands", "vv, B02,B11", "--seed", 3,
-        "--max-invalid", 0.5, "--codec", "blosc2", "--workers", 1, "--json",
+        "--max-invalid", 50, "--codec", "blosc2", "--workers", 1, "--json",
     ]  # fmt: skip
     assert run(app, list(map(str, arguments))) == 0
     printed = json.loads(capsys.readouterr().out)

@@ -19,7 +19,7 @@ def test_a_patch_with_few_gaps_is_kept_and_says_how_many():
     s2["B08"][0, :5] = 0  # five values of the first patch
     s2["B11"][0, 0] = 0  # and one of 20 m
     s1["vh"][13, 13:16] = np.nan  # three of row 1, column 1
-    patches = cut(s2, s1, max_invalid=0.02)
+    patches = cut(s2, s1, max_invalid=2)
 
     assert places(patches) == ALL
     wanted = np.zeros(16)
@@ -34,8 +34,8 @@ def test_a_patch_with_few_gaps_is_kept_and_says_how_many():
 def test_each_sensor_has_to_have_enough():
     s1 = s1_pixels()
     s1["vh"][13, 13:16] = np.nan  # 3 of 288 values: 1.04 %
-    assert (1, 1) not in places(cut(s1=s1, max_invalid=0.0104))
-    kept = cut(s1=s1, max_invalid=0.0105)
+    assert (1, 1) not in places(cut(s1=s1, max_invalid=1.04))
+    kept = cut(s1=s1, max_invalid=1.05)
     assert places(kept) == ALL
     assert kept.s1_invalid[5] == pytest.approx(3 / 288)
 
@@ -43,7 +43,7 @@ def test_each_sensor_has_to_have_enough():
 def test_gaps_hold_the_nearest_value_of_their_band_and_patch():
     s2 = s2_pixels()
     s2["B02"][0, 0:3] = 0
-    whole, filled = cut(), cut(s2, max_invalid=0.1)
+    whole, filled = cut(), cut(s2, max_invalid=10)
     band = filled.tensors["s2_10m"][0, 0]
     assert band[0, 2] in (whole.tensors["s2_10m"][0, 0][0, 3], whole.tensors["s2_10m"][0, 0][1, 2])
     assert band[0, 0] == whole.tensors["s2_10m"][0, 0][1, 0]
@@ -64,7 +64,7 @@ def test_filling_looks_across_a_gap_to_the_nearer_side():
 def test_a_band_without_a_pixel_cannot_be_filled():
     s2 = s2_pixels()
     s2["B11"][:6, :6] = 0  # all of B11 in the first patch: 36 of 792 values
-    assert (0, 0) not in places(cut(s2, max_invalid=0.5))
+    assert (0, 0) not in places(cut(s2, max_invalid=50))
 
 
 def test_no_patch_with_a_gap_is_kept_by_default():
@@ -111,9 +111,13 @@ def test_a_missing_mask_or_one_on_another_grid_is_an_error():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"max_invalid": 1.0}, "must be a share from 0 to below 1, found 1"),
-        ({"max_invalid": -0.1}, "must be a share from 0"),
-        ({"max_invalid": float("nan")}, "must be a share from 0"),
+        ({"max_invalid": 100.0}, "expected --max-invalid of 0 to below 100 percent, found 100"),
+        (
+            {"max_invalid": 0.05},
+            "in percent, .* found 0.05; for a share of 0.05 give 5",
+        ),
+        ({"max_invalid": -1}, "expected --max-invalid of 0 to below 100 percent, found -1"),
+        ({"max_invalid": float("nan")}, "expected --max-invalid of 0 to below 100 percent, f"),
         ({"max_cloud": 101}, "must be a percentage from 0 to 100, found 101"),
         ({"max_cloud": float("nan")}, "must be a percentage"),
     ],

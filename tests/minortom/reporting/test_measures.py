@@ -31,7 +31,8 @@ def test_five_tiles_on_the_equator_by_arithmetic():
     table = annotated_table([0, 1, 2, 3, 10], [0] * 5, ["A/x"] * 4 + ["B/y"])
     found = measure(table, mask_of(5, 0, 2, 4), per_stratum=2)
 
-    assert (found.tiles, found.strata, found.underfull) == (3, 2, 1)
+    assert (found.tiles, found.strata) == (3, 2)
+    assert (found.underfull, found.taken_whole) == (0, 1)  # B/y has one tile
     assert found.nn_km == pytest.approx((2 + 2 + 8) / 3 * DEGREE_KM)
     assert found.within_km == pytest.approx(2 * DEGREE_KM)
     assert found.cover_km == pytest.approx((0 + 1 + 0 + 1) / 4 * DEGREE_KM)
@@ -69,7 +70,10 @@ def test_within_is_the_mean_over_large_strata_of_each_ones_mean(lonlat, table):
     ]
     assert measure(table, mask, per_stratum=20).within_km == pytest.approx(np.mean(means))
     assert measure(table, mask) == measure(table, mask, per_stratum=20)
-    assert measure(table, mask).underfull == 1
+    found = measure(table, mask)
+    assert (found.underfull, found.taken_whole) == (0, 1)
+    found = measure(table, mask & (np.arange(300) < 299))
+    assert (found.underfull, found.taken_whole) == (1, 0)
 
 
 def test_requested_tiles_may_differ_by_stratum(table):

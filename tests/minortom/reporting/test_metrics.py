@@ -48,7 +48,8 @@ def test_tables_in_memory_are_measured_like_their_files(files):
     # Without its provenance the selection does not tell what was requested: the maximum is taken.
     counts = np.unique(selection["stratum"].to_pylist(), return_counts=True)[1]
     bare = minortom.metrics(selection.replace_schema_metadata({}), annotated)
-    assert bare.underfull == sum(counts < max(counts))
+    assert bare.taken_whole == sum(counts < max(counts))
+    assert bare.underfull == 0
 
 
 def test_a_selection_in_memory_is_measured_without_any_file(tmp_path, monkeypatch):
@@ -59,6 +60,7 @@ def test_a_selection_in_memory_is_measured_without_any_file(tmp_path, monkeypatc
 
     assert found.tiles == selection.tiles
     assert found.underfull == selection.underfull
+    assert found.taken_whole == selection.taken_whole
     assert list(tmp_path.iterdir()) == []
 
 

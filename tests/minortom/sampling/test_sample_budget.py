@@ -14,7 +14,7 @@ from minortom.errors import OutputExistsError
 from minortom.genetic.options import GeneticOptions
 from minortom.io.up_to_date import now
 from minortom.sampling import coupled_search
-from minortom.sampling.coupled_search import CouplingOptions
+from minortom.sampling.coupled_search import CouplingOptions, _replaced
 from minortom.sampling.options import SampleOptions
 from minortom.sampling.search_log import SearchLog
 from minortom.sampling.selection_file import make_selection
@@ -27,7 +27,7 @@ COUPLED = SampleOptions(per_stratum=20)
 ONE = EngineOptions(workers=1)
 
 
-def test_an_exceeded_time_budget_gives_all_tiles_and_is_reported(tiles_file):
+def test_an_exceeded_time_budget_gives_all_tiles_and_is_reported(tiles_file, caplog):
     out = tiles_file.with_name("out.parquet")
     options = SampleOptions(per_stratum=20, time_budget_s=5)
 
@@ -36,15 +36,20 @@ def test_an_exceeded_time_budget_gives_all_tiles_and_is_reported(tiles_file):
     )
 
     assert summary.tiles == 100
-    report = {"complete": False, "searches": 15, "finished": 0, "generations": 0}
+    report = {
+        "complete": False, "searches": 15, "finished": 0, "generations": 0, "replaced": 0.0,
+    }  # fmt: skip
     assert summary.search == report
+    [note] = caplog.messages
+    assert note.startswith("the time budget ended after 0 of 15 searches; the selection is close ")
+    assert "would replace, 0 % were replaced; give a larger --time-budget" in note
     assert json.loads(pq.read_schema(out).metadata[b"minortom_search"]) == report
     assert not out.with_name("out.parquet.partial").exists()
     again = make_selection(tiles_file, out, options=options)
     assert (again.status, again.search) == ("up to date", report)
 
 
-def test_overwrite_repeats_only_a_search_that_its_budget_ended(tiles_file):
+def test_overwrite_repeats_only_a_search_that_its_budget_ended(tiles_file, caplog):
     out = tiles_file.with_name("out.parquet")
     options = SampleOptions(per_stratum=20, time_budget_s=1000)
     long_ago = now() - timedelta(seconds=1001)
@@ -55,6 +60,8 @@ def test_overwrite_repeats_only_a_search_that_its_budget_ended(tiles_file):
 
     assert anew.status == "written"
     assert anew.search["complete"]
+    assert anew.search["replaced"] > 0.5
+    assert len(caplog.messages) == 1  # of the first call alone
     assert again.status == "up to date"
 
 
@@ -99,3 +106,26 @@ def test_an_unused_budget_changes_no_tile(tiles_file):
     assert pq.read_table(out).equals(pq.read_table(unbroken))
     with pytest.raises(OutputExistsError):  # another budget is another option
         make_selection(tiles_file, out, options=replace(options, time_budget_s=999), engine=ONE)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kept", "expected"),
+    [
+        ([0, 1], [0, 1], [], 0.0),  # nothing was replaced
+        ([0, 1], [2, 3], [], 1.0),  # more than the 2 * (1 - 2 / 4) of an unrelated selection
+        ([0, 1, 2], [0, 1, 3], [0], 1 / (2 * (1 - 2 / 7))),  # two of seven tiles are free
+        ([0, 1], [0, 1], [0, 1], 1.0),  # there was no choice
+    ],
+)
+def test_replaced_tiles_are_compared_with_an_unrelated_selection(before, after, kept, expected):
+    size = 8 if kept else 4
+    mask = np.isin(np.arange(size), kept)
+    found = _replaced([np.array(before)], [np.array(after)], np.array([size]), mask)
+    assert found == pytest.approx(expected)
+
+
+def test_unrelated_draws_replace_what_the_formula_says():
+    rng = np.random.default_rng(5)
+    draws = [[np.sort(rng.choice(30, 12, replace=False)) for _ in range(400)] for _ in range(2)]
+    sizes, kept = np.full(400, 30), np.zeros(30, bool)
+    assert _replaced(*draws, sizes, kept) == pytest.approx(1, abs=0.03)
