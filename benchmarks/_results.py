@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("numba", "numpy", "pymoo", "scipy")
+PACKAGES = ("numba", "numpy", "pymoo", "scikit-learn", "scipy", "torch")
 
 
 def store(name, found):
@@ -31,6 +31,19 @@ def store(name, found):
 def stored(name):
     """Return the results of a benchmark."""
     return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def measured(name, make, *, how):
+    """Return a table with its source, or a sentence where its results are not stored yet.
+
+    Args:
+        name: Name of the results and of the benchmark.
+        make: Returns the table.
+        how: What the benchmark does, for the sentence.
+    """
+    if not (RESULTS / f"{name}.json").exists():
+        return f"Not measured yet; `python benchmarks/{name}.py OUT` {how}."
+    return f"{make()}\n\n{source(name)}"
 
 
 def table(head, rows):

@@ -2,7 +2,7 @@
 
 from statistics import mean
 
-from _results import RESULTS, source, stored, table
+from _results import measured, stored, table
 
 NAMES = {
     "none": "neither", "sensor": "`--condition sensor`",
@@ -13,13 +13,6 @@ TITLES = {
     "probe-s2": "probe, S2", "probe-s1": "probe, S1", "20-NN-s2": "20-NN, S2",
     "20-NN-s1": "20-NN, S1", "s2-s1": "S2 → S1", "s1-s2": "S1 → S2",
 }  # fmt: skip
-
-
-def conditioning():
-    """Return the table of the ablation, or a sentence where nothing is measured yet."""
-    if not (RESULTS / "conditioning.json").exists():
-        return "Not measured yet; `python benchmarks/conditioning.py OUT` runs the ablation."
-    return f"{conditioning_table()}\n\n{source('conditioning')}"
 
 
 def conditioning_table():
@@ -44,4 +37,6 @@ def _cell(score):
     return f"{100 * score['mean']:.1f}" + (f" ({gap[0]} [{gap[1]}, {gap[2]}])" if gap else "")
 
 
-TRAINING_TABLES = {"conditioning": conditioning}
+TRAINING_TABLES = {
+    "conditioning": lambda: measured("conditioning", conditioning_table, how="runs the ablation"),
+}  # fmt: skip

@@ -4,13 +4,14 @@ A logistic probe reads the mean and standard deviation of each band in patches o
 trained and tested on different cells. A balanced accuracy of 40 to 75 % means that the task is
 neither trivial nor too hard:
 
-    python benchmarks/demo_difficulty.py --cells 60 --patches 4
+    python benchmarks/demo_difficulty.py --cells 60 --patches 4 [--write]
 """
 
 import argparse
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
+from _results import store
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
@@ -78,6 +79,11 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cells", type=int, default=60, help="cells of each land cover")
     parser.add_argument("--patches", type=int, default=4, help="patches of each cell")
+    parser.add_argument("--write", action="store_true", help="store the results")
     options = parser.parse_args()
-    for sensors, score in balanced_accuracy(options.seed, options.cells, options.patches).items():
+    found = balanced_accuracy(options.seed, options.cells, options.patches)
+    for sensors, score in found.items():
         print(f"{sensors:5} {score:.1%} balanced accuracy over {len(LANDCOVER_CODES)} classes")
+    if options.write:
+        sizes = {"cells_of_a_class": options.cells, "patches_of_a_cell": options.patches}
+        store("demo_difficulty", {**sizes, "scores": found})

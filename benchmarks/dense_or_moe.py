@@ -6,9 +6,9 @@ Each arm is `csmoe train` with the shards of `_planet_models.py` and its recipe,
 apart from the fields of `ARMS`. All numbers below were fixed before the first run.
 
 The weights of every epoch are kept. An arm is evaluated at three points: at its end, where all arms
-have seen as many pairs; at the multiply-adds that the cheapest arm has spent at its end; and at the
-seconds that the fastest arm has spent. The seconds of a step are measured first, with the steps of
-all arms in turns, so that all have the same share of a busy machine.
+have seen as many pairs; and at the last epoch within the multiply-adds that the cheapest arm has
+spent at its end, and within the seconds of the fastest arm. The seconds of a step are measured
+first, with the steps of all arms in turns, so that all have the same share of a busy machine.
 
 Repeat the command to resume; several commands may share OUT at the same time. Seeds come one after
 the other, so that paired runs are complete early. `--write` trains nothing and writes what is
@@ -128,11 +128,12 @@ def evaluate(folder, arm, patches, seconds):
     kept, found, done = kept_weights(folder), {}, {}
     for point in POINTS:
         wanted = steps_at(point, seconds)[arm]
-        nearest = min(kept, key=lambda one, wanted=wanted: abs(one.steps - wanted))
-        if nearest.steps not in done:
-            done[nearest.steps] = outputs_of(CSMoE.from_pretrained(nearest.folder), patches)
-        found |= {f"{point}/{name}": output for name, output in done[nearest.steps].items()}
-        found[f"{point}/spent"] = np.array(nearest.steps)
+        within = [one for one in kept if one.steps <= wanted + 1e-6] or kept[:1]
+        last = within[-1]
+        if last.steps not in done:
+            done[last.steps] = outputs_of(CSMoE.from_pretrained(last.folder), patches)
+        found |= {f"{point}/{name}": output for name, output in done[last.steps].items()}
+        found[f"{point}/spent"] = np.array(last.steps)
     return found | {"budget": np.array([kept[-1].steps, BATCH_SIZE])}
 
 

@@ -1,5 +1,6 @@
 """The benchmark of dense layers trains its arms and reads them at equal cost."""
 
+import importlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -35,7 +36,9 @@ def test_arms_are_read_when_they_have_spent_as_much_as_the_cheapest(benchmark, m
     assert benchmark.steps_at("seconds", {**cost, "dense": 1.0})["moe"] == 4
 
 
-def test_two_arms_are_trained_once_and_compared_at_each_point(benchmark, tmp_path, run_benchmark):
+def test_two_arms_are_trained_once_and_compared_at_each_point(
+    benchmark, tmp_path, run_benchmark, monkeypatch
+):
     words = [tmp_path, "--seeds", "1", "--arms", "moe,dense"]
     assert run_benchmark(benchmark, *words) == {}
     with np.load(tmp_path / "outputs" / "moe-1.npz") as stored:
@@ -54,6 +57,11 @@ def test_two_arms_are_trained_once_and_compared_at_each_point(benchmark, tmp_pat
     runs, gap, low, high = dense["points"]["steps"]["scores"]["umr"]["difference"]
     assert (runs, low <= gap <= high) == (1, True)
     assert "difference" not in moe["points"]["steps"]["scores"]["umr"]
+    shown = importlib.import_module("_evidence_tables")
+    monkeypatch.setattr(shown, "stored", lambda _: found)
+    assert f"| equal steps | mixture of experts, 2 + 1 | 1 | 12 | {value[0]:.3f} |" in (
+        shown.dense_or_moe()
+    )
 
 
 def test_the_errors_of_pairs_have_the_mean_of_the_objective(benchmark):

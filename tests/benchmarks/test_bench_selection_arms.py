@@ -69,16 +69,21 @@ def test_cells_to_evaluate_on_are_far_from_the_cells_of_every_arm(benchmark, tmp
     assert fields == {4}
 
 
-def test_finished_runs_are_kept_and_compared_in_pairs(benchmark, finished, run_benchmark):
+def test_finished_runs_are_kept_and_compared_in_pairs(
+    benchmark, finished, run_benchmark, monkeypatch
+):
     outputs = sorted(path.stem for path in (finished / "outputs").glob("*.npz"))
     assert outputs == ["hashed-0-strata", "smooth-0-default", "smooth-0-strata"]
-    rows = run_benchmark(benchmark, finished, "--write")["selection_arms"]["rows"]
-    strata, default, hashed = rows
+    found = run_benchmark(benchmark, finished, "--write")["selection_arms"]
+    strata, default, hashed = found["rows"]
     assert (hashed["planet"], hashed["arm"], hashed["draws"]) == ("hashed", "strata", [0])
     for measure in benchmark.MEASURES:
         gap = default["scores"][measure]["minus strata"]
         values = [row["scores"][measure]["value"][0] for row in (default, strata)]
         assert gap[:2] == [1, pytest.approx(values[0] - values[1])]
+    shown = importlib.import_module("_evidence_tables")
+    monkeypatch.setattr(shown, "stored", lambda _: found)
+    assert "**default** minus random cells of each stratum | 1 |" in shown.selection()
     shards = sorted(path.name for path in (finished / "shards").glob("*-evaluation"))
     assert shards == ["hashed-0-evaluation", "smooth-0-evaluation"]
     assert not list((finished / "shards").glob("*-default"))  # large, and made again when needed
