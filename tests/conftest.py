@@ -3,6 +3,7 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from repository import REPOSITORY
@@ -30,6 +31,13 @@ def real_data() -> Path:
 def repository() -> Path:
     """The folder that holds the packages, docs/ and benchmarks/."""
     return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def exactextract() -> ModuleType:
+    """The package, where it has a wheel: not on Linux aarch64."""
+    pytest.importorskip("exactextract.raster")
+    return pytest.importorskip("exactextract")
 
 
 @pytest.fixture

@@ -4,15 +4,19 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from repository import REPOSITORY
 
 import csmoe_model
 from minortom import __version__
 
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+PYTHONS = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))
 HEAVY = ("torch", "lightning", "numba", "pymoo", "geopandas", "rasterio", "matplotlib", "duckdb")
 
 
@@ -88,6 +92,39 @@ def test_every_dependency_states_its_reason():
 
     assert len(bounds) > 20
     assert [line for line in bounds if not re.search(r'",\s+# \w', line)] == []
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_constraints_hold_one_version_of_every_dependency(python):
+    where = {"python_version": python, "python_full_version": f"{python}.1"}
+    pins = {}
+    for line in (REPOSITORY / "constraints.txt").read_text().splitlines():
+        pin = Requirement(line.partition("#")[0] or "none==0; python_version < '3'")
+        if not pin.marker or pin.marker.evaluate(where):
+            assert pins.setdefault(pin.name, str(pin.specifier)) == str(pin.specifier)
+    extras = PROJECT["optional-dependencies"].values()
+    wanted = [Requirement(text) for text in sum(extras, PROJECT["dependencies"])]
+    names = [wish.name.lower().replace("_", "-") for wish in wanted]
+
+    misfits = [
+        str(wish) for wish, name in zip(wanted, names, strict=True)
+        if not wish.specifier.contains(pins[name].removeprefix("=="))
+    ]  # fmt: skip
+
+    assert len(wanted) > 50
+    assert misfits == []
+
+
+def test_classifiers_makefile_and_resolution_name_the_same_pythons():
+    resolved = re.search(r"pythons=\((.*)\)", (REPOSITORY / ".ci" / "dependencies").read_text())
+    makefile = (REPOSITORY / "Makefile").read_text()
+    first, last = (python.replace(".", ", ") for python in (PYTHONS[0], PYTHONS[-1]))
+
+    assert PYTHONS == [f"3.{minor}" for minor in range(11, 15)]
+    assert PROJECT["requires-python"] == f">={PYTHONS[0]}"
+    assert resolved[1].split() == PYTHONS
+    assert f"({first}) <= v <= ({last})" in makefile
+    assert f"expected Python {PYTHONS[0]} to {PYTHONS[-1]}, found" in makefile
 
 
 @pytest.mark.parametrize("package", ["minortom", "csmoe_model"])

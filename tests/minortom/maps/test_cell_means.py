@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from exactextract import exact_extract
-from exactextract.raster import NumPyRasterSource, RasterioRasterSource
 from map_maker import write_map
 from odd_maps import MAPS, positions
 from pyproj import Transformer
@@ -30,13 +28,15 @@ def some(cells, number, seed=0):
     return cells.take(rng.choice(len(cells), min(number, len(cells)), replace=False))
 
 
-def by_exactextract(raster, polygons):
+def by_exactextract(exactextract, raster, polygons):
     """Return the answers [n] of exactextract; NaN for a polygon without a value."""
     features = [
         {"type": "Feature", "properties": {"i": i}, "geometry": polygon.__geo_interface__}
         for i, polygon in enumerate(polygons)
     ]
-    found = exact_extract(raster, features, ["mean"], include_cols=["i"], output="pandas")
+    found = exactextract.exact_extract(
+        raster, features, ["mean"], include_cols=["i"], output="pandas"
+    )
     return found.sort_values("i")["mean"].to_numpy(dtype=float, na_value=np.nan)
 
 
@@ -65,7 +65,7 @@ def by_dense_points(path, cells, side=200):
     return np.array(found)
 
 
-def test_means_are_those_of_exactextract_on_the_real_climatology(real_data):
+def test_means_are_those_of_exactextract_on_the_real_climatology(real_data, exactextract):
     path = real_data / "descriptors" / "era5_climatology_0p25.tif"
     grid = whole_grid(extent_deg=90)
     polar = grid.take(np.abs(grid.row) > 970)
@@ -77,7 +77,8 @@ def test_means_are_those_of_exactextract_on_the_real_climatology(real_data):
         with rasterio.open(path) as source:
             values = source.read(band)
         found = ContinuousRaster(path=path, band=band).means_in(cells)
-        expected = by_exactextract(RasterioRasterSource(str(path), band), polygons)
+        source = exactextract.raster.RasterioRasterSource(str(path), band)
+        expected = by_exactextract(exactextract, source, polygons)
         assert np.abs(found - expected).max() < 1e-4 * np.ptp(values.astype(float))
 
 
@@ -122,7 +123,7 @@ def test_means_in_degrees_weigh_pixels_by_their_clipped_area(tmp_path, transform
 
 
 @pytest.mark.parametrize("name", [name for name in MAPS if "edge of a projection" not in name])
-def test_means_in_any_coordinate_system_are_those_of_exactextract(tmp_path, name):
+def test_means_in_any_coordinate_system_are_those_of_exactextract(tmp_path, exactextract, name):
     crs, transform = MAPS[name]
     values = np.random.default_rng(1).random((100, 100)).astype(np.float32)
     path = write_map(
@@ -135,7 +136,8 @@ def test_means_in_any_coordinate_system_are_those_of_exactextract(tmp_path, name
     col, row = ~transform @ to_map.transform(*outlines(cells))
     polygons = shapely.polygons(np.stack([col, 100 - row], axis=-1))
     usable = shapely.is_valid(polygons)  # the cell around a pole has no outline
-    expected = by_exactextract(NumPyRasterSource(values, 0, 0, 100, 100), polygons[usable])
+    source = exactextract.raster.NumPyRasterSource(values, 0, 0, 100, 100)
+    expected = by_exactextract(exactextract, source, polygons[usable])
 
     assert np.isfinite(expected).sum() > 30
     np.testing.assert_allclose(means_of(path, cells.take(usable)), expected, atol=1e-4)

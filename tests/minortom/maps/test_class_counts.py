@@ -267,9 +267,7 @@ def test_no_cell_counts_nothing(tmp_path):
         assert counts_of(source, none).counts.shape == (0, 11)
 
 
-def test_fractions_of_the_real_tile_are_those_of_exactextract(real_data):
-    from exactextract import exact_extract
-
+def test_fractions_of_the_real_tile_are_those_of_exactextract(real_data, exactextract):
     path = real_data / "descriptors" / "ESA_WorldCover_10m_2021_v200_N00E006_Map.tif"
     # Of São Tomé, of the sea around it, and over the tile's southern edge.
     names = ["1U_72R", "4U_74R", "1U_74R", "3U_72R", "0U_73R", "1D_72R", "17U_81R", "20U_90R"]
@@ -282,7 +280,8 @@ def test_fractions_of_the_real_tile_are_those_of_exactextract(real_data):
         for i, (w, s, e, n) in enumerate(boxes)
     ]  # fmt: skip
     expected = np.full((len(cells), 11), np.nan)
-    for feature in exact_extract(str(path), features, ["unique", "frac"], include_cols=["i"]):
+    measures = ["unique", "frac"]
+    for feature in exactextract.exact_extract(str(path), features, measures, include_cols=["i"]):
         shares = feature["properties"]
         if len(shares["unique"]):
             expected[shares["i"]] = 0
