@@ -120,7 +120,7 @@ def test_classifiers_makefile_and_resolution_name_the_same_pythons():
     makefile = (REPOSITORY / "Makefile").read_text()
     first, last = (python.replace(".", ", ") for python in (PYTHONS[0], PYTHONS[-1]))
 
-    assert PYTHONS == [f"3.{minor}" for minor in range(11, 15)]
+    assert [f"3.{minor}" for minor in range(11, 15)] == PYTHONS
     assert PROJECT["requires-python"] == f">={PYTHONS[0]}"
     assert resolved[1].split() == PYTHONS
     assert f"({first}) <= v <= ({last})" in makefile
