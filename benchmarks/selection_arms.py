@@ -61,7 +61,7 @@ DRAWS = {"smooth": 5, "hashed": 3}
 SELECTIONS = {"strata": {"method": "random"}, "k-means": {"method": "k-means"}, "default": {}}
 """Options of `minortom.sample`; the arm `random` draws cells without regard to strata."""
 APART_KM, BLOCK_KM = 100.0, 600.0
-EVALUATED = {"train": 1000, "val": 300, "test": 1000}
+EVALUATED = {"train": 1500, "val": 300, "test": 2000}
 """Cells of the probes, one patch each. Their splits are `APART_KM` apart, too."""
 PENALTIES = tuple(10.0**power for power in range(-2, 6))
 """Penalties of the ridge regression; the best on `val` is chosen."""
