@@ -81,6 +81,7 @@ def test_the_wheel_installs_three_packages_and_nothing_called_cli(tmp_path):
     assert tops == {"minortom", "csmoe_model", "minortom_cli", f"minortom-{__version__}.dist-info"}
     assert "minortom/data_manifests/koppen-geiger-2023.yaml" in names
     assert "minortom/reporting/templates/report.html.j2" in names
+    assert "minortom/plotting/templates/page.css" in names
     assert "csmoe_model/analysis/templates/experts.html.j2" in names
 
 

@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from csmoe_model.analysis.condition_effects import UNTRAINED, WHOLE, condition_tables
@@ -25,6 +24,7 @@ from csmoe_model.analysis.expert_usage import (
 from csmoe_model.extractors.checkpoint import LoadedModel
 from csmoe_model.inference.neighbour_sheet import choose_queries
 from minortom.io.provenance import Provenance
+from minortom.plotting.html_page import page_template
 from minortom.plotting.patch_pictures import data_uri, patch_pictures
 from minortom.shards.shard_set import ShardSet
 
@@ -57,16 +57,12 @@ def expert_page(
     groups = {name: rows[name].take(chosen).to_pylist() for name in _GROUPS}
     tiles = rows["grid_cell"].take(chosen).to_pylist()
     shown = choose_queries(rows["stratum"].to_pylist(), patches).tolist()
-    environment = Environment(
-        loader=PackageLoader("csmoe_model.analysis"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
     config, usage = trained.model.config, usages[WHOLE]
     colours = [
         "#" + "".join(f"{round(255 * part):02x}" for part in colour)
         for colour in expert_colours(config.num_experts)
     ]
-    return environment.get_template("experts.html.j2").render(
+    return page_template("csmoe_model.analysis", "experts.html.j2").render(
         counts=_counts(usage), recipe=trained.name, config=config,
         sensors=trained.model.sensors, long=_LONG,
         num_samples=len(chosen), colours=colours,
@@ -75,7 +71,7 @@ def expert_page(
         tables=_tables(usage, groups, trained.model.sensors),
         conditions=condition_tables(trained, usages),
         patches=[_patch(trained, data, n, rows.slice(n, 1).to_pylist()[0]) for n in shown],
-        licences=provenance.licences, record=provenance.as_dict(),
+        record=provenance.as_dict(),
         weights=trained.sha256,
     )  # fmt: skip
 

@@ -4,13 +4,10 @@ The page is one file that needs no network. It holds no path, host or time, so t
 inputs give the same bytes.
 """
 
-import base64
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from csmoe_model.analysis.expert_maps import dim_picture, heat_map
 from csmoe_model.analysis.expert_usage import Layer, Maps, layers_of, measure_maps
@@ -18,7 +15,8 @@ from csmoe_model.analysis.plot_files import save_figure
 from csmoe_model.analysis.pruning_plot import LONG, pruning_figure, pruning_points
 from csmoe_model.extractors.checkpoint import LoadedModel, load_encoder
 from csmoe_model.inference.neighbour_sheet import choose_queries
-from minortom.io.provenance import KEY, licences_in
+from minortom.io.provenance import KEY
+from minortom.plotting.html_page import page_template, png_uri
 from minortom.plotting.patch_pictures import data_uri, patch_pictures
 from minortom.shards.shard_set import ShardSet
 
@@ -37,15 +35,11 @@ def pruning_page(checkpoint: str | Path, record: Mapping[str, Any], data: ShardS
     trained = load_encoder(checkpoint)
     rows = data.metadata(["climate", "landcover", "grid_cell"])
     shown = choose_queries(rows["landcover"].to_pylist(), _SHOWN_PATCHES).tolist()
-    environment = Environment(
-        loader=PackageLoader("csmoe_model.pruning"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    return environment.get_template("pruning.html.j2").render(
-        recipe=trained.name, record=record, long=LONG, layers=_layer_rows(record),
+    return page_template("csmoe_model.pruning", "pruning.html.j2").render(
+        recipe=trained.name, pruned=record, long=LONG, layers=_layer_rows(record),
         figure=_picture(record),
         patches=[_patch(trained, record, data, n, rows.slice(n, 1).to_pylist()[0]) for n in shown],
-        licences=licences_in(record[KEY]), provenance=record[KEY],
+        record=record[KEY],
     )  # fmt: skip
 
 
@@ -73,7 +67,7 @@ def _picture(record: Mapping[str, Any]) -> str:
     """Return the curve of drift against cost as a data URI."""
     stream = BytesIO()
     save_figure(pruning_figure(pruning_points(record, "experts removed")), stream)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    return png_uri(stream.getvalue())
 
 
 def _patch(

@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from minortom.io.provenance import Provenance
 from minortom.plotting import patch_pictures as looks
-from minortom.plotting.density_map import coast_lines
+from minortom.plotting.density_map import coast_lines, extent
+from minortom.plotting.html_page import page_template
 from minortom.plotting.patch_pictures import Pixels, data_uri
 from minortom.sensors import SensorName
 
 FloatArray = NDArray[np.float64]
-_MARGIN_DEG = 5.0
 _NAMES = {"s2": "Sentinel-2", "s1": "Sentinel-1", "both": "both sensors"}
 
 
@@ -58,16 +57,12 @@ def search_page(
         provenance: All that the page depends on.
         left_out: Patches that cannot be hits, as words; None if all patches can.
     """
-    environment = Environment(
-        loader=PackageLoader("csmoe_model.retrieval"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
     is_sentence = isinstance(query, Sentence)
     cards = [
         {**card.values(), "pictures": {name: data_uri(p) for name, p in card.pictures.items()}}
         for card in ((*hits,) if isinstance(query, Sentence) else (query, *hits))
     ]
-    return environment.get_template("search.html.j2").render(
+    return page_template("csmoe_model.retrieval", "search.html.j2").render(
         query=None if is_sentence else cards[0],
         words=query if is_sentence else None,
         subject=_subject(query),
@@ -77,7 +72,6 @@ def search_page(
         looks=looks,
         map=_map([card for card in cards if "lat" in card], coast_lines()),
         names=_NAMES,
-        licences=provenance.licences,
         record=provenance.as_dict(),
     )
 
@@ -104,8 +98,7 @@ def _map(cards: Sequence[Mapping[str, Any]], coast: Sequence[FloatArray]) -> dic
     """
     lon = np.array([card["lon"] for card in cards])
     lat = np.array([card["lat"] for card in cards])
-    west, east = max(lon.min() - _MARGIN_DEG, -180), min(lon.max() + _MARGIN_DEG, 180)
-    south, north = max(lat.min() - _MARGIN_DEG, -90), min(lat.max() + _MARGIN_DEG, 90)
+    west, south, east, north = extent(lon, lat)
     path = " ".join("M" + " ".join(f"{x:.1f},{-y:.1f}" for x, y in ring) + "Z" for ring in coast)
     return {
         "box": f"{west:.2f} {-north:.2f} {east - west:.2f} {north - south:.2f}",

@@ -1,11 +1,9 @@
 """Page of clusters: their sizes, where they lie, and example cells of each."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from minortom.clustering.cell_clusters import CellClusters
@@ -14,6 +12,7 @@ from minortom.clustering.vectors import IntArray
 from minortom.io.provenance import Provenance
 from minortom.plotting.charts import size_chart
 from minortom.plotting.density_map import class_map
+from minortom.plotting.html_page import page_template, png_uri
 from minortom.plotting.interactive_map import palette
 
 _MAX_COLOURS = 251
@@ -70,15 +69,11 @@ def clusters_page(content: PageContent, provenance: Provenance) -> str:
         "map": class_map(lon_deg, lat_deg, cells.labels[-1] % _MAX_COLOURS, _colours(sizes[-1])),
         "sizes": size_chart({f"cluster_{n}": size for n, size in enumerate(sizes, start=1)}),
     }
-    environment = Environment(
-        loader=PackageLoader("minortom.clustering"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    return environment.get_template("clusters.html.j2").render(
+    return page_template("minortom.clustering", "clusters.html.j2").render(
         content=content,
         sizes=sizes,
         table=table_rows(cells, sizes)[:_MAX_ROWS],
-        pictures={name: base64.b64encode(png).decode() for name, png in pictures.items()},
+        pictures={name: png_uri(png) for name, png in pictures.items()},
         record=provenance.as_dict(),
     )
 

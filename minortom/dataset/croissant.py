@@ -1,15 +1,17 @@
-"""Machine-readable description of a data set: ``croissant.json``, JSON-LD of Croissant 1.0.
+"""Machine-readable description of a data set: ``croissant.json``, JSON-LD of Croissant 1.1.
 
-See https://docs.mlcommons.org/croissant/docs/croissant-spec.html. It repeats ``dataset.json`` in
-the vocabulary of data set searches and loaders.
+See https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html. It repeats ``dataset.json``
+in the vocabulary of data set searches and loaders: files and columns, splits, the provenance in
+the terms of PROV-O, and the conditions of use.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from minortom.dataset.card import MAJOR_TOM
+from minortom.io.provenance import KEY, licences_in
 from minortom.sensors import BandGroup
 from minortom.shards.formats import Codec
 from minortom.shards.layout import ATTRIBUTION, SCHEMA_VERSION, spec_of
@@ -17,22 +19,31 @@ from minortom.shards.layout import ATTRIBUTION, SCHEMA_VERSION, spec_of
 CROISSANT = "croissant.json"
 RECORDS = "patches"
 """Name of the record set."""
+SPLITS = "splits"
+"""Name of the record set with the names of the splits."""
 
 _PARQUET = "application/x-parquet"
 _LICENCE_URL = "https://creativecommons.org/licenses/by-sa/4.0/"
-# The context of the specification, as far as it is used here.
+_MEANINGS = {"train": "cr:TrainingSplit", "val": "cr:ValidationSplit", "test": "cr:TestSplit"}
+"""Split -> its term in the vocabulary."""
+# The context of the specification, and two terms that mlcroissant expects beside it.
 _CONTEXT = {
     "@language": "en",
     "@vocab": "https://schema.org/",
+    "annotation": "cr:annotation",
+    "arrayShape": "cr:arrayShape",
     "citeAs": "cr:citeAs",
     "column": "cr:column",
     "conformsTo": "dct:conformsTo",
+    "containedIn": "cr:containedIn",
     "cr": "http://mlcommons.org/croissant/",
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "description": {"@container": "@language"},
     "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
+    "excludes": "cr:excludes",
     "extract": "cr:extract",
     "field": "cr:field",
     "fileObject": "cr:fileObject",
@@ -40,13 +51,17 @@ _CONTEXT = {
     "fileSet": "cr:fileSet",
     "format": "cr:format",
     "includes": "cr:includes",
+    "isArray": "cr:isArray",
     "isLiveDataset": "cr:isLiveDataset",
     "jsonPath": "cr:jsonPath",
     "key": "cr:key",
     "md5": "cr:md5",
+    "name": {"@container": "@language"},
     "parentField": "cr:parentField",
     "path": "cr:path",
+    "prov": "http://www.w3.org/ns/prov#",
     "rai": "http://mlcommons.org/croissant/RAI/",
+    "readLines": "cr:readLines",
     "recordSet": "cr:recordSet",
     "references": "cr:references",
     "regex": "cr:regex",
@@ -54,11 +69,15 @@ _CONTEXT = {
     "replace": "cr:replace",
     "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
+    "sdVersion": "cr:sdVersion",
     "separator": "cr:separator",
     "source": "cr:source",
     "subField": "cr:subField",
     "transform": "cr:transform",
+    "unArchive": "cr:unArchive",
+    "value": "cr:value",
 }
+_KEY = ("grid_cell", "patch_row", "patch_col")
 _TYPES = (
     (pa.types.is_integer, "sc:Integer"), (pa.types.is_floating, "sc:Float"),
     (pa.types.is_timestamp, "sc:DateTime"), (pa.types.is_string, "sc:Text"),
@@ -78,10 +97,12 @@ def croissant_record(record: Mapping[str, Any], *, name: str, url: str) -> dict[
     others = [_field(column.name, _type_of(column.type)) for column in spec.metadata_schema]
     units = {column.name: column.unit for column in spec.further if column.unit}
     others = [of | _described(units.get(str(of["name"]))) for of in others]
+    references = {"split": {"references": {"field": {"@id": f"{SPLITS}/name"}}}}
+    others = [of | references.get(str(of["name"]), {}) for of in others]
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
-        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "conformsTo": "http://mlcommons.org/croissant/1.1",
         "name": name,
         "description": (
             f"Pairs of Sentinel-1 and Sentinel-2 patches of {spec.patch_px} x {spec.patch_px} "
@@ -91,6 +112,10 @@ def croissant_record(record: Mapping[str, Any], *, name: str, url: str) -> dict[
         "license": _LICENCE_URL,
         "version": f"{SCHEMA_VERSION}.0.0",
         "citeAs": MAJOR_TOM,
+        "usageInfo": [
+            {"@type": "CreativeWork", "text": line} for line in licences_in(record[KEY])
+        ],
+        **_provenance(record[KEY]),
         "distribution": [
             {
                 "@type": "cr:FileObject", "@id": "repository", "name": "repository",
@@ -110,8 +135,44 @@ def croissant_record(record: Mapping[str, Any], *, name: str, url: str) -> dict[
         "recordSet": [
             {
                 "@type": "cr:RecordSet", "@id": RECORDS, "name": RECORDS,
-                "description": "One record a pair of patches.", "field": [*tensors, *others],
-            }
+                "description": "One record a pair of patches.",
+                "key": [{"@id": f"{RECORDS}/{name}"} for name in _KEY],
+                "field": [*tensors, *others],
+            },
+            _splits(list(record.get("splits", {}))),
+        ],
+    }  # fmt: skip
+
+
+def _provenance(made: Mapping[str, Any]) -> dict[str, object]:
+    """Return the command that made the data set, and the hashes of its inputs."""
+    return {
+        "prov:wasGeneratedBy": {
+            "@type": "prov:Activity", "prov:label": f"minortom {made['command']}",
+            "prov:wasAssociatedWith": {
+                "@type": "prov:SoftwareAgent", "prov:label": f"minortom {made['version']}"
+            },
+        },
+        "prov:wasDerivedFrom": [
+            {"@type": "prov:Entity", "prov:label": role, "sha256": digest}
+            for role, digest in sorted(made.get("inputs", {}).items())
+        ],
+    }  # fmt: skip
+
+
+def _splits(names: Sequence[str]) -> dict[str, object]:
+    """Return the record set of the splits, with the meaning of the usual names."""
+    fields = [(f"{SPLITS}/name", "sc:Text"), (f"{SPLITS}/url", "sc:URL")]
+    return {
+        "@type": "cr:RecordSet", "@id": SPLITS, "name": SPLITS, "dataType": "cr:Split",
+        "description": "The splits of the data set.", "key": {"@id": f"{SPLITS}/name"},
+        "field": [
+            {"@type": "cr:Field", "@id": name, "name": name, "dataType": kind}
+            for name, kind in fields
+        ],
+        "data": [
+            {f"{SPLITS}/name": name, f"{SPLITS}/url": _MEANINGS.get(name, "cr:Split")}
+            for name in names
         ],
     }  # fmt: skip
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from minortom.api.arguments import path_of, whole_number
@@ -16,6 +15,7 @@ from minortom.io.artefact import artefact
 from minortom.io.provenance import Provenance, licences_in, sha256_of
 from minortom.io.up_to_date import check_page, now
 from minortom.plotting import patch_pictures as pictures
+from minortom.plotting.html_page import page_template
 from minortom.plotting.patch_pictures import data_uri, patch_pictures
 from minortom.progress import OnProgress, ignore_progress
 from minortom.shards.further_columns import FurtherColumn
@@ -113,16 +113,11 @@ def _page(
             table.take(chosen).to_pylist(), drawn, _further(data, chosen), strict=False
         )
     ]
-    environment = Environment(
-        loader=PackageLoader("minortom.dataset"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    record = provenance.as_dict()
-    return environment.get_template("gallery.html.j2").render(
+    return page_template("minortom.dataset", "gallery.html.j2").render(
         cards=cards, num_samples=len(data), patch_px=data.spec.patch_px, seed=seed, tile=tile,
         side=side, places=_positions(table, numbers, side, drawn[len(chosen) :]),
         num_kept=len(numbers), further=_further(data, numbers[:1])[0], looks=pictures,
-        provenance=record,
+        record=provenance.as_dict(),
         grey={sensor: pictures.grey_band(data, sensor) for sensor in pictures.COLOURS},
     )  # fmt: skip
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from minortom.plotting.density_map import COLOURS, INK, png
 
-_DPI = 180
-_WIDTH_IN = 8.0
+_DPI = 200
+_WIDTH_IN = 6.0
+"""Narrow, so that the text stays readable on a page of 400 px."""
 _LOGARITHMIC_ABOVE = 50  # generations
 
 FloatArray = NDArray[np.float64]
@@ -100,7 +101,7 @@ def convergence_chart(scores: Mapping[str, Sequence[float]]) -> bytes:
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("start and generations of all searches (grey: one line a stratum)", fontsize=9)
-    ax.set_ylabel("last best score minus best score (nats, or km)", fontsize=9)
+    ax.set_ylabel("last best score minus\nbest score (nats, or km)", fontsize=9)
     ax.legend(frameon=False, fontsize=9, loc="upper right")
     _plain(ax)
     return png(figure)

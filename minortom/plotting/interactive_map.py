@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 TARGET = "map"
 """Id of the HTML element that contains the map."""
 
-_LAND, _COAST, _SEA, _GRID = "#f3f2ee", "#8d8a83", "#fbfcfd", "#e9ecee"
 _FEW = (
     "#1b7837", "#e6a817", "#8c510a", "#c51b7d", "#2166ac", "#d6604d", "#762a83", "#35978f",
     "#4d4d4d", "#80b918", "#6baed6", "#f46d43",
@@ -60,13 +59,17 @@ class MapPoints:
     at_first: Mapping[str, str]
     """Filter -> the only class that it shows at first; the other filters show all classes."""
 
-    @property
-    def shown_at_first(self) -> IntArray:
-        """Return the rows that the map shows at first."""
+    def shown_at_first(self, *, without: str | None = None) -> IntArray:
+        """Return the rows that the map shows at first.
+
+        Args:
+            without: Filter to leave out; None for none.
+        """
         shown = np.ones(len(self.cells), np.bool_)
         for name, only in self.at_first.items():
             classes = self.filters[name]
-            shown &= classes.codes == classes.names.index(only)
+            if name != without:
+                shown &= classes.codes == classes.names.index(only)
         return np.flatnonzero(shown)
 
 
@@ -77,23 +80,21 @@ class Choice:
     name: str
     colour: str
     tiles: int
+    """Tiles of the class that the other filters let through at first."""
     ticked: bool
 
 
 def controls(points: MapPoints) -> dict[str, list[Choice]]:
     """Return the checkboxes of each filter; a filter without a ticked box shows all classes."""
-    return {
-        name: [
+    choices = {}
+    for name, classes in points.filters.items():
+        codes = classes.codes[points.shown_at_first(without=name)]
+        counts = np.bincount(codes, minlength=len(classes.names)).tolist()
+        choices[name] = [
             Choice(name=of, colour=colour, tiles=tiles, ticked=of == points.at_first.get(name))
-            for of, colour, tiles in zip(
-                classes.names,
-                classes.palette(),
-                np.bincount(classes.codes, minlength=len(classes.names)).tolist(),
-                strict=True,
-            )
+            for of, colour, tiles in zip(classes.names, classes.palette(), counts, strict=True)
         ]
-        for name, classes in points.filters.items()
-    }
+    return choices
 
 
 def map_item(points: MapPoints, coast: Sequence[FloatArray], extent: Extent) -> dict[str, Any]:
@@ -136,7 +137,11 @@ def palette(count: int) -> list[str]:
 def _figure(
     points: MapPoints, columns: Mapping[str, Classes], coast: Sequence[FloatArray], extent: Extent
 ) -> Any:  # noqa: ANN401  (Bokeh is loaded inside)
-    """Draw coast lines and points. The models that ``map.js`` uses have names."""
+    """Draw coast lines and points.
+
+    The models that ``map.js`` uses have names. It sets the colours of light or dark mode, and lets
+    the wheel zoom after a click on the map.
+    """
     from bokeh.models import (
         CDSView,
         ColumnDataSource,
@@ -144,6 +149,7 @@ def _figure(
         IndexFilter,
         LinearColorMapper,
         Range1d,
+        WheelZoomTool,
     )
     from bokeh.plotting import figure
 
@@ -152,14 +158,13 @@ def _figure(
         output_backend="webgl", sizing_mode="stretch_width", toolbar_location="above",
         aspect_ratio=(east - west) / (north - south), max_height=640, min_height=280,
         x_range=Range1d(start=west, end=east), y_range=Range1d(start=south, end=north),
-        tools="pan,wheel_zoom,box_zoom,reset,save", active_scroll="wheel_zoom",
-        background_fill_color=_SEA, outline_line_color=_GRID, name="plot",
+        tools="pan,box_zoom,reset,save", active_scroll=None, name="plot",
     )  # fmt: skip
     plot.toolbar.logo = None
-    plot.grid.grid_line_color = _GRID
+    plot.add_tools(WheelZoomTool(name="wheel"))
     if coast:
         x, y = ([np.round(ring[:, axis], 2).tolist() for ring in coast] for axis in (0, 1))
-        plot.patches(x, y, fill_color=_LAND, line_color=_COAST, line_width=0.7)
+        plot.patches(x, y, line_width=0.7, name="land")
     data: dict[str, Any] = {
         "cell": list(points.cells),
         "lon": points.lon_deg.astype(np.float32),
@@ -172,11 +177,11 @@ def _figure(
     shades = points.filters[first].palette()
     colours = LinearColorMapper(palette=shades, low=-0.5, high=len(shades) - 0.5, name="colours")
     shown = IndexFilter(
-        indices=points.shown_at_first.tolist() if points.at_first else None, name="shown"
+        indices=points.shown_at_first().tolist() if points.at_first else None, name="shown"
     )
     dots = plot.scatter(
         "lon", "lat", source=ColumnDataSource(data, name="tiles"), view=CDSView(filter=shown),
-        size=4, line_color=None, fill_alpha=0.85, name="dots",
+        size=4, line_width=0.5, fill_alpha=0.85, name="dots",
         fill_color={"field": f"{first} code", "transform": colours},
     )  # fmt: skip
     rows = [("cell", "@cell"), *((name, f"@{{{name}}}") for name in columns)]

@@ -1,12 +1,12 @@
 """Pictures of patches: Sentinel-2 in true colour, Sentinel-1 as VV, VH and their difference."""
 
-import base64
 from collections.abc import Mapping
 from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minortom.plotting.html_page import png_uri
 from minortom.sensors import S1, BandGroup, SensorName
 from minortom.shards.shard_set import ShardSet
 
@@ -80,4 +80,4 @@ def data_uri(colours: NDArray[np.floating]) -> str:
     image = Image.fromarray((np.clip(colours, 0, 1) * 255).round().astype(np.uint8))
     stream = BytesIO()
     image.save(stream, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+    return png_uri(stream.getvalue())

@@ -26,7 +26,7 @@ def map_part(source: ReportInput) -> dict[str, Any]:
         "data": map_item(points, coast, density_map.extent(lon_deg, lat_deg)),
         "scripts": scripts(),
         "controls": controls(points),
-        "shown": len(points.shown_at_first),
+        "shown": len(points.shown_at_first()),
         "total": len(points.cells),
     }
 

@@ -4,14 +4,12 @@ The page needs no network. It has no path, host or time, so that the same inputs
 bytes.
 """
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from minortom.io.provenance import Provenance
 from minortom.plotting import charts, density_map
+from minortom.plotting.html_page import page_template, png_uri
 from minortom.reporting.comparison import Comparison
 from minortom.reporting.inputs import Convergence, ReportInput
 from minortom.reporting.map import map_part, split_counts
@@ -77,16 +75,10 @@ def page(content: PageContent, drawn: Mapping[str, bytes], provenance: Provenanc
         drawn: Name of each picture -> PNG.
         provenance: What the report depends on.
     """
-    environment = Environment(
-        loader=PackageLoader("minortom.reporting"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    # Bokeh defines a model at its first occurrence, so the order of the keys must not change.
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
     compared, source = content.comparison, content.source
     lon, lat = _lonlat(content)
     by = source.options.get("stratify_by")
-    return environment.get_template("report.html.j2").render(
+    return page_template("minortom.reporting", "report.html.j2").render(
         metrics=compared.metrics,
         draws=compared.draws,
         wanted=compared.wanted,
@@ -97,7 +89,7 @@ def page(content: PageContent, drawn: Mapping[str, bytes], provenance: Provenanc
         budget_s=source.options.get("time_budget_s"),
         num_annotated=len(compared.tiles),
         num_strata=len(compared.tiles.strata),
-        pictures={k: base64.b64encode(v).decode("ascii") for k, v in drawn.items()},
+        pictures={name: png_uri(png) for name, png in drawn.items()},
         rows=table_of_sets(compared),
         grid=grid_of_strata(source.annotated, compared.masks["selection"]),
         held_out=compared.held_out,
@@ -108,7 +100,7 @@ def page(content: PageContent, drawn: Mapping[str, bytes], provenance: Provenanc
         splits=split_counts(source),
         num_reserves=int((~source.is_selected).sum()),
         map=map_part(source),
-        provenance=provenance.as_dict(),
+        record=provenance.as_dict(),
         on_earth=density_map.on_earth(lon, lat),
     )
 

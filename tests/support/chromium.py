@@ -98,6 +98,14 @@ class Page:
         """Send a mouse event at a position in the window (CSS pixels)."""
         self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)
 
+    def show_as(self, *, dark=False, width=1200):
+        """Show the page in dark or light mode, in a window of a width (CSS pixels)."""
+        mode = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[mode])
+        size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+        self.call("Emulation.setDeviceMetricsOverride", **size)
+        self.run("new Promise(d => requestAnimationFrame(() => requestAnimationFrame(() => d(1))))")
+
     def picture(self, clip=None):
         """Take a screenshot (PNG) of the window, or of {x, y, width, height} of the page."""
         area = {"clip": {**clip, "scale": 1}, "captureBeyondViewport": True} if clip else {}

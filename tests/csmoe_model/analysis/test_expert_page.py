@@ -11,6 +11,7 @@ import torch
 from minortom_cli.console import run
 from minortom_cli.model.app import app
 from model_folders import write
+from page_checks import check_in_all_modes, open_page
 from pruning_models import CONDITIONED, random_model
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 from training_shards import MODEL
@@ -24,6 +25,8 @@ from csmoe_model.pruning.slicing import keep_experts
 from minortom.errors import OutputExistsError
 from minortom.shards.shard_set import ShardSet
 from minortom.shards.writer import write_shards
+
+pytest_plugins = ("browser_fixtures",)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,12 @@ def test_the_page_shows_every_expert_of_every_layer_of_every_sensor(page):
 def test_the_page_needs_no_network_and_has_no_path_of_this_machine(page, folder):
     assert not re.search(r"https?://|src=\"(?!data:)|<link", page)
     assert str(folder) not in page
+
+
+def test_the_page_is_readable_in_all_modes(page, folder, browser):
+    assert page
+    open_page(browser, folder / "page.html")
+    check_in_all_modes(browser)
 
 
 def test_rows_of_shares_sum_to_100(page):
@@ -209,7 +218,7 @@ def test_the_command_takes_an_encoder_of_one_sensor_and_prints_json(folder, tmp_
     assert printed == {"status": "written", "out": str(out), "patches": 5, "experts": 2}
     page = out.read_text(encoding="utf-8")
     assert "Over 5 patches" in page
-    assert "Sentinel-2" not in page.split("Sources")[0]
+    assert "Sentinel-2" not in page.split("Provenance</h2>")[0]
     assert (tmp_path / "s1.html.run.json").is_file()
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from page_checks import check_in_all_modes, open_page
 from pruning_models import WIDE
 from pruning_runs import pruned, record_of
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -17,6 +18,8 @@ from csmoe_model.pruning.calibration import class_vectors, draw_patches, drift
 from csmoe_model.pruning.slicing import keep_experts
 from minortom.errors import OutputExistsError
 from minortom.io.provenance import KEY
+
+pytest_plugins = ("browser_fixtures",)
 
 
 def test_the_record_holds_what_was_kept_and_the_model_has_it(small, whole):
@@ -144,7 +147,7 @@ def test_a_page_can_be_written_later(small, work, tmp_path):
     assert (tmp_path / "later.html").read_bytes() == (work / "small.html").read_bytes()
 
 
-def test_the_page_shows_every_expert_and_needs_no_network(small, work):
+def test_the_page_shows_every_expert_and_needs_no_network(small, work, browser):
     page = (work / "small.html").read_text(encoding="utf-8")
     record = record_of(small[1])
 
@@ -155,3 +158,5 @@ def test_the_page_shows_every_expert_and_needs_no_network(small, work):
     assert "Specificity by sensor" in page
     assert not re.search(r"https?://|src=\"(?!data:)|<link", page)
     assert str(work) not in page
+    open_page(browser, work / "small.html")
+    check_in_all_modes(browser)

@@ -7,10 +7,10 @@ from io import BytesIO
 import numpy as np
 import pytest
 import rasterio
-from chromium import find_chromium, opened_browser
 from minortom_cli.console import run
 from minortom_cli.model.app import app
 from model_folders import write_model
+from page_checks import check_in_all_modes, open_page
 from PIL import Image
 from searching import nearest_by_hand, one_line, patch_name, place, printed, search
 from training_shards import learnable_shards
@@ -19,6 +19,8 @@ from minortom.io.up_to_date import stored_provenance
 from minortom.plotting.patch_pictures import patch_pictures
 from minortom.sensors import MODEL_BANDS, S2_10M, S2_20M
 from minortom.shards.shard_set import ShardSet
+
+pytest_plugins = ("browser_fixtures",)
 
 
 def bands_of(folder, sample):
@@ -115,18 +117,13 @@ def test_the_page_and_its_provenance_say_what_is_left_out(folder, tmp_path, more
     assert options["include_own_cell"] is ("--include-own-cell" in more)
 
 
-def test_a_browser_shows_the_page_without_a_request(folder, tmp_path):
-    program = find_chromium()
-    if program is None:
-        pytest.skip("no Chromium on the PATH to look at the page with")
-    row = ShardSet.open(folder / "shards").metadata(["grid_cell", "patch_row", "patch_col"])
-    like = "{grid_cell}:{patch_row}:{patch_col}".format(**row.to_pylist()[0])
-    assert search(folder, tmp_path / "h.html", "--like", like, "--k", 4) == 0
-    with opened_browser(program, tmp_path / "profile") as page:
-        page.open(tmp_path / "h.html", ready="document.readyState == 'complete'")
-        assert page.run("[...document.images].map(i => i.naturalWidth)") == [16] * 10
-        assert page.run("document.querySelectorAll('svg circle').length") == 5
-        assert (page.requests, page.errors) == ([(tmp_path / "h.html").as_uri()], [])
+def test_a_browser_shows_the_page_without_a_request(folder, tmp_path, browser):
+    words = ["--like", patch_name(folder, 0), "--k", 4]
+    assert search(folder, tmp_path / "h.html", *words) == 0
+    open_page(browser, tmp_path / "h.html")
+    assert browser.run("[...document.images].map(i => i.naturalWidth)") == [16] * 10
+    assert browser.run("document.querySelectorAll('svg circle').length") == 5
+    check_in_all_modes(browser)
 
 
 def test_markup_in_names_is_escaped(folder, tmp_path):
@@ -164,7 +161,7 @@ def test_it_is_up_to_date_until_options_change(folder, image, tmp_path, capsys):
     first = printed(capsys)
     assert search(folder, tmp_path / "h.html", *more) == 0
     assert printed(capsys) == {**first, "status": "up to date"}
-    assert search(folder, tmp_path / "h.html", *more, "--k", 3) == 1
+    assert search(folder, tmp_path / "h.html", *more[:-1], "--k", 3) == 1
     assert "--overwrite" in one_line(capsys)
     assert search(folder, tmp_path / "h.html", *more, "--k", 3, "--overwrite") == 0
 

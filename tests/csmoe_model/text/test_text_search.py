@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from chromium import find_chromium, opened_browser
 from geoparquet_checks import failures
+from page_checks import check_in_all_modes, open_page
 from text_maker import patch_table, write_patches
 from training_shards import learnable_shards
 
@@ -14,7 +14,7 @@ from csmoe_model.text import classify, search
 from csmoe_model.text.model import load_text_model
 from minortom.errors import InputError, OutputExistsError
 
-pytest_plugins = ("text_fixtures",)
+pytest_plugins = ("text_fixtures", "browser_fixtures")
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -40,25 +40,20 @@ def test_hits_are_those_of_a_full_sort(seen, tmp_path):
     assert found(seen, tmp_path / "h.html", "river", k=5, overwrite=True).status == "written"
 
 
-def test_a_browser_shows_the_page_without_a_request(seen, tmp_path):
-    program = find_chromium()
-    if program is None:
-        pytest.skip("no Chromium on the PATH to look at the page with")
+def test_a_browser_shows_the_page_without_a_request(seen, tmp_path, browser):
     found(seen, tmp_path / "h.html", "forest near <b>unicorns</b> in a tropical climate", k=4)
-    with opened_browser(program, tmp_path / "profile") as page:
-        page.open(tmp_path / "h.html", ready="document.readyState == 'complete'")
-        assert page.run("[...document.images].map(i => i.naturalWidth)") == [16] * 8
-        assert page.run("document.querySelectorAll('svg circle').length") == 4
-        text = page.run("document.querySelector('.words').innerText")
-        assert "Understood: forest, in, a, tropical, climate" in text
-        assert "Unknown, left out: near, b, unicorns" in text
-        assert "“forest near <b>unicorns</b>" in page.run("document.querySelector('h1').innerText")
-        captions = page.run(
-            "[...document.querySelectorAll('.hits figcaption')].map(c => c.innerText)"
-        )
-        assert all("cosine 0." in one and "Af" in one for one in captions)
-        assert page.run("document.documentElement.scrollWidth <= window.innerWidth")
-        assert (page.requests, page.errors) == ([(tmp_path / "h.html").as_uri()], [])
+    open_page(browser, tmp_path / "h.html")
+    assert browser.run("[...document.images].map(i => i.naturalWidth)") == [16] * 8
+    assert browser.run("document.querySelectorAll('svg circle').length") == 4
+    text = browser.run("document.querySelector('.words').innerText")
+    assert "Understood: forest, in, a, tropical, climate" in text
+    assert "Unknown, left out: near, b, unicorns" in text
+    assert "“forest near <b>unicorns</b>" in browser.run("document.querySelector('h1').innerText")
+    captions = browser.run(
+        "[...document.querySelectorAll('.patches figcaption')].map(c => c.innerText)"
+    )
+    assert all("cosine 0." in one and "Af" in one for one in captions)
+    check_in_all_modes(browser)
 
 
 def test_scores_of_classes_add_up_and_the_largest_is_the_class(told, tmp_path):

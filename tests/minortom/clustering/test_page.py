@@ -2,11 +2,14 @@
 
 import numpy as np
 import pyarrow as pa
+from page_checks import check_in_all_modes, open_page
 
 from minortom.clustering.cell_clusters import CellClusters
 from minortom.clustering.levels import Level
 from minortom.clustering.page import PageContent, clusters_page, table_rows
 from minortom.io.provenance import Provenance
+
+pytest_plugins = ("browser_fixtures",)
 
 # Finest clusters 0 and 2 are in the cluster 1, the finest cluster 1 is in the cluster 0.
 FINEST = np.array([0, 0, 0, 0, 1, 1, 2, 0, 1, 1, 1, 0, 2])
@@ -39,7 +42,7 @@ def test_examples_are_typical_of_the_largest_finest_clusters_in_turn():
     assert rows[0].share == 8 / 13
 
 
-def test_the_page_shows_sizes_and_examples():
+def test_the_page_shows_sizes_and_examples(tmp_path, browser):
     cells, sizes = made_up()
     levels = [Level(centre_kD=np.zeros((len(s), 2)), size_k=s) for s in sizes]
     provenance = Provenance(
@@ -55,3 +58,6 @@ def test_the_page_shows_sizes_and_examples():
     assert "<td>8</td><td>61.54 %</td>" in html
     assert "1U_0R <small>4.17, 6.25</small>" in html
     assert html.count("data:image/png;base64,iVBOR") == 2
+    (tmp_path / "clusters.html").write_text(html, encoding="utf-8")
+    open_page(browser, tmp_path / "clusters.html")
+    check_in_all_modes(browser)

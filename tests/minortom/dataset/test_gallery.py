@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from minortom_cli.console import run
 from minortom_cli.curate.app import app
+from page_checks import check_in_all_modes, open_page
 from PIL import Image
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors, write_made_up_shards
 
@@ -17,6 +18,8 @@ from minortom.plotting.patch_pictures import data_uri, picture
 from minortom.shards.further_columns import FurtherColumn
 from minortom.shards.layout import SampleSpec
 from minortom.shards.writer import write_shards
+
+pytest_plugins = ("browser_fixtures",)
 
 
 @pytest.fixture
@@ -33,6 +36,12 @@ def show(folder, out, *options):
 def pictures(page):
     found = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     return [np.asarray(Image.open(BytesIO(base64.b64decode(text)))) for text in found]
+
+
+def test_the_page_is_readable_in_all_modes(folder, tmp_path, browser):
+    assert show(folder, tmp_path / "page.html") == 0
+    open_page(browser, tmp_path / "page.html")
+    check_in_all_modes(browser)
 
 
 def write_bands(folder, bands):

@@ -152,12 +152,29 @@ def test_croissant_validates_and_yields_the_records_of_a_folder(tmp_path):
         mapping={"repository": str(tmp_path / "shards")},
     )
     assert not described.metadata.ctx.issues.errors
+    assert described.metadata.ctx.is_v1_1()
     rows = {row["patches/s2_product_id"]: row for row in described.records("patches")}
     assert len(rows) == 12
     for number in range(12):
         row = rows[f"s2-{number}".encode()]
         for group in GROUPS:
             assert row[f"patches/{group.column}"] == tensors[group.column][number].tobytes()
+
+
+def test_croissant_states_splits_provenance_and_conditions_of_use(tmp_path):
+    write(tmp_path / "shards")
+    write_preview(tmp_path / "shards", REPO, tmp_path / "card")
+    told = json.loads((tmp_path / "card" / "croissant.json").read_text())
+    assert told["conformsTo"] == "http://mlcommons.org/croissant/1.1"
+    patches, splits = told["recordSet"]
+    meanings = {"train": "cr:TrainingSplit", "val": "cr:ValidationSplit"}
+    assert {row["splits/name"]: row["splits/url"] for row in splits["data"]} == meanings
+    [of_split] = [field for field in patches["field"] if field["name"] == "split"]
+    assert of_split["references"] == {"field": {"@id": "splits/name"}}
+    assert [work["text"] for work in told["usageInfo"]] == list(PROVENANCE.licences)
+    assert told["prov:wasGeneratedBy"]["prov:label"] == f"minortom {PROVENANCE.command}"
+    derived = {one["prov:label"]: one["sha256"] for one in told["prov:wasDerivedFrom"]}
+    assert derived == PROVENANCE.inputs
 
 
 def test_croissant_has_the_hash_of_each_shard(tmp_path):

@@ -6,26 +6,19 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
-from chromium import find_chromium, opened_browser
+from page_checks import check_in_all_modes
 from points_files import write_points
 from report_inputs import CLIMATES, LANDCOVERS, annotated_table, report_of
 
 from minortom.io.provenance import Provenance
+
+pytest_plugins = ("browser_fixtures",)
 
 READY = "document.querySelector('#map-section[data-ready]')"
 COUNT = "document.getElementById('map-count').textContent"
 PLOT = "Bokeh.documents[0].get_model_by_name('plot')"
 TILES, RESERVES = 20_000, 300
 EVIL = '<img src=x onerror="window.hacked = 1">$$x$$'
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    program = find_chromium()
-    if program is None:
-        pytest.skip("no Chromium on the PATH to look at the map with")
-    with opened_browser(program, tmp_path_factory.mktemp("profile")) as page:
-        yield page
 
 
 def made_report(folder, table, **columns):
@@ -88,6 +81,24 @@ def settled(page):
     page.run("new Promise(d => requestAnimationFrame(() => requestAnimationFrame(() => d(1))))")
 
 
+def numbers(page, of):
+    """Return the number of each class of a filter, and whether it is ticked."""
+    return page.run(
+        f"[...document.querySelectorAll('fieldset[data-filter=\"{of}\"] label:not(.key)')].map("
+        "(one) => [Number(one.querySelector('small').textContent.replaceAll(',', '')),"
+        "one.querySelector('input').checked])"
+    )
+
+
+def check_numbers(page):
+    """Check that the classes of each filter count the tiles that are shown."""
+    shown = int(page.run(COUNT).replace(",", ""))
+    for name in ("land cover", "climate", "split", "role"):
+        classes = numbers(page, name)
+        ticked = [number for number, is_ticked in classes if is_ticked]
+        assert sum(ticked or [number for number, _ in classes]) == shown, name
+
+
 def tick(page, of, name):
     """Click the box of a class, as a reader does; gives the milliseconds until it is drawn."""
     return page.run(
@@ -113,6 +124,8 @@ def test_the_map_is_drawn_without_any_request(large):
 def test_reserves_are_hidden_at_first(large):
     assert large.run(COUNT) == "20,000"
     assert "Showing 20,000 of 20,300 tiles" in large.run("document.body.innerText")
+    check_numbers(large)
+    assert numbers(large, "role") == [[TILES, True], [RESERVES, False]]
 
 
 def test_ticked_classes_change_the_count_and_the_picture(large, tiles):
@@ -134,8 +147,17 @@ def test_ticked_classes_change_the_count_and_the_picture(large, tiles):
     tick(large, "climate", "BWh")  # of one filter any, of several all
     any_of = (dfc | (climate[:TILES] == "BWh")) & (landcover[:TILES] == "bare_sparse_vegetation")
     assert large.run(COUNT) == f"{(any_of & (split[:TILES] == 'val')).sum():,}"
+    check_numbers(large)
+    trees = (landcover[:TILES] == "tree_cover") & (dfc | (climate[:TILES] == "BWh"))
+    trees &= split[:TILES] == "val"
+    names = large.run(
+        "[...document.querySelectorAll('fieldset[data-filter=\"land cover\"] label:not(.key)')]"
+        ".map((one) => one.innerText.trim())"
+    )
+    assert f"tree cover {trees.sum():,}" in names  # not ticked: the number it would add
     large.run("document.getElementById('map-all').click()")
     assert large.run(COUNT) == "20,300"
+    check_numbers(large)
 
 
 def test_twenty_thousand_tiles_are_filtered_at_once(large):
@@ -154,16 +176,62 @@ def test_another_key_colours_the_tiles(large):
     assert large.errors == []
 
 
-def test_the_wheel_zooms_and_a_drag_moves(large):
-    middle = large.run(
+def middle_of_map(page):
+    """Scroll to the map and return its middle in the window."""
+    return page.run(
         "(() => { const map = document.getElementById('map'); map.scrollIntoView();"
         "const r = map.getBoundingClientRect();"
         "return [r.x + r.width / 2, r.y + r.height / 2]; })()"
     )
+
+
+def click(page, x, y):
+    for kind in ("mousePressed", "mouseReleased"):
+        page.mouse(kind, x, y, button="left", clickCount=1)
+
+
+def test_the_wheel_scrolls_the_page_until_a_click_on_the_map_and_after_leaving_it(large):
+    width = f"{PLOT}.x_range.end - {PLOT}.x_range.start"
+    before, middle = large.run(width), middle_of_map(large)
+    place = large.run("scrollY")
+
+    def scroll():
+        large.mouse("mouseMoved", *middle)
+        large.mouse("mouseWheel", *middle, deltaX=0, deltaY=100)
+
+    scroll()
+    large.wait(f"scrollY > {place}")
+    assert large.run(width) == before
+    middle = middle_of_map(large)
+    click(large, *middle)
+    scroll()
+    large.wait(f"{width} > {before} * 1.05")
+    place, zoomed = large.run("scrollY"), large.run(width)
+    large.mouse("mouseMoved", 2, 2)
+    scroll()
+    large.wait(f"scrollY > {place}")
+    assert large.run(width) == zoomed
+
+
+def test_the_report_is_readable_in_all_modes(large):
+    large.show_as(dark=False)
+    light = pixels_of_map(large)
+    check_in_all_modes(large)
+    large.show_as(dark=True)
+    dark = pixels_of_map(large)
+    large.show_as(dark=False)
+    assert np.median(light) > 240
+    assert np.median(dark) < 60
+    assert (pixels_of_map(large) == light).mean() > 0.99
+    assert large.errors == []
+
+
+def test_the_wheel_zooms_after_a_click_and_a_drag_moves(large):
+    middle = middle_of_map(large)
     width = f"{PLOT}.x_range.end - {PLOT}.x_range.start"
     before = large.run(width)
 
-    large.mouse("mouseMoved", *middle)
+    click(large, *middle)
     large.mouse("mouseWheel", *middle, deltaX=0, deltaY=-400)
     large.wait(f"{width} < {before} * 0.95")
     west = large.run(f"{PLOT}.x_range.start")
