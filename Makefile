@@ -34,8 +34,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "making $(VENV) and installing minortom with its extras (some 2.5 GB, a few minutes)"
 	@$(PYTHON) -m venv $(VENV)
 	@# torch first: its build, such as a CPU build, then satisfies the requirements of the other packages
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@$(BIN)/python -m pip install --constraint constraints.txt torch
+	@$(BIN)/python -m pip install --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@$(BIN)/python -m pip check
 	@touch $@
 
@@ -55,8 +55,8 @@ $(INSTALLED_EO): pyproject.toml constraints.txt
 	$(check-python)
 	@echo "making $(VENV_EO) and installing minortom with TerraTorch (some 2.7 GB)"
 	@$(PYTHON) -m venv $(VENV_EO)
-	@$(VENV_EO)/bin/python -m pip install --quiet --constraint constraints.txt torch
-	@$(VENV_EO)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[train,evaluate,terratorch]' pytest
+	@$(VENV_EO)/bin/python -m pip install --constraint constraints.txt torch
+	@$(VENV_EO)/bin/python -m pip install --constraint constraints.txt --editable '.[train,evaluate,terratorch]' pytest
 	@$(VENV_EO)/bin/python -m pip check
 	@touch $@
 
@@ -71,7 +71,7 @@ test-lowest test-newest: test-%: .venv-%/.installed
 .venv-%/.installed: pyproject.toml $(INSTALLED)
 	@echo "making .venv-$* and installing minortom with the $* versions (some 6 GB)"
 	@$(BIN)/uv venv --quiet --clear --python $(PYTHON) .venv-$*
-	@$(BIN)/uv pip install --quiet --python .venv-$* --upgrade --resolution $(RESOLUTION_$*) --editable '.[$(EXTRAS)]'
+	@$(BIN)/uv pip install --python .venv-$* --upgrade --resolution $(RESOLUTION_$*) --editable '.[$(EXTRAS)]'
 	@touch $@
 
 lock: $(INSTALLED)

@@ -21,6 +21,7 @@ from minortom.public_urls import public_text
 from minortom_cli.heartbeat import Heartbeat
 from minortom_cli.interrupts import unwinding
 from minortom_cli.messages import Messages, colour, current_messages, messages
+from minortom_cli.progress_bar import is_terminal, progress_bar
 
 _STDERR = 2
 _UNICODE = ("utf-8", "utf8")
@@ -136,7 +137,10 @@ def progress(label: str) -> Iterator[Callable[..., None]]:
     options = current_messages()
     if is_terminal():
         write = options.log if options.logs else None
-        with _bar(label, hidden=options.quiet) as move_bar, _heartbeat(label, write) as beat:
+        with (
+            progress_bar(label, hidden=options.quiet) as move_bar,
+            _heartbeat(label, write) as beat,
+        ):
 
             def move(done: int, total: int, note: str = "") -> None:
                 move_bar(done, total, note)
@@ -156,40 +160,6 @@ def _heartbeat(label: str, write: Callable[[str], None] | None) -> Iterator[Call
         return
     with Heartbeat(label, write) as heartbeat:
         yield heartbeat.move
-
-
-@contextmanager
-def _bar(label: str, *, hidden: bool) -> Iterator[Callable[..., None]]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn(label), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"),
-        TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(
-        *columns, console=Console(stderr=True), transient=True, disable=hidden
-    ) as bar:  # fmt: skip
-        task = bar.add_task("", total=None)
-
-        def move(done: int, total: int, note: str = "") -> None:
-            bar.update(task, completed=done, total=total, description=public_text(note))
-
-        yield move
-
-
-def is_terminal() -> bool:
-    """Return whether stderr can show a progress bar."""
-    from rich.console import Console
-
-    return Console(stderr=True).is_terminal
 
 
 def show_errors(errors: Sequence[str]) -> None:

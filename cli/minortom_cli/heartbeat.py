@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
+from minortom.api.time_spans import time_span
+
 WAITS_S = (10.0, 20.0, 30.0)
 """Seconds before the first line, from it to the second, and between all later lines."""
 
@@ -47,14 +49,5 @@ class Heartbeat:
         wait = next(waits)
         while not self._ended.wait(wait):
             seconds = time.monotonic() - self._started
-            self._write(f"{self._label}:{self._state or ' started'} ({duration(seconds)})")
+            self._write(f"{self._label}:{self._state or ' started'} ({time_span(seconds)})")
             wait = next(waits, WAITS_S[-1])
-
-
-def duration(seconds: float) -> str:
-    """Return a time span for people, such as `40 s`, `3 min 20 s` or `2 h 5 min`."""
-    whole = round(seconds)
-    hours, minutes = whole // 3600, whole // 60 % 60
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"

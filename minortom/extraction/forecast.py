@@ -4,11 +4,13 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from minortom.api.results import Result
+from minortom.api.results import Result, Shown
+from minortom.api.time_spans import time_span
 from minortom.archive.archive import Archive
 from minortom.archive.parts import LocalParts
 from minortom.errors import InputError
@@ -56,6 +58,12 @@ class ExportForecast(Result):
     """Time to read at that rate, which is assumed: two significant digits."""
     licences: tuple[str, ...]
     """Licences that the shards would inherit."""
+
+    def shown(self) -> Shown:
+        """Return the values for people: the time to read as minutes or hours."""
+        values: dict[str, Any] = self.as_dict()
+        span = time_span(3600 * values.pop("hours_to_read"))
+        return values | {"time_to_read": f"about {span}", "licences": values["licences"]}
 
 
 def forecast(

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from minortom_cli.console import is_terminal, progress, say
+from minortom_cli.console import progress, say
+from minortom_cli.progress_bar import is_terminal
 
 
 class _Speed(Protocol):

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import namedtuple
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
@@ -69,6 +70,8 @@ def test_hours_are_bytes_over_the_rate(forecast):
     hours = told.gigabytes_to_read * 1000 / 2.5 / 3600
     assert hours / 10 < told.hours_to_read == pytest.approx(hours, rel=0.05)
     assert f"{told.hours_to_read:.1e}" == f"{hours:.1e}"  # two digits
+    assert replace(told, hours_to_read=2.51).shown()["time_to_read"] == "about 2 h 31 min"
+    assert "hours" not in str(told)
 
 
 def test_patches_at_most_fill_the_block_of_each_tile(forecast):
