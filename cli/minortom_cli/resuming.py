@@ -52,7 +52,11 @@ _KEPT = {
     "csmoe finetune": _CHECKPOINT,
     "csmoe specialist train": _CHECKPOINT,
     "csmoe text train": _CHECKPOINT,
-    "csmoe prune": Kept(what="the scores and the last checkpoint are", where="{out}.partial"),
+    "csmoe prune": Kept(
+        what="the scores and the last checkpoint are",
+        where="{out}.partial",
+        again_without="--overwrite",
+    ),
     "csmoe probe": _FEATURES,
     "csmoe retrieve": _FEATURES,
     "csmoe plot epochs": _FEATURES,
@@ -86,7 +90,9 @@ def kept_work(
     path = Path(kept.where.format(**{"maps": _maps_folder(), **options}))
     is_kept = bool(kept.where) and path.exists()
     has_run = kept.by_resume and (Path(options["out"]) / "config.yaml").exists()
-    words = [_program(typed[0]), *(word for word in typed[1:] if word != kept.again_without)]
+    words = [_program(typed[0]), *typed[1:]]
+    if is_kept:
+        words = [word for word in words if word != kept.again_without]
     if has_run:
         words = [word for word in words if word not in ("--overwrite", "--resume")] + ["--resume"]
     begin = "resume with" if is_kept or has_run else "start again with"

@@ -63,3 +63,16 @@ def test_training_that_learned_is_told_with_its_figures(tmp_path):
     write_log(tmp_path, [1.0, *[5.0] * 8, 0.79])
 
     assert list(quickstart._summary(tmp_path, 1.0).values())[:2] == [1.0, 0.79]
+
+
+@pytest.mark.parametrize(
+    ("resumes", "has_run", "resumed"),
+    [(True, True, True), (True, False, False), (False, True, False)],
+)
+def test_an_unfinished_training_is_resumed(tmp_path, monkeypatch, resumes, has_run, resumed):
+    monkeypatch.delenv("MINORTOM_DATA", raising=False)
+    if has_run:
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "config.yaml").touch()
+    [train] = [c for c in quickstart._commands(tmp_path, resumes=resumes) if c[1] == "train"]
+    assert ("--resume" in train) == resumed

@@ -42,7 +42,17 @@ def test_the_same_command_resumes(tmp_path, monkeypatch, command, made, kept):
     assert text.startswith(kept)
     if kept.startswith("nothing"):
         return
+    if command == "csmoe prune":  # whose --overwrite starts again
+        typed.remove("--overwrite")
     assert again(sentence) == ("resume with", typed)
+
+
+def test_a_program_outside_the_path_of_the_shell_is_named_by_its_path(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/opt/env/bin/minortom", "show"])
+    monkeypatch.setattr("shutil.which", {}.get)
+    assert kept_work("minortom show", {}, ["minortom", "show"])[1] == (
+        "start again with: /opt/env/bin/minortom show"
+    )
 
 
 @pytest.mark.parametrize("command", ["csmoe train", "csmoe finetune", "csmoe specialist train",
