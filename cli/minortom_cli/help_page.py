@@ -51,8 +51,7 @@ def described(text: str) -> str:
 
     Click puts such a default into parentheses.
     """
-    plain = " ".join(text.split()).replace("\\[", "[")  # escaped for rich by older typer
-    return re.sub(r"default: \(([^()]*)\)", r"default: \1", plain)
+    return re.sub(r"default: \(([^()]*)\)", r"default: \1", " ".join(text.split()))
 
 
 def _write_entry(formatter: Any, names: str, text: str) -> None:  # noqa: ANN401
