@@ -67,8 +67,8 @@ class Page:
         if event.get("method") == "Log.entryAdded" and details["entry"]["level"] == "error":
             self.errors.append(details["entry"]["text"])
 
-    def open(self, path, *, ready):
-        """Open a file and wait until a JavaScript expression is true."""
+    def open(self, path, *, ready, touch=False):
+        """Open a file, on a touch screen or not, and wait until a JavaScript expression is true."""
         self._session, self.requests, self.errors = None, [], []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)[
@@ -76,6 +76,7 @@ class Page:
         ]
         for domain in ("Page", "Network", "Runtime", "Log"):
             self.call(f"{domain}.enable")
+        self.call("Emulation.setTouchEmulationEnabled", enabled=touch)
         self.call("Page.navigate", url=Path(path).resolve().as_uri())
         self.wait(ready)
 
@@ -97,6 +98,16 @@ class Page:
     def mouse(self, kind, x, y, **more):
         """Send a mouse event at a position in the window (CSS pixels)."""
         self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)
+
+    def click(self, x, y):
+        """Click at a position in the window (CSS pixels)."""
+        for kind in ("mousePressed", "mouseReleased"):
+            self.mouse(kind, x, y, button="left", clickCount=1)
+
+    def tap(self, x, y):
+        """Tap with a finger at a position in the window (CSS pixels)."""
+        self.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
     def show_as(self, *, dark=False, width=1200):
         """Show the page in dark or light mode, in a window of a width (CSS pixels)."""

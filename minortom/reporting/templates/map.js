@@ -33,6 +33,7 @@
   const tools = [model("wheel"), ...(isTouch ? plot.toolbar.tools.filter((one) => one.type === "PanTool") : [])];
   const place = document.getElementById("map");
   const activate = (on) => tools.forEach((tool) => { tool.active = on; });
+  activate(false);
   place.addEventListener("pointerdown", () => activate(true), true);
   document.addEventListener("pointerdown", (event) => { if (!place.contains(event.target)) activate(false); });
   place.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") activate(false); });

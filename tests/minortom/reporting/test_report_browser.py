@@ -185,11 +185,6 @@ def middle_of_map(page):
     )
 
 
-def click(page, x, y):
-    for kind in ("mousePressed", "mouseReleased"):
-        page.mouse(kind, x, y, button="left", clickCount=1)
-
-
 def test_the_wheel_scrolls_the_page_until_a_click_on_the_map_and_after_leaving_it(large):
     width = f"{PLOT}.x_range.end - {PLOT}.x_range.start"
     before, middle = large.run(width), middle_of_map(large)
@@ -203,7 +198,7 @@ def test_the_wheel_scrolls_the_page_until_a_click_on_the_map_and_after_leaving_i
     large.wait(f"scrollY > {place}")
     assert large.run(width) == before
     middle = middle_of_map(large)
-    click(large, *middle)
+    large.click(*middle)
     scroll()
     large.wait(f"{width} > {before} * 1.05")
     place, zoomed = large.run("scrollY"), large.run(width)
@@ -211,6 +206,21 @@ def test_the_wheel_scrolls_the_page_until_a_click_on_the_map_and_after_leaving_i
     scroll()
     large.wait(f"scrollY > {place}")
     assert large.run(width) == zoomed
+
+
+def test_a_finger_scrolls_the_page_until_a_tap_on_the_map(browser, tmp_path):
+    page = made_report(tmp_path, annotated_table(3), role=["selected"] * 2)
+    active = f"{PLOT}.toolbar.tools.filter((one) => one.active).map((one) => one.type).join()"
+    browser.open(page, ready=READY, touch=True)
+    assert "PanTool" not in browser.run(active)
+    browser.tap(*middle_of_map(browser))
+    browser.wait(f"{active}.includes('PanTool') && {active}.includes('WheelZoomTool')")
+    below = browser.run(
+        "(() => { const r = document.getElementById('map-count').getBoundingClientRect();"
+        "return [r.x + 1, r.y + 1]; })()"
+    )
+    browser.tap(*below)
+    browser.wait(f"!{active}.includes('PanTool') && !{active}.includes('WheelZoomTool')")
 
 
 def test_the_report_is_readable_in_all_modes(large):
@@ -231,7 +241,7 @@ def test_the_wheel_zooms_after_a_click_and_a_drag_moves(large):
     width = f"{PLOT}.x_range.end - {PLOT}.x_range.start"
     before = large.run(width)
 
-    click(large, *middle)
+    large.click(*middle)
     large.mouse("mouseWheel", *middle, deltaX=0, deltaY=-400)
     large.wait(f"{width} < {before} * 0.95")
     west = large.run(f"{PLOT}.x_range.start")
