@@ -2,6 +2,7 @@
 
 import ast
 import pkgutil
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,9 +26,9 @@ def modules() -> list[str]:
 
 
 def public_names() -> set[str]:
-    """Return the public functions and classes, with the module that users import."""
+    """Return the paths of the entries of all public functions and classes."""
     return {
-        f"{module}.{name}"
+        _hidden(module, name) or f"{module}.{name}"
         for module in modules()
         for name in getattr(pkgutil.resolve_name(module), "__all__", ())
         if not isinstance(_named(module, name), ModuleType)
@@ -68,5 +69,20 @@ def _named(module: str, name: str) -> object:
     return getattr(pkgutil.resolve_name(module), name)
 
 
+def _hidden(module: str, name: str) -> str | None:
+    """Return the own path of a public object that has the name of a file beside it.
+
+    Griffe reads that file as the module of this name, and does not see the object.
+    """
+    place = pkgutil.resolve_name(module)
+    if not hasattr(place, "__path__") or find_spec(f"{place.__name__}.{name}") is None:
+        return None
+    found: Any = _named(module, name)
+    return None if isinstance(found, ModuleType) else f"{found.__module__}.{found.__name__}"
+
+
 def _page(module: str) -> str:
-    return f"# {module}\n\n::: {module}\n    options:\n      show_root_heading: false\n"
+    parts = [f"# {module}", f"::: {module}\n    options:\n      show_root_heading: false"]
+    names = getattr(pkgutil.resolve_name(module), "__all__", ())
+    parts += [f"::: {path}" for path in (_hidden(module, name) for name in names) if path]
+    return "\n\n".join(parts) + "\n"

@@ -17,7 +17,7 @@ COPIES = "repository"
 """Folder of the site for linked files of the repository that are no pages."""
 WIDE = "---\nhide: [navigation]\n---\n"
 """Front matter of a page without the column of the navigation."""
-EXPECTED = ("walkthrough.md", "evidence.md")
+EXPECTED = ("walkthrough.md",)
 """Pages in the navigation that may not be written yet."""
 
 

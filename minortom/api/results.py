@@ -66,7 +66,11 @@ def as_text(shown: Shown) -> str:
 
     stream = StringIO()
     width = shown_width()
-    console = Console(file=stream, width=width, highlight=False, markup=False)
+    # Text without colours wherever it is made: in Jupyter, rich would display it and write nothing.
+    console = Console(
+        file=stream, width=width, highlight=False, markup=False, color_system=None,
+        force_jupyter=False,
+    )  # fmt: skip
     console.print(layout(shown, width=width))
     return stream.getvalue().rstrip("\n")
 

@@ -186,7 +186,7 @@ def test_the_python_reference_has_every_public_module_and_result():
     assert {"minortom", "minortom.grid", "csmoe_model.text", "csmoe_model.plot"} <= set(
         api_pages.modules()
     )
-    assert {"minortom.sample", "minortom.shards.open", "csmoe_model.text.train"} <= (
+    assert {"minortom.sample", "minortom.shards.open", "csmoe_model.text.train.train"} <= (
         api_pages.public_names()
     )
     assert "minortom.reporting.report.ReportResult" in api_pages.result_classes()

@@ -47,6 +47,17 @@ def test_the_text_has_one_line_a_field(result):
     ]  # fmt: skip
 
 
+def test_the_text_is_the_same_in_a_notebook(result, monkeypatch, capsys):
+    rows, expected = [{"set": "random", "nn_km": 39.04}], str(result)
+    table = as_text(rows)
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as Jupyter's kernel does
+
+    assert str(result) == expected
+    assert as_text(rows) == table
+    assert capsys.readouterr().out == ""
+
+
 def test_rows_share_a_header_and_text_stays_text():
     text = as_text([{"set": "random", "nn_km": 39.04}, {"set": "selection", "nn_km": None}])
 
