@@ -49,3 +49,9 @@ def web_server(tmp_path, monkeypatch) -> Iterator[WebServer]:
     (tmp_path / "web").mkdir()
     with serving(tmp_path / "web") as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _no_heartbeat(monkeypatch):
+    """Print no heartbeat: how long a test takes must not change what a command prints."""
+    monkeypatch.setattr("minortom_cli.heartbeat.WAITS_S", (3600.0,))
