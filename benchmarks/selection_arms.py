@@ -20,6 +20,7 @@ docs/evidence.md.
 
 import argparse
 import shutil
+from dataclasses import astuple
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -115,7 +116,7 @@ def scenes(table, planet):
 def targets(scene):
     """Return the values that the regression predicts: the fields, or properties of the cell."""
     if scene.field is not None:
-        return [getattr(scene.field, name) for name in scene.field.__annotations__]
+        return list(astuple(scene.field))
     traits = scene.traits()
     return [traits.greenness, float(np.log(traits.scale))]
 

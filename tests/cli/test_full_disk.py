@@ -15,8 +15,12 @@ BEGIN = "import sys; from minortom_cli.main import main; "
 
 
 def limited(words, num_bytes):
-    """Run ``minortom`` with files of at most so many bytes; return exit code and stderr."""
-    code = BEGIN + f"sys.argv = ['minortom', *{[str(word) for word in words]!r}]; main()"
+    """Run ``minortom`` with files of at most so many bytes; return exit code and stderr.
+
+    Quietly: on a slow machine it would say that it is still at work.
+    """
+    words = ["minortom", *(str(word) for word in words), "--quiet"]
+    code = BEGIN + f"sys.argv = {words!r}; main()"
 
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, num_bytes))
