@@ -8,6 +8,7 @@ from csmoe_model.analysis.epoch_plot import epoch_picture
 from csmoe_model.analysis.epoch_points import EpochProber, Runs
 from csmoe_model.analysis.plot_files import PlotResult, numbers_path, save_png
 from csmoe_model.datasets.base import LabelledSet, check_for_probe
+from csmoe_model.datasets.trained_classes import with_trained_classes
 from csmoe_model.evaluation.feature_cache import FeatureCache
 from csmoe_model.extractors.extractor import Extractor
 from csmoe_model.extractors.load import load_extractor
@@ -62,6 +63,7 @@ def draw_epochs(
             f"expected a multiclass or multilabel set, found {data.name}, a segmentation set; give "
             "another --data"
         )
+    data = with_trained_classes(data)
     check_for_probe(data)
     check_shots(data, options.shots)
     provenance = _provenance(kept, first, data, sensors, options)

@@ -73,6 +73,14 @@ class LabelledSplit:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def take(self, numbers: NDArray[np.int64]) -> "LabelledSplit":
+        """Return some samples, by their numbers from 0."""
+        return LabelledSplit(
+            images=lambda some: self.images(numbers[some]), labels=self.labels[numbers],
+            groups=None if self.groups is None else self.groups[numbers],
+            blocks=None if self.blocks is None else self.blocks[numbers],
+        )  # fmt: skip
+
     @property
     def independent(self) -> NDArray[np.str_] | None:
         """Return the names [n] of what intervals draw as a whole: blocks, or else groups."""

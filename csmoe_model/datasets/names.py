@@ -11,5 +11,7 @@ GeoBenchName = Literal[
 ]
 PublishedName = Literal["eurosat", "so2sat", BigEarthNetName, GeoBenchName]
 SetName = Literal["shards", "folder", PublishedName]
+SHARDS: SetName = "shards"
+"""Name of a set of shards."""
 SplitBy = Literal["shards", "blocks"]
 """How shards are split: as they are, or by blocks of ground."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from csmoe_model.datasets.base import SPLITS, Images, LabelledSet, LabelledSplit, SplitName
-from csmoe_model.datasets.names import SplitBy
+from csmoe_model.datasets.names import SHARDS, SplitBy
 from csmoe_model.datasets.patch_labels import read_patch_labels
 from minortom.errors import InputError
 from minortom.grid.spatial_split import SplitOptions, block_ids, split_tiles
@@ -89,7 +89,7 @@ def open_shards(folder: Path, options: ShardLabels) -> LabelledSet:
     has_blocks = splits["test"].blocks is not None
     blocks = {"block_km": BLOCK_KM, "block_shares": list(BLOCK_SHARES), "split_seed": options.seed}
     return LabelledSet(
-        name="shards", task="multiclass", classes=tuple(classes.tolist()),
+        name=SHARDS, task="multiclass", classes=tuple(classes.tolist()),
         bands=shard_bands(data), splits=splits, sha256=_hash_of(folder, options.labels),
         settings={
             **_label_settings(options, len(names) - len(known)),

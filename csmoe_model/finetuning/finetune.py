@@ -9,6 +9,7 @@ from csmoe_model.data.bands import channels
 from csmoe_model.datasets.base import LabelledSet, check_for_probe
 from csmoe_model.datasets.names import SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
+from csmoe_model.datasets.trained_classes import with_trained_classes
 from csmoe_model.distributed.device import best_device
 from csmoe_model.extractors.checkpoint import LoadedModel, load_model
 from csmoe_model.extractors.map_images import choose_sensors
@@ -154,6 +155,7 @@ def _prepared(
         )
     check_freeze(trained.model.config, options.freeze)
     check_shots(data, options.shots)
+    data = with_trained_classes(data)
     check_for_probe(data, needed_by="fine-tuning")
     if data.task != "segmentation" and (settings.compare or options.warm_start):
         require_package("sklearn", needed_by="the linear probe", extra="evaluate")

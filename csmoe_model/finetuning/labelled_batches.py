@@ -13,7 +13,7 @@ from torch import Tensor
 
 from csmoe_model.data.normalise import draw_flips, draw_transposes, flipped, transposed
 from csmoe_model.data.sampler import Samples
-from csmoe_model.datasets.base import LabelledSet, LabelledSplit, SplitName
+from csmoe_model.datasets.base import LabelledSet, SplitName
 from csmoe_model.finetuning.kept_images import KeptImages
 from csmoe_model.probing.few_shot import shot_samples
 from minortom.errors import InputError
@@ -98,11 +98,7 @@ def with_shots(data: LabelledSet, shots: int | None, *, seed: int) -> LabelledSe
         return data
     train = data.split("train")
     chosen = shot_samples(train.labels, len(data.classes), shots, seed=seed)
-    few = LabelledSplit(
-        images=lambda numbers: train.images(chosen[numbers]), labels=train.labels[chosen],
-        groups=None if train.groups is None else train.groups[chosen],
-    )  # fmt: skip
-    return replace(data, splits={**data.splits, "train": few})
+    return replace(data, splits={**data.splits, "train": train.take(chosen)})
 
 
 def _check_square(labels: Tensor, data: LabelledSet) -> None:

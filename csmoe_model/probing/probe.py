@@ -9,6 +9,7 @@ from csmoe_model.choices import Pooling, Protocol, SensorChoice
 from csmoe_model.datasets.base import LabelledSet, Task, check_for_probe
 from csmoe_model.datasets.names import SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
+from csmoe_model.datasets.trained_classes import with_trained_classes
 from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap
 from csmoe_model.evaluation.feature_cache import FeatureCache
 from csmoe_model.evaluation.tables import latex_table, markdown_table, shown_rows
@@ -185,6 +186,7 @@ def probe_set(
     sensors = choose_sensors(extractor, data, options.sensor)
     is_dense = data.task == "segmentation"
     dense = _dense_probe(extractor, data, sensors, options, on_progress) if is_dense else None
+    data = with_trained_classes(data)
     check_for_probe(data)
     if options.protocol == "standard":
         require_package("sklearn", needed_by="the logistic probe", extra="evaluate")

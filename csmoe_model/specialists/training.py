@@ -7,6 +7,7 @@ from csmoe_model.choices import ArchName, ClassWeights
 from csmoe_model.datasets.base import LabelledSet, check_for_probe
 from csmoe_model.datasets.names import SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
+from csmoe_model.datasets.trained_classes import with_trained_classes
 from csmoe_model.specialists.images import SpecialistImages
 from csmoe_model.specialists.run import SpecialistResult, SpecialistRun
 from csmoe_model.training.supervised import OnStep, ignore_steps
@@ -92,6 +93,7 @@ def train(
         data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands,
         s2_offset=s2_offset, seed=config.seed,
     )  # fmt: skip
+    labelled = with_trained_classes(labelled)
     check_for_probe(labelled, needed_by="a specialist")
     size = None if image_size is None else whole_number("image_size", image_size, minimum=1)
     run = SpecialistRun(

@@ -1,5 +1,7 @@
 """Checks of labelled sets before a probe is trained, and shards as a labelled set."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from labelled_sets import set_of, split_of
@@ -8,6 +10,7 @@ from training_shards import LANDCOVERS, grid_of_shards, learnable_shards
 
 from csmoe_model.datasets.base import LabelledSet, LabelledSplit, check_for_probe, class_counts
 from csmoe_model.datasets.shards import APART_KM, ShardLabels, open_shards
+from csmoe_model.datasets.trained_classes import with_trained_classes
 from minortom.errors import InputError
 from minortom.grid.sphere import km_of_chord, unit_vectors
 from minortom.shards.shard_set import ShardSet
@@ -45,6 +48,31 @@ def test_a_test_class_without_training_samples_is_a_one_line_error():
         InputError, match="test split needs training samples, found none for c in own"
     ):
         check_for_probe(data)
+
+
+def test_test_patches_of_shards_without_training_patches_of_their_class_are_left_out():
+    parts = {"train": [0, 1, 0, 1], "val": [0, 1, 3], "test": [2, 0, 3, 1, 2]}
+    data = set_of({name: split_of({}, of) for name, of in parts.items()}, classes=tuple("abcd"))
+    groups = np.array(["v", "w", "x", "y", "z"])
+    read = []
+    test = replace(data.split("test"), groups=groups, images=lambda some: read.append(some) or {})
+    shards = replace(data, name="shards", splits={**data.splits, "test": test})
+
+    found = with_trained_classes(shards)
+
+    check_for_probe(found)
+    assert found.split("test").labels.tolist() == [0, 1]
+    assert found.split("test").groups.tolist() == ["w", "y"]
+    found.split("test").images(np.array([1]))
+    assert read[0].tolist() == [3]
+    assert found.split("val").labels.tolist() == [0, 1, 3]
+    assert found.settings["untrained"] == 3
+    assert found.notes == ("left out 3 test patches of c, d: no training patch has it",)
+    assert with_trained_classes(found) is found
+    assert with_trained_classes(data) is data  # a set of the user's own
+    lone = replace(shards, splits={**data.splits, "test": test.take(np.array([0, 2]))})
+    with pytest.raises(InputError, match="training patches, found none for c, d; give --split-by"):
+        with_trained_classes(lone)
 
 
 def test_a_multilabel_split_without_labels_is_a_one_line_error():
