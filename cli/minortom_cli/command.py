@@ -139,8 +139,9 @@ def _as_command(shown: Messages, command: str) -> Iterator[bool]:
 
 
 def _configure(ctx: Any, shown: Messages) -> None:  # noqa: ANN401
-    given = {name: ctx.params.pop(name) for name in _NAMES}
-    shown.configure(**given)
+    quiet, verbose, log_file = (ctx.params.pop(name) for name in _NAMES)
+    path = None if log_file is None else Path(log_file)  # text in older versions of typer
+    shown.configure(quiet=quiet, verbose=verbose, log_file=path)
 
 
 def command_path(ctx: Any) -> str:  # noqa: ANN401

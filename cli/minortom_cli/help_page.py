@@ -51,7 +51,8 @@ def described(text: str) -> str:
 
     Click puts such a default into parentheses.
     """
-    return re.sub(r"default: \(([^()]*)\)", r"default: \1", " ".join(text.split()))
+    plain = " ".join(text.split()).replace("\\[", "[")  # escaped for rich by older typer
+    return re.sub(r"default: \(([^()]*)\)", r"default: \1", plain)
 
 
 def _write_entry(formatter: Any, names: str, text: str) -> None:  # noqa: ANN401
