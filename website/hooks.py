@@ -17,8 +17,6 @@ COPIES = "repository"
 """Folder of the site for linked files of the repository that are no pages."""
 WIDE = "---\nhide: [navigation]\n---\n"
 """Front matter of a page without the column of the navigation."""
-EXPECTED = ("walkthrough.md",)
-"""Pages in the navigation that may not be written yet."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -78,8 +76,6 @@ def _filled(entries: list[Any], made: dict[str, list[Any]]) -> list[Any]:
         ((title, value),) = entry.items()
         if isinstance(value, list):
             value = _filled(value, made)
-        elif value in EXPECTED and not (DOCS / value).exists():
-            continue
         else:
             value = made.get(value, value.replace(".ipynb", ".md"))
         filled.append({title: value})
