@@ -54,4 +54,4 @@ def web_server(tmp_path, monkeypatch) -> Iterator[WebServer]:
 @pytest.fixture(autouse=True)
 def _no_heartbeat(monkeypatch):
     """Print no heartbeat: how long a test takes must not change what a command prints."""
-    monkeypatch.setattr("minortom_cli.heartbeat.WAITS_S", (3600.0,))
+    monkeypatch.setattr("minortom_cli.terminal.heartbeat.WAITS_S", (3600.0,))

@@ -10,8 +10,8 @@ from typing import Any
 
 import typer
 from minortom_cli import main
-from minortom_cli.examples import examples_of
-from minortom_cli.help_page import command_lines, described, panels
+from minortom_cli.help_text.examples import examples_of
+from minortom_cli.help_text.help_page import command_lines, described, panels
 from minortom_cli.model import app as model
 
 PROGRAMS = {"minortom": main.app, "csmoe": model.app, "csmoe-train": model.train_app}

@@ -13,11 +13,11 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from minortom import __version__
-from minortom_cli.examples import examples_of
-from minortom_cli.help_page import format_examples, format_sections, printable
+from minortom_cli.help_text.examples import examples_of
+from minortom_cli.help_text.help_page import format_examples, format_sections, printable
 from minortom_cli.interrupts import EXIT_INTERRUPTED, EXIT_TERMINATED
-from minortom_cli.messages import Messages, messages
-from minortom_cli.resuming import show_interrupt
+from minortom_cli.terminal.messages import Messages, messages
+from minortom_cli.terminal.resuming import show_interrupt
 
 _log = logging.getLogger(__name__)
 

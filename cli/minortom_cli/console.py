@@ -18,10 +18,10 @@ from minortom.api.table_layout import layout
 from minortom.errors import InputError, MinorTomError, UsageError
 from minortom.grid.bbox import BBox
 from minortom.public_urls import public_text
-from minortom_cli.heartbeat import Heartbeat
 from minortom_cli.interrupts import unwinding
-from minortom_cli.messages import Messages, colour, current_messages, messages
-from minortom_cli.progress_bar import is_terminal, progress_bar
+from minortom_cli.terminal.heartbeat import Heartbeat
+from minortom_cli.terminal.messages import Messages, colour, current_messages, messages
+from minortom_cli.terminal.progress_bar import is_terminal, progress_bar
 
 _STDERR = 2
 _UNICODE = ("utf-8", "utf8")

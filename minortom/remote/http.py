@@ -18,11 +18,10 @@ from minortom.io.atomic_write import atomic_file
 from minortom.progress import OnProgress, ignore_progress
 from minortom.public_urls import hide_secrets_in_logs, public_url
 
-_log = logging.getLogger(__name__)
-
-
 if TYPE_CHECKING:
     import requests
+
+_log = logging.getLogger(__name__)
 
 _SCHEMES = ("http://", "https://", "hf://")
 BLOCK_BYTES = 1 << 16  # after a cut connection at most one block is downloaded again

@@ -8,11 +8,11 @@ import shlex
 
 import pytest
 import typer
-from minortom_cli import heartbeat
 from minortom_cli.command import HELP_NAMES, Command, Group
 from minortom_cli.console import Json, emit, progress, run, say
-from minortom_cli.examples import examples_of
-from minortom_cli.help_page import command_lines
+from minortom_cli.help_text.examples import examples_of
+from minortom_cli.help_text.help_page import command_lines
+from minortom_cli.terminal import heartbeat
 from typed_commands import commands_and_groups, context_of
 
 from minortom.errors import InputError

@@ -10,7 +10,7 @@ import pytest
 import typer
 from minortom_cli.command import Command
 from minortom_cli.console import Json, run
-from minortom_cli.resuming import kept_work
+from minortom_cli.terminal.resuming import kept_work
 from typed_commands import commands_and_groups, context_of
 
 

@@ -18,7 +18,7 @@ from minortom_cli.console import (
     parse_bbox,
     progress,
 )
-from minortom_cli.option_panels import panel
+from minortom_cli.help_text.option_panels import panel
 
 _map_option = panel("Maps")
 _table_option = panel("Tables of cells")

@@ -8,7 +8,7 @@ import typer
 import minortom
 from minortom.api import choices
 from minortom_cli.console import Engine, Json, Overwrite, Scheduler, Seed, Workers, emit, progress
-from minortom_cli.option_panels import panel
+from minortom_cli.help_text.option_panels import panel
 
 _number = panel("Number of tiles in each stratum")
 _place = panel("Distances, reserves, splits")

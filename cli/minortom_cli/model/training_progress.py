@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from minortom_cli.console import progress, say
-from minortom_cli.progress_bar import is_terminal
+from minortom_cli.terminal.progress_bar import is_terminal
 
 
 class _Speed(Protocol):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from minortom_cli.interrupts import EXIT_INTERRUPTED
-from minortom_cli.messages import current_messages
+from minortom_cli.terminal.messages import current_messages
 
 _RANKS = ("RANK", "SLURM_PROCID")
 """Variables with the number of a process that trains with others."""

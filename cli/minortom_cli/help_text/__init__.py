@@ -1,0 +1,1 @@
+"""Text of `--help`: layout, examples and panels of options."""
