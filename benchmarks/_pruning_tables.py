@@ -68,24 +68,43 @@ def fidelity():
 
 
 def quality():
-    """Return scores and differences from the unpruned model, in percent and points."""
-    rows = []
-    for row in stored("pruning")["quality"]["rows"]:
-        gap = [f"{100 * value:+.1f}" for value in row.get("difference", ())]
-        rows.append(
-            [LONG[row["sensor"]], row["probe"], f"{row['keep']} of 4", WAYS[row["way"]],
-             f"{row['macs']:.0%}", f"{row['drift']:.3f}", f"{100 * row['score']:.1f}",
-             f"{gap[0]} [{gap[1]}, {gap[2]}]" if gap else "", row["seeds"]]
-        )  # fmt: skip
-    head = ["sensor", "classifier", "experts", "method", "multiply-adds", "drift", "accuracy, %",
-            "difference, points", "seeds"]  # fmt: skip
-    return table(head, rows)
+    """Return the accuracy of whole models and the differences from it, by number of experts.
+
+    A head names the multiply-adds of both sensors; the columns of a row may be incomplete.
+    """
+    rows = stored("pruning")["quality"]["rows"]
+    keeps = sorted({row["keep"] for row in rows if row["way"] != "whole"}, reverse=True)
+    found = {(r["sensor"], r["probe"], r["way"], r["keep"]): r for r in rows}
+    lines = []
+    for sensor, probe, way in dict.fromkeys(key[:3] for key in found):
+        whole = found[sensor, probe, "whole", max(key[3] for key in found)]
+        cells = [_points(found.get((sensor, probe, way, keep))) for keep in keeps]
+        if way == "whole":
+            cells = [f"{100 * whole['score']:.1f} %"] + [""] * (len(keeps) - 1)
+        lines.append([LONG[sensor], probe, WAYS[way], *cells])
+    heads = []
+    for keep in keeps:
+        macs = {row["sensor"]: f"{row['macs']:.0%}" for row in rows if row["keep"] == keep}
+        heads.append(f"{keep} of 4 ({' and '.join(macs.values())} of the multiply-adds)")
+    return table(["sensor", "classifier", "method", *heads], lines)
+
+
+def _points(row):
+    """Return the difference of a row in points, with its interval."""
+    if row is None or "difference" not in row:
+        return ""
+    gap = [f"{100 * value:+.1f}" for value in row["difference"]]
+    return f"{gap[0]} [{gap[1]}, {gap[2]}]"
 
 
 def quality_with_source():
     """Return the same with the settings of the recovery, and what measured it."""
-    how = stored("pruning")["quality"]["recovery"]
-    recovery = f"Recovery: {how['recover']} steps of {how['batch_size']} images."
+    found = stored("pruning")["quality"]
+    how, seeds = found["recovery"], min(row["seeds"] for row in found["rows"])
+    recovery = (
+        f"Recovery: {how['recover']} steps of {how['batch_size']} images. {seeds} pretraining "
+        "seeds."
+    )
     return f"{quality()}\n\n{recovery} {source('pruning')}"
 
 
@@ -94,12 +113,14 @@ def all_patches():
     found = stored("pruning")["all-patches"]
     lines = []
     for row in found["rows"]:
-        gap = [f"{100 * value:+.1f}" for value in row["difference"]]
         lines.append(
             f"- {LONG[row['sensor']]}, {row['probe']}: {100 * row['score']:.1f} %, difference "
-            f"{gap[0]} [{gap[1]}, {gap[2]}] points."
+            f"{_points(row)} points."
         )
     return "\n".join(lines)
 
 
-PRUNING_TABLES = {"pruning-checks": checks, "pruning-quality": quality_with_source}
+PRUNING_TABLES = {
+    "pruning-checks": checks, "pruning-fidelity": fidelity, "pruning-quality": quality_with_source,
+    "pruning-all-patches": all_patches,
+}  # fmt: skip
