@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from error_lines import one_line
+from error_lines import json_error, one_line
 from geotiff_maker import tiff
 from minortom_cli.console import run
 from minortom_cli.model.app import app
@@ -101,7 +101,7 @@ def test_every_option_is_in_the_record(folder, tmp_path, capsys):
     )  # fmt: skip
     assert probe(folder, tmp_path / "out", *words) == 1
     # All patches of these shards have one stratum.
-    assert "found only Af/tree_cover in all 16 samples" in one_line(capsys.readouterr().err)
+    assert "found only Af/tree_cover in all 16 samples" in json_error(capsys.readouterr().err)
     assert probe(folder, tmp_path / "out", *words[2:]) == 0
     found = printed(capsys)
     settings = found["settings"]

@@ -105,9 +105,7 @@ def test_a_report_fills_the_card_s_table(report, hub, tmp_path):
         "full", "random", "farthest-point", "grts", "k-means", "selection",
     ]  # fmt: skip
     names = ("tiles", "strata", "underfull", "nn_km", "within_km", "cover_km", "balance")
-    head = card.index(
-        head=card.index("| set | tiles | strata | strata with too few tiles | to the ")
-    )
+    head = card.index("| set | tiles | strata | strata with too few tiles | to the ")
     for row, line in zip(rows, card[head:].splitlines()[2:8], strict=True):
         name, *cells = line.strip("| ").split(" | ")
         assert name == row["set"]

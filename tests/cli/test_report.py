@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from error_lines import json_error
 from map_maker import write_map
 from minortom_cli.console import run
 from minortom_cli.curate.app import app
@@ -111,6 +112,5 @@ def test_held_out_rasters_are_measured_and_a_wrong_one_is_an_error_of_one_line(
     assert len(found) == 3 * (len(SETS) - 1)
     assert found[0]["rasters"] == ["row", "rest"]
     assert run(app, [*command, "--overwrite", *held_out, "--held-out-legend", "x=igbp"]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("error: --held-out-legend x=igbp has no raster")
-    assert error.count("\n") == 1
+    error = json_error(capsys.readouterr().err)
+    assert error.startswith("--held-out-legend x=igbp has no raster")

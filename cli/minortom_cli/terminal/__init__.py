@@ -1,1 +1,1 @@
-"""What a command shows while it works: messages, progress, heartbeats, how to resume."""
+"""Messages, progress, heartbeats and how to resume: the terminal of a working command."""

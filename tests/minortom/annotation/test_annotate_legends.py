@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from annotating import MANIFEST, annotated
+from error_lines import json_error
 from map_maker import write_map
 from minortom_cli.console import run
 from minortom_cli.curate.app import app
@@ -92,7 +93,7 @@ def test_the_output_cannot_replace_the_legend(arguments, tmp_path, capsys):
     arguments[arguments.index("--out") + 1] = str(tmp_path / "own.yaml")
     words = [*arguments, "--landcover-legend", str(tmp_path / "own.yaml"), "--overwrite"]
     assert run(app, words) == 1
-    assert "error: " in capsys.readouterr().err
+    assert "is the input" in json_error(capsys.readouterr().err)
     assert (tmp_path / "own.yaml").read_text() == OWN
 
 
@@ -136,7 +137,4 @@ def test_a_legend_by_name_gives_its_classes(arguments, tmp_path, capsys):
 def test_a_mistake_about_maps_is_one_line(arguments, tmp_path, monkeypatch, capsys, more, message):
     monkeypatch.chdir(tmp_path)
     assert run(app, [*arguments, *more]) == 1
-    printed = capsys.readouterr().err
-    assert printed.startswith("error: ")
-    assert printed.count("\n") == 1
-    assert message in printed
+    assert message in json_error(capsys.readouterr().err)
