@@ -32,6 +32,10 @@ def unwinding() -> Iterator[None]:
     try:
         yield
     finally:
+        if _pending and former[signal.SIGALRM] is not _retry:
+            # The command ended before a delayed signal, whose timer would end the process.
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            _pending.clear()
         for number, handler in former.items():
             # None: a handler outside Python, which cannot be restored.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

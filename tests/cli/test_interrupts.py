@@ -81,3 +81,14 @@ def test_afterwards_signals_are_handled_as_before():
     former = [signal.getsignal(number) for number in numbers]
     console.run(app_that(lambda: None), [])
     assert [signal.getsignal(number) for number in numbers] == former
+
+
+def test_a_command_that_ends_before_a_delayed_signal_keeps_its_exit_code(tmp_path, monkeypatch):
+    (tmp_path / "signals_late.py").write_text(f"import os; os.kill(os.getpid(), {signal.SIGINT:d})")
+    monkeypatch.syspath_prepend(tmp_path)
+    former = signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    try:
+        assert console.run(app_that(lambda: __import__("signals_late") and None), []) == 0
+        assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+    finally:
+        signal.signal(signal.SIGALRM, former)
