@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from minortom import __version__
+from minortom_cli.console import EXIT_WRONG_USAGE
 from minortom_cli.help_text.examples import examples_of
 from minortom_cli.help_text.help_page import format_examples, format_sections, printable
 from minortom_cli.interrupts import EXIT_INTERRUPTED, EXIT_TERMINATED
@@ -78,7 +79,10 @@ class _Common:
         return [*(option for option in own if option.name != "help"), *_COMMON, *ends]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
-        """Parse the arguments, and keep all that were typed."""
+        """Parse the arguments, and keep all that were typed; without any, show the help."""
+        if not args and self.no_args_is_help and not ctx.resilient_parsing:  # type: ignore[attr-defined]
+            typer.echo(ctx.get_help(), color=ctx.color)
+            ctx.exit(EXIT_WRONG_USAGE)
         ctx.meta.setdefault(_TYPED, list(args))
         parsed: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
         return parsed

@@ -14,6 +14,7 @@ from minortom_cli.help_text.examples import examples_of
 from minortom_cli.help_text.help_page import command_lines
 from minortom_cli.terminal import heartbeat
 from typed_commands import commands_and_groups, context_of
+from typed_pages import type_in
 
 from minortom.errors import InputError
 
@@ -85,6 +86,15 @@ def test_a_shell_joins_the_lines_of_an_example(example, width):
     lines = command_lines(shlex.join(example), width=width)
 
     assert shlex.split("\n".join(lines).replace("\\\n", "")) == example
+
+
+@pytest.mark.parametrize("command", ["minortom", "csmoe", "csmoe text"])
+def test_without_a_subcommand_the_help_is_printed(command, capsys, monkeypatch):
+    assert type_in(f"{command} -h", monkeypatch) == 0
+    asked = capsys.readouterr().out
+    assert type_in(command, monkeypatch) == 2
+    assert capsys.readouterr() == (asked, "")
+    assert "\nExamples:\n" in asked
 
 
 def test_quiet_prints_the_result_and_errors_alone(capsys):

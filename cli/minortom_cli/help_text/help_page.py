@@ -38,12 +38,12 @@ def format_sections(command: Any, ctx: Any, formatter: Any) -> None:  # noqa: AN
 
 def panels(command: Any, ctx: Any) -> dict[str, list[Any]]:  # noqa: ANN401
     """Return the parameters by heading, in the order in which they were declared."""
-    panels: dict[str, list[Any]] = {"Arguments": [], "Options": []}
+    found: dict[str, list[Any]] = {"Arguments": [], "Options": []}
     for parameter in command.get_params(ctx):
         usual = "Arguments" if parameter.param_type_name == "argument" else "Options"
-        panels.setdefault(getattr(parameter, "rich_help_panel", None) or usual, [])
-        panels[getattr(parameter, "rich_help_panel", None) or usual].append(parameter)
-    return {heading: found for heading, found in panels.items() if found}
+        heading = getattr(parameter, "rich_help_panel", None) or usual
+        found.setdefault(heading, []).append(parameter)
+    return {heading: parameters for heading, parameters in found.items() if parameters}
 
 
 def described(text: str) -> str:
