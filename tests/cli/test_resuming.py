@@ -55,6 +55,13 @@ def test_a_program_outside_the_path_of_the_shell_is_named_by_its_path(monkeypatc
     )
 
 
+def test_the_secrets_of_urls_are_not_printed():
+    typed = ["minortom", "annotate", "cells.txt", "--s2", "https://user:pw@host/s2?sig=abc"]
+    begin, words = again(kept_work("minortom show", {}, typed)[1])
+    assert begin == "start again with, after adding the secrets of URLs"
+    assert words == [*typed[:-1], "https://host/s2"]
+
+
 @pytest.mark.parametrize("command", ["csmoe train", "csmoe finetune", "csmoe specialist train",
                                      "csmoe text train", "csmoe-train"])  # fmt: skip
 @pytest.mark.parametrize("more", [[], ["--resume"], ["--overwrite"]])

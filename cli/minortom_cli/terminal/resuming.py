@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from minortom.public_urls import public_text
 from minortom_cli.interrupts import EXIT_INTERRUPTED
 from minortom_cli.terminal.messages import current_messages
 
@@ -102,7 +103,11 @@ def kept_work(
         text = f"{kept.what} kept in {path}"
     else:
         text = "no checkpoint was written" if has_run else _NOTHING.what
-    return text, f"{begin}: {shlex.join(words)}"
+    again = shlex.join(words)
+    shown = public_text(again)
+    if shown != again:
+        begin += ", after adding the secrets of URLs"
+    return text, f"{begin}: {shown}"
 
 
 def _program(name: str) -> str:
