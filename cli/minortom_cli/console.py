@@ -2,11 +2,10 @@
 
 import errno
 import io
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -19,12 +18,12 @@ from minortom.errors import InputError, MinorTomError, UsageError
 from minortom.grid.bbox import BBox
 from minortom.public_urls import public_text
 from minortom_cli.interrupts import unwinding
-from minortom_cli.terminal.heartbeat import Heartbeat
+from minortom_cli.terminal.encoding import is_unicode, json_text
+from minortom_cli.terminal.heartbeat import heartbeat
 from minortom_cli.terminal.messages import Messages, colour, current_messages, messages
 from minortom_cli.terminal.progress_bar import is_terminal, progress_bar
 
 _STDERR = 2
-_UNICODE = ("utf-8", "utf8")
 
 EXIT_USER_ERROR = 1
 EXIT_WRONG_USAGE = 2  # the same as Click's
@@ -136,10 +135,9 @@ def progress(label: str) -> Iterator[Callable[..., None]]:
     """
     options = current_messages()
     if is_terminal():
-        write = options.log if options.logs else None
         with (
             progress_bar(label, hidden=options.quiet) as move_bar,
-            _heartbeat(label, write) as beat,
+            _heartbeat(label, options.log if options.logs else None) as beat,
         ):
 
             def move(done: int, total: int, note: str = "") -> None:
@@ -153,13 +151,10 @@ def progress(label: str) -> Iterator[Callable[..., None]]:
             yield move
 
 
-@contextmanager
-def _heartbeat(label: str, write: Callable[[str], None] | None) -> Iterator[Callable[..., None]]:
-    if write is None:
-        yield lambda *_: None
-        return
-    with Heartbeat(label, write) as heartbeat:
-        yield heartbeat.move
+def _heartbeat(
+    label: str, write: Callable[[str], None] | None
+) -> AbstractContextManager[Callable[..., None]]:
+    return nullcontext(lambda *_: None) if write is None else heartbeat(label, write)
 
 
 def show_errors(errors: Sequence[str]) -> None:
@@ -176,8 +171,7 @@ def emit(result: Result | Shown, *, as_json: bool) -> None:
     """
     if as_json:
         value = result.as_dict() if isinstance(result, Result) else plain(result)
-        as_it_is = (sys.stdout.encoding or "").lower() in _UNICODE
-        typer.echo(json.dumps(value, indent=2, ensure_ascii=not as_it_is))
+        typer.echo(json_text(value, sys.stdout, indent=2))
         return
     shown = result.shown() if isinstance(result, Result) else result
     if isinstance(shown, str):
@@ -203,7 +197,7 @@ def _open_standard_streams() -> None:
         if stream is None:
             nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
             setattr(sys, name, nowhere)
-        elif isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in _UNICODE:
+        elif isinstance(stream, io.TextIOWrapper) and not is_unicode(stream):
             stream.reconfigure(errors="backslashreplace")
 
 

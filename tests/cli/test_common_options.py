@@ -1,13 +1,15 @@
 """Options that all commands share: help with examples, messages, errors as JSON."""
 
-import io
 import json
 import logging
 import re
 import shlex
+import threading
+from pathlib import Path
 
 import pytest
 import typer
+from error_lines import one_line
 from minortom_cli.command import HELP_NAMES, Command, Group
 from minortom_cli.console import Json, emit, progress, run, say
 from minortom_cli.help_text.examples import examples_of
@@ -146,9 +148,35 @@ def test_a_bug_leaves_its_traceback_in_the_log_file(tmp_path):
     assert "ZeroDivisionError" in log.read_text()
 
 
-def test_a_folder_is_no_log_file(tmp_path, capsys):
-    assert run(app_that(work), ["work", "--log-file", str(tmp_path)]) == 1
-    assert capsys.readouterr().err.startswith("error: --log-file: expected a file, found the fol")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (".", "expected a file, found the folder"),
+        ("text.txt/work.log", "cannot write"),
+        ("text.txt/logs/work.log", "cannot write"),
+        ("tiles.parquet", "expected a new file or a text file, found other data in"),
+    ],
+)
+def test_a_path_that_can_be_no_log_file_is_an_error_of_one_line(tmp_path, capsys, name, said):
+    (tmp_path / "text.txt").write_text("text\n")
+    (tmp_path / "tiles.parquet").write_bytes(b"PAR1\x15\x00PAR1")
+    path = tmp_path / name
+    assert run(app_that(work), ["work", "--log-file", str(path)]) == 1
+    assert one_line(capsys.readouterr().err).startswith(f"error: --log-file: {said} {path}")
+    assert (tmp_path / "text.txt").read_text() == "text\n"
+    assert (tmp_path / "tiles.parquet").read_bytes() == b"PAR1\x15\x00PAR1"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_command_goes_on_where_the_disk_takes_no_further_messages(capsys):
+    assert run(app_that(work), ["work", "--log-file", "/dev/full"]) == 0
+    out, err = capsys.readouterr()
+    assert out.split() == ["tiles", "3"]
+    assert err.splitlines() == [
+        "note: /dev/full has no further messages: No space left on device",
+        "a message of https://host/a.tif",
+        "note: a warning",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -170,16 +198,19 @@ def test_with_json_an_error_is_one_object(capsys, act, words, code, error):
 
 
 def test_a_heartbeat_says_how_far_the_work_is(monkeypatch):
-    lines, beat = io.StringIO(), 0.02
-    monkeypatch.setattr(heartbeat, "WAITS_S", (beat, beat, 60.0))
+    lines, both = [], threading.Event()
+    monkeypatch.setattr(heartbeat, "WAITS_S", (0.2, 0.01, 60.0))
     monkeypatch.setattr(heartbeat.time, "monotonic", iter(range(0, 1000, 75)).__next__)
-    with heartbeat.Heartbeat("tiles", lambda line: lines.write(line + "\n")) as shown:
-        shown._ended.wait(10 * beat)
-        shown.move(1200, 4000, "fine")
-    assert lines.getvalue().splitlines() == [
-        "tiles: started (1 min 15 s)", "tiles: started (2 min 30 s)"
-    ]  # fmt: skip
-    assert shown._state == " 1,200 of 4,000, fine"
+
+    def write(line):
+        lines.append(line)
+        move(1200, 4000, "fine")
+        if len(lines) == 2:
+            both.set()
+
+    with heartbeat.heartbeat("tiles", write) as move:
+        assert both.wait(10)
+    assert lines == ["tiles: started (1 min 15 s)", "tiles: 1,200 of 4,000, fine (2 min 30 s)"]
 
 
 def test_a_pipe_gets_heartbeats_unless_the_command_is_quiet(monkeypatch, capsys):

@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain, repeat
 
 from minortom.api.time_spans import time_span
 
@@ -11,43 +12,32 @@ WAITS_S = (10.0, 20.0, 30.0)
 """Seconds before the first line, from it to the second, and between all later lines."""
 
 
-class Heartbeat:
-    """Context manager that writes a line at growing intervals, also while nothing moves."""
+@contextmanager
+def heartbeat(label: str, write: Callable[[str], None]) -> Iterator[Callable[..., None]]:
+    """Write a line at growing intervals, also while nothing moves.
 
-    def __init__(self, label: str, write: Callable[[str], None]) -> None:
-        """Write lines that begin with a label.
+    Yield the callback (done, total, note="") that records the progress for the next line.
 
-        Args:
-            label: Name of the items, such as `tiles`.
-            write: Called with each line, in a thread.
-        """
-        self._label, self._write = label, write
-        self._state = ""
-        self._started = time.monotonic()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+    Args:
+        label: Name of the items, such as `tiles`.
+        write: Called with each line, in a thread.
+    """
+    state, started, ended = "started", time.monotonic(), threading.Event()
 
-    def move(self, done: int, total: int, note: str = "") -> None:
-        """Record the progress for the next line."""
-        self._state = f" {done:,} of {total:,}" + (f", {note}" if note else "")
+    def move(done: int, total: int, note: str = "") -> None:
+        nonlocal state
+        state = f"{done:,} of {total:,}" + (f", {note}" if note else "")
 
-    def __enter__(self) -> "Heartbeat":
-        self._thread.start()
-        return self
+    def beat() -> None:
+        for wait in chain(WAITS_S, repeat(WAITS_S[-1])):
+            if ended.wait(wait):
+                return
+            write(f"{label}: {state} ({time_span(time.monotonic() - started)})")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _beat(self) -> None:
-        waits = iter(WAITS_S)
-        wait = next(waits)
-        while not self._ended.wait(wait):
-            seconds = time.monotonic() - self._started
-            self._write(f"{self._label}:{self._state or ' started'} ({time_span(seconds)})")
-            wait = next(waits, WAITS_S[-1])
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield move
+    finally:
+        ended.set()
+        thread.join()

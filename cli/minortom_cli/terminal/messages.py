@@ -1,25 +1,23 @@
 """Messages of one call of a program on stderr: results alone, notes, debug messages, a log file."""
 
-import json
 import logging
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
 
 import typer
 
-from minortom.errors import InputError, UsageError
+from minortom.errors import UsageError
 from minortom.public_urls import public_text
+from minortom_cli.terminal.encoding import json_text
+from minortom_cli.terminal.log_file import LogFile
 
 _LOGGERS = ("minortom", "csmoe_model", "minortom_cli")
 _SHOWN = "minortom_cli.shown"
 """Logger of the messages that stand on stderr already."""
-_UNICODE = ("utf-8", "utf8")
 _current: ContextVar["Messages | None"] = ContextVar("messages", default=None)
 
 
@@ -45,7 +43,7 @@ class Messages:
         if self.quiet and self.verbose:
             raise UsageError("--quiet and --verbose contradict each other; give one of them")
         if log_file is not None:
-            self._add_handler(_log_handler(log_file))
+            self._add_handler(LogFile(log_file))
             self.logs = True
         if self.verbose or self.logs:
             self._enable_debug()
@@ -61,7 +59,7 @@ class Messages:
         line = " ".join(text.split())
         logging.getLogger(_SHOWN).error("error: %s", line)
         if self.as_json:
-            typer.echo(_json({"error": line, "exit_code": exit_code}), err=True)
+            _echo_json(line, exit_code=exit_code)
         else:
             typer.secho(f"error: {line}", fg="red", err=True, color=colour())
 
@@ -69,7 +67,7 @@ class Messages:
         """Print what an interrupt left, and the command that resumes the work."""
         logging.getLogger(_SHOWN).error("%s; %s", what, again)
         if self.as_json:
-            typer.echo(_json({"error": f"{what}; {again}", "exit_code": exit_code}), err=True)
+            _echo_json(f"{what}; {again}", exit_code=exit_code)
         else:
             typer.secho(what, fg="red", err=True, color=colour())
             typer.echo(again, err=True)
@@ -85,7 +83,7 @@ class Messages:
             self._add_handler(_Printer(self))
             try:
                 yield
-            except Exception:
+            except Exception:  # a bug of any kind, which goes on to its traceback
                 logging.getLogger(_SHOWN).exception("ended by a bug")
                 raise
 
@@ -146,30 +144,5 @@ class _Printer(logging.Handler):
             typer.echo(public_text(f"{'note' if is_note else 'debug'}: {line}"), err=True)
 
 
-class _LogLines(logging.Formatter):
-    """Lines with time (UTC), process, level and message, without the secrets of URLs."""
-
-    def __init__(self) -> None:
-        self.converter = time.gmtime
-        super().__init__("%(asctime)sZ %(process)d %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (overrides)
-        record.message = " ".join(record.message.split())
-        return public_text(super().formatMessage(record))
-
-    def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802  (overrides)
-        return public_text(super().formatException(ei))
-
-
-def _log_handler(path: Path) -> logging.Handler:
-    if path.is_dir():
-        raise InputError(f"--log-file: expected a file, found the folder {path}; name a file in it")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(_LogLines())
-    return handler
-
-
-def _json(value: dict[str, object]) -> str:
-    as_it_is = (sys.stderr.encoding or "").lower() in _UNICODE
-    return json.dumps(value, ensure_ascii=not as_it_is)
+def _echo_json(error: str, *, exit_code: int) -> None:
+    typer.echo(json_text({"error": error, "exit_code": exit_code}, sys.stderr), err=True)
