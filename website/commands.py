@@ -27,7 +27,7 @@ class Command:
     words: tuple[str, ...]
     """The command as it is typed, such as ``("csmoe", "text", "train")``."""
     parsed: Any
-    """What typer makes of it."""
+    """Command of Click, which typer makes from the function."""
     children: tuple["Command", ...]
 
     @property

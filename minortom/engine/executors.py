@@ -36,7 +36,6 @@ from minortom.progress import OnProgress, ignore_progress
 
 _log = logging.getLogger(__name__)
 
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

@@ -12,7 +12,6 @@ from minortom.io.up_to_date import stored_provenance
 
 _log = logging.getLogger(__name__)
 
-
 _RECORD = "provenance.json"
 
 

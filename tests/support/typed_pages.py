@@ -6,11 +6,9 @@ import shlex
 import subprocess
 from dataclasses import dataclass
 
-from minortom_cli import main
 from minortom_cli.console import run
-from minortom_cli.model import app as model
 
-PROGRAMS = {"minortom": main.app, "csmoe": model.app, "csmoe-train": model.train_app}
+from website.commands import PROGRAMS
 
 
 @dataclass(frozen=True, kw_only=True)
