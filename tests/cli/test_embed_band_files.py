@@ -10,21 +10,16 @@ from band_file_maker import band_folder, native_bands, safe, stac_item, upsample
 from geotiff_maker import tiff
 from minortom_cli.console import run
 from minortom_cli.model.app import app
-from model_folders import write_model
-from training_shards import learnable_shards
+from model_folders import write_embedded
 
-from csmoe_model.inference.embed import embed
 from minortom.sensors import MODEL_BANDS
-from minortom.shards.shard_set import ShardSet
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Write a model and shards, and one image in four layouts."""
     folder = tmp_path_factory.mktemp("band-files")
-    learnable_shards(folder / "shards", train=2, val=0)
-    write_model(folder / "model", ShardSet.open(folder / "shards"))
-    embed(folder / "model", folder / "shards", out=folder / "e.parquet")
+    write_embedded(folder, train=2, val=0)
     bands = native_bands()
     names = MODEL_BANDS["s2"]
     tiff(folder / "one.tif", upsampled(bands, names), names=names)

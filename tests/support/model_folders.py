@@ -3,14 +3,16 @@
 from dataclasses import replace
 
 import torch
-from training_shards import MODEL
+from training_shards import MODEL, learnable_shards
 
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.normalise import Normalise
 from csmoe_model.finetuning.head_files import HeadRecord, write_head
 from csmoe_model.finetuning.network import FineTuned
+from csmoe_model.inference.embed import embed
 from csmoe_model.training.save_weights import save_model
 from minortom.io.provenance import Provenance
+from minortom.shards.shard_set import ShardSet
 
 PROVENANCE = Provenance(
     command="train", options={}, inputs={"shards": "ab" * 32}, seed=0, licences=("CC-BY-SA-4.0",)
@@ -33,6 +35,13 @@ def write_model(out, shards, seed=0):
             licences=("of the training data",),
         ),
     )  # fmt: skip
+
+
+def write_embedded(folder, *, train, val):
+    """Write `shards`, a `model` of random weights and its embeddings `e.parquet`."""
+    learnable_shards(folder / "shards", train=train, val=val)
+    write_model(folder / "model", ShardSet.open(folder / "shards"))
+    embed(folder / "model", folder / "shards", out=folder / "e.parquet")
 
 
 def write_fine_tuned(

@@ -2,13 +2,10 @@
 
 import pytest
 import torch
-from model_folders import write_model
+from model_folders import write_embedded
 from text_maker import SHORT, write_patches
-from training_shards import learnable_shards
 
-from csmoe_model.inference.embed import embed
 from csmoe_model.text import train
-from minortom.shards.shard_set import ShardSet
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +28,6 @@ def told(tmp_path_factory):
 def seen(tmp_path_factory):
     """Return a folder with shards, their embeddings `e.parquet`, and a text model on them."""
     folder = tmp_path_factory.mktemp("seen")
-    learnable_shards(folder / "shards", train=32, val=8)
-    write_model(folder / "model", ShardSet.open(folder / "shards"))
-    embed(folder / "model", folder / "shards", out=folder / "e.parquet")
+    write_embedded(folder, train=32, val=8)
     train(folder / "e.parquet", out=folder / "text", shards=folder / "shards", **SHORT)
     return folder
