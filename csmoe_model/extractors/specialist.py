@@ -24,7 +24,7 @@ from csmoe_model.extractors.cost import ExtractorCost
 from csmoe_model.extractors.extractor import Deferred, Extractor, Sizes
 from csmoe_model.extractors.stored import StoredExtractor, tensors_sha256, write_extractor
 from csmoe_model.extractors.vector_statistics import VectorStatistics
-from csmoe_model.nn.convnext import ARCHS, ConvNeXtV2, convnext_macs
+from csmoe_model.nn.convnext import ARCHS, INITIAL_STD, ConvNeXtV2, convnext_macs
 from csmoe_model.nn.map_head import MapHead
 from csmoe_model.nn.shapes import Float
 from minortom.io.provenance import Provenance
@@ -74,7 +74,7 @@ class SpecialistNetwork(nn.Module):
             self.head = MapHead(ARCHS[arch].widths, num_classes)
         else:
             self.head = nn.Linear(self.width, num_classes)
-            nn.init.trunc_normal_(self.head.weight, std=0.02)
+            nn.init.trunc_normal_(self.head.weight, std=INITIAL_STD)
             nn.init.zeros_(self.head.bias)
 
     @property

@@ -22,7 +22,8 @@ _STEM_PX = 4
 _KERNEL = 7
 _MLP_RATIO = 4
 _GRN_EPS = 1e-6
-_INITIAL_STD = 0.02
+INITIAL_STD = 0.02
+"""Standard deviation of the initial weights, those of a head included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +137,7 @@ def _reduction(stage: int, fan_in: int, width: int) -> nn.Sequential:
 
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d | nn.Linear):
-        nn.init.trunc_normal_(module.weight, std=_INITIAL_STD)
+        nn.init.trunc_normal_(module.weight, std=INITIAL_STD)
         assert module.bias is not None  # because every layer of this file has one
         nn.init.zeros_(module.bias)
 

@@ -9,11 +9,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from csmoe_model.nn.convnext import ChannelNorm
+from csmoe_model.nn.convnext import INITIAL_STD, ChannelNorm
 from csmoe_model.nn.layers import NORM_EPS
 from csmoe_model.nn.shapes import Float
-
-_INITIAL_STD = 0.02
 
 
 class MapHead(nn.Module):
@@ -30,7 +28,7 @@ class MapHead(nn.Module):
         self.norms = nn.ModuleList([ChannelNorm(width, eps=NORM_EPS) for width in widths])
         self.layers = nn.ModuleList([nn.Conv2d(width, num_classes, 1) for width in widths])
         for layer in self.layers:
-            nn.init.trunc_normal_(layer.weight, std=_INITIAL_STD)  # type: ignore[arg-type]
+            nn.init.trunc_normal_(layer.weight, std=INITIAL_STD)  # type: ignore[arg-type]
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, maps: Sequence[Tensor]) -> Float[Tensor, "B K H W"]:

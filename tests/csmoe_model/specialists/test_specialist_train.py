@@ -17,6 +17,7 @@ from csmoe_model.data.normalise import resized
 from csmoe_model.evaluation.metrics import Predictions, confusion_matrices, score
 from csmoe_model.extractors.load import load_extractor
 from csmoe_model.extractors.map_images import encode_set
+from csmoe_model.finetuning import labelled_batches
 from csmoe_model.probing.dense_training import at_size
 from csmoe_model.specialists import train
 from csmoe_model.specialists.images import SpecialistImages
@@ -101,7 +102,14 @@ def test_classes_of_pixels_are_learned_and_stored(tmp_path):
     assert "2 classes of pixels" in (result.weights / "README.md").read_text()
 
 
-def test_label_maps_that_are_not_square_are_flipped_only(tmp_path):
+def test_label_maps_that_are_not_square_are_flipped_only(tmp_path, monkeypatch):
+    drawn = set()
+    for name in ("draw_flips", "draw_transposes"):
+        draw = getattr(labelled_batches, name)
+        monkeypatch.setattr(
+            labelled_batches, name,
+            lambda *words, name=name, draw=draw, **more: drawn.add(name) or draw(*words, **more),
+        )  # fmt: skip
     data = segmentation_set((4, 2, 2))
     wide = {
         name: split_of(
@@ -111,7 +119,9 @@ def test_label_maps_that_are_not_square_are_flipped_only(tmp_path):
         for name, split in data.splits.items()
     }
     result = run(tmp_path / "run", replace(data, splits=wide), epochs=1)
-    assert result.steps == 1
+    assert (result.steps, drawn) == (1, {"draw_flips"})
+    run(tmp_path / "square", data, epochs=1)
+    assert drawn == {"draw_flips", "draw_transposes"}
 
 
 def test_the_head_scores_on_the_test_split_what_the_result_says(tmp_path):
