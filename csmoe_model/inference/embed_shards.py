@@ -98,11 +98,14 @@ def embed_shards(
     extractor = fitted_on(load_extractor(checkpoint), data)
     queries = None if neighbours is None else Queries.of(data, neighbours.exclusion)
     provenance = shards_provenance("embed", extractor, data)
+    inputs = [*extractor.folders, shards]
     with artefact(
-        out, provenance, inputs=[*extractor.folders, shards], overwrite=overwrite, started=started,
+        out, provenance, inputs=inputs, overwrite=overwrite, started=started,
         is_whole=lambda: _num_rows(out) == len(data) * len(names_of(extractor)),
     ) as made:  # fmt: skip
-        is_drawn = neighbours is None or neighbours.is_drawn(provenance, overwrite=overwrite)
+        is_drawn = neighbours is None or neighbours.is_drawn(
+            provenance, inputs=inputs, overwrite=overwrite
+        )
         keep_filters(extractor, data, out, overwrite=overwrite)
         if not made.up_to_date:
             write_patches(

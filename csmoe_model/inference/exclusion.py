@@ -4,10 +4,11 @@ Patches of one tile show the same place at the same time. They are near each oth
 representation, so that they say nothing about a model.
 
 Axes, as name suffixes:
-    n  patches
+    q  queries    n  patches
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,23 +69,26 @@ class Exclusion:
             return "all patches of the query's cell"
         return f"all patches of the query's cell and within {self.exclude_km:g} km of the query"
 
-    def stays(self, data: ShardSet, query: int) -> NDArray[np.bool_]:
-        """Return which patches of the shards stay, [n].
+    def stays(self, data: ShardSet, query_q: Sequence[int]) -> NDArray[np.bool_]:
+        """Return which patches of the shards stay for each query, [q, n].
 
         Args:
-            data: The shards.
-            query: Number of the patch that is searched for.
+            data: The shards, whose metadata is read once for all queries.
+            query_q: Numbers of the patches that are searched for.
         """
-        table = data.metadata(["grid_cell", "lat", "lon"])
+        queries = np.array(query_q)
+        stays_qn: NDArray[np.bool_] = np.arange(len(data)) != queries[:, None]
         if self.include_own_cell:
-            stays_n: NDArray[np.bool_] = np.arange(len(table)) != query
-            return stays_n
-        stays_n = pc.not_equal(table["grid_cell"], table["grid_cell"][query]).to_numpy()
+            return stays_qn
+        table = data.metadata(["grid_cell", "lat", "lon"])
+        cells = table["grid_cell"]
+        cell_n = pc.index_in(cells, pc.unique(cells)).to_numpy()
+        stays_qn = cell_n != cell_n[queries, None]
         if self.exclude_km is not None:
             points = unit_vectors(table["lon"].to_numpy(), table["lat"].to_numpy())
-            chord_n = np.linalg.norm(points - points[query], axis=1)
-            stays_n = stays_n & (km_of_chord(chord_n) > self.exclude_km)
-        return stays_n
+            chord_qn = np.stack([np.linalg.norm(points - points[q], axis=1) for q in query_q])
+            stays_qn &= km_of_chord(chord_qn) > self.exclude_km
+        return stays_qn
 
     def nothing_left(self, data: ShardSet, query: str) -> InputError:
         """Return the error of a query for which all patches are left out."""

@@ -1,6 +1,6 @@
 """Picture of some patches with their nearest neighbours, `csmoe embed --neighbours`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from csmoe_model.inference.exclusion import Exclusion
 from minortom.api.arguments import path_of
-from minortom.errors import InputError, OutputExistsError, UsageError
+from minortom.errors import InputError, UsageError
 from minortom.io.atomic_write import atomic_file, check_parents
 from minortom.io.provenance import KEY, Provenance
-from minortom.io.up_to_date import stored_provenance
+from minortom.io.up_to_date import is_up_to_date
 from minortom.plotting.patch_pictures import Pixels, patch_pictures
 from minortom.shards.shard_set import ShardSet
 
@@ -64,26 +64,21 @@ class NeighbourPicture:
         options = {**of_vectors.options, **self.exclusion.record}
         return replace(of_vectors, command="embed --neighbours", options=options)
 
-    def is_drawn(self, of_vectors: Provenance, *, overwrite: bool) -> bool:
+    def is_drawn(self, of_vectors: Provenance, *, inputs: Sequence[Path], overwrite: bool) -> bool:
         """Return whether the picture exists with the same provenance.
 
         Args:
             of_vectors: Provenance of the vectors.
+            inputs: Folders that the picture must not replace.
             overwrite: Whether a picture with another provenance may be replaced.
 
         Raises:
-            OutputExistsError: If it exists with another one and `overwrite` is false.
+            MinorTomError: As `is_up_to_date`.
         """
-        if not self.out.exists():
-            return False
-        if stored_provenance(self.out) == self.provenance(of_vectors).as_dict():
-            return True
-        if overwrite:
-            return False
-        raise OutputExistsError(
-            f"{self.out} exists and was made with other inputs or options; give --overwrite or "
-            "another --neighbours"
-        )
+        return is_up_to_date(
+            self.out, self.provenance(of_vectors), inputs=inputs, overwrite=overwrite,
+            option="--neighbours",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -106,7 +101,7 @@ class Queries:
         """
         strata = data.metadata(["stratum"])["stratum"].to_pylist()
         number_q = choose_queries(strata, _NUM_QUERIES)
-        stays_qn = np.stack([exclusion.stays(data, int(query)) for query in number_q])
+        stays_qn = exclusion.stays(data, number_q.tolist())
         if not stays_qn.any():
             raise exclusion.nothing_left(data, "any patch")
         return cls(number_q=number_q, stays_qn=stays_qn)

@@ -235,7 +235,7 @@ def _find(
         own = query.position(data)
         vector_D = _vector_of(of_query, own, query, embeddings, options.sensor)
         [card] = cards_of(data, [(own, None)])
-        stays_n = options.exclusion.stays(data, own)[searched.samples]
+        [stays_n] = options.exclusion.stays(data, [own])[:, searched.samples]
         if not stays_n.any():
             raise options.exclusion.nothing_left(data, str(query))
     query_qD, archive_nD = _comparable(

@@ -25,6 +25,7 @@ def is_up_to_date(
     inputs: Iterable[Path],
     overwrite: bool,
     record: str = "",
+    option: str = "--out",
 ) -> bool:
     """Return whether ``out`` exists with the same provenance.
 
@@ -34,6 +35,7 @@ def is_up_to_date(
         inputs: Inputs of the output, which are never replaced, not even with ``overwrite``.
         overwrite: Whether an output with another provenance may be replaced.
         record: Name of the JSON file inside the folder; empty for a file.
+        option: Option that names the output, for the error.
 
     Raises:
         OutputExistsError: If ``out`` has another provenance and ``overwrite`` is false, or if it
@@ -45,11 +47,11 @@ def is_up_to_date(
     overwrite = flag("overwrite", overwrite)
     check_parents(out)
     if out.is_dir() and not record:
-        raise InputError(f"--out must be a file, found the folder {out}; give another --out")
+        raise InputError(f"{option} must be a file, found the folder {out}; give another {option}")
     if out.is_file() and record:
-        raise InputError(f"--out must be a folder, found the file {out}; give another --out")
+        raise InputError(f"{option} must be a folder, found the file {out}; give another {option}")
     inputs = tuple(inputs)
-    _refuse_inputs(out, inputs)
+    _refuse_inputs(out, inputs, option)
     if not out.exists() or is_empty_folder(out):
         return False
     stored = stored_provenance(out / record if record else out)
@@ -57,32 +59,33 @@ def is_up_to_date(
     if compared == provenance.as_dict():
         return True
     if stored is None or stored.get("command") != provenance.command:
-        _refuse_parts(out, inputs)
+        _refuse_parts(out, inputs, option)
     if out.is_dir() and stored is None:
         # Even --overwrite must not delete a folder with unknown files.
         raise OutputExistsError(
-            f"{out} has files but no {record}, so this command did not write it; give another --out"
+            f"{out} has files but no {record}, so this command did not write it; give another "
+            f"{option}"
         )
     if overwrite:
         return False
     found = "was made with other inputs or options" if stored else "was not made by this command"
-    raise OutputExistsError(f"{out} exists and {found}; give --overwrite or another --out")
+    raise OutputExistsError(f"{out} exists and {found}; give --overwrite or another {option}")
 
 
-def _refuse_inputs(out: Path, inputs: Iterable[Path]) -> None:
+def _refuse_inputs(out: Path, inputs: Iterable[Path], option: str) -> None:
     place = _real(out)
     for path in inputs:
         found = _real(path)
         if place == found or (out.is_dir() and place in found.parents):
             what = "is" if place == found else "contains"
-            raise InputError(f"--out {out} {what} the input {path}; give another --out")
+            raise InputError(f"{option} {out} {what} the input {path}; give another {option}")
 
 
-def _refuse_parts(out: Path, inputs: Iterable[Path]) -> None:
+def _refuse_parts(out: Path, inputs: Iterable[Path], option: str) -> None:
     """Refuse to replace a file inside an input folder."""
     for path in inputs:
         if _real(path) in _real(out).parents:
-            raise InputError(f"--out {out} is a file of the input {path}; give another --out")
+            raise InputError(f"{option} {out} is a file of the input {path}; give another {option}")
 
 
 def _real(path: Path) -> Path:

@@ -180,7 +180,10 @@ def test_another_picture_is_refused_before_anything_is_written(folder, tmp_path)
     picture.write_text("a holiday")
     words = (folder / "model", folder / "shards")
     out = tmp_path / "e.parquet"
-    with pytest.raises(OutputExistsError, match=r"n.png exists and was made .* give --overwrite"):
+    with pytest.raises(
+        OutputExistsError,
+        match=r"n.png exists and was not made by .* another --neighbours$",
+    ):
         embed(*words, out=out, neighbours=picture)
     assert not out.exists()
     assert picture.read_text() == "a holiday"

@@ -100,6 +100,7 @@ def test_the_picture_is_drawn_again_only_for_other_patches_and_with_overwrite(fo
         ({"exclude_km": 5}, UsageError, "work with --neighbours, found none"),
         ({"include_own_cell": True}, UsageError, "work with --neighbours, found none"),
         ({"neighbours": "n.jpg"}, InputError, "must end in .png, found n.jpg"),
+        ({"neighbours": "f.png", "overwrite": True}, InputError, "^--neighbours must be a file, f"),
         ({"neighbours": "n.png", "exclude_km": 9e9}, InputError, "found none for any patch"),
         ({"neighbours": "n.png", "exclude_km": "5"}, InputError, "exclude_km must be a number"),
         ({"neighbours": "n.png", "include_own_cell": "no"}, InputError, "must be True or False"),
@@ -109,6 +110,7 @@ def test_patches_that_cannot_be_left_out_are_an_error_before_anything_is_written
     folder, tmp_path, monkeypatch, options, error, message
 ):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "f.png").mkdir()
     with pytest.raises(error, match=message):
         embed(folder / "model", folder / "shards", out="e.parquet", **options)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.rglob("*")] == ["f.png"]
