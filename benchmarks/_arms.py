@@ -4,19 +4,20 @@ Axes, as name suffixes:
     n  patches    D  width of a vector    m  runs of an arm    R  draws of the bootstrap
 """
 
+import argparse
 import fcntl
 import itertools
 import os
 import statistics
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from _planet_models import csmoe
 from _pruning_quality import HEADLINE, PROBES, SENSORS, Store
 
-from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap, interval
+from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap
 from csmoe_model.evaluation.metrics import scorer
-from csmoe_model.probing.pooling import spread
 from csmoe_model.retrieval.metrics import as_sets, retrieved
 from csmoe_model.retrieval.nearest import nearest
 from csmoe_model.runs.folder import RunFolder
@@ -27,6 +28,35 @@ DIRECTIONS = {"s2-s1": ("s2", "s1"), "s1-s2": ("s1", "s2")}
 RETRIEVED = 10
 PROBED = tuple(f"{probe}-{sensor}" for probe, sensor in itertools.product(PROBES, SENSORS))
 BATCH_SIZE = 64
+
+
+def arms_parser(description, arms):
+    """Return a parser with the common options of the comparisons of arms."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seeds", type=numbers, default="0,1,2", help="seeds of the pretraining")
+    parser.add_argument("--arms", type=names_of(arms), default=",".join(arms), help="arms to train")
+    parser.add_argument("--write", action="store_true", help="write the results of what is there")
+    return parser
+
+
+def numbers(text):
+    """Return the integers of an option such as `0,1,2`."""
+    return [int(number) for number in text.split(",")]
+
+
+def names_of(known):
+    """Return a function that reads an option with some of the known names, such as `moe,dense`."""
+
+    def read(text):
+        names = text.split(",")
+        if unknown := [name for name in names if name not in known]:
+            raise argparse.ArgumentTypeError(
+                f"expected names of {', '.join(known)}, found {', '.join(unknown)}"
+            )
+        return names
+
+    return read
 
 
 def train(folder, data, options):
@@ -168,20 +198,3 @@ def scored_by(block_n, scorers, *, seed=0):
     values = [one(np.ones(len(block_n)))[HEADLINE] for one in scorers]
     draws = np.stack([bootstrap.draws_of([one])[HEADLINE] for one in scorers])
     return np.array(values), draws
-
-
-def difference(of, base):
-    """Return the mean difference of paired scores, with its interval over blocks and runs.
-
-    Args:
-        of: Scores [m] and draws [m, R] of an arm.
-        base: Those of the other arm: run by run the same seed and the same draws of blocks.
-    """
-    (value_m, draw_mR), (base_m, base_mR) = of, base
-    return interval_of(value_m - base_m, draw_mR - base_mR)
-
-
-def interval_of(value_m, draw_mR):
-    """Return the mean of runs, with its interval over blocks and runs."""
-    found = interval(float(value_m.mean()), spread(draw_mR, np.random.default_rng(0)))
-    return [found.value, found.low, found.high]

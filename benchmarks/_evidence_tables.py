@@ -2,7 +2,7 @@
 
 from statistics import mean
 
-from _results import measured, source, stored, table
+from _results import measured, source, spanned, stored, table
 
 ARMS = {
     "random": "random cells, without strata", "strata": "random cells of each stratum",
@@ -137,12 +137,6 @@ def expert_bits():
     ]  # fmt: skip
     head = ["layer", "image", *(f"bits, {name}" for name in KINDS.values())]
     return table(head, rows)
-
-
-def spanned(values, form=".1f"):
-    """Return a share with its interval in percent."""
-    middle, low, high = (f"{100 * value:{form}}" for value in values)
-    return f"{middle} [{low}, {high}]"
 
 
 def patch_labels():

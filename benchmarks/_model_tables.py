@@ -1,6 +1,6 @@
 """Tables of fine-tuned models and of ensembles."""
 
-from _results import source, stored, table
+from _results import source, spanned, stored, table
 
 FINETUNE_ROWS = {
     "model": "fine-tuned", "frozen model": "linear probe of the frozen encoder",
@@ -27,12 +27,12 @@ ENSEMBLE_ROWS = {
 
 def percent(row):
     """Return a share with its interval in percent."""
-    return f"{100 * row['value']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+    return spanned(row[key] for key in ("value", "low", "high"))
 
 
-def points(row):
+def points(row, form="+.2f"):
     """Return a difference with its interval in points."""
-    return f"{100 * row['value']:+.2f} [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"
+    return spanned((row[key] for key in ("value", "low", "high")), form)
 
 
 def finetune():

@@ -2,19 +2,18 @@
 
 import statistics
 import time
-from dataclasses import asdict
 
 import numpy as np
 import torch
+from _paired import difference
 from _planet_models import csmoe, pretrained, shards
 from _pruning_quality import pruned
 from finetune import EPOCHS, MODEL, SCORE, tuned
 
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.evaluation.bootstrap import Bootstrap, interval
+from csmoe_model.evaluation.bootstrap import Bootstrap
 from csmoe_model.evaluation.metrics import score
 from csmoe_model.finetuning.network import FineTuned
-from csmoe_model.probing.pooling import spread
 from csmoe_model.probing.predictions import read_predictions
 from minortom.sensors import MODEL_BANDS
 
@@ -80,10 +79,13 @@ def _compared(out, shots):
         name: np.stack([bootstrap.draws([run])[SCORE] for run in some])
         for name, some in runs.items()
     }
-    wide_R = spread(draw["half"] - draw["whole"], np.random.default_rng(0))
-    gap = interval(float((value["half"] - value["whole"]).mean()), wide_R)
+    gap = difference(*((value[name], draw[name]) for name in ("half", "whole")))
     scores = {name: v.mean() for name, v in value.items()}
-    return {"shots": shots, "score": scores, "difference": asdict(gap)}
+    return {
+        "shots": shots,
+        "score": scores,
+        "difference": dict(zip(("value", "low", "high"), gap, strict=True)),
+    }
 
 
 def _tuned_half(out, seed, shots):

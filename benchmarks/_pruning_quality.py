@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import torch
+from _paired import difference
 from _planet_models import pretrained, shards
 from _pruning_baselines import merged, random_kept, slimmed, with_kept
 
@@ -11,11 +12,10 @@ from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.loader import Loader
 from csmoe_model.data.normalise import Normalise
 from csmoe_model.data.sampler import OrderedBatches
-from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap, interval
+from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap
 from csmoe_model.evaluation.metrics import Predictions, score
 from csmoe_model.nn.cost import encoder_cost
 from csmoe_model.probing.heads import Table, knn_probe, logistic_probe
-from csmoe_model.probing.pooling import spread
 from csmoe_model.pruning.calibration import class_vectors, draw_patches, drift
 from csmoe_model.pruning.choice import choose_experts
 from csmoe_model.pruning.prune import prune
@@ -260,15 +260,9 @@ def _bootstrap(patches):
 
 
 def _difference(bootstrap, patches, store, found, base, probe):
-    """Return the mean score, and the paired difference from others with its interval.
-
-    The draws of cells are the same for both, and those of pretraining seeds.
-    """
-    value_m, draw_mR = _scored(bootstrap, patches, store, found, probe)
-    base_m, base_mR = _scored(bootstrap, patches, store, base, probe)
-    wide_R = spread(draw_mR - base_mR, np.random.default_rng(0))
-    gap = interval(float((value_m - base_m).mean()), wide_R)
-    return value_m.mean(), [gap.value, gap.low, gap.high]
+    """Return the mean score, and the paired difference from others with its interval."""
+    of, others = (_scored(bootstrap, patches, store, some, probe) for some in (found, base))
+    return of[0].mean(), difference(of, others)
 
 
 def _costs(sensor, keep):

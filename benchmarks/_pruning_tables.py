@@ -2,7 +2,8 @@
 
 from statistics import mean
 
-from _results import source, stored, table
+from _model_tables import points
+from _results import source, spanned, stored, table
 
 LONG = {"s2": "Sentinel-2", "s1": "Sentinel-1"}
 WAYS = {
@@ -41,8 +42,7 @@ def checks():
             lines.append(
                 f"- Fine-tuned on {row['shots']} labels a class ({tuned['seeds']} seeds): half of "
                 f"the experts {100 * score['half']:.1f} %, all {100 * score['whole']:.1f} %, "
-                f"difference {100 * gap['value']:+.1f} [{100 * gap['low']:+.1f}, "
-                f"{100 * gap['high']:+.1f}] points."
+                f"difference {points(gap, '+.1f')} points."
             )
         lines.append(
             f"- A step of this training takes {tuned['speed']['ratio']:.2f} × as long with half of "
@@ -93,8 +93,7 @@ def _points(row):
     """Return the difference of a row in points, with its interval."""
     if row is None or "difference" not in row:
         return ""
-    gap = [f"{100 * value:+.1f}" for value in row["difference"]]
-    return f"{gap[0]} [{gap[1]}, {gap[2]}]"
+    return spanned(row["difference"], "+.1f")
 
 
 def quality_with_source():

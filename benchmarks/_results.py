@@ -46,6 +46,12 @@ def measured(name, make, *, how):
     return f"{make()}\n\n{source(name)}"
 
 
+def spanned(values, form=".1f"):
+    """Return a share with its interval, in percent or points."""
+    middle, low, high = (f"{100 * value:{form}}" for value in values)
+    return f"{middle} [{low}, {high}]"
+
+
 def table(head, rows):
     """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]

@@ -173,7 +173,7 @@ def mean_of(values):
 
 
 def field_strength():
-    """How much a selection can matter on the planet with fields, by the share of the field."""
+    """Return the errors of selections on the planet with fields, by the share of the field."""
     rows = []
     for share, found in stored("field_strength")["shares"].items():
         methods = [found[name] for name in ("default", "k-means")]

@@ -1,6 +1,6 @@
 """Tables of docs/text.md from the stored results of `text.py`."""
 
-from _model_tables import percent
+from _model_tables import percent, points
 from _results import source, stored, table
 
 SENSORS = {"s2": "Sentinel-2", "s1": "Sentinel-1", "both": "both"}
@@ -37,9 +37,7 @@ def text_differences():
         if one["kind"] == "landcover":
             _, sensor = one["of"].split(" ")
             label = ROWS.get(one["minus"].split(" ")[0], "the share by climate class")
-            rows.setdefault(label, {})[sensor] = (
-                f"{100 * one['value']:+.1f} [{100 * one['low']:+.1f}, {100 * one['high']:+.1f}]"
-            )
+            rows.setdefault(label, {})[sensor] = points(one, "+.1f")
     lines = [[label, *(of[sensor] for sensor in SENSORS)] for label, of in rows.items()]
     return table(["text search minus …, points of mAP", *SENSORS.values()], lines)
 

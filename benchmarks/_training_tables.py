@@ -2,7 +2,7 @@
 
 from statistics import mean
 
-from _results import measured, stored, table
+from _results import measured, spanned, stored, table
 
 NAMES = {
     "none": "neither", "sensor": "`--condition sensor`",
@@ -33,8 +33,8 @@ def conditioning_table():
 
 
 def _cell(score):
-    gap = [f"{100 * value:+.1f}" for value in score.get("difference", ())]
-    return f"{100 * score['mean']:.1f}" + (f" ({gap[0]} [{gap[1]}, {gap[2]}])" if gap else "")
+    shown = f"{100 * score['mean']:.1f}"
+    return shown + (f" ({spanned(score['difference'], '+.1f')})" if "difference" in score else "")
 
 
 TRAINING_TABLES = {

@@ -10,23 +10,22 @@ time. `--write` evaluates what is finished, trains nothing, and writes
 benchmarks/results/conditioning.json; benchmarks/_tables.py makes the table of docs/train.md.
 """
 
-import argparse
 import itertools
 import statistics
-from pathlib import Path
 
 import numpy as np
 from _arms import (
     BATCH_SIZE,
     DIRECTIONS,
     PROBED,
-    difference,
+    arms_parser,
     outputs_of_missing,
     scored,
     seconds_a_pair,
     train,
     vector_outputs,
 )
+from _paired import difference
 from _planet_models import RECIPE, shards
 from _pruning_quality import SENSORS, Patches
 from _results import store
@@ -104,26 +103,19 @@ def summary(patches, stored, seeds):
 
 def main():
     """Train and evaluate the arms, or write the results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=Path)
+    parser = arms_parser(__doc__, ARMS)
     parser.add_argument("--steps", type=int, default=STEPS, help="steps of each run")
-    parser.add_argument("--seeds", default="0,1,2", help="seeds of the pretraining")
-    parser.add_argument("--arms", default=",".join(ARMS), help="arms to train")
-    parser.add_argument("--write", action="store_true", help="write the results of what is there")
     options = parser.parse_args()
-    arms, seeds = options.arms.split(","), [int(seed) for seed in options.seeds.split(",")]
-    if unknown := [arm for arm in arms if arm not in ARMS]:
-        parser.error(f"expected arms of {', '.join(ARMS)}, found {', '.join(unknown)}")
     patches = Patches()
 
     def make(name):
         return evaluate(trained(options.out, name, options.steps), patches)
 
-    names = [f"{arm}-{seed}" for seed, arm in itertools.product(seeds, arms)]
+    names = [f"{arm}-{seed}" for seed, arm in itertools.product(options.seeds, options.arms)]
     if options.write:
         names = [name for name in names if (options.out / "runs" / name / "model").exists()]
     stored = outputs_of_missing(options.out, names, make)
-    found = summary(patches, stored, seeds)
+    found = summary(patches, stored, options.seeds)
     for row in found["rows"]:
         print(row["arm"], row["seeds"], {k: f"{v['mean']:.3f}" for k, v in row["scores"].items()})
     if options.write:

@@ -16,20 +16,17 @@ finished to benchmarks/results/dense_or_moe.json; benchmarks/_tables.py makes th
 docs/evidence.md.
 """
 
-import argparse
 import itertools
 import time
-from pathlib import Path
 
 import numpy as np
 from _arms import (
     BATCH_SIZE,
     DIRECTIONS,
     PROBED,
+    arms_parser,
     check_budgets,
     claimed,
-    difference,
-    interval_of,
     outputs_of_missing,
     scored,
     store_of,
@@ -37,6 +34,7 @@ from _arms import (
     vector_outputs,
 )
 from _pair_errors import ERRORS, pair_errors
+from _paired import difference, interval_of
 from _planet_models import shards
 from _pruning_quality import SENSORS, Patches
 from _results import store
@@ -64,7 +62,7 @@ ARMS = {
 }
 """Fields of each arm. With fixed slots the scale is learned; 1 is its published start."""
 POINTS = ("steps", "multiply-adds", "seconds")
-"""What all arms have spent equally at each point of evaluation."""
+"""Costs that all arms have spent equally, one for each point of evaluation."""
 POOLINGS = ("cls", "mean")
 MEASURES = (
     *ERRORS, *(f"{pooling}-{name}" for pooling in POOLINGS for name in (*PROBED, *DIRECTIONS)),
@@ -193,24 +191,16 @@ def _score(patches, stored, done, arm, measure):
 
 def main():
     """Train and evaluate the arms, or write the results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--seeds", default="0,1,2", help="seeds of the pretraining")
-    parser.add_argument("--arms", default=",".join(ARMS), help="arms to train")
-    parser.add_argument("--write", action="store_true", help="write the results of what is there")
-    options = parser.parse_args()
-    arms, seeds = options.arms.split(","), [int(seed) for seed in options.seeds.split(",")]
-    if unknown := [arm for arm in arms if arm not in ARMS]:
-        parser.error(f"expected arms of {', '.join(ARMS)}, found {', '.join(unknown)}")
+    options = arms_parser(__doc__, ARMS).parse_args()
     patches, seconds = Patches(), seconds_a_step(options.out)
     if options.write:
-        store("dense_or_moe", summary(patches, store_of(options.out), seeds, seconds))
+        store("dense_or_moe", summary(patches, store_of(options.out), options.seeds, seconds))
         return
 
     def make(name):
         return evaluate(trained(options.out, name), name.rpartition("-")[0], patches, seconds)
 
-    names = [f"{arm}-{seed}" for seed, arm in itertools.product(seeds, arms)]
+    names = [f"{arm}-{seed}" for seed, arm in itertools.product(options.seeds, options.arms)]
     outputs_of_missing(options.out, names, make)
 
 

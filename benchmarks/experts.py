@@ -23,8 +23,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _arms import interval_of, outputs_of_missing, scored_by, store_of
+from _arms import outputs_of_missing, scored_by, store_of
 from _pair_errors import pair_errors
+from _paired import interval_of
 from _planet_models import pretrained
 from _pruning_quality import HEADLINE, Patches
 from _results import store
@@ -48,7 +49,7 @@ class Shifted(torch.nn.Module):
         self.experts, self.shifts = experts, shifts
 
     def forward(self, slots_BSED):
-        """Give the slots of expert e to expert e + shift."""
+        """Compute the slots of expert e with expert e + shift, and average over the shifts."""
         found = [
             self.experts(slots_BSED.roll(shift, 2)).roll(-shift, 2) for shift in self.shifts
         ]  # fmt: skip

@@ -29,14 +29,15 @@ from _arms import (
     BATCH_SIZE,
     check_budgets,
     claimed,
-    difference,
     explained_scorer,
-    interval_of,
+    names_of,
+    numbers,
     outputs_of_missing,
     scored_by,
     store_of,
     train,
 )
+from _paired import difference, interval_of
 from _planet_models import RECIPE
 from _planet_shards import write
 from _pruning_quality import HEADLINE, SENSORS, Patches, Store
@@ -255,20 +256,19 @@ def main():
     """Train and evaluate what is missing, or write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
-    parser.add_argument("--planets", default=",".join(PLANETS), help="planets to train on")
-    parser.add_argument("--draws", default="0,1,2,3,4", help="draws to train")
+    parser.add_argument(
+        "--planets", type=names_of(PLANETS), default=",".join(PLANETS), help="planets to train on"
+    )
+    parser.add_argument("--draws", type=numbers, default="0,1,2,3,4", help="draws to train")
     parser.add_argument("--write", action="store_true", help="write the results of what is there")
     options = parser.parse_args()
-    planets = options.planets.split(",")
-    if unknown := [name for name in planets if name not in PLANETS]:
-        parser.error(f"expected planets of {', '.join(PLANETS)}, found {', '.join(unknown)}")
     if options.write:
         store("selection_arms", summary(store_of(options.out)))
         return
     with TemporaryDirectory() as folder:
         table = annotated(0, Path(folder))
-    for draw in map(int, options.draws.split(",")):
-        for planet in (name for name in planets if draw < DRAWS[name]):
+    for draw in options.draws:
+        for planet in (name for name in options.planets if draw < DRAWS[name]):
             names = {f"{planet}-{draw}-{arm}": arm for arm in PLANETS[planet]}
             run_draw(options.out, table, planet, draw, names)
 

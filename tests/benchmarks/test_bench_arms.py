@@ -2,6 +2,7 @@
 
 import importlib
 import multiprocessing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,6 +48,16 @@ def test_a_run_of_another_process_is_left_to_it(arms, tmp_path, capsys):
     assert [int(stored.read(name)["value"]) for name in "abc"] == [1, 3, 2]
 
 
+def test_options_name_known_arms(arms, capsys):
+    parser = arms.arms_parser("Compare arms.", ("moe", "dense"))
+    assert vars(parser.parse_args(["out", "--seeds", "3,1"])) == {
+        "out": Path("out"), "seeds": [3, 1], "arms": ["moe", "dense"], "write": False
+    }  # fmt: skip
+    with pytest.raises(SystemExit):
+        parser.parse_args(["out", "--arms", "moe,sparse"])
+    assert "expected names of moe, dense, found sparse" in capsys.readouterr().err
+
+
 def test_arms_with_different_budgets_are_refused(arms):
     equal = {"default": {"cells": 9, "steps": 5}, "random": {"cells": 9, "steps": 5}}
     arms.check_budgets(equal)
@@ -69,8 +80,10 @@ def test_the_explained_variance_equals_that_of_scikit_learn(arms):
     )
 
 
-def test_a_difference_without_noise_has_an_interval_of_no_width(arms):
+def test_a_difference_without_noise_has_an_interval_of_no_width():
     draws = np.random.default_rng(0).normal(size=(3, 20))
-    found = arms.difference((np.array([3.0, 4, 5]), draws + 2), (np.array([1.0, 2, 3]), draws))
+    found = importlib.import_module("_paired").difference(
+        (np.array([3.0, 4, 5]), draws + 2), (np.array([1.0, 2, 3]), draws)
+    )
 
     assert found == pytest.approx([2, 2, 2])
