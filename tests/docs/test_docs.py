@@ -40,3 +40,16 @@ def test_each_link_of_a_page_leads_to_a_file(page):
     links = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
 
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("package", ["minortom", "csmoe_model", "cli/minortom_cli"])
+def test_architecture_lists_every_subpackage(package):
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    listed = set(
+        re.findall(r"\w+", page.partition("subpackages of minortom ")[2].partition("```")[0])
+    )
+
+    folders = {path.parent.name for path in (REPOSITORY / package).glob("*/__init__.py")}
+
+    assert len(folders) >= 4
+    assert folders - listed == set()
