@@ -14,7 +14,7 @@ from minortom.dataset.card import MAJOR_TOM
 from minortom.io.provenance import KEY, licences_in
 from minortom.sensors import BandGroup
 from minortom.shards.formats import Codec
-from minortom.shards.layout import ATTRIBUTION, SCHEMA_VERSION, spec_of
+from minortom.shards.layout import ATTRIBUTION, SCHEMA_VERSION, SampleSpec, spec_of
 
 CROISSANT = "croissant.json"
 RECORDS = "patches"
@@ -92,13 +92,7 @@ def croissant_record(record: Mapping[str, Any], *, name: str, url: str) -> dict[
         name: Name of the data set.
         url: Address of the repository.
     """
-    spec = spec_of(record)
-    tensors = [_tensor_field(group, spec.patch_px, spec.codec) for group in spec.groups]
-    others = [_field(column.name, _type_of(column.type)) for column in spec.metadata_schema]
-    units = {column.name: column.unit for column in spec.further if column.unit}
-    others = [of | _described(units.get(str(of["name"]))) for of in others]
-    references = {"split": {"references": {"field": {"@id": f"{SPLITS}/name"}}}}
-    others = [of | references.get(str(of["name"]), {}) for of in others]
+    spec, made = spec_of(record), record[KEY]
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -112,35 +106,49 @@ def croissant_record(record: Mapping[str, Any], *, name: str, url: str) -> dict[
         "license": _LICENCE_URL,
         "version": f"{SCHEMA_VERSION}.0.0",
         "citeAs": MAJOR_TOM,
-        "usageInfo": [
-            {"@type": "CreativeWork", "text": line} for line in licences_in(record[KEY])
-        ],
-        **_provenance(record[KEY]),
-        "distribution": [
-            {
-                "@type": "cr:FileObject", "@id": "repository", "name": "repository",
-                "description": "The repository that holds all files.", "contentUrl": url,
-                "encodingFormat": "git+https",
-                # A repository has no hash; the authors of the specification ask for this value.
-                "sha256": "https://github.com/mlcommons/croissant/issues/80",
-            },
-            *(_file(entry) for entry in record["shards"]),
-            {
-                "@type": "cr:FileSet", "@id": "shards", "name": "shards",
-                "description": "The files with the patches.",
-                "containedIn": {"@id": "repository"}, "encodingFormat": _PARQUET,
-                "includes": [entry["file"] for entry in record["shards"]],
-            },
-        ],
-        "recordSet": [
-            {
-                "@type": "cr:RecordSet", "@id": RECORDS, "name": RECORDS,
-                "description": "One record a pair of patches.",
-                "key": [{"@id": f"{RECORDS}/{name}"} for name in _KEY],
-                "field": [*tensors, *others],
-            },
-            _splits(list(record.get("splits", {}))),
-        ],
+        "usageInfo": [{"@type": "CreativeWork", "text": line} for line in licences_in(made)],
+        **_provenance(made),
+        "distribution": _distribution(record["shards"], url),
+        "recordSet": [_patches(spec), _splits(list(record.get("splits", {})))],
+    }
+
+
+def _distribution(shards: Sequence[Mapping[str, Any]], url: str) -> list[dict[str, object]]:
+    """Return the repository, each file of shards, and the set of these files."""
+    return [
+        {
+            "@type": "cr:FileObject", "@id": "repository", "name": "repository",
+            "description": "The repository that holds all files.", "contentUrl": url,
+            "encodingFormat": "git+https",
+            # A repository has no hash; the authors of the specification ask for this value.
+            "sha256": "https://github.com/mlcommons/croissant/issues/80",
+        },
+        *(_file(entry) for entry in shards),
+        {
+            "@type": "cr:FileSet", "@id": "shards", "name": "shards",
+            "description": "The files with the patches.",
+            "containedIn": {"@id": "repository"}, "encodingFormat": _PARQUET,
+            "includes": [entry["file"] for entry in shards],
+        },
+    ]  # fmt: skip
+
+
+def _patches(spec: SampleSpec) -> dict[str, object]:
+    """Return the record set of the pairs of patches: tensors, then metadata columns."""
+    tensors = [_tensor_field(group, spec.patch_px, spec.codec) for group in spec.groups]
+    units = {column.name: column.unit for column in spec.further if column.unit}
+    references = {"split": {"references": {"field": {"@id": f"{SPLITS}/name"}}}}
+    others = [
+        _field(column.name, _type_of(column.type))
+        | _described(units.get(column.name))
+        | references.get(column.name, {})
+        for column in spec.metadata_schema
+    ]
+    return {
+        "@type": "cr:RecordSet", "@id": RECORDS, "name": RECORDS,
+        "description": "One record a pair of patches.",
+        "key": [{"@id": f"{RECORDS}/{name}"} for name in _KEY],
+        "field": [*tensors, *others],
     }  # fmt: skip
 
 

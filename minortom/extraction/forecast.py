@@ -62,8 +62,8 @@ class ExportForecast(Result):
     def shown(self) -> Shown:
         """Return the values for people: the time to read as minutes or hours."""
         values: dict[str, Any] = self.as_dict()
-        span = time_span(3600 * values.pop("hours_to_read"))
-        return values | {"time_to_read": f"about {span}", "licences": values["licences"]}
+        span, licences = time_span(3600 * values.pop("hours_to_read")), values.pop("licences")
+        return values | {"time_to_read": f"about {span}", "licences": licences}
 
 
 def forecast(

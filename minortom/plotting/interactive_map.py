@@ -142,15 +142,21 @@ def _figure(
     The models that ``map.js`` uses have names. It sets the colours of light or dark mode, and lets
     the wheel zoom after a click on the map.
     """
-    from bokeh.models import (
-        CDSView,
-        ColumnDataSource,
-        HoverTool,
-        IndexFilter,
-        LinearColorMapper,
-        Range1d,
-        WheelZoomTool,
-    )
+    from bokeh.models import HoverTool
+
+    plot = _empty_plot(extent)
+    if coast:
+        x, y = ([np.round(ring[:, axis], 2).tolist() for ring in coast] for axis in (0, 1))
+        plot.patches(x, y, line_width=0.7, name="land")
+    dots = _add_dots(plot, points, columns)
+    rows = [("cell", "@cell"), *((name, f"@{{{name}}}") for name in columns)]
+    rows += [("nearest", "@nearest{0.0} km")] if np.isfinite(points.nearest_km).all() else []
+    plot.add_tools(HoverTool(renderers=[dots], tooltips=rows, limit=4))
+    return plot
+
+
+def _empty_plot(extent: Extent) -> Any:  # noqa: ANN401
+    from bokeh.models import Range1d, WheelZoomTool
     from bokeh.plotting import figure
 
     west, south, east, north = extent
@@ -162,9 +168,13 @@ def _figure(
     )  # fmt: skip
     plot.toolbar.logo = None
     plot.add_tools(WheelZoomTool(name="wheel"))
-    if coast:
-        x, y = ([np.round(ring[:, axis], 2).tolist() for ring in coast] for axis in (0, 1))
-        plot.patches(x, y, line_width=0.7, name="land")
+    return plot
+
+
+def _add_dots(plot: Any, points: MapPoints, columns: Mapping[str, Classes]) -> Any:  # noqa: ANN401
+    """Draw a dot for each tile, in the colours of the first filter."""
+    from bokeh.models import CDSView, ColumnDataSource, IndexFilter, LinearColorMapper
+
     data: dict[str, Any] = {
         "cell": list(points.cells),
         "lon": points.lon_deg.astype(np.float32),
@@ -179,15 +189,11 @@ def _figure(
     shown = IndexFilter(
         indices=points.shown_at_first().tolist() if points.at_first else None, name="shown"
     )
-    dots = plot.scatter(
+    return plot.scatter(
         "lon", "lat", source=ColumnDataSource(data, name="tiles"), view=CDSView(filter=shown),
         size=4, line_width=0.5, fill_alpha=0.85, name="dots",
         fill_color={"field": f"{first} code", "transform": colours},
     )  # fmt: skip
-    rows = [("cell", "@cell"), *((name, f"@{{{name}}}") for name in columns)]
-    rows += [("nearest", "@nearest{0.0} km")] if np.isfinite(points.nearest_km).all() else []
-    plot.add_tools(HoverTool(renderers=[dots], tooltips=rows, limit=4))
-    return plot
 
 
 def _renumbered(value: Any, numbers: dict[str, str]) -> Any:  # noqa: ANN401  (any JSON)
