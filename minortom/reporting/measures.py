@@ -121,8 +121,8 @@ def measure_tiles(tiles: Tiles, mask: BoolArray, wanted: IntArray) -> Metrics:
     return Metrics(
         tiles=len(chosen),
         strata=int((held > 0).sum()),
-        underfull=int((held < np.minimum(wanted, tiles.strata.sizes)).sum()),
-        taken_whole=int(((tiles.strata.sizes < wanted) & (held == tiles.strata.sizes)).sum()),
+        underfull=int(np.count_nonzero(tiles.strata.missing(held, wanted))),
+        taken_whole=int(np.count_nonzero(tiles.strata.taken_whole(held, wanted))),
         nn_km=_mean(nearest),
         within_km=_mean(within),
         cover_km=_mean(cover),

@@ -69,6 +69,19 @@ class Strata:
         """Return the rows of a stratum, ascending."""
         return self.order[self.starts[stratum] : self.starts[stratum + 1]]
 
+    def missing(self, held: IntArray, requested: IntArray) -> IntArray:
+        """Return the tiles [S] that each stratum has and that its request still lacks.
+
+        Args:
+            held: [S] selected tiles.
+            requested: [S] requested tiles.
+        """
+        return np.maximum(np.minimum(requested, self.sizes) - held, 0)
+
+    def taken_whole(self, held: IntArray, requested: IntArray) -> NDArray[np.bool_]:
+        """Return which strata [S] have fewer tiles than requested, all of them selected."""
+        return np.logical_and(self.sizes < requested, held == self.sizes)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tiles:

@@ -72,7 +72,7 @@ def summarise(
     of_stratum = _counts(selected["stratum"])
     held = np.array([of_stratum.get(name, 0) for name in strata.names])
     requested = options.requested_sizes(strata)
-    missing = np.maximum(np.minimum(requested, strata.sizes) - held, 0)
+    missing = strata.missing(held, requested)
     of_split = _counts(selected["split"]) if options.split else {}
     return SampleResult(
         out=out,
@@ -82,8 +82,8 @@ def summarise(
         seed=options.seed,
         tiles=len(selected),
         strata=len(of_stratum),
-        underfull=int((missing > 0).sum()),
-        taken_whole=int(((strata.sizes < requested) & (held == strata.sizes)).sum()),
+        underfull=int(np.count_nonzero(missing)),
+        taken_whole=int(np.count_nonzero(strata.taken_whole(held, requested))),
         short=int(missing.sum()),
         kept=int(table["kept"].to_numpy().sum()),
         reserves=len(table) - len(selected),
