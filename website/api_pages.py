@@ -39,8 +39,10 @@ def pages() -> dict[str, str]:
     """Return the Markdown pages by their path in the docs folder."""
     found = {f"{FOLDER}/{module}.md": _page(module) for module in modules()}
     classes = "\n\n".join(f"::: {name}" for name in result_classes())
-    intro = "What public functions return. They print as the commands do; `as_dict()` is what "
-    found[RESULTS] = f"# Results\n\n{intro}`--json` prints.\n\n{classes}\n"
+    found[RESULTS] = (
+        "# Results\n\nValues that public functions return. They print as the commands do; "
+        f"`as_dict()` is the output of `--json`.\n\n{classes}\n"
+    )
     return found
 
 

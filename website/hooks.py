@@ -70,7 +70,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def _filled(entries: list[Any], made: dict[str, list[Any]]) -> list[Any]:
-    """Return navigation entries with the made ones, without pages that are not written yet."""
+    """Return navigation entries with the made ones, and notebooks as the pages made of them."""
     filled = []
     for entry in entries:
         ((title, value),) = entry.items()

@@ -48,7 +48,7 @@ def words_of(notebook: Any) -> list[str]:  # noqa: ANN401
 
 
 def _is_for_readers(output: dict[str, Any]) -> bool:
-    """Tell whether an output is none of the messages on stderr and not empty."""
+    """Return whether an output is not empty and no message on stderr."""
     text = output.get("text", output.get("data", {}).get("text/plain", ""))
     return output.get("name") != "stderr" and bool(text.strip())
 

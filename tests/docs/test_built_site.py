@@ -5,11 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from chromium import find_chromium, opened_browser
 from repository import REPOSITORY
 
 from website import api_pages, check, commands
 
+pytest_plugins = ("browser_fixtures",)
 pytestmark = pytest.mark.soak  # half a minute
 
 
@@ -43,20 +43,18 @@ def test_every_public_name_and_result_has_an_entry(site):
     assert "mask_ratio" in train  # a field, which only exists at run time
 
 
-@pytest.mark.skipif(find_chromium() is None, reason="needs Chromium")
-def test_the_search_works_from_the_disk(site, tmp_path):
-    with opened_browser(find_chromium(), tmp_path / "profile") as page:
-        page.open(site / "index.html", ready="document.readyState === 'complete'")
-        page.run(
-            "(() => { const field = document.querySelector('input.md-search__input');"
-            " field.focus(); field.value = 'stratum';"
-            " field.dispatchEvent(new KeyboardEvent('keyup', {bubbles: true})); })()"
-        )
-        page.wait("document.querySelectorAll('.md-search-result__item a').length > 3", seconds=120)
-        links = page.run(
-            "[...document.querySelectorAll('.md-search-result__item a')].map(link => link.href)"
-        )
+def test_the_search_works_from_the_disk(site, browser):
+    browser.open(site / "index.html", ready="document.readyState === 'complete'")
+    browser.run(
+        "(() => { const field = document.querySelector('input.md-search__input');"
+        " field.focus(); field.value = 'stratum';"
+        " field.dispatchEvent(new KeyboardEvent('keyup', {bubbles: true})); })()"
+    )
+    browser.wait("document.querySelectorAll('.md-search-result__item a').length > 3", seconds=120)
+    links = browser.run(
+        "[...document.querySelectorAll('.md-search-result__item a')].map(link => link.href)"
+    )
 
     assert any("sample.html" in link for link in links)
-    assert [url for url in page.requests if not url.startswith(("file:", "about:"))] == []
-    assert page.errors == []
+    assert [url for url in browser.requests if not url.startswith(("file:", "about:"))] == []
+    assert browser.errors == []

@@ -1,4 +1,4 @@
-"""Docstrings begin as docs/architecture.md asks: a verb in the imperative, a technical noun."""
+"""Docstrings begin as CONTRIBUTING.md asks: a verb in the imperative, a technical noun."""
 
 import ast
 
@@ -7,7 +7,7 @@ from repository import REPOSITORY
 
 FILES = sorted(
     path
-    for folder in ("minortom", "csmoe_model", "cli/minortom_cli")
+    for folder in ("minortom", "csmoe_model", "cli/minortom_cli", "website")
     for path in (REPOSITORY / folder).rglob("*.py")
 )
 NO_VERB = {

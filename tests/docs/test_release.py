@@ -1,4 +1,4 @@
-"""What a release says about itself: its notes, its version, its addresses."""
+"""A release: its notes, its version, its addresses, the templates of issues."""
 
 import re
 import subprocess
