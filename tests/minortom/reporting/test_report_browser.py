@@ -238,18 +238,24 @@ def test_the_report_is_readable_in_all_modes(large):
 
 def test_the_wheel_zooms_after_a_click_and_a_drag_moves(large):
     middle = middle_of_map(large)
-    width = f"{PLOT}.x_range.end - {PLOT}.x_range.start"
-    before = large.run(width)
+    view = f"[{PLOT}.x_range.start, {PLOT}.x_range.end - {PLOT}.x_range.start, {PLOT}.inner_width]"
+    _, before, _ = large.run(view)
 
     large.click(*middle)
     large.mouse("mouseWheel", *middle, deltaX=0, deltaY=-400)
-    large.wait(f"{width} < {before} * 0.95")
-    west = large.run(f"{PLOT}.x_range.start")
+    large.wait(f"{view}[1] < {before} * 0.95")
+    settled(large)
+    west, zoomed, width_px = large.run(view)
     large.mouse("mousePressed", *middle, button="left", clickCount=1)
     for step in range(1, 6):
         large.mouse("mouseMoved", middle[0] + 30 * step, middle[1], button="left", buttons=1)
     large.mouse("mouseReleased", middle[0] + 150, middle[1], button="left", clickCount=1)
     large.wait(f"{PLOT}.x_range.start < {west} - 1")
+    settled(large)
+    moved, width, _ = large.run(view)
+
+    assert width == pytest.approx(zoomed)
+    assert west - moved == pytest.approx(150 * zoomed / width_px, rel=0.1)
 
 
 TEXT_WITH_SHADOWS = """(() => {
