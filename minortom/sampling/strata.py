@@ -80,7 +80,8 @@ class Strata:
 
     def taken_whole(self, held: IntArray, requested: IntArray) -> NDArray[np.bool_]:
         """Return which strata [S] have fewer tiles than requested, all of them selected."""
-        return np.logical_and(self.sizes < requested, held == self.sizes)
+        whole: NDArray[np.bool_] = (self.sizes < requested) & (held == self.sizes)
+        return whole
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
