@@ -17,7 +17,6 @@ from minortom.archive.archive import Archive
 from minortom.grid.cell_lists import CellSource, hash_cells
 from minortom.io.provenance import sha256_of
 from minortom.maps.descriptor import Descriptor
-from minortom.shards.layout import ARCHIVE_CREDIT
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,7 +47,7 @@ class OpenedSources:
 
     def licences(self) -> tuple[str, ...]:
         """Return the licences of the inputs, each once."""
-        found = [ARCHIVE_CREDIT] if self.archives else []
+        found = [line for archive in self.archives or () for line in archive.licences]
         found += [map_.credit() for map_ in self.descriptors.values()]
         found += [licence for table in self.tables.values() for licence in table.licences]
         return tuple(dict.fromkeys([*found, *self.further.credits()]))

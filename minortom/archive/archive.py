@@ -17,12 +17,14 @@ import pyarrow.parquet as pq
 from minortom.archive.parts import LocalParts, Parts, RemoteParts
 from minortom.errors import ArchiveError, RemoteError
 from minortom.grid.cells import cells_from_names
+from minortom.io.up_to_date import stored_licences
 from minortom.progress import OnProgress, ignore_progress
 from minortom.public_urls import public_url
 from minortom.remote.http import is_url
 from minortom.remote.http_cache import cached_copy
 from minortom.remote.hub_datasets import HubDataset
 from minortom.sensors import MODEL_BANDS, SensorName
+from minortom.shards.pixel_credit import MAJOR_TOM
 
 _TEXT = ("grid_cell", "product_id", "timestamp", "crs", "parquet_url")
 _NUMBERS = ("nodata", "parquet_row")
@@ -102,6 +104,11 @@ class Archive:
         # From the same commit as the metadata, which say where a row is in its part.
         parts = RemoteParts(folder=data_set.url("images", commit), on_hub=True)
         return cls(place=str(data_set), sensor=sensor, metadata_path=path, parts=parts)
+
+    @property
+    def licences(self) -> tuple[str, ...]:
+        """Licences that derived files inherit: those that the metadata record, or Major TOM's."""
+        return stored_licences(self.metadata_path) or (MAJOR_TOM.line,)
 
     @property
     def metadata_columns(self) -> dict[str, str]:

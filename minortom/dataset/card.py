@@ -12,13 +12,10 @@ from minortom.io.markdown import markdown_code, markdown_text
 from minortom.io.provenance import KEY, licences_in
 from minortom.maps.manifests import load_manifest, manifest_paths
 from minortom.shards.formats import Codec, Format
-from minortom.shards.layout import ALL_BANDS, ATTRIBUTION, SampleSpec, spec_of
+from minortom.shards.layout import ALL_BANDS, SampleSpec, spec_of
+from minortom.shards.pixel_credit import pixel_credit
 
 CARD = "README.md"
-MAJOR_TOM = (
-    "Francis, A., and Czerkawski, M.: Major TOM: Expandable Datasets for Earth Observation, 2024, "
-    "https://arxiv.org/abs/2402.12095"
-)
 
 _DTYPE_CODES = {"uint16": "<u2", "int16": "<i2"}
 _SIZES = (
@@ -58,7 +55,7 @@ def data_card(
         num_tiles=(record.get("export") or {}).get("tiles"),
         patch_px=spec.patch_px,
         patches=record.get("splits", {}),
-        attribution=ATTRIBUTION,
+        credit=pixel_credit(licences_in(made)),
         picture=picture,
         groups=spec.groups,
         further=spec.further,
@@ -101,9 +98,11 @@ def size_category(num_samples: int) -> str:
 
 
 def citations(licences: Sequence[str]) -> list[str]:
-    """Return the citations: Major TOM, and the maps that the licences name."""
+    """Return the citations of the pixels, and of the maps that the licences name."""
     manifests = [load_manifest(path) for path in manifest_paths()]
-    return [MAJOR_TOM, *(m.citation for m in manifests if m.credit() in licences)]
+    maps = [m.citation for m in manifests if m.credit() in licences]
+    pixels = pixel_credit(licences).citation
+    return maps if pixels is None else [pixels, *maps]
 
 
 @cache

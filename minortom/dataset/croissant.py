@@ -10,11 +10,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from minortom.dataset.card import MAJOR_TOM
 from minortom.io.provenance import KEY, licences_in
 from minortom.sensors import BandGroup
 from minortom.shards.formats import Codec
-from minortom.shards.layout import ATTRIBUTION, SCHEMA_VERSION, SampleSpec, spec_of
+from minortom.shards.layout import SCHEMA_VERSION, SampleSpec, spec_of
+from minortom.shards.pixel_credit import pixel_credit
 
 CROISSANT = "croissant.json"
 RECORDS = "patches"
@@ -23,7 +23,6 @@ SPLITS = "splits"
 """Name of the record set with the names of the splits."""
 
 _PARQUET = "application/x-parquet"
-_LICENCE_URL = "https://creativecommons.org/licenses/by-sa/4.0/"
 _MEANINGS = {"train": "cr:TrainingSplit", "val": "cr:ValidationSplit", "test": "cr:TestSplit"}
 """Split -> its term in the vocabulary."""
 # The context of the specification, and two terms that mlcroissant expects beside it.
@@ -93,6 +92,7 @@ def croissant_record(record: Mapping[str, Any], *, name: str, url: str) -> dict[
         url: Address of the repository.
     """
     spec, made = spec_of(record), record[KEY]
+    credit = pixel_credit(licences_in(made))
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -100,12 +100,12 @@ def croissant_record(record: Mapping[str, Any], *, name: str, url: str) -> dict[
         "name": name,
         "description": (
             f"Pairs of Sentinel-1 and Sentinel-2 patches of {spec.patch_px} x {spec.patch_px} "
-            f"pixels of 10 m on the Major TOM grid; {ATTRIBUTION}."
+            f"pixels of 10 m on the Major TOM grid; {credit.attribution}."
         ),
         "url": url,
-        "license": _LICENCE_URL,
+        "license": credit.licence_url,
         "version": f"{SCHEMA_VERSION}.0.0",
-        "citeAs": MAJOR_TOM,
+        **({} if credit.citation is None else {"citeAs": credit.citation}),
         "usageInfo": [{"@type": "CreativeWork", "text": line} for line in licences_in(made)],
         **_provenance(made),
         "distribution": _distribution(record["shards"], url),

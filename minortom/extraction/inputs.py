@@ -12,7 +12,6 @@ from minortom.extraction.selection import SelectedTiles, read_selection
 from minortom.io.provenance import Provenance, sha256_of
 from minortom.io.up_to_date import stored_licences
 from minortom.remote.http import is_url
-from minortom.shards.layout import ARCHIVE_CREDIT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +53,9 @@ class ExportInputs:
 
     @property
     def licences(self) -> tuple[str, ...]:
-        """Licences that the shards inherit, each once: of the archive and the selection's maps."""
-        return tuple(dict.fromkeys((ARCHIVE_CREDIT, *stored_licences(self.selection))))
+        """Licences that the shards inherit, each once: of the archives and the selection's maps."""
+        found = [line for archive in self.archives for line in archive.licences]
+        return tuple(dict.fromkeys([*found, *stored_licences(self.selection)]))
 
     def provenance(self, options: ExportOptions) -> Provenance:
         """Return all that the bytes of the shards depend on."""

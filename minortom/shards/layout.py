@@ -24,10 +24,6 @@ ROW_GROUP_ROWS = 64
 RECORD_KEY = "minortom.shards"
 """Key of the record in a shard's footer: what ``dataset.json`` says about the columns."""
 DATASET_FILE = "dataset.json"
-LICENCE = "CC-BY-SA-4.0"
-ATTRIBUTION = "contains modified Copernicus Sentinel data"
-ARCHIVE_CREDIT = f"Major TOM Core: {LICENCE}, {ATTRIBUTION}"
-"""Line about licence and attribution of what is made from Major TOM's archives."""
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 METADATA_SCHEMA = pa.schema(

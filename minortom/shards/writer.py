@@ -21,9 +21,7 @@ from minortom.shards.codec import check_codec, packed
 from minortom.shards.formats import Codec, Format
 from minortom.shards.further_columns import RECORD, further_records
 from minortom.shards.layout import (
-    ATTRIBUTION,
     DATASET_FILE,
-    LICENCE,
     RECORD_KEY,
     ROW_GROUP_ROWS,
     SCHEMA_VERSION,
@@ -32,6 +30,7 @@ from minortom.shards.layout import (
     shard_name,
     shard_schema,
 )
+from minortom.shards.pixel_credit import pixel_credit
 from minortom.shards.statistics import BandSums
 from minortom.shards.tar_writer import TarWriter
 
@@ -75,7 +74,7 @@ class ParquetWriter:
             store_schema=False,
         )
         self._writer.add_key_value_metadata(
-            {KEY: provenance.to_json(), RECORD_KEY: _padded(shard_record(spec, None))}
+            {KEY: provenance.to_json(), RECORD_KEY: _padded(shard_record(spec, None, provenance))}
         )
 
     def __enter__(self) -> "ParquetWriter":
@@ -148,8 +147,11 @@ def start_shard(path: Path, *, spec: SampleSpec, provenance: Provenance) -> Shar
     return ParquetWriter(path, spec=spec, provenance=provenance)
 
 
-def shard_record(spec: SampleSpec, statistics: Mapping[str, object] | None) -> dict[str, object]:
+def shard_record(
+    spec: SampleSpec, statistics: Mapping[str, object] | None, provenance: Provenance
+) -> dict[str, object]:
     """Return the description of a shard: the part of ``dataset.json`` that each footer repeats."""
+    credit = pixel_credit(provenance.licences)
     return {
         "schema_version": SCHEMA_VERSION,
         "patch_px": spec.patch_px,
@@ -158,8 +160,8 @@ def shard_record(spec: SampleSpec, statistics: Mapping[str, object] | None) -> d
         "columns": column_records(spec),
         **further_records(spec.further),
         "statistics": statistics,
-        "licence": LICENCE,
-        "attribution": ATTRIBUTION,
+        "licence": credit.licence,
+        "attribution": credit.attribution,
     }
 
 
@@ -206,7 +208,7 @@ def write_dataset(
             "at least one patch must be in the split `train`, to compute the mean of each band, "
             "found none; give more tiles or another --seed"
         )
-    record = shard_record(spec, sums.statistics(spec))
+    record = shard_record(spec, sums.statistics(spec), provenance)
     totals: dict[str, int] = {}
     for _, rows_by_split in shards:
         for split, count in rows_by_split.items():

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from minortom.api.cores import available_cores
+from minortom.io.provenance import KEY, Provenance
 from minortom.progress import OnProgress
 from minortom.synthetic.scene import S2_BANDS, Scene
 from minortom.synthetic.tiles import Fault, Tile, make_tile
@@ -28,11 +29,19 @@ _IMAGES = {
 _SENSOR_COLUMNS = {"Core-S2L2A": {"cloud_cover": _NUMBER}, "Core-S1RTC": {"orbit_state": _STRING}}
 
 
-def write_archive(folder: Path, scenes: Sequence[Scene], on_progress: OnProgress) -> None:
-    """Write ``Core-S2L2A`` and ``Core-S1RTC`` to a folder, with rows in the order of the scenes."""
+def write_archive(
+    folder: Path, scenes: Sequence[Scene], provenance: Provenance, on_progress: OnProgress
+) -> None:
+    """Write ``Core-S2L2A`` and ``Core-S1RTC`` to a folder, with rows in the order of the scenes.
+
+    The provenance is stored with the metadata, so that derived files inherit its licences.
+    """
     on_progress(0, len(scenes))
     s2_folder, s1_folder = folder / "Core-S2L2A", folder / "Core-S1RTC"
-    with _RepositoryWriter(s2_folder) as s2, _RepositoryWriter(s1_folder) as s1:
+    with (
+        _RepositoryWriter(s2_folder, provenance) as s2,
+        _RepositoryWriter(s1_folder, provenance) as s1,
+    ):
         for done, tile in enumerate(_tiles_in_order(scenes), start=1):
             s2.add(tile.s2, tile.s2_metadata)
             if tile.s1 is not None and tile.s1_metadata is not None:
@@ -43,8 +52,8 @@ def write_archive(folder: Path, scenes: Sequence[Scene], on_progress: OnProgress
 class _RepositoryWriter:
     """Writer of the folder of one sensor."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, provenance: Provenance) -> None:
+        self._folder, self._provenance = folder, provenance
         self._schema = pa.schema(_IMAGES[folder.name])
         self._metadata: list[dict[str, object]] = []
         self._part: pq.ParquetWriter | None = None
@@ -73,7 +82,9 @@ class _RepositoryWriter:
     ) -> None:
         self._close_part()
         if kind is None:
-            table = pa.Table.from_pylist(self._metadata, schema=_metadata_schema(self._folder.name))
+            schema = _metadata_schema(self._folder.name)
+            schema = schema.with_metadata({KEY: self._provenance.to_json()})
+            table = pa.Table.from_pylist(self._metadata, schema=schema)
             pq.write_table(table, self._folder / "metadata.parquet")
 
     def _close_part(self) -> None:

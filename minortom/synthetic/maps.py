@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from minortom.io.proj_data import require_proj_data
 from minortom.maps.descriptor import COPYRIGHT_TAG
+from minortom.shards.pixel_credit import MADE_UP
 
 CLIMATE_STEP_DEG = 0.2
 LANDCOVER_STEP_DEG = 0.1
@@ -74,10 +75,6 @@ def make_planet(*, seed: int) -> Planet:
     return Planet(seed=seed, climate=climate, landcover=_landcover(climate, height, lattices))
 
 
-CREDIT = "made up by minortom demo (CC0-1.0): no real place"
-"""Credit in the maps' metadata; part of their bytes."""
-
-
 def write_map(codes: NDArray[np.uint8], path: Path) -> None:
     """Write a global map as a GeoTIFF with nodata 0; the write is not atomic."""
     from rasterio import Affine
@@ -93,7 +90,7 @@ def write_map(codes: NDArray[np.uint8], path: Path) -> None:
             nodata=0, compress="deflate", tiled=True, blockxsize=512, blockysize=512,
         ) as file:  # fmt: skip
             file.write(codes, 1)
-            file.update_tags(**{COPYRIGHT_TAG: CREDIT})
+            file.update_tags(**{COPYRIGHT_TAG: MADE_UP.line})
         path.write_bytes(memory.read())
 
 

@@ -20,6 +20,7 @@ from minortom.io.artefact import artefact
 from minortom.io.atomic_write import write_json
 from minortom.io.provenance import KEY, Provenance
 from minortom.progress import OnProgress, ignore_progress
+from minortom.shards.pixel_credit import MADE_UP
 from minortom.synthetic.archive import write_archive
 from minortom.synthetic.area import turned_to
 from minortom.synthetic.maps import LANDCOVER_CODES, Planet, make_planet, write_map
@@ -105,6 +106,7 @@ def demo(
         },
         inputs={} if area is None else {"region": area.sha256},
         seed=seed,
+        licences=(MADE_UP.line,),
     )  # fmt: skip
     inputs = [] if area is None else [Path(area.name)]
     with artefact(out, provenance, inputs=inputs, overwrite=overwrite, record=RECORD) as made:
@@ -140,7 +142,7 @@ def _write_planet(
     (folder / "cells.txt").write_text("\n".join(names.tolist()) + "\n", encoding="utf-8")
     if field is not None:
         (folder / FIELD_TABLE).write_text(field_table(field, names), encoding="utf-8")
-    write_archive(folder, scenes(planet, names, tiles, field=field), on_progress)
+    write_archive(folder, scenes(planet, names, tiles, field=field), provenance, on_progress)
     write_json(folder / RECORD, {KEY: provenance.as_dict()})
 
 

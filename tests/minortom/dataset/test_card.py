@@ -1,10 +1,12 @@
 import json
 
 import pytest
+import yaml
 from markdown_reader import HOSTILE, PARSER, hostile, inlines, outline
 from shard_maker import write_made_up_shards
 
 from minortom.dataset.card import data_card
+from minortom.dataset.croissant import croissant_record
 from minortom.io.provenance import KEY
 from minortom.shards.record import read_record
 
@@ -19,6 +21,36 @@ def record(tmp_path):
         "licences": ["Map (CC-BY-4.0): made here"],
     }
     return found
+
+
+MAJOR_TOM = "Major TOM Core: CC-BY-SA-4.0, contains modified Copernicus Sentinel data"
+MADE_UP = "made up by minortom demo (CC0-1.0): no real place"
+
+
+@pytest.mark.parametrize(
+    ("licences", "licence", "is_cited"),
+    [
+        ([], "cc-by-sa-4.0", True),
+        ([MAJOR_TOM], "cc-by-sa-4.0", True),
+        ([MAJOR_TOM, MADE_UP], "cc-by-sa-4.0", True),  # real pixels, or synthetic maps alone
+        ([MADE_UP], "cc0-1.0", False),
+        ([MADE_UP, "Map (CC-BY-4.0): made here"], "cc0-1.0", False),
+    ],
+)
+def test_the_licences_of_the_pixels_decide_licence_and_citation(
+    record, licences, licence, is_cited
+):
+    record[KEY]["licences"] = licences
+    card = data_card(record)
+    croissant = croissant_record(record, name="x", url="https://example.org/x")
+
+    header = yaml.safe_load(card.split("---\n")[1])
+    assert header["license"] == licence
+    assert ("major-tom" in header["tags"]) == is_cited
+    assert ("Attribution: contains modified Copernicus Sentinel data." in card) == is_cited
+    assert ("\n## Cite\n\n- Francis, A." in card) == is_cited
+    assert ("by-sa" in str(croissant["license"])) == is_cited
+    assert str(croissant.get("citeAs", "")).startswith("Francis") == is_cited
 
 
 REPORT = [{"set": "full", "tiles": 20, "nn_km": 1.5}, {"set": "selection", "tiles": 10}]

@@ -72,7 +72,7 @@ def test_a_shard_without_patches_has_no_problem(folder):
     with start_shard(path, spec=SampleSpec(patch_px=8), provenance=PROVENANCE):
         pass
     record = record_of(folder)
-    seal_shard(path, shard_record(SampleSpec(patch_px=8), record["statistics"]))
+    seal_shard(path, shard_record(SampleSpec(patch_px=8), record["statistics"], PROVENANCE))
     entry = {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
     edit_record(folder, shards=[*record["shards"], {**entry, "rows": 0}])
     assert problems(folder, deep=True) == []

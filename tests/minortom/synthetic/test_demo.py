@@ -1,6 +1,7 @@
 """The synthetic planet on disk: maps, layout of the archive, repeatability, difficulty."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 import rasterio
 from file_hashes import hashes
 
+import minortom
+from minortom.dataset.publish import write_preview
 from minortom.grid.cells import cells_from_names
 from minortom.synthetic.archive import FAULTS
 from minortom.synthetic.maps import LANDCOVER_CODES, landcover_weights, make_planet, write_map
@@ -154,6 +157,37 @@ def test_the_record_has_the_provenance(folder):
 
     assert (record["command"], record["seed"], record["options"]) == ("demo", 3, {"tiles": 2})
     assert folder.with_name("planet.run.json").is_file()
+
+
+def test_shards_of_the_planet_cite_no_other_data_set(folder, tmp_path):
+    annotated, selection = tmp_path / "annotated.parquet", tmp_path / "selection.parquet"
+    shards, card = tmp_path / "shards", tmp_path / "card"
+    archives = {"s2": folder / "Core-S2L2A", "s1": folder / "Core-S1RTC"}
+    minortom.annotate(
+        **archives, climate=folder / "climate.tif", landcover=folder / "landcover.tif",
+        out=annotated,
+    )  # fmt: skip
+    minortom.sample(annotated, out=selection)
+    minortom.export(selection, **archives, out=shards)
+    write_preview(shards, "someone/planet", card)
+
+    inside = [
+        (pq.read_schema(file).metadata or {})[key].decode()
+        for file, key in (
+            (annotated, b"minortom"), (selection, b"minortom"),
+            (shards / "shard-00000-of-00001.parquet", b"minortom.shards"),
+        )
+    ]  # fmt: skip
+    texts = [
+        file.read_text(encoding="utf-8")
+        for file in (
+            shards / "README.md", shards / "dataset.json", card / "README.md",
+            card / "croissant.json",
+        )
+    ]  # fmt: skip
+    for text in (*inside, *texts):
+        assert "made up by minortom demo" in text
+        assert not re.search("copernicus|tom core|francis|by-sa", text, re.IGNORECASE)
 
 
 @pytest.mark.soak
