@@ -8,19 +8,18 @@ import argparse
 import fcntl
 import itertools
 import os
-import statistics
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from _planet_models import csmoe
+from _planet_models import RECIPE, csmoe
 from _pruning_quality import HEADLINE, PROBES, SENSORS, Store
 
 from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap
 from csmoe_model.evaluation.metrics import scorer
+from csmoe_model.recipes import recipe_with
 from csmoe_model.retrieval.metrics import as_sets, retrieved
 from csmoe_model.retrieval.nearest import nearest
-from csmoe_model.runs.folder import RunFolder
 from minortom.errors import InputError
 
 DIRECTIONS = {"s2-s1": ("s2", "s1"), "s1-s2": ("s1", "s2")}
@@ -28,6 +27,8 @@ DIRECTIONS = {"s2-s1": ("s2", "s1"), "s1-s2": ("s1", "s2")}
 RETRIEVED = 10
 PROBED = tuple(f"{probe}-{sensor}" for probe, sensor in itertools.product(PROBES, SENSORS))
 BATCH_SIZE = 64
+FIELDS = {}
+"""Fields of the models of all arms that differ from the recipe."""
 
 
 def arms_parser(description, arms):
@@ -59,12 +60,26 @@ def names_of(known):
     return read
 
 
-def train(folder, data, options):
-    """Train one run on shards, or resume it; return its folder."""
+def config_of(fields):
+    """Return the configuration of the model of an arm with some fields."""
+    return recipe_with(RECIPE, {**FIELDS, **fields})
+
+
+def train(folder, data, fields):
+    """Train one run on shards, or resume it; return its folder.
+
+    Args:
+        folder: Folder of the run.
+        data: Folder of the shards.
+        fields: Options of `csmoe train` by name, such as `local_global`.
+    """
     if not (folder / "model").exists():
+        fields = {"recipe": RECIPE, "batch_size": BATCH_SIZE, **FIELDS, **fields}
+        flags = ((f"--{name.replace('_', '-')}", value) for name, value in fields.items())
+        begun = (folder / "config.yaml").exists()
         csmoe(
-            "train", data, "--out", folder, "--no-tensorboard", "--save-every", "50",
-            "--workers", "1", *(["--resume"] if (folder / "config.yaml").exists() else options),
+            "train", data, "--out", folder, "--no-tensorboard", "--save-every", 50, "--workers", 1,
+            *(["--resume"] if begun else itertools.chain(*flags)),
         )  # fmt: skip
     return folder
 
@@ -150,12 +165,6 @@ def vector_outputs(patches, vectors):
         number_qk, _ = nearest(vectors[asked][query], vectors[searched][archive], RETRIEVED)
         found[name] = retrieved(labels[query], labels[archive], number_qk).precision_q
     return found
-
-
-def seconds_a_pair(folder):
-    """Return the median time of the training of a run for one pair."""
-    rows = RunFolder(folder).log.rows("train")
-    return statistics.median(1 / float(row["pairs_per_s"]) for row in rows)
 
 
 def scored(patches, outputs, measure):

@@ -19,8 +19,8 @@ SHARDS = {
 }
 """Patches of many cells to pretrain on, and of all three splits to probe on. The split of a cell
 depends only on its block of ground, so that no test cell is within 100 km of a training cell."""
-RECIPE = ["--recipe", "tiny-p12"]
-"""Options of the model and its training."""
+RECIPE = "tiny-p12"
+"""Named model of all of them, with its own options of the training."""
 MODELS = {
     **{f"seed-{seed}": ["--seed", str(seed)] for seed in range(3)},
     "experts-8-seed-0": ["--num-experts", "8", "--seed", "0"],
@@ -55,7 +55,7 @@ def pretrained(name):
         how = (
             ["--resume"]
             if begun
-            else [*RECIPE, *MODELS.get(name, ["--seed", name.removeprefix("seed-")])]
+            else ["--recipe", RECIPE, *MODELS.get(name, ["--seed", name.removeprefix("seed-")])]
         )
         run(
             sys.executable, "-m", "minortom_cli.torchrun", "--nproc-per-node", PROCESSES,

@@ -24,10 +24,10 @@ def conditioning_table():
         largest = [mean(map(abs, of_seed)) for of_seed in row["specificity"]]
         rows.append(
             [NAMES[row["arm"]], row["seeds"], *(_cell(row["scores"][name]) for name in TITLES),
-             f"{mean(largest):.2f}", f"{row['seconds_a_pair'] * found['batch_size']:.2f}",
+             f"{mean(largest):.2f}", f"{row['seconds_a_step'] / first['seconds_a_step']:.2f} ×",
              f"{row['macs_a_pair'] / first['macs_a_pair']:.2f} ×"]
         )  # fmt: skip
-    head = ["options", "seeds", *TITLES.values(), "specificity", "seconds a step",
+    head = ["options", "seeds", *TITLES.values(), "specificity", "seconds of a step",
             "multiply-adds"]  # fmt: skip
     return table(head, rows)
 

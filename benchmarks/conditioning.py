@@ -6,12 +6,12 @@ Each arm is `csmoe train` with the shards and the recipe of `_planet_models.py`,
 number of steps and the options of `ARMS`. The runs lie in OUT/runs, the outputs of their
 evaluation in OUT/outputs. Repeat the command to resume: a run continues from its last checkpoint,
 and what is finished is kept. Several commands with other arms or seeds may share OUT at the same
-time. `--write` evaluates what is finished, trains nothing, and writes
-benchmarks/results/conditioning.json; benchmarks/_tables.py makes the table of docs/train.md.
+time. `--write` evaluates what is finished, trains nothing, measures the seconds of a step in turns
+and writes benchmarks/results/conditioning.json; benchmarks/_tables.py makes the table of
+docs/train.md.
 """
 
 import itertools
-import statistics
 
 import numpy as np
 from _arms import (
@@ -19,16 +19,17 @@ from _arms import (
     DIRECTIONS,
     PROBED,
     arms_parser,
+    config_of,
     outputs_of_missing,
     scored,
-    seconds_a_pair,
     train,
     vector_outputs,
 )
 from _paired import difference
-from _planet_models import RECIPE, shards
+from _planet_models import shards
 from _pruning_quality import SENSORS, Patches
 from _results import store
+from _step_times import seconds_a_step
 
 from csmoe_model.analysis.condition_effects import shared_specificity
 from csmoe_model.analysis.expert_usage import measure_usage
@@ -38,23 +39,23 @@ from csmoe_model.nn.cost import pretraining_cost
 from csmoe_model.runs.folder import RunFolder
 
 STEPS = 1000
-PAIRS = ["--local-global", "0.5"]
+PAIRS = {"local_global": 0.5}
 ARMS = {
-    "none": [],
-    "sensor": ["--condition", "sensor"],
-    "granularity": ["--condition", "granularity", *PAIRS],
+    "none": {},
+    "sensor": {"condition": "sensor"},
+    "granularity": {"condition": "granularity", **PAIRS},
     "local-global": PAIRS,
-    "all": ["--condition", "both", *PAIRS],
+    "all": {"condition": "both", **PAIRS},
 }
-"""Further options of each arm."""
+"""Fields of each arm."""
 MEASURES = (*PROBED, *DIRECTIONS)
 
 
 def trained(out, name, steps):
     """Train the run `ARM-SEED`, or resume it; return its folder."""
     arm, _, seed = name.rpartition("-")
-    how = [*RECIPE, *ARMS[arm], "--steps", str(steps), "--seed", seed]
-    return train(out / "runs" / name, shards("pretraining"), how)
+    fields = {**ARMS[arm], "seed": seed, "steps": steps}
+    return train(out / "runs" / name, shards("pretraining"), fields)
 
 
 def evaluate(folder, patches):
@@ -65,13 +66,12 @@ def evaluate(folder, patches):
     rows = RunFolder(folder).log.rows("train")
     return vector_outputs(patches, vectors) | {
         "specificity": shared_specificity(usage, "shared.0"),
-        "seconds_a_pair": np.array(seconds_a_pair(folder)),
         "macs_a_pair": np.array(pretraining_cost(model.config).macs_full),
         "steps": np.array(int(rows[-1]["step"])),
     }
 
 
-def summary(patches, stored, seeds):
+def summary(patches, stored, seeds, seconds):
     """Return a row for each arm: scores, and paired differences from the arm `none`."""
     rows = []
     for arm in ARMS:
@@ -84,7 +84,7 @@ def summary(patches, stored, seeds):
             "arm": arm, "seeds": len(done), "paired_seeds": len(both),
             "steps": int(outputs[0]["steps"]),
             "specificity": [one["specificity"].tolist() for one in outputs],
-            "seconds_a_pair": statistics.median(float(one["seconds_a_pair"]) for one in outputs),
+            "seconds_a_step": seconds[arm],
             "macs_a_pair": int(outputs[0]["macs_a_pair"]), "scores": {},
         }  # fmt: skip
         for measure in MEASURES:
@@ -115,11 +115,10 @@ def main():
     if options.write:
         names = [name for name in names if (options.out / "runs" / name / "model").exists()]
     stored = outputs_of_missing(options.out, names, make)
-    found = summary(patches, stored, options.seeds)
-    for row in found["rows"]:
-        print(row["arm"], row["seeds"], {k: f"{v['mean']:.3f}" for k, v in row["scores"].items()})
     if options.write:
-        store("conditioning", found)
+        configs = {arm: config_of(of) for arm, of in ARMS.items()}
+        seconds = seconds_a_step(options.out, configs)
+        store("conditioning", summary(patches, stored, options.seeds, seconds))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ docs/evidence.md.
 """
 
 import itertools
-import time
 
 import numpy as np
 from _arms import (
@@ -26,7 +25,7 @@ from _arms import (
     PROBED,
     arms_parser,
     check_budgets,
-    claimed,
+    config_of,
     outputs_of_missing,
     scored,
     store_of,
@@ -38,21 +37,13 @@ from _paired import difference, interval_of
 from _planet_models import shards
 from _pruning_quality import SENSORS, Patches
 from _results import store
+from _step_times import seconds_a_step
 
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.data.loader import Loader
-from csmoe_model.data.normalise import Normalise
-from csmoe_model.data.sampler import OrderedBatches
 from csmoe_model.nn.cost import pretraining_cost
-from csmoe_model.recipes import recipe_with
 from csmoe_model.runs.kept_weights import kept_weights
-from csmoe_model.training.config import TrainConfig
-from csmoe_model.training.step import Objective, adamw, pretrain_batch
-from minortom.shards.shard_set import ShardSet
 
-RECIPE, STEPS = "tiny-p12", 1500
-FIELDS = {}
-"""Fields of all arms that differ from the recipe."""
+STEPS = 1500
 ARMS = {
     "moe": {},
     "dense": {"num_experts": 0},
@@ -67,56 +58,20 @@ POOLINGS = ("cls", "mean")
 MEASURES = (
     *ERRORS, *(f"{pooling}-{name}" for pooling in POOLINGS for name in (*PROBED, *DIRECTIONS)),
 )  # fmt: skip
-TIMED_STEPS, WARM_STEPS = 15, 3
-
-
-def config_of(arm):
-    """Return the model of an arm."""
-    return recipe_with(RECIPE, {**FIELDS, **ARMS[arm]})
 
 
 def trained(out, name):
     """Train the run `ARM-SEED`, or resume it; return its folder."""
     arm, _, seed = name.rpartition("-")
-    fields = {**FIELDS, **ARMS[arm], "steps": STEPS, "batch_size": BATCH_SIZE, "keep_every": 1}
-    flags = ((f"--{key.replace('_', '-')}", str(value)) for key, value in fields.items())
-    how = ["--recipe", RECIPE, "--seed", seed, *itertools.chain(*flags)]
-    return train(out / "runs" / name, shards("pretraining"), how)
-
-
-def seconds_a_step(out):
-    """Return the seconds of a training step of each arm; measure them once, in turns."""
-    stored = store_of(out)
-    with claimed(out / "locks" / "seconds", wait=True):
-        stored.get("seconds", lambda: {arm: np.array(found) for arm, found in timed().items()})
-    return {arm: float(found) for arm, found in stored.read("seconds").items()}
-
-
-def timed():
-    """Return the median seconds of a step of each arm, measured in turns."""
-    data = ShardSet.open(shards("pretraining"))
-    order = OrderedBatches(samples=data.indices("train")[:BATCH_SIZE], batch_size=BATCH_SIZE)
-    batch = next(iter(Loader(data, order, workers=1)))
-    steps, seconds = {}, {arm: [] for arm in ARMS}
-    for arm in ARMS:
-        model = CSMoE(config_of(arm))
-        normalise = Normalise(data.statistics, image_size=model.config.image_size)
-        steps[arm] = Objective(model, normalise), adamw(model, TrainConfig())
-    for turn in range(WARM_STEPS + TIMED_STEPS):
-        for arm, (objective, optimiser) in steps.items():
-            start = time.perf_counter()
-            optimiser.zero_grad()
-            pretrain_batch(objective, batch, seed=turn, flip=True).loss.backward()
-            optimiser.step()
-            seconds[arm].append(time.perf_counter() - start)
-    return {arm: np.median(found[WARM_STEPS:]) for arm, found in seconds.items()}
+    fields = {**ARMS[arm], "seed": seed, "steps": STEPS, "keep_every": 1}
+    return train(out / "runs" / name, shards("pretraining"), fields)
 
 
 def steps_at(point, seconds):
     """Return the steps of each arm at a point, of its own `STEPS` at most."""
     cost = {
         "steps": dict.fromkeys(ARMS, 1.0), "seconds": seconds,
-        "multiply-adds": {arm: pretraining_cost(config_of(arm)).macs_full for arm in ARMS},
+        "multiply-adds": {arm: pretraining_cost(config_of(ARMS[arm])).macs_full for arm in ARMS},
     }[point]  # fmt: skip
     return {arm: STEPS * min(cost.values()) / of_arm for arm, of_arm in cost.items()}
 
@@ -160,7 +115,7 @@ def summary(patches, stored, seeds, seconds):
     check_budgets(budgets)
     rows = []
     for arm in (arm for arm in ARMS if done[arm]):
-        cost = pretraining_cost(config_of(arm))
+        cost = pretraining_cost(config_of(ARMS[arm]))
         row = {
             "arm": arm, "seeds": done[arm], "macs_a_pair": cost.macs_full,
             "params": cost.params_trainable, "seconds_a_step": seconds[arm], "points": {},
@@ -192,7 +147,8 @@ def _score(patches, stored, done, arm, measure):
 def main():
     """Train and evaluate the arms, or write the results."""
     options = arms_parser(__doc__, ARMS).parse_args()
-    patches, seconds = Patches(), seconds_a_step(options.out)
+    patches = Patches()
+    seconds = seconds_a_step(options.out, {arm: config_of(ARMS[arm]) for arm in ARMS})
     if options.write:
         store("dense_or_moe", summary(patches, store_of(options.out), options.seeds, seconds))
         return

@@ -38,7 +38,6 @@ from _arms import (
     train,
 )
 from _paired import difference, interval_of
-from _planet_models import RECIPE
 from _planet_shards import write
 from _pruning_quality import HEADLINE, SENSORS, Patches, Store
 from _results import store
@@ -162,9 +161,8 @@ class Draw:
     def outputs(self, folder, arm):
         """Train an arm, or resume its training; return the outputs of its evaluation."""
         data = self.shards(arm)
-        how = [*RECIPE, "--steps", str(STEPS), "--batch-size", str(BATCH_SIZE),
-               "--seed", str(self.draw)]  # fmt: skip
-        model = CSMoE.from_pretrained(train(folder, data, how))
+        fields = {"steps": STEPS, "seed": self.draw}
+        model = CSMoE.from_pretrained(train(folder, data, fields))
         patches = Patches(self.shards("evaluation"))
         cells = patches.cells
         target_nK = np.array([targets(self.scenes[self.row_of[cell]]) for cell in cells])

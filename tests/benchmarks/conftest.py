@@ -19,8 +19,15 @@ def small_arms(tmp_path_factory):
         patch.setenv("MINORTOM_BENCHMARK_CACHE", str(cache))
         import _arms
         import _pruning_quality
+        import _step_times
 
         patch.setattr(_arms, "NUM_DRAWS", 20)
+        patch.setattr(_arms, "RECIPE", "tiny")
+        patch.setattr(_arms, "FIELDS", {"image_size": 16, "width": 24, "num_heads": 3})
+        for module in (_arms, _step_times):
+            patch.setattr(module, "BATCH_SIZE", 8)
+        patch.setattr(_step_times, "TIMED_STEPS", 1)
+        patch.setattr(_step_times, "WARM_STEPS", 0)
         patch.setattr(_pruning_quality, "PER_CELL", 4)  # of different land covers, here
         patch.setattr("csmoe_model.probing.heads.STRENGTHS", (1e-2, 1.0))
         yield patch

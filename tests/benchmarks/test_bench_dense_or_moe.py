@@ -12,18 +12,14 @@ def benchmark(small_arms):
     """The benchmark with small numbers."""
     import dense_or_moe
 
-    small_arms.setattr(dense_or_moe, "RECIPE", "tiny")
-    fields = {"image_size": 16, "width": 24, "num_heads": 3}
-    small_arms.setattr(dense_or_moe, "FIELDS", fields)
     small_arms.setattr(dense_or_moe, "STEPS", 12)
     small_arms.setattr(dense_or_moe, "BATCH_SIZE", 8)
-    small_arms.setattr(dense_or_moe, "TIMED_STEPS", 1)
-    small_arms.setattr(dense_or_moe, "WARM_STEPS", 0)
     return dense_or_moe
 
 
 def test_arms_are_read_when_they_have_spent_as_much_as_the_cheapest(benchmark, monkeypatch):
     cost = {"moe": 3.0, "dense": 2.0, "dense-deeper": 3.0, "fixed": 2.0, "csmae-head": 3.0}
+    monkeypatch.setattr(benchmark, "ARMS", {arm: arm for arm in cost})
     monkeypatch.setattr(benchmark, "config_of", lambda arm: arm)
     monkeypatch.setattr(
         benchmark, "pretraining_cost", lambda arm: SimpleNamespace(macs_full=cost[arm])
@@ -72,7 +68,7 @@ def test_the_errors_of_pairs_have_the_mean_of_the_objective(benchmark):
     from csmoe_model.data.normalise import Normalise
     from csmoe_model.nn.masking import masks_of
 
-    patches, model = Patches(), CSMoE(benchmark.config_of("moe")).eval()
+    patches, model = Patches(), CSMoE(benchmark.config_of({})).eval()
     numbers = np.arange(6)
     (errors,) = pair_errors([model], patches.data, numbers, patches.data.statistics)
     images = Normalise(patches.data.statistics, image_size=16)(

@@ -21,10 +21,6 @@ def benchmark(small_arms):
     few = field_strength.land_cells
     small_arms.setattr(field_strength, "land_cells", lambda planet: few(planet, count=3000))
     small_arms.setattr("csmoe_model.probing.heads.STRENGTHS", (1e-2, 1.0))
-    small_arms.setattr(
-        selection_arms, "RECIPE",
-        ["--recipe", "tiny", "--image-size", "16", "--width", "24", "--num-heads", "3"],
-    )  # fmt: skip
     for name, value in {
         "CELLS": 40, "PATCHES": 1, "STEPS": 2, "BATCH_SIZE": 8, "DRAWS": {"smooth": 1, "hashed": 1},
         "EVALUATED": {"train": 30, "val": 10, "test": 20},
