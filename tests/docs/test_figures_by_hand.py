@@ -1,12 +1,13 @@
-"""Figures of docs that no benchmark writes are few, and each has a reason."""
+"""Figures of README and docs that no benchmark writes are few, and each has a reason."""
 
 import re
 
 import pytest
 import yaml
-from repository import DOCS
+from repository import DOCS, REPOSITORY
 
-BY_HAND = yaml.safe_load((DOCS.parent / "tests/docs/figures_by_hand.yaml").read_text("utf-8"))
+PAGES = [REPOSITORY / "README.md", *sorted(DOCS.glob("*.md"))]
+BY_HAND = yaml.safe_load((REPOSITORY / "tests/docs/figures_by_hand.yaml").read_text("utf-8"))
 REASONS = {"definition", "arithmetic", "by hand"}
 NOT_TEXT = re.compile(
     r"<!-- figures: .*?<!-- end of figures -->|^```.*?^```|`[^`\n]*`", re.DOTALL | re.MULTILINE
@@ -26,7 +27,7 @@ def figures_of(text):
     return set(FIGURE.findall(" ".join(NOT_TEXT.sub("`code`", text).split())))
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_each_figure_is_written_by_a_benchmark_or_has_a_reason(page):
     known = BY_HAND.get(page.stem, {})
     named = {figure for figures in known.values() for figure in figures}
