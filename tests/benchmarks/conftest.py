@@ -1,10 +1,14 @@
 """Small shards and numbers for the benchmarks that train arms."""
 
 import sys
+from pathlib import Path
 
 import pytest
+from minortom_cli.console import run as run_program
 from repository import BENCHMARKS
 from training_shards import learnable_shards
+
+from website.commands import PROGRAMS
 
 sys.path.insert(0, str(BENCHMARKS))
 
@@ -18,9 +22,11 @@ def small_arms(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MINORTOM_BENCHMARK_CACHE", str(cache))
         import _arms
+        import _planet_models
         import _pruning_quality
         import _step_times
 
+        patch.setattr(_planet_models, "run", run_here)
         patch.setattr(_arms, "NUM_DRAWS", 20)
         patch.setattr(_arms, "RECIPE", "tiny")
         patch.setattr(_arms, "FIELDS", {"image_size": 16, "width": 24, "num_heads": 3})
@@ -31,6 +37,11 @@ def small_arms(tmp_path_factory):
         patch.setattr(_pruning_quality, "PER_CELL", 4)  # of different land covers, here
         patch.setattr("csmoe_model.probing.heads.STRENGTHS", (1e-2, 1.0))
         yield patch
+
+
+def run_here(program, *words):
+    """Run a program in this process, which has imported torch already."""
+    assert run_program(PROGRAMS[Path(program).name], [str(word) for word in words]) == 0
 
 
 @pytest.fixture
