@@ -43,7 +43,7 @@ def recover(task: Supervised[Images], *, work: Path, save_every: int, on_step: O
         FullMemoryError: If a batch does not fit into the memory of the GPU.
         KeyboardInterrupt: After SIGINT, once the checkpoint is saved; SystemExit after SIGTERM.
     """
-    folder = RunFolder(work, columns=COLUMNS, logs_experts=False)
+    folder = recovery_folder(work)
     folder.checkpoint.parent.mkdir(exist_ok=True)
     if not folder.log.path.is_file():
         folder.log.start()
@@ -53,6 +53,11 @@ def recover(task: Supervised[Images], *, work: Path, save_every: int, on_step: O
             how_to_resume="the same command continues from there",
         )  # fmt: skip
     stop.deliver()
+
+
+def recovery_folder(work: Path) -> RunFolder:
+    """Return the folder of the checkpoint and the log of a recovery."""
+    return RunFolder(work, columns=COLUMNS, logs_experts=False)
 
 
 def distillation(

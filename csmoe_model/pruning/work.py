@@ -16,9 +16,10 @@ from csmoe_model.pruning.calibration import Patches, class_vectors, draw_patches
 from csmoe_model.pruning.choice import check_choice, choose_experts
 from csmoe_model.pruning.options import PruneOptions, recover_options
 from csmoe_model.pruning.record import measured_drift, pruning_record
-from csmoe_model.pruning.recovery import distillation, recover
+from csmoe_model.pruning.recovery import distillation, recover, recovery_folder
 from csmoe_model.pruning.saliency import score_experts
 from csmoe_model.pruning.slicing import sliced
+from csmoe_model.training.checkpoint_io import is_damaged
 from csmoe_model.training.supervised import OnStep
 from minortom.io.atomic_write import write_json
 from minortom.io.provenance import KEY, Provenance, licences_in, sha256_of
@@ -70,13 +71,16 @@ class PruningWork:
     def unfinished(self, out: Path, *, overwrite: bool) -> Path | None:
         """Return the folder of an unfinished recovery, ready for use; None without a recovery.
 
+        Work of the same options is resumed. `overwrite` replaces work of other options, and a
+        damaged checkpoint.
+
         Raises:
             OutputExistsError: If it holds the work of other options and `overwrite` is false.
         """
         if self.options.recover is None:
             return None
         folder = work_folder(out)
-        if overwrite:
+        if overwrite and is_damaged(recovery_folder(folder).checkpoint):
             delete_work_folder(folder)
         prepare_work_folder(folder, self.provenance, overwrite=overwrite)
         return folder

@@ -89,20 +89,31 @@ def last_step(checkpoint: Path, module: lightning.LightningModule) -> int:
     """
     if not checkpoint.is_file():
         return 0
-    try:
-        with zipfile.ZipFile(checkpoint) as parts:
-            damaged = parts.testzip()  # torch itself does not check the checksums
-        found = torch.load(checkpoint, weights_only=True, mmap=True, map_location="cpu")
-        stored, wanted = found["state_dict"], module.state_dict()
-        fits = {key: stored[key].shape == wanted[key].shape for key in (*stored, *wanted)}
-        whole = damaged is None and all(fits.values()) and _VERSION in found
-        step = int(found["global_step"])
-    except (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError,
-            EOFError, zipfile.BadZipFile, pickle.UnpicklingError):  # fmt: skip
-        whole, step = False, 0
-    if not whole:
+    step = _step_in(checkpoint, module)
+    if step is None:
         raise InputError(
             f"{checkpoint} is not a checkpoint of this run, or it is damaged; start again with "
             "--overwrite"
         )
     return step
+
+
+def is_damaged(checkpoint: Path) -> bool:
+    """Return whether a checkpoint exists and cannot be read."""
+    return checkpoint.is_file() and _step_in(checkpoint) is None
+
+
+def _step_in(checkpoint: Path, module: lightning.LightningModule | None = None) -> int | None:
+    """Read the step of a checkpoint; None if it is damaged, or its weights do not fit a module."""
+    try:
+        with zipfile.ZipFile(checkpoint) as parts:
+            damaged = parts.testzip()  # torch itself does not check the checksums
+        found = torch.load(checkpoint, weights_only=True, mmap=True, map_location="cpu")
+        stored = found["state_dict"]
+        wanted = stored if module is None else module.state_dict()
+        fits = {key: stored[key].shape == wanted[key].shape for key in (*stored, *wanted)}
+        whole = damaged is None and all(fits.values()) and _VERSION in found
+        return int(found["global_step"]) if whole else None
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError,
+            EOFError, zipfile.BadZipFile, pickle.UnpicklingError):  # fmt: skip
+        return None

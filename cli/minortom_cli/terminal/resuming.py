@@ -53,11 +53,7 @@ _KEPT = {
     "csmoe finetune": _CHECKPOINT,
     "csmoe specialist train": _CHECKPOINT,
     "csmoe text train": _CHECKPOINT,
-    "csmoe prune": Kept(
-        what="the scores and the last checkpoint are",
-        where="{out}.partial",
-        again_without="--overwrite",
-    ),
+    "csmoe prune": Kept(what="the work so far is", where="{out}.partial"),
     "csmoe probe": _FEATURES,
     "csmoe retrieve": _FEATURES,
     "csmoe plot epochs": _FEATURES,

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 import torch
+from file_hashes import hashes
 from minortom_cli.console import run
 from minortom_cli.model.app import app
 from pruning_runs import pruned, record_of
@@ -52,17 +53,25 @@ def test_recovery_brings_the_vectors_back_towards_those_of_the_unpruned_model(un
 
 
 @pytest.mark.usefixtures("sigterm_raises")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_recovery_resumes_to_the_same_weights(work, unbroken, tmp_path, number, caplog):
+@pytest.mark.parametrize(
+    ("number", "overwrite"),
+    [(signal.SIGTERM, False), (signal.SIGINT, False), (signal.SIGINT, True)],
+)
+def test_a_stopped_recovery_resumes_to_the_same_weights(
+    work, unbroken, tmp_path, number, overwrite, caplog
+):
     out = tmp_path / "out"
+    if overwrite:
+        pruned(work, out)  # a model of other options, which stays until the new one is finished
+    before = hashes(out)
     with pytest.raises((SystemExit, KeyboardInterrupt)):
-        recovered(work, out, on_step=stop_after(5, number))
+        recovered(work, out, overwrite=overwrite, on_step=stop_after(5, number))
     assert "stopped after step 5; the same command continues from there" in caplog.text
-    assert not out.exists()
+    assert hashes(out) == before
 
     steps, scored = [], []
     recovered(
-        work, out, on_step=lambda *step: steps.append(step[0]),
+        work, out, overwrite=overwrite, on_step=lambda *step: steps.append(step[0]),
         on_progress=lambda *done: scored.append(done),
     )  # fmt: skip
 
