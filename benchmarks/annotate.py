@@ -117,16 +117,21 @@ def bench_centres(grid, maps, rounds):
     show(f"  rasterio sample() in both, scaled from {len(part):,}", sample_s, ours_s=ours_s)
 
 
-def bench_fractions(grid, path, rounds):
-    """Time the shares of classes in all cells of one WorldCover tile."""
-    descriptor = described(path, "worldcover")
+def cells_in(path):
+    """Return the cells that overlap a raster in degrees."""
     with rasterio.open(path) as source:
         bounds = source.bounds
+    grid = whole_grid()
     west, south, east, north = grid.bounds_deg()
-    cells = grid.take(
+    return grid.take(
         (east > bounds.left) & (west < bounds.right)
         & (north > bounds.bottom) & (south < bounds.top)
     )  # fmt: skip
+
+
+def bench_fractions(path, rounds):
+    """Time the shares of classes in all cells of one WorldCover tile."""
+    descriptor, cells = described(path, "worldcover"), cells_in(path)
     descriptor.counts_in(cells.take(np.arange(3)), resolution_m=1000)  # compiles
     found = {}
     for resolution_m in (10, 40):
@@ -136,7 +141,8 @@ def bench_fractions(grid, path, rounds):
         found[resolution_m] = seconds, counts
         show(f"shares of classes in {len(cells):,} cells, at {counts.resolution_m:.0f} m", seconds)
     ours_s, counts = found[10]
-    expected = by_exactextract(path, cells, counts.codes, ours_s)
+    seconds, expected = best_s(lambda: exactextract_shares(path, cells, counts.codes), 1)
+    show("  exactextract, full resolution", seconds, ours_s=ours_s)
     by_rasterstats(path, cells, counts, ours_s)
     show_differences("at full resolution", counts.fractions(), expected)
     show_differences("at 1/4", found[40][1].fractions(), expected)
@@ -147,21 +153,16 @@ def bench_fractions(grid, path, rounds):
     )
 
 
-def by_exactextract(path, cells: Cells, codes, ours_s):
-    """Time exactextract in the faster of its two modes; return [n, K] shares."""
+def exactextract_shares(path, cells: Cells, codes):
+    """Return the shares [n, K] that exactextract finds, in the faster of its two modes."""
     edges = zip(*cells.bounds_deg(), strict=True)
     features = [
         {"type": "Feature", "properties": {"i": i}, "geometry": box(*e).__geo_interface__}
         for i, e in enumerate(edges)
     ]
-    seconds, answers = best_s(
-        lambda: exact_extract(
-            str(path), features, ["unique", "frac"], include_cols=["i"],
-            strategy="raster-sequential",
-        ),
-        1,
-    )  # fmt: skip
-    show("  exactextract, full resolution", seconds, ours_s=ours_s)
+    answers = exact_extract(
+        str(path), features, ["unique", "frac"], include_cols=["i"], strategy="raster-sequential"
+    )
     shares = np.full((len(cells), len(codes)), np.nan)
     for answer in (a["properties"] for a in answers):
         if len(answer["unique"]):
@@ -182,14 +183,19 @@ def by_rasterstats(path, cells: Cells, counts, ours_s):
     print(f"  pixels that rasterstats counts in other cells: {differing} of {np.sum(theirs):,}")
 
 
-def show_differences(what, shares, expected):
-    """Print the differences from exactextract (percentage points) in cells of 2 classes."""
+def differences(shares, expected):
+    """Return the largest difference of each cell with two classes or more (percentage points)."""
     mixed = (expected > 0).sum(axis=1) > 1
     assert (np.isnan(shares[:, 0]) == np.isnan(expected[:, 0])).all()
-    worst = np.abs(shares - expected)[mixed].max(axis=1) * 100
+    return np.abs(shares - expected)[mixed].max(axis=1) * 100
+
+
+def show_differences(what, shares, expected):
+    """Print the differences from exactextract."""
+    worst = differences(shares, expected)
     print(
         f"  {what}: worst class of a cell is off by {np.median(worst):.3f} percentage points in "
-        f"the median, {worst.max():.3f} at most ({mixed.sum()} cells of two classes or more)"
+        f"the median, {worst.max():.3f} at most ({len(worst)} cells of two classes or more)"
     )
 
 
@@ -232,7 +238,7 @@ def main():
     print(f"  peak memory so far {peak_gb:.2f} GB")
     grid = bench_grid(options.rounds)
     bench_centres(grid, maps, options.rounds)
-    bench_fractions(grid, tile, options.rounds)
+    bench_fractions(tile, options.rounds)
 
 
 if __name__ == "__main__":
