@@ -129,7 +129,4 @@ def thinned(split, cells):
     first = np.sort(np.unique(split.groups, return_index=True)[1])
     of_class = [first[split.labels[first] == label][:cells] for label in np.unique(split.labels)]
     kept = np.sort(np.concatenate(of_class))
-    return LabelledSplit(
-        images=lambda numbers: split.images(kept[numbers]), labels=split.labels[kept],
-        groups=split.groups[kept],
-    )  # fmt: skip
+    return split.take(kept)

@@ -221,14 +221,15 @@ def main():
         for seed in options.seeds.split(",")
     ]
     test = data.split("test")
-    bootstrap = Bootstrap.over(len(test), test.groups, seed=0)
+    bootstrap = Bootstrap.over(len(test), test.independent, seed=0)
     runs = {name: [run for one, _ in found for run in one[name]] for name in found[0][0]}
     rows, draws = scored(runs, bootstrap)
     values = {name: row["value"] for name, row in rows.items()}
     record = {
         "seeds": options.seeds,
         "images": options.images, "cells": options.cells, "training": TRAINING,
-        "test_cells": len(np.unique(test.groups)), "scores": rows,
+        "test_cells": len(np.unique(test.groups)), "blocks": len(np.unique(test.independent)),
+        "scores": rows,
         "differences": differences(draws, values), "selections": [info for _, info in found],
     }  # fmt: skip
     store("ensembles", record)

@@ -16,6 +16,7 @@ import numpy as np
 from _planet_models import csmoe, pretrained, shards
 from _results import store
 
+from csmoe_model.datasets.open_set import open_set
 from csmoe_model.evaluation.bootstrap import Bootstrap, interval
 from csmoe_model.evaluation.metrics import score
 from csmoe_model.probing.pooling import spread
@@ -44,10 +45,15 @@ def tuned(out, seed, shots, sensor):
     return folder
 
 
-def pooled(folders):
-    """Return scores and differences of some seeds, with intervals over cells and seeds."""
+def pooled(folders, block_n):
+    """Return scores and differences of some seeds, with intervals over blocks and seeds.
+
+    Args:
+        folders: The runs.
+        block_n: Block of ground of each test image.
+    """
     tables = [read_predictions(folder / "predictions.parquet") for folder in folders]
-    bootstrap = Bootstrap.over(len(tables[0].truth), tables[0].groups, seed=0)
+    bootstrap = Bootstrap.over(len(tables[0].truth), block_n, seed=0)
     rng = np.random.default_rng(1)
 
     def row(value_m, draw_mR):
@@ -82,7 +88,7 @@ def main():
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     options.out.mkdir(parents=True, exist_ok=True)
-    found = {}
+    block_n, found = open_set("shards", shards("probing")).split("test").independent, {}
     for shots in map(int, options.shots.split(",")):
         folders = [
             options.out / f"{options.sensor}-{shots}-seed-{seed}"
@@ -93,12 +99,13 @@ def main():
                 tuned(options.out, seed, shots, options.sensor)
         done = [folder for folder in folders if (folder / "model").exists()]
         if done:
-            found[str(shots)] = {"seeds": len(done), "rows": pooled(done)}
+            found[str(shots)] = {"seeds": len(done), "rows": pooled(done, block_n)}
             print(shots, "labels a class,", len(done), "seeds")
             for name, row in found[str(shots)]["rows"].items():
                 text = f"{100 * row['value']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
                 print(f"  {name}: {text}", flush=True)
-    store("finetune", {"sensor": options.sensor, "score": SCORE, "shots": found})
+    counts = {"images": len(block_n), "blocks": len(np.unique(block_n))}
+    store("finetune", {"sensor": options.sensor, "score": SCORE, **counts, "shots": found})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Parts of the benchmark of ensembles: its sets, its learned gate and its probe."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,7 +57,9 @@ def test_the_probe_is_a_ridge_regression_of_the_classes(vectors):
 def test_a_thinned_split_has_one_patch_of_each_chosen_cell():
     cells = np.array(["a", "a", "b", "c", "c", "d"])
     split = split_of({"s1": np.arange(6)}, [0, 0, 1, 0, 0, 1], cells)
+    split = replace(split, blocks=np.array(["w", "w", "e", "w", "w", "e"]))
     found = thinned(split, 1)
+    assert found.independent.tolist() == ["w", "e"]
     assert found.groups.tolist() == ["a", "b"]
     assert found.labels.tolist() == [0, 1]
     assert found.images(np.array([1]))["s1"].tolist() == [2]

@@ -32,7 +32,7 @@ def test_scores_and_paired_differences_are_pooled_over_seeds(monkeypatch, tmp_pa
         tmp_path / "1": {finetune.MODEL: 8, finetune.FROZEN: 8, finetune.UNTRAINED: 20},
     }
     monkeypatch.setattr(finetune, "read_predictions", lambda path: table_of(tables[path.parent]))
-    found = finetune.pooled(list(tables))
+    found = finetune.pooled(list(tables), np.repeat(np.arange(20), 2))
 
     assert found["model"]["each"] == [0.9, 0.8]
     assert found["model"]["value"] == pytest.approx(0.85)
@@ -43,3 +43,14 @@ def test_scores_and_paired_differences_are_pooled_over_seeds(monkeypatch, tmp_pa
     better = found["model minus untrained model"]
     assert better["value"] == pytest.approx(0.35)
     assert 0 < better["low"] < 0.35 < better["high"]
+
+
+@pytest.mark.parametrize(("in_a_block", "is_certain"), [(2, False), (40, True)])
+def test_intervals_draw_whole_blocks(monkeypatch, tmp_path, in_a_block, is_certain):
+    wrong = {finetune.MODEL: 4, finetune.FROZEN: 8, finetune.UNTRAINED: 20}
+    monkeypatch.setattr(finetune, "read_predictions", lambda _: table_of(wrong))
+
+    found = finetune.pooled([tmp_path], np.arange(40) // in_a_block)["model"]
+
+    assert found["value"] == 0.9
+    assert (found["low"] == found["high"] == 0.9) == is_certain  # one block: each draw is all
