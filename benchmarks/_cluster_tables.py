@@ -47,7 +47,23 @@ def cluster_strata():
     return table(head, rows)
 
 
+def cluster_range():
+    """Return a sentence on the accuracies of clusters and of random draws."""
+    found = stored("cluster")["strata"]
+    draws = [run["accuracy"] for run in found["random cells"]]
+    low, high = min(draws), max(draws)
+    inside = all(
+        low <= run["accuracy"] <= high
+        for way, runs in found.items() if way.endswith("clusters") for run in runs
+    )  # fmt: skip
+    return (
+        f"Clusters do not find these rare classes: their share is that of random cells, and "
+        f"{'all' if inside else 'not all'} accuracies of clusters lie within the range of the "
+        f"{len(draws)} random draws ({100 * low:.0f} to {100 * high:.0f} %)."
+    )
+
+
 CLUSTER_TABLES = {
     "cluster-inertia": cluster_inertia, "cluster-levels": cluster_levels,
-    "cluster-strata": cluster_strata,
+    "cluster-strata": cluster_strata, "cluster-range": cluster_range,
 }  # fmt: skip

@@ -46,3 +46,21 @@ def test_worst_differences_are_those_of_mixed_cells_in_points():
     shares = np.array([[0.5, 0.5], [1.0, 0.0], [np.nan, np.nan]])
     expected = np.array([[0.47, 0.53], [1.0, 0.0], [np.nan, np.nan]])
     assert differences(shares, expected).tolist() == pytest.approx([3.0])
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0000684, "0.000068"), (0.0096, "0.0096"), (0.437, "0.44"), (13.79, "14"), (0.999, "1.0")],
+)
+def test_two_digits_are_shown_without_an_exponent(value, shown):
+    from _figure_tables import short
+
+    assert short(value) == shown
+
+
+def test_the_pool_of_the_benchmark_of_clusters_has_the_shares_of_the_planet():
+    from _results import stored
+    from cluster import NATURAL
+
+    shares = stored("figures")["planet"]["shares"]
+    assert {str(code): share for code, share in NATURAL.items()} == pytest.approx(shares, abs=6e-5)
