@@ -37,8 +37,8 @@ def points(row, form="+.2f"):
 
 def finetune():
     """Return the accuracy of fine-tuned models by labels a class, and paired differences."""
-    rows = []
-    for shots, found in stored("finetune")["shots"].items():
+    whole, rows = stored("finetune"), []
+    for shots, found in whole["shots"].items():
         of = found["rows"]
         rows.append(
             [shots, *(percent(of[name]) for name in FINETUNE_ROWS),
@@ -47,7 +47,8 @@ def finetune():
         )  # fmt: skip
     head = ["labels a class", *FINETUNE_ROWS.values(), "more than the probe, points",
             "more than random weights, points", "seeds"]  # fmt: skip
-    return f"{table(head, rows)}\n\n{source('finetune')}"
+    counts = f"{whole['images']:,} test images in {whole['blocks']} blocks."
+    return f"{table(head, rows)}\n\n{counts} {source('finetune')}"
 
 
 def ensembles():
