@@ -144,18 +144,23 @@ def table(rows: list[Row]) -> str:
     """Return rows as a Markdown table."""
     lines = [
         (
-            "| GPUs | pairs a GPU | a step, ms | summing gradients, ms | reading, GB/s a node "
-            "| an epoch, minutes | GPU hours |"
+            "| GPUs | pairs per GPU | step, ms | summing gradients, ms | reading, GB/s per node "
+            "| epoch, minutes | GPU hours |"
         ),
         "|" + " --- |" * 7,
     ]
     lines += [
         f"| {r.world} | {r.batch} | {r.compute_ms:.1f} | {r.reduce_ms:.1f} | {r.read_gb_s:.2f} "
-        f"| {r.best_min:.2f} to {r.worst_min:.2f} | {r.world * r.best_min / 60:.2f} to "
-        f"{r.world * r.worst_min / 60:.2f} |"
+        f"| {_range(r.best_min, r.worst_min)} "
+        f"| {_range(r.world * r.best_min / 60, r.world * r.worst_min / 60)} |"
         for r in rows
     ]
     return "\n".join(lines)
+
+
+def _range(low: float, high: float) -> str:
+    """Return two numbers, or one where they look the same."""
+    return " to ".join(dict.fromkeys((f"{low:.2f}", f"{high:.2f}")))
 
 
 def main() -> None:

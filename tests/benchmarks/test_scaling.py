@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from repository import BENCHMARKS
+from repository import BENCHMARKS, DOCS
 
 sys.path.insert(0, str(BENCHMARKS))
 
@@ -71,7 +71,9 @@ def test_the_program_prints_what_is_measured_and_what_is_computed():
         )  # fmt: skip
         return done.stdout
 
-    assert "114.5 ms, computed from 45% of 790 TFLOP/s" in printed()
+    shown, _, table = printed().partition("\n\n")
+    assert "114.5 ms, computed from 45% of 790 TFLOP/s" in shown
+    assert table in (DOCS / "speed.md").read_text(encoding="utf-8")
     given = printed("--step-ms", "80", "--world", "1,16", "--batch", "256")
     assert "a step of 256 pairs on one GPU: 80.0 ms, measured" in given
     assert [line.split(" | ")[0] for line in given.splitlines()[5:]] == ["| 1", "| 16", "| 16"]
