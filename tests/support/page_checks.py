@@ -18,6 +18,15 @@ CONTRAST = """(() => {
 })()"""
 """JavaScript: the smallest contrast of a text with its ground, as WCAG 2 defines it."""
 
+TEXT_WITH_SHADOWS = """(() => {
+  const text = (node) => [...node.childNodes].map((child) =>
+    child.nodeType === 3 ? child.textContent
+    : ["STYLE", "SCRIPT"].includes(child.tagName) || !child.getClientRects().length ? ""
+    : text(child) + (child.shadowRoot ? text(child.shadowRoot) : "")).join(" ");
+  return text(document.documentElement);
+})()"""
+"""JavaScript: the text that is shown, also in shadow trees, where Bokeh draws."""
+
 
 def open_page(browser, path):
     browser.open(path, ready="document.readyState == 'complete'")

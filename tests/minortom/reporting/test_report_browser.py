@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
-from page_checks import check_in_all_modes
+from page_checks import TEXT_WITH_SHADOWS, check_in_all_modes
 from points_files import write_points
 from report_inputs import CLIMATES, LANDCOVERS, annotated_table, report_of
 
@@ -256,15 +256,6 @@ def test_the_wheel_zooms_after_a_click_and_a_drag_moves(large):
 
     assert width == pytest.approx(zoomed)
     assert west - moved == pytest.approx(150 * zoomed / width_px, rel=0.1)
-
-
-TEXT_WITH_SHADOWS = """(() => {
-  const text = (node) => [...node.childNodes].map((child) =>
-    child.nodeType === 3 ? child.textContent
-    : ["STYLE", "SCRIPT"].includes(child.tagName) || !child.getClientRects().length ? ""
-    : text(child) + (child.shadowRoot ? text(child.shadowRoot) : "")).join(" ");
-  return text(document.documentElement);
-})()"""
 
 
 def test_a_tile_shows_its_classes_and_names_are_never_html(browser, tmp_path):
