@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from _paired import difference
 from _planet_models import csmoe, pretrained, shards
-from _pruning_quality import pruned
+from _pruning_ways import pruned
 from finetune import EPOCHS, MODEL, SCORE, tuned
 
 from csmoe_model.csmoe import CSMoE

@@ -1,12 +1,14 @@
 """Quality of pruned models on the planet: probe and 20-NN, beside other ways to save."""
 
 import itertools
+from functools import cache, partial
 
 import numpy as np
 import torch
 from _paired import difference
 from _planet_models import pretrained, shards
-from _pruning_baselines import merged, random_kept, slimmed, with_kept
+from _pruning_baselines import with_kept
+from _pruning_ways import CALIBRATE, RECOVER, SmallerModels
 
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.loader import Loader
@@ -16,11 +18,6 @@ from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap
 from csmoe_model.evaluation.metrics import Predictions, score
 from csmoe_model.nn.cost import encoder_cost
 from csmoe_model.probing.heads import Table, knn_probe, logistic_probe
-from csmoe_model.pruning.calibration import class_vectors, draw_patches, drift
-from csmoe_model.pruning.choice import choose_experts
-from csmoe_model.pruning.prune import prune
-from csmoe_model.pruning.saliency import score_experts
-from csmoe_model.pruning.slicing import keep_experts
 from minortom.grid.spatial_split import block_ids
 from minortom.grid.sphere import unit_vectors
 from minortom.shards.shard_set import ShardSet
@@ -28,9 +25,7 @@ from minortom.shards.shard_set import ShardSet
 SEEDS = (0, 1, 2)
 SENSORS = ("s2", "s1")
 KEEPS = (2, 1, 3)
-CALIBRATE = 256
 RANDOM_DRAWS = 5
-RECOVER = {"recover": 150, "batch_size": 32}
 WAYS = ("reap", "recovered", "greedy", "merging", "slimming", "random")
 PROBES = {"probe": logistic_probe, "20-NN": lambda table: knn_probe(table, k=20)}
 PER_CELL = 1
@@ -64,7 +59,9 @@ class Patches:
             [rows[key].to_numpy()[self.numbers] for key in ("lon", "lat")], 1
         )
         self.classes, self.labels = np.unique(names, return_inverse=True)
-        self.blocks = block_ids(unit_vectors(*self.lonlat_deg.T), BLOCK_KM)
+        _, first, of_patch = np.unique(self.cells, return_index=True, return_inverse=True)
+        points = unit_vectors(*self.lonlat_deg[first].T)
+        self.blocks = block_ids(points, BLOCK_KM)[of_patch]  # a cell lies in one block
 
     def vectors(self, model, sensor, *, pooling="cls"):
         """Return the [CLS] vectors of a model [n, D], or the means of the patch tokens."""
@@ -125,7 +122,10 @@ def quality(out):
     """Return scores and paired differences from the unpruned model."""
     patches, store = Patches(), Store(out / "quality")
     for keep, seed, sensor in itertools.product(KEEPS, SEEDS, SENSORS):
-        _fill(out, store, patches, seed, sensor, keep)
+        _fill(
+            store,
+            SmallerModels(out=out, patches=patches, seed=seed, sensor=sensor, keep=keep),
+        )
     return summary(patches, store)
 
 
@@ -136,35 +136,24 @@ def all_patches(out):
     """
     patches, store = Patches(per_cell=MANY_PER_CELL), Store(out / "all-patches")
     for seed, sensor in itertools.product(SEEDS, SENSORS):
-        for name, folder in (
-            (f"{sensor}-{seed}-whole", pretrained(f"seed-{seed}")),
-            (f"{sensor}-{seed}-{MANY_KEEP}-recovered", pruned(out, seed, sensor, MANY_KEEP)),
+        made = SmallerModels(out=out, patches=patches, seed=seed, sensor=sensor, keep=MANY_KEEP)
+        for name, load in (
+            (f"{sensor}-{seed}-whole", lambda made=made: made.model),
+            (f"{sensor}-{seed}-{MANY_KEEP}-recovered", made.recovered),
         ):
             store.get(
                 name,
-                lambda folder=folder, sensor=sensor: patches.outputs(
-                    patches.vectors(CSMoE.from_pretrained(folder), sensor)
-                ),
+                lambda load=load, sensor=sensor: patches.outputs(patches.vectors(load(), sensor)),
             )
     bootstrap = _bootstrap(patches)
     rows = []
     for sensor, probe in itertools.product(SENSORS, PROBES):
         found = [[f"{sensor}-{seed}-{MANY_KEEP}-recovered"] for seed in SEEDS]
-        base = [[f"{sensor}-{seed}-whole"] for seed in SEEDS]
-        score, gap = _difference(bootstrap, patches, store, found, base, probe)
+        names = [[f"{sensor}-{seed}-whole"] for seed in SEEDS]
+        whole = _scored(bootstrap, patches, store, names, probe)
+        score, gap = _difference(bootstrap, patches, store, found, whole, probe)
         rows.append({"sensor": sensor, "probe": probe, "score": score, "difference": gap})
     return {"rows": rows, "keep": MANY_KEEP, "per_cell": MANY_PER_CELL, "seeds": len(SEEDS)}
-
-
-def pruned(out, seed, sensor, keep):
-    """Return the folder of a pruned and recovered model; prune it, or resume, unless it exists."""
-    folder = out / "models" / f"{sensor}-{seed}-{keep}"
-    folder.parent.mkdir(exist_ok=True)
-    prune(
-        pretrained(f"seed-{seed}"), shards=shards("pretraining"), sensor=sensor, out=folder,
-        keep=keep, calibrate=CALIBRATE, workers=1, **RECOVER,
-    )  # fmt: skip
-    return folder
 
 
 def summary(patches, store):
@@ -172,78 +161,47 @@ def summary(patches, store):
     rows = [row for sensor in SENSORS for row in _rows(store, patches, sensor)]
     counts = {name: int((patches.split == name).sum()) for name in ("train", "val", "test")}
     fewest = int(np.bincount(patches.labels[patches.split == "test"]).min())
-    return {"rows": rows, "patches": counts, "fewest_test_cells_a_class": fewest,
+    return {"rows": rows, "patches": counts, "blocks": int(_bootstrap(patches).groups.max()) + 1,
+            "fewest_test_cells_a_class": fewest,
             "recovery": RECOVER, "calibrated": CALIBRATE}  # fmt: skip
 
 
-def _fill(out, store, patches, seed, sensor, keep):
+def _fill(store, smaller):
     """Compute what is missing of one pretraining seed, sensor and number of experts."""
-    checkpoint = pretrained(f"seed-{seed}")
-    name, data = f"{sensor}-{seed}", ShardSet.open(shards("pretraining"))
-    model = CSMoE.from_pretrained(checkpoint)
-    scored, others = draw_patches(model, data, CALIBRATE, seed=0, workers=1)
-    reference, scored_reference = (
-        class_vectors(model, some, (sensor,))[sensor] for some in (others, scored)
-    )
-
-    def of(smaller):
-        found = class_vectors(smaller, others, (sensor,))[sensor]
-        return {**patches.outputs(patches.vectors(smaller, sensor)),
-                "drift": np.array(drift(found, reference))}  # fmt: skip
-
-    def kept(by):
-        return choose_experts(score_experts(model, scored, (sensor,), by=by), keep=keep)
-
-    def recovered():
-        return of(CSMoE.from_pretrained(pruned(out, seed, sensor, keep)))
-
-    def merging():
-        usage = score_experts(model, scored, (sensor,), by="usage").scores
-        return of(merged(model, sensor, kept("reap"), usage))
-
-    def slimming():
-        macs = encoder_cost(with_kept(model.config, sensor, keep), sensors=(sensor,)).macs_full
-        found = {
-            drift(class_vectors(one.model, scored, (sensor,))[sensor], scored_reference): one.model
-            for one in slimmed(model, sensor, macs, scored)
-        }
-        return of(found[min(found)]) if found else {}
-
-    store.get(f"{name}-whole", lambda: of(model))
+    name = f"{smaller.sensor}-{smaller.seed}"
+    store.get(f"{name}-whole", lambda: smaller.outputs(lambda: smaller.model))
     ways = {
-        "reap": lambda: of(keep_experts(model, kept("reap"))), "recovered": recovered,
-        "greedy": lambda: of(keep_experts(model, kept("greedy"))), "merging": merging,
-        "slimming": slimming,
+        "reap": partial(smaller.chosen, "reap"), "recovered": smaller.recovered,
+        "greedy": partial(smaller.chosen, "greedy"), "merging": smaller.merging,
+        "slimming": smaller.slimming,
+        **{f"random-{draw}": partial(smaller.random, draw) for draw in range(RANDOM_DRAWS)},
     }  # fmt: skip
-    for way, compute in ways.items():
-        store.get(f"{name}-{keep}-{way}", compute)
-    for draw in range(RANDOM_DRAWS):
-        chosen = random_kept(model.config, sensor, keep, draw)
-        store.get(
-            f"{name}-{keep}-random-{draw}", lambda chosen=chosen: of(keep_experts(model, chosen))
-        )
+    for way, make in ways.items():
+        store.get(f"{name}-{smaller.keep}-{way}", partial(smaller.outputs, make))
 
 
 def _rows(store, patches, sensor):
     """Return the scores of each way and the differences from the unpruned model."""
     bootstrap, rows = _bootstrap(patches), []
     for probe in PROBES:
-        names = [f"{sensor}-{s}-whole" for s in SEEDS if store.has(f"{sensor}-{s}-whole")]
-        base_m, _ = _scored(bootstrap, patches, store, [[name] for name in names], probe)
+        known = [s for s in SEEDS if store.has(f"{sensor}-{s}-whole")]
+        names = [[f"{sensor}-{s}-whole"] for s in known]
+        whole_m, whole_mR = _scored(bootstrap, patches, store, names, probe)
         rows.append(
             {"sensor": sensor, "probe": probe, "keep": 4, "way": "whole", **_costs(sensor, 4),
-             "seeds": len(names), "score": base_m.mean(), "drift": 0.0}
+             "seeds": len(known), "score": whole_m.mean(), "drift": 0.0}
         )  # fmt: skip
         for keep, way in itertools.product(KEEPS, WAYS):
             tails = [f"random-{d}" for d in range(RANDOM_DRAWS)] if way == "random" else [way]
             seeds = [
-                s for s in SEEDS if all(store.has(f"{sensor}-{s}-{keep}-{t}") for t in tails)
+                s for s in known if all(store.has(f"{sensor}-{s}-{keep}-{t}") for t in tails)
             ]  # fmt: skip
             if not seeds:
                 continue
-            base = [[f"{sensor}-{s}-whole"] for s in seeds]
+            of_seeds = np.isin(known, seeds)
+            whole = whole_m[of_seeds], whole_mR[of_seeds]
             found = [[f"{sensor}-{s}-{keep}-{t}" for t in tails] for s in seeds]
-            value, gap = _difference(bootstrap, patches, store, found, base, probe)
+            value, gap = _difference(bootstrap, patches, store, found, whole, probe)
             drifts = [store.read(name)["drift"] for some in found for name in some]
             rows.append(
                 {"sensor": sensor, "probe": probe, "keep": keep, "way": way,
@@ -254,17 +212,18 @@ def _rows(store, patches, sensor):
 
 
 def _bootstrap(patches):
-    """Return draws of the test cells."""
-    cells = patches.cells[patches.split == "test"]
-    return Bootstrap.over(len(cells), cells, seed=0, num_draws=NUM_DRAWS)
+    """Return draws of the blocks of the test patches."""
+    blocks = patches.blocks[patches.split == "test"]
+    return Bootstrap.over(len(blocks), blocks, seed=0, num_draws=NUM_DRAWS)
 
 
-def _difference(bootstrap, patches, store, found, base, probe):
-    """Return the mean score, and the paired difference from others with its interval."""
-    of, others = (_scored(bootstrap, patches, store, some, probe) for some in (found, base))
-    return of[0].mean(), difference(of, others)
+def _difference(bootstrap, patches, store, found, whole, probe):
+    """Return the mean score, and the paired difference from the unpruned with its interval."""
+    of = _scored(bootstrap, patches, store, found, probe)
+    return of[0].mean(), difference(of, whole)
 
 
+@cache
 def _costs(sensor, keep):
     config = CSMoE.from_pretrained(pretrained("seed-0")).config
     whole = encoder_cost(config, sensors=(sensor,))

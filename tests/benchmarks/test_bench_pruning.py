@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from model_folders import write
 from pruning_models import WIDE, random_model
@@ -34,17 +35,18 @@ def benchmark(tmp_path_factory):
         import _pruning_finetune
         import _pruning_quality
         import _pruning_tables
+        import _pruning_ways
         import pruning
 
         patch.setattr(pruning, "CALIBRATE", 8)
         patch.setattr(pruning, "PLANTINGS", 2)
         patch.setattr(pruning, "RANDOM_DRAWS", 2)
-        patch.setattr(_pruning_quality, "CALIBRATE", 8)
+        patch.setattr(_pruning_ways, "CALIBRATE", 8)
         patch.setattr(_pruning_quality, "RANDOM_DRAWS", 2)
         patch.setattr(_pruning_quality, "KEEPS", (2,))
         patch.setattr(_pruning_quality, "PER_CELL", 4)  # of different land covers, here
         patch.setattr(_pruning_quality, "SEEDS", (0, 1))
-        patch.setattr(_pruning_quality, "RECOVER", {"recover": 2, "batch_size": 4})
+        patch.setattr(_pruning_ways, "RECOVER", {"recover": 2, "batch_size": 4})
         patch.setattr(_pruning_finetune, "SEEDS", (0,))
         patch.setattr(_pruning_finetune, "SHOTS", (4,))
         patch.setattr(_pruning_finetune, "KEEP", 1)
@@ -115,6 +117,19 @@ def test_all_patches_of_a_cell_are_compared(benchmark, tmp_path, monkeypatch, ca
     assert capsys.readouterr().out == ""  # everything was stored
     monkeypatch.setattr(tables, "stored", lambda _: {"all-patches": found})
     assert len(tables.all_patches().splitlines()) == 4
+
+
+def test_intervals_draw_blocks_and_all_patches_of_a_cell_lie_in_one(benchmark, monkeypatch):
+    _, quality, _ = benchmark
+    monkeypatch.setattr(quality, "block_ids", lambda points, _: np.arange(len(points)) // 2)
+    patches = quality.Patches(per_cell=4)
+
+    cells = np.unique(patches.cells)
+    expected = np.searchsorted(cells, patches.cells) // 2  # two cells a block, here
+    assert patches.blocks.tolist() == expected.tolist()
+    tested = expected[patches.split == "test"]
+    drawn = np.unique(tested, return_inverse=True)[1]
+    assert quality._bootstrap(patches).groups.tolist() == drawn.tolist()
 
 
 @pytest.mark.soak
