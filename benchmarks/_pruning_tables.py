@@ -102,7 +102,7 @@ def quality_with_source():
     how, seeds = found["recovery"], min(row["seeds"] for row in found["rows"])
     recovery = (
         f"Recovery: {how['recover']} steps of {how['batch_size']} images. {seeds} pretraining "
-        "seeds."
+        f"seeds, {found['blocks']} blocks of ground."
     )
     return f"{quality()}\n\n{recovery} {source('pruning')}"
 
