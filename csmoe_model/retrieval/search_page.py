@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from minortom.io.provenance import Provenance
 from minortom.plotting import patch_pictures as looks
-from minortom.plotting.density_map import coast_lines, extent
+from minortom.plotting.density_map import coast_lines_near, extent
 from minortom.plotting.html_page import page_template
 from minortom.plotting.patch_pictures import Pixels, data_uri
 from minortom.sensors import SensorName
@@ -70,7 +70,7 @@ def search_page(
         compared=_compared(query, *(_NAMES[name] for name in sensors)),
         left_out=left_out,
         looks=looks,
-        map=_map([card for card in cards if "lat" in card], coast_lines()),
+        map=_map([card for card in cards if "lat" in card]),
         names=_NAMES,
         record=provenance.as_dict(),
     )
@@ -89,17 +89,19 @@ def _compared(query: Card | Sentence, of_query: str, of_patches: str) -> str:
     return f"{what} compared with {of_patches} of the patches, by cosine."
 
 
-def _map(cards: Sequence[Mapping[str, Any]], coast: Sequence[FloatArray]) -> dict[str, Any]:
+def _map(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return a map in degrees: its box, the coast as an SVG path, and the places.
 
     Args:
         cards: Patches with `lat` and `lon`.
-        coast: Rings of coast lines [points, 2], longitude and latitude.
     """
     lon = np.array([card["lon"] for card in cards])
     lat = np.array([card["lat"] for card in cards])
     west, south, east, north = extent(lon, lat)
-    path = " ".join("M" + " ".join(f"{x:.1f},{-y:.1f}" for x, y in ring) + "Z" for ring in coast)
+    path = " ".join(
+        "M" + " ".join(f"{x:.1f},{-y:.1f}" for x, y in ring) + "Z"
+        for ring in coast_lines_near(lon, lat)
+    )
     return {
         "box": f"{west:.2f} {-north:.2f} {east - west:.2f} {north - south:.2f}",
         "coast": path, "size": max(east - west, north - south) / 60,

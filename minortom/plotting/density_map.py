@@ -173,6 +173,11 @@ def coast_lines() -> tuple[FloatArray, ...]:
     return tuple(np.array(ring, dtype=np.float64) for ring in json.loads(text))
 
 
+def coast_lines_near(lon_deg: FloatArray, lat_deg: FloatArray) -> tuple[FloatArray, ...]:
+    """Return the coast lines for a map of points; none where most points do not lie on land."""
+    return coast_lines() if on_earth(lon_deg, lat_deg) else ()
+
+
 def png(figure: Figure) -> bytes:
     """Return a figure as PNG, without matplotlib's version in its metadata."""
     buffer = io.BytesIO()

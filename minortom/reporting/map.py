@@ -21,7 +21,7 @@ def map_part(source: ReportInput) -> dict[str, Any]:
     """Return the values for the map's part of the page."""
     lon_deg, lat_deg = (source.annotated[name].to_numpy() for name in ("lon", "lat"))
     points = map_points(source)
-    coast = density_map.coast_lines() if density_map.on_earth(lon_deg, lat_deg) else ()
+    coast = density_map.coast_lines_near(lon_deg, lat_deg)
     return {
         "data": map_item(points, coast, density_map.extent(lon_deg, lat_deg)),
         "scripts": scripts(),

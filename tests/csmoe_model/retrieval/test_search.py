@@ -15,6 +15,8 @@ from PIL import Image
 from searching import nearest_by_hand, one_line, patch_name, place, printed, search
 from training_shards import learnable_shards
 
+from csmoe_model.retrieval.search_page import Card, Sentence, search_page
+from minortom.io.provenance import Provenance
 from minortom.io.up_to_date import stored_provenance
 from minortom.plotting.patch_pictures import patch_pictures
 from minortom.sensors import MODEL_BANDS, S2_10M, S2_20M
@@ -124,6 +126,25 @@ def test_a_browser_shows_the_page_without_a_request(folder, tmp_path, browser):
     assert browser.run("[...document.images].map(i => i.naturalWidth)") == [16] * 10
     assert browser.run("document.querySelectorAll('svg circle').length") == 5
     check_in_all_modes(browser)
+
+
+@pytest.mark.parametrize(
+    ("lat_deg", "lon_deg", "is_drawn"),
+    [(50, 10, True), (-46.7, -154.7, False)],  # the second: of the synthetic planet, in the Pacific
+)
+def test_the_map_has_the_earth_s_coast_only_around_its_land(lat_deg, lon_deg, is_drawn):
+    columns = {
+        "grid_cell": "1U_1R", "patch_row": 0, "patch_col": 0, "split": "train", "climate": "Cfb",
+        "landcover": "shrubland", "lat": lat_deg, "lon": lon_deg,
+    }  # fmt: skip
+    page = search_page(
+        Sentence(text="shrubs", understood=["shrubs"], unknown=[]),
+        [Card(columns=columns, pictures={}, cosine=0.5)], sensors=("s2", "s2"),
+        provenance=Provenance(command="search", options={}),
+    )  # fmt: skip
+
+    assert ('<path class="land" d="M' in page) == is_drawn
+    assert page.count('<circle class="hit"') == 1
 
 
 def test_markup_in_names_is_escaped(folder, tmp_path):

@@ -25,6 +25,8 @@ def test_land_is_where_it_is_on_earth():
 
     assert density_map.share_on_land(*inland) == 1
     assert density_map.share_on_land(*at_sea) == 0
+    assert len(density_map.coast_lines_near(*inland)) > 100
+    assert density_map.coast_lines_near(*at_sea) == ()
 
 
 def test_coast_lines_are_drawn_only_for_tiles_on_earth_s_land():
