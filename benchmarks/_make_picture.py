@@ -40,7 +40,8 @@ def gap_km(all_n2, chosen_m2):
 
 def draw(every, panels):
     """Draw one map for each way to choose."""
-    figure = Figure(figsize=(11, 5.6), layout="constrained", dpi=150)
+    figure = Figure(figsize=(11, 5.7), dpi=150)
+    figure.set_layout_engine("constrained", h_pad=0.12)  # inches between the titles
     for ax, (title, chosen) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
         draw_background(ax, land=True)
         ax.plot(*every.T, ".", color="#a9a9a9", ms=3, label=f"all {len(every):,} tiles")
