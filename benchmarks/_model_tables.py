@@ -62,7 +62,8 @@ def ensembles():
     return (
         f"{table(['members', 'accuracy, %'], scores)}\n\n"
         f"{table(['accuracy of', 'minus that of', 'points'], gaps)}\n\n"
-        f"{found['test_cells']} test cells, seeds of the pretraining: {found['seeds']}. "
+        f"{found['test_cells']} test cells in {found['blocks']} blocks, seeds of the pretraining: "
+        f"{found['seeds']}. "
         f"{source('ensembles')}"
     )
 
