@@ -4,7 +4,7 @@ from _results import source, stored, table
 
 
 def tables_of_cells():
-    """The look-up of the whole grid in a table of cells."""
+    """Return the cost of the look-up of the whole grid in a table of cells."""
     found = stored("table")
     names = {"scan": "plain scan by DuckDB", "look_up": "look-up by `--table`"}
     rows = [
@@ -16,7 +16,7 @@ def tables_of_cells():
 
 
 def variable():
-    """Time and memory of the values of a continuous raster at all cells."""
+    """Return time and memory of the values of a continuous raster at all cells."""
     found = stored("variable")
     at, over, memory = (found[key] for key in ("centres", "means", "memory_mib"))
     differ = f"differ by at most {over['largest_difference']:.0e} of the range"
@@ -38,7 +38,18 @@ def variable():
     return f"{table(head, rows)}\n\n{source('variable')}"
 
 
+def libraries():
+    """Return the processor time of other libraries as a multiple of ours, by task."""
+    rows = [
+        [row["task"], f"`{row['other']}`", f"{row['ratio']:.0f} ×"]
+        for row in stored("annotate")["rows"]
+    ]
+    head = ["task", "other library", "its processor time"]
+    return f"{table(head, rows)}\n\n{source('annotate')}"
+
+
 ANNOTATE_TABLES = {
+    "libraries": libraries,
     "tables-of-cells": tables_of_cells,
     "variable": variable,
 }

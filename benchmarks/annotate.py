@@ -5,8 +5,9 @@
 Points and cells are compared with `majortom_eg`, the classes at centres with `sample()` of
 `rasterio`, and the shares of classes in cells with `exactextract` and `rasterstats`. Slow
 functions are timed on a part of the data and scaled up. The results are compared, too. Everything
-runs in one process. The table shows wall-clock seconds, the best of the rounds (one round for the
-other libraries).
+runs in one process. The table shows seconds of processor time, the best of the rounds (one round
+for the other libraries). The ratios go to benchmarks/results/annotate.json; benchmarks/_tables.py
+makes the table of docs/annotate.md.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from _results import store
 from exactextract import exact_extract
 from majortom_eg import MajorTomGrid
 from rasterstats import zonal_stats
@@ -38,19 +40,24 @@ BAND_DEG = (0.0, 5.0)
 
 
 def best_s(function, rounds):
-    """Return the shortest time of a few runs in seconds, and the result of the last run."""
+    """Return the shortest processor time of a few runs, and the result of the last run."""
     times = []
     for _ in range(rounds):
-        started = time.perf_counter()
+        started = time.process_time()
         result = function()
-        times.append(time.perf_counter() - started)
+        times.append(time.process_time() - started)
     return min(times), result
 
 
-def show(what, seconds, *, ours_s=None):
-    """Print one row, with the time as a multiple of ours."""
-    times = "" if ours_s is None else f"   {seconds / ours_s:6.1f} x ours"
-    print(f"{what:<62} {seconds:9.3f} s{times}")
+def show(what, seconds):
+    """Print one row."""
+    print(f"{what:<62} {seconds:9.3f} s")
+
+
+def compared(task, other, seconds, *, ours_s, part=""):
+    """Print the row of another library, and return its time as a multiple of ours."""
+    print(f"{f'  {other}{part}':<62} {seconds:9.3f} s   {seconds / ours_s:6.1f} x ours")
+    return {"task": task, "other": other, "ratio": seconds / ours_s}
 
 
 def described(path, legend):
@@ -59,10 +66,11 @@ def described(path, legend):
 
 
 def bench_grid(rounds):
-    """Time building the grid, writing and parsing names, and finding points; return the grid."""
+    """Time building the grid, writing and parsing names, and finding points; return the ratios."""
     grid_s, grid = best_s(whole_grid, rounds)
     edges_s, edges = best_s(grid.bounds_deg, rounds)
-    show(f"whole grid with its edges, {len(grid):,} cells", grid_s + edges_s)
+    task = f"the whole grid with its edges, {len(grid):,} cells"
+    show(task, grid_s + edges_s)
     other = MajorTomGrid(d=10_000, overlap=False)
     south, north = BAND_DEG
     band_s, found = best_s(
@@ -71,21 +79,22 @@ def bench_grid(rounds):
     inside = int(((edges[3] > south) & (edges[1] < north)).sum())
     assert abs(len(found) - inside) < inside / 1000, (len(found), inside)
     scaled_s = band_s * len(grid) / len(found)
-    show(f"  majortom_eg, scaled from {len(found):,} cells", scaled_s, ours_s=grid_s + edges_s)
+    part = f", scaled from {len(found):,} cells"
+    ratio = compared(task, "majortom_eg", scaled_s, ours_s=grid_s + edges_s, part=part)
 
     seconds, names = best_s(grid.names, rounds)
     show("their names", seconds)
     show("cells from these names", best_s(lambda: cells_from_names(names), rounds)[0])
-    bench_points(other, rounds)
-    return grid
+    return [ratio, bench_points(other, rounds)]
 
 
 def bench_points(other, rounds):
-    """Time finding the cells of points."""
+    """Time finding the cells of points; return the ratio."""
     rng = np.random.default_rng(0)
     lon_deg, lat_deg = rng.uniform(-180, 180, 200_000), rng.uniform(-85, 85, 200_000)
     seconds, cells = best_s(lambda: cells_at(lon_deg, lat_deg), rounds)
-    show(f"cells of {len(cells):,} points", seconds)
+    task = f"cells of {len(cells):,} points"
+    show(task, seconds)
     asked = zip(lon_deg[:ASKED_POINTS], lat_deg[:ASKED_POINTS], strict=True)
     points = [box(x, y, x + 1e-9, y + 1e-9) for x, y in asked]
     part_s, found = best_s(
@@ -94,12 +103,14 @@ def bench_points(other, rounds):
     west, south, _, _ = cells.take(np.arange(ASKED_POINTS)).bounds_deg()
     same = np.isclose([b[0] for b in found], west) & np.isclose([b[1] for b in found], south)
     scaled_s = part_s * len(cells) / ASKED_POINTS
-    show(f"  majortom_eg, scaled from {ASKED_POINTS:,}", scaled_s, ours_s=seconds)
     print(f"  the same cell for {same.mean():.2%} of the points")
+    part = f", scaled from {ASKED_POINTS:,}"
+    return compared(task, "majortom_eg", scaled_s, ours_s=seconds, part=part)
 
 
-def bench_centres(grid, maps, rounds):
-    """Time the look-up of classes at the centres of all cells, and sampling by rasterio."""
+def bench_centres(maps, rounds):
+    """Time the classes at the centres of all cells, and sampling by rasterio; return the ratio."""
+    grid = whole_grid()
     lon_deg, lat_deg = grid.centres()
     part = np.arange(0, len(grid), len(grid) // SAMPLED)
     part = part[lon_deg[part] < 180]  # for rasterio, 180 is outside the map
@@ -114,7 +125,10 @@ def bench_centres(grid, maps, rounds):
         known = descriptor.classes.codes_of(np.array(values)[:, 0], None)
         assert (known == codes[part]).all(), "sample() gives other classes"
         ours_s, sample_s = ours_s + seconds, sample_s + part_s * len(grid) / len(part)
-    show(f"  rasterio sample() in both, scaled from {len(part):,}", sample_s, ours_s=ours_s)
+    return compared(
+        "classes at the centres of all cells, in two maps", "sample() of rasterio", sample_s,
+        ours_s=ours_s, part=f", scaled from {len(part):,}",
+    )  # fmt: skip
 
 
 def cells_in(path):
@@ -130,7 +144,7 @@ def cells_in(path):
 
 
 def bench_fractions(path, rounds):
-    """Time the shares of classes in all cells of one WorldCover tile."""
+    """Time the shares of classes in all cells of one WorldCover tile; return the ratios."""
     descriptor, cells = described(path, "worldcover"), cells_in(path)
     descriptor.counts_in(cells.take(np.arange(3)), resolution_m=1000)  # compiles
     found = {}
@@ -142,8 +156,10 @@ def bench_fractions(path, rounds):
         show(f"shares of classes in {len(cells):,} cells, at {counts.resolution_m:.0f} m", seconds)
     ours_s, counts = found[10]
     seconds, expected = best_s(lambda: exactextract_shares(path, cells, counts.codes), 1)
-    show("  exactextract, full resolution", seconds, ours_s=ours_s)
-    by_rasterstats(path, cells, counts, ours_s)
+    task = f"shares of classes in the {len(cells):,} cells of a WorldCover tile, full resolution"
+    ratios = [compared(task, "exactextract", seconds, ours_s=ours_s)]
+    seconds, part = by_rasterstats(path, cells, counts)
+    ratios.append(compared(task, "rasterstats", seconds, ours_s=ours_s, part=part))
     show_differences("at full resolution", counts.fractions(), expected)
     show_differences("at 1/4", found[40][1].fractions(), expected)
     world_min = found[40][0] * WORLDCOVER_TILES / 60
@@ -151,6 +167,7 @@ def bench_fractions(path, rounds):
         f"  {WORLDCOVER_TILES:,} such tiles at 1/4: {world_min:.0f} min of a core; this one is "
         "mostly sea, tiles of land take longer to decode"
     )
+    return ratios
 
 
 def exactextract_shares(path, cells: Cells, codes):
@@ -171,16 +188,19 @@ def exactextract_shares(path, cells: Cells, codes):
     return shares
 
 
-def by_rasterstats(path, cells: Cells, counts, ours_s):
-    """Time rasterstats on a part of the cells, those with most classes; compare the counts."""
+def by_rasterstats(path, cells: Cells, counts):
+    """Time rasterstats on the cells with most classes; compare the counts.
+
+    Returns:
+        The seconds scaled to all cells, and how they were scaled.
+    """
     part = np.argsort(-(counts.counts > 0).sum(axis=1), kind="stable")[:RASTERIZED]
     boxes = [box(*e) for e in zip(*cells.take(part).bounds_deg(), strict=True)]
     seconds, answers = best_s(lambda: zonal_stats(boxes, str(path), categorical=True, nodata=0), 1)
-    scaled_s = seconds * len(cells) / len(part)
-    show(f"  rasterstats, full resolution, scaled from {len(part)}", scaled_s, ours_s=ours_s)
     theirs = [[a.get(int(code), 0) for code in counts.codes] for a in answers]
     differing = np.abs(np.array(theirs) - counts.counts[part]).sum()
     print(f"  pixels that rasterstats counts in other cells: {differing} of {np.sum(theirs):,}")
+    return seconds * len(cells) / len(part), f", scaled from {len(part)}"
 
 
 def differences(shares, expected):
@@ -236,9 +256,10 @@ def main():
     bench_command(maps, options.rounds)
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     print(f"  peak memory so far {peak_gb:.2f} GB")
-    grid = bench_grid(options.rounds)
-    bench_centres(grid, maps, options.rounds)
-    bench_fractions(tile, options.rounds)
+    ratios = bench_grid(options.rounds)
+    ratios.append(bench_centres(maps, options.rounds))
+    ratios += bench_fractions(tile, options.rounds)
+    store("annotate", {"rows": ratios})
 
 
 if __name__ == "__main__":
