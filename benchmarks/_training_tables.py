@@ -29,7 +29,11 @@ def conditioning_table():
         )  # fmt: skip
     head = ["options", "seeds", *TITLES.values(), "specificity", "seconds of a step",
             "multiply-adds"]  # fmt: skip
-    return table(head, rows)
+    counts = (
+        f"{first['steps']:,} steps of {found['batch_size']} pairs; "
+        f"{found['patches']['test']:,} test patches."
+    )
+    return f"{table(head, rows)}\n\n{counts}"
 
 
 def _cell(score):
