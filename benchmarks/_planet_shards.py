@@ -21,6 +21,7 @@ from minortom.grid.sphere import chord_of_km, unit_vectors
 from minortom.io.provenance import Provenance
 from minortom.sensors import GROUPS
 from minortom.shards.layout import METADATA_SCHEMA
+from minortom.shards.pixel_credit import MADE_UP
 from minortom.shards.writer import write_shards
 from minortom.synthetic.maps import LANDCOVER_CODES, make_planet
 from minortom.synthetic.noise import Window
@@ -125,7 +126,7 @@ def main():
         options.out, drawn, patches=options.patches,
         provenance=Provenance(
             command="planet-shards", options={"cells": options.cells, "patches": options.patches},
-            seed=options.seed, licences=("made up; no rights reserved",),
+            seed=options.seed, licences=(MADE_UP.line,),
         ),
     )  # fmt: skip
     print(f"{count} patches of {len(drawn)} cells in {options.out}")

@@ -51,6 +51,7 @@ from csmoe_model.evaluation.metrics import Predictions, scorer
 from minortom.grid.spatial_split import SPLITS, SplitOptions, split_tiles
 from minortom.grid.sphere import chord_of_km, unit_vectors
 from minortom.io.provenance import Provenance
+from minortom.shards.pixel_credit import MADE_UP
 from minortom.synthetic.scene import Scene
 from minortom.synthetic.smooth_field import SmoothField, field_values
 
@@ -153,7 +154,7 @@ class Draw:
         provenance = Provenance(
             command="selection-arms", seed=self.draw,
             options={"planet": self.planet, "arm": arm, "patches": patches},
-            licences=("made up; no rights reserved",),
+            licences=(MADE_UP.line,),
         )  # fmt: skip
         drawn = [(self.scenes[row], split, *self.lonlat[row]) for row, split in chosen]
         write(folder, drawn, patches=patches, provenance=provenance, workers=1)
