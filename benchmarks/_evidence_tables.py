@@ -54,6 +54,7 @@ def selection():
 def dense_or_moe():
     """Return the scores of each arm at each point of equal cost, and differences from the first."""
     found, rows = stored("dense_or_moe"), []
+    first = found["rows"][0]["seconds_a_step"]
     for point, label in POINTS.items():
         for number, row in enumerate(found["rows"]):
             at = row["points"][point]
@@ -63,10 +64,10 @@ def dense_or_moe():
                          *scores])  # fmt: skip
     costs = [
         [MODELS[row["arm"]], f"{row['params'] / 1e6:.2f} M", f"{row['macs_a_pair'] / 1e6:.1f} M",
-         f"{row['seconds_a_step']:.3f}"]
+         f"{row['seconds_a_step'] / first:.2f} ×"]
         for row in found["rows"]
     ]  # fmt: skip
-    head = ["arm", "parameters", "multiply-adds of a pair", "seconds a step"]
+    head = ["arm", "parameters", "multiply-adds of a pair", "seconds of a step"]
     return (
         f"{table(head, costs)}\n\n"
         f"{table(['compared at', 'arm', 'seeds', 'steps', *READ.values()], rows)}"
