@@ -29,6 +29,7 @@ def small_arms(tmp_path_factory):
         patch.setattr(_planet_models, "run", run_here)
         patch.setattr(_arms, "NUM_DRAWS", 20)
         patch.setattr(_arms, "RECIPE", "tiny")
+        patch.setattr(_arms, "COMPILED", ())  # which takes longer than these trainings
         patch.setattr(_arms, "FIELDS", {"image_size": 16, "width": 24, "num_heads": 3})
         for module in (_arms, _step_times):
             patch.setattr(module, "BATCH_SIZE", 8)
