@@ -52,12 +52,12 @@ def pruning_figure(points: Points) -> Figure:
             for point in line:
                 axes.annotate(
                     str(point["experts"]), (point["macs"], point["drift"]), xytext=(4, 4),
-                    textcoords="offset points", fontsize=7, color="0.4",
+                    textcoords="offset points", fontsize=9, color="0.4",
                 )  # fmt: skip
         axes.set(
             title=f"{LONG.get(sensor, sensor)}; numbers: experts in each layer",
             xlabel="multiply-adds per image (pair, for both sensors)", ylabel="drift of [CLS]",
         )  # fmt: skip
         axes.xaxis.set_major_formatter(EngFormatter())  # 4.5 G: as the budget and the page
-        axes.legend(fontsize=7)
+        axes.legend(fontsize=9)
     return figure

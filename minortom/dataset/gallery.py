@@ -15,7 +15,7 @@ from minortom.io.artefact import artefact
 from minortom.io.provenance import Provenance, licences_in, sha256_of
 from minortom.io.up_to_date import check_page, now
 from minortom.plotting import patch_pictures as pictures
-from minortom.plotting.html_page import page_template
+from minortom.plotting.html_page import page_template, with_minus
 from minortom.plotting.patch_pictures import data_uri, patch_pictures
 from minortom.progress import OnProgress, ignore_progress
 from minortom.shards.further_columns import FurtherColumn
@@ -138,6 +138,7 @@ def _with_unit(column: FurtherColumn, value: str | float | None) -> str:
     if value is None:
         return f"{column.name} unknown"
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    text = text if isinstance(value, str) else with_minus(text)
     return f"{column.name} {text} {column.unit or ''}".rstrip()
 
 

@@ -20,9 +20,18 @@ def page_template(package: str, name: str) -> Template:
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("minortom.plotting")]),
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    environment.filters["minus"] = with_minus
     # Bokeh defines a model at its first occurrence, so the order of the keys must not change.
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
     return environment.get_template(name)
+
+
+def with_minus(number: str) -> str:
+    """Return a formatted number with a minus sign in place of the hyphen.
+
+    In templates it is the filter ``minus``.
+    """
+    return number.replace("-", "−")
 
 
 def png_uri(png: bytes) -> str:

@@ -1,5 +1,7 @@
 """Checks that every page must pass in a browser."""
 
+import re
+
 CONTRAST = """(() => {
   const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const light = (rgb) => rgb.slice(0, 3)
@@ -35,6 +37,8 @@ def open_page(browser, path):
 
 def check_in_all_modes(browser):
     """Check that the open page is readable, light and dark, on a wide screen and on a phone."""
+    hyphens = re.findall(r"(?<![\w.)-])-\d.{,20}", browser.run(TEXT_WITH_SHADOWS))
+    assert not hyphens, "negative numbers have a minus sign"
     grounds = {}
     for dark in (False, True):
         for width in (1300, 400):

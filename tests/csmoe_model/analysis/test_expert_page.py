@@ -163,7 +163,8 @@ def test_the_page_of_a_conditioned_model_shows_its_vectors_and_their_effect(
         wanted = (shares[0] - shares[1]) / (shares[0] + shares[1])
         found = cells(page, f"specificity, {way}")
         assert found.pop(2) == "–"
-        np.testing.assert_allclose([float(cell) for cell in found], wanted, atol=0.0051)
+        numbers = [float(cell.replace("−", "-")) for cell in found]
+        np.testing.assert_allclose(numbers, wanted, atol=0.0051)
 
 
 def mean_share(model, data, sensor, *, crops):

@@ -102,8 +102,8 @@ def test_each_card_shows_the_pixels_of_the_patch_that_it_names(tmp_path):
 @pytest.mark.parametrize(
     ("bands", "column", "low_db", "high_db", "said"),
     [
-        (("B02", "B03", "vv"), "s2_10m", -20, 0, ("in grey (B02;", "in grey VV from -20 to 0 dB")),
-        (("B05", "B11", "vh"), "s2_20m", -27, -5, ("in grey (B05;", "in grey VH from -27 to -5")),
+        (("B02", "B03", "vv"), "s2_10m", -20, 0, ("in grey (B02;", "in grey VV from −20 to 0 dB")),
+        (("B05", "B11", "vh"), "s2_20m", -27, -5, ("in grey (B05;", "in grey VH from −27 to −5")),
     ],
 )
 def test_a_set_without_the_bands_of_colours_is_drawn_in_grey(
