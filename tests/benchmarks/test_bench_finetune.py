@@ -42,7 +42,9 @@ def test_scores_and_paired_differences_are_pooled_over_seeds(monkeypatch, tmp_pa
     assert (same["value"], same["low"], same["high"]) == (0, 0, 0)
     better = found["model minus untrained model"]
     assert better["value"] == pytest.approx(0.35)
-    assert 0 < better["low"] < 0.35 < better["high"]
+    # 0.4 and 0.3: Student's interval of two values has 12.7 standard errors (0.05) on each side.
+    assert better["low"] == pytest.approx(0.35 - 12.7 * 0.05, abs=0.15)
+    assert better["high"] == pytest.approx(0.35 + 12.7 * 0.05, abs=0.15)
 
 
 @pytest.mark.parametrize(("in_a_block", "is_certain"), [(2, False), (40, True)])

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import scipy.stats
 from error_lines import one_line
 from labelled_sets import set_of, split_of
 from minortom_cli.console import run
@@ -136,13 +137,19 @@ def test_an_interval_over_groups_is_that_of_a_share_of_whole_cells(tmp_path):
     assert (gap["low"], gap["high"]) == pytest.approx((0.8 - half, 0.8 + half), abs=0.025)
 
 
-def test_drawing_checkpoints_varies_as_the_mean_of_new_ones_would():
-    value_m = np.array([0.1, 0.4, 0.7])
+@pytest.mark.parametrize("value_m", [[0.1, 0.4], [0.1, 0.4, 0.7], [0.3, 0.5, 0.1, 0.8, 0.35]])
+def test_an_interval_over_checkpoints_alone_is_that_of_student(value_m):
+    wide_R = spread(np.tile(np.array(value_m)[:, None], 40_000), np.random.default_rng(0))
 
-    wide_R = spread(np.tile(value_m[:, None], 40_000), np.random.default_rng(0))
+    error = np.std(value_m, ddof=1) / np.sqrt(len(value_m))
+    wanted = scipy.stats.t.interval(0.95, len(value_m) - 1, np.mean(value_m), error)
+    np.testing.assert_allclose(np.percentile(wide_R, (2.5, 97.5)), wanted, rtol=0.01)
 
-    assert wide_R.mean() == pytest.approx(0.4, abs=0.005)
-    assert wide_R.std() == pytest.approx(value_m.std(ddof=1) / np.sqrt(3), rel=0.02)
+
+def test_an_interval_over_checkpoints_that_are_alike_is_that_over_groups():
+    draw_R = np.random.default_rng(1).normal(size=1000)
+    np.testing.assert_array_equal(spread(draw_R[None], np.random.default_rng(0)), draw_R)
+    np.testing.assert_allclose(spread(np.stack([draw_R] * 3), np.random.default_rng(0)), draw_R)
 
 
 def test_checkpoints_that_differ_widen_the_interval(tmp_path):
