@@ -6,7 +6,7 @@ from _results import measured, source, spanned, stored, table
 
 ARMS = {
     "random": "random cells, without strata", "strata": "random cells of each stratum",
-    "k-means": "`--method k-means`", "default": "**default**",
+    "k-means": "`--method k-means`", "default": "**default**", "band-statistics": "band statistics, no training",
 }  # fmt: skip
 PLANETS = {"smooth": "smooth fields", "hashed": "default planet (control)"}
 SELECTED = {

@@ -16,6 +16,7 @@ from csmoe_model.data.normalise import Normalise
 from csmoe_model.data.sampler import OrderedBatches
 from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap
 from csmoe_model.evaluation.metrics import Predictions, score
+from csmoe_model.extractors.band_statistics import BandStatistics
 from csmoe_model.nn.cost import encoder_cost
 from csmoe_model.probing.heads import Table, knn_probe, logistic_probe
 from minortom.grid.spatial_split import block_ids
@@ -66,14 +67,26 @@ class Patches:
     def vectors(self, model, sensor, *, pooling="cls"):
         """Return the [CLS] vectors of a model [n, D], or the means of the patch tokens."""
         normalise = Normalise(model.origin.statistics, image_size=model.config.image_size)
+
+        def pooled(image_BCHW):
+            tokens_BTD = model.backbone.tokens(sensor, image_BCHW)
+            return tokens_BTD[:, 0] if pooling == "cls" else tokens_BTD[:, 1:].mean(1)
+
+        return self._encoded(sensor, normalise, pooled)
+
+    def band_statistics(self, sensor):
+        """Return four statistics of each band [n, D], which need no training."""
+        normalise = Normalise(self.data.statistics, image_size=self.data.spec.patch_px)
+        encode = BandStatistics.of_model_bands().vectors
+        return self._encoded(sensor, normalise, lambda image_BCHW: encode({sensor: image_BCHW}))
+
+    def _encoded(self, sensor, normalise, encode):
         order = OrderedBatches(samples=self.numbers, batch_size=64)
-        found = []
         with torch.inference_mode():
-            for batch in Loader(self.data, order, workers=1):
-                image_BCHW = normalise(batch.tensors)[sensor]
-                tokens_BTD = model.backbone.tokens(sensor, image_BCHW)
-                pooled = tokens_BTD[:, 0] if pooling == "cls" else tokens_BTD[:, 1:].mean(1)
-                found.append(pooled.numpy())
+            found = [
+                encode(normalise(batch.tensors)[sensor]).numpy()
+                for batch in Loader(self.data, order, workers=1)
+            ]
         return np.concatenate(found)
 
     def outputs(self, vector_nD):

@@ -10,7 +10,8 @@ All numbers below were fixed before the first run. A draw is a seed of the selec
 pretraining and of the cells to evaluate on, the same for all of its arms. An arm is pretrained on
 patches of its cells alone. It is evaluated on other cells, drawn over all land, more than 100 km
 from every cell of every arm: probes of the frozen vectors, trained on some of them, predict the
-land cover and the fields of the others.
+land cover and the fields of the others. The arm `band-statistics` has no training, and was added
+when most runs were finished: it shows what the probes predict from four numbers of each band.
 
 Repeat the command to resume; several commands may share OUT at the same time. Runs are made draw by
 draw, so that paired draws are complete early. `--write` trains nothing and writes what is finished
@@ -21,6 +22,7 @@ docs/evidence.md.
 import argparse
 import shutil
 from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -57,7 +59,11 @@ from minortom.synthetic.smooth_field import SmoothField, field_values
 
 CELLS, PATCHES, STEPS = 1500, 2, 1000
 FIELD_KM = 800.0
-PLANETS = {"smooth": ("random", "strata", "k-means", "default"), "hashed": ("strata", "default")}
+UNTRAINED = "band-statistics"
+PLANETS = {
+    "smooth": ("random", "strata", "k-means", "default", UNTRAINED),
+    "hashed": ("strata", "default", UNTRAINED),
+}
 """Arms on each planet."""
 DRAWS = {"smooth": 5, "hashed": 3}
 SELECTIONS = {"strata": {"method": "random"}, "k-means": {"method": "k-means"}, "default": {}}
@@ -161,23 +167,29 @@ class Draw:
 
     def outputs(self, folder, arm):
         """Train an arm, or resume its training; return the outputs of its evaluation."""
+        patches = Patches(self.shards("evaluation"))
+        if arm == UNTRAINED:
+            return self._evaluated(patches, patches.band_statistics)
         data = self.shards(arm)
         fields = {"steps": STEPS, "seed": self.draw}
         model = CSMoE.from_pretrained(train(folder, data, fields))
-        patches = Patches(self.shards("evaluation"))
+        found = self._evaluated(patches, partial(patches.vectors, model))
+        shutil.rmtree(data)  # 0.6 GB, and written again in a minute
+        return found | {"budget": np.array([CELLS, PATCHES, STEPS, BATCH_SIZE])}
+
+    def _evaluated(self, patches, vectors_of):
+        """Return the outputs of the probes on the vectors of each sensor."""
         cells = patches.cells
         target_nK = np.array([targets(self.scenes[self.row_of[cell]]) for cell in cells])
         test = patches.split == "test"
         found = {
-            "budget": np.array([CELLS, PATCHES, STEPS, BATCH_SIZE]),
             "truth": patches.labels[test].astype(np.int64), "targets": target_nK[test],
             "blocks": patches.blocks[test],
         }  # fmt: skip
         for sensor in SENSORS:
-            vector_nD = patches.vectors(model, sensor)
+            vector_nD = vectors_of(sensor)
             found[f"landcover-{sensor}"] = patches.outputs(vector_nD)["probe"]
             found[f"fields-{sensor}"] = regression(patches.split, vector_nD, target_nK)
-        shutil.rmtree(data)  # 0.6 GB, and written again in a minute
         return found
 
 
@@ -232,7 +244,7 @@ def summary(stored):
 
         for arm in (arm for arm in arms if done[arm]):
             row = {"planet": planet, "arm": arm, "draws": done[arm], "scores": {}}
-            for draw in done[arm]:
+            for draw in done[arm] if arm != UNTRAINED else ():
                 name = f"{planet}-{draw}-{arm}"
                 numbers = stored.read(name)["budget"].tolist()
                 keys = ("cells", "patches a cell", "steps", "pairs a step")

@@ -24,7 +24,7 @@ def benchmark(small_arms):
     for name, value in {
         "CELLS": 40, "PATCHES": 1, "STEPS": 2, "BATCH_SIZE": 8, "DRAWS": {"smooth": 1, "hashed": 1},
         "EVALUATED": {"train": 30, "val": 10, "test": 20},
-        "PLANETS": {"smooth": ("strata", "default"), "hashed": ("strata",)},
+        "PLANETS": {"smooth": ("strata", "default", "band-statistics"), "hashed": ("strata",)},
     }.items():  # fmt: skip
         small_arms.setattr(selection_arms, name, value)
     return selection_arms
@@ -69,9 +69,12 @@ def test_finished_runs_are_kept_and_compared_in_pairs(
     benchmark, finished, run_benchmark, monkeypatch
 ):
     outputs = sorted(path.stem for path in (finished / "outputs").glob("*.npz"))
-    assert outputs == ["hashed-0-strata", "smooth-0-default", "smooth-0-strata"]
+    assert outputs == [
+        "hashed-0-strata", "smooth-0-band-statistics", "smooth-0-default", "smooth-0-strata"
+    ]  # fmt: skip
     found = run_benchmark(benchmark, finished, "--write")["selection_arms"]
-    strata, default, hashed = found["rows"]
+    strata, default, statistics, hashed = found["rows"]
+    assert (statistics["arm"], len(found["rows"])) == ("band-statistics", 4)
     assert (hashed["planet"], hashed["arm"], hashed["draws"]) == ("hashed", "strata", [0])
     for measure in benchmark.MEASURES:
         gap = default["scores"][measure]["minus strata"]
