@@ -6,7 +6,8 @@ from _results import measured, source, spanned, stored, table
 
 ARMS = {
     "random": "random cells, without strata", "strata": "random cells of each stratum",
-    "k-means": "`--method k-means`", "default": "**default**", "band-statistics": "band statistics, no training",
+    "k-means": "`--method k-means`", "default": "**default**",
+    "band-statistics": "band statistics, no training",
 }  # fmt: skip
 PLANETS = {"smooth": "smooth fields", "hashed": "default planet (control)"}
 SELECTED = {
@@ -25,6 +26,7 @@ READ = {
     "cls-20-NN-s2": "20-NN, S2", "cls-20-NN-s1": "20-NN, S1", "cls-s2-s1": "S2 → S1",
     "cls-s1-s2": "S1 → S2",
 }  # fmt: skip
+SEED_WAYS = {"student": "Student's distribution", "resampled": "seeds drawn again"}
 KINDS = {"trained": "trained", "random": "random weights"}
 
 
@@ -204,6 +206,19 @@ def second_norm():
     )
 
 
+def seed_intervals():
+    """Return how often intervals over blocks and few seeds contain the true mean."""
+    found = stored("seed_intervals")
+    rows = [
+        [row["seeds"], f"{row['ratio']:g}", *(f"{100 * row[way]:.0f}" for way in SEED_WAYS)]
+        for row in found["rows"]
+    ]
+    head = ["seeds", "deviation of the mean over seeds / over blocks",
+            *(f"{way}, %" for way in SEED_WAYS.values())]  # fmt: skip
+    counts = f"{found['trials']:,} trials of {found['blocks']} blocks. {source('seed_intervals')}"
+    return f"{table(head, rows)}\n\n{counts}"
+
+
 EVIDENCE_TABLES = {
     "evidence-selection": lambda: measured(
         "selection_arms", selection, how="trains and compares the arms"
@@ -214,5 +229,5 @@ EVIDENCE_TABLES = {
     "evidence-experts": lambda: measured("experts", experts, how="measures the experts"),
     "evidence-bits": lambda: measured("experts", expert_bits, how="measures the experts"),
     "demo-difficulty": demo_difficulty, "patch-labels": patch_labels, "centres": centres,
-    "intervals": intervals, "second-norm": second_norm,
+    "intervals": intervals, "second-norm": second_norm, "seed-intervals": seed_intervals,
 }  # fmt: skip

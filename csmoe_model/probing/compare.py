@@ -232,8 +232,9 @@ def _markdown(result: dict[str, Any]) -> str:
         f"# {title}, {len(result['checkpoints'])} checkpoints\n\n"
         f"In %, means over checkpoints (of baselines over seeds), in brackets 95 % intervals of "
         f"{result['bootstrap']['draws']:,} bootstrap draws over the test split's {over}, "
-        "and over these and checkpoints (seeds) together; then each by itself. Differences are "
-        "paired.\n\n" + markdown_grid(header, rows)
+        "and over these and checkpoints (seeds) together, with Student's distribution for the few "
+        "checkpoints; then each by itself. Differences are paired.\n\n"
+        + markdown_grid(header, rows)
     )
 
 
