@@ -22,7 +22,7 @@ docs/evidence.md.
 import argparse
 import shutil
 from dataclasses import astuple
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -216,18 +216,14 @@ def accuracy_scorer(truth, output):
     return lambda weight_n: {HEADLINE: whole(weight_n)["overall_accuracy"]}
 
 
-def scores(outputs, measure):
-    """Return the scores of runs [m], each in the draws of blocks of its own test cells [m, R]."""
-    found = []
-    for number, one in enumerate(outputs):
-        score = (
-            accuracy_scorer(one["truth"], one[measure])
-            if measure.startswith("landcover")
-            else explained_scorer(one["targets"], one[measure])
-        )
-        found.append(scored_by(one["blocks"], [score], seed=number))
-    values, draws = zip(*found, strict=True)
-    return np.concatenate(values), np.concatenate(draws)
+def run_scores(outputs, measure, seed):
+    """Return the score of a run [1], and in each draw of blocks of its test cells [1, R]."""
+    score = (
+        accuracy_scorer(outputs["truth"], outputs[measure])
+        if measure.startswith("landcover")
+        else explained_scorer(outputs["targets"], outputs[measure])
+    )
+    return scored_by(outputs["blocks"], [score], seed=seed)
 
 
 def summary(stored):
@@ -239,8 +235,13 @@ def summary(stored):
             for arm in arms
         }
 
-        def scores_of(arm, draws, measure, planet=planet):
-            return scores([stored.read(f"{planet}-{d}-{arm}") for d in draws], measure)
+        @cache
+        def scores_of_run(arm, draw, measure, seed, planet=planet):
+            return run_scores(stored.read(f"{planet}-{draw}-{arm}"), measure, seed)
+
+        def scores_of(arm, draws, measure, of_run=scores_of_run):
+            found = [of_run(arm, draw, measure, seed) for seed, draw in enumerate(draws)]
+            return [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
         for arm in (arm for arm in arms if done[arm]):
             row = {"planet": planet, "arm": arm, "draws": done[arm], "scores": {}}
