@@ -12,7 +12,8 @@ ARMS = {
 PLANETS = {"smooth": "smooth fields", "hashed": "default planet (control)"}
 SELECTED = {
     "landcover-s2": "land cover, S2", "landcover-s1": "land cover, S1", "fields-s2": "fields, S2",
-    "fields-s1": "fields, S1",
+    "fields-s1": "fields, S1", "greenness-s2": "greenness, S2", "moisture-s1": "moisture, S1",
+    "radar level-s1": "radar level, S1",
 }  # fmt: skip
 MODELS = {
     "moe": "mixture of experts, 2 + 1", "dense": "dense, 2 + 1", "dense-deeper": "dense, 3 + 1",
@@ -36,15 +37,15 @@ def selection():
     rows, gaps = [], []
     for row in found["rows"]:
         where = [PLANETS[row["planet"]], ARMS[row["arm"]]]
-        scores = [row["scores"][measure] for measure in SELECTED]
-        rows.append([*where, len(row["draws"]), *(spanned(one["value"]) for one in scores)])
-        for base in ("random", "strata"):
+        scores = [row["scores"].get(measure, {}) for measure in SELECTED]
+        values = (spanned(one["value"]) if one else "–" for one in scores)
+        rows.append([*where, len(row["draws"]), *values])
+        for base in () if row["arm"] == "random" else ("random", "strata"):
             pairs = [one.get(f"minus {base}") for one in scores]
-            if all(pairs):
-                gaps.append(
-                    [where[0], f"{where[1]} minus {ARMS[base]}", pairs[0][0],
-                     *(spanned(pair[1:], "+.1f") for pair in pairs)]
-                )  # fmt: skip
+            if pairs[0]:
+                differences = (spanned(pair[1:], "+.1f") if pair else "–" for pair in pairs)
+                what = f"{where[1]} minus {ARMS[base]}"
+                gaps.append([where[0], what, pairs[0][0], *differences])
     budget = ", ".join(f"{value:,} {name}" for name, value in found["budget"].items())
     return (
         f"{table(['planet', 'selection', 'draws', *SELECTED.values()], rows)}\n\n"

@@ -10,8 +10,11 @@ All numbers below were fixed before the first run. A draw is a seed of the selec
 pretraining and of the cells to evaluate on, the same for all of its arms. An arm is pretrained on
 patches of its cells alone. It is evaluated on other cells, drawn over all land, more than 100 km
 from every cell of every arm: probes of the frozen vectors, trained on some of them, predict the
-land cover and the fields of the others. The arm `band-statistics` has no training, and was added
-when most runs were finished: it shows what the probes predict from four numbers of each band.
+land cover and the fields of the others.
+
+Two things were added when the runs were finished. The arm `band-statistics` has no training: it
+shows what the probes predict from four numbers of each band. The fields of `SHOWN` are scored by
+themselves: in the mean over all fields, those that a sensor does not show hide the others.
 
 Repeat the command to resume; several commands may share OUT at the same time. Runs are made draw by
 draw, so that paired draws are complete early. `--write` trains nothing and writes what is finished
@@ -73,7 +76,11 @@ EVALUATED = {"train": 1500, "val": 300, "test": 2000}
 """Cells of the probes, one patch each. Their splits are `APART_KM` apart, too."""
 PENALTIES = tuple(10.0**power for power in range(-2, 6))
 """Penalties of the ridge regression; the best on `val` is chosen."""
-MEASURES = tuple(f"{what}-{sensor}" for what in ("landcover", "fields") for sensor in SENSORS)
+SHOWN = {"greenness-s2": 0, "moisture-s1": 1, "radar level-s1": 3}
+"""Number of the target of each field that a sensor shows."""
+MEASURES = (
+    *(f"{what}-{sensor}" for what in ("landcover", "fields") for sensor in SENSORS), *SHOWN
+)  # fmt: skip
 
 
 def selections(table, draw):
@@ -216,13 +223,19 @@ def accuracy_scorer(truth, output):
     return lambda weight_n: {HEADLINE: whole(weight_n)["overall_accuracy"]}
 
 
+def measures_of(planet):
+    """Return the measures of a planet; without fields, the targets are greenness and scale."""
+    return [name for name in MEASURES if planet == "smooth" or SHOWN.get(name, 0) == 0]
+
+
 def run_scores(outputs, measure, seed):
     """Return the score of a run [1], and in each draw of blocks of its test cells [1, R]."""
-    score = (
-        accuracy_scorer(outputs["truth"], outputs[measure])
-        if measure.startswith("landcover")
-        else explained_scorer(outputs["targets"], outputs[measure])
-    )
+    if measure.startswith("landcover"):
+        score = accuracy_scorer(outputs["truth"], outputs[measure])
+    else:
+        chosen = [SHOWN[measure]] if measure in SHOWN else slice(None)
+        predicted = outputs[f"fields-{measure.rpartition('-')[2]}"]
+        score = explained_scorer(outputs["targets"][:, chosen], predicted[:, chosen])
     return scored_by(outputs["blocks"], [score], seed=seed)
 
 
@@ -250,7 +263,7 @@ def summary(stored):
                 numbers = stored.read(name)["budget"].tolist()
                 keys = ("cells", "patches a cell", "steps", "pairs a step")
                 budgets[name] = dict(zip(keys, numbers, strict=True))
-            for measure in MEASURES:
+            for measure in measures_of(planet):
                 found = row["scores"][measure] = {
                     "value": interval_of(*scores_of(arm, done[arm], measure))
                 }
