@@ -12,6 +12,7 @@ _MARKUP = re.compile(
     | (?<![^\W_])_ | _(?![^\W_])    # emphasis; a _ inside a word is none
     | &(?=\#?\w+;)                  # a character by its name, such as &lt;
     | ^[#>=:] | ^[+-](?=\s|-|$)     # at the start: heading, quote, rule, list
+    | (?<=\s)\#(?=\#*$)             # at the end of a heading, which it closes
     """,
     re.VERBOSE,
 )

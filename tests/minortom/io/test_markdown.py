@@ -38,6 +38,8 @@ def shown(place, text):
 @example("\\<b>")
 @example("~~~")
 @example(":---|")
+@example("1 #")
+@example("a ##")
 def test_a_text_shows_its_characters_and_is_one_line(place, text):
     wanted = " ".join(text.split())
     assert "\n" not in markdown_text(text)
