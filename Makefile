@@ -67,7 +67,7 @@ RESOLUTION_newest := highest
 # The extra onnx needs a newer torch than the model does; without it the lowest torch is tested.
 EXTRAS_lowest := $(subst onnx$(comma),,$(EXTRAS))
 EXTRAS_newest := $(EXTRAS)
-# Old releases call deprecated parts of the packages that they need, such as typer 0.16 of click.
+# Old releases call deprecated parts of the packages that they need.
 PYTEST_lowest := -W default
 test-lowest test-newest: test-%: .venv-%/.installed
 	@echo "running the quick suite with the $* versions"; .venv-$*/bin/python -m pytest $(PYTEST_$*) --numprocesses auto --dist worksteal

@@ -14,13 +14,15 @@ from pathlib import Path
 import numpy as np
 from _planet_models import RECIPE, csmoe
 from _pruning_quality import HEADLINE, PROBES, SENSORS, Store
+from sklearn.linear_model import Ridge
 
 from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap
-from csmoe_model.evaluation.metrics import scorer
+from csmoe_model.evaluation.metrics import Predictions, scorer
 from csmoe_model.recipes import recipe_with
 from csmoe_model.retrieval.metrics import as_sets, retrieved
 from csmoe_model.retrieval.nearest import nearest
 from minortom.errors import InputError
+from minortom.grid.spatial_split import SPLITS
 
 DIRECTIONS = {"s2-s1": ("s2", "s1"), "s1-s2": ("s1", "s2")}
 """Sensors of the query and of the archive."""
@@ -29,6 +31,8 @@ PROBED = tuple(f"{probe}-{sensor}" for probe, sensor in itertools.product(PROBES
 BATCH_SIZE = 64
 COMPILED = ("--compile",)
 """Options of `csmoe train` that make a step faster, and change losses by rounding alone."""
+PENALTIES = tuple(10.0**power for power in range(-2, 6))
+"""Penalties of the ridge regression; the best on `val` is chosen."""
 FIELDS = {}
 """Fields of the models of all arms that differ from the recipe."""
 
@@ -185,9 +189,32 @@ def scored(patches, outputs, measure):
     return scored_by(block_n, [scorer_of(one[measure]) for one in outputs])
 
 
+def regression(split, vector_nD, target_nK):
+    """Return the ridge regressions of the targets for the test patches."""
+    of = {name: split == name for name in SPLITS}
+    train_nD = vector_nD[of["train"]].astype(np.float64)
+    mean_D, std_D = train_nD.mean(0), np.maximum(train_nD.std(0), 1e-6)
+    scaled = {name: (vector_nD[rows] - mean_D) / std_D for name, rows in of.items()}
+
+    def error(fit):
+        return float(np.square(fit.predict(scaled["val"]) - target_nK[of["val"]]).mean())
+
+    fits = [Ridge(alpha=one).fit(scaled["train"], target_nK[of["train"]]) for one in PENALTIES]
+    return min(fits, key=error).predict(scaled["test"])
+
+
 def mean_scorer(value_n):
     """Return a function that computes the weighted mean of values of patches."""
     return lambda weight_n: {HEADLINE: float(np.average(value_n, weights=weight_n))}
+
+
+def accuracy_scorer(truth, output):
+    """Return a function that computes the share of right patches.
+
+    Cells are drawn over all land, so that rare classes have few of them: no mean over classes.
+    """
+    whole = scorer(Predictions(task="multiclass", truth=truth, output=output))
+    return lambda weight_n: {HEADLINE: whole(weight_n)["overall_accuracy"]}
 
 
 def explained_scorer(target_nK, predicted_nK):

@@ -32,28 +32,28 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from _arms import (
     BATCH_SIZE,
+    accuracy_scorer,
     check_budgets,
     claimed,
     explained_scorer,
     names_of,
     numbers,
     outputs_of_missing,
+    regression,
     scored_by,
     store_of,
     train,
 )
 from _paired import difference, interval_of
 from _planet_shards import write
-from _pruning_quality import HEADLINE, SENSORS, Patches, Store
+from _pruning_quality import SENSORS, Patches, Store
 from _results import store
 from field_strength import annotated
 from scipy.spatial import cKDTree
-from sklearn.linear_model import Ridge
 
 import minortom
 from csmoe_model.csmoe import CSMoE
-from csmoe_model.evaluation.metrics import Predictions, scorer
-from minortom.grid.spatial_split import SPLITS, SplitOptions, split_tiles
+from minortom.grid.spatial_split import SplitOptions, split_tiles
 from minortom.grid.sphere import chord_of_km, unit_vectors
 from minortom.io.provenance import Provenance
 from minortom.shards.pixel_credit import MADE_UP
@@ -74,8 +74,6 @@ SELECTIONS = {"strata": {"method": "random"}, "k-means": {"method": "k-means"}, 
 APART_KM, BLOCK_KM = 100.0, 600.0
 EVALUATED = {"train": 1500, "val": 300, "test": 2000}
 """Cells of the probes, one patch each. Their splits are `APART_KM` apart, too."""
-PENALTIES = tuple(10.0**power for power in range(-2, 6))
-"""Penalties of the ridge regression; the best on `val` is chosen."""
 SHOWN = {"greenness-s2": 0, "moisture-s1": 1, "radar level-s1": 3}
 """Number of the target of each field that a sensor shows."""
 MEASURES = (
@@ -198,29 +196,6 @@ class Draw:
             found[f"landcover-{sensor}"] = patches.outputs(vector_nD)["probe"]
             found[f"fields-{sensor}"] = regression(patches.split, vector_nD, target_nK)
         return found
-
-
-def regression(split, vector_nD, target_nK):
-    """Return the ridge regressions of the targets for the test patches."""
-    of = {name: split == name for name in SPLITS}
-    train_nD = vector_nD[of["train"]].astype(np.float64)
-    mean_D, std_D = train_nD.mean(0), np.maximum(train_nD.std(0), 1e-6)
-    scaled = {name: (vector_nD[rows] - mean_D) / std_D for name, rows in of.items()}
-
-    def error(fit):
-        return float(np.square(fit.predict(scaled["val"]) - target_nK[of["val"]]).mean())
-
-    fits = [Ridge(alpha=one).fit(scaled["train"], target_nK[of["train"]]) for one in PENALTIES]
-    return min(fits, key=error).predict(scaled["test"])
-
-
-def accuracy_scorer(truth, output):
-    """Return a function that computes the share of right patches.
-
-    Cells are drawn over all land, so that rare classes have few of them: no mean over classes.
-    """
-    whole = scorer(Predictions(task="multiclass", truth=truth, output=output))
-    return lambda weight_n: {HEADLINE: whole(weight_n)["overall_accuracy"]}
 
 
 def measures_of(planet):

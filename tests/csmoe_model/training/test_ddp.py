@@ -54,7 +54,7 @@ def assert_alike(found, wanted, names):
     ]
     for mine, theirs in zip(found, wanted, strict=True):
         for name in names:
-            # Sums in another order: one unit in the last place at first, twenty after eight steps.
+            # Sums in another order: some units in the last place at first, thirty after four steps.
             assert float(mine[name]) == pytest.approx(float(theirs[name]), rel=1e-5, abs=1e-5), (
                 name, mine["step"],
             )  # fmt: skip
