@@ -69,7 +69,9 @@ def main():
     parser.add_argument("--write", action="store_true", help="write the results of what is there")
     options = parser.parse_args()
     if options.write:
-        store("evaluate", summary(options.out))
+        if not (found := summary(options.out)):
+            parser.error(f"{options.out} has no finished comparison; run without --write first")
+        store("evaluate", found)
         return
     options.out.mkdir(parents=True, exist_ok=True)
     for words in itertools.product(options.sensors.split(","), options.shots.split(",")):

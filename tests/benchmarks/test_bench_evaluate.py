@@ -48,3 +48,11 @@ def test_comparisons_of_other_patches_are_refused(benchmark, tmp_path):
         (folder / "result.json").write_text(json.dumps(record))
     with pytest.raises(ValueError, match="compared-s2-all is of other patches"):
         benchmark.summary(tmp_path)
+
+
+def test_nothing_is_written_of_a_folder_without_comparisons(
+    benchmark, run_benchmark, tmp_path, capsys
+):
+    with pytest.raises(SystemExit):
+        run_benchmark(benchmark, tmp_path / "none", "--write")
+    assert "has no finished comparison; run without --write" in capsys.readouterr().err
