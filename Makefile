@@ -6,7 +6,6 @@ VENV_EO ?= .venv-eo
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_EO := $(VENV_EO)/.installed
-comma := ,
 EXTRAS := train,cluster,evaluate,blosc2,onnx,docs,dev
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -64,9 +63,6 @@ $(INSTALLED_EO): pyproject.toml constraints.txt
 # uv resolves, since pip cannot take the lowest versions; its torch is the registry's build, with CUDA on Linux.
 RESOLUTION_lowest := lowest-direct
 RESOLUTION_newest := highest
-# The extra onnx needs a newer torch than the model does; without it the lowest torch is tested.
-EXTRAS_lowest := $(subst onnx$(comma),,$(EXTRAS))
-EXTRAS_newest := $(EXTRAS)
 # Old releases call deprecated parts of the packages that they need.
 PYTEST_lowest := -W default
 test-lowest test-newest: test-%: .venv-%/.installed
@@ -75,7 +71,7 @@ test-lowest test-newest: test-%: .venv-%/.installed
 .venv-%/.installed: pyproject.toml $(INSTALLED)
 	@echo "making .venv-$* and installing minortom with the $* versions (some 6 GB)"
 	@$(BIN)/uv venv --quiet --clear --python $(PYTHON) .venv-$*
-	@$(BIN)/uv pip install --python .venv-$* --upgrade --resolution $(RESOLUTION_$*) --editable '.[$(EXTRAS_$*)]'
+	@$(BIN)/uv pip install --python .venv-$* --upgrade --resolution $(RESOLUTION_$*) --editable '.[$(EXTRAS)]'
 	@touch $@
 
 lock: $(INSTALLED)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Generic, ParamSpec, TypeVar
 
 import torch
@@ -70,10 +70,7 @@ def _backward_too() -> AbstractContextManager[None]:
     """Compile the backward pass together with the forward pass, so that it fails early."""
     from torch._functorch import config
 
-    name = "force_non_lazy_backward_lowering"
-    if not hasattr(config, name):  # an older PyTorch
-        return nullcontext()
-    patch: AbstractContextManager[None] = config.patch({name: True})
+    patch: AbstractContextManager[None] = config.patch(force_non_lazy_backward_lowering=True)
     return patch
 
 

@@ -21,7 +21,6 @@ PAGE = DOCS / "use.md"
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder with the paths of the page, and an empty hub."""
-    pytest.importorskip("onnx", reason="the lowest versions are tested without it")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_TOKEN", "-")

@@ -6,6 +6,7 @@ import zipfile
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -21,7 +22,6 @@ from csmoe_model.inference import export_graph
 from minortom.errors import InputError
 from minortom.shards.shard_set import ShardSet
 
-onnx = pytest.importorskip("onnx", reason="the lowest versions are tested without it")
 FILES = {"onnx": "encoder.onnx", "torch-export": "encoder.pt2"}
 BANDS = {"s2": 10, "s1": 2}
 

@@ -88,8 +88,6 @@ def test_a_saved_copy_has_the_same_weights_and_says_what_was_removed(small, tmp_
 @pytest.mark.parametrize("form", ["onnx", "torch-export"])
 def test_a_pruned_encoder_is_a_graph_of_the_same_numbers(small, tmp_path, form):
     _, folder = small
-    if form == "onnx":
-        pytest.importorskip("onnx", reason="the lowest versions are tested without it")
     export(folder, out=tmp_path / "graph", sensor="s2", format=form)
     model = CSMoE.from_pretrained(folder)
     pixels = torch.full((3, 10, 16, 16), 2000.0) + 300 * torch.randn(3, 10, 16, 16)
