@@ -11,6 +11,7 @@ from pathlib import Path
 
 from _annotate_tables import ANNOTATE_TABLES
 from _cluster_tables import CLUSTER_TABLES
+from _evaluate_tables import EVALUATE_TABLES
 from _evidence_tables import EVIDENCE_TABLES
 from _figure_tables import FIGURE_TABLES
 from _model_tables import MODEL_TABLES
@@ -23,14 +24,15 @@ from _training_tables import TRAINING_TABLES
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (
     "README.md", "docs/annotate.md", "docs/clusters.md", "docs/demo.md", "docs/ensembles.md",
-    "docs/evidence.md", "docs/finetune.md", "docs/model.md", "docs/prune.md",
+    "docs/evaluate.md", "docs/evidence.md", "docs/finetune.md", "docs/model.md", "docs/prune.md",
     "docs/sample.md", "docs/shards.md", "docs/speed.md", "docs/text.md", "docs/train.md",
 )  # fmt: skip
 _BLOCK = re.compile(r"<!-- figures: ([\w-]+) -->\n.*?<!-- end of figures -->", re.DOTALL)
 
 TABLES = {
     **CLUSTER_TABLES, **SAMPLE_TABLES, **SEARCH_TABLES, **ANNOTATE_TABLES, **PRUNING_TABLES,
-    **TEXT_TABLES, **TRAINING_TABLES, **MODEL_TABLES, **EVIDENCE_TABLES, **FIGURE_TABLES,
+    **TEXT_TABLES, **TRAINING_TABLES, **MODEL_TABLES, **EVALUATE_TABLES, **EVIDENCE_TABLES,
+    **FIGURE_TABLES,
 }  # fmt: skip
 
 

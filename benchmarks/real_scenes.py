@@ -1,15 +1,18 @@
 """Probe a model on four real scenes, each held out in turn: a smoke test, not a measure of quality.
 
-    python benchmarks/real_scenes.py runs/first [--data $MINORTOM_DATA] [--patch-px 16] [--seeds 3]
+    python benchmarks/real_scenes.py [RUN...] [--data $MINORTOM_DATA] [--patch-px 16] [--seeds 3]
+                                     [--image-sizes 120,24] [--write]
 
 The patches come from the scenes in `majortom-sample`. At least half of the 10 m labels of a patch
 (`landcover-labels`) are of one class, and at least three scenes have this class. A probe is
 trained on all scenes but one and tested on that one. Every fourth patch of each class of the
 training scenes is used for validation, to choose the regularisation strength. A score is the mean
-recall of the classes that the scene has, in %; chance is 33.
+recall of the classes that the scene has, in %; chance is 33. `--write` writes the scores to
+benchmarks/results/real_scenes.json; without it they are printed.
 """
 
 import argparse
+import itertools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +21,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import rasterio
 import torch
+from _results import store, table
 
 from csmoe_model.datasets.base import LabelledSplit
 from csmoe_model.evaluation.metrics import HEADLINE, score
@@ -135,14 +139,18 @@ def folds(patches):
         }  # fmt: skip
 
 
-def features_of(model, patches, seeds, image_size):
-    """Return the features that do not depend on the fold, [n, D]: by name, one per seed."""
+def features_of(models, patches, seeds, image_sizes):
+    """Return the features that do not depend on the fold, by name: [n, D] for each run or draw."""
     every = patches.split(np.arange(len(patches)))
     found = {"band statistics": [encode_set(STATISTICS, every, sensors=SENSORS)]}
-    if model is not None:
-        drawn = (untrained(model, seed=seed) for seed in range(seeds))
-        found["pretrained"] = [encoded(model, every, image_size)]
-        found["untrained"] = [encoded(one, every, image_size) for one in drawn]
+    if models:
+        kinds = {
+            "untrained": [untrained(models[0], seed=seed) for seed in range(seeds)],
+            "pretrained": models,
+        }
+        for size, (kind, those) in itertools.product(image_sizes or [None], kinds.items()):
+            shown = size or models[0].config.image_size
+            found[f"{kind}, {shown} px"] = [encoded(model, every, shown) for model in those]
     return found
 
 
@@ -150,8 +158,7 @@ def encoded(model, split, image_size):
     """Return the [CLS] vectors of both sensors, of images resized to a size."""
 
     def vectors(images):
-        prepared = model.prepare(**images, image_size=image_size or model.config.image_size)
-        found = model.encode(**prepared)
+        found = model.encode(**model.prepare(**images, image_size=image_size))
         return torch.cat([found[sensor] for sensor in SENSORS], dim=1)
 
     return map_images(split, vectors)
@@ -184,48 +191,74 @@ def score_fold(patches, fold, features_nD):
     }
 
 
-def measure(model, patches, *, seeds, image_size=None):
-    """Return {(features, probe): {scene: score}}, means over seeds; baselines only when None."""
+def measure(models, patches, *, seeds, image_sizes=()):
+    """Return the scores by features, probe and scene: of each run or draw, from 0 to 1.
+
+    Args:
+        models: Checkpoints of one configuration; baselines only when empty.
+        patches: Patches of all scenes.
+        seeds: Number of draws of random convolutions and of random weights.
+        image_sizes: Sizes of the images of the models in pixels; the training size when empty.
+    """
     found = {}
-    features = features_of(model, patches, seeds, image_size)
+    features = features_of(models, patches, seeds, image_sizes)
     for scene, fold in folds(patches):
         of_fold = {**features, "random convolutions": convolved(patches, fold, seeds)}
         for name, runs in of_fold.items():
             scores = [score_fold(patches, fold, features_nD) for features_nD in runs]
             for probe in PROBES:
-                value = float(np.mean([one[probe] for one in scores]))
-                found.setdefault((name, probe), {})[scene] = value
+                of_probe = found.setdefault(name, {}).setdefault(probe, {})
+                of_probe[scene] = [float(one[probe]) for one in scores]
     return found
 
 
+def counts_of(patches):
+    """Return the number of patches by scene and class."""
+    return {
+        str(scene): dict(zip(CLASSES.values(), np.bincount(
+            patches.labels[patches.scenes == scene], minlength=len(CLASSES)
+        ).tolist(), strict=True))
+        for scene in np.unique(patches.scenes)
+    }  # fmt: skip
+
+
+def show(counts, scores):
+    """Print the numbers of patches, and the mean scores over runs as a Markdown table."""
+    for scene, of_scene in counts.items():
+        print(scene, of_scene)
+    rows = []
+    for name, of_features in scores.items():
+        for probe, of_scene in of_features.items():
+            values = [float(np.mean(of_scene[scene])) for scene in counts]
+            shown = (f"{100 * value:.0f}" for value in (*values, np.mean(values)))
+            rows.append([name, probe, *shown])
+    print("\n" + table(["features", "probe", *counts, "mean"], rows))
+
+
 def main():
-    """Print the numbers of patches, and the scores as a Markdown table."""
+    """Print or write the numbers of patches and the scores."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkpoint", nargs="?", help="checkpoint; the baselines alone without it")
+    parser.add_argument("runs", nargs="*", help="checkpoints; the baselines alone without them")
     parser.add_argument("--data", type=Path, default=os.environ.get("MINORTOM_DATA"))
     parser.add_argument("--patch-px", type=int, default=16)
     parser.add_argument(
-        "--image-size", type=int, help="size of the images in pixels; the training size by default"
+        "--image-sizes", default="", help="sizes of the images in pixels; the training size without"
     )
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--write", action="store_true", help="write the results")
     options = parser.parse_args()
     if options.data is None:
         print("skipped: set MINORTOM_DATA to the folder of the real files, or give --data")
         return
-    cpu = torch.device("cpu")
-    model = load_model(options.checkpoint, device=cpu).model if options.checkpoint else None
+    models = [load_model(run, device=torch.device("cpu")).model for run in options.runs]
+    sizes = [int(size) for size in filter(None, options.image_sizes.split(","))]
     patches = read_patches(Path(options.data), options.patch_px)
-    scenes = [str(scene) for scene in np.unique(patches.scenes)]
-    for scene in scenes:
-        counts = np.bincount(patches.labels[patches.scenes == scene], minlength=len(CLASSES))
-        print(scene, dict(zip(CLASSES.values(), counts.tolist(), strict=True)))
-    scores = measure(model, patches, seeds=options.seeds, image_size=options.image_size)
-    print("\n| features | probe | " + " | ".join(scenes) + " | mean |")
-    print("|---|---" + "|---" * (len(scenes) + 1) + "|")
-    for (name, probe), of_scene in scores.items():
-        values = [of_scene[scene] for scene in scenes]
-        shown = [f"{100 * value:.0f}" for value in (*values, np.mean(values))]
-        print(f"| {name} | {probe} | " + " | ".join(shown) + " |")
+    counts = counts_of(patches)
+    scores = measure(models, patches, seeds=options.seeds, image_sizes=sizes)
+    if options.write:
+        store("real_scenes", {"patch_px": options.patch_px, "patches": counts, "scores": scores})
+        return
+    show(counts, scores)
 
 
 if __name__ == "__main__":

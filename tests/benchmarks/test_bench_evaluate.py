@@ -22,6 +22,26 @@ def benchmark(monkeypatch, tmp_path):
     return module
 
 
+def test_a_table_has_scores_in_percent_and_differences_with_their_intervals(monkeypatch):
+    tables = importlib.import_module("_evaluate_tables")
+    probes = ("logistic", "logistic, cross-validated", "20-NN")
+    of_shots = {
+        "seeds": 3,
+        "model": dict.fromkeys(probes, (0.75, 0.6, 0.8)),
+        "model − untrained model": dict.fromkeys(probes, (0.25, -0.01, 0.5)),
+    }
+    record = {
+        "splits": {"train": 4400, "val": 880, "test": 2640},
+        "sensors": {"s1": dict.fromkeys(("10", "100", "all"), of_shots)},
+    }
+    monkeypatch.setattr(tables, "stored", lambda _: record)
+    lines = tables.evaluated("s1").splitlines()
+    assert lines[0].startswith("| features | 10 labels a class | 10, cross-validated | 100 |")
+    assert lines[2] == "| model |" + " 75.0 |" * 6
+    assert lines[3] == "| model minus untrained model |" + " +25.0 [-1.0, +50.0] |" * 6
+    assert lines[5] == "Patches: 4,400 train, 880 val, 2,640 test. 3 seeds."
+
+
 def test_results_are_those_of_the_finished_comparisons(benchmark, run_benchmark, tmp_path):
     out = tmp_path / "out"
     run_benchmark(benchmark, out, "--seeds", "0,1", "--sensors", "s2", "--shots", "all")

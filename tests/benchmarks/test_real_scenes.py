@@ -1,5 +1,6 @@
 """The smoke test on real scenes: patches where their labels are, and no scene that tests itself."""
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -7,7 +8,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import rasterio
+from model_folders import write_model
 from rasterio.io import MemoryFile
+from training_shards import learnable_shards
+
+from minortom.shards.shard_set import ShardSet
 
 CELLS = ["282D_485L", "38D_378R", "433D_629L", "637U_59R"]
 """With trees, crops or rangeland; the fifth scene is all snow."""
@@ -19,6 +24,7 @@ def script(repository):
         patch.syspath_prepend(repository / "benchmarks")
         import real_scenes
 
+        patch.setattr("csmoe_model.probing.heads.STRENGTHS", (1e-2, 1.0))
         yield real_scenes
     sys.modules.pop("real_scenes")
 
@@ -74,6 +80,28 @@ def test_features_that_tell_the_class_score_everything_and_others_a_class(script
         assert script.score_fold(patches, fold, told)["logistic"] == 1
         nothing = script.score_fold(patches, fold, np.ones((len(patches), 1), np.float32))
         assert nothing["logistic"] in (0, pytest.approx(1 / there)), scene
+
+
+def test_the_results_have_each_run_at_each_size_and_their_means(
+    script, real_data, run_benchmark, monkeypatch, tmp_path
+):
+    data = ShardSet.open(learnable_shards(tmp_path / "shards", train=4, val=2))
+    runs = [tmp_path / f"seed-{seed}" for seed in range(2)]
+    for seed, run in enumerate(runs):
+        write_model(run, data, seed=seed)
+    words = "--patch-px", "56", "--seeds", "1", "--image-sizes", "16,24", "--write"
+    found = run_benchmark(script, *runs, "--data", real_data, *words)["real_scenes"]
+
+    sizes = [f"{kind}, {size} px" for size in (16, 24) for kind in ("untrained", "pretrained")]
+    assert list(found["scores"]) == ["band statistics", *sizes, "random convolutions"]
+    of_scene = found["scores"]["pretrained, 24 px"]["5-NN"]
+    assert list(of_scene) == list(found["patches"])
+    first, second = (100 * np.mean(values) for values in zip(*of_scene.values(), strict=True))
+    tables = importlib.import_module("_evaluate_tables")
+    monkeypatch.setattr(tables, "stored", lambda _: found)
+    (row,) = (line for line in tables.real_scenes().splitlines() if "pretrained, 24" in line)
+    assert row.endswith(f"| {(first + second) / 2:.0f} ({first:.0f}, {second:.0f}) |")
+    assert found["scores"]["pretrained, 16 px"] != found["scores"]["pretrained, 24 px"]
 
 
 def test_without_the_real_files_it_says_so(script, monkeypatch, capsys):
