@@ -14,7 +14,6 @@ from csmoe_model.extractors.extractor import Deferred, Extractor, Sizes
 from csmoe_model.extractors.map_images import encode_set
 from csmoe_model.extractors.random_convolutions import RandomConvolutions
 from csmoe_model.probing.heads import Features
-from minortom.errors import InputError
 from minortom.progress import OnProgress, ignore_progress
 from minortom.sensors import SensorName
 
@@ -130,15 +129,4 @@ class FeatureMaker:
             found[name] = self.cache.get(
                 {**run.identity, **self._of_set, "split": name}, len(split), partial(encode, split)
             )
-            _check_finite(found[name], name)
         return found
-
-
-def _check_finite(features: Features, split: SplitName) -> None:
-    unusable = np.flatnonzero(~np.isfinite(features).all(axis=1))
-    if len(unusable):
-        raise InputError(
-            f"every image must give finite features, found {len(unusable):,} of the split {split} "
-            f"that do not, first image {unusable[0] + 1} of that split; remove images without "
-            "measured pixels"
-        )

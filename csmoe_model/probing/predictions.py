@@ -72,7 +72,8 @@ def read_predictions(path: Path) -> PredictionTable:
         table = pq.read_table(path)
         metadata = parse_json(table.schema.metadata[_SET.encode()])
         task, classes = metadata["task"], tuple(metadata["classes"])
-        groups, truth = table["group"], _values(table["truth"])
+        truth = _checked(task, _values(table["truth"]), len(classes))
+        predictions = _predictions(table, task, truth, len(classes))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; make it with `csmoe probe`") from None
     except (OSError, ValueError, LookupError, TypeError, pa.ArrowException):
@@ -80,17 +81,41 @@ def read_predictions(path: Path) -> PredictionTable:
             f"{path} must be a file of predictions, found another content; make it with `csmoe "
             "probe`"
         ) from None
-    of: dict[RowName, list[Predictions]] = {}
-    for name in table.column_names[2:]:
-        features, probe, _ = name.split(_SEPARATOR)
-        output = _output(task, _values(table[name]), len(classes))
-        of.setdefault((features, probe), []).append(
-            Predictions(task=task, truth=truth, output=output)
-        )
+    groups = table["group"]
     return PredictionTable(
-        classes=classes, truth=truth, of=of,
+        classes=classes, truth=truth, of=predictions,
         groups=None if groups.null_count else groups.to_numpy().astype(str),
     )  # fmt: skip
+
+
+def _predictions(
+    table: pa.Table, task: Task, truth: Labels, num_classes: int
+) -> dict[RowName, list[Predictions]]:
+    """Return the predictions for each seed, by features and probe; ValueError for other values."""
+    found: dict[RowName, list[Predictions]] = {}
+    for name in table.column_names[2:]:
+        features, probe, _ = name.split(_SEPARATOR)
+        output = _output(task, _values(table[name]), num_classes)
+        found.setdefault((features, probe), []).append(
+            Predictions(task=task, truth=truth, output=output)
+        )
+    return found
+
+
+def _checked(task: Task, truth: Labels, num_classes: int) -> Labels:
+    """Return labels; ValueError unless they are numbers of classes, or one bool for each class."""
+    if task == "multilabel" and (truth.dtype != bool or truth.shape[1:] != (num_classes,)):
+        raise ValueError("no truth of several labels")
+    return _class_numbers(truth, num_classes) if task == "multiclass" else truth
+
+
+def _class_numbers(values: NDArray[np.generic], num_classes: int) -> NDArray[np.int64]:
+    """Return whole numbers from 0 to K − 1; ValueError for others."""
+    with np.errstate(invalid="ignore"):
+        found = values.astype(np.int64)
+    if not ((found == values) & (found >= 0) & (found < num_classes)).all():
+        raise ValueError("no numbers of classes")
+    return found
 
 
 def _truth(task: Task, labels: Labels) -> pa.Array:
@@ -108,9 +133,12 @@ def _column(run: Predictions) -> pa.Array:
 
 def _output(task: Task, values: NDArray[np.generic], num_classes: int) -> NDArray[np.float64]:
     if task == "multiclass":
-        return np.eye(num_classes)[values.astype(np.int64)]
-    shape = (-1, num_classes, num_classes) if task == "segmentation" else (-1, num_classes)
-    return values.astype(np.float64).reshape(shape)
+        return np.eye(num_classes)[_class_numbers(values, num_classes)]
+    shape = (num_classes, num_classes) if task == "segmentation" else (num_classes,)
+    output = values.astype(np.float64).reshape(len(values), *shape)
+    if not np.isfinite(output).all():
+        raise ValueError("no finite predictions")
+    return output
 
 
 def _lists(value_nK: Labels) -> pa.Array:

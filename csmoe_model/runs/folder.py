@@ -17,6 +17,7 @@ model/                  weights, written last: a run with this folder is finishe
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -26,7 +27,7 @@ from csmoe_model.checkpoints.hub import CONFIG
 from csmoe_model.nn.loss_terms import LOCAL_GLOBAL
 from csmoe_model.runs.csv_log import RunLog, expert_columns, pretraining_columns
 from minortom.api.arguments import flag
-from minortom.errors import InputError, OutputExistsError
+from minortom.errors import InputError, OutputExistsError, ShardError
 from minortom.io.atomic_write import atomic_folder, check_parents, is_empty_folder, write_text
 from minortom.io.leftovers import remove
 from minortom.io.parse_yaml import parse_yaml
@@ -218,6 +219,30 @@ class RunFolder:
             self.path if whole else self.replaced, copy, symlinks=True, copy_function=_link,
             ignore=shutil.ignore_patterns(_REPLACED),
         )  # fmt: skip
+
+    @contextmanager
+    def withdrawn_on_bad_input(self) -> Iterator[None]:
+        """Run the body of a new run; undo `start` if the input is bad before the first checkpoint.
+
+        Raises:
+            InputError: That of the body; ShardError likewise.
+        """
+        try:
+            yield
+        except (InputError, ShardError):
+            if not self.checkpoint.is_file():
+                self._withdraw()
+            raise
+
+    def _withdraw(self) -> None:
+        """Remove the run, and put back the one that it replaced."""
+        if not self.replaced.is_dir():
+            remove(self.path)
+            return
+        with atomic_folder(self.path) as folder:
+            shutil.copytree(
+                self.replaced, folder, symlinks=True, copy_function=_link, dirs_exist_ok=True
+            )
 
     def delete_replaced(self) -> None:
         """Delete the run that this finished one replaces."""

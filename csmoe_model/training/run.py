@@ -1,7 +1,7 @@
 """A pretraining run: from shards to weights, in a folder from which it can resume."""
 
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -133,7 +133,9 @@ class TrainingRun:
         weights = RunWeights(
             run=module, recipe=self.configuration.recipe, provenance=provenance, history=history
         )  # fmt: skip
-        with StopRequest() as stop, tensor_cores(self.launch.device):
+        is_ours = state == "new" and self.launch.rank == 0
+        undo = folder.withdrawn_on_bad_input() if is_ours else nullcontext()
+        with undo, StopRequest() as stop, tensor_cores(self.launch.device):
             loop = TrainingLoop(
                 run=module, folder=folder, launch=self.launch, stop=stop,
                 workers=reader_threads(settings.workers), save_every=settings.save_every,

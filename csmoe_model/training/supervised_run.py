@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from csmoe_model.runs.folder import RunFolder
@@ -55,7 +56,8 @@ def run_in_folder(
             return "up to date"
         if state == "new":
             folder.start(provenance)
-        work()
+        with folder.withdrawn_on_bad_input() if state == "new" else nullcontext():
+            work()
         folder.delete_replaced()
         write_run_record(folder.path, started, provenance=provenance)
         return "trained"

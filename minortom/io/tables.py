@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +16,20 @@ from minortom.io.plain_types import with_plain_types
 
 _PARQUET = (".parquet", ".geoparquet")
 _DELIMITED = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[None]:
+    """Read a Parquet file in the body; make one line of an error in it.
+
+    Raises:
+        InputError: If the body cannot read a part of the file.
+    """
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        found = str(error).splitlines()[0]
+        raise InputError(f"{path} is damaged ({found}); get or make it again") from None
 
 
 def is_parquet(path: Path) -> bool:

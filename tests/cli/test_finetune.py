@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import time
 
 import pyarrow.parquet as pq
 import pytest
@@ -119,11 +120,13 @@ def test_a_run_stopped_by_sigkill_resumes_to_the_weights_of_an_unbroken_one(fold
     def start(out, *words):
         return Command(["csmoe", *words_of(folder, tmp_path / out, *more, *words)], log)
 
+    begun = time.monotonic()
     assert start("whole").finish()[0] == 0, log.read_text()
-    for number, seconds in enumerate((8, 11, 14)):
+    whole_s = time.monotonic() - begun
+    for number, part in enumerate((0.5, 0.65, 0.8)):
         out, kills = f"killed-{number}", 0
         command = start(out)
-        while command.kill_after(seconds + 3 * kills):
+        while command.kill_after((part + 0.2 * kills) * whole_s):
             kills += 1
             begun = (tmp_path / out / "config.yaml").exists()
             command = start(out, *(["--resume"] if begun else []))

@@ -52,6 +52,32 @@ def test_bad_input_is_refused_before_a_folder_is_made(checkpoint, tmp_path, data
     assert not (tmp_path / "run").exists()
 
 
+def of_no_range():
+    """Return the set with a test image whose values are far too large."""
+    data = bright_and_dark(SIZES)
+    test = data.split("test")
+
+    def images(indices):
+        found = test.images(indices)
+        found["s2"][indices == 5] = 1e30
+        return found
+
+    return replace(data, splits={**data.splits, "test": replace(test, images=images)})
+
+
+def test_images_that_cannot_be_encoded_leave_the_folder_as_it_was(checkpoint, tmp_path):
+    message = "must give finite features, found 1 of 12 that do not, the first image 6"
+    with pytest.raises(InputError, match=message):
+        finetune(checkpoint, tmp_path / "run", of_no_range(), warm_start=True)
+    assert not (tmp_path / "run").exists()
+    before = finetune(checkpoint, tmp_path / "run", epochs=1)
+    with pytest.raises(InputError, match=message):
+        finetune(checkpoint, tmp_path / "run", of_no_range(), warm_start=True, overwrite=True)
+    assert not (tmp_path / "run" / "replaced").exists()
+    again = finetune(checkpoint, tmp_path / "run", epochs=1)
+    assert (before.status, again.status) == ("trained", "up to date")
+
+
 def test_a_class_of_the_test_split_that_training_never_saw_is_named(checkpoint, tmp_path):
     data = replace(
         relabelled(test=np.arange(12) % 3), classes=("forest", "water", "ice"),

@@ -1,8 +1,11 @@
 """Stored predictions of a probe, and pooled probes of several checkpoints."""
 
 import json
+import math
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import scipy.stats
 from error_lines import one_line
@@ -224,6 +227,18 @@ def test_results_of_different_probes_are_a_one_line_error(tmp_path):
     (first / PREDICTIONS).unlink()
     with pytest.raises(InputError, match="predictions.parquet does not exist; make it with"):
         compare([first], out=tmp_path / "out")
+
+
+@pytest.mark.parametrize("column", ["truth", "model / logistic / 0"])
+@pytest.mark.parametrize("value", [-1, 4, 10**18, math.nan, 0.5, None, "forest"])
+def test_predictions_that_are_no_classes_are_a_one_line_error(tmp_path, column, value):
+    folder = write_result(tmp_path / "changed", {"model": [range(10)]})
+    table = pq.read_table(folder / PREDICTIONS)
+    values = [value, *([type(value)(0)] if value is not None else [0]) * (len(table) - 1)]
+    place = table.column_names.index(column)
+    pq.write_table(table.set_column(place, column, pa.array(values)), folder / PREDICTIONS)
+    with pytest.raises(InputError, match="must be a file of predictions, found another content"):
+        compare([folder], out=tmp_path / "out")
 
 
 def test_draws_of_few_labels_are_averaged_and_are_not_seeds(tmp_path):

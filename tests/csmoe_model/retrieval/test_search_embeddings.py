@@ -1,5 +1,7 @@
 """`csmoe search` in embeddings that another tool has changed."""
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -51,6 +53,19 @@ def test_embeddings_in_another_order_or_form_give_the_same_hits(folder, tmp_path
     more = ["--like", patch_name(folder, 5), "--k", 8]
     wanted = hits_of(folder, capsys, tmp_path, *more)
     assert hits_of(rewritten(folder, tmp_path, change), capsys, tmp_path, *more) == wanted
+
+
+def test_a_damaged_vector_is_one_line(folder, tmp_path, capsys):
+    copy = rewritten(folder, tmp_path, lambda table: table)
+    path = copy / "e.parquet"
+    groups = pq.read_metadata(path).row_group(1)
+    columns = (groups.column(n) for n in range(groups.num_columns))
+    (page,) = (c.data_page_offset for c in columns if c.path_in_schema.startswith("vector"))
+    content = bytearray(path.read_bytes())
+    content[page : page + 8] = b"\xff" * 8
+    path.write_bytes(content)
+    assert search(copy, tmp_path / "hits.html", "--like", patch_name(folder, 5)) == 1
+    assert re.search(r"e\.parquet is damaged \(.+\); get or make it", one_line(capsys))
 
 
 def test_the_hits_among_some_patches_equal_those_of_a_full_sort(folder, tmp_path, capsys):

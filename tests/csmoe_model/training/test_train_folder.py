@@ -14,7 +14,7 @@ from training_shards import MODEL, learnable_shards
 
 from csmoe_model.runs.csv_log import RunLog
 from csmoe_model.runs.folder import RunFolder
-from minortom.errors import InputError, MinorTomError, OutputExistsError
+from minortom.errors import InputError, MinorTomError, OutputExistsError, ShardError
 
 pytest_plugins = ("training_fixtures",)
 pytestmark = pytest.mark.usefixtures("small_steps")
@@ -89,6 +89,31 @@ def test_a_replaced_run_is_kept_until_the_new_one_is_finished(shards, finished, 
     assert run(shards, out, replace(SHORT, lr=5e-4), resume=True).status == "trained"
     assert {path.relative_to(out) for path in out.rglob("*")} == before
     assert weights(out) != weights(finished)
+
+
+def stopped_by_a_damaged_shard(shards, out, *, step, **options):
+    def damaged(now, *_):
+        if now == step:
+            raise ShardError("train-0.parquet is damaged")
+
+    with pytest.raises(ShardError):
+        run(shards, out, on_step=damaged, **options)
+
+
+def test_bad_input_before_the_first_checkpoint_leaves_the_folder_as_it_was(
+    shards, finished, tmp_path
+):
+    out = tmp_path / "run"
+    stopped_by_a_damaged_shard(shards, out, step=2)
+    assert not out.exists()
+    run(shards, out)
+    before = {path.relative_to(out) for path in out.rglob("*")}
+    stopped_by_a_damaged_shard(shards, out, step=2, config=replace(SHORT, lr=1e-3), overwrite=True)
+    assert {path.relative_to(out) for path in out.rglob("*")} == before
+    assert run(shards, out).status == "up to date"
+    stopped_by_a_damaged_shard(shards, tmp_path / "later", step=5, save_every=3)
+    assert run(shards, tmp_path / "later", resume=True).status == "trained"
+    assert weights(tmp_path / "later") == weights(finished)
 
 
 def test_a_finished_run_deletes_what_a_killed_process_left_of_the_replaced_one(shards, tmp_path):
