@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from minortom.errors import InputError
+from minortom.io.plain_types import with_plain_types
 from minortom.io.table_columns import read_table
 from minortom.io.tables import whole
 from minortom.shards.shard_set import ShardSet
@@ -189,9 +190,9 @@ def _row_groups(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
     read = list(dict.fromkeys((*needed, *columns)))
     with whole(path), pq.ParquetFile(path) as file:
         if not file.num_row_groups:
-            yield file.read(columns=read)
+            yield with_plain_types(file.read(columns=read))
         for number in range(file.num_row_groups):
-            table = file.read_row_group(number, columns=read)
+            table = with_plain_types(file.read_row_group(number, columns=read))
             empty = [name for name in needed if table[name].null_count]
             if empty:
                 raise InputError(

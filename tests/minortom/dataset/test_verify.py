@@ -205,6 +205,23 @@ def test_statistics_are_compared_to_a_millionth(folder, share, found):
     assert all(line.startswith("dataset.json: std of s2_20m B8A is") for line in lines)
 
 
+def test_statistics_of_many_bands_are_one_line(folder):
+    statistics = record_of(folder)["statistics"]
+    for name in ("mean", "std"):
+        statistics["s1"][name] = [value + 1 for value in statistics["s1"][name]]
+    edit_record(folder, statistics=statistics)
+    [line] = [line for line in problems(folder, deep=True) if line.startswith("dataset.json: ")]
+    assert line.startswith("dataset.json: mean of s1 vv is ")
+    assert line.endswith("; 3 more differ")
+
+
+def test_a_shard_that_lost_its_patches_is_one_line(folder):
+    pq.write_table(pq.read_table(folder / FIRST).slice(0, 0), folder / FIRST)
+    [line] = problems(folder, deep=True)
+    assert line.startswith(f"{FIRST}: ")
+    assert "0 rows where dataset.json records 100" in line
+
+
 def test_a_patch_that_occurs_twice_is_found(tmp_path):
     metadata = made_up_metadata(150, num_val=12)
     number = metadata.column_names.index("patch_col")

@@ -74,7 +74,7 @@ def test_a_record_with_values_of_another_kind_is_refused(folder, changes):
         verify(folder)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"schema_version": 2}'])
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"schema_version": 2}'])
 def test_a_damaged_record_is_refused(folder, text):
     (folder / "dataset.json").write_text(text)
     with pytest.raises(ShardError, match=r"dataset\.json is damaged"):
