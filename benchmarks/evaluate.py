@@ -20,6 +20,9 @@ from _results import store
 
 COMPARED = "compared-{sensor}-{shots}"
 """Folder of a comparison."""
+DRAWS = 3
+"""Draws of random convolutions and random weights: with two, intervals of differences from them
+would be three times as wide."""
 SETTINGS = "data", "headline", "splits"
 """Settings that all comparisons share."""
 
@@ -31,7 +34,7 @@ def compare(out, seeds, sensor, shots):
     for seed, probe in zip(seeds, probes, strict=True):
         csmoe(
             "probe", pretrained(f"seed-{seed}"), "--data", "shards", "--root", shards("probing"),
-            "--sensor", sensor, "--seeds", 2, "--cache", out / "features", "--out", probe, *few,
+            "--sensor", sensor, "--seeds", DRAWS, "--cache", out / "features", "--out", probe, *few,
         )  # fmt: skip
     compared = out / COMPARED.format(sensor=sensor, shots=shots)
     csmoe("compare", *probes, "--out", compared)
