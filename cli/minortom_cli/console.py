@@ -14,6 +14,7 @@ import typer
 from minortom.api import choices
 from minortom.api.results import Result, Shown, plain, shown_width
 from minortom.api.table_layout import layout
+from minortom.api.terminal_text import terminal_text
 from minortom.errors import InputError, MinorTomError, UsageError
 from minortom.grid.bbox import BBox
 from minortom.public_urls import public_text
@@ -123,7 +124,7 @@ Version = Annotated[
 
 def say(text: str) -> None:
     """Print a message on stderr unless `--quiet` is given; stdout is for the result."""
-    current_messages().info(public_text(text))
+    current_messages().info(text)
 
 
 @contextmanager
@@ -175,7 +176,7 @@ def emit(result: Result | Shown, *, as_json: bool) -> None:
         return
     shown = result.shown() if isinstance(result, Result) else result
     if isinstance(shown, str):
-        typer.echo(public_text(shown))
+        typer.echo(terminal_text(shown))
         return
     from rich.console import Console
 
@@ -261,7 +262,7 @@ def _show_usage(error: typer.BadParameter, shown: Messages) -> int:
     """Print wrong usage as typer does, without the secrets of URLs; return the exit code."""
     from typer.rich_utils import rich_format_error
 
-    error.message = public_text(error.message)
+    error.message = terminal_text(error.message)
     if shown.as_json:
         shown.error(error.format_message(), exit_code=error.exit_code)
     else:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from minortom.public_urls import public_text
+from minortom.api.terminal_text import terminal_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -41,7 +41,7 @@ def _lines(values: Mapping[str, Any]) -> "Table":
     for _ in range(2):
         table.add_column(overflow="fold")  # a path may be longer than a terminal is wide
     for key, value in values.items():
-        table.add_row(key.replace("_", " "), _cell(value))
+        table.add_row(_cell(key).replace("_", " "), _cell(value))
     return table
 
 
@@ -101,7 +101,7 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_cell(item)}" for key, item in value.items()) or "none"
+        return ", ".join(f"{_cell(key)} {_cell(item)}" for key, item in value.items()) or "none"
     if isinstance(value, list | tuple):
         return ", ".join(_cell(item) for item in value) or "none"
-    return "–" if value is None else public_text(str(value))
+    return "–" if value is None else terminal_text(str(value))

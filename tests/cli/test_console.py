@@ -42,6 +42,27 @@ def test_a_warning_of_a_library_is_one_line_on_stderr(capsys):
         assert err == "note: closed 2 rings\n" * 2
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_terminal_gets_no_control_characters_from_a_file(capsys, as_json):
+    name = "\x1b]0;title\x07\x9b2J\u202eexe.fig"
+
+    def act():
+        logging.getLogger("minortom").warning("found %s", name)
+        console.emit({"stratum": name, "counts": {name: 1}}, as_json=as_json)
+        raise InputError(f"wanted a, found {name}")
+
+    assert console.run(app_that(act), []) == 1
+    out, err = capsys.readouterr()
+    assert not [s for s in out + err if not (s.isprintable() or s == "\n")], ascii(out + err)
+    shown = r"\x1b]0;title\x07\x9b2J\u202eexe.fig"
+    assert f"note: found {shown}\n" in err
+    assert f"error: wanted a, found {shown}\n" in err
+    if as_json:
+        assert json.loads(out) == {"stratum": name, "counts": {name: 1}}
+    else:
+        assert f"{shown} 1" in out
+
+
 def test_options_that_do_not_go_together_are_one_line_and_exit_code_2(capsys):
     code = console.run(app_that(lambda: raise_(UsageError("give --a or --b, not both"))), [])
 

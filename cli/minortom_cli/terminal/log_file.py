@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from minortom.api.terminal_text import terminal_text
 from minortom.errors import InputError
 from minortom.public_urls import public_text
 
@@ -72,7 +73,7 @@ class _LogLines(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (overrides)
         record.message = " ".join(record.message.split())
-        return public_text(super().formatMessage(record))
+        return terminal_text(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802  (overrides)
         return public_text(super().formatException(ei))

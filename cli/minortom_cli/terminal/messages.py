@@ -10,8 +10,8 @@ from pathlib import Path
 
 import typer
 
+from minortom.api.terminal_text import terminal_text
 from minortom.errors import UsageError
-from minortom.public_urls import public_text
 from minortom_cli.terminal.encoding import json_text
 from minortom_cli.terminal.log_file import LogFile
 
@@ -51,7 +51,7 @@ class Messages:
     def info(self, text: str) -> None:
         """Print a message unless the call is quiet."""
         if not self.quiet:
-            typer.echo(text, err=True)
+            typer.echo(terminal_text(text), err=True)
         self.log(text)
 
     def error(self, text: str, *, exit_code: int) -> None:
@@ -61,7 +61,7 @@ class Messages:
         if self.as_json:
             _echo_json(line, exit_code=exit_code)
         else:
-            typer.secho(f"error: {line}", fg="red", err=True, color=colour())
+            typer.secho(terminal_text(f"error: {line}"), fg="red", err=True, color=colour())
 
     def stopped(self, what: str, again: str, *, exit_code: int) -> None:
         """Print what an interrupt left, and the command that resumes the work."""
@@ -69,8 +69,8 @@ class Messages:
         if self.as_json:
             _echo_json(f"{what}; {again}", exit_code=exit_code)
         else:
-            typer.secho(what, fg="red", err=True, color=colour())
-            typer.echo(again, err=True)
+            typer.secho(terminal_text(what), fg="red", err=True, color=colour())
+            typer.echo(terminal_text(again), err=True)
 
     def log(self, text: str) -> None:
         """Write a message into the log file alone."""
@@ -141,7 +141,7 @@ class _Printer(logging.Handler):
         shown = not self._options.quiet if is_note else self._options.verbose
         if shown and record.name != _SHOWN:
             line = " ".join(record.getMessage().split())
-            typer.echo(public_text(f"{'note' if is_note else 'debug'}: {line}"), err=True)
+            typer.echo(terminal_text(f"{'note' if is_note else 'debug'}: {line}"), err=True)
 
 
 def _echo_json(error: str, *, exit_code: int) -> None:

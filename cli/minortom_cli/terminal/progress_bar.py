@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from minortom.public_urls import public_text
+from minortom.api.terminal_text import terminal_text
 
 _WIDE = 100
 """Characters of a terminal that has room for a bar and the elapsed time."""
@@ -36,7 +36,7 @@ def progress_bar(label: str, *, hidden: bool) -> Iterator[Callable[..., None]]:
         task = bar.add_task("", total=None)
 
         def move(done: int, total: int, note: str = "") -> None:
-            text = public_text(note)
+            text = terminal_text(note)
             room = console.width - len(f"{label} {total}/{total} ") - _TIME
             if not is_wide and len(text) > room:
                 text = f"{text[: max(room - 1, 0)]}…"
