@@ -176,7 +176,8 @@ def emit(result: Result | Shown, *, as_json: bool) -> None:
         return
     shown = result.shown() if isinstance(result, Result) else result
     if isinstance(shown, str):
-        typer.echo(terminal_text(shown))
+        # A table that is redirected into a file keeps its characters.
+        typer.echo(terminal_text(shown) if sys.stdout.isatty() else public_text(shown))
         return
     from rich.console import Console
 
@@ -262,7 +263,7 @@ def _show_usage(error: typer.BadParameter, shown: Messages) -> int:
     """Print wrong usage as typer does, without the secrets of URLs; return the exit code."""
     from typer.rich_utils import rich_format_error
 
-    error.message = terminal_text(error.message)
+    error.message = (public_text if shown.as_json else terminal_text)(error.message)
     if shown.as_json:
         shown.error(error.format_message(), exit_code=error.exit_code)
     else:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from csmoe_model.choices import SensorChoice, sensors_of
-from csmoe_model.datasets.base import LabelledSet, LabelledSplit
+from csmoe_model.datasets.base import LabelledSet, LabelledSplit, SplitName
 from csmoe_model.extractors.extractor import Bands, Extractor
 from minortom.errors import InputError
 from minortom.progress import OnProgress, ignore_progress
@@ -48,7 +48,7 @@ def encode_set(
 
     Raises:
         InputError: If a sensor or a band of the extractor is missing in the set, or an image is
-            too small or gives NaN or infinity.
+            too small.
     """
 
     def vectors(images: Mapping[SensorName, Tensor]) -> Tensor:
@@ -73,9 +73,6 @@ def map_images(
 
     Returns:
         Vectors [n, D], float32.
-
-    Raises:
-        InputError: If a vector has NaN or infinity.
     """
     out = np.empty((len(split), 0), np.float32)
     with torch.inference_mode():
@@ -87,17 +84,21 @@ def map_images(
                 out = np.empty((len(split), found_BD.shape[1]), np.float32)
             out[chosen] = found_BD
             on_progress(int(chosen[-1]) + 1, len(split))
-    _check_finite(out)
     return out
 
 
-def _check_finite(vector_nD: NDArray[np.float32]) -> None:
+def check_finite_features(vector_nD: NDArray[np.float32], split: SplitName) -> None:
+    """Check the vectors of the images of a split.
+
+    Raises:
+        InputError: If a vector has NaN or infinity.
+    """
     unusable = np.flatnonzero(~np.isfinite(vector_nD).all(axis=1))
     if len(unusable):
         raise InputError(
-            f"every image must give finite features, found {len(unusable):,} of "
-            f"{len(vector_nD):,} that do not, the first image {unusable[0] + 1}; remove images "
-            "without measured pixels, or with values far outside the range of their sensor"
+            f"every image must give finite features, found {len(unusable):,} of the split {split} "
+            f"that do not, first image {unusable[0] + 1} of that split; remove images without "
+            "measured pixels, or with values far outside the range of their sensor"
         )
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.datasets.base import SPLITS, LabelledSet
 from csmoe_model.extractors.checkpoint import LoadedModel, untrained
-from csmoe_model.extractors.map_images import encode_set
+from csmoe_model.extractors.map_images import check_finite_features, encode_set
 from csmoe_model.finetuning.config import FinetuneConfig
 from csmoe_model.finetuning.head_files import HeadRecord
 from csmoe_model.finetuning.labelled_batches import LabelledBatch, LabelledBatches
@@ -69,6 +69,8 @@ class Tuning:
             )
             for name in SPLITS
         }  # fmt: skip
+        for name, found in features.items():
+            check_finite_features(found, name)
         labels = {name: data.split(name).labels for name in SPLITS}
         return logistic_probe(
             Table(task=data.task, num_classes=len(data.classes), features=features, labels=labels)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from minortom.errors import InputError
 from minortom.io.plain_types import with_plain_types
 from minortom.io.table_columns import read_table
-from minortom.io.tables import whole
+from minortom.io.tables import damage_as_input_error
 from minortom.shards.shard_set import ShardSet
 
 SMALLEST_STD = 1e-12
@@ -188,7 +188,7 @@ def _row_groups(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
     """Yield the row groups of a file; values are missing in the further columns only."""
     needed = ("sensor", *PATCH, "vector")
     read = list(dict.fromkeys((*needed, *columns)))
-    with whole(path), pq.ParquetFile(path) as file:
+    with damage_as_input_error(path), pq.ParquetFile(path) as file:
         if not file.num_row_groups:
             yield with_plain_types(file.read(columns=read))
         for number in range(file.num_row_groups):

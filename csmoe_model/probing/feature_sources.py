@@ -11,7 +11,7 @@ from csmoe_model.evaluation.feature_cache import FeatureCache
 from csmoe_model.extractors.band_statistics import BandStatistics
 from csmoe_model.extractors.cost import ExtractorCost
 from csmoe_model.extractors.extractor import Deferred, Extractor, Sizes
-from csmoe_model.extractors.map_images import encode_set
+from csmoe_model.extractors.map_images import check_finite_features, encode_set
 from csmoe_model.extractors.random_convolutions import RandomConvolutions
 from csmoe_model.probing.heads import Features
 from minortom.progress import OnProgress, ignore_progress
@@ -129,4 +129,5 @@ class FeatureMaker:
             found[name] = self.cache.get(
                 {**run.identity, **self._of_set, "split": name}, len(split), partial(encode, split)
             )
+            check_finite_features(found[name], name)
         return found

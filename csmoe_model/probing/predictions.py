@@ -72,7 +72,8 @@ def read_predictions(path: Path) -> PredictionTable:
         table = pq.read_table(path)
         metadata = parse_json(table.schema.metadata[_SET.encode()])
         task, classes = metadata["task"], tuple(metadata["classes"])
-        truth = _checked(task, _values(table["truth"]), len(classes))
+        groups = table["group"]
+        truth = _checked_truth(task, _values(table["truth"]), len(classes))
         predictions = _predictions(table, task, truth, len(classes))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; make it with `csmoe probe`") from None
@@ -81,7 +82,6 @@ def read_predictions(path: Path) -> PredictionTable:
             f"{path} must be a file of predictions, found another content; make it with `csmoe "
             "probe`"
         ) from None
-    groups = table["group"]
     return PredictionTable(
         classes=classes, truth=truth, of=predictions,
         groups=None if groups.null_count else groups.to_numpy().astype(str),
@@ -102,18 +102,23 @@ def _predictions(
     return found
 
 
-def _checked(task: Task, truth: Labels, num_classes: int) -> Labels:
-    """Return labels; ValueError unless they are numbers of classes, or one bool for each class."""
-    if task == "multilabel" and (truth.dtype != bool or truth.shape[1:] != (num_classes,)):
+def _checked_truth(task: Task, truth: Labels, num_classes: int) -> Labels:
+    """Return labels; ValueError unless they are numbers of classes, or yes or no for each class."""
+    if task == "multiclass":
+        return _class_numbers(truth, num_classes)
+    if task == "multilabel" and not (
+        truth.shape[1:] == (num_classes,) and np.isin(truth, (0, 1)).all()
+    ):
         raise ValueError("no truth of several labels")
-    return _class_numbers(truth, num_classes) if task == "multiclass" else truth
+    return truth
 
 
 def _class_numbers(values: NDArray[np.generic], num_classes: int) -> NDArray[np.int64]:
     """Return whole numbers from 0 to K − 1; ValueError for others."""
     with np.errstate(invalid="ignore"):
         found = values.astype(np.int64)
-    if not ((found == values) & (found >= 0) & (found < num_classes)).all():
+    fits = (found == values) & (found >= 0) & (found < num_classes)
+    if found.ndim != 1 or not fits.all():
         raise ValueError("no numbers of classes")
     return found
 

@@ -17,7 +17,7 @@ model/                  weights, written last: a run with this folder is finishe
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -29,7 +29,7 @@ from csmoe_model.runs.csv_log import RunLog, expert_columns, pretraining_columns
 from minortom.api.arguments import flag
 from minortom.errors import InputError, OutputExistsError, ShardError
 from minortom.io.atomic_write import atomic_folder, check_parents, is_empty_folder, write_text
-from minortom.io.leftovers import remove
+from minortom.io.leftovers import remove, temporary_beside
 from minortom.io.parse_yaml import parse_yaml
 from minortom.io.provenance import KEY, Provenance
 from minortom.io.schema import (
@@ -221,8 +221,8 @@ class RunFolder:
         )  # fmt: skip
 
     @contextmanager
-    def withdrawn_on_bad_input(self) -> Iterator[None]:
-        """Run the body of a new run; undo `start` if the input is bad before the first checkpoint.
+    def removed_on_bad_input(self) -> Iterator[None]:
+        """Run the body of a new run; undo `start` if its input is bad before it keeps any weights.
 
         Raises:
             InputError: That of the body; ShardError likewise.
@@ -230,14 +230,16 @@ class RunFolder:
         try:
             yield
         except (InputError, ShardError):
-            if not self.checkpoint.is_file():
-                self._withdraw()
+            if not (self.checkpoint.is_file() or self.epochs.is_dir()):
+                with suppress(OSError):  # which would hide the error of the input
+                    self._remove()
             raise
 
-    def _withdraw(self) -> None:
+    def _remove(self) -> None:
         """Remove the run, and put back the one that it replaced."""
         if not self.replaced.is_dir():
-            remove(self.path)
+            with temporary_beside(self.path, is_folder=True) as folder:
+                self.path.rename(folder / self.path.name)
             return
         with atomic_folder(self.path) as folder:
             shutil.copytree(

@@ -15,7 +15,7 @@ from csmoe_model.choices import ArchName, ClassWeights
 from csmoe_model.distributed.device import best_device
 from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap, interval
 from csmoe_model.evaluation.metrics import score
-from csmoe_model.extractors.map_images import encode_set
+from csmoe_model.extractors.map_images import check_finite_features, encode_set
 from csmoe_model.extractors.specialist import Specialist, SpecialistNetwork
 from csmoe_model.extractors.vector_statistics import VectorStatistics
 from csmoe_model.finetuning.labelled_batches import LabelledBatch, LabelledBatches
@@ -206,6 +206,7 @@ class SpecialistRun:
         vectors = encode_set(
             unmeasured, data.split("train"), sensors=[images.sensor], bands=data.bands
         )
+        check_finite_features(vectors, "train")
         return make(vector_statistics=VectorStatistics.of(vectors))
 
     def _result(self, status: str) -> SpecialistResult:

@@ -134,7 +134,7 @@ class TrainingRun:
             run=module, recipe=self.configuration.recipe, provenance=provenance, history=history
         )  # fmt: skip
         is_ours = state == "new" and self.launch.rank == 0
-        undo = folder.withdrawn_on_bad_input() if is_ours else nullcontext()
+        undo = folder.removed_on_bad_input() if is_ours else nullcontext()
         with undo, StopRequest() as stop, tensor_cores(self.launch.device):
             loop = TrainingLoop(
                 run=module, folder=folder, launch=self.launch, stop=stop,

@@ -56,7 +56,7 @@ def run_in_folder(
             return "up to date"
         if state == "new":
             folder.start(provenance)
-        with folder.withdrawn_on_bad_input() if state == "new" else nullcontext():
+        with folder.removed_on_bad_input() if state == "new" else nullcontext():
             work()
         folder.delete_replaced()
         write_run_record(folder.path, started, provenance=provenance)

@@ -8,7 +8,6 @@ from pathlib import PurePath
 from typing import Any
 
 from minortom.api.table_layout import layout
-from minortom.api.terminal_text import terminal_text
 from minortom.public_urls import public_text
 
 Shown = Mapping[str, Any] | Sequence[Mapping[str, Any]] | str
@@ -61,7 +60,7 @@ def plain(value: object) -> object:
 def as_text(shown: Shown) -> str:
     """Return values as text for people, as wide as the terminal (120 characters elsewhere)."""
     if isinstance(shown, str):
-        return terminal_text(shown)
+        return public_text(shown)
     # Imported here so that `import minortom` stays light.
     from rich.console import Console
 

@@ -27,10 +27,11 @@ def layout(
     if isinstance(shown, Mapping):
         return _lines(shown)
     rows = [[_cell(row.get(name)) for name in shown[0]] for row in shown]
+    names = [terminal_text(name) for name in shown[0]] if shown else []
     for gap in _GAPS:
-        widths = _widths(shown[0] if shown else (), rows, width=width, gap=gap)
+        widths = _widths(names, rows, width=width, gap=gap)
         if widths is not None:
-            return _rows(shown, rows, widths, gap=gap)
+            return _rows(shown, names, rows, widths, gap=gap)
     return _blocks(shown)
 
 
@@ -41,21 +42,21 @@ def _lines(values: Mapping[str, Any]) -> "Table":
     for _ in range(2):
         table.add_column(overflow="fold")  # a path may be longer than a terminal is wide
     for key, value in values.items():
-        table.add_row(_cell(key).replace("_", " "), _cell(value))
+        table.add_row(terminal_text(key).replace("_", " "), _cell(value))
     return table
 
 
 def _rows(
-    shown: Sequence[Mapping[str, Any]], rows: Sequence[Sequence[str]], widths: Sequence[int], *,
-    gap: int,
+    shown: Sequence[Mapping[str, Any]], names: Sequence[str], rows: Sequence[Sequence[str]],
+    widths: Sequence[int], *, gap: int,
 ) -> "Table":  # fmt: skip
     from rich import box
     from rich.table import Table
 
     padding = (0, (gap - 1) // 2)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=gap > 1, padding=padding)
-    for name, size in zip(shown[0] if shown else (), widths, strict=True):
-        justify = "right" if _is_number(shown[0][name]) else "left"
+    for name, value, size in zip(names, shown[0].values() if shown else (), widths, strict=True):
+        justify = "right" if _is_number(value) else "left"
         table.add_column(name, justify=justify, width=size)  # type: ignore[arg-type]
     for row in rows:
         table.add_row(*row)
@@ -72,7 +73,7 @@ def _blocks(shown: Sequence[Mapping[str, Any]]) -> "RenderableType":
 
 
 def _widths(
-    names: Sequence[str] | Mapping[str, Any], rows: Sequence[Sequence[str]], *, width: int, gap: int
+    names: Sequence[str], rows: Sequence[Sequence[str]], *, width: int, gap: int
 ) -> list[int] | None:
     """Return the widths of the columns; None if their longest words do not fit."""
     columns = list(zip(names, *rows, strict=True))
@@ -101,7 +102,10 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     if isinstance(value, Mapping):
-        return ", ".join(f"{_cell(key)} {_cell(item)}" for key, item in value.items()) or "none"
+        return (
+            ", ".join(f"{terminal_text(str(key))} {_cell(item)}" for key, item in value.items())
+            or "none"
+        )
     if isinstance(value, list | tuple):
         return ", ".join(_cell(item) for item in value) or "none"
     return "–" if value is None else terminal_text(str(value))

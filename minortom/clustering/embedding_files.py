@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from minortom.errors import InputError
 from minortom.io.table_columns import is_vector
-from minortom.io.tables import parquet_parts, whole
+from minortom.io.tables import damage_as_input_error, parquet_parts
 from minortom.io.up_to_date import stored_provenance
 
 COLUMNS = ("vector", "embedding")
@@ -165,7 +165,7 @@ def _sensor(parts: Sequence[Part], wanted: str | None, preferred: str | None) ->
 
 
 def _sensors_in(part: Part) -> list[str]:
-    with whole(part.path), pq.ParquetFile(part.path) as file:
+    with damage_as_input_error(part.path), pq.ParquetFile(part.path) as file:
         column = pc.unique(file.read(columns=["sensor"])["sensor"])
     return [str(name) for name in column.to_pylist() if name is not None]
 

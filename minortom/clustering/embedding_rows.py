@@ -16,7 +16,7 @@ from minortom.clustering.vectors import FloatArray, IntArray
 from minortom.errors import InputError
 from minortom.grid.cells import cells_from_names
 from minortom.io.plain_types import with_plain_types
-from minortom.io.tables import whole
+from minortom.io.tables import damage_as_input_error
 
 _ROWS = 4096
 
@@ -60,7 +60,7 @@ def scaled(vector_nD: FloatArray) -> FloatArray:
 def _batches(part: Part) -> Iterator[pa.Table]:
     columns = ["grid_cell", part.column, *(["sensor"] if part.has_sensor else [])]
     # With pre_buffer, Arrow keeps the bytes of all row groups until the file is closed.
-    with whole(part.path), pq.ParquetFile(part.path, pre_buffer=False) as file:
+    with damage_as_input_error(part.path), pq.ParquetFile(part.path, pre_buffer=False) as file:
         for batch in file.iter_batches(batch_size=_ROWS, columns=columns):
             yield with_plain_types(pa.Table.from_batches([batch]))
 

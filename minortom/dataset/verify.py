@@ -104,8 +104,10 @@ def verify(
     ]
     problems += _wrong_names(folder, names)
     # Another number of rows, which the shard's own line says, changes all that is counted.
-    pairs = list(zip(entries, checked, strict=True))
-    comparable = all(one.places is not None and len(one.places) == e["rows"] for e, one in pairs)
+    comparable = all(
+        found.places is not None and len(found.places) == entry["rows"]
+        for entry, found in zip(entries, checked, strict=True)
+    )
     problems += _wrong_counts(record, checked) if comparable else []
     if deep:
         problems += _wrong_places(names, checked)
@@ -194,6 +196,6 @@ def _wrong_statistics(record: Mapping[str, Any], checked: Iterable[CheckedShard]
             if len(recorded.get(name, ())) != len(counted["bands"]):
                 problems.append(f"{DATASET_FILE}: {name} of {column} does not have all bands")
     if differing:
-        more = f"; {len(differing) - 1} more differ" if len(differing) > 1 else ""
+        more = f" (the first of {len(differing)} that differ)" if len(differing) > 1 else ""
         problems.insert(0, f"{DATASET_FILE}: {differing[0]}{more}")
     return problems

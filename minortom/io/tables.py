@@ -19,16 +19,20 @@ _DELIMITED = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[None]:
-    """Read a Parquet file in the body; make one line of an error in it.
+def damage_as_input_error(path: Path) -> Iterator[None]:
+    """Read a Parquet file in the body, and convert the errors of a damaged one.
 
     Raises:
-        InputError: If the body cannot read a part of the file.
+        InputError: If a part of the file cannot be decoded.
+        OSError: If the system cannot read it.
     """
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        found = str(error).splitlines()[0]
+        # Arrow raises OSError without a number for content that it cannot decode.
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
+            raise
+        found = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path} is damaged ({found}); get or make it again") from None
 
 

@@ -10,7 +10,6 @@ from minortom.io.provenance import KEY
 from minortom.io.schema import (
     PROVENANCE,
     STATISTICS,
-    anything,
     count,
     file_name,
     list_of,
@@ -23,7 +22,7 @@ from minortom.shards.layout import DATASET_FILE, SCHEMA_VERSION, column_records,
 
 MADE_BY = "make shards with `minortom export`"
 
-_VERSION = record_of(schema_version=anything)
+_VERSION = record_of(schema_version=count)
 _RECORD = record_of(
     patch_px=count, codec=text, format=text, columns=map_of(record_of(bands=list_of(text))),
     statistics=map_of(STATISTICS), splits=optional(map_of(count)),

@@ -120,9 +120,9 @@ def test_a_run_stopped_by_sigkill_resumes_to_the_weights_of_an_unbroken_one(fold
     def start(out, *words):
         return Command(["csmoe", *words_of(folder, tmp_path / out, *more, *words)], log)
 
-    begun = time.monotonic()
+    started_s = time.monotonic()
     assert start("whole").finish()[0] == 0, log.read_text()
-    whole_s = time.monotonic() - begun
+    whole_s = time.monotonic() - started_s
     for number, part in enumerate((0.5, 0.65, 0.8)):
         out, kills = f"killed-{number}", 0
         command = start(out)

@@ -9,7 +9,6 @@ from typing import Any
 
 from minortom.api.terminal_text import terminal_text
 from minortom.errors import InputError
-from minortom.public_urls import public_text
 
 _HEAD_BYTES = 4096
 """Bytes at the beginning of a file that show whether it is text."""
@@ -76,4 +75,4 @@ class _LogLines(logging.Formatter):
         return terminal_text(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802  (overrides)
-        return public_text(super().formatException(ei))
+        return terminal_text(super().formatException(ei))

@@ -66,7 +66,7 @@ def of_no_range():
 
 
 def test_images_that_cannot_be_encoded_leave_the_folder_as_it_was(checkpoint, tmp_path):
-    message = "must give finite features, found 1 of 12 that do not, the first image 6"
+    message = "must give finite features, found 1 of the split test that do not, first image 6"
     with pytest.raises(InputError, match=message):
         finetune(checkpoint, tmp_path / "run", of_no_range(), warm_start=True)
     assert not (tmp_path / "run").exists()

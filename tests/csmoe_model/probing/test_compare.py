@@ -1,11 +1,8 @@
 """Stored predictions of a probe, and pooled probes of several checkpoints."""
 
 import json
-import math
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import scipy.stats
 from error_lines import one_line
@@ -14,12 +11,12 @@ from minortom_cli.console import run
 from minortom_cli.model.app import app
 
 from csmoe_model.evaluation.bootstrap import Bootstrap
-from csmoe_model.evaluation.metrics import Predictions, confusion_matrices, score
-from csmoe_model.extractors.cost import NO_COST, ExtractorCost
+from csmoe_model.evaluation.metrics import Predictions
+from csmoe_model.extractors.cost import ExtractorCost
 from csmoe_model.probing.compare import compare
 from csmoe_model.probing.heads import TrainedProbe
 from csmoe_model.probing.pooling import spread
-from csmoe_model.probing.predictions import PREDICTIONS, read_predictions, write_predictions
+from csmoe_model.probing.predictions import PREDICTIONS, write_predictions
 from csmoe_model.probing.rows import scored_row
 from minortom.errors import InputError
 from minortom.io.atomic_write import write_json
@@ -82,28 +79,6 @@ def three(tmp_path):
         )
         for n in (1, 2, 3)
     ]
-
-
-def test_predictions_of_every_task_are_read_back(tmp_path):
-    rng = np.random.default_rng(0)
-    several, maps = rng.random((6, 3)) < 0.5, rng.integers(0, 3, (6, 4, 4))
-    cases = {
-        "multiclass": (np.array([0, 1, 2, 2, 1, 0]), rng.dirichlet(np.ones(3), 6)),
-        "multilabel": (several, rng.random((6, 3))),
-        "segmentation": (maps, confusion_matrices(maps, rng.integers(0, 3, maps.shape), 3)),
-    }
-    for task, (truth, output) in cases.items():
-        case = Predictions(task=task, truth=truth, output=output)
-        probed = [TrainedProbe(test=case, settings={})] * 2
-        row = scored_row(
-            "model", "5-NN", probed, Bootstrap.over(6, None, seed=0), width=1, cost=NO_COST
-        )
-        data = set_of({"test": split_of({}, truth)}, task=task, classes=("a", "b", "c"))
-        write_predictions(tmp_path / task, data, [row], Provenance(command="probe", options={}))
-        found = read_predictions(tmp_path / task)
-        assert found.groups is None
-        assert found.classes == ("a", "b", "c")
-        assert [score(one) for one in found.of["model", "5-NN"]] == [score(case)] * 2
 
 
 def test_the_difference_is_that_of_the_means(tmp_path):
@@ -227,18 +202,6 @@ def test_results_of_different_probes_are_a_one_line_error(tmp_path):
     (first / PREDICTIONS).unlink()
     with pytest.raises(InputError, match="predictions.parquet does not exist; make it with"):
         compare([first], out=tmp_path / "out")
-
-
-@pytest.mark.parametrize("column", ["truth", "model / logistic / 0"])
-@pytest.mark.parametrize("value", [-1, 4, 10**18, math.nan, 0.5, None, "forest"])
-def test_predictions_that_are_no_classes_are_a_one_line_error(tmp_path, column, value):
-    folder = write_result(tmp_path / "changed", {"model": [range(10)]})
-    table = pq.read_table(folder / PREDICTIONS)
-    values = [value, *([type(value)(0)] if value is not None else [0]) * (len(table) - 1)]
-    place = table.column_names.index(column)
-    pq.write_table(table.set_column(place, column, pa.array(values)), folder / PREDICTIONS)
-    with pytest.raises(InputError, match="must be a file of predictions, found another content"):
-        compare([folder], out=tmp_path / "out")
 
 
 def test_draws_of_few_labels_are_averaged_and_are_not_seeds(tmp_path):

@@ -14,6 +14,7 @@ from training_shards import MODEL, learnable_shards
 
 from csmoe_model.runs.csv_log import RunLog
 from csmoe_model.runs.folder import RunFolder
+from csmoe_model.training.module import DivergedError
 from minortom.errors import InputError, MinorTomError, OutputExistsError, ShardError
 
 pytest_plugins = ("training_fixtures",)
@@ -91,18 +92,20 @@ def test_a_replaced_run_is_kept_until_the_new_one_is_finished(shards, finished, 
     assert weights(out) != weights(finished)
 
 
-def stopped_by_a_damaged_shard(shards, out, *, step, **options):
-    def damaged(now, *_):
+def stopped_by(error, shards, out, *, step, **options):
+    def fail(now, *_):
         if now == step:
-            raise ShardError("train-0.parquet is damaged")
+            raise error
 
-    with pytest.raises(ShardError):
-        run(shards, out, on_step=damaged, **options)
+    with pytest.raises(type(error)):
+        run(shards, out, on_step=fail, **options)
 
 
-def test_bad_input_before_the_first_checkpoint_leaves_the_folder_as_it_was(
-    shards, finished, tmp_path
-):
+def stopped_by_a_damaged_shard(*given, **options):
+    stopped_by(ShardError("train-0.parquet is damaged"), *given, **options)
+
+
+def test_a_new_run_with_bad_input_is_removed_and_the_replaced_one_is_back(shards, tmp_path):
     out = tmp_path / "run"
     stopped_by_a_damaged_shard(shards, out, step=2)
     assert not out.exists()
@@ -111,9 +114,24 @@ def test_bad_input_before_the_first_checkpoint_leaves_the_folder_as_it_was(
     stopped_by_a_damaged_shard(shards, out, step=2, config=replace(SHORT, lr=1e-3), overwrite=True)
     assert {path.relative_to(out) for path in out.rglob("*")} == before
     assert run(shards, out).status == "up to date"
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "run.run.json"}
+
+
+def test_a_run_with_bad_input_that_has_kept_weights_stays(shards, finished, tmp_path):
+    kept = tmp_path / "kept"
+    stopped_by_a_damaged_shard(shards, kept, step=7, config=replace(SHORT, keep_every=1))
+    assert list((kept / "epochs").iterdir())
     stopped_by_a_damaged_shard(shards, tmp_path / "later", step=5, save_every=3)
+    stopped_by_a_damaged_shard(shards, tmp_path / "later", step=5, save_every=3, resume=True)
     assert run(shards, tmp_path / "later", resume=True).status == "trained"
     assert weights(tmp_path / "later") == weights(finished)
+
+
+def test_a_new_run_that_stops_for_another_reason_stays(shards, tmp_path):
+    for number, error in enumerate((DivergedError("mi is nan"), RuntimeError("a bug"))):
+        out = tmp_path / str(number)
+        stopped_by(error, shards, out, step=2)
+        assert RunFolder(out).config.is_file()
 
 
 def test_a_finished_run_deletes_what_a_killed_process_left_of_the_replaced_one(shards, tmp_path):

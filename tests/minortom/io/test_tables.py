@@ -1,7 +1,9 @@
 """Tables as people have them: separators, encodings, blank rows, gzip, folders, Arrow's types."""
 
+import errno
 import gzip
 from contextlib import suppress
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +14,7 @@ from csmoe_model.datasets.labels_csv import read_labels
 from minortom.errors import InputError
 from minortom.grid.cell_lists import cell_sources, read_cells
 from minortom.io.coordinates import coordinate_names
-from minortom.io.tables import read_any_table
+from minortom.io.tables import damage_as_input_error, read_any_table
 from minortom.sampling.quotas import read_quota
 
 WANTED = "expected a table"
@@ -133,6 +135,23 @@ def test_views_of_text_are_read_like_text(tmp_path, kind):
         pq.write_table(table, tmp_path / "t.parquet")
         given.append(str(tmp_path / "t.parquet"))
     assert [len(read_cells(cell_sources(each))) for each in given] == [2] * len(given)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("Corrupt snappy"), pa.ArrowInvalid("no page"), OSError()]
+)
+def test_damage_is_one_line(error):
+    with pytest.raises(InputError, match=r"^a.parquet is damaged \(.+\); get"):  # noqa: SIM117
+        with damage_as_input_error(Path("a.parquet")):
+            raise error
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EIO, "I/O error"), pa.lib.ArrowMemoryError("full")]
+)
+def test_an_error_of_the_system_is_no_damage(error):
+    with pytest.raises(type(error)), damage_as_input_error(Path("a.parquet")):
+        raise error
 
 
 @pytest.mark.parametrize("separator", [",", "\t"])
