@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -97,6 +97,8 @@ def verify(
     finally:
         executor.shutdown(cancel_futures=True)
     names = [entry["file"] for entry in entries]
+    if deep:
+        _add_wrong_places(names, checked)
     problems = [
         f"{name}: {'; '.join(found.problems)}"
         for name, found in zip(names, checked, strict=True)
@@ -109,9 +111,7 @@ def verify(
         for entry, found in zip(entries, checked, strict=True)
     )
     problems += _wrong_counts(record, checked) if comparable else []
-    if deep:
-        problems += _wrong_places(names, checked)
-        problems += _wrong_statistics(record, checked) if comparable else []
+    problems += _wrong_statistics(record, checked) if deep and comparable else []
     present = [folder / name for name in names if (folder / name).is_file()]
     return VerifyResult(
         folder=folder, status="damaged" if problems else "whole",
@@ -146,28 +146,27 @@ def _wrong_counts(record: Mapping[str, Any], checked: Iterable[CheckedShard]) ->
     ]
 
 
-def _wrong_places(names: list[str], checked: Iterable[CheckedShard]) -> list[str]:
-    """Find patches that occur twice, and cells in more than one split."""
+def _add_wrong_places(names: list[str], checked: Sequence[CheckedShard]) -> None:
+    """Find patches that occur twice, and cells in more than one split; add them to a shard."""
     tables = [
         found.places.append_column("shard", pa.repeat(name, len(found.places)))
         for name, found in zip(names, checked, strict=True)
         if found.places is not None
     ]
     if not tables:
-        return []
+        return
     table, keys = pa.concat_tables(tables), ["grid_cell", "patch_row", "patch_col"]
     patches = table.group_by(keys).aggregate([([], "count_all"), ("shard", "max")])
     twice = patches.filter(pc.greater(patches["count_all"], 1)).sort_by("grid_cell")
     cells = table.group_by("grid_cell").aggregate([("split", "count_distinct"), ("shard", "max")])
     parted = cells.filter(pc.greater(cells["split_count_distinct"], 1)).sort_by("grid_cell")
-    return [
-        f"{found['shard_max'][0]}: {len(found):,} {what}, first {found['grid_cell'][0]}"
-        for found, what in (
-            (twice, "patches occur more than once"),
-            (parted, "cells are in more than one split"),
-        )
-        if len(found)
-    ]
+    for found, what in (
+        (twice, "patches occur more than once"),
+        (parted, "cells are in more than one split"),
+    ):
+        if len(found):
+            shard = checked[names.index(str(found["shard_max"][0]))]
+            shard.problems.append(f"{len(found):,} {what}, first {found['grid_cell'][0]}")
 
 
 def _wrong_statistics(record: Mapping[str, Any], checked: Iterable[CheckedShard]) -> list[str]:

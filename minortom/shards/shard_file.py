@@ -69,7 +69,8 @@ def open_shard(path: Path, num_rows: int, spec: SampleSpec) -> ShardFile:
 
 def damaged(path: Path, found: str) -> ShardError:
     """Return the error for a damaged shard: what was found, and what to do."""
-    return ShardError(f"{path} is damaged ({found.splitlines()[0]}); copy it again or {MADE_BY}")
+    found = (found.splitlines() or ["it cannot be read"])[0]
+    return ShardError(f"{path} is damaged ({found}); copy it again or {MADE_BY}")
 
 
 def _has_value_at(path: Path, offsets: Offsets, num_bytes: int) -> bool:

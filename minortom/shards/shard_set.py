@@ -104,12 +104,20 @@ class ShardSet:
         tables = []
         for file in self.files:
             try:
-                tables.append(pq.read_table(file.path, columns=list(columns)).cast(schema))
+                table = pq.read_table(file.path, columns=list(columns)).cast(schema)
             except (OSError, ValueError, pa.ArrowException) as error:
                 raise damaged(file.path, str(error)) from None
+            _check_places(file.path, table)
+            tables.append(table)
         return pa.concat_tables(tables) if tables else schema.empty_table()
 
     def indices(self, split: str) -> NDArray[np.int64]:
         """Return the numbers of the samples of a split, ascending."""
         splits = self.metadata(["split"])["split"].to_numpy()
         return np.flatnonzero(splits == split)
+
+
+def _check_places(path: Path, table: pa.Table) -> None:
+    for name in ("lat", "lon"):
+        if name in table.column_names and not np.isfinite(table[name].to_numpy()).all():
+            raise damaged(path, f"a patch whose {name} is no finite number")

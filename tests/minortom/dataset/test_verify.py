@@ -222,6 +222,14 @@ def test_a_shard_that_lost_its_patches_is_one_line(folder):
     assert "0 rows where dataset.json records 100" in line
 
 
+def test_a_shard_whose_patches_occur_twice_is_one_line(folder):
+    table = pq.read_table(folder / FIRST)
+    pq.write_table(pa.concat_tables([table, table]), folder / FIRST)
+    [line] = problems(folder, deep=True)
+    assert "200 rows where dataset.json records 100" in line
+    assert "; 100 patches occur more than once, first " in line
+
+
 def test_a_patch_that_occurs_twice_is_found(tmp_path):
     metadata = made_up_metadata(150, num_val=12)
     number = metadata.column_names.index("patch_col")

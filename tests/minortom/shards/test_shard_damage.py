@@ -113,6 +113,22 @@ def test_a_shard_without_a_tensor_column_is_named(folder):
         ShardSet.open(folder)
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "found"),
+    [
+        ("lat", [float("nan")] * 100, "a patch whose lat is no finite number"),
+        ("lon", [float("inf")] * 100, "a patch whose lon is no finite number"),
+        ("grid_cell", [None, *["0U_0R"] * 99], "Casting field .grid_cell. with null .+"),
+    ],
+)
+def test_patches_without_a_place_are_found_when_read(folder, column, values, found):
+    table = pq.read_table(folder / FIRST)
+    place = table.column_names.index(column)
+    pq.write_table(table.set_column(place, column, pa.array(values)), folder / FIRST)
+    with pytest.raises(ShardError, match=rf"{FIRST} is damaged \({found}\); copy"):
+        ShardSet.open(folder).metadata([column])
+
+
 def test_values_of_another_length_are_found_when_read(folder):
     table = pq.read_table(folder / FIRST)
     short = pa.array([b"ab"] * 100, pa.binary())
