@@ -24,9 +24,11 @@ def rewritten(folder, tmp_path, change):
     copy.mkdir()
     (copy / "shards").symlink_to(folder / "shards")
     (copy / "model").symlink_to(folder / "model")
-    pq.write_table(
-        change(pq.read_table(folder / "e.parquet")), copy / "e.parquet", row_group_size=5
-    )
+    changed = change(pq.read_table(folder / "e.parquet"))
+    try:
+        pq.write_table(changed, copy / "e.parquet", row_group_size=5)
+    except pa.ArrowNotImplementedError as error:
+        pytest.skip(f"this pyarrow cannot write the file: {error}")
     return copy
 
 
