@@ -68,10 +68,11 @@ def start_trackers(tracking: Tracking, folder: Path, *, name: str, step: int) ->
         InputError: If a service rejects the login.
     """
     trackers: list[Tracker] = []
-    if tracking.tensorboard:
-        trackers.append(TensorBoard(folder / "tensorboard", step=step))
+    # First the one that may refuse: nothing is open yet, and the folder can be removed.
     if tracking.wandb_project:
         trackers.append(WeightsAndBiases(folder, project=tracking.wandb_project, name=name))
+    if tracking.tensorboard:
+        trackers.append(TensorBoard(folder / "tensorboard", step=step))
     return trackers
 
 

@@ -183,6 +183,7 @@ def test_a_rejected_login_to_weights_and_biases_is_a_one_line_error(shards, tmp_
         InputError, match=r"not accept the run \(api_key not configured \(no-tty\)\); run wandb"
     ):
         run(shards, tmp_path / "run", tracking=Tracking(wandb_project="trees"))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.soak
