@@ -221,8 +221,11 @@ class RunFolder:
         )  # fmt: skip
 
     @contextmanager
-    def removed_on_bad_input(self) -> Iterator[None]:
-        """Run the body of a new run; undo `start` if its input is bad before it keeps any weights.
+    def removed_on_bad_input(self, *, is_new: bool) -> Iterator[None]:
+        """Do the work of a run in the body; undo `start` if bad input stops it without weights.
+
+        Args:
+            is_new: Whether this process has started the run; other runs stay.
 
         Raises:
             InputError: That of the body; ShardError likewise.
@@ -230,7 +233,7 @@ class RunFolder:
         try:
             yield
         except (InputError, ShardError):
-            if not (self.checkpoint.is_file() or self.epochs.is_dir()):
+            if is_new and not (self.checkpoint.is_file() or self.epochs.is_dir()):
                 with suppress(OSError):  # which would hide the error of the input
                     self._remove()
             raise

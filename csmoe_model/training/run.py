@@ -1,7 +1,7 @@
 """A pretraining run: from shards to weights, in a folder from which it can resume."""
 
 import logging
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -133,8 +133,8 @@ class TrainingRun:
         weights = RunWeights(
             run=module, recipe=self.configuration.recipe, provenance=provenance, history=history
         )  # fmt: skip
-        is_ours = state == "new" and self.launch.rank == 0
-        undo = folder.removed_on_bad_input() if is_ours else nullcontext()
+        is_new = state == "new" and self.launch.rank == 0
+        undo = folder.removed_on_bad_input(is_new=is_new)
         with undo, StopRequest() as stop, tensor_cores(self.launch.device):
             loop = TrainingLoop(
                 run=module, folder=folder, launch=self.launch, stop=stop,

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 from csmoe_model.runs.folder import RunFolder
@@ -56,7 +55,7 @@ def run_in_folder(
             return "up to date"
         if state == "new":
             folder.start(provenance)
-        with folder.removed_on_bad_input() if state == "new" else nullcontext():
+        with folder.removed_on_bad_input(is_new=state == "new"):
             work()
         folder.delete_replaced()
         write_run_record(folder.path, started, provenance=provenance)

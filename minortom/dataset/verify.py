@@ -96,6 +96,22 @@ def verify(
         checked = map_items(executor, task, entries, on_progress=on_progress)
     finally:
         executor.shutdown(cancel_futures=True)
+    problems = _problems(folder, record, checked, deep=deep)
+    present = [path for entry in entries if (path := folder / entry["file"]).is_file()]
+    return VerifyResult(
+        folder=folder, status="damaged" if problems else "whole",
+        checked="every byte" if deep else "sizes, footers and counts", shards=len(entries),
+        patches=sum(int(entry["rows"]) for entry in entries),
+        megabytes=round(sum(path.stat().st_size for path in present) / 1e6, 1),
+        problems=tuple(problems),
+    )  # fmt: skip
+
+
+def _problems(
+    folder: Path, record: Mapping[str, Any], checked: Sequence[CheckedShard], *, deep: bool
+) -> list[str]:
+    """Return a line for each damaged shard, then those of the whole set."""
+    entries = record["shards"]
     names = [entry["file"] for entry in entries]
     if deep:
         _add_wrong_places(names, checked)
@@ -106,20 +122,13 @@ def verify(
     ]
     problems += _wrong_names(folder, names)
     # Another number of rows, which the shard's own line says, changes all that is counted.
-    comparable = all(
+    if all(
         found.places is not None and len(found.places) == entry["rows"]
         for entry, found in zip(entries, checked, strict=True)
-    )
-    problems += _wrong_counts(record, checked) if comparable else []
-    problems += _wrong_statistics(record, checked) if deep and comparable else []
-    present = [folder / name for name in names if (folder / name).is_file()]
-    return VerifyResult(
-        folder=folder, status="damaged" if problems else "whole",
-        checked="every byte" if deep else "sizes, footers and counts", shards=len(entries),
-        patches=sum(int(entry["rows"]) for entry in entries),
-        megabytes=round(sum(path.stat().st_size for path in present) / 1e6, 1),
-        problems=tuple(problems),
-    )  # fmt: skip
+    ):
+        problems += _wrong_counts(record, checked)
+        problems += _wrong_statistics(record, checked) if deep else []
+    return problems
 
 
 def _wrong_names(folder: Path, names: list[str]) -> list[str]:

@@ -24,11 +24,9 @@ def rewritten(folder, tmp_path, change):
     copy.mkdir()
     (copy / "shards").symlink_to(folder / "shards")
     (copy / "model").symlink_to(folder / "model")
-    changed = change(pq.read_table(folder / "e.parquet"))
-    try:
-        pq.write_table(changed, copy / "e.parquet", row_group_size=5)
-    except pa.ArrowNotImplementedError as error:
-        pytest.skip(f"this pyarrow cannot write the file: {error}")
+    pq.write_table(
+        change(pq.read_table(folder / "e.parquet")), copy / "e.parquet", row_group_size=5
+    )
     return copy
 
 
@@ -129,13 +127,22 @@ def set_row(table, column, value, *, row=3):
     return table.set_column(place, column, pa.array(values, table[column].type))
 
 
+def without_a_vector(table):
+    changed = set_row(table, "vector", None)
+    try:
+        pq.write_table(changed, pa.BufferOutputStream())
+    except pa.ArrowNotImplementedError as error:  # that of the lowest version
+        pytest.skip(f"this pyarrow cannot write the file: {error}")
+    return changed
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda t: set_row(t, "vector", [np.nan] * 32), "finite numbers in the vectors"),
         (lambda t: set_row(t, "vector", [0.0] * 31 + [np.inf]), "finite numbers in the vectors"),
         (lambda t: set_row(t, "vector", [0.0] * 31 + [None]), "finite numbers in the vectors"),
-        (lambda t: set_row(t, "vector", None), "found rows without vector"),
+        (without_a_vector, "found rows without vector"),
         (lambda t: set_row(t, "sensor", None), "found rows without sensor"),
         (lambda t: set_row(t, "patch_col", None), "found rows without patch_col"),
         (lambda t: set_row(t, "grid_cell", None), "tiles without grid_cell"),
