@@ -100,7 +100,7 @@ def sample_options(
         {} if coupling is None else {"coupling": _word("coupling", coupling, Switch) == "on"}
     )
     of_genetic = _whole_numbers(
-        {"generations": (generations, 1), "population": (population, 2)}
+        {"generations": (generations, 1), "population": (population, 1)}
     ) | _numbers(
         {
             "coverage_weight": coverage_weight, "within_weight": within_weight,

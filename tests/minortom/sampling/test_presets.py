@@ -41,6 +41,18 @@ def test_given_options_change_the_preset():
     assert sample_options(mutation_rate="auto").genetic.mutation_rate is None
 
 
+def test_the_default_of_each_option_may_be_given():
+    genetic = sample_options().genetic
+    names = (
+        "generations", "population", "crossover_rate", "tolerance", "coverage_weight",
+        "within_weight",
+    )  # fmt: skip
+
+    given = sample_options(**{name: getattr(genetic, name) for name in names})
+
+    assert given == sample_options()
+
+
 @pytest.mark.parametrize("wrong", [{"preset": "best"}, {"objective": "best"}])
 def test_an_unknown_name_is_refused(wrong):
     with pytest.raises(InputError, match="must be one of .*, found 'best'"):
