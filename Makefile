@@ -91,8 +91,9 @@ docs: $(INSTALLED)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --site-dir site
 	@$(BIN)/python -m website.check site
 
-# Left out of `make bench`: they need a GPU, an hour of training, or a trained model.
-APART := benchmarks/gpu% benchmarks/evaluate.py benchmarks/finetune.py benchmarks/real_scenes.py
+# Left out of `make bench`: they need a GPU, a trained model, or a folder for hours of training (`OUT`).
+TRAINING := $(shell grep -lE 'arms_parser|"out", ' benchmarks/[a-z]*.py)
+APART := benchmarks/gpu% benchmarks/real_scenes.py $(TRAINING)
 bench: $(INSTALLED)
 	@for script in $(filter-out $(APART),$(wildcard benchmarks/[a-z]*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
