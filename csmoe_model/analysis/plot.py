@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 
 from csmoe_model.analysis.epochs import draw_epochs
 from csmoe_model.analysis.plot_files import PlotResult
@@ -14,7 +13,7 @@ from csmoe_model.datasets.base import LabelledSet
 from csmoe_model.datasets.names import SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
 from csmoe_model.probing.options import ProbeOptions
-from minortom.api.arguments import number, one_of, path_of, whole_number
+from minortom.api.arguments import number, path_of
 from minortom.progress import OnProgress, ignore_progress
 from minortom.scenes.radiometry import GivenOffset
 
@@ -123,18 +122,13 @@ def epochs(
             is not valid.
         OutputExistsError: If the picture or its numbers were made from something else.
     """
-    one_of("protocol", protocol, get_args(Protocol))
-    one_of("pooling", pooling, get_args(Pooling))
-    if sensor is not None:
-        one_of("sensor", sensor, get_args(SensorChoice))
     options = ProbeOptions(
-        protocol=protocol, pooling=pooling, sensor=sensor,
-        seed=whole_number("seed", seed, minimum=0), seeds=whole_number("seeds", seeds, minimum=1),
+        protocol=protocol, pooling=pooling, sensor=sensor, seed=seed, seeds=seeds,
         lr=None if lr is None else number("lr", lr),
     )  # fmt: skip
     labelled = open_set(
         data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands,
-        s2_offset=s2_offset, seed=seed,
+        s2_offset=s2_offset, seed=options.seed,
     )  # fmt: skip
     return draw_epochs(
         _paths("runs", runs), labelled, path_of("out", out), options=options, averaged=ema,

@@ -13,7 +13,7 @@ from csmoe_model.inference.scene_encoder import tile_encoder
 from csmoe_model.inference.scene_features import feature_rows
 from csmoe_model.inference.scene_rows import Scene
 from csmoe_model.inference.tile_grid import FloatArray, TileGrid
-from minortom.api.arguments import number, whole_number
+from minortom.api.arguments import keep_whole, number
 from minortom.api.results import Result
 from minortom.errors import InputError
 from minortom.io.artefact import artefact
@@ -47,9 +47,8 @@ class SceneOptions:
 
     def __post_init__(self) -> None:
         if self.overlap is not None:
-            number("overlap", self.overlap)
-        if self.tile_px is not None:
-            whole_number("tile_px", self.tile_px, minimum=1)
+            object.__setattr__(self, "overlap", number("overlap", self.overlap))
+        keep_whole(self, {"tile_px": 1})
 
     def grid(self, scene: Scene, *, tile_px: int, tile_tokens: int, name: str) -> TileGrid:
         """Return the tiles of a scene.

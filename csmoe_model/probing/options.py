@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import get_args
 
 from csmoe_model.choices import Pooling, Protocol, SensorChoice
-from minortom.api.arguments import one_of
+from csmoe_model.seeds import seed_of
+from minortom.api.arguments import keep_whole, one_of
 from minortom.errors import InputError
 
 
@@ -40,10 +41,8 @@ class ProbeOptions:
         one_of("pooling", self.pooling, get_args(Pooling))
         if self.sensor is not None:
             one_of("sensor", self.sensor, get_args(SensorChoice))
-        if self.seeds < 1:
-            raise InputError(f"--seeds must be at least 1, found {self.seeds}")
-        if self.shots is not None and self.shots < 1:
-            raise InputError(f"--shots must be at least 1, found {self.shots}")
+        object.__setattr__(self, "seed", seed_of(self.seed))
+        keep_whole(self, {"seeds": 1, "shots": 1})
         if self.lr is not None and (self.protocol != "paper" or not 0 < self.lr < float("inf")):
             raise InputError(
                 "--lr must be above 0 and applies to --protocol paper only, found "

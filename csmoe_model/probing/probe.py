@@ -24,7 +24,7 @@ from csmoe_model.probing.options import ProbeOptions
 from csmoe_model.probing.predictions import PREDICTIONS, write_predictions
 from csmoe_model.probing.protocols import probe_rows
 from csmoe_model.probing.record import RESULT, result_record, settings_record
-from minortom.api.arguments import number, path_of, whole_number
+from minortom.api.arguments import number, path_of
 from minortom.api.packages import require_package
 from minortom.api.results import Result
 from minortom.errors import InputError
@@ -135,11 +135,8 @@ def probe(
         MinorTomError: If the set is missing or damaged.
     """
     options = ProbeOptions(
-        protocol=protocol, pooling=pooling, sensor=sensor,
-        seed=whole_number("seed", seed, minimum=0),
-        seeds=whole_number("seeds", seeds, minimum=1),
-        lr=None if lr is None else number("lr", lr),
-        shots=None if shots is None else whole_number("shots", shots, minimum=1),
+        protocol=protocol, pooling=pooling, sensor=sensor, seed=seed, seeds=seeds,
+        lr=None if lr is None else number("lr", lr), shots=shots,
     )  # fmt: skip
     labelled = open_set(
         data, root, label=label, labels=labels, split_by=split_by, s2_bands=s2_bands,

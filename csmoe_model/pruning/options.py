@@ -4,8 +4,9 @@ from dataclasses import asdict, dataclass
 from typing import get_args
 
 from csmoe_model.choices import Criterion, SensorChoice, sensors_of
+from csmoe_model.seeds import seed_of
 from csmoe_model.training.config import train_recipe
-from minortom.api.arguments import number, one_of, whole_number
+from minortom.api.arguments import keep_whole, number, one_of, whole_number
 from minortom.errors import InputError
 from minortom.sensors import SensorName
 
@@ -26,9 +27,10 @@ class RecoverOptions:
     """Maximum learning rate of AdamW."""
 
     def __post_init__(self) -> None:
-        whole_number("recover", self.steps, minimum=1)
-        whole_number("batch_size", self.batch_size, minimum=2)  # one image has no variance
-        if not 0 < number("lr", self.lr) < 1:
+        object.__setattr__(self, "steps", whole_number("recover", self.steps, minimum=1))
+        keep_whole(self, {"batch_size": 2})  # one image has no variance
+        object.__setattr__(self, "lr", number("lr", self.lr))
+        if not 0 < self.lr < 1:
             raise InputError(f"lr must be above 0 and below 1, found {self.lr}")
 
 
@@ -58,8 +60,10 @@ class PruneOptions:
     def __post_init__(self) -> None:
         one_of("sensor", self.sensor, get_args(SensorChoice))
         one_of("by", self.by, get_args(Criterion))
-        whole_number("calibrate", self.calibrate, minimum=2)  # one vector has no direction
-        whole_number("seed", self.seed, minimum=0)
+        keep_whole(self, {"keep": 1, "calibrate": 2})  # one vector has no direction
+        object.__setattr__(self, "seed", seed_of(self.seed))
+        if self.budget is not None:
+            object.__setattr__(self, "budget", number("budget", self.budget))
 
     @property
     def sensors(self) -> tuple[SensorName, ...]:
@@ -69,10 +73,10 @@ class PruneOptions:
     def recorded(self) -> dict[str, object]:
         """Return the options for the provenance, without those that were not given."""
         found: dict[str, object] = {
-            "sensor": self.sensor, "by": self.by, "calibrate": int(self.calibrate)
+            "sensor": self.sensor, "by": self.by, "calibrate": self.calibrate
         }  # fmt: skip
-        found |= {} if self.keep is None else {"keep": whole_number("keep", self.keep, minimum=1)}
-        found |= {} if self.budget is None else {"budget": number("budget", self.budget)}
+        found |= {} if self.keep is None else {"keep": self.keep}
+        found |= {} if self.budget is None else {"budget": self.budget}
         return found | ({} if self.recover is None else {"recover": asdict(self.recover)})
 
 

@@ -7,7 +7,7 @@ Axes, as name suffixes:
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, get_args
 
 from csmoe_model.choices import IndexKind, Pooling
 from csmoe_model.datasets.base import LabelledSet
@@ -21,13 +21,19 @@ from csmoe_model.probing.feature_sources import FeatureKind, FeatureMaker
 from csmoe_model.probing.heads import Features
 from csmoe_model.retrieval.metrics import BoolArray, Retrieved, as_sets, by_chance, retrieved
 from csmoe_model.retrieval.nearest import nearest
+from csmoe_model.seeds import seed_of
+from minortom.api.arguments import keep_whole, one_of
 from minortom.progress import OnProgress
 from minortom.sensors import SensorName
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetrieveOptions:
-    """Options of a retrieval, as its provenance records them."""
+    """Options of a retrieval, as its provenance records them.
+
+    Raises:
+        InputError: If a value is not valid.
+    """
 
     k: int = 10
     """Images to retrieve for each query."""
@@ -37,6 +43,12 @@ class RetrieveOptions:
     """First of the seeds."""
     seeds: int = 3
     """Number of untrained models and of sets of random filters."""
+
+    def __post_init__(self) -> None:
+        one_of("index", self.index, get_args(IndexKind))
+        one_of("pooling", self.pooling, get_args(Pooling))
+        object.__setattr__(self, "seed", seed_of(self.seed))
+        keep_whole(self, {"k": 1, "seeds": 1})
 
     @property
     def all_seeds(self) -> range:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csmoe_model.choices import IndexKind
+from csmoe_model.seeds import FAISS_SEEDS
 from minortom.api.faiss_library import load_faiss
 from minortom.api.packages import require_package
 
@@ -52,7 +53,7 @@ def nearest(
         searched = faiss.IndexIVFFlat(
             searched, archive_nD.shape[1], num_cells, faiss.METRIC_INNER_PRODUCT
         )
-        searched.cp.seed, searched.cp.niter = seed, 10
+        searched.cp.seed, searched.cp.niter = seed % FAISS_SEEDS, 10
         searched.nprobe = max(1, math.ceil(num_cells * _SEARCHED_SHARE))
         searched.train(archive_nD)
     searched.add(archive_nD)

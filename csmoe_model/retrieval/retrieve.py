@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from csmoe_model.choices import IndexKind, Pooling
 from csmoe_model.datasets.base import SPLITS, LabelledSet
@@ -22,7 +22,7 @@ from csmoe_model.extractors.load import load_extractor
 from csmoe_model.extractors.map_images import choose_sensors
 from csmoe_model.retrieval.directions import RetrieveOptions, score_directions
 from csmoe_model.retrieval.nearest import check_faiss
-from minortom.api.arguments import one_of, path_of, whole_number
+from minortom.api.arguments import path_of
 from minortom.api.results import Result
 from minortom.errors import InputError
 from minortom.io.artefact import artefact
@@ -133,19 +133,11 @@ def retrieve(
         OutputExistsError: If `out` was made from something else.
     """
     started, out = now(), path_of("out", out)
-    options = RetrieveOptions(
-        k=whole_number("k", k, minimum=1),
-        index=index,
-        pooling=pooling,
-        seed=whole_number("seed", seed, minimum=0),
-        seeds=whole_number("seeds", seeds, minimum=1),
-    )
-    one_of("index", index, get_args(IndexKind))
+    options = RetrieveOptions(k=k, index=index, pooling=pooling, seed=seed, seeds=seeds)
     check_faiss()
-    one_of("pooling", pooling, get_args(Pooling))
     labelled = open_set(
         data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands,
-        s2_offset=s2_offset, seed=seed,
+        s2_offset=s2_offset, seed=options.seed,
     )  # fmt: skip
     _check_set(labelled, k=options.k)
     extractor = load_extractor(checkpoint).with_pooling(options.pooling)

@@ -28,7 +28,7 @@ from csmoe_model.retrieval.hits import (
 from csmoe_model.retrieval.nearest import check_faiss, nearest
 from csmoe_model.retrieval.query import ImageQuery, Images, PatchQuery, image_files
 from csmoe_model.retrieval.search_page import Card, search_page
-from minortom.api.arguments import one_of, path_of, whole_number
+from minortom.api.arguments import keep_whole, one_of, path_of
 from minortom.api.results import Result
 from minortom.errors import InputError, UsageError
 from minortom.io.artefact import artefact
@@ -57,7 +57,7 @@ class SearchOptions:
     """Patches to leave out where the query is a patch."""
 
     def __post_init__(self) -> None:
-        whole_number("k", self.k, minimum=1)
+        keep_whole(self, {"k": 1})
         one_of("sensor", self.sensor, get_args(SensorChoice))
         one_of("against", self.against, get_args(SensorChoice))
         one_of("index", self.index, get_args(IndexKind))

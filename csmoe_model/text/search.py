@@ -78,7 +78,8 @@ def search(
         OutputExistsError: If `html` was made from something else.
     """
     started, out = now(), path_of("html", html)
-    check_count(whole_number("k", k, minimum=1))
+    k = whole_number("k", k, minimum=1)
+    check_count(k)
     check_page(out, option="--html")
     model, query = load_text_model(text_model), text_of("sentence", sentence)
     read = model.vocabulary.read_query(query)

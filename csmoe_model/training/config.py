@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from csmoe_model.data.sampler import steps_per_epoch
+from csmoe_model.seeds import seed_of
 from minortom.api.arguments import check_keys, one_of, require, shown
 from minortom.errors import InputError
 
@@ -74,13 +75,12 @@ class TrainConfig:
         for name in ("batch_size", "accumulate", "log_every", "epochs", "steps"):
             value = getattr(self, name)
             require(value is None or value >= 1, name, "1 or more", value)
-        for name in ("seed", "val_every", "keep_every", "weight_decay", "grad_clip"):
+        for name in ("val_every", "keep_every", "weight_decay", "grad_clip"):
             require(0 <= getattr(self, name) < math.inf, name, "0 or more", getattr(self, name))
         for name in ("warmup", "beta1", "beta2", "ema_decay"):
             value = getattr(self, name)
             require(0 <= value < 1, name, "at least 0 and below 1", value)
-        # PyTorch and the masks use 64-bit seeds.
-        require(self.seed < 2**63, "seed", "below 2**63", self.seed)
+        seed_of(self.seed)
         require(0 < self.lr < math.inf, "lr", "above 0", self.lr)
 
     def num_steps(self, num_samples: int) -> int:

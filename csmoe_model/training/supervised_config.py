@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from csmoe_model.data.sampler import steps_per_epoch
+from csmoe_model.seeds import seed_of
 from csmoe_model.training.config import check_types
 from minortom.api.arguments import require
 
@@ -44,10 +45,10 @@ class SupervisedConfig:
         check_types(self)
         for name in ("epochs", "batch_size", "validations", "log_every"):
             require(getattr(self, name) >= 1, name, "1 or more", getattr(self, name))
-        for name in ("seed", "patience", "weight_decay", "grad_clip"):
+        for name in ("patience", "weight_decay", "grad_clip"):
             require(0 <= getattr(self, name) < math.inf, name, "0 or more", getattr(self, name))
         require(0 <= self.warmup < 1, "warmup", "at least 0 and below 1", self.warmup)
-        require(self.seed < 2**63, "seed", "below 2**63", self.seed)
+        seed_of(self.seed)
         require(0 < self.lr < math.inf, "lr", "above 0", self.lr)
 
     def images_per_step(self, num_images: int) -> int:

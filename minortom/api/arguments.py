@@ -32,6 +32,22 @@ def whole_number(name: str, value: object, *, minimum: int) -> int:
     return found
 
 
+def keep_whole(options: object, minimums: Mapping[str, int]) -> None:
+    """Store fields of a frozen dataclass as ``int``, for example in its ``__post_init__``.
+
+    Args:
+        options: The dataclass.
+        minimums: Smallest allowed value of each field, by name; None stays None.
+
+    Raises:
+        InputError: If a value is not a whole number, or below the minimum.
+    """
+    for name, minimum in minimums.items():
+        value = getattr(options, name)
+        if value is not None:
+            object.__setattr__(options, name, whole_number(name, value, minimum=minimum))
+
+
 def number(name: str, value: object) -> float:
     """Return an argument as a ``float``; its range is checked where it is used.
 

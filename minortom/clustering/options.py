@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import get_args
 
-from minortom.api.arguments import one_of, several, whole_number
+from minortom.api.arguments import keep_whole, one_of, several, whole_number
 from minortom.api.choices import CellRows, Metric
 from minortom.errors import InputError, UsageError
 
@@ -38,9 +38,7 @@ class ClusterOptions:
     def __post_init__(self) -> None:
         one_of("metric", self.metric, get_args(Metric))
         one_of("rows", self.rows, get_args(CellRows))
-        whole_number("iterations", self.iterations, minimum=1)
-        whole_number("vectors_per_cluster", self.vectors_per_cluster, minimum=1)
-        whole_number("seed", self.seed, minimum=0)
+        keep_whole(self, {"iterations": 1, "vectors_per_cluster": 1, "seed": 0})
         if any(fine <= coarse for fine, coarse in pairwise(self.k)):
             raise InputError(
                 f"expected --k with {_EXPECTED}, found {','.join(map(str, self.k))}, which does "

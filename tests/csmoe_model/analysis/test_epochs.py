@@ -14,6 +14,7 @@ from PIL import Image
 from training_runs import SHORT, run
 from training_shards import learnable_shards
 
+from csmoe_model.analysis import plot as plots
 from csmoe_model.analysis.epochs import draw_epochs
 from csmoe_model.datasets.base import SPLITS
 from csmoe_model.datasets.shards import ShardLabels, open_shards
@@ -155,6 +156,16 @@ def test_other_names_of_the_bands_are_another_picture(folder, tmp_path):
     other = replace(data, bands={"s1": ("vh", "vv")})
     with pytest.raises(OutputExistsError):
         draw_epochs([folder / "run-0"], other, out, options=options)
+
+
+def test_numpy_numbers_count_as_python_s(folder, tmp_path):
+    words = {
+        "data": "shards", "root": folder / "shards", "out": tmp_path / "epochs.png", "sensor": "s1",
+        "split_by": "blocks", "protocol": "paper",
+    }  # fmt: skip
+    found = plots.epochs(folder / "run-0", seeds=np.int64(1), seed=np.int64(1), **words)
+    assert found.status == "written"
+    assert plots.epochs(folder / "run-0", seeds=1, seed=1, **words).status == "up to date"
 
 
 def test_an_error_is_one_line(folder, tmp_path, capsys):

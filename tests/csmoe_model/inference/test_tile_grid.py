@@ -1,5 +1,7 @@
 """Grid of tiles: their number, the positions of their tokens, and the weights."""
 
+import json
+from dataclasses import asdict
 from fractions import Fraction
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from csmoe_model.inference.embed_scene import SceneOptions
 from csmoe_model.inference.tile_grid import TileGrid, blend_weights, measured_tokens
 from minortom.errors import InputError
 
@@ -16,6 +19,11 @@ def grid(*, height_px=100, width_px=130, tile_px=40, tile_tokens=4, overlap=0.5)
         height_px=height_px, width_px=width_px, tile_px=tile_px, tile_tokens=tile_tokens,
         overlap=overlap,
     )  # fmt: skip
+
+
+def test_options_of_numpy_are_stored_as_numbers_of_python():
+    options = SceneOptions(tile_px=np.int64(16), overlap=np.float32(0.5))
+    assert json.dumps(asdict(options)) == '{"overlap": 0.5, "tile_px": 16}'
 
 
 def test_tiles_step_by_tokens_and_the_last_one_ends_with_the_scene():

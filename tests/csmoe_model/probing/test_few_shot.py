@@ -105,5 +105,5 @@ def test_shots_need_a_multiclass_set_and_at_least_one_sample(checkpoint, tmp_pat
     ):
         probe_set(checkpoint, data, tmp_path / "out", options=ProbeOptions(shots=3))
     assert not (tmp_path / "out").exists()
-    with pytest.raises(InputError, match="--shots must be at least 1, found 0"):
+    with pytest.raises(InputError, match="shots must be a whole number of at least 1, found 0"):
         ProbeOptions(shots=0)

@@ -18,6 +18,7 @@ from minortom.shards.shard_set import ShardSet
     ("arguments", "message"),
     [
         ({"seeds": "3"}, "seeds must be a whole number of at least 1, found '3'"),
+        ({"seed": 2**63}, "seed must be below 2"),
         ({"shots": 0}, "shots must be a whole number of at least 1, found 0"),
         ({"lr": "fast", "protocol": "paper"}, "lr must be a number, found 'fast'"),
         ({"protocol": "linear"}, "protocol must be one of standard, paper, found 'linear'"),
@@ -63,5 +64,5 @@ def test_options_that_do_not_go_together_are_a_one_line_error():
         match="--lr must be above 0 and applies to --protocol paper only, found --lr 0.1 with",
     ):
         ProbeOptions(lr=0.1)
-    with pytest.raises(InputError, match="--seeds must be at least 1, found 0"):
+    with pytest.raises(InputError, match="seeds must be a whole number of at least 1, found 0"):
         ProbeOptions(seeds=0)

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from page_checks import check_in_all_modes, open_page
@@ -125,6 +126,8 @@ def test_the_same_call_is_up_to_date_and_other_options_need_overwrite(small, wor
     result, folder = small
     again = pruned(work, folder, keep=2, html=work / "small.html")
     assert again == replace(result, status="up to date")
+    numbers = {"keep": np.int64(2), "calibrate": np.int64(6), "seed": np.int64(0)}
+    assert pruned(work, folder, **numbers).status == "up to date"
 
     with pytest.raises(OutputExistsError, match="--overwrite"):
         pruned(work, folder, keep=1)

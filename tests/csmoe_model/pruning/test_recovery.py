@@ -4,6 +4,7 @@ import json
 import re
 import signal
 
+import numpy as np
 import pytest
 import torch
 from file_hashes import hashes
@@ -50,6 +51,8 @@ def test_recovery_brings_the_vectors_back_towards_those_of_the_unpruned_model(un
         row["layer"]: tuple(row["kept"]) for row in record["layers"]
     }
     assert not (work / "unbroken.partial").exists()
+    again = recovered(work, folder, steps=np.int64(12), batch_size=np.int64(6))
+    assert again.status == "up to date"
 
 
 @pytest.mark.usefixtures("sigterm_raises")

@@ -42,6 +42,12 @@ def test_the_index_finds_most_neighbours_and_depends_on_its_seed_alone():
     np.testing.assert_array_equal(quick, nearest(query, archive, 10, index="ivf", seed=3)[0])
 
 
+def test_the_index_takes_seeds_above_those_of_faiss():
+    query, archive = vectors(5, seed=1), vectors(400)
+    large, _ = nearest(query, archive, 10, index="ivf", seed=5 * 2**31 + 3)
+    np.testing.assert_array_equal(large, nearest(query, archive, 10, index="ivf", seed=3)[0])
+
+
 def test_more_vectors_than_the_searched_cells_hold_are_found():
     query, archive = vectors(3, seed=1), vectors(4000)
     number, cosine = nearest(query, archive, 900, index="ivf")

@@ -154,6 +154,13 @@ def test_it_is_up_to_date_until_options_change(folder, tmp_path):
         retrieve(folder / "model", **words, k=2)
 
 
+def test_numpy_numbers_count_as_python_s(folder, tmp_path):
+    words = {"data": "shards", "root": folder / "shards", "split_by": "blocks", "k": 1}
+    words |= {"out": tmp_path / "out", "seeds": 1}
+    assert retrieve(folder / "model", **words, seed=np.int64(1)).status == "written"
+    assert retrieve(folder / "model", **words, seed=1).status == "up to date"
+
+
 def test_a_k_above_the_archive_or_an_empty_split_is_one_line(folder, tmp_path):
     words = {"root": None, "out": tmp_path / "out"}
     message = "--k must be at most 12, the images in the test split of own, found 13"
@@ -168,6 +175,7 @@ def test_a_k_above_the_archive_or_an_empty_split_is_one_line(folder, tmp_path):
     ("wrong", "message"),
     [
         ({"k": 0}, "k must be a whole number of at least 1, found 0"),
+        ({"seed": 2**63}, "seed must be below 2"),
         ({"seeds": 0}, "seeds must be a whole number of at least 1, found 0"),
         ({"index": "tree"}, "index must be one of exact, ivf, found 'tree'"),
         ({"pooling": None}, "pooling must be one of cls, mean, both, found None"),

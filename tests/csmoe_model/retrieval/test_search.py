@@ -15,6 +15,7 @@ from PIL import Image
 from searching import nearest_by_hand, one_line, patch_name, place, printed, search
 from training_shards import learnable_shards
 
+import csmoe_model
 from csmoe_model.retrieval.search_page import Card, Sentence, search_page
 from minortom.io.provenance import Provenance
 from minortom.io.up_to_date import stored_provenance
@@ -185,6 +186,12 @@ def test_it_is_up_to_date_until_options_change(folder, image, tmp_path, capsys):
     assert search(folder, tmp_path / "h.html", *more[:-1], "--k", 3) == 1
     assert "--overwrite" in one_line(capsys)
     assert search(folder, tmp_path / "h.html", *more, "--k", 3, "--overwrite") == 0
+
+
+def test_numpy_numbers_count_as_python_s(folder, tmp_path):
+    words = {"shards": folder / "shards", "html": tmp_path / "h.html", "like": 5}
+    assert csmoe_model.search(folder / "e.parquet", k=np.int64(3), **words).status == "written"
+    assert csmoe_model.search(folder / "e.parquet", k=3, **words).status == "up to date"
 
 
 def test_a_query_that_does_not_fit_is_one_line(folder, image, tmp_path, capsys):

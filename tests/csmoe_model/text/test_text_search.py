@@ -34,7 +34,8 @@ def test_hits_are_those_of_a_full_sort(seen, tmp_path):
     places = [(h["grid_cell"], h["patch_row"], h["patch_col"]) for h in result.hits]
     assert places == [(r["grid_cell"], r["patch_row"], r["patch_col"]) for r in wanted]
     np.testing.assert_allclose([h["cosine"] for h in result.hits], np.sort(cosine)[::-1][:5])
-    assert found(seen, tmp_path / "h.html", "river and woods", k=5).status == "up to date"
+    again = found(seen, tmp_path / "h.html", "river and woods", k=np.int64(5))
+    assert again.status == "up to date"
     with pytest.raises(OutputExistsError, match="--overwrite"):
         found(seen, tmp_path / "h.html", "river", k=5)
     assert found(seen, tmp_path / "h.html", "river", k=5, overwrite=True).status == "written"

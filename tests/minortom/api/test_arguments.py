@@ -1,9 +1,11 @@
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from minortom.api.arguments import flag, number, one_of, path_of, several, whole_number
+from minortom.api.arguments import flag, keep_whole, number, one_of, path_of, several, whole_number
 from minortom.errors import InputError
 
 
@@ -16,6 +18,23 @@ def test_values_of_the_right_kind_become_plain_python():
     assert flag("f", False) is False
     assert several("m", None, expected="x") == []
     assert several("m", "a", expected="x") == several("m", ("a",), expected="x") == ["a"]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Whole numbers."""
+
+    rows: int
+    columns: int | None = None
+
+    def __post_init__(self) -> None:
+        keep_whole(self, {"rows": 1, "columns": 2})
+
+
+def test_whole_numbers_of_a_dataclass_become_plain_python():
+    assert json.dumps(asdict(Sizes(np.int64(3)))) == '{"rows": 3, "columns": null}'
+    with pytest.raises(InputError, match="columns must be a whole number of at least 2, found 1"):
+        Sizes(1, 1)
 
 
 @pytest.mark.parametrize(

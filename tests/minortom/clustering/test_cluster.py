@@ -66,6 +66,13 @@ def test_clumps_of_embeddings_are_clusters_and_the_largest_is_number_0(
     np.testing.assert_allclose(frame.geometry.x, frame.lon)
 
 
+def test_numpy_numbers_count_as_python_s(embeddings, tmp_path):
+    out, three = tmp_path / "clusters.parquet", np.int64(3)
+    minortom.cluster(embeddings, k=5, iterations=three, seed=three, out=out)
+    again = minortom.cluster(embeddings, k=5, iterations=3, seed=3, out=out)
+    assert again.status == "up to date"
+
+
 def test_the_inertia_is_the_sum_of_squared_distances_to_the_stored_centres(
     embeddings, clumps, tmp_path
 ):
