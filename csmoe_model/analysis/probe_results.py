@@ -9,8 +9,8 @@ from minortom.errors import InputError
 from minortom.io.parse import parse_json
 from minortom.io.schema import anything, list_of, map_of, number, record, text
 
-SHOWN_PROBES = ("logistic", "linear")
-"""Probe of each of the two protocols that the pictures show."""
+SHOWN_PROBES = ("logistic", "linear", "dense")
+"""Probes that the pictures show: of each of the two protocols, and of segmentation sets."""
 _RESULT = "result.json"
 _ROW = record(probe=text, features=text, scores=map_of(anything))
 _RESULT_SCHEMA = record(
@@ -24,7 +24,8 @@ def read_probe(folder: Path) -> dict[str, Any]:
     """Read the result of a probe, from its folder or from the file.
 
     Raises:
-        InputError: If there is no result of `csmoe probe`, or if it is one with few labels.
+        InputError: If there is no result of `csmoe probe`, or if it is one with few labels or
+            without a row that the pictures show.
     """
     path = folder / _RESULT if folder.is_dir() else folder
     try:
@@ -43,6 +44,12 @@ def read_probe(folder: Path) -> dict[str, Any]:
         raise InputError(
             f"expected a result with all labels, found one with few labels (--shots) in {path}, "
             "which no figure of the paper has; leave it out"
+        )
+    probes = list(dict.fromkeys(row["probe"] for row in found["rows"]))
+    if not set(probes) & set(SHOWN_PROBES):
+        raise InputError(
+            f"expected a result of `csmoe probe` with rows of {', '.join(SHOWN_PROBES)}, found "
+            f"rows of {', '.join(probes) or 'no probe'} in {path}; leave it out"
         )
     return dict(found)
 

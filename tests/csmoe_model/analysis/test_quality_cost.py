@@ -15,12 +15,12 @@ from csmoe_model.recipes import recipe
 from minortom.errors import InputError
 
 
-def result(folder, *, pooling="cls", percent=60.0, data="shards"):
+def result(folder, *, pooling="cls", percent=60.0, data="shards", probe="logistic"):
     """Write a result as a probe of `small` writes it."""
 
     def row(features, value):
         score = {"value": value / 100, "low": value / 100 - 0.02, "high": value / 100 + 0.03}
-        return {"features": features, "probe": "logistic", "scores": {"average_accuracy": score}}
+        return {"features": features, "probe": probe, "scores": {"average_accuracy": score}}
 
     found = {
         "data": data, "headline": "average_accuracy",
@@ -78,6 +78,29 @@ def test_a_set_of_the_paper_has_its_four_points_too(tmp_path):
     assert [(p["macs"], p["percent"]) for p in paper] == [
         (2.92e9, 84.9), (3.67e9, 84.9), (10.11e9, 86.2), (13.40e9, 88.3),
     ]  # fmt: skip
+
+
+def test_a_segmentation_set_is_drawn_too(tmp_path):
+    probed = result(tmp_path / "probe", data="m-cashew-plant", pooling=None, probe="dense")
+
+    assert plot("quality-cost", probed, "--out", tmp_path / "cost.png") == 0
+
+    points = points_of(tmp_path / "cost.json")
+    assert [(p["features"], p["from"]) for p in points[:2]] == [
+        ("model", "small"), ("band statistics", "small")
+    ]  # fmt: skip
+    assert [p["percent"] for p in points] == pytest.approx([60, 50, 46.0, 48.3, 55.7, 59.4])
+
+
+@pytest.mark.parametrize("command", ["quality-cost", "tokens"])
+def test_a_result_without_a_shown_probe_is_one_line(command, tmp_path, capsys):
+    tuned = result(tmp_path / "tuned", probe="linear layer")
+
+    assert plot(command, tuned, "--out", tmp_path / "cost.png") == 1
+
+    error = one_line(capsys.readouterr().err)
+    assert "rows of logistic, linear, dense, found rows of linear layer in" in error
+    assert not (tmp_path / "cost.png").exists()
 
 
 def test_the_paper_s_costs_are_those_of_the_recipes():
