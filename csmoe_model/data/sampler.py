@@ -61,15 +61,18 @@ class ShuffledBatches:
 class OrderedBatches:
     """Every sample once, in the given order; batch sizes differ by at most one.
 
-    No batch is left with a single pair, which would have no negatives in the loss.
+    No batch is left with a single pair, which would have no negatives in the loss, unless
+    `batch_size` is 1 or there is one pair in all.
     """
 
     samples: Samples
     batch_size: int
-    """Maximum number of samples in a batch."""
+    """Maximum number of samples in a batch. With 2, one batch of an odd number has 3."""
 
     def __len__(self) -> int:
-        return math.ceil(len(self.samples) / self.batch_size)
+        count = len(self.samples)
+        most = max(1, count // 2) if self.batch_size > 1 else count
+        return min(math.ceil(count / self.batch_size), most)
 
     def at(self, step: int) -> tuple[int, Samples]:
         """Return epoch 0 and the sample numbers of batch ``step``."""

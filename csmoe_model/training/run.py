@@ -197,6 +197,33 @@ class TrainingRun:
             "of %d steps, from step %d on", after, module.num_steps, module.num_steps, after + 1,
         )  # fmt: skip
 
+    def _check_batches(self) -> None:
+        """Check the division of the batches, and that `eq10` has other pairs to contrast with.
+
+        Raises:
+            InputError: If the batches cannot be divided evenly, or one would have a single pair.
+        """
+        config, world_size = self.configuration.train, self.launch.world_size
+        if config.batch_size % (config.accumulate * world_size):
+            raise InputError(
+                f"batch_size must be a multiple of {world_size} processes times "
+                f"{config.accumulate} parts (--accumulate), found {config.batch_size}; give "
+                "another --batch-size"
+            )
+        if self.configuration.model.mi_form != "eq10":
+            return
+        if config.batch_size == config.accumulate:
+            raise InputError(
+                f"mi_form eq10 needs at least 2 pairs in each part of a batch, found 1 "
+                f"(batch_size {config.batch_size}, accumulate {config.accumulate}); give a larger "
+                "--batch-size or another --mi-form"
+            )
+        if len(self.data.indices("val")) == 1:
+            raise InputError(
+                "mi_form eq10 needs at least 2 pairs in the split `val`, found 1; export more "
+                "patches or give another --mi-form"
+            )
+
     def _prepare(self, settings: Settings, *, fresh: bool) -> Pretraining:
         """Initialise the weights, from the parent or the seed, and set up the batches.
 
@@ -206,12 +233,7 @@ class TrainingRun:
         """
         config, parent = self.configuration.train, self.configuration.parent
         samples, launch = self.data.indices("train"), self.launch
-        if config.batch_size % (config.accumulate * launch.world_size):
-            raise InputError(
-                f"batch_size must be a multiple of {launch.world_size} processes times "
-                f"{config.accumulate} parts (--accumulate), found {config.batch_size}; give "
-                "another --batch-size"
-            )
+        self._check_batches()
         batches = ShuffledBatches(
             samples=samples, batch_size=config.batch_size,
             num_steps=config.num_steps(len(samples)), seed=config.seed,

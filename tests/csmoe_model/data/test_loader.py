@@ -58,6 +58,18 @@ def test_validation_gives_each_sample_once_in_order_in_even_batches():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("count", "batch_size", "sizes"),
+    [
+        (5, 2, [2, 3]), (3, 2, [3]), (6, 2, [2, 2, 2]), (1, 2, [1]), (0, 2, []), (3, 1, [1, 1, 1]),
+        (4, 3, [2, 2]), (5, 4, [2, 3]), (9, 4, [3, 3, 3]),
+    ],
+)  # fmt: skip
+def test_validation_leaves_no_pair_alone(count, batch_size, sizes):
+    batches = OrderedBatches(samples=np.arange(count), batch_size=batch_size)
+    assert [len(batches.at(step)[1]) for step in range(len(batches))] == sizes
+
+
 def test_a_batch_larger_than_the_split_is_an_error_that_says_so():
     message = r"batch_size must be at most .* `train`, 50, found 64; .*--batch-size"
     with pytest.raises(InputError, match=message):

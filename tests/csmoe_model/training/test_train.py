@@ -11,7 +11,7 @@ import pytest
 import torch
 from processes import SUPPORT
 from training_runs import SHORT, rows, run
-from training_shards import learnable_shards
+from training_shards import MODEL, learnable_shards
 
 from csmoe_model.extractors.checkpoint import load_model
 from csmoe_model.nn.masking import draw_masks
@@ -20,6 +20,7 @@ from csmoe_model.runs.folder import RunFolder
 from csmoe_model.training import callback
 from csmoe_model.training.loop import TrainingLoop
 from csmoe_model.training.module import DivergedError
+from minortom.errors import InputError
 from minortom.shards.shard_set import ShardSet
 
 pytest_plugins = ("training_fixtures",)
@@ -65,6 +66,28 @@ def test_the_weights_are_a_function_of_the_seed(shards, finished, tmp_path):
 def test_the_number_of_reading_threads_changes_nothing(shards, finished, tmp_path):
     run(shards, tmp_path / "run", workers=3)
     assert rows(tmp_path / "run") == rows(finished)
+
+
+def test_pairs_of_an_odd_split_are_contrasted_in_parts_of_two(tmp_path):
+    shards = learnable_shards(tmp_path / "shards", val=5)
+    config = replace(SHORT, steps=2, val_every=1, accumulate=3)
+    run(shards, tmp_path / "run", config, model=replace(MODEL, mi_form="eq10"))
+    assert len(rows(tmp_path / "run", "val")) == 2
+
+
+@pytest.mark.parametrize(
+    ("val", "accumulate", "message"),
+    [
+        (1, 1, "at least 2 pairs in the split `val`, found 1; export more patches"),
+        (4, 6, "at least 2 pairs in each part of a batch, found 1 .*; give a larger --batch-size"),
+    ],
+)
+def test_eq10_refuses_single_pairs_before_the_run_starts(tmp_path, val, accumulate, message):
+    shards = learnable_shards(tmp_path / "shards", val=val)
+    config = replace(SHORT, accumulate=accumulate)
+    with pytest.raises(InputError, match=message):
+        run(shards, tmp_path / "run", config, model=replace(MODEL, mi_form="eq10"))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_step_term_and_cells(
