@@ -13,7 +13,7 @@ from torch import Tensor
 
 from csmoe_model.data.bands import pick
 from csmoe_model.data.normalise import resized
-from csmoe_model.data.preprocess import check_finite
+from csmoe_model.data.preprocess import check_finite, check_model_unit
 from csmoe_model.datasets.base import LabelledSet
 from csmoe_model.distributed.device import best_device
 from csmoe_model.nn.convnext import STRIDE_PX
@@ -94,7 +94,7 @@ class SpecialistImages:
         """Measure the mean and the standard deviation of each band [C].
 
         Raises:
-            InputError: If a band is constant.
+            InputError: If a band is constant, or the values clearly have another unit.
         """
         train = self.data.split("train")
         count = min(len(train), _MEASURED)
@@ -105,6 +105,7 @@ class SpecialistImages:
             images = train.images(numbers[start : start + _CHUNK])
             stored = {name: torch.from_numpy(array) for name, array in images.items()}
             image_BCHW = self.prepare(stored)[self.sensor].double().cpu()
+            check_model_unit(self.sensor, image_BCHW)
             sums += image_BCHW.sum((0, 2, 3))
             squares += image_BCHW.square().sum((0, 2, 3))
             pixels += image_BCHW[:, 0].numel()

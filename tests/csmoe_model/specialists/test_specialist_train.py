@@ -214,6 +214,28 @@ def constant(data):
     return replace(data, splits=flat, bands={"s2": MODEL_BANDS["s2"]})
 
 
+def in_reflectance(data):
+    """Return the images of a set as reflectance from 0 to 1."""
+    scaled = {
+        name: replace(split, images=lambda rows, split=split: {
+            sensor: image / 10_000 for sensor, image in split.images(rows).items()
+        })
+        for name, split in data.splits.items()
+    }  # fmt: skip
+    return replace(data, splits=scaled)
+
+
+def test_another_unit_is_refused_before_the_first_step(tmp_path):
+    steps = []
+    with pytest.raises(InputError, match="s2 pixels must be .*, which is reflectance from 0 to 1"):
+        run(
+            tmp_path / "run", in_reflectance(bright_and_dark(SIZES, side=40)),
+            on_step=lambda *step: steps.append(step),
+        )  # fmt: skip
+    assert steps == []
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
