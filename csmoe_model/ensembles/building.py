@@ -27,7 +27,7 @@ from csmoe_model.ensembles.ridge import (
 from csmoe_model.ensembles.selection import Step, select_members
 from csmoe_model.evaluation.feature_cache import FeatureCache
 from csmoe_model.extractors.ensemble import Ensemble
-from minortom.api.arguments import number, one_of, path_of, whole_number
+from minortom.api.arguments import finite_number, number, one_of, path_of, whole_number
 from minortom.errors import InputError
 from minortom.io.artefact import artefact
 from minortom.io.provenance import Provenance
@@ -94,7 +94,9 @@ def build(
     one_of("select", select, get_args(MemberChoice))
     if sensor is not None:
         one_of("sensor", sensor, get_args(SensorChoice))
-    limit = None if budget is None else round(number("budget", budget) * 1e9)
+    limit = None
+    if budget is not None:
+        limit = round(finite_number("budget", number("budget", budget) * 1e9))
     seed = whole_number("seed", seed, minimum=0)
     pool = named_extractors(extractors)
     labelled = open_set(

@@ -8,7 +8,7 @@ from csmoe_model.config import ModelConfig
 from csmoe_model.experts.kept_experts import SHARED
 from csmoe_model.nn.cost import Cost, encoder_cost
 from csmoe_model.pruning.saliency import Saliency
-from minortom.api.arguments import number, shown, whole_number
+from minortom.api.arguments import finite_number, shown, whole_number
 from minortom.errors import InputError
 from minortom.sensors import SensorName
 
@@ -76,7 +76,7 @@ def check_choice(
     if budget is not None:
         one_each = {layer: config.experts_of(layer)[:1] for layer in path_layers(config, sensors)}
         least = cost_of(config, one_each, sensors).macs_full / GIGA
-        if not number("budget", budget) >= least:
+        if finite_number("budget", budget) < least:
             raise InputError(
                 f"budget must be at least {_rounded_up(least)} billion multiply-adds, the cost of "
                 f"one expert in each layer, found {budget:g}; give a larger --budget"

@@ -6,7 +6,7 @@ from typing import get_args
 from csmoe_model.choices import Criterion, SensorChoice, sensors_of
 from csmoe_model.seeds import seed_of
 from csmoe_model.training.config import train_recipe
-from minortom.api.arguments import keep_whole, number, one_of, whole_number
+from minortom.api.arguments import finite_number, keep_whole, number, one_of, whole_number
 from minortom.errors import InputError
 from minortom.sensors import SensorName
 
@@ -63,7 +63,7 @@ class PruneOptions:
         keep_whole(self, {"keep": 1, "calibrate": 2})  # one vector has no direction
         object.__setattr__(self, "seed", seed_of(self.seed))
         if self.budget is not None:
-            object.__setattr__(self, "budget", number("budget", self.budget))
+            object.__setattr__(self, "budget", finite_number("budget", self.budget))
 
     @property
     def sensors(self) -> tuple[SensorName, ...]:

@@ -1,5 +1,6 @@
 """Checks of arguments of the public functions: a wrong type is an error of one line."""
 
+import math
 import operator
 import stat
 from collections.abc import Mapping, Sequence
@@ -65,6 +66,17 @@ def number(name: str, value: object) -> float:
         except (TypeError, ValueError):
             pass
     raise InputError(f"{name} must be a number, found {shown(value)}")
+
+
+def finite_number(name: str, value: object) -> float:
+    """Return an argument as a ``float`` that is neither infinite nor NaN.
+
+    Raises:
+        InputError: If it is another value.
+    """
+    found = number(name, value)
+    require(math.isfinite(found), name, "a finite number", found)
+    return found
 
 
 def one_of(name: str, value: object, choices: Sequence[str]) -> str:

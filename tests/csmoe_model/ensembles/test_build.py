@@ -1,6 +1,7 @@
 """`csmoe_model.ensembles.build`: what is chosen, written and run, and what is refused."""
 
 import json
+import math
 import shutil
 from dataclasses import replace
 
@@ -179,6 +180,8 @@ def test_a_multilabel_set_is_predicted_label_by_label(data, pool, tmp_path):
         (["optical"], {"budget": "much"}, "budget must be a number"),
     ],
 )
+        (["optical"], {"budget": math.inf}, "budget must be a finite number, found inf"),
+        (["optical"], {"budget": math.nan}, "budget must be a finite number, found nan"),
 def test_bad_input_is_one_line_and_leaves_nothing(
     data, pool, tmp_path, monkeypatch, given, options, message
 ):

@@ -80,7 +80,8 @@ def test_a_budget_above_the_cost_keeps_all_and_the_least_keeps_one_each():
         ({"keep": 0}, "keep must be a whole number of at least 1, found 0"),
         ({"keep": 2, "budget": 1}, "expected keep or budget, found keep 2 and budget 1"),
         ({"budget": 1e-6}, "budget must be at least "),
-        ({"budget": math.nan}, "budget must be at least "),
+        ({"budget": math.nan}, "budget must be a finite number, found nan"),
+        ({"budget": math.inf}, "budget must be a finite number, found inf"),
         ({"budget": "much"}, "budget must be a number, found 'much'"),
     ],
 )

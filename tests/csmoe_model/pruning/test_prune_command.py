@@ -51,6 +51,7 @@ def test_the_command_prints_json_and_plot_draws_the_results(work, tmp_path, caps
         (("--keep", 2, "--budget", 1), "found keep 2 and budget 1.0; leave one out"),
         (("--budget", 1e-5), "the cost of one expert in each layer, found 1e-05; give a larger"),
         (("--recover", 1, "--seed", 2**63), "seed must be below 2**63, found 9223372036854775808"),
+        (("--budget", "inf"), "budget must be a finite number, found inf"),
         (("--recover", 1, "--lr", 0), "lr must be above 0 and below 1, found 0.0"),
         (("--lr", 0.1), "--lr is the learning rate of --recover, found --lr 0.1 without --recover"),
         (("--html", "page.pdf"), "--html must end in .html, found page.pdf; give another --html"),

@@ -5,7 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minortom.api.arguments import flag, keep_whole, number, one_of, path_of, several, whole_number
+from minortom.api.arguments import (
+    finite_number,
+    flag,
+    keep_whole,
+    number,
+    one_of,
+    path_of,
+    several,
+    whole_number,
+)
 from minortom.errors import InputError
 
 
@@ -50,6 +59,9 @@ def test_whole_numbers_of_a_dataclass_become_plain_python():
          "n must be a whole number of at least 0, found 2.0"),
         (lambda: number("x", "0.5"), "x must be a number, found '0.5'"),
         (lambda: number("x", [1]), "x must be a number, found list"),
+        (lambda: finite_number("x", "1"), "x must be a number, found '1'"),
+        (lambda: finite_number("x", np.inf), "x must be a finite number, found inf"),
+        (lambda: finite_number("x", np.nan), "x must be a finite number, found nan"),
         (lambda: one_of("m", "c", ["a", "b"]), "m must be one of a, b, found 'c'"),
         (lambda: one_of("m", ["a"], ["a", "b"]), "m must be one of a, b, found list"),
         (lambda: one_of("m", np.array([1, 2]), ["a", "b"]),
