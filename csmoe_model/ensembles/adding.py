@@ -75,8 +75,12 @@ def add(
         OutputExistsError: If `out` is another output.
     """
     seed = whole_number("seed", seed, minimum=0)
-    if data is None and root is not None:
-        raise InputError(f"--root belongs to --data, found --root {root} alone; give both")
+    if data is None:
+        _check_unused({
+            "--root": root, "--label": label, "--split-by": split_by, "--s2-bands": s2_bands,
+            "--s1-bands": s1_bands, "--s2-offset": None if s2_offset == "auto" else s2_offset,
+            "--cache": cache,
+        })  # fmt: skip
     labelled = None if data is None else open_set(
         data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands,
         s2_offset=s2_offset, seed=seed,
@@ -185,6 +189,17 @@ class Addition:
             members.append(member)
             entries.append(member_entry(member, {extractor.sensors[0]: (side, side)}))
         return members, entries
+
+
+def _check_unused(given: Mapping[str, object]) -> None:
+    """Check that no option of a set is given without a set.
+
+    Raises:
+        InputError: If one is not None.
+    """
+    for name, value in given.items():
+        if value is not None:
+            raise InputError(f"{name} belongs to --data, found {name} alone; give both or none")
 
 
 def _ensemble(folder: str | Path) -> Ensemble:

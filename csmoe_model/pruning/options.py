@@ -88,6 +88,7 @@ def recover_options(
     Raises:
         InputError: If a value is not valid, or a learning rate is given for no steps.
     """
+    batch_size = whole_number("batch_size", batch_size, minimum=2)
     if not whole_number("recover", steps, minimum=0):
         if lr is not None:
             raise InputError(

@@ -119,18 +119,18 @@ def search(
         image: GeoTIFF to search for; or two files, Sentinel-2 and then Sentinel-1.
         like: Patch of the shards to search for, instead of an image: its number, from 0, or its
             cell, row and column, such as `433D_629L:3:1`.
-        checkpoint: Model or other extractor that made the embeddings; it encodes `image`.
+        checkpoint: Only with `image`: model or other extractor that made the embeddings.
         k: Patches to find, at most 1,000.
         sensor: Sensor of the query's vector: `s2`, `s1` or `both`.
         against: Sensor of the vectors to search; the same as `sensor` when None.
         index: `exact` compares all vectors; `ivf` those of the nearest cells, for millions.
         exclude_km: Only with `like`: leave out all patches within this distance of it too, in km.
         include_own_cell: Only with `like`: keep the other patches of its cell.
-        s2_bands: Names of the Sentinel-2 bands of `image`, such as `B02,B03`; the names in the
-            file when None.
-        s1_bands: Names of the Sentinel-1 bands of `image`, as for `s2_bands`.
-        s2_offset: Offset to subtract from Sentinel-2 values of `image` without offset tags, in
-            reflectance × 10,000; `auto` takes it from the name of the product.
+        s2_bands: Only with `image`: names of its Sentinel-2 bands, such as `B02,B03`; the names in
+            the file when None.
+        s1_bands: Only with `image`: names of its Sentinel-1 bands, as for `s2_bands`.
+        s2_offset: Only with `image`: offset to subtract from Sentinel-2 values without offset tags,
+            in reflectance × 10,000; `auto` takes it from the name of the product.
         overwrite: Whether to replace an output that was made otherwise.
 
     Returns:
@@ -146,7 +146,11 @@ def search(
     """
     started, embeddings, out = now(), path_of("embeddings", embeddings), path_of("html", html)
     exclusion = Exclusion(exclude_km=exclude_km, include_own_cell=include_own_cell)
-    files = _check_usage(image, like, checkpoint, exclusion)
+    of_image = {
+        "--checkpoint": checkpoint, "--s2-bands": s2_bands, "--s1-bands": s1_bands,
+        "--s2-offset": None if s2_offset == "auto" else s2_offset,
+    }  # fmt: skip
+    files = _check_usage(image, like, of_image, exclusion)
     options = SearchOptions(
         k=k, sensor=sensor, against=sensor if against is None else against, index=index,
         exclusion=exclusion,
@@ -179,16 +183,29 @@ def search(
 def _check_usage(
     image: Images | None,
     like: str | int | None,
-    checkpoint: str | Path | None,
+    of_image: Mapping[str, object],
     exclusion: Exclusion,
 ) -> tuple[Path, ...]:
-    """Check that there is one query; return the files of the image, if it is one."""
+    """Check that there is one query; return the files of the image, if it is one.
+
+    Args:
+        image: Files of the image.
+        like: The patch.
+        of_image: Options of an image, by name; None where they are not given.
+        exclusion: Options of a patch.
+
+    Raises:
+        UsageError: If there is no query or two, or an option does not apply to it.
+    """
     if (image is None) == (like is None):
         found = "none" if image is None else "both"
         raise UsageError(f"expected --image or --like, found {found}; give one of the two")
     if image is None:
+        for name, value in of_image.items():
+            if value is not None:
+                raise UsageError(f"{name} works with --image only, found --like; leave it out")
         return ()
-    if checkpoint is None:
+    if of_image["--checkpoint"] is None:
         raise UsageError("--image needs --checkpoint, the model that encodes it; give both")
     if not exclusion.is_default:
         raise UsageError(

@@ -37,9 +37,7 @@ def search(
     ] = None,
     checkpoint: Annotated[
         str | None,
-        typer.Option(
-            help="Model that made the embeddings; required with --image.", show_default="none"
-        ),
+        typer.Option(help="With --image: model that made the embeddings.", show_default="none"),
     ] = None,
     k: Annotated[int, typer.Option(min=1, help="Patches to find, at most 1,000.")] = 10,
     sensor: Annotated[SensorChoice, typer.Option(help="Sensor of the query's vector.")] = "s2",

@@ -89,7 +89,18 @@ def test_features_without_statistics_need_a_set(data, folders, tmp_path):
         ("ensemble", ["again=west"], {}, "again has the SHA-256 of the member west"),
         ("west", ["east"], {}, "expected an ensemble, found .* kind specialist"),
         ("ensemble", [], {}, "at least one extractor"),
-        ("ensemble", ["east"], {"root": "."}, "--root belongs to --data"),
+        *(
+            ("ensemble", ["east"], {name: value}, f"--{option} belongs to --data, found --{option}")
+            for name, value, option in (
+                ("root", ".", "root"),
+                ("label", "climate", "label"),
+                ("cache", "c", "cache"),
+                ("split_by", "blocks", "split-by"),
+                ("s2_bands", "B02", "s2-bands"),
+                ("s1_bands", "VV", "s1-bands"),
+                ("s2_offset", -1000, "s2-offset"),
+            )
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(

@@ -110,6 +110,12 @@ def test_a_damaged_checkpoint_is_one_line_and_overwrite_starts_again(work, unbro
     assert weights(out) == weights(unbroken[1])
 
 
+def test_a_wrong_batch_size_is_refused_without_a_recovery_too(work, tmp_path):
+    with pytest.raises(InputError, match="batch_size must be a whole number of at least 2, found"):
+        pruned(work, tmp_path / "out", batch_size=-3)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_command_recovers_and_shows_its_steps(work, tmp_path, capsys):
     words = (
         "prune", work / "model", "--shards", work / "shards", "--sensor", "s1", "--out",

@@ -268,3 +268,5 @@ def test_a_number_is_the_patch_at_that_place_in_the_shards(folder, tmp_path, cap
 )  # fmt: skip
 def test_wrong_usage_exits_with_2(folder, tmp_path, more):
     assert search(folder, tmp_path / "h.html", *more) == 2
+        ["--like", "3", "--checkpoint", "m"], ["--like", "3", "--s2-bands", "X"],
+        ["--like", "3", "--s1-bands", "X"], ["--like", "3", "--s2-offset", "-1000"],
