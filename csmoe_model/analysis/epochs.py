@@ -55,6 +55,8 @@ def draw_epochs(
         OutputExistsError: If the picture or its numbers were made from something else.
     """
     numbers = numbers_path(out)
+    if not runs:
+        raise InputError("expected folders of runs of `csmoe train`, found none; give at least one")
     kept = _kept(runs, averaged=averaged)
     first = load_extractor(next(iter(kept.values()))[0].folder)
     sensors = choose_sensors(first, data, options.sensor)

@@ -13,7 +13,7 @@ from csmoe_model.datasets.base import LabelledSet
 from csmoe_model.datasets.names import SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
 from csmoe_model.probing.options import ProbeOptions
-from minortom.api.arguments import number, path_of
+from minortom.api.arguments import number, path_of, several
 from minortom.progress import OnProgress, ignore_progress
 from minortom.scenes.radiometry import GivenOffset
 
@@ -139,6 +139,4 @@ def epochs(
 
 
 def _paths(name: str, given: Paths | None) -> list[Path]:
-    if given is None:
-        return []
-    return [path_of(name, path) for path in ([given] if isinstance(given, str | Path) else given)]
+    return [path_of(name, path) for path in several(name, given, expected="a path (str or Path)")]

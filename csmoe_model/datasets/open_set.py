@@ -6,7 +6,7 @@ from typing import get_args
 
 from csmoe_model.datasets.base import LabelledSet
 from csmoe_model.datasets.names import PublishedName, SetName, SplitBy
-from minortom.api.arguments import one_of, path_of, shown
+from minortom.api.arguments import one_of, path_of, several, shown
 from minortom.errors import InputError
 from minortom.scenes.radiometry import GivenOffset, parse_offset
 
@@ -78,10 +78,20 @@ def open_set(
 
 
 def parse_bands(names: BandNames | None) -> tuple[str, ...] | None:
-    """Return names of bands as a tuple: `"B02,B03"` becomes `("B02", "B03")`, None stays None."""
+    """Return names of bands as a tuple: `"B02,B03"` becomes `("B02", "B03")`, None stays None.
+
+    Raises:
+        InputError: If they are not text.
+    """
     if names is None:
         return None
-    parts = names.split(",") if isinstance(names, str) else names
+    expected = "names, such as B02,B03"
+    parts = names.split(",") if isinstance(names, str) else several(
+        "bands", names, expected=expected
+    )  # fmt: skip
+    for part in parts:
+        if not isinstance(part, str):
+            raise InputError(f"bands must be {expected}, found {shown(part)}")
     return tuple(part.strip() for part in parts if part.strip())
 
 

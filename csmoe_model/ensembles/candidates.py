@@ -11,7 +11,7 @@ from csmoe_model.datasets.base import LabelledSet
 from csmoe_model.extractors.extractor import Extractor
 from csmoe_model.extractors.load import RESERVED, load_extractor
 from csmoe_model.extractors.map_images import choose_sensors
-from minortom.api.arguments import path_of
+from minortom.api.arguments import path_of, several
 from minortom.errors import InputError
 from minortom.sensors import SensorName
 
@@ -38,14 +38,13 @@ def named_extractors(given: Sequence[str | Path]) -> dict[str, Extractor]:
         InputError: If there are none, a name is not valid or occurs twice, or an extractor
             cannot be loaded.
     """
-    if isinstance(given, str | Path):
-        given = [given]
-    if not given:
+    arguments = several("extractors", given, expected="EXTRACTOR or NAME=EXTRACTOR")
+    if not arguments:
         raise InputError(
             "expected at least one extractor, found none; give EXTRACTOR or NAME=EXTRACTOR"
         )
     found: dict[str, Extractor] = {}
-    for argument in given:
+    for argument in arguments:
         name, extractor = _named(argument)
         if name in found:
             raise InputError(
@@ -61,8 +60,8 @@ def _named(argument: str | Path) -> tuple[str, str | Path]:
     name, sign, rest = str(argument).partition("=")
     if isinstance(argument, str) and sign and not Path(argument).exists():
         extractor: str | Path = rest
-    elif argument in RESERVED:
-        return str(argument), argument
+    elif isinstance(argument, str) and argument in RESERVED:
+        return argument, argument
     else:
         folder = path_of("extractors", argument).absolute()
         name = (folder.parent if folder.name == _RUN_WEIGHTS else folder).name

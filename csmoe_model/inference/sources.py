@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from csmoe_model.datasets.open_set import BandNames, parse_bands
-from minortom.api.arguments import path_of
+from minortom.api.arguments import path_of, several
 from minortom.errors import UsageError
 from minortom.io.tables import is_parquet
 from minortom.scenes.radiometry import GivenOffset, S2Offset, parse_offset
@@ -87,8 +87,9 @@ def sources_of(
 
     Raises:
         UsageError: If there is none, or `scene` is given with another source or without points.
+        InputError: If one is not a path.
     """
-    given = [source] if isinstance(source, str | Path) else list(source or ())
+    given = several("source", source, expected="a path (str or Path)")
     if scene is not None:
         if points is None or given:
             found = f"the source {given[0]} too" if given else "no --points"

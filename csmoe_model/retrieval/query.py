@@ -18,7 +18,7 @@ from csmoe_model.datasets.open_set import BandNames, parse_bands
 from csmoe_model.extractors.extractor import Extractor
 from csmoe_model.extractors.load import load_extractor
 from csmoe_model.retrieval.search_page import Card
-from minortom.api.arguments import path_of
+from minortom.api.arguments import path_of, several
 from minortom.errors import InputError, UsageError
 from minortom.plotting.patch_pictures import picture
 from minortom.scenes.radiometry import GivenOffset, parse_offset
@@ -193,8 +193,9 @@ def image_files(image: Images) -> tuple[Path, ...]:
 
     Raises:
         UsageError: If there are none, or more than two.
+        InputError: If one is not a path.
     """
-    given = [image] if isinstance(image, str | Path) else list(image)
+    given = several("image", image, expected="a path (str or Path)")
     if len(given) not in (1, 2):
         raise UsageError(
             f"--image takes one file, or two: Sentinel-2, then Sentinel-1; found {len(given)}"

@@ -168,6 +168,18 @@ def test_numpy_numbers_count_as_python_s(folder, tmp_path):
     assert plots.epochs(folder / "run-0", seeds=1, seed=1, **words).status == "up to date"
 
 
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        ([], "expected folders of runs of `csmoe train`, found none; give at least one"),
+        (5, "runs must be .*, or a sequence of these, found 5"),
+    ],
+)
+def test_runs_that_are_none_or_no_paths_are_one_line(folder, tmp_path, runs, message):
+    with pytest.raises(InputError, match=message):
+        plots.epochs(runs, data="shards", root=folder / "shards", out=tmp_path / "a.png")
+
+
 def test_an_error_is_one_line(folder, tmp_path, capsys):
     assert plot(folder, tmp_path / "x.png", runs=("shards",)) == 1
     assert "has no weights of earlier epochs" in one_line(capsys.readouterr().err)

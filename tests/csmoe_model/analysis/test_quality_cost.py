@@ -67,6 +67,9 @@ def test_the_command_is_the_python_function(tmp_path, capsys):
     assert str(again) == printed.rstrip("\n")
     with pytest.raises(InputError, match=r"results must be a path \(str or Path\), found 3"):
         csmoe_model.plot.tokens([3], out=tmp_path / "c.png")
+    for draw in (csmoe_model.plot.quality_cost, csmoe_model.plot.pruning):
+        with pytest.raises(InputError, match="results must be .*, or a sequence of these, found 5"):
+            draw(5, out=tmp_path / "c.png")
 
 
 def test_a_set_of_the_paper_has_its_four_points_too(tmp_path):

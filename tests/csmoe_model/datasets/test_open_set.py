@@ -43,6 +43,9 @@ def test_an_invalid_argument_is_a_one_line_error(tmp_path, arguments, message):
 def test_band_names_are_a_string_or_a_sequence():
     assert parse_bands(" B02, B03,") == parse_bands(["B02", "B03"]) == ("B02", "B03")
     assert parse_bands(None) is None
+    for wrong in (5, ["B02", 3]):
+        with pytest.raises(InputError, match="bands must be names, such as B02,B03"):
+            parse_bands(wrong)
 
 
 def test_opening_shards_loads_no_rasterio(tmp_path):

@@ -170,6 +170,8 @@ def test_a_multilabel_set_is_predicted_label_by_label(data, pool, tmp_path):
     ("given", "options", "message"),
     [
         ([], {}, "at least one extractor, found none"),
+        (5, {}, "extractors must be EXTRACTOR or NAME=EXTRACTOR, or a sequence of these, found 5"),
+        ([["optical"]], {}, r"extractors must be a path \(str or Path\), found list"),
         (["optical", "x=optical", "x=radar"], {}, "different names, found x twice; .*x=NAME|NAME="),
         (["a b=optical"], {}, "letters, digits"),
         (["radar"], {"sensor": "s2"}, "expected s2 in the model, found only s1"),
@@ -178,10 +180,10 @@ def test_a_multilabel_set_is_predicted_label_by_label(data, pool, tmp_path):
         (["nowhere"], {}, "nowhere does not exist"),
         (["optical"], {"select": "best"}, "select must be"),
         (["optical"], {"budget": "much"}, "budget must be a number"),
-    ],
-)
         (["optical"], {"budget": math.inf}, "budget must be a finite number, found inf"),
         (["optical"], {"budget": math.nan}, "budget must be a finite number, found nan"),
+    ],
+)
 def test_bad_input_is_one_line_and_leaves_nothing(
     data, pool, tmp_path, monkeypatch, given, options, message
 ):

@@ -23,6 +23,11 @@ from minortom.errors import InputError, OutputExistsError
 from minortom.shards.shard_set import ShardSet
 
 
+def test_a_source_that_is_no_path_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="source must be a path .*, or a sequence of these, found"):
+        embed("model", 5, out=tmp_path / "e.parquet")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Shards of 14 patches and an untrained model."""

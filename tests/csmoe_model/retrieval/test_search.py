@@ -17,6 +17,7 @@ from training_shards import learnable_shards
 
 import csmoe_model
 from csmoe_model.retrieval.search_page import Card, Sentence, search_page
+from minortom.errors import InputError
 from minortom.io.provenance import Provenance
 from minortom.io.up_to_date import stored_provenance
 from minortom.plotting.patch_pictures import patch_pictures
@@ -188,6 +189,12 @@ def test_it_is_up_to_date_until_options_change(folder, image, tmp_path, capsys):
     assert search(folder, tmp_path / "h.html", *more, "--k", 3, "--overwrite") == 0
 
 
+def test_an_image_that_is_no_path_is_one_line(folder, tmp_path):
+    words = {"shards": folder / "shards", "html": tmp_path / "h.html", "checkpoint": "model"}
+    with pytest.raises(InputError, match="image must be a path .*, or a sequence of these, found"):
+        csmoe_model.search(folder / "e.parquet", image=5, **words)
+
+
 def test_numpy_numbers_count_as_python_s(folder, tmp_path):
     words = {"shards": folder / "shards", "html": tmp_path / "h.html", "like": 5}
     assert csmoe_model.search(folder / "e.parquet", k=np.int64(3), **words).status == "written"
@@ -264,9 +271,9 @@ def test_a_number_is_the_patch_at_that_place_in_the_shards(folder, tmp_path, cap
         [], ["--like", "a:0:0", "--image", "x.tif"], ["--image", "x.tif"],
         ["--image", "x.tif", "--checkpoint", "m", "--exclude-km", 5],
         ["--image", "x.tif", "--checkpoint", "m", "--include-own-cell"],
+        ["--like", "3", "--checkpoint", "m"], ["--like", "3", "--s2-bands", "X"],
+        ["--like", "3", "--s1-bands", "X"], ["--like", "3", "--s2-offset", "-1000"],
     ],
 )  # fmt: skip
 def test_wrong_usage_exits_with_2(folder, tmp_path, more):
     assert search(folder, tmp_path / "h.html", *more) == 2
-        ["--like", "3", "--checkpoint", "m"], ["--like", "3", "--s2-bands", "X"],
-        ["--like", "3", "--s1-bands", "X"], ["--like", "3", "--s2-offset", "-1000"],
