@@ -144,7 +144,7 @@ def _resumed(folder: RunFolder, name: str | None, parent: Parent | None) -> Conf
         model=ModelConfig.from_dict(stored.get("model", {})),
         train=TrainConfig.from_dict(stored.get("train", {})),
         parent=parent,
-        lengthened=tuple(stored.get("lengthened", ())),
+        lengthened=tuple(stored.get("lengthened") or ()),
     )
 
 

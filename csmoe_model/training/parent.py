@@ -116,7 +116,7 @@ def stored_parent(folder: RunFolder) -> Parent | None:
         InputError: If the file in the run is missing or damaged.
     """
     configuration = folder.stored() or {}
-    if "weights" not in configuration:
+    if configuration.get("weights") is None:
         return None
     sha256 = str(configuration[KEY].get("inputs", {}).get("weights"))
     stored = read_config(folder.parent, weights_sha256=sha256)

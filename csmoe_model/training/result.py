@@ -5,6 +5,7 @@ from pathlib import Path
 
 from csmoe_model.runs.folder import RunFolder
 from minortom.api.results import Result
+from minortom.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +37,20 @@ def read_result(folder: RunFolder, status: str) -> TrainResult:
         InputError: If the log is missing or damaged.
     """
     rows, val_rows = folder.log.rows("train"), folder.log.rows("val")
-    last = rows[-1]
-    return TrainResult(
-        status=status,
-        run=folder.path,
-        steps=int(last["step"]),
-        epochs=int(last["epoch"]) + 1,
-        loss=float(last["loss"]),
-        val_loss=float(val_rows[-1]["loss"]) if val_rows else None,
-        weights=folder.model,
-        curve=folder.curve,
-    )
+    try:
+        last = rows[-1]
+        return TrainResult(
+            status=status,
+            run=folder.path,
+            steps=int(last["step"]),
+            epochs=int(last["epoch"]) + 1,
+            loss=float(last["loss"]),
+            val_loss=float(val_rows[-1]["loss"]) if val_rows else None,
+            weights=folder.model,
+            curve=folder.curve,
+        )
+    except (IndexError, ValueError):
+        raise InputError(
+            f"expected rows of numbers of the split train in {folder.log.path}, found "
+            f"{'others' if rows else 'none'}; restore the file, or give another --out"
+        ) from None

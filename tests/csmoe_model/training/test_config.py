@@ -108,6 +108,13 @@ def test_a_value_of_another_type_in_the_configuration_of_a_run_is_named(tmp_path
         configure(None, {}, resume=tmp_path)
 
 
+def test_null_in_the_configuration_of_a_run_is_a_value_that_is_not_given(finished, tmp_path):
+    stored = yaml.safe_load((finished / "config.yaml").read_text())
+    stored |= {"lengthened": None, "weights": None}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(stored))
+    assert configure(None, {}, resume=tmp_path) == configure(None, {}, resume=finished)
+
+
 @pytest.mark.parametrize("text", ["[" * 50_000 + "]" * 50_000, "{lr: " * 300 + "1" + "}" * 300])
 def test_a_configuration_that_is_nested_deeply_is_one_line(tmp_path, text):
     (tmp_path / "own.yaml").write_text(text)

@@ -28,6 +28,17 @@ def test_a_finished_run_is_up_to_date(shards, finished):
     assert {p: p.stat().st_mtime_ns for p in finished.rglob("*")} == before
 
 
+@pytest.mark.parametrize(("row", "found"), [("", "none"), ("0,x,train" + "," * 16, "others")])
+def test_a_log_without_the_last_losses_is_one_line(shards, finished, tmp_path, row, found):
+    out = tmp_path / "run"
+    shutil.copytree(finished, out)
+    header = (out / "log.csv").read_text().splitlines()[0]
+    (out / "log.csv").write_text(f"{header}\n{row}\n")
+    message = f"split train in .*log.csv, found {found}; restore the file, or give another --out"
+    with pytest.raises(InputError, match=message):
+        run(shards, out)
+
+
 def test_another_configuration_is_an_error_that_names_the_field_and_can_be_replaced(
     shards, finished, tmp_path
 ):

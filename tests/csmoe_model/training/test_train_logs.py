@@ -1,5 +1,6 @@
 """Logs of a run: experts, speed, TensorBoard, Weights & Biases, reconstructions."""
 
+import resource
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -248,6 +249,15 @@ def test_speed_is_pairs_and_operations_over_time_not_waited(monkeypatch):
     assert speed.note() == f"5 pairs/s, 30 TFLOP/s, 90% busy, {speed.memory_gb:.2g} GB"
     clock[0] = 113.0
     assert watch.lap(pairs=50).pairs_per_s == pytest.approx(50)
+
+
+def test_macos_counts_the_peak_memory_in_bytes(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    watch = Meter(
+        macs_per_pair=1, device=torch.device("cpu"), num_processes=1, waited_s=lambda: 0.0
+    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert watch.lap(1).memory_gb == pytest.approx(peak / 1e9, rel=0.1)
 
 
 def test_on_a_known_gpu_the_share_of_its_peak_is_shown(monkeypatch):
