@@ -5,8 +5,9 @@ user.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 
 from csmoe_model.checkpoints.weight_files import WEIGHTS, fetch_weights, has_weights
@@ -24,6 +25,12 @@ EXPECTED = (
 """Advice at the end of the errors about a checkpoint."""
 
 
+def _nothing(folder: Path) -> Iterable[str]:
+    """Return no file."""
+    del folder
+    return ()
+
+
 def find_checkpoint(
     checkpoint: str | Path,
     *,
@@ -32,6 +39,7 @@ def find_checkpoint(
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
     also: Sequence[str] = (),
+    listed: Callable[[Path], Iterable[str]] = _nothing,
 ) -> Path:
     """Return the folder with the weights; download it if it is a repository.
 
@@ -43,6 +51,8 @@ def find_checkpoint(
         cache_dir: Folder of downloaded files; that of `huggingface_hub` when None.
         local_files_only: Whether to use the cache only, without the network.
         also: Names of further files to download, where the repository has them.
+        listed: Yields the paths of more such files in the repository. It may read those that are
+            downloaded already, in the folder that it is called with.
 
     Raises:
         InputError: If the checkpoint does not exist, or the hub refuses the download.
@@ -70,7 +80,7 @@ def find_checkpoint(
         # The same commit, even if the repository changes in between.
         commit = config.parent.name
         fetch_weights(lambda name: fetch(name, commit), missing=errors.EntryNotFoundError)
-        for name in also:
+        for name in chain(also, listed(config.parent)):
             with suppress(errors.EntryNotFoundError):
                 fetch(name, commit)
     return config.parent

@@ -5,7 +5,7 @@ Axes, as name suffixes:
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from csmoe_model.checkpoints.hub import CONFIG
 from csmoe_model.checkpoints.weight_files import INDEX, weight_files
-from csmoe_model.checkpoints.weights import read_json, read_tensors
+from csmoe_model.checkpoints.weights import kind_of, read_json, read_tensors
 from csmoe_model.extractors.band_statistics import BandStatistics
 from csmoe_model.extractors.cost import NO_COST, ExtractorCost
 from csmoe_model.extractors.extractor import Alignment, Extractor, Sizes
@@ -33,11 +33,20 @@ MANIFEST = "ensemble.json"
 MEMBERS = "members"
 """Folder of the members' own folders, which are named as the members."""
 
+
+def _by_file_name(value: object, place: str) -> None:
+    """Accept text for each name of a file without folders."""
+    map_of(text)(value, place)
+    assert isinstance(value, Mapping)  # checked above
+    for name in value:
+        file_name(name, f"a key of {place}")
+
+
 _MANIFEST = record(
     members=list_of(
         record(
             name=file_name, kind=text, sensors=list_of(text), sha256=text,
-            files=optional(map_of(text)),
+            files=optional(_by_file_name),
         )
     )
 )  # fmt: skip
@@ -173,6 +182,30 @@ class Ensemble(Extractor):
         return max(member.extractor.smallest_px for member in self.members)
 
 
+def listed_files(folder: Path) -> Iterator[str]:
+    """Yield the paths, in the folder of an ensemble, of its manifest and its members' files.
+
+    Members that are ensembles are included. A manifest is read after its path was yielded, so that
+    it can be downloaded before. Another extractor has no such files.
+
+    Raises:
+        InputError: If a manifest is missing or damaged, or names a file in another folder.
+    """
+    if kind_of(folder / CONFIG) == Ensemble.kind:
+        yield from _listed(folder, "")
+
+
+def _listed(folder: Path, inside: str) -> Iterator[str]:
+    yield inside + MANIFEST
+    for entry in read_json(folder / inside / MANIFEST, _MANIFEST)["members"]:
+        place = f"{inside}{MEMBERS}/{entry['name']}/"
+        for name in entry.get("files") or ():
+            if name == MANIFEST:
+                yield from _listed(folder, place)
+            else:
+                yield place + name
+
+
 def member_files(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each file of a member that its vectors depend on, by name."""
     names = [CONFIG, *(file.name for file in weight_files(folder)), INDEX, MANIFEST]
@@ -193,7 +226,7 @@ def _load_member(
                 f"expected the files of the member {name} of {folder / MANIFEST} in {place}, found "
                 "none; copy the whole folder again"
             )
-        if member_files(place) != entry["files"]:
+        if member_files(place) != entry.get("files"):
             raise _changed(folder, name)
         found = load(place)
     if found.sha256 != entry["sha256"]:

@@ -7,7 +7,7 @@ from csmoe_model.checkpoints.hub import CONFIG, find_checkpoint
 from csmoe_model.checkpoints.weights import kind_of
 from csmoe_model.extractors.band_statistics import BandStatistics
 from csmoe_model.extractors.checkpoint import load_encoder
-from csmoe_model.extractors.ensemble import Ensemble
+from csmoe_model.extractors.ensemble import Ensemble, listed_files
 from csmoe_model.extractors.extractor import Extractor
 from csmoe_model.extractors.random_convolutions import RandomConvolutions
 from csmoe_model.extractors.specialist import Specialist
@@ -71,4 +71,4 @@ def _folder(checkpoint: str | Path) -> Path:
         # An extractor of another kind need not have weights of its own.
         if (folder / CONFIG).is_file() and kind_of(folder / CONFIG) is not None:
             return folder
-    return find_checkpoint(checkpoint)
+    return find_checkpoint(checkpoint, listed=listed_files)
