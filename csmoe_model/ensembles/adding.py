@@ -81,11 +81,12 @@ def add(
             "--s1-bands": s1_bands, "--s2-offset": None if s2_offset == "auto" else s2_offset,
             "--cache": cache,
         })  # fmt: skip
+    out = path_of("out", out)
+    kept = FeatureCache.beside(out, cache)
     labelled = None if data is None else open_set(
         data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands,
         s2_offset=s2_offset, seed=seed,
     )  # fmt: skip
-    out = path_of("out", out)
     addition = Addition(
         former=_ensemble(ensemble), added=named_extractors(extractors), data=labelled, seed=seed
     )
@@ -94,8 +95,7 @@ def add(
         out, addition.provenance, inputs=inputs, overwrite=overwrite, record=CONFIG
     ) as made:
         if not made.up_to_date:
-            cached = FeatureCache(None if cache is None else path_of("cache", cache))
-            addition.write(made.path, cached, on_progress)
+            addition.write(made.path, kept, on_progress)
     return read_result(out, made.status)
 
 

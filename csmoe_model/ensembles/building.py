@@ -98,12 +98,13 @@ def build(
     if budget is not None:
         limit = round(finite_number("budget", number("budget", budget) * 1e9))
     seed = whole_number("seed", seed, minimum=0)
+    out = path_of("out", out)
+    kept = FeatureCache.beside(out, cache)
     pool = named_extractors(extractors)
     labelled = open_set(
         data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands,
         s2_offset=s2_offset, seed=seed,
     )  # fmt: skip
-    out = path_of("out", out)
     builder = Builder(
         data=labelled, candidates=candidates_for(pool, labelled, sensor), budget=limit,
         select=select, seed=seed,
@@ -114,10 +115,7 @@ def build(
     with artefact(out, provenance, inputs=inputs, overwrite=overwrite, record=CONFIG) as made:
         if not made.up_to_date:
             labelled.report()
-            calibration = Calibration(
-                data=labelled, seed=seed, on_progress=on_progress,
-                cache=FeatureCache(None if cache is None else path_of("cache", cache)),
-            )  # fmt: skip
+            calibration = Calibration(data=labelled, seed=seed, cache=kept, on_progress=on_progress)
             builder.write(made.path, calibration, provenance)
     return read_result(out, made.status)
 

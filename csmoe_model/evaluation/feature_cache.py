@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minortom import __version__
+from minortom.api.arguments import path_of
 from minortom.errors import InputError
 from minortom.io.atomic_write import atomic_file, check_parents
+from minortom.io.up_to_date import check_outside
 
 Features = NDArray[np.float32]
 
@@ -30,6 +32,23 @@ class FeatureCache:
             raise InputError(
                 f"--cache must be a folder, found the file {self.folder}; give a folder"
             )
+
+    @classmethod
+    def beside(cls, out: Path, folder: str | Path | None) -> "FeatureCache":
+        """Return the cache of a command that writes the folder `out`.
+
+        Args:
+            out: Folder that the command replaces as a whole.
+            folder: Folder of the cache; no cache when None.
+
+        Raises:
+            InputError: If the cache is not a possible folder, or lies in `out`.
+        """
+        if folder is None:
+            return cls()
+        cache = path_of("cache", folder)
+        check_outside(cache, out, option="--cache")
+        return cls(cache)
 
     def get(
         self, depends_on: Mapping[str, object], rows: int, make: Callable[[], Features]

@@ -179,6 +179,7 @@ def probe_set(
         InputError: If the checkpoint does not exist, or the set cannot be probed with it.
         OutputExistsError: If `out` is another result.
     """
+    kept = FeatureCache.beside(out, cache)
     extractor = load_extractor(checkpoint).with_pooling(options.pooling)
     sensors = choose_sensors(extractor, data, options.sensor)
     is_dense = data.task == "segmentation"
@@ -190,7 +191,7 @@ def probe_set(
     check_shots(data, options.shots)
     maker = FeatureMaker(
         extractor=extractor, data=data, sensors=sensors, seeds=options.seed_range,
-        cache=FeatureCache(cache), on_progress=on_progress,
+        cache=kept, on_progress=on_progress,
     )  # fmt: skip
     provenance = _provenance(extractor, data, sensors, options)
     with artefact(

@@ -19,7 +19,7 @@ from minortom.api.arguments import path_of, whole_number
 from minortom.api.results import Result
 from minortom.io.artefact import artefact
 from minortom.io.provenance import KEY
-from minortom.io.up_to_date import check_page, now
+from minortom.io.up_to_date import check_outside, check_page, now
 from minortom.io.work_folder import delete_work_folder, work_folder
 from minortom.progress import OnProgress, ignore_progress
 
@@ -118,6 +118,7 @@ def prune(
         workers = reader_threads(whole_number("workers", workers, minimum=1))
     if page is not None:
         check_page(page, option="--html")
+        check_outside(page, out, option="--html")
     work = open_work(checkpoint, path_of("shards", shards), options, workers)
     work = work.recovering(steps=recover, batch_size=batch_size, lr=lr)
     inputs = [work.folder, work.data.folder]

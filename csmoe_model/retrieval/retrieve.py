@@ -135,6 +135,7 @@ def retrieve(
     started, out = now(), path_of("out", out)
     options = RetrieveOptions(k=k, index=index, pooling=pooling, seed=seed, seeds=seeds)
     check_faiss()
+    kept = FeatureCache.beside(out, cache)
     labelled = open_set(
         data, root, label=label, split_by=split_by, s2_bands=s2_bands, s1_bands=s1_bands,
         s2_offset=s2_offset, seed=options.seed,
@@ -142,7 +143,6 @@ def retrieve(
     _check_set(labelled, k=options.k)
     extractor = load_extractor(checkpoint).with_pooling(options.pooling)
     sensors = choose_sensors(extractor, labelled, None)
-    kept = FeatureCache(None if cache is None else path_of("cache", cache))
     provenance = _provenance(extractor, labelled, options)
     inputs = [*extractor.folders, *([] if root is None else [path_of("root", root)])]
     with artefact(

@@ -15,6 +15,7 @@ from minortom.api.arguments import flag, number, path_of, whole_number
 from minortom.errors import UsageError
 from minortom.io.artefact import artefact
 from minortom.io.provenance import Provenance, sha256_of
+from minortom.io.up_to_date import check_outside
 from minortom.shards.layout import DATASET_FILE
 
 
@@ -86,18 +87,21 @@ def train(
         "own_captions": own_captions,
     }  # fmt: skip
     paths = {name: path_of(name, path) for name, path in given.items() if path is not None}
+    out = path_of("out", out)
+    csv = None if captions is None else path_of("captions", captions)
+    if csv is not None:
+        check_outside(csv, out, option="--captions")
     material = _material(paths, sensor, seed=config.seed)
     provenance = _provenance(material, config, paths)
-    if captions is not None:
+    if csv is not None:
         content = material.as_csv()
         with artefact(
-            path_of("captions", captions), provenance, inputs=paths.values(),
-            overwrite=overwrite, content=content,
+            csv, provenance, inputs=paths.values(), overwrite=overwrite, content=content
         ) as made:  # fmt: skip
             if not made.up_to_date:
                 made.path.write_bytes(content)
     run = TextRun(
-        material=material, config=config, provenance=provenance, out=path_of("out", out),
+        material=material, config=config, provenance=provenance, out=out,
         save_every=whole_number("save_every", save_every, minimum=1), on_step=on_step,
     )  # fmt: skip
     return run.train(resume=flag("resume", resume), overwrite=flag("overwrite", overwrite))

@@ -88,6 +88,24 @@ def _refuse_parts(out: Path, inputs: Iterable[Path], option: str) -> None:
             raise InputError(f"{option} {out} is a file of the input {path}; give another {option}")
 
 
+def check_outside(path: Path, out: Path, *, option: str) -> None:
+    """Check that a further output does not lie in the folder ``out``, which is replaced as a whole.
+
+    Args:
+        path: File or folder that the command writes besides ``out``.
+        out: Folder to write (``--out``); it need not exist.
+        option: Option that names ``path``, for the error.
+
+    Raises:
+        InputError: If ``path`` is ``out`` or lies in it.
+    """
+    place = _real(path)
+    if _real(out) in (place, *place.parents):
+        raise InputError(
+            f"{option} must lie outside --out {out}, found {path}; give another {option}"
+        )
+
+
 def _real(path: Path) -> Path:
     """Return a path with its links followed; unlike ``Path.resolve`` it allows circular links."""
     return Path(os.path.realpath(path))

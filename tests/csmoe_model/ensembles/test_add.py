@@ -113,6 +113,13 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_cache_inside_the_larger_ensemble_is_refused(data, folders, tmp_path):
+    ensemble, out = folders / "ensemble", tmp_path / "out"
+    with pytest.raises(InputError, match=r"--cache must lie outside --out .*, found"):
+        add(ensemble, [folders / "east"], out=out, data=data, cache=out / "cache")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_ensemble_is_a_member_like_any_other(data, folders, tmp_path):
     inner = shutil.copytree(folders / "ensemble", tmp_path / "inner")
     found = build(

@@ -194,6 +194,13 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_cache_inside_the_ensemble_is_refused(data, pool, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match=r"--cache must lie outside --out .*, found"):
+        build(pool[:1], data=data, root=None, out=out, cache=out / "cache")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_bands_that_the_set_lacks_are_named(data, pool, tmp_path):
     few = {"s2": MODEL_BANDS["s2"][:3], "s1": MODEL_BANDS["s1"]}
     with pytest.raises(InputError, match="s2 bands .* add B05, B06"):

@@ -35,6 +35,16 @@ def test_an_invalid_argument_is_a_one_line_error(tmp_path, arguments, message):
         csmoe_model.probe(tmp_path, **words)
 
 
+def test_a_cache_inside_the_result_is_refused(tmp_path):
+    checkpoint, data = tmp_path / "model", bright_and_dark({"train": 24, "val": 8, "test": 12})
+    write_model(checkpoint, ShardSet.open(learnable_shards(tmp_path / "shards")), seed=7)
+    out = tmp_path / "out"
+    for cache in (out, out / "cache"):
+        with pytest.raises(InputError, match=r"--cache must lie outside --out .*, found"):
+            csmoe_model.probe(checkpoint, data=data, root=None, out=out, cache=cache)
+    assert not out.exists()
+
+
 def test_options_that_segmentation_does_not_take_are_a_one_line_error(tmp_path):
     checkpoint = tmp_path / "model"
     write_model(checkpoint, ShardSet.open(learnable_shards(tmp_path / "shards")), seed=7)

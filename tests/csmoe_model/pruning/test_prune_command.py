@@ -63,6 +63,13 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(work, tmp_path, caps
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_page_inside_the_new_model_is_one_line(work, tmp_path, capsys):
+    page = tmp_path / "out" / "page.html"
+    assert prune_command(work, "--out", tmp_path / "out", "--html", page) == 1
+    assert "--html must lie outside --out" in one_line(capsys.readouterr().err)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_shards_without_all_bands_are_one_line(work, tmp_path, capsys):
     spec = SampleSpec(patch_px=16, bands=("B02", "B03", "B04", "B08", "vv", "vh"))
     write_shards(

@@ -187,6 +187,13 @@ def test_wrong_values_are_refused(folder, tmp_path, wrong, message):
         retrieve(folder / "model", **words, **wrong)
 
 
+def test_a_cache_inside_the_result_is_refused(folder, tmp_path):
+    words = {"data": bright_and_dark(SIZES), "root": None, "out": tmp_path / "out"}
+    with pytest.raises(InputError, match=r"--cache must lie outside --out .*, found"):
+        retrieve(folder / "model", **words, cache=tmp_path / "out" / "cache")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_command_retrieves_on_the_shards_own_labels(folder, tmp_path, capsys):
     words = ["retrieve", folder / "model", "--data", "shards", "--root", folder / "shards"]
     words += ["--out", tmp_path / "out", "--k", 2, "--seeds", 1, "--index", "ivf"]

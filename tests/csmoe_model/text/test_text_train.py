@@ -191,6 +191,13 @@ def test_own_templates_and_own_captions_are_learned(told, tmp_path):
               own_captions=tmp_path / "c.csv")  # fmt: skip
 
 
+def test_captions_inside_the_run_are_refused(told, tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(InputError, match=r"--captions must lie outside --out .*, found"):
+        train(told[0] / "e.parquet", out=out, captions=out / "captions.csv", **QUICK)
+    assert list(tmp_path.iterdir()) == []
+
+
 def drop(name):
     return lambda table: table.drop_columns(name)
 

@@ -11,7 +11,7 @@ import pytest
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import atomic_file, write_json
 from minortom.io.provenance import KEY, Provenance
-from minortom.io.up_to_date import is_up_to_date
+from minortom.io.up_to_date import check_outside, is_up_to_date
 
 MADE = Provenance(command="annotate", options={"bbox": [0.0, 1.0]}, inputs={"cells": "12"})
 OTHER = Provenance(command="annotate", options={"bbox": None}, inputs={"cells": "12"})
@@ -150,3 +150,16 @@ def test_a_file_is_never_replaced_by_a_folder(tmp_path):
         is_up_to_date(
             tmp_path / "thesis.tex", MADE, inputs=(), overwrite=True, record="dataset.json"
         )
+
+
+@pytest.mark.parametrize("name", ["out", "out/page.html", "out/below/cache", "link/cache"])
+def test_a_further_output_inside_the_output_folder_is_refused(tmp_path, name):
+    (tmp_path / "link").symlink_to("out")  # which does not exist yet
+
+    with pytest.raises(InputError, match=r"--html must lie outside --out .*out, found .*give an"):
+        check_outside(tmp_path / name, tmp_path / "out", option="--html")
+
+
+@pytest.mark.parametrize("name", ["page.html", "out.html", "output/page.html", "out/../page.html"])
+def test_a_further_output_beside_the_output_folder_is_allowed(tmp_path, name):
+    check_outside(tmp_path / name, tmp_path / "out", option="--html")
