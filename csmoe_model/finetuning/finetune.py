@@ -1,6 +1,6 @@
 """`csmoe_model.finetune`: train encoder and head on labels, as `csmoe finetune` does."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,7 +23,6 @@ from csmoe_model.probing.probe import ProbeResult
 from csmoe_model.probing.record import RESULT
 from csmoe_model.runs.trackers import Tracking, check_tracking
 from csmoe_model.training.field_arguments import config_of, with_fields
-from csmoe_model.training.parent import check_outside
 from csmoe_model.training.supervised import OnStep, ignore_steps
 from csmoe_model.training.supervised_config import SupervisedConfig
 from minortom.api.arguments import flag, path_of, whole_number
@@ -131,7 +130,11 @@ def finetune(
         save_every=whole_number("save_every", save_every, minimum=1),
     )  # fmt: skip
     trained = load_model(checkpoint, device=best_device())
-    run = _prepared(trained, labelled, path_of("out", out), sensor, supervised, options, settings)
+    of_set = [path_of(name, path) for name, path in (("root", root), ("labels", labels)) if path]
+    run = _prepared(
+        trained, labelled, path_of("out", out), sensor, supervised, options, settings,
+        inputs=[*trained.folders, *of_set],
+    )  # fmt: skip
     status = run.run(resume=flag("resume", resume), overwrite=flag("overwrite", overwrite))
     stored = parse_json((run.folder.path / RESULT).read_text(encoding="utf-8"))
     return FinetuneResult(
@@ -143,6 +146,7 @@ def finetune(
 def _prepared(
     trained: LoadedModel, data: LabelledSet, out: Path, sensor: SensorChoice | None,
     supervised: SupervisedConfig, options: FinetuneConfig, settings: Settings,
+    *, inputs: Sequence[Path],
 ) -> FinetuneRun:  # fmt: skip
     """Check that the set can be learned with the model and the options; return the run."""
     sensors = choose_sensors(trained, data, sensor)
@@ -159,10 +163,8 @@ def _prepared(
     check_for_probe(data, needed_by="fine-tuning")
     if data.task != "segmentation" and (settings.compare or options.warm_start):
         require_package("sklearn", needed_by="the linear probe", extra="evaluate")
-    for folder in trained.folders:
-        check_outside(folder, out)
     return FinetuneRun(
-        trained=trained, folder=run_folder(out), settings=settings,
+        trained=trained, folder=run_folder(out), settings=settings, inputs=inputs,
         tuning=Tuning(
             data=with_shots(data, options.shots, seed=supervised.seed), sensors=sensors,
             supervised=supervised, options=options,

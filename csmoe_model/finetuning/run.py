@@ -1,5 +1,6 @@
 """A fine-tuning run: from a checkpoint and labels to weights with a head, in a resumable folder."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -63,6 +64,8 @@ class FinetuneRun:
     """The checkpoint."""
     tuning: Tuning
     folder: RunFolder
+    inputs: Sequence[Path]
+    """Files and folders that a new run must not replace."""
     provenance: Provenance
     settings: Settings
 
@@ -73,8 +76,9 @@ class FinetuneRun:
             MinorTomError: As `finetune`.
         """
         return run_in_folder(
-            self.folder, self.provenance, resume=resume, overwrite=overwrite, work=self._work
-        )
+            self.folder, self.provenance, inputs=self.inputs, resume=resume, overwrite=overwrite,
+            work=self._work,
+        )  # fmt: skip
 
     def _work(self) -> None:
         self.tuning.data.report()

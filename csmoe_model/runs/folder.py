@@ -42,7 +42,7 @@ from minortom.io.schema import (
     record,
     text,
 )
-from minortom.io.up_to_date import stored_provenance
+from minortom.io.up_to_date import check_not_input, stored_provenance
 
 State = Literal["new", "unfinished", "lengthened", "finished"]
 
@@ -103,7 +103,9 @@ class RunFolder:
         model = (self.stored() or {}).get("model", {})
         return RunLog(self.path / "experts.csv", expert_columns(int(model.get("num_experts", 0))))
 
-    def state(self, provenance: Provenance, *, resume: bool, overwrite: bool) -> State:
+    def state(
+        self, provenance: Provenance, *, inputs: Sequence[Path], resume: bool, overwrite: bool
+    ) -> State:
         """Return the state of the folder; raise an error if it does not fit the options.
 
         A finished run that is resumed with another length is `lengthened`.
@@ -111,7 +113,7 @@ class RunFolder:
         Raises:
             OutputExistsError: If the folder holds something else, or an unfinished run, and
                 neither `resume` nor `overwrite` is set.
-            InputError: If there is no run to resume, or its configuration differs.
+            InputError: If there is no run to resume, it is another one, or it contains an input.
         """
         resume, overwrite = flag("resume", resume), flag("overwrite", overwrite)
         check_parents(self.path)
@@ -129,6 +131,7 @@ class RunFolder:
             return "finished"
         if resume:
             return self._resumed(differing, finished=finished)
+        check_not_input(self.path, inputs)  # before the advice to give --overwrite
         if overwrite:
             return "new"
         if differing:

@@ -1,6 +1,6 @@
 """Run of a specialist: from labels to a frozen extractor, in a folder from which it resumes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -85,6 +85,8 @@ class SpecialistRun:
     arch: ArchName
     config: SupervisedConfig
     class_weights: ClassWeights
+    inputs: Sequence[Path]
+    """Files and folders that a new run must not replace."""
     out: Path
     save_every: int
     on_step: OnStep
@@ -97,7 +99,7 @@ class SpecialistRun:
         """
         folder = self._folder
         status = run_in_folder(
-            folder, self.provenance, resume=resume, overwrite=overwrite,
+            folder, self.provenance, inputs=self.inputs, resume=resume, overwrite=overwrite,
             work=lambda: self._work(folder),
         )  # fmt: skip
         return self._result(status)

@@ -99,6 +99,7 @@ def train(
     run = SpecialistRun(
         images=SpecialistImages.of(labelled, sensor, image_size=size), arch=arch,
         config=config, class_weights=class_weights, out=path_of("out", out),
+        inputs=[] if root is None else [path_of("root", root)],
         save_every=whole_number("save_every", save_every, minimum=1), on_step=on_step,
     )  # fmt: skip
     return run.train(resume=flag("resume", resume), overwrite=flag("overwrite", overwrite))

@@ -44,6 +44,8 @@ class Patches:
     sensor: str
     made_by: str
     """Hash of the extractor that made the vectors."""
+    licences: tuple[str, ...]
+    """Licences of the vectors."""
     table: pa.Table
     """One row for each vector."""
     vector_nD: Vectors
@@ -81,7 +83,7 @@ class Patches:
             )
         return cls(
             source=embeddings, sensor=chosen, table=table, vector_nD=vector_nD,
-            made_by=recorded_sha256(embeddings, "weights"),
+            made_by=recorded_sha256(embeddings, "weights"), licences=stored_licences(embeddings),
         )  # fmt: skip
 
     def __len__(self) -> int:
@@ -91,11 +93,6 @@ class Patches:
     def cell_n(self) -> NDArray[np.str_]:
         """Name of each patch's cell."""
         return np.array(self.table["grid_cell"].to_pylist(), np.str_)
-
-    @property
-    def licences(self) -> tuple[str, ...]:
-        """Licences of the vectors."""
-        return stored_licences(self.source)
 
     @property
     def sha256(self) -> str:

@@ -5,7 +5,7 @@ Axes, as name suffixes:
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,8 @@ class TextRun:
     material: Material
     config: SupervisedConfig
     provenance: Provenance
+    inputs: Sequence[Path]
+    """Files and folders that a new run must not replace."""
     out: Path
     save_every: int
     on_step: OnStep
@@ -85,7 +87,7 @@ class TextRun:
         """
         folder = RunFolder(self.out, columns=COLUMNS, logs_experts=False)
         status = run_in_folder(
-            folder, self.provenance, resume=resume, overwrite=overwrite,
+            folder, self.provenance, inputs=self.inputs, resume=resume, overwrite=overwrite,
             work=lambda: self._work(folder),
         )  # fmt: skip
         return self._result(status)

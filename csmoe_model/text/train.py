@@ -101,8 +101,8 @@ def train(
             if not made.up_to_date:
                 made.path.write_bytes(content)
     run = TextRun(
-        material=material, config=config, provenance=provenance, out=out,
-        save_every=whole_number("save_every", save_every, minimum=1), on_step=on_step,
+        material=material, config=config, provenance=provenance, inputs=[*paths.values()],
+        out=out, save_every=whole_number("save_every", save_every, minimum=1), on_step=on_step,
     )  # fmt: skip
     return run.train(resume=flag("resume", resume), overwrite=flag("overwrite", overwrite))
 

@@ -1,6 +1,5 @@
 """Weights that a run starts from (`--weights`): their model, provenance and statistics."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,32 +64,10 @@ class Parent:
         """Write the provenance and the statistics into a run, which then resumes without them."""
         write_config(folder.parent, self.stored)
 
-    def check_outside(self, out: Path) -> None:
-        """Check that a new run does not replace the checkpoint.
-
-        Raises:
-            InputError: If the checkpoint lies in the folder of the run.
-        """
-        check_outside(find_checkpoint(self.checkpoint), out)
-
 
 def _condition_vectors(model: CSMoE) -> dict[str, Tensor]:
     """Return the condition vectors of a new model; a model without conditions can get them."""
     return {name: w for name, w in model.state_dict().items() if ".condition_vectors." in name}
-
-
-def check_outside(checkpoint: Path, out: Path) -> None:
-    """Check that a run does not replace the checkpoint that it starts from.
-
-    Raises:
-        InputError: If the checkpoint lies in the folder of the run.
-    """
-    place = Path(os.path.realpath(checkpoint))
-    if Path(os.path.realpath(out)) in (place, *place.parents):
-        raise InputError(
-            f"--out {out} contains the checkpoint {checkpoint} that the run starts from; give "
-            "another --out"
-        )
 
 
 def read_parent(checkpoint: str | Path) -> Parent:

@@ -1,12 +1,14 @@
 """A pretraining run: from shards to weights, in a folder from which it can resume."""
 
 import logging
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from csmoe_model.checkpoints.hub import find_checkpoint
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.loader import Loader, reader_threads
 from csmoe_model.data.normalise import Normalise
@@ -71,10 +73,21 @@ def run_training(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    inputs: Sequence[Path] = (),
     settings: Settings = Settings(),
     on_step: OnStep = ignore_steps,
 ) -> TrainResult:
-    """Train a model with a complete configuration; the arguments are those of `train`.
+    """Train a model with a complete configuration; the other arguments are those of `train`.
+
+    Args:
+        shards: Folder of shards.
+        out: Folder of the run.
+        configuration: The complete configuration.
+        resume: Whether to resume the run in `out`.
+        overwrite: Whether to replace another run in `out`.
+        inputs: Files that a new run must not replace, besides the shards and the weights.
+        settings: Settings that do not change the result.
+        on_step: Called after each step.
 
     Raises:
         MinorTomError: As `train`.
@@ -83,8 +96,9 @@ def run_training(
         data = on_all_processes(lambda: ShardSet.open(shards))
         from_first_process(lambda: held.enter_context(output_lock(out)))  # returns None
         run = TrainingRun(
-            data=data, folder=RunFolder(out), configuration=configuration, launch=launch
-        )
+            data=data, folder=RunFolder(out), configuration=configuration, launch=launch,
+            inputs=(shards, *inputs),
+        )  # fmt: skip
         return run.train(resume=resume, overwrite=overwrite, settings=settings, on_step=on_step)
 
 
@@ -96,6 +110,8 @@ class TrainingRun:
     folder: RunFolder
     configuration: Configuration
     launch: Launch
+    inputs: Sequence[Path]
+    """Files and folders that a new run must not replace, besides the weights."""
 
     def train(
         self, *, resume: bool, overwrite: bool, settings: Settings, on_step: OnStep
@@ -103,7 +119,9 @@ class TrainingRun:
         """Take the steps that are left and write the weights."""
         folder, provenance = self.folder, self.provenance
         state = from_first_process(
-            lambda: folder.state(provenance, resume=resume, overwrite=overwrite)
+            lambda: folder.state(
+                provenance, inputs=self._inputs(resume=resume), resume=resume, overwrite=overwrite
+            )
         )
         if state == "finished":
             from_first_process(folder.delete_replaced)
@@ -161,11 +179,16 @@ class TrainingRun:
             seed=configuration.train.seed, licences=tuple(dict.fromkeys(licences)),
         )  # fmt: skip
 
+    def _inputs(self, *, resume: bool) -> list[Path]:
+        """Return all that a new run must not replace."""
+        parent = self.configuration.parent
+        if parent is None or resume:  # a run resumes without the weights that it started from
+            return [*self.inputs]
+        return [*self.inputs, find_checkpoint(parent.checkpoint)]
+
     def _start(self, provenance: Provenance) -> None:
         """Create the folder of the run."""
         parent = self.configuration.parent
-        if parent is not None:
-            parent.check_outside(self.folder.path)
         self.folder.start(provenance, more=parent.store if parent else None)
 
     def _lengthened(self) -> "TrainingRun":

@@ -1,7 +1,8 @@
 """Life cycle of a supervised training in its folder: start or resume, train, stop by a signal."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from csmoe_model.runs.folder import RunFolder
@@ -24,25 +25,27 @@ _log = logging.getLogger(__name__)
 
 
 def run_in_folder(
-    folder: RunFolder, provenance: Provenance, *, resume: bool, overwrite: bool,
-    work: Callable[[], None],
+    folder: RunFolder, provenance: Provenance, *, inputs: Sequence[Path], resume: bool,
+    overwrite: bool, work: Callable[[], None],
 ) -> str:  # fmt: skip
     """Do the work of a run unless it is finished; return `trained` or `up to date`.
 
     Args:
         folder: Folder of the run, whose log has `COLUMNS`; it is locked for other processes.
         provenance: Everything that the result depends on.
+        inputs: Files and folders that a new run must not replace.
         resume: Whether to continue an unfinished run.
         overwrite: Whether to replace another run.
         work: Takes the steps that are left, and writes the result.
 
     Raises:
-        InputError: If there is no run to resume, or it has another configuration.
+        InputError: If there is no run to resume, it has another configuration, or the run to
+            replace contains an input.
         OutputExistsError: If the folder is another output.
     """
     with output_lock(folder.path):
         started = now()
-        state = folder.state(provenance, resume=resume, overwrite=overwrite)
+        state = folder.state(provenance, inputs=inputs, resume=resume, overwrite=overwrite)
         _log.debug("the run in %s is %s; seed %s", folder.path, state, provenance.seed)
         if state == "lengthened":
             raise InputError(

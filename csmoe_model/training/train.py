@@ -6,6 +6,7 @@ from pathlib import Path
 from csmoe_model.config import ModelConfig
 from csmoe_model.distributed.collectives import on_all_processes
 from csmoe_model.distributed.launch import JOIN_TIMEOUT_S, process_group
+from csmoe_model.runs.folder import RunFolder
 from csmoe_model.runs.trackers import Tracking
 from csmoe_model.training.config import TrainConfig
 from csmoe_model.training.configuration import Configuration, configure
@@ -84,12 +85,13 @@ def train(
         KeyboardInterrupt: After SIGINT, once the checkpoint is saved; SystemExit after SIGTERM.
     """
 
-    def checked() -> tuple[Path, Path, Configuration, Settings]:
+    def checked() -> tuple[Path, Path, Configuration, Settings, list[Path]]:
         folder, is_resumed = path_of("out", out), flag("resume", resume)
+        file = None if config is None else path_of("config", config)
         configuration = configure(
             recipe,
             plain_values(fields),
-            file=None if config is None else path_of("config", config),
+            file=file,
             weights=weights,
             resume=folder if is_resumed else None,
         )
@@ -97,11 +99,14 @@ def train(
             workers=workers, save_every=save_every, compile=compile,
             tracking=Tracking(tensorboard=tensorboard, wandb_project=wandb_project),
         )  # fmt: skip
-        return path_of("shards", shards), folder, configuration, settings
+        # A run may be replaced by one with its own configuration, which is written again.
+        is_own = file is not None and file.resolve() == RunFolder(folder).config.resolve()
+        files = [] if file is None or is_own else [file]
+        return path_of("shards", shards), folder, configuration, settings, files
 
     with process_group(join_timeout=whole_number("join_timeout", join_timeout, minimum=1)):
-        data, folder, configuration, settings = on_all_processes(checked)
+        data, folder, configuration, settings, files = on_all_processes(checked)
         return run_training(
-            data, folder, configuration, resume=resume, overwrite=overwrite, settings=settings,
-            on_step=on_step,
+            data, folder, configuration, resume=resume, overwrite=overwrite, inputs=files,
+            settings=settings, on_step=on_step,
         )  # fmt: skip

@@ -51,7 +51,7 @@ def is_up_to_date(
     if out.is_file() and record:
         raise InputError(f"{option} must be a folder, found the file {out}; give another {option}")
     inputs = tuple(inputs)
-    _refuse_inputs(out, inputs, option)
+    check_not_input(out, inputs, option=option)
     if not out.exists() or is_empty_folder(out):
         return False
     stored = stored_provenance(out / record if record else out)
@@ -72,7 +72,17 @@ def is_up_to_date(
     raise OutputExistsError(f"{out} exists and {found}; give --overwrite or another {option}")
 
 
-def _refuse_inputs(out: Path, inputs: Iterable[Path], option: str) -> None:
+def check_not_input(out: Path, inputs: Iterable[Path], *, option: str = "--out") -> None:
+    """Check that an output replaces no input.
+
+    Args:
+        out: A file or a folder.
+        inputs: Files and folders.
+        option: Option that names the output, for the error.
+
+    Raises:
+        InputError: If ``out`` is an input, or a folder that contains one.
+    """
     place = _real(out)
     for path in inputs:
         found = _real(path)

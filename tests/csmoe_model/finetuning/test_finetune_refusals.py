@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from file_hashes import hashes
 from finetuning_calls import SIZES, finetune, relabelled
 from labelled_sets import bright_and_dark
 from model_folders import write_model
 from training_shards import learnable_shards
 
+import csmoe_model
 from minortom.errors import InputError
 from minortom.shards.shard_set import ShardSet
 
@@ -86,6 +88,16 @@ def test_a_class_of_the_test_split_that_training_never_saw_is_named(checkpoint, 
         finetune(checkpoint, tmp_path / "run", data)
 
 
-def test_a_run_that_holds_its_checkpoint_is_refused(checkpoint):
-    with pytest.raises(InputError, match="contains the checkpoint"):
-        finetune(checkpoint, checkpoint.parent, overwrite=True)
+def test_a_run_that_contains_its_checkpoint_or_its_set_is_not_replaced(checkpoint, tmp_path):
+    run = tmp_path / "run"
+    weights = finetune(checkpoint, run, epochs=1).weights
+    shards = learnable_shards(run / "shards", train=12, val=6, test=8, apart_deg=5)
+    before = hashes(run)
+    with pytest.raises(InputError, match=r"--out .*run contains the input .*model; give another"):
+        finetune(weights, run, overwrite=True)
+    with pytest.raises(InputError, match=r"--out .*run contains the input .*shards; give another"):
+        csmoe_model.finetune(
+            checkpoint, data="shards", root=shards, out=run, warm_start=False, compare=False,
+            overwrite=True,
+        )  # fmt: skip
+    assert hashes(run) == before

@@ -12,6 +12,7 @@ from file_hashes import hashes
 from label_maps import segmentation_set
 from labelled_sets import bright_and_dark, set_of, split_of
 from training_runs import stop_after
+from training_shards import learnable_shards
 
 from csmoe_model.data.normalise import resized
 from csmoe_model.evaluation.metrics import Predictions, confusion_matrices, score
@@ -100,6 +101,17 @@ def test_classes_of_pixels_are_learned_and_stored(tmp_path):
     wanted_BD = torch.nn.functional.layer_norm(last_BDHW.mean((2, 3)), (WIDTH,), eps=1e-6)
     np.testing.assert_allclose(vectors, wanted_BD.detach(), atol=1e-4)
     assert "2 classes of pixels" in (result.weights / "README.md").read_text()
+
+
+def test_a_run_that_contains_its_set_is_not_replaced(tmp_path):
+    run(tmp_path / "run", epochs=1)
+    shards = learnable_shards(tmp_path / "run/shards", train=12, val=6, test=8, apart_deg=5)
+    before = hashes(tmp_path / "run")
+    with pytest.raises(InputError, match=r"--out .*run contains the input .*shards; give another"):
+        train(
+            data="shards", root=shards, out=tmp_path / "run", sensor="s2", **SHORT, overwrite=True
+        )
+    assert hashes(tmp_path / "run") == before
 
 
 def test_label_maps_that_are_not_square_are_flipped_only(tmp_path, monkeypatch):

@@ -191,6 +191,25 @@ def test_own_templates_and_own_captions_are_learned(told, tmp_path):
               own_captions=tmp_path / "c.csv")  # fmt: skip
 
 
+def test_a_run_that_contains_its_input_is_not_replaced(told, tmp_path):
+    run = tmp_path / "run"
+    train(told[0] / "e.parquet", out=run, **{**QUICK, "epochs": 1})
+    inside = run / "e.parquet"
+    inside.write_bytes((told[0] / "e.parquet").read_bytes())
+    before = hashes(run)
+    with pytest.raises(InputError, match=r"--out .*run contains the input .*e\.parquet; give"):
+        train(inside, out=run, **QUICK, overwrite=True)
+    assert hashes(run) == before
+
+
+def test_the_licences_are_those_of_the_file_that_was_read(told, tmp_path):
+    path = tmp_path / "e.parquet"
+    path.write_bytes((told[0] / "e.parquet").read_bytes())
+    patches = Patches.read(path)
+    path.unlink()
+    assert patches.licences == ("made up",)
+
+
 def test_captions_inside_the_run_are_refused(told, tmp_path):
     out = tmp_path / "run"
     with pytest.raises(InputError, match=r"--captions must lie outside --out .*, found"):

@@ -9,9 +9,11 @@ from dataclasses import replace
 import pytest
 import torch
 import yaml
+from file_hashes import hashes
 from training_runs import SHORT, rows, run, stop_after
 from training_shards import MODEL, learnable_shards
 
+import csmoe_model
 from csmoe_model.runs.csv_log import RunLog
 from csmoe_model.runs.folder import RunFolder
 from csmoe_model.training.module import DivergedError
@@ -56,6 +58,31 @@ def test_another_configuration_is_an_error_that_names_the_field_and_can_be_repla
     assert rows(out) == rows(finished)
     assert run(shards, out, other, overwrite=True).status == "trained"
     assert RunFolder(out).stored()["train"]["lr"] == 1e-3
+
+
+def test_a_run_that_contains_its_shards_is_not_replaced(shards, tmp_path):
+    out, other = tmp_path / "run", replace(SHORT, lr=1e-3)
+    run(shards, out)
+    inside = shutil.copytree(shards, out / "shards")
+    before = hashes(out)
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match=r"--out .*run contains the input .*shards; give an"):
+            run(inside, out, other, overwrite=overwrite)
+    assert hashes(out) == before
+    assert run(inside, out).status == "up to date"
+
+
+def test_a_run_that_contains_the_configuration_file_is_not_replaced(shards, tmp_path):
+    out = tmp_path / "run"
+    run(shards, out)
+    own = shutil.copy(out / "config.yaml", out / "own.yaml")
+    given = {"out": out, "steps": 2, "workers": 1, "tensorboard": False, "overwrite": True}
+    with pytest.raises(InputError, match=r"--out .*run contains the input .*own.yaml; give an"):
+        csmoe_model.train(shards, config=own, **given)
+    assert (out / "own.yaml").is_file()
+    # The configuration of the run itself is written again.
+    assert csmoe_model.train(shards, config=out / "config.yaml", **given).status == "trained"
+    assert RunFolder(out).stored()["train"]["steps"] == 2
 
 
 def test_other_shards_are_another_run(shards, tmp_path):

@@ -178,7 +178,7 @@ def test_a_checkpoint_that_does_not_exist_is_refused(tmp_path):
 
 def test_a_run_does_not_replace_its_own_parent(parent, other_shards, tmp_path):
     shutil.copytree(parent, tmp_path / "run")
-    with pytest.raises(InputError, match=r"--out .* contains the checkpoint"):
+    with pytest.raises(InputError, match=r"--out .* contains the input .*model; give another"):
         csmoe_model.train(
             other_shards, out=tmp_path / "run", weights=tmp_path / "run" / "model", overwrite=True,
             **OPTIONS,
