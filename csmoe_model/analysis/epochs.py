@@ -20,7 +20,7 @@ from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import write_json
 from minortom.io.parse import parse_json
 from minortom.io.provenance import KEY, Provenance
-from minortom.io.up_to_date import is_up_to_date, status
+from minortom.io.up_to_date import check_not_part, is_up_to_date, status
 from minortom.progress import OnProgress, ignore_progress
 from minortom.sensors import SensorName
 
@@ -70,6 +70,8 @@ def draw_epochs(
     check_shots(data, options.shots)
     provenance = _provenance(kept, first, data, sensors, options)
     done = is_up_to_date(numbers, provenance, inputs=[*runs, *inputs], overwrite=overwrite)
+    if out.exists() and not numbers.exists():  # then this command did not draw it
+        check_not_part(out, [*runs, *inputs])
     if done and out.is_file():
         points = parse_json(numbers.read_text(encoding="utf-8"))["points"]
     elif out.exists() and not overwrite:

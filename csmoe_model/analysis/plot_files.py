@@ -1,5 +1,6 @@
 """Files of `csmoe plot`: a PNG, and its numbers as JSON beside it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +12,7 @@ from minortom.api.arguments import flag
 from minortom.api.results import Result
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import atomic_file, check_parents, write_json
+from minortom.io.up_to_date import check_not_input, check_not_part
 
 Points = list[dict[str, Any]]
 """Points of a picture, as the JSON file holds them."""
@@ -42,17 +44,26 @@ def numbers_path(out: Path) -> Path:
     return out.with_suffix(".json")
 
 
-def check_not_existing(out: Path, *, overwrite: bool) -> Path:
+def check_not_existing(out: Path, results: Sequence[Path], *, overwrite: bool) -> Path:
     """Check that neither a picture nor its numbers exist; return the path of the numbers.
 
+    Args:
+        out: The picture.
+        results: Folders and files that the picture shows. None of their files is replaced, not
+            even with `overwrite`.
+        overwrite: Whether an existing picture and existing numbers may be replaced.
+
     Raises:
-        InputError: As `numbers_path`.
+        InputError: As `numbers_path`, or if one of the two is a file of the results.
         OutputExistsError: If one of the two exists and `overwrite` is false.
     """
     numbers, overwrite = numbers_path(out), flag("overwrite", overwrite)
     for path in (out, numbers):
-        if path.exists() and not overwrite:
-            raise OutputExistsError(f"{path} exists; give --overwrite or another --out")
+        check_not_input(path, results)
+        if path.exists():
+            check_not_part(path, results)
+            if not overwrite:
+                raise OutputExistsError(f"{path} exists; give --overwrite or another --out")
     return numbers
 
 

@@ -17,7 +17,7 @@ LONG = {"s2": "Sentinel-2", "s1": "Sentinel-1"}
 
 def draw_pruning(results: Sequence[Path], out: Path, *, overwrite: bool = False) -> PlotResult:
     """Draw one line for each result, one panel for each sensor; see `plot.pruning`."""
-    numbers = check_not_existing(out, overwrite=overwrite)
+    numbers = check_not_existing(out, results, overwrite=overwrite)
     if not results:
         raise InputError("expected folders that `csmoe prune` wrote, found none; give at least one")
     points = [

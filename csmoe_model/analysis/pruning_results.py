@@ -55,3 +55,12 @@ def read_pruning(path: Path) -> dict[str, Any]:
             "that it wrote"
         ) from None
     return dict(found)
+
+
+def is_pruning(path: Path) -> bool:
+    """Return whether a folder has a record of `csmoe prune` that is not damaged."""
+    try:
+        read_pruning(path)
+    except InputError:
+        return False
+    return True

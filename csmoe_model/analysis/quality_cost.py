@@ -18,7 +18,7 @@ PAPER_MACS = {"32": 2.92e9, "28": 3.67e9, "16": 10.11e9, "14": 13.40e9}
 
 def draw_quality_cost(results: Sequence[Path], out: Path, *, overwrite: bool = False) -> PlotResult:
     """Draw one panel for each set; see `plot.quality_cost`."""
-    numbers = check_not_existing(out, overwrite=overwrite)
+    numbers = check_not_existing(out, results, overwrite=overwrite)
     points = [point for folder in results for point in _cost_points(read_probe(folder))]
     names = list(dict.fromkeys(point["data"] for point in points)) or list(CSMOE)
     for name in names:

@@ -16,7 +16,7 @@ _POOLINGS = ("cls", "mean", "both")
 
 def draw_tokens(results: Sequence[Path], out: Path, *, overwrite: bool = False) -> PlotResult:
     """Draw one panel of bars for each set; see `plot.tokens`."""
-    numbers = check_not_existing(out, overwrite=overwrite)
+    numbers = check_not_existing(out, results, overwrite=overwrite)
     points = [point for folder in results for point in _token_points(folder)]
     # The sort is stable: points of the same pooling stay in the order given.
     points.sort(key=lambda point: _POOLINGS.index(point["features"]))

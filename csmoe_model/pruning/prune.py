@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from csmoe_model.analysis.pruning_results import PRUNING, read_pruning
+from csmoe_model.analysis.pruning_results import is_pruning, read_pruning
 from csmoe_model.checkpoints.hub import CONFIG
 from csmoe_model.choices import Criterion, SensorChoice
 from csmoe_model.data.loader import reader_threads
@@ -126,7 +126,7 @@ def prune(
         made = outputs.enter_context(
             artefact(
                 out, work.provenance, inputs=inputs, overwrite=overwrite, record=CONFIG,
-                started=started, is_whole=(out / PRUNING).is_file,
+                started=started, is_whole=lambda: is_pruning(out),
             )
         )  # fmt: skip
         made_page = page and outputs.enter_context(

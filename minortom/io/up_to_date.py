@@ -59,7 +59,7 @@ def is_up_to_date(
     if compared == provenance.as_dict():
         return True
     if stored is None or stored.get("command") != provenance.command:
-        _refuse_parts(out, inputs, option)
+        check_not_part(out, inputs, option=option)
     if out.is_dir() and stored is None:
         # Even --overwrite must not delete a folder with unknown files.
         raise OutputExistsError(
@@ -91,8 +91,17 @@ def check_not_input(out: Path, inputs: Iterable[Path], *, option: str = "--out")
             raise InputError(f"{option} {out} {what} the input {path}; give another {option}")
 
 
-def _refuse_parts(out: Path, inputs: Iterable[Path], option: str) -> None:
-    """Refuse to replace a file inside an input folder."""
+def check_not_part(out: Path, inputs: Iterable[Path], *, option: str = "--out") -> None:
+    """Check that a file which would be replaced does not lie inside an input folder.
+
+    Args:
+        out: An existing file that the command did not write.
+        inputs: Files and folders.
+        option: Option that names the output, for the error.
+
+    Raises:
+        InputError: If ``out`` lies in an input folder.
+    """
     for path in inputs:
         if _real(path) in _real(out).parents:
             raise InputError(f"{option} {out} is a file of the input {path}; give another {option}")

@@ -145,6 +145,15 @@ def test_it_is_up_to_date_until_options_change_and_replaces_nothing_else(folder,
     assert out.read_bytes() != before
 
 
+def test_a_picture_of_a_run_is_never_replaced(folder, tmp_path, capsys):
+    curve = folder / "run-0" / "curve.png"
+    curve.write_text("the curve", encoding="utf-8")
+    for words in ((), ("--overwrite",)):
+        assert plot(folder, curve, "--cache", tmp_path / "cache", *words) == 1
+        assert "curve.png is a file of the input" in one_line(capsys.readouterr().err)
+    assert curve.read_text(encoding="utf-8") == "the curve"
+
+
 def test_other_names_of_the_bands_are_another_picture(folder, tmp_path):
     images = {"s1": np.random.default_rng(0).normal(-12, 3, (8, 2, 16, 16)).astype(np.float32)}
     splits = dict.fromkeys(SPLITS, split_of(images, np.arange(8) % 2))

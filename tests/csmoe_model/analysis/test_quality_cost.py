@@ -4,6 +4,7 @@ import json
 
 import pytest
 from error_lines import one_line
+from file_hashes import hashes
 from minortom_cli.console import run
 from minortom_cli.model.app import app
 from PIL import Image
@@ -144,6 +145,18 @@ def test_the_same_results_give_the_same_bytes(tmp_path):
         plot("quality-cost", probed, "--out", tmp_path / name)
 
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize("command", ["quality-cost", "tokens"])
+@pytest.mark.parametrize("given", ["probe", "probe/result.json"])
+def test_a_result_is_never_replaced(command, given, tmp_path, capsys):
+    before = hashes(result(tmp_path / "probe"))
+    for words in ((), ("--overwrite",)):
+        out = tmp_path / "probe" / "result.png"
+        assert plot(command, tmp_path / given, "--out", out, *words) == 1
+        assert "result.json is" in (line := one_line(capsys.readouterr().err))
+        assert line.endswith("give another --out")
+    assert hashes(tmp_path / "probe") == before
 
 
 @pytest.mark.parametrize("command", ["quality-cost", "tokens"])

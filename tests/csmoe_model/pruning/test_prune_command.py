@@ -1,15 +1,17 @@
 """The commands `csmoe prune` and `csmoe plot pruning`, and what they refuse."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
 from error_lines import one_line
+from file_hashes import hashes
 from minortom_cli.console import run
 from minortom_cli.model.app import app
 from model_folders import write
 from pruning_models import WIDE, random_model
-from pruning_runs import record_of
+from pruning_runs import pruned, record_of
 from shard_maker import PROVENANCE, made_up_metadata, made_up_tensors
 
 from minortom.shards.layout import SampleSpec
@@ -42,6 +44,26 @@ def test_the_command_prints_json_and_plot_draws_the_results(work, tmp_path, caps
     assert "--overwrite" in one_line(capsys.readouterr().err)
     assert run(app, ["plot", "pruning", str(work / "model"), "--out", str(tmp_path / "q.png")]) == 1
     assert "expected a record of `csmoe prune`" in one_line(capsys.readouterr().err)
+
+
+def test_the_plot_never_replaces_the_record_of_a_model(small, capsys):
+    _, out = small
+    before = hashes(out)
+    for words in ((), ("--overwrite",)):
+        plot = ("plot", "pruning", out, "--out", out / "pruning.png", *words)
+        assert run(app, list(map(str, plot))) == 1
+        assert "pruning.json is a file of the input" in one_line(capsys.readouterr().err)
+    assert hashes(out) == before
+
+
+@pytest.mark.parametrize("content", [None, "", '{"points": []}'])
+def test_a_model_with_a_damaged_record_is_made_again(work, small, tmp_path, content):
+    whole, out = hashes(small[1]), shutil.copytree(small[1], tmp_path / "small")
+    (out / "pruning.json").unlink()
+    if content is not None:
+        (out / "pruning.json").write_text(content)
+    assert pruned(work, out, keep=2).status == "written"
+    assert hashes(out) == whole
 
 
 @pytest.mark.parametrize(
