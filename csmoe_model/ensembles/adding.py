@@ -8,7 +8,7 @@ from csmoe_model.checkpoints.hub import CONFIG
 from csmoe_model.datasets.base import LabelledSet
 from csmoe_model.datasets.names import SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
-from csmoe_model.ensembles.candidates import candidates_for, named_extractors
+from csmoe_model.ensembles.candidates import candidates_for, extractor_hashes, named_extractors
 from csmoe_model.ensembles.folder import EnsembleResult, read_result, write_ensemble
 from csmoe_model.ensembles.manifest import Entry, member_entry
 from csmoe_model.ensembles.members import Calibration
@@ -141,8 +141,8 @@ class Addition:
     @property
     def provenance(self) -> Provenance:
         """Everything that the larger ensemble depends on."""
-        data, found = self.data, {"ensemble": self.former.sha256}
-        found |= {name: extractor.sha256 for name, extractor in self.added.items()}
+        data = self.data
+        found = {"ensemble": self.former.sha256, **extractor_hashes(self.added)}
         options: dict[str, object] = {"extractors": list(self.added)}
         licences = [*self.former.licences]
         if data is not None:

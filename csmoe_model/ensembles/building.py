@@ -12,7 +12,12 @@ from csmoe_model.choices import MemberChoice, SensorChoice
 from csmoe_model.datasets.base import LabelledSet
 from csmoe_model.datasets.names import SetName, SplitBy
 from csmoe_model.datasets.open_set import BandNames, open_set
-from csmoe_model.ensembles.candidates import Candidate, candidates_for, named_extractors
+from csmoe_model.ensembles.candidates import (
+    Candidate,
+    candidates_for,
+    extractor_hashes,
+    named_extractors,
+)
 from csmoe_model.ensembles.folder import EnsembleResult, read_result, write_ensemble
 from csmoe_model.ensembles.manifest import trace_rows
 from csmoe_model.ensembles.members import Calibrated, Calibration, image_sizes
@@ -179,8 +184,10 @@ class Builder:
                 "extractors": names, "select": self.select, "budget_multiply_adds": self.budget,
                 "data": self.data.name, **self.data.record,
             },
-            inputs={"data": self.data.sha256}
-            | {one.name: one.extractor.sha256 for one in self.candidates},
+            inputs={
+                "data": self.data.sha256,
+                **extractor_hashes({one.name: one.extractor for one in self.candidates}),
+            },
             seed=self.seed, licences=tuple(self.data.licences),
         )  # fmt: skip
 

@@ -55,6 +55,14 @@ def named_extractors(given: Sequence[str | Path]) -> dict[str, Extractor]:
     return found
 
 
+def extractor_hashes(extractors: Mapping[str, Extractor]) -> dict[str, str]:
+    """Return the SHA-256 of each extractor, for the inputs of a provenance.
+
+    The key is `extractor NAME`, since a member may have the name of another input, such as `data`.
+    """
+    return {f"extractor {name}": extractor.sha256 for name, extractor in extractors.items()}
+
+
 def _named(argument: str | Path) -> tuple[str, str | Path]:
     """Return the name and the extractor of an argument."""
     name, sign, rest = str(argument).partition("=")

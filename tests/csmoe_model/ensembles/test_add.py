@@ -10,7 +10,7 @@ from file_hashes import hashes
 
 from csmoe_model.ensembles import add, build
 from csmoe_model.extractors.load import load_extractor
-from minortom.errors import InputError
+from minortom.errors import InputError, OutputExistsError
 from minortom.sensors import MODEL_BANDS
 
 
@@ -80,6 +80,18 @@ def test_features_without_statistics_need_a_set(data, folders, tmp_path):
     vectors = vectors_of(out, data)
     assert vectors.isfinite().all()
     assert vectors.shape[1] == found.width
+
+
+def test_members_with_the_names_of_other_inputs_hide_nothing(data, folders, tmp_path):
+    other = shutil.copytree(folders / "radar", tmp_path / "other")
+    build([other], data=data, root=None, out=tmp_path / "another", select="all")
+    add(folders / "ensemble", [f"ensemble={folders / 'east'}"], out=tmp_path / "a")
+    with pytest.raises(OutputExistsError, match="other inputs or options"):
+        add(tmp_path / "another", [f"ensemble={folders / 'east'}"], out=tmp_path / "a")
+
+    add(folders / "ensemble", [f"data={folders / 'east'}"], out=tmp_path / "b", data=data)
+    with pytest.raises(OutputExistsError, match="other inputs or options"):
+        add(folders / "ensemble", [f"data={other}"], out=tmp_path / "b", data=data)
 
 
 @pytest.mark.parametrize(

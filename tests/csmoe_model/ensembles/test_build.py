@@ -147,6 +147,13 @@ def test_the_same_candidates_give_the_same_bytes_and_are_up_to_date(data, pool, 
         build(pool, data=data, root=None, out=again.out, seed=1)
 
 
+def test_a_member_with_the_name_of_the_set_does_not_hide_another_set(data, pool, tmp_path):
+    words = {"root": None, "out": tmp_path / "out", "select": "all"}
+    build([f"data={pool[0]}"], data=data, **words)
+    with pytest.raises(OutputExistsError, match="other inputs or options"):
+        build([f"data={pool[0]}"], data=replace(data, sha256="f" * 64), **words)
+
+
 @pytest.mark.parametrize("share", [1.0, 0.5])
 def test_the_budget_is_respected(data, pool, tmp_path, share):
     costs = [load_extractor(folder).cost.multiply_adds for folder in pool[:2]]
