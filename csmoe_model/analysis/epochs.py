@@ -6,7 +6,12 @@ from pathlib import Path
 
 from csmoe_model.analysis.epoch_plot import epoch_picture
 from csmoe_model.analysis.epoch_points import EpochProber, Runs
-from csmoe_model.analysis.plot_files import PlotResult, numbers_path, save_png
+from csmoe_model.analysis.plot_files import (
+    PlotResult,
+    distinct_names,
+    numbers_path,
+    save_png,
+)
 from csmoe_model.datasets.base import LabelledSet, check_for_probe
 from csmoe_model.datasets.trained_classes import with_trained_classes
 from csmoe_model.evaluation.feature_cache import FeatureCache
@@ -91,12 +96,7 @@ def draw_epochs(
 
 def _kept(runs: Sequence[Path], *, averaged: bool) -> Runs:
     """Return the kept weights of each run, by its name."""
-    names = [run.resolve().name for run in runs]
-    if len(set(names)) < len(names):
-        raise InputError(
-            "expected runs with different folder names, which the picture shows, found the same "
-            f"name twice in {', '.join(names)}; rename a folder"
-        )
+    names = distinct_names(runs, kind="runs")
     return {
         name: kept_weights(run, averaged=averaged) for name, run in zip(names, runs, strict=True)
     }

@@ -59,12 +59,14 @@ def pruning(results: Paths, *, out: str | Path, overwrite: bool = False) -> Plot
     """Draw the drift of pruned models against their multiply-adds, one panel for each sensor.
 
     Args:
-        results: Folders that `csmoe prune` wrote; each is a line over the numbers of experts.
+        results: Folders that `csmoe prune` wrote, with different names; each is a line over the
+            numbers of experts.
         out: PNG to write; the numbers go to the same name with `.json`.
         overwrite: Whether to replace the two files.
 
     Raises:
-        InputError: If a folder holds no record of a pruning, or `out` does not end in `.png`.
+        InputError: If a folder holds no record of a pruning, two folders have the same name, or
+            `out` does not end in `.png`.
         OutputExistsError: If one of the two files exists.
     """
     return draw_pruning(_paths("results", results), path_of("out", out), overwrite=overwrite)

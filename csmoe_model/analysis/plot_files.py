@@ -67,6 +67,25 @@ def check_not_existing(out: Path, results: Sequence[Path], *, overwrite: bool) -
     return numbers
 
 
+def distinct_names(folders: Sequence[Path], *, kind: str) -> list[str]:
+    """Return the names of folders, by which a picture tells them apart.
+
+    Args:
+        folders: Folders with different names.
+        kind: What the folders hold, in the plural, for the error.
+
+    Raises:
+        InputError: If two folders have the same name.
+    """
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        raise InputError(
+            f"expected {kind} with different folder names, which the picture shows, found the same "
+            f"name twice in {', '.join(names)}; rename a folder"
+        )
+    return names
+
+
 def save_plot(figure: Figure, points: Points, out: Path, numbers: Path) -> PlotResult:
     """Write a picture and its numbers."""
     write_json(numbers, {"points": points})

@@ -8,7 +8,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from csmoe_model.analysis.panels import draw_panels
-from csmoe_model.analysis.plot_files import PlotResult, Points, check_not_existing, save_plot
+from csmoe_model.analysis.plot_files import (
+    PlotResult,
+    Points,
+    check_not_existing,
+    distinct_names,
+    save_plot,
+)
 from csmoe_model.analysis.pruning_results import read_pruning
 from minortom.errors import InputError
 
@@ -20,8 +26,11 @@ def draw_pruning(results: Sequence[Path], out: Path, *, overwrite: bool = False)
     numbers = check_not_existing(out, results, overwrite=overwrite)
     if not results:
         raise InputError("expected folders that `csmoe prune` wrote, found none; give at least one")
+    names = distinct_names(results, kind="results")
     points = [
-        point for folder in results for point in pruning_points(read_pruning(folder), folder.name)
+        point
+        for folder, name in zip(results, names, strict=True)
+        for point in pruning_points(read_pruning(folder), name)
     ]
     return save_plot(pruning_figure(points), points, out, numbers)
 

@@ -46,6 +46,21 @@ def test_the_command_prints_json_and_plot_draws_the_results(work, tmp_path, caps
     assert "expected a record of `csmoe prune`" in one_line(capsys.readouterr().err)
 
 
+def test_the_plot_takes_results_with_different_names_only(small, tmp_path, capsys):
+    for seed in ("seed-0", "seed-1"):
+        shutil.copytree(small[1], tmp_path / seed / "small")
+    words = ("plot", "pruning", tmp_path / "seed-0/small", tmp_path / "seed-1/small")
+    assert run(app, [*map(str, words), "--out", str(tmp_path / "p.png")]) == 1
+    assert "found the same name twice in small, small" in one_line(capsys.readouterr().err)
+    assert not (tmp_path / "p.png").exists()
+
+    (tmp_path / "seed-1/small").rename(tmp_path / "seed-1/other")
+    words = ("plot", "pruning", tmp_path / "seed-0/small", tmp_path / "seed-1/other")
+    assert run(app, [*map(str, words), "--out", str(tmp_path / "p.png")]) == 0
+    points = json.loads((tmp_path / "p.json").read_text())["points"]
+    assert {point["from"] for point in points} == {"small", "other"}
+
+
 def test_the_plot_never_replaces_the_record_of_a_model(small, capsys):
     _, out = small
     before = hashes(out)
