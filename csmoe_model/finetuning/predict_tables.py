@@ -19,7 +19,6 @@ from csmoe_model.finetuning.classifier import Classifier
 from csmoe_model.finetuning.head_files import HeadRecord
 from csmoe_model.inference.embed_images import (
     check_measured,
-    check_parquet,
     image_rows,
     images_provenance,
     outlined_rows,
@@ -29,7 +28,7 @@ from minortom.api.results import Result
 from minortom.errors import InputError
 from minortom.io.artefact import artefact
 from minortom.io.geoparquet import write_table
-from minortom.io.up_to_date import now
+from minortom.io.up_to_date import check_parquet, now
 from minortom.progress import OnProgress
 from minortom.shards.shard_set import ShardSet
 

@@ -21,8 +21,7 @@ from minortom.errors import InputError
 from minortom.io.artefact import artefact
 from minortom.io.geoparquet import write_table
 from minortom.io.provenance import Provenance, sha256_of
-from minortom.io.tables import is_parquet
-from minortom.io.up_to_date import now
+from minortom.io.up_to_date import check_parquet, now
 from minortom.progress import OnProgress, ignore_progress
 from minortom.sensors import SensorName
 
@@ -111,18 +110,6 @@ def ready_extractor(checkpoint: str | Path) -> Extractor:
             "`csmoe embed` writes beside their vectors"
         )
     return extractor
-
-
-def check_parquet(out: Path, what: str) -> None:
-    """Check that an output has the suffix of a Parquet file.
-
-    Raises:
-        InputError: If it has another one.
-    """
-    if not is_parquet(out):
-        raise InputError(
-            f"expected --out with the suffix .parquet for {what}, found {out.name}; change the name"
-        )
 
 
 def images_provenance(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from csmoe_model.datasets.image_folder import ImageBands
 from csmoe_model.extractors.extractor import Bands, Extractor
-from csmoe_model.inference.embed_images import check_parquet, ready_extractor
+from csmoe_model.inference.embed_images import ready_extractor
 from csmoe_model.inference.embed_scene import scene_channels, scene_inputs, tile_side
 from csmoe_model.inference.image_vectors import Vectors, encode_images
 from minortom.api.results import Result
@@ -23,7 +23,7 @@ from minortom.io.coordinates import with_coordinates
 from minortom.io.geoparquet import points_table, write_table
 from minortom.io.provenance import Provenance, sha256_of
 from minortom.io.tables import read_any_table
-from minortom.io.up_to_date import now
+from minortom.io.up_to_date import check_parquet, now
 from minortom.progress import OnProgress, ignore_progress
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from minortom.api.results import Result
 from minortom.io.artefact import artefact
 from minortom.io.geoparquet import box_of, points_writer
 from minortom.io.provenance import Provenance, licences_in, sha256_of
-from minortom.io.up_to_date import now
+from minortom.io.up_to_date import check_parquet, now
 from minortom.progress import OnProgress, ignore_progress
 from minortom.shards.layout import DATASET_FILE
 from minortom.shards.shard_set import ShardSet
@@ -95,6 +95,7 @@ def embed_shards(
     """
     started = now()
     data = ShardSet.open(shards)
+    check_parquet(out, "the vectors of patches")
     extractor = fitted_on(load_extractor(checkpoint), data)
     queries = None if neighbours is None else Queries.of(data, neighbours.exclusion)
     provenance = shards_provenance("embed", extractor, data)

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from csmoe_model.inference.embed_images import check_parquet
 from csmoe_model.inference.embeddings import PATCH
 from csmoe_model.text.model import load_text_model
 from csmoe_model.text.vocabulary import Vocabulary
@@ -21,7 +20,7 @@ from minortom.errors import InputError
 from minortom.io.artefact import artefact
 from minortom.io.geoparquet import points_table, write_table
 from minortom.io.provenance import Provenance
-from minortom.io.up_to_date import now
+from minortom.io.up_to_date import check_parquet, now
 
 _WHERE = (*PATCH, "split")
 _PLACE = ("lat", "lon")

@@ -38,7 +38,7 @@ from minortom.io.geoparquet import points_table, write_table
 from minortom.io.provenance import Provenance
 from minortom.io.table_columns import read_table
 from minortom.io.table_result import IN_MEMORY
-from minortom.io.up_to_date import now
+from minortom.io.up_to_date import check_parquet, now
 from minortom.maps.descriptor import Descriptor
 from minortom.maps.tiled_map import TileMap
 from minortom.progress import OnProgress, part_of
@@ -80,6 +80,8 @@ class AnnotateJob:
         The rows are in spatial order, for any order of the sources; see ``spatial_order``.
         """
         started = now()
+        if out is not None:
+            check_parquet(out, "the annotated tiles")
         archives, descriptors = self.sources.open_archives(on_fetch), self.maps.open(on_fetch)
         candidates = self._candidates(archives)
         with (

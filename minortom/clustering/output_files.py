@@ -15,14 +15,12 @@ from minortom.clustering.centroids_file import Centroids, read_centroids, write_
 from minortom.clustering.levels import Level
 from minortom.clustering.page import PageContent, clusters_page
 from minortom.clustering.result import ClusterResult
-from minortom.errors import InputError
 from minortom.io.artefact import Artefact, artefact
 from minortom.io.atomic_write import atomic_file, write_text
 from minortom.io.column_metadata import classes_metadata
 from minortom.io.geoparquet import points_table, write_table
 from minortom.io.provenance import Provenance
-from minortom.io.tables import is_parquet
-from minortom.io.up_to_date import is_up_to_date, status, stored_provenance
+from minortom.io.up_to_date import check_parquet, is_up_to_date, status, stored_provenance
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,10 +60,7 @@ class OutputFiles:
         Raises:
             InputError: If the output has not the suffix of a Parquet file.
         """
-        if not is_parquet(out):
-            raise InputError(
-                f"expected --out with the suffix .parquet, found {out.name}; change the name"
-            )
+        check_parquet(out, "the clusters of cells")
         return cls(
             out=out, centroids=out.with_name(f"{out.stem}.centroids.parquet"),
             page=out.with_name(f"{out.stem}.html"),

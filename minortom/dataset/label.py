@@ -19,8 +19,7 @@ from minortom.io.geoparquet import points_table, write_table
 from minortom.io.provenance import Provenance, licences_in, sha256_of
 from minortom.io.table_columns import read_table
 from minortom.io.table_result import TableResult
-from minortom.io.tables import is_parquet
-from minortom.io.up_to_date import now
+from minortom.io.up_to_date import check_parquet, now
 from minortom.maps.descriptor import Descriptor
 from minortom.progress import OnProgress, ignore_progress
 from minortom.shards.layout import DATASET_FILE
@@ -86,10 +85,7 @@ def label(
     folder, out, started = path_of("shards", shards), path_of("out", out), now()
     if workers is not None:
         workers = whole_number("workers", workers, minimum=1)
-    if not is_parquet(out):
-        raise InputError(
-            f"expected --out with the suffix .parquet, found {out.name}; change the name"
-        )
+    check_parquet(out, "the labels of patches")
     choice = MapChoice(map=map if isinstance(map, str) else str(path_of("map", map)), legend=legend)
     data = ShardSet.open(folder)
     descriptor = open_map(choice, default_legend=DEFAULT_LEGEND, on_fetch=on_fetch)

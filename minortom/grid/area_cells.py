@@ -79,10 +79,10 @@ def cells(
         region: Vector file with polygons in any coordinate system.
         region_layer: Layer of the region, for a file with several layers of polygons.
         bbox: Box in degrees: ``"W,S,E,N"``, four numbers or a ``BBox``.
-        out: File to write. ``.parquet`` and ``.geoparquet`` have the columns ``grid_cell``,
-            ``lat``, ``lon`` (centre, degrees) and ``geometry`` (outline), ``.csv`` has the first
-            three, and a file with another suffix has one name per line. Nothing is written when
-            None.
+        out: File to write. ``.parquet``, ``.geoparquet`` and ``.pq`` have the columns
+            ``grid_cell``, ``lat``, ``lon`` (centre, degrees) and ``geometry`` (outline), ``.csv``
+            has the first three, and a file with another suffix has one name per line. Nothing is
+            written when None.
         overwrite: Whether to replace an output with another provenance.
 
     Returns:

@@ -69,9 +69,9 @@ def read_cells(sources: Sequence[CellSource]) -> Cells:
 
     Args:
         sources: Paths, ``grid`` for the whole 10 km grid, or tables with the column
-            ``grid_cell``. The suffixes ``.parquet``, ``.geoparquet``, ``.csv`` and ``.tsv``
-            (or ``.csv.gz``) decide how a file is read; a folder has Parquet files, and a file
-            with another suffix is read as text.
+            ``grid_cell``. The suffixes ``.parquet``, ``.geoparquet``, ``.pq``, ``.csv`` and
+            ``.tsv`` (or ``.csv.gz``) decide how a file is read; a folder has Parquet files, and a
+            file with another suffix is read as text.
 
     Raises:
         InputError: If there is no source, or if a source is missing, unreadable or empty, has

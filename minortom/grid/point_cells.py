@@ -102,8 +102,8 @@ def locate(
         lon: Longitude in degrees, -180 to 180.
         points: Instead of one point, a CSV or Parquet file with the columns ``lat`` and ``lon``
             (degrees), or such a table in memory (``pyarrow.Table`` or data frame).
-        out: File for the points: Parquet if the suffix is ``.parquet`` or ``.geoparquet``, else
-            CSV. Nothing is written when None.
+        out: File for the points: Parquet if the suffix is ``.parquet``, ``.geoparquet`` or
+            ``.pq``, else CSV. Nothing is written when None.
         overwrite: Whether to replace an output with another provenance.
 
     Returns:

@@ -57,8 +57,10 @@ def _read(path: Path, layer: str | None) -> VectorLayer:
     import pyarrow as pa
     from shapely.errors import ShapelyError
 
+    from minortom.io.tables import is_parquet
+
     try:
-        if path.suffix.lower() in (".parquet", ".geoparquet"):
+        if is_parquet(path):
             return _read_parquet(path, layer)
         source, layer = _source(path, layer)
         return _read_one(path, source, layer)

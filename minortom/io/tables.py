@@ -14,7 +14,7 @@ from minortom.errors import InputError
 from minortom.io.delimited import read_delimited
 from minortom.io.plain_types import with_plain_types
 
-_PARQUET = (".parquet", ".geoparquet")
+_PARQUET = (".parquet", ".geoparquet", ".pq")
 _DELIMITED = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 

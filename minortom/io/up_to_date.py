@@ -13,6 +13,7 @@ from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import check_parents, is_empty_folder
 from minortom.io.parse import parse_json
 from minortom.io.provenance import DERIVED, KEY, Provenance, licences_in
+from minortom.io.tables import is_parquet
 from minortom.io.tiff_tags import SUFFIXES, metadata_item
 
 _IN_PAGE = f'<script type="application/json" id="{KEY}">'
@@ -142,6 +143,24 @@ def check_page(page: Path, *, option: str = "--out") -> None:
     """
     if page.suffix != ".html":
         raise InputError(f"{option} must end in .html, found {page}; give another {option}")
+
+
+def check_parquet(out: Path, what: str) -> None:
+    """Check that ``out`` has the suffix by which readers of tables recognise a Parquet file.
+
+    Args:
+        out: File to write.
+        what: Content of the file, for the error.
+
+    Raises:
+        InputError: If the name does not end in ``.parquet``, ``.geoparquet`` or ``.pq``, or as
+            ``check_parents`` does.
+    """
+    check_parents(out)
+    if not is_parquet(out):
+        raise InputError(
+            f"expected --out with the suffix .parquet for {what}, found {out}; change the name"
+        )
 
 
 def check_raster(out: Path) -> None:

@@ -20,7 +20,7 @@ from minortom.io.memory_tables import table_bytes
 from minortom.io.provenance import Provenance
 from minortom.io.run_records import has_run_record
 from minortom.io.table_result import IN_MEMORY
-from minortom.io.up_to_date import now
+from minortom.io.up_to_date import check_parquet, now
 from minortom.io.work_folder import delete_work_folder, has_work_on, work_folder
 from minortom.progress import OnProgress, ignore_progress
 from minortom.sampling.coupled_search import SearchResult
@@ -71,6 +71,8 @@ def make_selection(
         InputError: If an input cannot be used.
         OutputExistsError: If ``out`` exists with another provenance.
     """
+    if out is not None:
+        check_parquet(out, "the selection")
     inputs = read_inputs(annotated, keep=keep, quota=quota)
     if inputs.quota is not None:
         options = replace(options, quota=inputs.quota)

@@ -114,8 +114,9 @@ def test_a_missing_option_ends_with_2(arguments, capsys):
         ("--climate", "nowhere.tif", "nowhere.tif does not exist"),
         ("--landcover", "cells.txt", "cannot read the map"),
         ("--out", "climate.tif/a.parquet", "must be a folder, but is a file; give another --out"),
-        ("--out", "", "--out must be a file, found the folder"),
-        ("--out", "climate.tif", "is the input "),
+        ("--out", "", "expected --out with the suffix .parquet for the annotated tiles, found"),
+        ("--out", "a.csv", "a.csv; change the name"),
+        ("--out", "climate.tif", "climate.tif; change the name"),
         ("--landcover-legend", "atlantis", "worldcover) or an existing file, found 'atlantis'"),
         ("--landcover-legend", "igbp", ", found 40;"),
     ],
@@ -129,6 +130,7 @@ def test_a_users_mistake_is_one_line_and_1(arguments, tmp_path, capsys, option, 
     assert printed.err.count("\n") == 1
     assert message in printed.err
     assert not (tmp_path / "a.parquet").exists()
+    assert not (tmp_path / "a.csv").exists()
 
 
 def test_another_name_than_of_a_cell_is_one_line_that_shows_it(arguments, tmp_path, capsys):

@@ -180,6 +180,12 @@ def test_paths_are_strings_too_and_another_type_is_one_line(folder, tmp_path):
         embed(*words, out=3)
 
 
+def test_a_name_that_is_not_read_as_parquet_is_refused(folder, tmp_path):
+    with pytest.raises(InputError, match=r"suffix .parquet for the vectors of patches, .*e.csv;"):
+        embed(folder / "model", folder / "shards", out=tmp_path / "e.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_another_picture_is_refused_before_anything_is_written(folder, tmp_path):
     picture = tmp_path / "n.png"
     picture.write_text("a holiday")

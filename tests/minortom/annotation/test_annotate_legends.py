@@ -89,12 +89,13 @@ def test_a_changed_legend_of_ones_own_is_another_input(arguments, tmp_path, caps
 
 
 def test_the_output_cannot_replace_the_legend(arguments, tmp_path, capsys):
-    (tmp_path / "own.yaml").write_text(OWN)
-    arguments[arguments.index("--out") + 1] = str(tmp_path / "own.yaml")
-    words = [*arguments, "--landcover-legend", str(tmp_path / "own.yaml"), "--overwrite"]
+    legend = tmp_path / "own.parquet"
+    legend.write_text(OWN)
+    arguments[arguments.index("--out") + 1] = str(legend)
+    words = [*arguments, "--landcover-legend", str(legend), "--overwrite"]
     assert run(app, words) == 1
     assert "is the input" in json_error(capsys.readouterr().err)
-    assert (tmp_path / "own.yaml").read_text() == OWN
+    assert legend.read_text() == OWN
 
 
 def test_a_legend_by_name_gives_its_classes(arguments, tmp_path, capsys):

@@ -131,7 +131,7 @@ CASES = [
     (write_fine, "--k 3,3", "found 3,3, which does not descend"),
     (write_fine, "--k many", "such as 5000,200, found 'many'"),
     (write_fine, "--k 3,0", "k must be a whole number of at least 1, found 0"),
-    (write_fine, "--k 3 --out {folder}/out.csv", "with the suffix .parquet, found out.csv"),
+    (write_fine, "--k 3 --out {folder}/out.csv", "suffix .parquet for the clusters of cells"),
 ]
 
 

@@ -11,7 +11,13 @@ import pytest
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.atomic_write import atomic_file, write_json
 from minortom.io.provenance import KEY, Provenance
-from minortom.io.up_to_date import check_outside, is_up_to_date
+from minortom.io.tables import read_any_table
+from minortom.io.up_to_date import (
+    check_outside,
+    check_parquet,
+    is_up_to_date,
+    stored_provenance,
+)
 
 MADE = Provenance(command="annotate", options={"bbox": [0.0, 1.0]}, inputs={"cells": "12"})
 OTHER = Provenance(command="annotate", options={"bbox": None}, inputs={"cells": "12"})
@@ -33,6 +39,21 @@ def test_an_output_with_another_provenance_is_replaced_only_with_overwrite(made)
     with pytest.raises(OutputExistsError, match="made with other inputs or options.*--overwrite"):
         is_up_to_date(made, OTHER, inputs=(), overwrite=False)
     assert not is_up_to_date(made, OTHER, inputs=(), overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["o.parquet", "o.geoparquet", "o.pq", "O.PARQUET"])
+def test_a_name_that_passes_for_a_table_is_read_as_parquet(made, name):
+    out = made.rename(made.with_name(name))
+
+    check_parquet(out, "a table")
+    assert stored_provenance(out) == MADE.as_dict()
+    assert read_any_table(out, expected="a table").to_pydict() == {"a": [1]}
+
+
+@pytest.mark.parametrize("name", ["o.csv", "o.csv.gz", "o.tsv", "o.json", "o.html", "o.tif", "o"])
+def test_a_name_of_another_format_is_refused_for_a_table(name):
+    with pytest.raises(InputError, match=f"suffix .parquet for a table, found {name}; change"):
+        check_parquet(Path(name), "a table")
 
 
 @pytest.mark.parametrize("content", [b"", b"a text", b"PAR1 garbage PAR1"])

@@ -70,6 +70,15 @@ def test_a_kept_cell_that_is_not_annotated_is_an_error_that_names_it(tmp_path, a
     assert not (tmp_path / "out.parquet").exists()
 
 
+@pytest.mark.parametrize("name", ["s.csv", "s.json", "s.html", "s.tif", "s.png", "s"])
+def test_an_output_that_would_be_read_as_another_format_is_refused(tmp_path, annotated, name):
+    before = sorted(tmp_path.iterdir())
+
+    with pytest.raises(InputError, match=rf"suffix .parquet for the selection, found .*{name};"):
+        make_selection(annotated, tmp_path / name, options=SampleOptions())
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_a_selection_is_not_an_annotated_file(tmp_path, annotated):
     out = tmp_path / "selection.parquet"
     make_selection(annotated, out, options=SampleOptions(per_stratum=5, method="random"))
