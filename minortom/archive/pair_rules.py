@@ -18,8 +18,8 @@ class PairRules:
     A missing value passes every rule, unless ``require_known`` is set.
 
     Raises:
-        InputError: If a limit is out of range, ``until`` is before ``since``, or
-            ``require_known`` is given without another rule.
+        InputError: If a limit is out of range, ``until`` is before ``since``, a time is outside
+            of the calendar in UTC, or ``require_known`` is given without another rule.
     """
 
     since: Time | None = None
@@ -62,8 +62,8 @@ class PairRules:
     def between(self) -> tuple[datetime | None, datetime | None]:
         """Return the earliest and the latest time of Sentinel-2, in UTC."""
         return (
-            None if self.since is None else _utc_time(self.since, time.min),
-            None if self.until is None else _utc_time(self.until, time.max),
+            None if self.since is None else _utc_time("--since", self.since, time.min),
+            None if self.until is None else _utc_time("--until", self.until, time.max),
         )
 
     def as_options(self) -> dict[str, object]:
@@ -99,7 +99,13 @@ def parse_time(option: str, text: str) -> Time:
     )
 
 
-def _utc_time(when: Time, of_day: time) -> datetime:
+def _utc_time(option: str, when: Time, of_day: time) -> datetime:
     if not isinstance(when, datetime):
         when = datetime.combine(when, of_day)
-    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    try:
+        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    except OverflowError:
+        raise InputError(
+            f"expected {option} in the years 1 to 9999 of UTC, found {when.isoformat()}; give a "
+            "time in UTC"
+        ) from None

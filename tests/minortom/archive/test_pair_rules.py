@@ -25,6 +25,14 @@ from minortom.errors import InputError
             {"since": date(2021, 1, 2), "until": date(2021, 1, 1)},
             "expected --since before --until, found 2021-01-02 and",
         ),
+        (
+            {"since": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5)))},
+            "expected --since in the years 1 to 9999 of UTC, found 0001-01-01T00:00:00\\+05:00",
+        ),
+        (
+            {"until": datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-5)))},
+            "expected --until in the years 1 to 9999 of UTC, found 9999-12-31T23:00:00-05:00",
+        ),
         ({"require_known": True}, "expected a rule with --require-known, found none"),
     ],
 )
@@ -39,6 +47,11 @@ def test_a_day_lasts_from_its_first_to_its_last_moment_in_utc():
         datetime(2020, 5, 1, tzinfo=UTC),
         datetime(2020, 5, 1, 23, 59, 59, 999_999, tzinfo=UTC),
     )
+
+
+def test_the_first_and_the_last_day_of_the_calendar_are_times():
+    since, until = PairRules(since=date(1, 1, 1), until=date(9999, 12, 31)).between()
+    assert (since.year, until.year) == (1, 9999)
 
 
 def test_moments_of_other_zones_are_those_of_utc():
