@@ -26,7 +26,8 @@ class FurtherInputs:
     """Rasters and bins that give further columns.
 
     Raises:
-        InputError: If a name cannot be that of a column, or the mode is unknown.
+        InputError: If a name cannot be that of a column, or the mode is unknown or without a
+            raster.
     """
 
     variables: Mapping[str, ContinuousRaster] = field(default_factory=dict)
@@ -36,6 +37,8 @@ class FurtherInputs:
 
     def __post_init__(self) -> None:
         one_of("--variable-mode", self.variable_mode, get_args(VariableMode))
+        if self.variable_mode != "center" and not self.variables:
+            raise InputError("--variable-mode needs a continuous raster; give --variable")
         for name in self.variables:
             require_free_name(name, option="--variable")
 

@@ -11,6 +11,8 @@ from minortom.api.choices import MapMode
 from minortom.errors import InputError
 
 CENTER = "center"
+RESOLUTION_M = 40.0
+"""Largest pixel to count by default, in metres."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,14 +23,14 @@ class Modes:
     cell, in a tie the lowest code. ``fractions`` adds each class's share of the pixels.
 
     Raises:
-        InputError: If a value is out of range.
+        InputError: If a value is out of range, or there is a resolution without pixels to count.
     """
 
     climate: MapMode = "center"
     landcover: MapMode = "center"
     further: Mapping[str, MapMode] = field(default_factory=dict)
     """Modes of additional maps, by the name of their column; ``center`` for others."""
-    resolution_m: float = 40.0
+    resolution_m: float = RESOLUTION_M
     """Largest pixel to count, in metres. The coarsest overview with such pixels is read."""
 
     def __post_init__(self) -> None:
@@ -37,6 +39,12 @@ class Modes:
         if not 0 < self.resolution_m < np.inf:
             raise InputError(
                 f"expected --landcover-resolution above 0 metres, found {self.resolution_m}"
+            )
+        if self.resolution_m != RESOLUTION_M and not self.count_pixels:
+            raise InputError(
+                "--landcover-resolution needs a map whose pixels are counted, found the mode "
+                f"{CENTER} for all maps; give --landcover-mode, --climate-mode or "
+                "--descriptor-mode majority or fractions"
             )
 
     def of(self, name: str) -> MapMode:

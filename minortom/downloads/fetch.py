@@ -88,12 +88,17 @@ def fetch(
     Raises:
         RemoteError: If a file cannot be downloaded.
         InputError: If a name or an area is unusable, if a tiled data set is given without an
-            area, if the area has no tile, or if a file differs from the checksum in its manifest
-            or has changed since its download. Such a file stays where it is and is not used.
+            area, if an area is given with ``everything``, if the area has no tile, or if a file
+            differs from the checksum in its manifest or has changed since its download. Such a
+            file stays where it is and is not used.
     """
     workers = whole_number("workers", workers, minimum=1)
     everything = flag("everything", everything)
     area, box = region_of(region, region_layer), as_bbox(bbox)
+    if everything and not (area is None and box is None):
+        raise InputError(
+            "expected --all, or an area by --region or --bbox, found both; leave one of them out"
+        )
     manifests = [find_data_set(str(name))[1] for name in _as_names(names)]
     maps: list[FetchedMap] = []
     for manifest in manifests:

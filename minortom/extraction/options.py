@@ -49,7 +49,8 @@ class ExportOptions:
     """Options that change the content of the shards.
 
     Raises:
-        InputError: If a value is out of its range.
+        InputError: If a value is out of its range, or ``strict_grid`` is given with a resampling,
+            of which it leaves none.
     """
 
     missing: Missing = Missing.ERROR
@@ -96,6 +97,11 @@ class ExportOptions:
         if self.max_cloud is not None and not 0 <= self.max_cloud <= 100:
             raise InputError(
                 f"--max-cloud must be a percentage from 0 to 100, found {self.max_cloud:g}"
+            )
+        if self.strict_grid and self.resampling != Resampling.NEAREST:
+            raise InputError(
+                f"--strict-grid resamples nothing, found --resampling {self.resampling}; leave one "
+                "of them out"
             )
 
     @property

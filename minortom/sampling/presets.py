@@ -112,6 +112,7 @@ def sample_options(
     named = [*of_coupling, *of_genetic]
     named += ["preset"] if preset != "default" else []
     named += ["objective"] if objective != "entropy" else []
+    named += ["spread_weight"] if spread_weight is not None else []
     if method != "genetic" and named:
         shown = ", ".join(f"--{name.replace('_', '-')}" for name in named)
         raise InputError(f"{shown}: works with --method genetic only, found {method}")

@@ -76,6 +76,7 @@ def test_without_an_area_or_all_it_says_how_much_it_would_be(zones, capsys):
     [
         (["corine"], "expected the name of a data set (corine-clc, dynamic-world-v1, "),
         (["./nowhere.yaml"], "cannot read the manifest nowhere.yaml"),
+        (["worldcover-2021", "--all", "--bbox", "0,0,1,1"], "expected --all, or an area by --reg"),
         (["mcd12c1-v006"], "behind a NASA Earthdata login"),
         (["worldcover-2021", "--region", "nowhere.gpkg"], "the region nowhere.gpkg does not exist"),
         (["worldcover-2021"], "2,651 tiles, some 120 GB"),

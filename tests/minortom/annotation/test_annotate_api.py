@@ -45,7 +45,8 @@ def test_the_table_in_memory_is_the_table_of_the_file(maps, tmp_path, mode):
     landcover = write_map(tmp_path / "fine.tif", fine, west=0, north=2, step=0.01)
     table = minortom.cells(bbox=(0, 0, 2, 2)).table
     options = {"landcover": landcover, "climate": maps["climate"], "landcover_mode": mode}
-    options |= {"keep_unmapped": True, "landcover_resolution": 2000, "workers": 1}
+    options |= {"keep_unmapped": True, "workers": 1}
+    options |= {} if mode == "center" else {"landcover_resolution": 2000}
 
     made = minortom.annotate(table, **options)
     written = minortom.annotate(table, **options, out=tmp_path / "a.parquet")
@@ -146,6 +147,8 @@ def test_another_output_is_kept_unless_overwritten(cells, maps, tmp_path):
         ({"bbox": 3}, "bbox must be 'W,S,E,N', four numbers or a BBox, found 3"),
         ({"workers": "2"}, "workers must be a whole number of at least 1, found '2'"),
         ({"landcover_resolution": "40"}, "landcover_resolution must be a number, found '40'"),
+        ({"landcover_resolution": 2000}, "--landcover-resolution needs a map whose pixels are"),
+        ({"variable_mode": "mean"}, "--variable-mode needs a continuous raster; give --variable"),
         ({"landcover_mode": "mean"}, "expected --landcover-mode center, majority, fractions"),
         ({"descriptor": [3]}, "descriptor must be a path"),
         ({"descriptor": 3}, "descriptor must be NAME=MAP, or a sequence of these, found 3"),
@@ -168,6 +171,7 @@ def test_another_output_is_kept_unless_overwritten(cells, maps, tmp_path):
         ({"descriptor_mode": 3}, "descriptor_mode must be NAME=MODE, or a sequence"),
         ({"max_cloud": "20"}, "max_cloud must be a number, found '20'"),
         ({"until": 2020}, "until must be ISO 8601 text, a date or a datetime, found 2020"),
+        ({"until": "9999-12-31T23:59-05:00"}, "expected --until in the years 1 to 9999 of UTC"),
         ({"since": date(2020, 1, 1)}, "rules about products need the archives"),
     ],
 )

@@ -67,6 +67,10 @@ def test_the_result_prints_as_the_command_does(call):
         ({"missing": "ignore"}, "missing must be one of error, skip, found 'ignore'"),
         ({"origin": None}, "origin must be one of center, topleft, found None"),
         ({"resampling": "cubic"}, "resampling must be one of nearest, bilinear, found 'cubic'"),
+        (
+            {"resampling": "bilinear", "strict_grid": True},
+            "--strict-grid resamples nothing, found --resampling bilinear; leave one of them out",
+        ),
         ({"codec": "zstd"}, "codec must be one of none, blosc2, found 'zstd'"),
         ({"format": "zarr"}, "format must be one of parquet, webdataset, found 'zarr'"),
         ({"bands": [1, 2]}, "bands must be names of bands, such as B02,B03,B04, found list"),

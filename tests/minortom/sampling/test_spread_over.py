@@ -206,7 +206,6 @@ def test_another_space_is_another_selection(table, tmp_path):
     assert made("place,vector") == "up to date"
     for parts, more in (
         (None, {}), ("place,vector*2", {}), ("place,vector", {"spread_components": 2}),
-        ("place,vector", {"spread_weight": 2}),
     ):  # fmt: skip
         with pytest.raises(OutputExistsError):
             made(parts, **more)
@@ -231,6 +230,10 @@ def test_another_space_is_another_selection(table, tmp_path):
         ({"spread_weight": 4}, "--spread-weight needs --spread-over"),
         ({"spread_over": "t", "spread_weight": 0}, "--spread-weight must be a number above 0"),
         ({"spread_over": "t", "spread_weight": "a"}, "spread_weight must be a number, found 'a'"),
+        (
+            {"spread_over": "t", "spread_weight": 1, "method": "k-means"},
+            "--spread-weight: works with --method genetic only, found k-means",
+        ),
         ({"spread_over": "t", "objective": "min-distance"}, "works with --objective entropy only"),
         ({"spread_components": 4}, "--spread-components needs --spread-over"),
         ({"spread_over": "t", "spread_components": 0}, "at least 1, or all, found 0"),
