@@ -94,6 +94,8 @@ def tar_rows(path: Path, spec: SampleSpec, *, tensors: bool) -> Iterator[Row]:
                 *parts, last = (_data(tar, m) if tensors or m is members[-1] else b""
                                 for m in members)  # fmt: skip
                 row = parse_json(last)
+                if not isinstance(row, dict):
+                    raise ValueError(f"{key}.{METADATA_SUFFIX} has no JSON object")
                 if set(row) != set(spec.metadata_schema.names) or sample_key(row) != key:
                     raise ValueError(f"{key}.{METADATA_SUFFIX} has the metadata of another sample")
                 patches = {}

@@ -111,6 +111,10 @@ def test_tars_may_have_a_few_bands(tmp_path):
             lambda _, data: data.replace(b'"0U_0R"', b'"1U_0R"'),
             "metadata of another sample",
         ),
+        *(
+            (lambda n, d, row=row: row if n.endswith(".json") else d, "0_0.json has no JSON object")
+            for row in (b"5", b"null", b'"0U_0R"', b"[]")
+        ),
     ],
 )
 def test_verify_finds_what_is_missing_or_wrong(folder, change, wanted):
