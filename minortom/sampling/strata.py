@@ -125,7 +125,8 @@ def restratified(annotated: pa.Table, columns: Sequence[str]) -> pa.Table:
             returned unchanged.
 
     Raises:
-        InputError: If a column is missing, has another type, or has an empty value.
+        InputError: If a column is missing, has another type, or has an empty value, or if
+            different values of several columns give the same name.
     """
     if not columns:
         return annotated
@@ -148,10 +149,30 @@ def restratified(annotated: pa.Table, columns: Sequence[str]) -> pa.Table:
                 "without; choose another column, or remove these tiles"
             )
         parts.append(column.cast(pa.string()))
+    _check_distinct(columns, parts)
     joined = pc.binary_join_element_wise(*parts, "/").dictionary_encode()
     if "stratum" not in annotated.column_names:
         return annotated.append_column("stratum", joined)
     return annotated.set_column(annotated.column_names.index("stratum"), "stratum", joined)
+
+
+def _check_distinct(columns: Sequence[str], parts: Sequence[pa.ChunkedArray]) -> None:
+    """Check that values with a slash of their own do not join different strata under one name."""
+    if len(parts) == 1:
+        return
+    keys = list(map(str, range(len(parts))))
+    combined = pa.table(list(parts), names=keys).group_by(keys).aggregate([])
+    joined = pc.binary_join_element_wise(*combined.columns, "/")
+    names, counts = joined.value_counts().flatten()
+    if len(names) == len(joined):
+        return
+    name = names.filter(pc.greater(counts, 1))[0]
+    found = combined.rename_columns(list(columns)).filter(pc.equal(joined, name)).to_pylist()[:2]
+    shown = (", ".join(f"{column}={value!r}" for column, value in row.items()) for row in found)
+    raise InputError(
+        f"--stratify-by {','.join(columns)}: expected another stratum for other values, found "
+        f"{' and '.join(shown)}, which both are {name}; remove the slashes from a column"
+    )
 
 
 def _advice(name: str, kind: pa.DataType) -> str:

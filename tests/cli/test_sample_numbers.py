@@ -12,6 +12,7 @@ from minortom_cli.curate.sample import sample
 from points import annotated_table, random_lonlat
 from points_files import write_points
 
+from minortom.errors import InputError
 from minortom.io.provenance import Provenance
 from minortom.sampling.quotas import stored_requested_sizes
 from minortom.sampling.strata import Strata, restratified
@@ -142,6 +143,21 @@ def test_unused_options_are_not_in_the_provenance(annotated, capsys):
     assert sampled(annotated, "--per-stratum", 5) == 0
     assert set(record(annotated)["options"]) == {"method", "per_stratum"}
     capsys.readouterr()
+
+
+def test_different_values_that_are_joined_to_the_same_name_are_refused():
+    table = pa.table({"x": ["a/b", "a", "a"], "y": ["c", "b/c", "d"]})
+
+    with pytest.raises(InputError, match="x='a/b', y='c' and x='a', y='b/c', .* both are a/b/c;"):
+        restratified(table, ["x", "y"])
+    assert restratified(table.slice(1), ["x", "y"])["stratum"].to_pylist() == ["a/b/c", "a/d"]
+
+
+def test_a_slash_in_the_values_of_a_column_keeps_strata_apart():
+    table = pa.table({"stratum": ["A/x", "A/y", "A/x"], "biome": [7, 9, 7]})
+
+    joined = restratified(table, ["stratum", "biome"])["stratum"]
+    assert joined.to_pylist() == ["A/x/7", "A/y/9", "A/x/7"]
 
 
 @pytest.mark.parametrize(
