@@ -182,7 +182,10 @@ def _add_dots(plot: Any, points: MapPoints, columns: Mapping[str, Classes]) -> A
         "nearest": points.nearest_km.astype(np.float32),
     }
     # Codes take a tenth of the space of the names; map.js adds the names.
-    data |= {f"{name} code": classes.codes.astype(np.uint16) for name, classes in columns.items()}
+    data |= {
+        f"{name} code": classes.codes.astype(_code_type(len(classes.names)))
+        for name, classes in columns.items()
+    }
     first = next(iter(points.filters))
     shades = points.filters[first].palette()
     colours = LinearColorMapper(palette=shades, low=-0.5, high=len(shades) - 0.5, name="colours")
@@ -194,6 +197,11 @@ def _add_dots(plot: Any, points: MapPoints, columns: Mapping[str, Classes]) -> A
         size=4, line_width=0.5, fill_alpha=0.85, name="dots",
         fill_color={"field": f"{first} code", "transform": colours},
     )  # fmt: skip
+
+
+def _code_type(num_classes: int) -> type[np.unsignedinteger[Any]]:
+    """Return the smallest type for the codes of classes, since they are much of a page."""
+    return np.uint16 if num_classes <= np.iinfo(np.uint16).max + 1 else np.uint32
 
 
 def _renumbered(value: Any, numbers: dict[str, str]) -> Any:  # noqa: ANN401  (any JSON)
