@@ -133,5 +133,6 @@ class ContinuousRaster:
         Raises:
             InputError: As :meth:`values_at` does.
         """
-        job = MeanJob(path=self.path, band=self.band, cells=cells)
+        # Workers of a cluster have another working directory.
+        job = MeanJob(path=self.path.absolute(), band=self.band, cells=cells)
         return means_of_windows(job, executor=executor or SerialExecutor(), on_progress=on_progress)

@@ -28,8 +28,9 @@ def place(tmp_path, monkeypatch):
 def annotated(place, name, *options):
     """Annotate with relative paths, as people type them; gives the bytes."""
     maps = ("--climate", "climate.tif", "--landcover", "tiles/", "--landcover-mode", "fractions")
-    resolution = ("--landcover-resolution", "1200")
-    assert run(app, ["annotate", "cells.txt", *maps, *resolution, "--out", name, *options]) == 0
+    more = ("--landcover-resolution", "1200", "--variable", "level=climate.tif")
+    more = (*more, "--variable-mode", "mean")
+    assert run(app, ["annotate", "cells.txt", *maps, *more, "--out", name, *options]) == 0
     return (place / name).read_bytes()
 
 
