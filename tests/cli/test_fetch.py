@@ -47,8 +47,8 @@ def test_a_region_chooses_the_tiles(zones, tmp_path, capsys):
     region = ["--region", str(tmp_path / "aoi.geojson")]
     assert run(app, ["fetch", zones, *region, "--workers", "1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["files"] == 2
-    assert run(app, ["fetch", zones, *region, "--bbox", "8.9,1,8.95,1.1"]) == 0
-    assert "up to date" in capsys.readouterr().out
+    assert run(app, ["fetch", zones, *region, "--bbox", "8.9,1,8.95,1.1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["status"] == "up to date"
     assert run(app, ["fetch", zones, *region, "--region-layer", "aoi", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["files"] == 2
     assert run(app, ["fetch", zones, *region, "--region-layer", "other"]) == 1
