@@ -2,7 +2,7 @@
 
     python benchmarks/_make_pruning_curve.py
 
-Reads benchmarks/results/pruning.json and writes docs/images/pruning.png.
+Reads benchmarks/results/pruning_quality.json and writes docs/images/pruning.png.
 """
 
 from pathlib import Path
@@ -54,7 +54,7 @@ def draw(rows):
 
 def main():
     """Write the picture."""
-    draw(stored("pruning")["quality"]["rows"]).savefig(OUT)
+    draw(stored("pruning_quality")["quality"]["rows"]).savefig(OUT)
 
 
 if __name__ == "__main__":

@@ -14,40 +14,32 @@ WAYS = {
 
 
 def checks():
-    """Return lines about exactness, planted dead experts and speed, for the parts that were run."""
-    found = stored("pruning")
-    lines = []
-    if "exactness" in found:
-        worst = max(row["largest_difference"] for row in found["exactness"]["rows"])
+    """Return lines about exactness, planted dead experts, speed and fine-tuning."""
+    found, tuned = stored("pruning"), stored("pruning_quality")["finetune"]
+    worst = max(row["largest_difference"] for row in found["exactness"]["rows"])
+    lines = [f"- Tokens of sliced models differ from those of masked ones by at most {worst:.1e}."]
+    for unread, what in ((True, "no output and no reader"), (False, "no output, but readers")):
+        rows = [row for row in found["planted"]["rows"] if row["unread"] == unread]
+        counts = ", ".join(f"`{r['by']}` {r['found']} of {r['planted']}" for r in rows)
+        lines.append(f"- Planted experts with {what} that have the lowest score: {counts}.")
+    rows = [f"{r['ratio']:.2f} × ({r['batch']} images)" for r in found["speed"]["rows"]]
+    macs = found["speed"]["macs"]
+    lines.append(
+        "- `csmoe-b16` with half of its experts, S2 path, two threads, in turns with the whole "
+        f"path: {', '.join(rows)} as fast with {macs['half'] / macs['whole']:.0%} of the "
+        "multiply-adds."
+    )
+    for row in tuned["rows"]:
+        gap, score = row["difference"], row["score"]
         lines.append(
-            f"- Tokens of sliced models differ from those of masked ones by at most {worst:.1e}."
+            f"- Fine-tuned on {row['shots']} labels a class ({tuned['seeds']} seeds): half of "
+            f"the experts {100 * score['half']:.1f} %, all {100 * score['whole']:.1f} %, "
+            f"difference {points(gap, '+.1f')} points."
         )
-    if "planted" in found:
-        for unread, what in ((True, "no output and no reader"), (False, "no output, but readers")):
-            rows = [row for row in found["planted"]["rows"] if row["unread"] == unread]
-            counts = ", ".join(f"`{r['by']}` {r['found']} of {r['planted']}" for r in rows)
-            lines.append(f"- Planted experts with {what} that have the lowest score: {counts}.")
-    if "speed" in found:
-        rows = [f"{r['ratio']:.2f} × ({r['batch']} images)" for r in found["speed"]["rows"]]
-        macs = found["speed"]["macs"]
-        lines.append(
-            "- `csmoe-b16` with half of its experts, S2 path, two threads, in turns with the whole "
-            f"path: {', '.join(rows)} as fast with {macs['half'] / macs['whole']:.0%} of the "
-            "multiply-adds."
-        )
-    if "finetune" in found:
-        tuned = found["finetune"]
-        for row in tuned["rows"]:
-            gap, score = row["difference"], row["score"]
-            lines.append(
-                f"- Fine-tuned on {row['shots']} labels a class ({tuned['seeds']} seeds): half of "
-                f"the experts {100 * score['half']:.1f} %, all {100 * score['whole']:.1f} %, "
-                f"difference {points(gap, '+.1f')} points."
-            )
-        lines.append(
-            f"- A step of this training takes {tuned['speed']['ratio']:.2f} × as long with half of "
-            f"the experts, in turns with all."
-        )
+    lines.append(
+        f"- A step of this training takes {tuned['speed']['ratio']:.2f} × as long with half of "
+        f"the experts, in turns with all."
+    )
     return "\n".join(lines)
 
 
@@ -72,7 +64,7 @@ def quality():
 
     A head names the multiply-adds of both sensors; the columns of a row may be incomplete.
     """
-    rows = stored("pruning")["quality"]["rows"]
+    rows = stored("pruning_quality")["quality"]["rows"]
     keeps = sorted({row["keep"] for row in rows if row["way"] != "whole"}, reverse=True)
     found = {(r["sensor"], r["probe"], r["way"], r["keep"]): r for r in rows}
     lines = []
@@ -98,18 +90,18 @@ def _points(row):
 
 def quality_with_source():
     """Return the same with the settings of the recovery, and what measured it."""
-    found = stored("pruning")["quality"]
+    found = stored("pruning_quality")["quality"]
     how, seeds = found["recovery"], min(row["seeds"] for row in found["rows"])
     recovery = (
         f"Recovery: {how['recover']} steps of {how['batch_size']} images. {seeds} pretraining "
         f"seeds, {found['blocks']} blocks of ground."
     )
-    return f"{quality()}\n\n{recovery} {source('pruning')}"
+    return f"{quality()}\n\n{recovery} {source('pruning_quality', script='pruning')}"
 
 
 def all_patches():
     """Return lines about half of the experts after recovery, on several patches of each cell."""
-    found = stored("pruning")["all-patches"]
+    found = stored("pruning_quality")["all-patches"]
     lines = []
     for row in found["rows"]:
         lines.append(

@@ -58,10 +58,15 @@ def table(head, rows):
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
-def source(name):
-    """Return the sentence that says what measured a table."""
+def source(name, *, script=None):
+    """Return the sentence that says what measured a table.
+
+    Args:
+        name: Name of the result.
+        script: Name of the script that wrote it, where it differs.
+    """
     found = stored(name)
     return (
-        f"Measured by `benchmarks/{name}.py` on {found['date']} ({found['machine']}, Python "
-        f"{found['versions']['python']}, commit {found['commit']})."
+        f"Measured by `benchmarks/{script or name}.py` on {found['date']} ({found['machine']}, "
+        f"Python {found['versions']['python']}, commit {found['commit']})."
     )

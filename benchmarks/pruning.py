@@ -3,8 +3,8 @@
     python benchmarks/pruning.py OUT [--parts exactness,planted,…]
 
 The models are those of `evaluate.py`, and one of them with eight experts. Every part writes its
-figures to OUT when it is done; an interrupted benchmark resumes. `--write` joins them to
-benchmarks/results/pruning.json.
+figures to OUT when it is done; an interrupted benchmark resumes. `--write` joins them to the files
+of `RESULTS`: those whose parts are all done.
 """
 
 import argparse
@@ -169,7 +169,11 @@ PARTS = {
 }  # fmt: skip
 
 WITH_FILES = ("finetune", "quality", "all-patches")
-"""Parts that keep models and outputs in OUT."""
+"""Parts that keep models and outputs in OUT: those over several pretraining seeds."""
+RESULTS = {
+    "pruning": [name for name in PARTS if name not in WITH_FILES], "pruning_quality": WITH_FILES,
+}  # fmt: skip
+"""Parts of each file in benchmarks/results."""
 
 
 def main():
@@ -188,12 +192,10 @@ def main():
             found = PARTS[name](options.out) if name in WITH_FILES else PARTS[name]()
             file.write_text(json.dumps(found, indent=1))
         print(name, file.read_text(), flush=True)
-    if options.write:
-        files = {name: options.out / f"{name}.json" for name in PARTS}
-        store(
-            "pruning",
-            {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()},
-        )
+    for result, parts in RESULTS.items() if options.write else ():
+        files = {name: options.out / f"{name}.json" for name in parts}
+        if all(file.exists() for file in files.values()):
+            store(result, {name: json.loads(file.read_text()) for name, file in files.items()})
 
 
 if __name__ == "__main__":
