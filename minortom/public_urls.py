@@ -47,7 +47,9 @@ _PAIR = re.compile(
     """
 )
 """A secret in text that is no well-formed URL, such as the part of a URL after a space."""
-_HUB_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{8,}")
+_HUB_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{30,}")
+"""A token of the hub: 34 letters and digits after the prefix. A name of a column, such as
+``hf_embedding``, is shorter and is no secret."""
 _DIGITS = 16
 
 

@@ -74,7 +74,7 @@ def test_the_place_of_a_url_is_kept(url, wanted):
         "https://host/a b.tif?sv=1&sig=SECRET",
         "/vsicurl?url=https%3A%2F%2Fhost%2Fa.tif%3Fsig%3DSECRET%26x=1",
         "GET /a.tif?X-Amz-Signature=SECRET HTTP/1.1",
-        "the token hf_SECRETabcdefgh is wrong",
+        "the token hf_SECRETabcdefghijKLMNOPQRSTuvwxyz12 is wrong",
     ],
 )
 def test_what_is_left_of_a_broken_url_has_no_secret(text):
@@ -82,8 +82,12 @@ def test_what_is_left_of_a_broken_url_has_no_secret(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["s2:/tmp/a#b?c", "key=1 and min(signature)=2", "C:/Users/me@home", "a@b.c", "50 % ?"]
-)
+    "text",
+    [
+        "s2:/tmp/a#b?c", "key=1 and min(signature)=2", "C:/Users/me@home", "a@b.c", "50 % ?",
+        "hf_embedding", "hf_features",
+    ],
+)  # fmt: skip
 def test_other_text_is_unchanged(text):
     assert public_text(text) == text
 
@@ -110,6 +114,14 @@ def test_errors_and_provenance_have_no_secret():
     record = Provenance(command="x", options={"a": [signed(PLACE)]}, licences=(signed(PLACE),))
     assert json.loads(record.to_json())["options"] == {"a": [PLACE]}
     assert record.as_dict()["licences"] == [PLACE]
+
+
+def test_the_provenance_of_options_that_differ_in_a_name_differs():
+    records = {
+        Provenance(command="sample", options={"spread_over": ["place", name]}).to_json()
+        for name in ("hf_embedding", "hf_features", "hf_clusters")
+    }
+    assert len(records) == 3
 
 
 @pytest.mark.parametrize("name", ["urllib3.connectionpool", "rasterio._env", "httpx"])
