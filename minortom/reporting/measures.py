@@ -47,7 +47,8 @@ class Metrics(Result):
     nn_km: float
     """Mean over all tiles of the distance to the nearest other tile."""
     within_km: float
-    """Mean over large strata of the mean pairwise distance of their tiles."""
+    """Mean over large strata with two or more tiles in the set of the mean pairwise distance of
+    these tiles."""
     cover_km: float
     """Mean over large strata of the mean distance from a tile of the stratum to its nearest
     selected tile."""
@@ -112,7 +113,8 @@ def measure_tiles(tiles: Tiles, mask: BoolArray, wanted: IntArray) -> Metrics:
     for s in np.flatnonzero((tiles.strata.sizes > wanted) & (held > 0)).tolist():
         rows = tiles.strata.rows(s)
         members = rows[mask[rows]]
-        within.append(_pairwise_km(tiles.points[members], MAX_FOR_PAIRS_IN_STRATUM))
+        if len(members) > 1:
+            within.append(_pairwise_km(tiles.points[members], MAX_FOR_PAIRS_IN_STRATUM))
         stratum_cover, stratum_balance = _cover(tiles.points[rows], tiles.points[members])
         cover.append(stratum_cover)
         balance.append(stratum_balance)

@@ -47,6 +47,16 @@ def test_balance_is_zero_if_each_tile_represents_equally_many():
     assert measure(table, mask_of(6, 0, 1, 3)).balance == pytest.approx((0.25 + 0.25 + 1) / 3)
 
 
+def test_a_stratum_with_one_tile_in_the_set_has_no_distance_within():
+    table = annotated_table([0, 1, 2, 50, 51, 53], [0] * 6, ["A/x"] * 3 + ["B/y"] * 3)
+    wanted = {"A/x": 1, "B/y": 2}
+
+    assert measure(table, mask_of(6, 1, 3, 5), per_stratum=wanted).within_km == pytest.approx(
+        3 * DEGREE_KM
+    )
+    assert np.isnan(measure(table, mask_of(6, 1, 3), per_stratum=1).within_km)
+
+
 def test_nearest_and_cover_agree_with_scikit_learn(lonlat, table):
     mask = mask_of(300, *np.random.default_rng(1).choice(200, 40, replace=False))
     radians = np.radians(np.stack([lonlat[1], lonlat[0]], axis=1))
