@@ -14,7 +14,7 @@ import typer
 from minortom.api import choices
 from minortom.api.results import Result, Shown, plain, shown_width
 from minortom.api.table_layout import layout
-from minortom.api.terminal_text import terminal_text
+from minortom.api.terminal_text import terminal_text, with_escapes
 from minortom.errors import InputError, MinorTomError, UsageError
 from minortom.grid.bbox import BBox
 from minortom.public_urls import public_text
@@ -176,8 +176,8 @@ def emit(result: Result | Shown, *, as_json: bool) -> None:
         return
     shown = result.shown() if isinstance(result, Result) else result
     if isinstance(shown, str):
-        # A table that is redirected into a file keeps its characters.
-        typer.echo(terminal_text(shown) if sys.stdout.isatty() else public_text(shown))
+        # A table that is redirected into a file keeps its characters, as it does with --out.
+        typer.echo(with_escapes(shown) if sys.stdout.isatty() else shown)
         return
     from rich.console import Console
 

@@ -11,7 +11,8 @@ from minortom.api.table_layout import layout
 from minortom.public_urls import public_text
 
 Shown = Mapping[str, Any] | Sequence[Mapping[str, Any]] | str
-"""Values for people: one line a key, one row a mapping, or text as it is."""
+"""Values for people: one line a key, one row a mapping, or text, which is data of the user and is
+printed as it is."""
 
 NOT_IN_JSON = {"json": False}
 """Metadata of a dataclass field that ``as_dict`` leaves out, such as a table in memory."""
@@ -60,7 +61,7 @@ def plain(value: object) -> object:
 def as_text(shown: Shown) -> str:
     """Return values as text for people, as wide as the terminal (120 characters elsewhere)."""
     if isinstance(shown, str):
-        return public_text(shown)
+        return shown
     # Imported here so that `import minortom` stays light.
     from rich.console import Console
 

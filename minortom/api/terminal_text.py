@@ -10,9 +10,14 @@ OBEYED = (
 _ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in OBEYED}
 
 
-def terminal_text(text: str) -> str:
-    """Return a text with control characters as escapes, and without the secrets of URLs.
+def with_escapes(text: str) -> str:
+    """Return a text with control characters as escapes.
 
     A name in a file of others could otherwise clear the screen, or hide a part of a message.
     """
-    return public_text(text).translate(_ESCAPES)
+    return text.translate(_ESCAPES)
+
+
+def terminal_text(text: str) -> str:
+    """Return a text with control characters as escapes, and without the secrets of URLs."""
+    return with_escapes(public_text(text))

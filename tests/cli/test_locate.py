@@ -42,6 +42,21 @@ def test_points_get_a_column_and_keep_what_they_have(points, capsys):
     assert capsys.readouterr().out == LOCATED
 
 
+def test_links_and_words_of_the_users_table_are_printed_as_they_are(tmp_path, capsys):
+    points, out = tmp_path / "points.csv", tmp_path / "out.csv"
+    points.write_text(
+        "lat,lon,photo,model\n"
+        "-33.92,18.42,https://site/photo?id=42#top,hf_abcdefghijKLMNOPQRSTuvwxyz01234567\n"
+    )
+    assert run(app, ["locate", "--points", str(points), "--out", str(out), "--quiet"]) == 0
+    capsys.readouterr()
+
+    assert run(app, ["locate", "--points", str(points)]) == 0
+    printed = capsys.readouterr().out
+    assert "https://site/photo?id=42#top,hf_abcdefghijKLMNOPQRSTuvwxyz01234567,378D" in printed
+    assert printed == out.read_text()
+
+
 def test_points_as_json_are_a_list(points, capsys):
     assert run(app, ["locate", "--points", points, "--json"]) == 0
     first, _ = json.loads(capsys.readouterr().out)

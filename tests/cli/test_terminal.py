@@ -42,6 +42,15 @@ def test_no_colour_is_printed_where_it_is_forbidden(words):
     assert "rror" in printed
 
 
+def test_control_characters_of_a_table_are_escapes_and_its_links_are_whole(tmp_path):
+    points = tmp_path / "points.csv"
+    points.write_text("lat,lon,note\n-33.92,18.42,\x1b[2J https://site/photo?id=42\n")
+
+    printed = in_terminal(("minortom", "locate", "--points", str(points)))
+
+    assert r"18.42,\x1b[2J https://site/photo?id=42,378D_170R" in printed
+
+
 @pytest.mark.parametrize("module", ["minortom", "csmoe_model"])
 def test_a_package_runs_as_its_command(module):
     done = subprocess.run(

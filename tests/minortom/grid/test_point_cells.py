@@ -26,6 +26,14 @@ def test_points_in_memory_get_their_cells():
     assert str(found).splitlines()[:2] == ["lat,lon,id,grid_cell", "-33.92,18.42,7,378D_170R"]
 
 
+def test_the_text_of_points_has_their_links_unchanged():
+    photos = ["https://site/photo?id=42", "https://site/photo?id=43"]
+
+    found = minortom.locate(points=POINTS.append_column("photo", [photos]))
+
+    assert [line.split(",")[3] for line in str(found).splitlines()[1:]] == photos
+
+
 def test_the_table_in_memory_is_the_table_of_the_file(tmp_path):
     pq.write_table(POINTS, tmp_path / "points.parquet")
     points = str(tmp_path / "points.parquet")
