@@ -56,7 +56,7 @@ class ContinuousRaster:
 
     def hash(self) -> str:
         """Return the SHA-256 of the raster; see ``hash_of_raster``."""
-        return hash_of_raster(self.path)
+        return hash_of_raster(self.path, of_numbers=True)
 
     def credit(self) -> str | None:
         """Return the copyright TIFF tag of the raster, if it has one."""

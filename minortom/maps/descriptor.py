@@ -28,17 +28,24 @@ from minortom.progress import OnProgress, ignore_progress
 COPYRIGHT_TAG = "TIFFTAG_COPYRIGHT"
 _MEANING = re.compile(rb"<(SRS|GeoTransform|GCPList|NoDataValue|ColorInterp)\b|NODATA_VALUES")
 """Entries of an .aux.xml that change the position or the mask of a raster."""
+_NUMBERS = re.compile(rb"<(Scale|Offset|UnitType|Description)\b")
+"""Entries of an .aux.xml that change the numbers of a band, their unit or their name."""
 
 
-def hash_of_raster(path: Path) -> str:
+def hash_of_raster(path: Path, *, of_numbers: bool = False) -> str:
     """Return the SHA-256 (hexadecimal) of a raster file and of the files that it consists of.
+
+    Args:
+        path: Raster file.
+        of_numbers: Whether the raster has numbers with a scale, an offset, a unit and a name. The
+            pixels of classes are used as they are stored.
 
     Raises:
         InputError: If a file cannot be read.
     """
     with opened_map(path) as raster:
         # External overviews (.ovr) and masks (.msk) count.
-        files = [Path(name) for name in raster.files if _changes_results(Path(name))]
+        files = [Path(name) for name in raster.files if _changes_results(Path(name), of_numbers)]
     if len(files) == 1:
         return sha256_of(path)
     lines = "".join(f"{file.name} {sha256_of(file)}\n" for file in files if file.is_file())
@@ -205,8 +212,11 @@ class Descriptor:
         )  # fmt: skip
 
 
-def _changes_results(file: Path) -> bool:
+def _changes_results(file: Path, of_numbers: bool) -> bool:
     """Return whether a file of a raster matters; statistics beside it (.aux.xml) do not."""
     if not file.name.endswith(".aux.xml"):
         return True
-    return file.is_file() and _MEANING.search(file.read_bytes()) is not None
+    if not file.is_file():
+        return False
+    entries = file.read_bytes()
+    return bool(_MEANING.search(entries) or (of_numbers and _NUMBERS.search(entries)))

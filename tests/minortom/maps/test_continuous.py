@@ -37,6 +37,36 @@ def test_scale_and_offset_are_applied(tmp_path):
     np.testing.assert_allclose(found, [273.15, 273.85])
 
 
+def what_is_read(raster):
+    values = raster.values_at(np.array([-90.0, 90.0]), np.array([0.0, 0.0]))
+    return [*values], raster.unit_and_title()
+
+
+@pytest.mark.parametrize(
+    ("entry", "values", "unit_and_title"),
+    [
+        (
+            '<Metadata><MDI key="STATISTICS_MEAN">10</MDI></Metadata>',
+            [10, 200], (None, "band 1"),
+        ),
+        ("<Scale>0.5</Scale>", [5, 100], (None, "band 1")),
+        ("<Offset>3</Offset>", [13, 203], (None, "band 1")),
+        ("<UnitType>m</UnitType>", [10, 200], ("m", "band 1")),
+        ("<Description>height</Description>", [10, 200], (None, "band 1, height")),
+    ],
+)  # fmt: skip
+def test_entries_beside_a_raster_change_its_hash_if_they_change_its_values_unit_or_title(
+    tmp_path, entry, values, unit_and_title
+):
+    raster = ContinuousRaster(path=write_map(tmp_path / "a.tif", np.uint8([[10, 200]]), step=180))
+    first, plain = what_is_read(raster), raster.hash()
+
+    beside = tmp_path / "a.tif.aux.xml"
+    beside.write_text(f'<PAMDataset><PAMRasterBand band="1">{entry}</PAMRasterBand></PAMDataset>')
+    assert what_is_read(raster) == (values, unit_and_title)
+    assert (raster.hash() != plain) is (what_is_read(raster) != first)
+
+
 @pytest.mark.parametrize("dtype", ["int16", "float32"])
 def test_holes_and_places_outside_have_no_value(tmp_path, dtype):
     values = np.array([[1, -99, 3, 4]], dtype)

@@ -170,6 +170,7 @@ NODATA_VALUES = '<Metadata><MDI key="NODATA_VALUES">10</MDI></Metadata>'
     ("text", "counts"),
     [
         (aux(STATISTICS), False),
+        (aux("<Scale>0.5</Scale>"), False),  # classes are whole numbers as stored
         (aux("<NoDataValue>10</NoDataValue>"), True),
         (aux(STATISTICS, NODATA_VALUES), True),
         (aux("<ColorInterp>Alpha</ColorInterp>"), True),
