@@ -54,8 +54,8 @@ class ExportJob:
                 is false; or if it has other files, even with ``overwrite``.
         """
         shards = stored_provenance(self.work / "shards" / DATASET_FILE)
-        if shards not in (None, self.provenance.as_dict()):
-            # Killed after the shards had changed places with older ones.
+        if shards not in (None, work_folder.provenance_of_work(self.work)):
+            # Killed after the new shards had changed places with these older ones.
             work_folder.delete_work_folder(self.work)
         has_shards = any((self.work / "receipts").glob("*.json"))
         work_folder.prepare_work_folder(

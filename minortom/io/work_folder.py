@@ -25,10 +25,14 @@ def work_folder(out: Path) -> Path:
     return out.with_name(f"{out.name}.partial")
 
 
+def provenance_of_work(work: Path) -> dict[str, object] | None:
+    """Return the provenance of the unfinished work in a folder; None if it has none."""
+    return stored_provenance(work / _RECORD)
+
+
 def has_work_on(work: Path, provenance: Provenance) -> bool:
     """Return whether a folder contains unfinished work with the same provenance."""
-    expected: object = provenance.as_dict()
-    return stored_provenance(work / _RECORD) == expected
+    return provenance_of_work(work) == provenance.as_dict()
 
 
 def delete_work_folder(work: Path, provenance: Provenance | None = None) -> None:
@@ -36,7 +40,7 @@ def delete_work_folder(work: Path, provenance: Provenance | None = None) -> None
 
     The provenance is deleted last, so that the next call completes a deletion that was killed.
     """
-    stored: object = stored_provenance(work / _RECORD)
+    stored = provenance_of_work(work)
     if stored is not None and (provenance is None or stored == provenance.as_dict()):
         for path in sorted(work.iterdir()):  # receipts before their shards
             if path.is_dir():
@@ -59,7 +63,7 @@ def prepare_work_folder(work: Path, provenance: Provenance, *, overwrite: bool) 
     if has_work_on(work, provenance):
         _log.debug("resuming from %s", work)
         return
-    ours = is_empty_folder(work) or stored_provenance(work / _RECORD) is not None
+    ours = is_empty_folder(work) or provenance_of_work(work) is not None
     if work.exists() and not ours:
         # Even --overwrite must not delete a folder with unknown files.
         raise OutputExistsError(

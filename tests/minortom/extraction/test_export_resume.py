@@ -269,3 +269,19 @@ def test_shards_that_were_exchanged_before_a_kill_are_not_taken_for_new_ones(exp
     export(seed=2)
     export("wanted", seed=2)
     assert files_of(tmp_path / "shards") == files_of(tmp_path / "wanted")
+
+
+def test_finished_shards_that_were_not_moved_yet_are_deleted_only_with_overwrite(
+    export, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr("minortom.extraction.job.replace_folder", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            export(seed=1)
+    stopped = files_of(tmp_path / "shards.partial" / "shards")
+    assert "dataset.json" in stopped
+    with pytest.raises(OutputExistsError, match="unfinished work with other inputs or options"):
+        export(seed=2)
+    assert files_of(tmp_path / "shards.partial" / "shards") == stopped
+    export(seed=2, overwrite=True)
+    assert ShardSet.open(tmp_path / "shards").provenance["seed"] == 2
