@@ -3,11 +3,13 @@
 import fcntl
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
+from threading import Lock
 
 from minortom.errors import InputError, OutputExistsError
 from minortom.io.exchange import exchange
@@ -21,6 +23,8 @@ from minortom.io.leftovers import (
 )
 
 _PROBE_BYTES = 1 << 20
+_STATUS = Path("/proc/self/status")
+_umask_lock = Lock()
 
 
 def check_parents(out: Path) -> None:
@@ -226,6 +230,19 @@ def write_json(out: Path, value: object) -> None:
 
 
 def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
+    """Return the umask of the process.
+
+    Python reads it only by setting it, which holds for the files of all threads meanwhile. Linux
+    tells it without that. Elsewhere only the owner has rights on such files, and one thread at a
+    time sets it.
+    """
+    try:
+        found = re.search(rb"(?m)^Umask:\s*([0-7]+)$", _STATUS.read_bytes())
+    except OSError:
+        found = None
+    if found:
+        return int(found[1], 8)
+    with _umask_lock:
+        current = os.umask(0o077)
+        os.umask(current)
     return current

@@ -1,5 +1,6 @@
 """Atomic writes of files and folders, and the lock against a second writer."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from minortom.errors import InputError
+from minortom.io import atomic_write
 from minortom.io.atomic_write import atomic_file, atomic_folder, output_lock, replace_folder
 
 
@@ -44,6 +46,36 @@ def test_a_finished_write_replaces_the_file_and_is_readable_by_the_group(tmp_pat
     assert out.read_text() == "new"
     assert out.stat().st_mode == mode
     assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.fixture
+def group_reads():
+    """A umask by which the group may read, and others may nothing."""
+    before = os.umask(0o027)
+    yield
+    assert os.umask(before) == 0o027
+
+
+@pytest.mark.parametrize("status", ["/proc/self/status", "/proc/self/cmdline", "/nowhere"])
+@pytest.mark.usefixtures("group_reads")
+def test_no_file_of_another_thread_becomes_writable_for_all(tmp_path, monkeypatch, status):
+    set_umask = os.umask
+
+    def set_umask_while_another_thread_writes(mask):
+        before = set_umask(mask)
+        (tmp_path / "other").touch()
+        return before
+
+    monkeypatch.setattr(os, "umask", set_umask_while_another_thread_writes)
+    monkeypatch.setattr(atomic_write, "_STATUS", Path(status), raising=False)
+    with atomic_file(tmp_path / "out") as temporary:
+        temporary.write_text("new")
+    with atomic_folder(tmp_path / "folder"):
+        pass
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes.pop("other", 0) & 0o077 == 0
+    assert modes == {"out": 0o640, "folder": 0o750}
 
 
 def test_an_interrupted_folder_leaves_the_old_folder_and_nothing_else(tmp_path):
