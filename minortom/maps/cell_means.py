@@ -125,8 +125,6 @@ def sums_in_window(job: MeanJob) -> Sums:
         positions = PixelPositions.of(source, shrink=1)
         for window in windows_with_cells(positions, band.block, Window(*job.window), keys):
             values, all_slots = band.read(window), slots_in(keys, *positions.box_deg(window))
-            if positions.turn_columns is not None:
-                values[:, max(positions.turn_columns - window.col_off, 0) :] = np.nan
             sums_in = box_sums if positions.is_regular else outline_sums
             for slots in np.array_split(all_slots, -(-len(all_slots) // _CELLS_AT_ONCE)):
                 totals, weights = sums_in(values, positions, window, job.cells.take(slots))

@@ -27,8 +27,12 @@ def windows_with_cells(
 
     Yields:
         Windows of whole blocks that do not overlap. Together they contain all pixels of the
-        cells in ``window``.
+        cells in ``window``. Columns after a turn around the globe, which repeat the first ones,
+        are left out.
     """
+    window = positions.without_repeats(window)
+    if not window.width:
+        return
     here = slots_in(keys, *positions.box_deg(window))
     if not len(here):
         return

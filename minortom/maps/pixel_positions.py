@@ -71,6 +71,13 @@ class PixelPositions:
         turn_px: float = self.turns[-1] / abs(a.a)
         return math.ceil(turn_px - _WITHIN_PX)
 
+    def without_repeats(self, window: Window) -> Window:
+        """Return a window without the columns that repeat others; all of them may be repeats."""
+        if self.turn_columns is None:
+            return window
+        width = max(min(window.width, self.turn_columns - window.col_off), 0)
+        return Window(window.col_off, window.row_off, width, window.height)
+
     @cached_property
     def pixel_deg(self) -> tuple[float, float]:
         """Width and height of a pixel, in degrees of a meridian."""

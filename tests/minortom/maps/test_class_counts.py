@@ -92,6 +92,22 @@ def test_a_map_of_0_to_360_counts_as_one_of_plus_and_minus_180(tmp_path):
     assert found.sum() == values.size
 
 
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:4267"], ids=["regular", "another datum"])
+def test_columns_that_repeat_the_first_ones_are_not_counted_again(tmp_path, crs):
+    once = np.random.default_rng(1).choice(np.uint8(WORLDCOVER_CODES), (45, 18000))
+    again = np.hstack([once, once[:, :3]])
+    layout = {"west": -180.01, "north": 0.45, "step": 0.02, "crs": crs}
+    cells = cells_within(-180, -0.45, 180, 0.45)
+
+    found, expected = (
+        counts_of(write_map(tmp_path / f"{values.shape[1]}.tif", values, **layout), cells).counts
+        for values in (again, once)
+    )
+
+    np.testing.assert_array_equal(found, expected)
+    assert found.sum() == pytest.approx(once.size, rel=1e-3)
+
+
 def test_a_cell_on_four_tiles_counts_as_in_one_raster(tmp_path):
     names = ["N00E000", "N00W003", "S03E000", "S03W003"]
     tiles = [write_tile(tmp_path / "tiles", name) for name in names]
