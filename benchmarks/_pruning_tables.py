@@ -14,31 +14,41 @@ WAYS = {
 
 
 def checks():
-    """Return lines about exactness, planted dead experts, speed and fine-tuning."""
-    found, tuned = stored("pruning"), stored("pruning_quality")["finetune"]
+    """Return lines about exactness and planted dead experts."""
+    found = stored("pruning")
     worst = max(row["largest_difference"] for row in found["exactness"]["rows"])
     lines = [f"- Tokens of sliced models differ from those of masked ones by at most {worst:.1e}."]
     for unread, what in ((True, "no output and no reader"), (False, "no output, but readers")):
         rows = [row for row in found["planted"]["rows"] if row["unread"] == unread]
         counts = ", ".join(f"`{r['by']}` {r['found']} of {r['planted']}" for r in rows)
         lines.append(f"- Planted experts with {what} that have the lowest score: {counts}.")
-    rows = [f"{r['ratio']:.2f} × ({r['batch']} images)" for r in found["speed"]["rows"]]
-    macs = found["speed"]["macs"]
-    lines.append(
+    return "\n".join(lines)
+
+
+def speed():
+    """Return a line about the speed of the recipe csmoe-b16."""
+    found = stored("pruning")["speed"]
+    rows = [f"{r['ratio']:.2f} × ({r['batch']} images)" for r in found["rows"]]
+    return (
         "- `csmoe-b16` with half of its experts, S2 path, two threads, in turns with the whole "
-        f"path: {', '.join(rows)} as fast with {macs['half'] / macs['whole']:.0%} of the "
-        "multiply-adds."
+        f"path: {', '.join(rows)} as fast with {found['macs']['half'] / found['macs']['whole']:.0%}"
+        " of the multiply-adds."
     )
-    for row in tuned["rows"]:
+
+
+def tuned():
+    """Return lines about fine-tuning with half of the experts."""
+    found, lines = stored("pruning_quality")["finetune"], []
+    for row in found["rows"]:
         gap, score = row["difference"], row["score"]
         lines.append(
-            f"- Fine-tuned on {row['shots']} labels a class ({tuned['seeds']} seeds): half of "
+            f"- Fine-tuned on {row['shots']} labels a class ({found['seeds']} seeds): half of "
             f"the experts {100 * score['half']:.1f} %, all {100 * score['whole']:.1f} %, "
             f"difference {points(gap, '+.1f')} points."
         )
     lines.append(
-        f"- A step of this training takes {tuned['speed']['ratio']:.2f} × as long with half of "
-        f"the experts, in turns with all."
+        f"- A step of this training takes {found['speed']['ratio']:.2f} × as long with half of "
+        "the experts, in turns with all."
     )
     return "\n".join(lines)
 
@@ -112,6 +122,7 @@ def all_patches():
 
 
 PRUNING_TABLES = {
-    "pruning-checks": checks, "pruning-fidelity": fidelity, "pruning-quality": quality_with_source,
+    "pruning-checks": checks, "pruning-speed": speed, "pruning-tuned": tuned,
+    "pruning-fidelity": fidelity, "pruning-quality": quality_with_source,
     "pruning-all-patches": all_patches,
 }  # fmt: skip

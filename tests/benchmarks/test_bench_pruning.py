@@ -144,7 +144,7 @@ def test_pruned_models_are_tuned_beside_whole_ones(benchmark, tmp_path, capfd, m
     speed = found["speed"]
     assert speed["ratio"] == pytest.approx(speed["half"] / speed["whole"])
     monkeypatch.setattr(tables, "stored", lambda _: {"finetune": found})
-    assert "Fine-tuned on 4 labels a class (1 seeds)" in tables.checks()
+    assert "Fine-tuned on 4 labels a class (1 seeds)" in tables.tuned()
     capfd.readouterr()
     assert pruning.finetune(tmp_path)["rows"] == found["rows"]
     assert "csmoe finetune" not in capfd.readouterr().out  # finished runs are kept

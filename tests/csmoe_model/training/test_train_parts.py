@@ -18,6 +18,7 @@ from csmoe_model.runs.folder import RunFolder
 from csmoe_model.training import out_of_memory as memory
 from csmoe_model.training.ema import Ema
 from csmoe_model.training.out_of_memory import FullMemoryError
+from minortom.errors import InputError
 
 pytest_plugins = ("training_fixtures",)
 pytestmark = pytest.mark.usefixtures("small_steps")
@@ -171,7 +172,7 @@ def test_the_sizes_that_fit_are_totals_over_all_processes(shards, tmp_path, monk
         "csmoe_model.training.loop.TrainingLoop._fit",
         lambda self, *_, **__: module.append(self.run),
     )
-    with pytest.raises(IndexError):  # no step, no row
+    with pytest.raises(InputError, match="found none"):  # no step, no row
         run(shards, tmp_path / "run", replace(SHORT, batch_size=16))
     message = str(memory.full_memory_error(module[0], world_size=2, device=torch.device("cpu")))
     # 8 pairs a process; half of them are 4, half of those 2.
