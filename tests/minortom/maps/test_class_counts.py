@@ -227,19 +227,6 @@ def test_the_crosswalk_of_the_legend_applies_to_counts(tmp_path):
     np.testing.assert_allclose(found.fractions()[0], expected, atol=0.02)
 
 
-@pytest.mark.parametrize("dtype", ["int16", "uint16", "int32"])
-def test_other_whole_numbers_count_as_bytes_do(tmp_path, dtype):
-    values = made_classes(100, seed=3)
-    usual = write_map(tmp_path / "a.tif", values, west=10, north=51, step=0.02, nodata=0)
-    wide = values.astype(dtype)
-    wide[values == 0] = np.iinfo(dtype).max
-    path = write_map(
-        tmp_path / "b.tif", wide, west=10, north=51, step=0.02, nodata=np.iinfo(dtype).max
-    )
-    cells = cells_within(10, 49, 12, 51)
-    np.testing.assert_array_equal(counts_of(path, cells).counts, counts_of(usual, cells).counts)
-
-
 def test_unknown_values_outside_the_cells_are_ignored(tmp_path):
     values = np.full((100, 100), 10, np.uint8)
     values[0, 0] = 77

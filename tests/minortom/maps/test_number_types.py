@@ -31,6 +31,19 @@ def test_whole_numbers_of_any_type_are_classes(tmp_path, usual, dtype):
     )
 
 
+@pytest.mark.parametrize("dtype", ["int16", "uint16", "int32"])
+def test_no_data_of_another_type_has_no_class(tmp_path, dtype):
+    values = made_classes(100, seed=3)
+    usual = write_map(tmp_path / "a.tif", values, west=10, north=51, step=0.02, nodata=0)
+    wide = values.astype(dtype)
+    wide[values == 0] = np.iinfo(dtype).max
+    path = write_map(
+        tmp_path / "b.tif", wide, west=10, north=51, step=0.02, nodata=np.iinfo(dtype).max
+    )
+    cells = cells_within(10, 49, 12, 51)
+    np.testing.assert_array_equal(counts_of(path, cells).counts, counts_of(usual, cells).counts)
+
+
 @pytest.mark.parametrize(
     ("value", "shown"), [(10.5, "10.5"), (np.inf, "inf"), (1e20, "1e\\+20"), (-0.25, "-0.25")]
 )
