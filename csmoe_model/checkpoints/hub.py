@@ -25,12 +25,6 @@ EXPECTED = (
 """Advice at the end of the errors about a checkpoint."""
 
 
-def _nothing(folder: Path) -> Iterable[str]:
-    """Return no file."""
-    del folder
-    return ()
-
-
 def find_checkpoint(
     checkpoint: str | Path,
     *,
@@ -39,7 +33,7 @@ def find_checkpoint(
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
     also: Sequence[str] = (),
-    listed: Callable[[Path], Iterable[str]] = _nothing,
+    listed: Callable[[Path], Iterable[str]] = lambda _: (),
 ) -> Path:
     """Return the folder with the weights; download it if it is a repository.
 

@@ -1,4 +1,4 @@
-"""Shards to batches: bands, normalisation, sampling order, loader, torch data set, seeded noise.
+"""Shards to batches: bands, normalisation, sampling order, loader, torch data set, seeds, noise.
 
 Layer: with `distributed`, above `config`.
 """

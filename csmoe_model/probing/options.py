@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from csmoe_model.choices import Pooling, Protocol, SensorChoice
-from csmoe_model.seeds import seed_of
+from csmoe_model.data.seeds import seed_of
 from minortom.api.arguments import keep_whole, one_of
 from minortom.errors import InputError
 

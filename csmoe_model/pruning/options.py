@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import get_args
 
 from csmoe_model.choices import Criterion, SensorChoice, sensors_of
-from csmoe_model.seeds import seed_of
+from csmoe_model.data.seeds import seed_of
 from csmoe_model.training.config import train_recipe
 from minortom.api.arguments import finite_number, keep_whole, number, one_of, whole_number
 from minortom.errors import InputError

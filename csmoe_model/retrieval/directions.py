@@ -10,6 +10,7 @@ from itertools import product
 from typing import Any, get_args
 
 from csmoe_model.choices import IndexKind, Pooling
+from csmoe_model.data.seeds import seed_of
 from csmoe_model.datasets.base import LabelledSet
 from csmoe_model.evaluation.bootstrap import NUM_DRAWS, Bootstrap, interval
 from csmoe_model.evaluation.feature_cache import FeatureCache
@@ -21,7 +22,6 @@ from csmoe_model.probing.feature_sources import FeatureKind, FeatureMaker
 from csmoe_model.probing.heads import Features
 from csmoe_model.retrieval.metrics import BoolArray, Retrieved, as_sets, by_chance, retrieved
 from csmoe_model.retrieval.nearest import nearest
-from csmoe_model.seeds import seed_of
 from minortom.api.arguments import keep_whole, one_of
 from minortom.progress import OnProgress
 from minortom.sensors import SensorName

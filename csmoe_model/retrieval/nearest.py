@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csmoe_model.choices import IndexKind
-from csmoe_model.seeds import FAISS_SEEDS
 from minortom.api.faiss_library import load_faiss
 from minortom.api.packages import require_package
 
 _NEEDED_BY, _EXTRA = "a search among vectors", "evaluate"
 _POINTS_A_CELL = 39
 """Minimum number of vectors from which faiss computes the centre of a cell."""
+_FAISS_SEEDS = 2**31
+"""Number of seeds that faiss tells apart."""
 _SEARCHED_SHARE = 1 / 16
 """Share of the cells that are searched."""
 
@@ -53,7 +54,7 @@ def nearest(
         searched = faiss.IndexIVFFlat(
             searched, archive_nD.shape[1], num_cells, faiss.METRIC_INNER_PRODUCT
         )
-        searched.cp.seed, searched.cp.niter = seed % FAISS_SEEDS, 10
+        searched.cp.seed, searched.cp.niter = seed % _FAISS_SEEDS, 10
         searched.nprobe = max(1, math.ceil(num_cells * _SEARCHED_SHARE))
         searched.train(archive_nD)
     searched.add(archive_nD)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from csmoe_model.data.sampler import steps_per_epoch
-from csmoe_model.seeds import seed_of
+from csmoe_model.data.seeds import seed_of
 from minortom.api.arguments import check_keys, one_of, require, shown
 from minortom.errors import InputError
 

@@ -28,6 +28,8 @@ class Parent:
 
     checkpoint: str
     """Path or repository, as it was given."""
+    folder: Path | None = None
+    """Where it lies; None in a run that resumes, which need not have it any more."""
     stored: StoredModel
     """The model without its tensors."""
 
@@ -47,7 +49,7 @@ class Parent:
         Raises:
             InputError: If the checkpoint does not exist any more, or has other weights now.
         """
-        folder = find_checkpoint(self.checkpoint)
+        folder = self.folder or find_checkpoint(self.checkpoint)
         found, wanted = weights_sha256(folder), self.origin.weights_sha256
         if found != wanted:
             raise InputError(
@@ -83,7 +85,7 @@ def read_parent(checkpoint: str | Path) -> Parent:
             f"--weights needs a whole model, and {checkpoint} is an encoder without the decoders "
             "that pretraining needs; give the run that it was exported from"
         )
-    return Parent(checkpoint=str(checkpoint), stored=stored)
+    return Parent(checkpoint=str(checkpoint), folder=folder, stored=stored)
 
 
 def stored_parent(folder: RunFolder) -> Parent | None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from csmoe_model.checkpoints.hub import find_checkpoint
 from csmoe_model.csmoe import CSMoE
 from csmoe_model.data.loader import Loader, reader_threads
 from csmoe_model.data.normalise import Normalise
@@ -117,10 +116,11 @@ class TrainingRun:
         self, *, resume: bool, overwrite: bool, settings: Settings, on_step: OnStep
     ) -> TrainResult:
         """Take the steps that are left and write the weights."""
-        folder, provenance = self.folder, self.provenance
+        folder, provenance, parent = self.folder, self.provenance, self.configuration.parent
+        weights = (parent.folder,) if parent and parent.folder else ()
         state = from_first_process(
             lambda: folder.state(
-                provenance, inputs=self._inputs(resume=resume), resume=resume, overwrite=overwrite
+                provenance, inputs=(*self.inputs, *weights), resume=resume, overwrite=overwrite
             )
         )
         if state == "finished":
@@ -178,13 +178,6 @@ class TrainingRun:
             command="train", options=configuration.options(), inputs=inputs,
             seed=configuration.train.seed, licences=tuple(dict.fromkeys(licences)),
         )  # fmt: skip
-
-    def _inputs(self, *, resume: bool) -> list[Path]:
-        """Return all that a new run must not replace."""
-        parent = self.configuration.parent
-        if parent is None or resume:  # a run resumes without the weights that it started from
-            return [*self.inputs]
-        return [*self.inputs, find_checkpoint(parent.checkpoint)]
 
     def _start(self, provenance: Provenance) -> None:
         """Create the folder of the run."""

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from csmoe_model.data.sampler import steps_per_epoch
-from csmoe_model.seeds import seed_of
+from csmoe_model.data.seeds import seed_of
 from csmoe_model.training.config import check_types
 from minortom.api.arguments import require
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from csmoe_model.seeds import seed_of
+from csmoe_model.data.seeds import seed_of
 from minortom.errors import InputError
 
 

@@ -1,9 +1,7 @@
-"""Seeds of random numbers of PyTorch, NumPy and faiss."""
+"""Seeds of the random numbers of PyTorch and of the masks."""
 
 from minortom.api.arguments import require, whole_number
 
-FAISS_SEEDS = 2**31
-"""Number of seeds that faiss tells apart."""
 _LIMIT = 2**63
 
 
